@@ -1,0 +1,197 @@
+//! What a host chooses, with limits and defaults. Every buffer's bound is here.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::error::ConfigError;
+use crate::reconnect::Backoff;
+use crate::security::{Auth, ServerAuth, Suite};
+use crate::time::Duration;
+
+/// The seed of a machine's random generator: 32 bytes from the operating system, or chosen by a test.
+/// The same seed and the same calls give the same bytes, so never use one twice outside tests.
+#[derive(Clone)]
+pub struct Seed(pub [u8; 32]);
+
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+/// Largest packet on an ordered carrier, type byte and tag included.
+pub const MAX_PACKET: usize = 65_535;
+/// What each buffered frame or message is charged beyond its payload.
+pub const FRAME_CHARGE: usize = 64;
+/// Longest stream label in bytes.
+pub const MAX_LABEL: usize = 255;
+/// Longest session name in bytes.
+pub const MAX_NAME: usize = 255;
+/// Longest credential in bytes.
+pub const MAX_CREDENTIAL: usize = 7_000;
+/// Longest reason of a close in bytes.
+pub const MAX_REASON: usize = 1_024;
+
+/// Limits and timers of one end of a session. The defaults suit a shell, a tunnel or a file copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
+    /// 2 KiB to 1 GiB, default 1 MiB.
+    pub outbox_limit: usize,
+    /// Bytes held ahead of their turn while a swap drains. Owner: the inbox. 64 KiB to 1 GiB, default 1 MiB.
+    pub inbox_limit: usize,
+    /// Unread bytes the peer may have in flight per stream, metadata included. 256 B to 1 GiB, default 512 KiB.
+    pub stream_window: u64,
+    /// The same for all streams together. Default 1 MiB.
+    pub session_window: u64,
+    /// Streams the peer may have open at once. 1 to 65,536, default 256.
+    pub max_streams: u64,
+    /// Default longest payload of one frame. 1,000 to 64,000 bytes, default 16,000.
+    pub fragment_size: usize,
+    /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
+    pub keepalive_interval: Duration,
+    /// Silence after a probe that means the connection is dead. Default 30 s.
+    pub keepalive_timeout: Duration,
+    /// How long an acknowledgement may wait for company. 0 to 1 s, default 25 ms.
+    pub ack_delay: Duration,
+    /// How long a session lives without a connection. Default 10 min; the smaller of both sides' holds.
+    pub detached_lifetime: Duration,
+    /// How long a handshake or resume may take once its connection is up. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// How long a dial may take. Default 10 s.
+    pub dial_timeout: Duration,
+    /// How long the old connection may go on delivering after a planned swap. Default 5 s.
+    pub drain_timeout: Duration,
+    /// How long `close` waits for queued data and for the peer's answer. Default 10 s.
+    pub linger: Duration,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        SessionConfig {
+            outbox_limit: 1 << 20,
+            inbox_limit: 1 << 20,
+            stream_window: 512 << 10,
+            session_window: 1 << 20,
+            max_streams: 256,
+            fragment_size: 16_000,
+            keepalive_interval: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(30),
+            ack_delay: Duration::from_millis(25),
+            detached_lifetime: Duration::from_secs(600),
+            handshake_timeout: Duration::from_secs(10),
+            dial_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(5),
+            linger: Duration::from_secs(10),
+        }
+    }
+}
+
+impl SessionConfig {
+    /// Checks every range documented on the fields.
+    ///
+    /// # Errors
+    /// The first field found out of its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const GIB: u64 = 1 << 30;
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let day = 86_400_000;
+        for (field, value, min, max) in [
+            ("outbox_limit", self.outbox_limit as u64, 2_048, GIB),
+            ("inbox_limit", self.inbox_limit as u64, 65_536, GIB),
+            ("stream_window", self.stream_window, 256, GIB),
+            ("session_window", self.session_window, 256, GIB),
+            ("max_streams", self.max_streams, 1, 65_536),
+            ("fragment_size", self.fragment_size as u64, 1_000, 64_000),
+            ("keepalive_interval (ms)", millis(self.keepalive_interval), 1, 3_600_000),
+            ("keepalive_timeout (ms)", millis(self.keepalive_timeout), 1, day),
+            ("ack_delay (ms)", millis(self.ack_delay), 0, 1_000),
+            ("detached_lifetime (ms)", millis(self.detached_lifetime), 1, 365 * day),
+            ("handshake_timeout (ms)", millis(self.handshake_timeout), 1, 600_000),
+            ("dial_timeout (ms)", millis(self.dial_timeout), 1, 600_000),
+            ("drain_timeout (ms)", millis(self.drain_timeout), 1, 600_000),
+            ("linger (ms)", millis(self.linger), 1, day),
+        ] {
+            if value < min || value > max {
+                return Err(ConfigError::OutOfRange { field, min, max });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the dialling end needs.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Limits and timers.
+    pub session: SessionConfig,
+    /// Who we are and whom we trust.
+    pub auth: Auth,
+    /// Suites to try, best first; default [`Suite::preferred`].
+    pub suites: Vec<Suite>,
+    /// A name the server may list the session under; up to 255 bytes.
+    pub name: String,
+    /// A bearer token, API key or the like for the accepting host, up to 7,000 bytes. It is sent only
+    /// once the server has proven itself (see PROTOCOL.md, "Credential").
+    pub credential: Bytes,
+    /// When to dial again.
+    pub backoff: Backoff,
+}
+
+impl ClientConfig {
+    /// The defaults, with `auth`.
+    #[must_use]
+    pub fn new(auth: Auth) -> ClientConfig {
+        ClientConfig {
+            session: SessionConfig::default(),
+            auth,
+            suites: Suite::preferred(),
+            name: String::new(),
+            credential: Bytes::new(),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// What the accepting end needs.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Limits and timers of its sessions.
+    pub session: SessionConfig,
+    /// Who we are and whom we let in.
+    pub auth: ServerAuth,
+    /// Suites accepted; default all.
+    pub suites: Vec<Suite>,
+    /// Connections accepted that have said nothing yet; when full the oldest goes. Default 1,024.
+    pub max_silent: usize,
+    /// Handshakes past HELLO; when full the oldest goes. Default 1,024.
+    pub max_handshakes: usize,
+    /// HELLO packets answered per second beyond which `REJECT Retry` goes out. Default 1,000.
+    pub hello_rate: u32,
+    /// Sessions held at once. Default 100,000.
+    pub max_sessions: usize,
+    /// How long a tombstone is kept. Default 1 h.
+    pub tombstone_lifetime: Duration,
+    /// Tombstones kept at most; the oldest goes first. Default 100,000.
+    pub max_tombstones: usize,
+}
+
+impl ServerConfig {
+    /// The defaults, with `auth`.
+    #[must_use]
+    pub fn new(auth: ServerAuth) -> ServerConfig {
+        ServerConfig {
+            session: SessionConfig::default(),
+            auth,
+            suites: Suite::all(),
+            max_silent: 1_024,
+            max_handshakes: 1_024,
+            hello_rate: 1_000,
+            max_sessions: 100_000,
+            tombstone_lifetime: Duration::from_secs(3_600),
+            max_tombstones: 100_000,
+        }
+    }
+}

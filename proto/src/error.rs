@@ -1,0 +1,191 @@
+//! Errors, sorted by who is at fault: the configuration, the caller's call, the connection.
+//!
+//! What ends a whole session is not an error but an event: [`Event::Ended`](crate::Event::Ended).
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::id::StreamId;
+
+/// A configuration that cannot work. Nothing was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A limit or window lies outside its documented range.
+    #[error("{field} must be between {min} and {max}")]
+    OutOfRange {
+        /// The field of the configuration.
+        field: &'static str,
+        /// Smallest value allowed.
+        min: u64,
+        /// Largest value allowed.
+        max: u64,
+    },
+    /// The list of suites is empty, or none of it fits the authentication configured.
+    #[error("no cipher suite fits the authentication configured")]
+    NoSuite,
+    /// Neither side's identity can be proven and anonymity was not asked for by name.
+    #[error("no identity is configured; ask for an anonymous session by name if that is meant")]
+    NoIdentity,
+    /// A passphrase could not be stretched (empty, or longer than Argon2 takes).
+    #[error("the passphrase is empty or too long")]
+    Passphrase,
+    /// A name, hint, label or credential is longer than its limit.
+    #[error("{field} is longer than {max} bytes")]
+    TooLong {
+        /// The field.
+        field: &'static str,
+        /// Largest length allowed.
+        max: usize,
+    },
+}
+
+/// The connection must be dropped. The session lives on (if it cannot, that is an event).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The packet is larger than its type may be at this point.
+    #[error("packet larger than allowed here")]
+    TooLarge,
+    /// The packet is empty, of an unknown type, or of a type that has no place here.
+    #[error("unexpected packet")]
+    UnexpectedPacket,
+    /// The packet did not open under this connection's keys.
+    #[error("packet failed authentication")]
+    Forged,
+    /// A handshake message is malformed or failed to open.
+    #[error("handshake failed")]
+    Handshake,
+    /// The peer's identity is not one that is trusted.
+    #[error("peer identity is not trusted")]
+    Untrusted,
+    /// The peer refused, without proof, in the clear.
+    #[error("refused by the peer")]
+    Refused,
+    /// Authentic bytes that break the protocol.
+    #[error("protocol violation: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The key was used as often as it may be.
+    #[error("key exhausted")]
+    KeyExhausted,
+}
+
+/// What an authentic peer did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A frame is truncated, oversized or otherwise not decodable.
+    #[error("malformed frame")]
+    Malformed,
+    /// A frame of a type this version does not know.
+    #[error("unknown frame type")]
+    UnknownFrame,
+    /// A frame that has no place here (FINAL twice, sequenced data before FROM, …).
+    #[error("frame out of place")]
+    Misplaced,
+    /// A sequenced frame skips positions on an ordered carrier.
+    #[error("gap in positions")]
+    Gap,
+    /// An acknowledgement beyond what was sent.
+    #[error("acknowledged what was never sent")]
+    BadAck,
+    /// More data than credit was granted for.
+    #[error("flow control violated")]
+    Credit,
+    /// More held above a gap than the inbox allows.
+    #[error("inbox overrun")]
+    Inbox,
+    /// A stream of the wrong parity, reused, never opened, or beyond `max_streams`.
+    #[error("stream id out of place")]
+    BadStream,
+    /// Data after the end of a stream.
+    #[error("data after end of stream")]
+    AfterEnd,
+    /// A rekey is overdue.
+    #[error("rekey overdue")]
+    RekeyOverdue,
+}
+
+/// Why a payload was not taken. It comes back, untouched.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{reason}")]
+pub struct SendError {
+    /// The refused payload.
+    pub payload: Bytes,
+    /// Why.
+    pub reason: SendRefusal,
+}
+
+/// Why a payload was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendRefusal {
+    /// The outbox is full. [`Event::Writable`](crate::Event::Writable) tells when there is room.
+    #[error("outbox full")]
+    Full,
+    /// The message would not fit even an empty outbox.
+    #[error("message larger than the outbox")]
+    TooLarge,
+    /// No such stream, or it is gone.
+    #[error("no such stream")]
+    UnknownStream,
+    /// This half of the stream was finished or reset.
+    #[error("stream closed for sending")]
+    StreamClosed,
+    /// The peer asked us to stop, with this code.
+    #[error("peer stopped the stream with code {0}")]
+    Stopped(u64),
+    /// The session is closing or over.
+    #[error("session closed")]
+    SessionClosed,
+}
+
+/// Why nothing can be read from a stream any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// No such stream, or it was read to its end.
+    #[error("no such stream")]
+    UnknownStream,
+    /// The peer abandoned the stream with this code.
+    #[error("peer reset the stream with code {0}")]
+    Reset(u64),
+    /// The session ended before the stream did.
+    #[error("session ended")]
+    SessionEnded,
+}
+
+/// Why a stream was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// As many streams as may be are open. [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) tells when that changes.
+    #[error("too many streams")]
+    TooMany,
+    /// The outbox is full.
+    #[error("outbox full")]
+    Full,
+    /// The label is longer than 255 bytes, or the fragment size out of range.
+    #[error("invalid stream options")]
+    Invalid,
+    /// The session is closing or over.
+    #[error("session closed")]
+    SessionClosed,
+}
+
+/// Why a call about a stream had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("no such stream half: {0:?}")]
+pub struct UnknownStream(pub StreamId);
+
+/// Why a connection was not attached; the host drops it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// No connection is wanted now.
+    #[error("no connection is wanted")]
+    NotWanted,
+    /// The session is over.
+    #[error("session ended")]
+    Ended,
+}

@@ -1,0 +1,189 @@
+//! What the machine tells its host.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::id::{Epoch, SessionId, StreamId};
+use crate::reconnect::Cause;
+use crate::time::Duration;
+
+/// Something the host may want to know. Events wait until they are asked for; not asking, or asking
+/// late, changes nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is complete; streams flow.
+    Established {
+        /// The session's name, the same on both sides.
+        id: SessionId,
+    },
+    /// A connection proved itself and carries the session now.
+    Attached {
+        /// Its number.
+        epoch: Epoch,
+        /// How the old one gave way.
+        swap: Swap,
+        /// Payload bytes that go out again because of it.
+        replayed: u64,
+        /// How long the session had no connection. Zero for the first attach and for a planned swap.
+        gap: Duration,
+    },
+    /// The session has no connection now; it lives on.
+    Detached {
+        /// Why the last connection ended.
+        cause: Cause,
+    },
+    /// The peer asks that this connection be left within `within`; the client is already about to dial.
+    GoAway {
+        /// Time left.
+        within: Duration,
+        /// Where to go instead, in the host's own format; empty: the same place.
+        alternate: Bytes,
+    },
+    /// The peer opened a stream: call `accept` until it returns `None`.
+    Incoming,
+    /// There is something to read on this stream: call `recv` until it returns `None` or an error.
+    Readable(StreamId),
+    /// The outbox has room again after a send was refused as full.
+    Writable,
+    /// Streams may be opened again after an open was refused.
+    StreamsAvailable,
+    /// The peer asks us to stop sending on this stream; it has been reset.
+    Stopped {
+        /// The stream.
+        stream: StreamId,
+        /// The peer's code.
+        code: u64,
+    },
+    /// The server refused the credential and asks for a fresh one: see [`Session::refresh_credential`](crate::Session::refresh_credential).
+    CredentialNeeded,
+    /// The session is over. Always the last event. What was received can still be read.
+    Ended(Ended),
+}
+
+/// How one connection followed another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// The session's first connection.
+    First,
+    /// The old connection was gone.
+    Unplanned,
+    /// The old connection still delivers what it carries.
+    Planned,
+}
+
+/// How a session ended, and the truth about what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub reason: EndReason,
+    /// What became of every message and byte.
+    pub fates: Fates,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// One end or both called `close`, and both know it.
+    Closed {
+        /// The closer's code.
+        code: u64,
+        /// The closer's words, up to 1,024 bytes.
+        reason: Bytes,
+        /// Who closed.
+        by: Closer,
+    },
+    /// Our own close was not answered within its linger time.
+    LingerExpired,
+    /// The host aborted.
+    Aborted,
+    /// No connection for as long as a detached session lives, or the server said it has expired.
+    Expired,
+    /// The peer's session went on elsewhere (a copy of this one), or this one's proof is not accepted.
+    Superseded,
+    /// The server does not know the session, and something may have been delivered.
+    Unknown,
+    /// The two ends' positions contradict each other.
+    StateLost,
+    /// The peer broke the protocol (or says that we did).
+    ProtocolError,
+    /// The accepting host refused the credential or identity for good.
+    Unauthorized,
+    /// The server cannot hold another session.
+    Busy,
+    /// No attempt to connect is left by the backoff's count.
+    GaveUp {
+        /// What the last attempt died of.
+        cause: Cause,
+    },
+    /// A position, nonce or stream number reached its end.
+    Exhausted,
+}
+
+/// Who closed a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closer {
+    /// This end.
+    Local,
+    /// The peer.
+    Peer,
+    /// Both at once.
+    Both,
+}
+
+/// The fate of everything sent. Per stream the order is: delivered, then unknown, then not delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fates {
+    /// Streams that were not already delivered whole and closed, by id.
+    pub streams: Vec<StreamFate>,
+}
+
+impl Fates {
+    /// Whether every message of the listed streams was delivered.
+    #[must_use]
+    pub fn all_delivered(&self) -> bool {
+        self.streams.iter().all(|s| s.unknown.is_zero() && s.not_delivered.is_empty())
+    }
+}
+
+/// The fate of what was sent on one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamFate {
+    /// The stream.
+    pub stream: StreamId,
+    /// In the peer's hands.
+    pub delivered: Tally,
+    /// Nobody can say.
+    pub unknown: Tally,
+    /// Payloads that never reached the peer and never will, in order; messages whole, bytes from the
+    /// first undelivered one.
+    pub not_delivered: Vec<Undelivered>,
+}
+
+/// Something that never arrived, handed back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The payload.
+    pub payload: Bytes,
+    /// Whether it was a message (else bytes of a byte stream).
+    pub message: bool,
+}
+
+/// A count of messages, and of bytes written without message boundaries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages (a message counts where its last fragment does).
+    pub messages: u64,
+    /// Bytes of byte streams.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Nothing counted.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.messages == 0 && self.bytes == 0
+    }
+}

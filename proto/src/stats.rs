@@ -1,0 +1,31 @@
+//! Counters one can look at. Everything here is a plain number since the session began.
+
+use crate::time::Duration;
+
+/// What a session has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Packets packed, of any type.
+    pub packets_sent: u64,
+    /// Authentic packets received.
+    pub packets_received: u64,
+    /// Application payload bytes committed, each counted once.
+    pub payload_sent: u64,
+    /// Application payload bytes accepted in order, each counted once.
+    pub payload_received: u64,
+    /// Payload bytes packed again after an attach.
+    pub replayed_bytes: u64,
+    /// Sequenced frames that arrived again and were discarded.
+    pub duplicate_frames: u64,
+    /// Attaches confirmed, the first included.
+    pub attaches: u64,
+    /// Smoothed round-trip time of the current connection, if measured.
+    pub srtt: Option<Duration>,
+    /// Bytes held for the peer's acknowledgement or waiting to be sent, metadata included.
+    pub outbox_bytes: usize,
+    /// Bytes held ahead of their turn, metadata included.
+    pub inbox_bytes: usize,
+    /// Received bytes the application has not read, metadata included.
+    pub unread_bytes: usize,
+}

@@ -1,0 +1,205 @@
+//! The frames of a sealed packet, as values.
+
+use bytes::Bytes;
+
+use crate::id::StreamId;
+
+/// One frame. Sequenced frames (see [`is_sequenced`](Frame::is_sequenced)) have positions and are
+/// kept until acknowledged; the others concern one connection only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Application bytes. Sequenced.
+    Data(Data),
+    /// Begins a stream. Sequenced.
+    Open(Open),
+    /// The sender abandons the stream. Sequenced.
+    Reset { /** The stream. */ stream: StreamId, /** The application's code. */ code: u64 },
+    /// Asks the peer to stop sending on the stream. Sequenced.
+    Stop { /** The stream. */ stream: StreamId, /** The application's code. */ code: u64 },
+    /// Flow control: the sum of DATA charges allowed so far. Stream 0 is the session. Sequenced.
+    Credit { /** The stream, or 0. */ stream: u64, /** Absolute limit. */ limit: u64 },
+    /// The last sequenced frame of its sender.
+    Close(Close),
+    /// Answer to CLOSE.
+    Closed { /** The answering end's final position. */ position: u64 },
+    /// Why this is over.
+    End(End),
+    /// Everything below is the peer's now.
+    Ack { /** First position not yet held. */ position: u64 },
+    /// The next sequenced frame on this connection has this position.
+    From { /** That position. */ position: u64 },
+    /// Nothing more is read from earlier connections; send from here.
+    Resync { /** First position missing. */ position: u64 },
+    /// Asks for a PONG.
+    Ping { /** Repeated in the answer. */ id: u64 },
+    /// Answers a PING.
+    Pong { /** The PING's. */ id: u64 },
+    /// Leave this connection.
+    GoAway { /** Milliseconds from now. */ within: u64, /** Where to, in the hosts' format; may be empty. */ alternate: Bytes },
+    /// The next packet this way uses the next key.
+    Rekey,
+    /// First frame of the server's first sealed packet after AUTH_PROOF.
+    Final(Final),
+}
+
+impl Frame {
+    /// Whether the frame has a position and is kept until acknowledged.
+    #[must_use]
+    pub fn is_sequenced(&self) -> bool {
+        matches!(
+            self,
+            Frame::Data(_) | Frame::Open(_) | Frame::Reset { .. } | Frame::Stop { .. } | Frame::Credit { .. } | Frame::Close(_)
+        )
+    }
+}
+
+/// See [`Frame::Data`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// The stream.
+    pub stream: StreamId,
+    /// The bytes.
+    pub payload: Bytes,
+    /// A message ends behind them.
+    pub message_end: bool,
+    /// The stream ends behind them.
+    pub stream_end: bool,
+}
+
+/// See [`Frame::Open`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The stream.
+    pub stream: StreamId,
+    /// Lower goes first.
+    pub priority: u8,
+    /// The opener's fragment size.
+    pub fragment_size: u64,
+    /// What it is for; up to 255 bytes.
+    pub label: Bytes,
+}
+
+/// See [`Frame::Close`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// The application's code.
+    pub code: u64,
+    /// The application's words; up to 1,024 bytes.
+    pub reason: Bytes,
+    /// The closer's next expected position, frozen.
+    pub position: u64,
+}
+
+/// Why an END was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndCode {
+    /// The close is complete on both sides.
+    Done,
+    /// Positions contradict each other.
+    StateLost,
+    /// The receiver of this END broke the protocol.
+    ProtocolError,
+    /// Identity or credential refused for good.
+    Unauthorized,
+    /// Credential refused; a fresh one may do.
+    RefreshCredentials,
+    /// No room for another session.
+    Busy,
+    /// Not now; see `after`.
+    RetryLater,
+    /// The host ended the session.
+    Aborted,
+}
+
+/// See [`Frame::End`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub code: EndCode,
+    /// Words for people; up to 1,024 bytes.
+    pub reason: Bytes,
+    /// The sender's final position, if it means anything.
+    pub position: Option<u64>,
+    /// Milliseconds to wait before trying again.
+    pub after: Option<u64>,
+    /// Where to go instead, in the hosts' format; may be empty.
+    pub alternate: Bytes,
+}
+
+/// See [`Frame::Final`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Final {
+    /// The server's parameters.
+    pub parameters: Parameters,
+    /// See PROTOCOL.md, "Words".
+    pub incarnation: [u8; 8],
+    /// What became of the predecessor, if one was named.
+    pub verdict: Option<Verdict>,
+}
+
+/// The server's answer about a predecessor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It lives; this connection becomes its candidate.
+    Resumed { /** The server's next expected position. */ position: u64 },
+    /// It is over; a tombstone remains.
+    Expired { /** The server's final position. */ position: u64 },
+    /// A copy went on, or the proof is wrong.
+    Superseded,
+    /// Neither held nor entombed.
+    Unknown { /** Milliseconds that tombstones reach back. */ reach: u64 },
+    /// Positions contradict each other.
+    StateLost { /** The server's next expected position. */ position: u64 },
+}
+
+/// What each end tells the other about its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Credit each stream begins with.
+    pub stream_window: u64,
+    /// Credit the session begins with.
+    pub session_window: u64,
+    /// Streams the peer may have open.
+    pub max_streams: u64,
+    /// Largest packet this end takes.
+    pub packet_limit: u64,
+    /// This end's outbox bound (the peer acknowledges by quarters of it).
+    pub outbox_limit: u64,
+    /// This end's inbox bound.
+    pub inbox_limit: u64,
+    /// Milliseconds.
+    pub keepalive_interval: u64,
+    /// Milliseconds.
+    pub detached_lifetime: u64,
+}
+
+/// What the client says under seal in AUTH_PROOF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Versions the client offered, best first.
+    pub versions: alloc::vec::Vec<u8>,
+    /// Suite bytes the client offered, best first.
+    pub suites: alloc::vec::Vec<u8>,
+    /// The client's parameters.
+    pub parameters: Parameters,
+    /// Session name, UTF-8, up to 255 bytes; may be empty.
+    pub name: Bytes,
+    /// Opaque credential, up to 7,000 bytes; may be empty.
+    pub credential: Bytes,
+    /// The session this one would rather resume.
+    pub predecessor: Option<Predecessor>,
+}
+
+/// A session named inside a full handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its id.
+    pub id: [u8; 16],
+    /// Highest attach counter used.
+    pub counter: u64,
+    /// The client's next expected position.
+    pub position: u64,
+    /// Keyed with the verifier over the handshake hash after message 2.
+    pub mac: [u8; 32],
+}
