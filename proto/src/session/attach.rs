@@ -75,7 +75,7 @@ impl Session {
                 let (resume, packet) = ClientResume::new(
                     &ticket.secret, ticket.suite, ticket.id, ticket.counter, position, alive, &mut self.rng,
                 );
-                let stage = Stage::Resuming { resume: Box::new(resume), sent: now };
+                let stage = Stage::Resuming { resume: Box::new(resume), sent: now, alive };
                 Some(Candidate { epoch, outgoing: Some(packet), deadline, stage })
             }
             _ => self.hello(epoch, carrier, deadline),
@@ -216,7 +216,8 @@ impl Session {
             Some(old) if attach.planned => old.cursor.max(acked),
             _ => attach.stated.max(acked),
         };
-        let live = self.new_live(now, epoch, keys, cursor, attach.planned);
+        let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
+        live.stated_by_peer = attach.stated;
         let had_connection = old.is_some();
         self.links.draining = old
             .filter(|_| attach.planned)
@@ -268,6 +269,7 @@ impl Session {
             liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.patience),
             rtt: Rtt::default(),
             timed: None,
+            stated_by_peer: 0,
             rate: Rate::default(),
             progress: false,
             stable_at: self.dialing.as_ref().map(|dialing| now + dialing.stable_after()),
@@ -323,7 +325,7 @@ impl Session {
     pub(super) fn drop_link(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
         use super::links::Slot;
         match self.links.slot(epoch) {
-            None => self.links.parting_over(epoch),
+            None => drop(self.links.take_parting(epoch)),
             Some(Slot::Candidate) => self.lost_candidate(now, cause),
             Some(Slot::Draining) => self.lost_draining(),
             Some(Slot::Current) => self.lost_current(now, cause),

@@ -29,7 +29,8 @@ pub(super) enum Stage {
     /// Client: AUTH_PROOF is out.
     Proven { established: alloc::boxed::Box<Established>, predecessor: bool },
     /// Client: RESUME is out.
-    Resuming { resume: alloc::boxed::Box<ClientResume>, sent: Instant },
+    /// `alive`: whether our earlier connection was said to be alive.
+    Resuming { resume: alloc::boxed::Box<ClientResume>, sent: Instant, alive: bool },
     /// Server: our answer is out; the first packet under these keys confirms it.
     Answered { keys: alloc::boxed::Box<Keys>, attach: Attach },
 }
@@ -78,8 +79,20 @@ pub(super) struct Live {
     pub(super) progress: bool,
     /// When it counts as stable; `None` once it did.
     pub(super) stable_at: Option<Instant>,
-    /// Why it should end with this packet's last byte: the peer's packets are read under this key no more.
-    pub(super) rekey_in: bool,
+    /// A position packed here and when, for the round-trip time.
+    pub(super) timed: Option<(u64, Instant)>,
+    /// The highest position the peer stated on this connection.
+    pub(super) stated_by_peer: u64,
+}
+
+impl Live {
+    /// Says RESYNC, once, if the connection before this one took something with it.
+    pub(super) fn resync_if_missing(&mut self, expected: u64) {
+        if self.swap.gap_open(expected) && !self.swap.resync_said {
+            self.swap.resync_said = true;
+            self.resync_due = true;
+        }
+    }
 }
 
 /// How far the swap that this connection began has come.

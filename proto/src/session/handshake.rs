@@ -12,7 +12,7 @@ use crate::id::{Carrier, Epoch};
 use crate::reconnect::Cause;
 use crate::security::{ClientHandshake, Established, PROTOCOL_VERSION};
 use crate::time::{Duration, Instant};
-use crate::wire::{self, Final, Frame, Offer, PacketType, Predecessor, Reject, Verdict};
+use crate::wire::{self, Final, Frame, Offer, Predecessor, Reject, Verdict};
 
 impl Session {
     /// HELLO under the suite that is tried now.
@@ -51,9 +51,7 @@ impl Session {
             credential: if handshake.may_send_credential(carrier) { config.credential.clone() } else { Bytes::new() },
             predecessor,
         };
-        let mut encoded = alloc::vec::Vec::new();
-        wire::encode_offer(&offer, &mut encoded);
-        let (proof, established) = handshake.prove(&encoded)?;
+        let (proof, established) = handshake.prove(&wire::handshake::encode_offer(&offer))?;
         Ok((proof, Stage::Proven { established: Box::new(established), predecessor: named }))
     }
 
@@ -66,7 +64,9 @@ impl Session {
         predecessor: bool,
         mut packet: BytesMut,
     ) -> Result<(), ConnectionError> {
-        wire::check_limit(PacketType::Final, packet.len())?;
+        if packet.len() > wire::packet::MAX_FINAL {
+            return Err(ConnectionError::TooLarge);
+        }
         let _ = packet.split_to(1);
         established.keys.opener.open(&mut packet)?;
         self.stats.packets_received += 1;

@@ -2,10 +2,13 @@
 //! words on one whose session is over.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::connection::{Candidate, Live, Parting};
 use crate::id::Epoch;
+use crate::security::Keys;
 use crate::time::Instant;
+use crate::wire::Frame;
 
 #[derive(Default)]
 pub(super) struct Links {
@@ -65,6 +68,22 @@ impl Links {
             Slot::Draining => self.draining.take().map(|d| Taken { live: d.live, until: Some(d.until) }),
             Slot::Candidate => None,
         }
+    }
+
+    /// Last words on a connection whose session is about to end.
+    pub(super) fn set_parting(&mut self, epoch: Epoch, keys: Keys, frames: Vec<Frame>) {
+        self.parting = Some(Box::new(Parting { epoch, keys, frames }));
+    }
+
+    pub(super) fn take_parting(&mut self, epoch: Epoch) -> Option<Box<Parting>> {
+        self.parting.take_if(|parting| parting.epoch == epoch)
+    }
+
+    /// The session is over; only last words remain.
+    pub(super) fn close_all(&mut self) {
+        self.candidate = None;
+        self.current = None;
+        self.draining = None;
     }
 
     pub(super) fn put_back(&mut self, taken: Taken) {

@@ -78,6 +78,8 @@ pub struct Session {
     ended: Option<Ended>,
     stats: Stats,
     report_due: bool,
+    /// Payload bytes packed below what the peer had stated: an invariant, not a statistic.
+    redundant: u64,
 }
 
 /// What resuming rests on. Belongs to the session and outlives the connection that made it.
@@ -133,6 +135,7 @@ impl Session {
             ended: None,
             stats: Stats::default(),
             report_due: false,
+            redundant: 0,
         }
     }
 
