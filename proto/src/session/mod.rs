@@ -32,6 +32,19 @@ pub enum SessionState {
 }
 
 impl Session {
+    /// Server: a session fresh from its handshake; provisional until the first authentic sealed packet on the epoch.
+    #[allow(clippy::too_many_arguments, unused_variables)]
+    pub(crate) fn accepted(
+        now: Instant,
+        config: &crate::config::SessionConfig,
+        seed: crate::rng::Rng,
+        established: crate::security::Established,
+        offer: &crate::wire::frame::Offer,
+        final_: crate::wire::frame::Final,
+        carrier: Carrier,
+    ) -> (Session, Epoch) {
+        (Session { _p: () }, Epoch(0))
+    }
     /// A dialling session. It wants a connection at once.
     pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> { todo!() }
 
