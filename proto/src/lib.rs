@@ -42,6 +42,8 @@ pub mod stream;
 pub mod time;
 pub mod wire;
 
+mod rng;
+
 pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};
