@@ -171,6 +171,24 @@ impl ClientConfig {
     }
 }
 
+impl ClientConfig {
+    /// Checks every limit documented on the fields.
+    ///
+    /// # Errors
+    /// The first field found out of its range, or an identity that no suite fits.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.session.validate()?;
+        self.auth.validate(&self.suites)?;
+        if self.name.len() > MAX_NAME {
+            return Err(ConfigError::TooLong { field: "name", max: MAX_NAME });
+        }
+        if self.credential.len() > MAX_CREDENTIAL {
+            return Err(ConfigError::TooLong { field: "credential", max: MAX_CREDENTIAL });
+        }
+        Ok(())
+    }
+}
+
 /// What the accepting end needs.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {

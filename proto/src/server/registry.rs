@@ -201,30 +201,30 @@ impl Registry {
 
     /// A new session for a proven client, if there is room.
     fn open(&mut self, now: Instant, proven: Proven, verdict: Option<Verdict>) -> Admission {
-        let Proven { mut established, offer, answer, carrier, request, .. } = proven;
-        let answer = Final { verdict, ..answer };
-        let id = established.id;
+        let mut proven = proven;
+        proven.answer.verdict = verdict;
+        let id = proven.established.id;
         if self.sessions.contains_key(&id) || self.tombstones.contains(id) {
-            return Admission::Reject(Refusal::soon().seal(&mut established.keys));
+            return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
         }
         if self.sessions.len() >= self.config.max_sessions {
-            return Admission::Reject(match &answer.verdict {
-                None => Refusal::Busy.seal(&mut established.keys),
+            let keys = &mut proven.established.keys;
+            return Admission::Reject(match &proven.answer.verdict {
+                None => Refusal::Busy.seal(keys),
                 // The client goes on with a session made here: it has to come again.
-                Some(Verdict::Unknown { .. }) => Refusal::soon().seal(&mut established.keys),
+                Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
                 // The old session's truth needs no room.
-                Some(_) => Rejection { packet: final_packet(&mut established.keys, answer) },
+                Some(_) => Rejection { packet: final_packet(keys, proven.answer) },
             });
         }
         let entry = Entry {
-            client_key: established.peer_key,
-            name: request.name.into_boxed_str(),
+            client_key: proven.established.peer_key,
+            name: core::mem::take(&mut proven.request.name).into_boxed_str(),
             since: now,
             phase: Phase::Provisional,
         };
         let seed = self.rng.fork();
-        let (session, epoch) =
-            Session::accepted(now, &self.config.session, seed, established, &offer, answer, carrier);
+        let (session, epoch) = Session::accepted(now, &self.config.session, seed, proven);
         self.sessions.insert(id, entry);
         Admission::New { session, epoch }
     }

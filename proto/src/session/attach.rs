@@ -16,10 +16,13 @@ use crate::liveness::Liveness;
 use crate::reconnect::{Cause, IntentKind};
 use crate::reliability::{AckPolicy, Rtt};
 use crate::rng::Rng;
-use crate::security::{ClientResume, Established, Keys, ResumptionSecret, ServerResume};
-use crate::server::{Incoming, IncomingKind, Proven, Rejection};
+use crate::security::resume::{ClientResume, ServerResume};
+use crate::security::{Keys, ResumptionSecret};
+use crate::server::incoming::{IncomingKind, Proven, final_packet};
+use crate::server::{Incoming, Rejection};
 use crate::time::{Duration, Instant};
-use crate::wire::{End, EndCode, Final, Frame, Offer, Verdict};
+use crate::wire::frame::{End, EndCode, Frame, Verdict};
+use crate::wire::handshake::Reject;
 
 impl Session {
     /// Server: a session fresh from its handshake. Provisional until the client's first sealed packet.
@@ -27,23 +30,23 @@ impl Session {
         now: Instant,
         config: &SessionConfig,
         rng: Rng,
-        proven: (Established, &Offer),
-        answer: &Final,
+        proven: Proven,
     ) -> (Session, Epoch) {
-        let (mut established, offer) = proven;
+        let Proven { mut established, offer, answer, .. } = proven;
         let mut session = Session::new(Side::Server, config.clone(), rng, None);
         session.ledger.streams.set_peer(&offer.parameters);
-        let packet = crate::server::seal_one(&mut established.keys, Frame::Final(answer.clone()));
+        let incarnation = answer.incarnation;
+        let packet = final_packet(&mut established.keys, answer);
         session.ticket = Some(Ticket {
             id: established.id,
             suite: established.suite,
             secret: established.secret,
             candidate: None,
             counter: 0,
-            incarnation: answer.incarnation,
+            incarnation,
             attached_at: now,
         });
-        session.peer = Some(Peer { key: established.peer_key, parameters: offer.parameters.clone() });
+        session.peer = Some(Peer { key: established.peer_key, parameters: offer.parameters });
         let epoch = session.links.next_epoch();
         let attach = Attach { first: true, stated: 0, peer_alive: false, planned: false };
         session.links.candidate = Some(Candidate {
@@ -73,7 +76,7 @@ impl Session {
                 let alive = self.links.current.is_some();
                 let position = self.ledger.stated();
                 let (resume, packet) = ClientResume::new(
-                    &ticket.secret, ticket.suite, ticket.id, ticket.counter, position, alive, &mut self.rng,
+                    &ticket.secret, ticket.id, ticket.counter, position, alive, &mut self.rng,
                 );
                 let stage = Stage::Resuming { resume: Box::new(resume), sent: now, alive };
                 Some(Candidate { epoch, outgoing: Some(packet), deadline, stage })
@@ -85,15 +88,15 @@ impl Session {
 
     /// Server: checks the newcomer's proof. Until it has confirmed, only the candidate is touched.
     pub(super) fn begin_adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
-        match incoming.into_kind() {
-            IncomingKind::Resume { clear, packet } => self.adopt_resume(now, clear.counter, &packet),
+        match incoming.kind {
+            IncomingKind::Resume { clear, packet, .. } => self.adopt_resume(now, clear.counter, &packet),
             IncomingKind::Proven(proven) => self.adopt_proven(now, *proven),
-            IncomingKind::Handshake(_) => Err(Rejection { packet: None }),
+            IncomingKind::Handshake(_) | IncomingKind::Failed => Err(Rejection::SILENT),
         }
     }
 
     fn adopt_resume(&mut self, now: Instant, counter: u64, packet: &[u8]) -> Result<Epoch, Rejection> {
-        let refused = || Rejection { packet: Some(crate::wire::Reject::Refused.encode()) };
+        let refused = || Rejection::clear(Reject::Refused);
         let alive_here = self.may_swap();
         let stated = self.ledger.stated();
         let Some(ticket) = self.ticket.as_mut().filter(|_| !self.state.is_ended()) else { return Err(refused()) };
@@ -111,18 +114,17 @@ impl Session {
         }
         let planned = resume.alive && alive_here;
         let attach = Attach { first: false, stated: resume.position, peer_alive: resume.alive, planned };
-        let (answer, keys, secret) = resume.answer(stated, planned);
+        let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
         ticket.candidate = Some(secret);
         Ok(self.new_candidate(now, Some(answer), keys, attach))
     }
 
     fn adopt_proven(&mut self, now: Instant, mut proven: Proven) -> Result<Epoch, Rejection> {
         let stated = self.ledger.stated();
-        let suite = proven.established.suite;
         let known = match (&self.ticket, &proven.offer.predecessor) {
             (Some(ticket), Some(named)) if named.id == ticket.id.0 && !self.state.is_ended() => {
                 let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
-                let opens = |s: &ResumptionSecret| s.verifier().check(suite, &proven.hash_after_2, &named.mac);
+                let opens = |s: &ResumptionSecret| s.verifier().check(&proven.hash_after_2, &named.mac);
                 let which = secrets.iter().position(|s| s.is_some_and(opens));
                 which.filter(|_| named.counter >= ticket.counter).map(|which| (which, named.position))
             }
@@ -131,8 +133,7 @@ impl Session {
         let mut answer = proven.answer.clone();
         let (Some((which, position)), Some(ticket)) = (known, &mut self.ticket) else {
             answer.verdict = Some(Verdict::Superseded);
-            let packet = crate::server::seal_one(&mut proven.established.keys, Frame::Final(answer));
-            return Err(Rejection { packet });
+            return Err(Rejection { packet: final_packet(&mut proven.established.keys, answer) });
         };
         ticket.counter = proven.offer.predecessor.as_ref().map_or(ticket.counter, |named| named.counter);
         if which == 1 {
@@ -141,7 +142,7 @@ impl Session {
             }
         }
         answer.verdict = Some(Verdict::Resumed { position: stated });
-        let packet = crate::server::seal_one(&mut proven.established.keys, Frame::Final(answer));
+        let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);
         let attach = Attach { first: false, stated: position, peer_alive: false, planned: false };
         Ok(self.new_candidate(now, packet, proven.established.keys, attach))

@@ -9,7 +9,9 @@ use crate::config::MAX_PACKET;
 use crate::id::{Carrier, Epoch};
 use crate::liveness::Liveness;
 use crate::reliability::{AckPolicy, Rtt};
-use crate::security::{ClientHandshake, ClientResume, Established, Keys};
+use crate::security::handshake::ClientHandshake;
+use crate::security::resume::ClientResume;
+use crate::security::{Established, Keys};
 use crate::time::{Duration, Instant};
 
 /// A connection that has not proven itself yet.
@@ -164,5 +166,5 @@ impl Rate {
 pub(super) struct Parting {
     pub(super) epoch: Epoch,
     pub(super) keys: Keys,
-    pub(super) frames: Vec<crate::wire::Frame>,
+    pub(super) frames: Vec<crate::wire::frame::Frame>,
 }

@@ -10,9 +10,10 @@ use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
 use crate::event::{Closer, EndReason, Ended};
 use crate::id::Side;
-use crate::server::{Report, Status, Tombstone};
+use crate::server::tombstone::Tombstone;
+use crate::server::{Report, Status};
 use crate::time::{Instant, earliest};
-use crate::wire::{Close, End, EndCode, Frame};
+use crate::wire::frame::{Close, End, EndCode, Frame};
 
 /// How far a close has come, from either end.
 #[derive(Default)]
@@ -232,7 +233,7 @@ impl Session {
             super::state::State::Detached | super::state::State::ClosingDetached => Status::Detached,
             super::state::State::Ended => Status::Ended(self.tombstone()),
         };
-        Some(Report::new(ticket.id, status))
+        Some(Report { id: ticket.id, status })
     }
 
     /// What remains of a session that somebody may still ask for.
@@ -242,6 +243,7 @@ impl Session {
         Some(Tombstone {
             id: ticket.id,
             position: self.ledger.stated(),
+            suite: ticket.suite,
             verifiers: secrets.map(|secret| secret.verifier()).collect(),
         })
     }

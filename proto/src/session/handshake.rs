@@ -10,15 +10,18 @@ use crate::error::{ConnectionError, ProtocolError};
 use crate::event::{EndReason, Event};
 use crate::id::{Carrier, Epoch};
 use crate::reconnect::Cause;
-use crate::security::{ClientHandshake, Established, PROTOCOL_VERSION};
+use crate::security::handshake::ClientHandshake;
+use crate::security::{Established, VERSION};
 use crate::time::{Duration, Instant};
-use crate::wire::{self, Final, Frame, Offer, Predecessor, Reject, Verdict};
+use crate::wire;
+use crate::wire::frame::{End, EndCode, Final, Frame, Offer, Predecessor, Verdict};
+use crate::wire::handshake::Reject;
 
 impl Session {
     /// HELLO under the suite that is tried now.
     pub(super) fn hello(&mut self, epoch: Epoch, carrier: Carrier, deadline: Instant) -> Option<Candidate> {
         let dialing = self.dialing.as_ref()?;
-        let suites = dialing.config.usable_suites();
+        let suites = dialing.config.auth.suites(&dialing.config.suites);
         let index = dialing.suite % suites.len().max(1);
         let suite = *suites.get(index)?;
         let (handshake, hello) = ClientHandshake::new(&dialing.config.auth, suite, &mut self.rng);
@@ -40,12 +43,12 @@ impl Session {
             id: ticket.id.0,
             counter: ticket.counter,
             position: self.ledger.stated(),
-            mac: ticket.secret.verifier().mac(handshake.suite(), handshake.hash_after_2()),
+            mac: ticket.secret.verifier().mac(handshake.hash_after_2()),
         });
         let named = predecessor.is_some();
         let offer = Offer {
-            versions: alloc::vec![PROTOCOL_VERSION],
-            suites: config.usable_suites().iter().map(|suite| suite.byte()).collect(),
+            versions: alloc::vec![VERSION],
+            suites: config.auth.suites(&config.suites).iter().map(|suite| suite.byte()).collect(),
             parameters: self.config.parameters(),
             name: Bytes::copy_from_slice(config.name.as_bytes()),
             credential: if handshake.may_send_credential(carrier) { config.credential.clone() } else { Bytes::new() },
@@ -68,7 +71,7 @@ impl Session {
             return Err(ConnectionError::TooLarge);
         }
         let _ = packet.split_to(1);
-        established.keys.opener.open(&mut packet)?;
+        established.keys.opener.open(&mut packet).map_err(|_| ConnectionError::Forged)?;
         self.stats.packets_received += 1;
         let mut frames = wire::frames(packet.freeze());
         let first = frames.next().ok_or(ProtocolError::Misplaced)??;
@@ -166,11 +169,11 @@ impl Session {
     }
 
     /// END where FINAL would stand: proven, but about this attempt only.
-    fn on_refusal(&mut self, now: Instant, end: &wire::End) {
+    fn on_refusal(&mut self, now: Instant, end: &End) {
         let after = end.after.map(Duration::from_millis);
         match end.code {
-            wire::EndCode::Unauthorized => self.end(now, EndReason::Unauthorized, None),
-            wire::EndCode::RefreshCredentials => {
+            EndCode::Unauthorized => self.end(now, EndReason::Unauthorized, None),
+            EndCode::RefreshCredentials => {
                 self.attempt_failed(now, Cause::Authentication, after);
                 self.need_credential();
             }

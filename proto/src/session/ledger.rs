@@ -6,7 +6,7 @@ use crate::error::ProtocolError;
 use crate::id::Side;
 use crate::reliability::{Inbox, Outbox};
 use crate::stream::Streams;
-use crate::wire::{Close, Frame};
+use crate::wire::frame::{Close, Frame};
 
 pub(super) struct Ledger {
     pub(super) outbox: Outbox,

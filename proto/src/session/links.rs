@@ -8,7 +8,7 @@ use super::connection::{Candidate, Live, Parting};
 use crate::id::Epoch;
 use crate::security::Keys;
 use crate::time::Instant;
-use crate::wire::Frame;
+use crate::wire::frame::Frame;
 
 #[derive(Default)]
 pub(super) struct Links {

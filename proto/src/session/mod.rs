@@ -49,10 +49,13 @@ use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::stream::{AcceptedStream, Chunk, StreamOptions};
 use crate::time::{Duration, Instant};
-use crate::wire::Parameters;
+use crate::wire::frame::Parameters;
 
 /// Connection events kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
+
+/// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
+const REKEY_EVERY: u64 = 1 << 20;
 
 /// One end of a session.
 ///

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::Session;
+use super::{REKEY_EVERY, Session};
 use super::connection::{Attach, Live, Stage};
 use super::ending::Finish;
 use super::ledger::Arrival;
@@ -12,9 +12,12 @@ use crate::error::{ConnectionError, ProtocolError};
 use crate::event::{EndReason, Event};
 use crate::id::Epoch;
 use crate::reconnect::Cause;
-use crate::security::{Keys, REKEY_EVERY};
+use crate::security::Keys;
 use crate::time::{Duration, Instant};
-use crate::wire::{self, EndCode, Frame, PacketType, Reject};
+use crate::wire;
+use crate::wire::frame::{EndCode, Frame};
+use crate::wire::handshake::Reject;
+use crate::wire::packet::PacketType;
 
 /// What a connection that failed with `error` died of.
 pub(super) fn cause_of(error: &ConnectionError) -> Cause {
@@ -158,7 +161,11 @@ impl Session {
         let waiting = live.cursor > self.ledger.acked();
         live.liveness.on_input(now, waiting);
         if tally.sequenced_bytes > 0 || tally.urgent {
-            live.acks.on_packet(now, tally.sequenced_bytes, tally.urgent);
+            // What arrives on a draining connection is acknowledged on the current one.
+            let acks = if current { Some(&mut live.acks) } else { self.links.current.as_mut().map(|live| &mut live.acks) };
+            if let Some(acks) = acks {
+                acks.on_packet(now, tally.sequenced_bytes, tally.urgent);
+            }
         }
         if current && self.links.draining.is_none() {
             live.resync_if_missing(self.ledger.expected());
@@ -326,6 +333,5 @@ fn open(keys: &mut Keys, packet: &mut BytesMut) -> Result<(), ConnectionError> {
         return Err(ConnectionError::UnexpectedPacket);
     }
     packet.advance(1);
-    keys.opener.open(packet)?;
-    Ok(())
+    keys.opener.open(packet).map_err(|_| ConnectionError::Forged)
 }

@@ -3,16 +3,16 @@
 
 use alloc::vec::Vec;
 
-use super::Session;
+use super::{REKEY_EVERY, Session};
 use super::connection::{Live, Parting};
 use super::links::Slot;
 use crate::config::{MAX_PACKET, MAX_REASON};
 use crate::id::Epoch;
 use crate::reliability::Committed;
-use crate::security::REKEY_EVERY;
 use crate::time::Instant;
-use crate::wire::packet::SEAL_OVERHEAD;
-use crate::wire::{Frame, FrameWriter, PacketType};
+use crate::wire::FrameWriter;
+use crate::wire::frame::Frame;
+use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
 /// Room in a packet beyond one fragment's payload, before a fast connection may fill it.
 const SMALL_PACKET_SLACK: usize = 256;
