@@ -196,8 +196,7 @@ pub struct ServerConfig {
     pub session: SessionConfig,
     /// Who we are and whom we let in.
     pub auth: ServerAuth,
-    /// Suites accepted, of those that fit `auth`; default all. Once shared secrets are configured only
-    /// the suites that use one fit.
+    /// Suites accepted, of those that `auth` allows; default all.
     pub suites: Vec<Suite>,
     /// Connections accepted that have said nothing yet; when full the oldest goes. Some 100 bytes each.
     /// Owner: the registry. 1 to 1,048,576, default 1,024.
@@ -239,8 +238,7 @@ impl ServerConfig {
     /// Checks every range documented on the fields, the session's included.
     ///
     /// # Errors
-    /// The first field found out of its range, or [`ConfigError::NoSuite`] when none of `suites` fits
-    /// `auth`.
+    /// The first field found out of its range, or as [`ServerAuth::validate`].
     pub fn validate(&self) -> Result<(), ConfigError> {
         const DAY: u64 = 86_400_000;
         self.session.validate()?;
@@ -257,11 +255,11 @@ impl ServerConfig {
                 return Err(ConfigError::OutOfRange { field, min, max });
             }
         }
-        if self.accepted_suites().is_empty() { Err(ConfigError::NoSuite) } else { Ok(()) }
+        self.auth.validate(&self.suites)
     }
 
     /// The suites that are configured and fit `auth`.
     pub(crate) fn accepted_suites(&self) -> Vec<Suite> {
-        self.suites.iter().copied().filter(|suite| self.auth.serves(*suite)).collect()
+        self.auth.suites(&self.suites)
     }
 }

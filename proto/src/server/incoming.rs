@@ -13,18 +13,13 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{ConnectionError, ProtocolError};
 use crate::id::Carrier;
-use crate::security::handshake::ServerHandshake;
-use crate::security::resume::ResumeClear;
-use crate::security::{Established, Keys, Suite};
+use crate::security::{Established, Keys, ResumeClear, ServerHandshake, Suite, VERSION};
 use crate::server::{ConnectionId, Request};
 use crate::time::Instant;
 use crate::wire::FrameWriter;
 use crate::wire::frame::{End, Final, Frame, Offer};
 use crate::wire::handshake::decode_offer;
 use crate::wire::packet::PacketType;
-
-/// Versions of the protocol spoken here, as in HELLO.
-const VERSIONS: [u8; 1] = [1];
 
 /// A handshake in progress, or a RESUME on its way to its session.
 ///
@@ -64,7 +59,7 @@ pub(crate) struct Proven {
     pub(crate) established: Established,
     pub(crate) offer: Offer,
     /// What the MAC of a predecessor is over.
-    pub(crate) hash_after_2: Vec<u8>,
+    pub(crate) hash_after_2: [u8; 32],
     /// FINAL with the server's parameters and incarnation; the verdict is still `None`.
     pub(crate) answer: Final,
     pub(crate) carrier: Carrier,
@@ -129,14 +124,13 @@ impl Handshake {
         if PacketType::of(packet)? != PacketType::AuthProof {
             return Err(ConnectionError::UnexpectedPacket);
         }
-        let hash_after_2 = self.noise.hash_after_2().to_vec();
+        let hash_after_2 = *self.noise.hash_after_2();
         let secret_hint = self.noise.secret_hint().cloned();
         let (offer, established) = self.noise.on_auth_proof(packet)?;
         let offer = decode_offer(Bytes::from(offer))?;
-        let offered = |wanted: &u8, accepted: &[u8], list: &[u8]| first_common(list, accepted) == Some(*wanted);
-        let accepted: Vec<u8> = self.suites.iter().map(|suite| suite.byte()).collect();
-        let honest = offered(&established.suite.byte(), &accepted, &offer.suites)
-            && offered(&VERSIONS[0], &VERSIONS, &offer.versions);
+        let suites: Vec<u8> = self.suites.iter().map(|suite| suite.byte()).collect();
+        let honest = first_common(&offer.suites, &suites) == Some(established.suite.byte())
+            && first_common(&offer.versions, &[VERSION]) == Some(VERSION);
         if !honest && !cfg!(planted = "downgrade_unchecked") {
             return Err(ConnectionError::Handshake);
         }

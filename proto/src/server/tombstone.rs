@@ -6,29 +6,20 @@ mod tests;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::id::SessionId;
-use crate::security::{PublicKey, Suite, Verifier};
+use crate::security::{PublicKey, Verifier};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{Predecessor, Verdict};
 
 /// What a session leaves behind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tombstone {
     pub(crate) id: SessionId,
     /// The server's final position.
     pub(crate) position: u64,
     /// Of every resumption secret that the session would have accepted: one or two.
     pub(crate) verifiers: Vec<Verifier>,
-    /// The session's suite.
-    pub(crate) suite: Suite,
-}
-
-impl fmt::Debug for Tombstone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tombstone").field("id", &self.id).field("position", &self.position).finish_non_exhaustive()
-    }
 }
 
 /// The tombstones. Bounded in number and age.
@@ -119,10 +110,10 @@ impl Tombstones {
     }
 
     /// What a proven client is told of its predecessor; `None` if that is not entombed here.
-    pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8]) -> Option<Verdict> {
+    pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
         let grave = self.graves.get(self.by_id.get(&SessionId(predecessor.id))?)?;
-        let Tombstone { position, verifiers, suite, .. } = &grave.tombstone;
-        let proven = verifiers.iter().any(|verifier| verifier.check(*suite, handshake_hash, &predecessor.mac));
+        let Tombstone { position, verifiers, .. } = &grave.tombstone;
+        let proven = verifiers.iter().any(|verifier| verifier.check(handshake_hash, &predecessor.mac));
         Some(if proven || cfg!(planted = "finality_without_proof") {
             Verdict::Expired { position: *position }
         } else {

@@ -3,8 +3,7 @@ use alloc::vec;
 use super::*;
 use crate::config::SessionConfig;
 use crate::error::ConnectionError;
-use crate::security::handshake::ClientHandshake;
-use crate::security::{Auth, Established, ServerAuth};
+use crate::security::{Auth, ClientHandshake, Established, ServerAuth};
 use crate::server::tombstone::Tombstone;
 use crate::time::Duration;
 use crate::wire::frame::{End, EndCode, Frame, Offer, Predecessor};
@@ -67,7 +66,7 @@ impl Client {
     fn prove(
         &mut self,
         registry: &mut Registry,
-        predecessor: impl FnOnce(&[u8]) -> Option<Predecessor>,
+        predecessor: impl FnOnce(&[u8; 32]) -> Option<Predecessor>,
     ) -> (Established, Incoming) {
         let (handshake, mut incoming) = self.begin(registry);
         let offer = offer(predecessor(handshake.hash_after_2()));
@@ -92,12 +91,11 @@ fn tombstone(established: &Established, position: u64) -> Tombstone {
         id: established.id,
         position,
         verifiers: vec![established.secret.verifier()],
-        suite: established.suite,
     }
 }
 
-fn claim(old: &Established, hash: &[u8]) -> Predecessor {
-    let mac = old.secret.verifier().mac(old.suite, hash);
+fn claim(old: &Established, hash: &[u8; 32]) -> Predecessor {
+    let mac = old.secret.verifier().mac(hash);
     Predecessor { id: old.id.0, counter: 3, position: 0, mac }
 }
 
@@ -124,7 +122,7 @@ fn refused_in_the_clear(route: Route) -> Option<Reject> {
 
 fn resume_packet(id: SessionId) -> BytesMut {
     // As long as an honest one, and forged.
-    let mut packet = BytesMut::zeroed(80);
+    let mut packet = BytesMut::zeroed(84);
     packet[0] = PacketType::Resume.byte();
     packet[1] = 1;
     packet[2] = Suite::ChaChaPoly.byte();
@@ -211,7 +209,7 @@ fn a_predecessor_that_is_held_goes_to_its_owner() {
     assert_eq!((session, registry.session_count()), (old.id, 1));
     let IncomingKind::Proven(proven) = &incoming.kind else { panic!("it is proven") };
     let named = proven.offer.predecessor.as_ref().expect("named");
-    assert!(old.secret.verifier().check(old.suite, &proven.hash_after_2, &named.mac));
+    assert!(old.secret.verifier().check(&proven.hash_after_2, &named.mac));
     let Frame::End(End { code, .. }) = first_frame(&mut new, registry.orphan(at(2), incoming)) else {
         panic!("not an END")
     };
@@ -234,7 +232,7 @@ fn a_tombstone_speaks_to_whoever_proves_the_session_was_his() {
     registry.update(at(1), report(&old, Status::Ended(Some(tombstone(&old, 9)))));
     let (_, incoming) = Client::new(2).prove(&mut registry, |hash| Some(claim(&old, hash)));
     assert_eq!(verdict(&mut registry, at(1), incoming), Some(Verdict::Expired { position: 9 }));
-    let forged = |hash: &[u8]| Some(Predecessor { mac: [0x55; 32], ..claim(&old, hash) });
+    let forged = |hash: &[u8; 32]| Some(Predecessor { mac: [0x55; 32], ..claim(&old, hash) });
     let (_, incoming) = Client::new(3).prove(&mut registry, forged);
     assert_eq!(verdict(&mut registry, at(1), incoming), Some(Verdict::Superseded));
     // Another's proof is not good for this handshake.
@@ -262,7 +260,7 @@ fn a_full_registry_still_tells_the_truth_about_what_is_over() {
     };
     assert_eq!((answer.verdict, answer.incarnation), (Some(Verdict::Expired { position: 9 }), registry.incarnation));
 
-    let stranger = |hash: &[u8]| Some(Predecessor { id: [77; 16], ..claim(&old, hash) });
+    let stranger = |hash: &[u8; 32]| Some(Predecessor { id: [77; 16], ..claim(&old, hash) });
     let (mut new, incoming) = Client::new(5).prove(&mut registry, stranger);
     let Frame::End(end) = first_frame(&mut new, rejected(registry.admit(at(1), incoming))) else {
         panic!("not an END")
