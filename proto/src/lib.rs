@@ -42,8 +42,6 @@ pub mod stream;
 pub mod time;
 pub mod wire;
 
-mod rng;
-
 pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};

@@ -18,7 +18,7 @@ pub enum Refusal {
     Unauthorized,
     /// A fresh credential may do: the client asks its host for one.
     RefreshCredentials,
-    /// No room for another session: the client's session ends.
+    /// No room for another session: the client tries again by its backoff.
     Busy,
     /// Not now, or not here: the client tries again.
     RetryLater {

@@ -9,9 +9,7 @@ use crate::config::MAX_PACKET;
 use crate::id::{Carrier, Epoch};
 use crate::liveness::Liveness;
 use crate::reliability::{AckPolicy, Rtt};
-use crate::security::handshake::ClientHandshake;
-use crate::security::resume::ClientResume;
-use crate::security::{Established, Keys};
+use crate::security::{ClientHandshake, ClientResume, Established, Keys};
 use crate::time::{Duration, Instant};
 
 /// A connection that has not proven itself yet.

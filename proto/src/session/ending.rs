@@ -10,8 +10,7 @@ use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
 use crate::event::{Closer, EndReason, Ended};
 use crate::id::Side;
-use crate::server::tombstone::Tombstone;
-use crate::server::{Report, Status};
+use crate::server::{Report, Status, Tombstone};
 use crate::time::{Instant, earliest};
 use crate::wire::frame::{Close, End, EndCode, Frame};
 
@@ -243,7 +242,6 @@ impl Session {
         Some(Tombstone {
             id: ticket.id,
             position: self.ledger.stated(),
-            suite: ticket.suite,
             verifiers: secrets.map(|secret| secret.verifier()).collect(),
         })
     }

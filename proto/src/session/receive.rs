@@ -63,8 +63,11 @@ impl Session {
         let Some(mut candidate) = self.links.candidate.take() else { return Ok(()) };
         match (candidate.stage, kind) {
             (stage @ (Stage::Hello { .. } | Stage::Resuming { .. }), PacketType::Reject) => {
-                self.on_reject(now, Reject::decode(&packet)?, &stage);
-                // The attempt was answered; the connection is of no more use.
+                // Either way the attempt was answered; the connection is of no more use.
+                match Reject::decode(&packet) {
+                    Ok(reject) => self.on_reject(now, reject, &stage),
+                    Err(error) => return self.attempt_failed_with(now, error.into()),
+                }
                 Ok(())
             }
             (Stage::Hello { handshake, carrier, .. }, PacketType::Challenge) => {
