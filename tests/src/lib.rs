@@ -6,6 +6,7 @@
 //! - [`duo`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
+pub mod duo;
 pub mod model;
 pub mod probe;
 pub mod rng;

@@ -34,6 +34,7 @@ pub fn name_of(reason: &EndReason) -> &'static str {
         EndReason::Closed { by: Closer::Both, .. } => "end: closed by both",
         EndReason::LingerExpired => "end: linger expired",
         EndReason::Aborted => "end: aborted",
+        EndReason::AbortedByPeer => "end: aborted by peer",
         EndReason::Expired => "end: expired",
         EndReason::Superseded => "end: superseded",
         EndReason::Unknown => "end: unknown",
@@ -58,7 +59,8 @@ pub fn check_ending(us: usize, reason: &EndReason, so: &Circumstances) -> Verdic
         EndReason::Closed { by: Closer::Peer, .. } => so.closed[peer],
         EndReason::Closed { by: Closer::Both, .. } => so.closed[us] && so.closed[peer],
         EndReason::LingerExpired => so.closed[us] || so.closed[peer],
-        EndReason::Aborted => so.aborted[us] || so.aborted[peer],
+        EndReason::Aborted => so.aborted[us],
+        EndReason::AbortedByPeer => so.aborted[peer] || so.closed[peer],
         EndReason::Expired => so.may_expire || so.server_lost || so.client_lost || so.aborted[peer] || so.closed != [false; 2],
         EndReason::Unknown => so.server_lost || so.may_expire || so.aborted[peer],
         EndReason::Unauthorized => so.refused,
@@ -75,7 +77,7 @@ pub fn check_ending(us: usize, reason: &EndReason, so: &Circumstances) -> Verdic
 /// # Errors
 /// When they contradict each other.
 pub fn check_pair(client: &EndReason, server: &EndReason) -> Verdict {
-    use EndReason::{Closed, Expired, LingerExpired, Unknown};
+    use EndReason::{Aborted, AbortedByPeer, Closed, Expired, LingerExpired, Unknown};
     let contradiction = || Err(format!("client ended with {client:?}, server with {server:?}"));
     match (client, server) {
         (Closed { code: a, reason: x, by: p }, Closed { code: b, reason: y, by: q }) => {
@@ -86,8 +88,8 @@ pub fn check_pair(client: &EndReason, server: &EndReason) -> Verdict {
             let same = a == b && x == y || matches!((p, q), (Closer::Both, _) | (_, Closer::Both));
             if mirrored && same { Ok(()) } else { contradiction() }
         }
-        (Closed { .. }, LingerExpired | Expired | EndReason::Aborted)
-        | (LingerExpired | Expired | Unknown | EndReason::Aborted, Closed { .. }) => Ok(()),
+        (Closed { .. }, LingerExpired | Expired | Aborted | AbortedByPeer)
+        | (LingerExpired | Expired | Unknown | Aborted | AbortedByPeer, Closed { .. }) => Ok(()),
         (Closed { by: Closer::Local, .. }, _) | (_, Closed { by: Closer::Local, .. }) => contradiction(),
         _ => Ok(()),
     }

@@ -1,13 +1,13 @@
 //! From what a carrier delivers to packets.
 
 use bytes::BytesMut;
+use unbroken_proto::wire::framing::{self, Decoder};
 
 /// One per end of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Framer {
-    stream: bool,
+    stream: Option<Decoder>,
     bytewise: bool,
-    held: Vec<u8>,
 }
 
 /// The bytes are not packets.
@@ -18,7 +18,7 @@ impl Framer {
     /// For a carrier of packets, or of bytes with the 2-byte framing.
     #[must_use]
     pub fn new(packets: bool, bytewise: bool) -> Framer {
-        Framer { stream: !packets, bytewise, held: Vec::new() }
+        Framer { stream: (!packets).then(|| Decoder::new(framing::MAX_PACKET)), bytewise }
     }
 
     /// What goes onto the carrier for `packet`.
@@ -27,31 +27,29 @@ impl Framer {
         if packets {
             return packet.to_vec();
         }
-        let len = u16::try_from(packet.len()).unwrap_or(u16::MAX).to_be_bytes();
-        [&len, packet].concat()
+        let mut framed = Vec::with_capacity(packet.len() + framing::PREFIX);
+        framing::append(&mut framed, |buf| {
+            buf.extend_from_slice(packet);
+            true
+        });
+        framed
     }
 
-    /// The packets that are complete with `bytes`.
-    ///
-    /// # Errors
-    /// When the framing is broken; the packets before are returned with it.
+    /// The packets that are complete with `bytes`, and whether what follows them is framing at all.
     pub fn decode(&mut self, bytes: Vec<u8>) -> (Vec<BytesMut>, Result<(), Unframed>) {
-        if !self.stream {
+        let Some(decoder) = &mut self.stream else {
             return (vec![BytesMut::from(bytes.as_slice())], Ok(()));
-        }
+        };
         let mut packets = Vec::new();
         let step = if self.bytewise { 1 } else { bytes.len().max(1) };
         for chunk in bytes.chunks(step) {
-            self.held.extend_from_slice(chunk);
+            decoder.extend(chunk);
             loop {
-                let Some((head, rest)) = self.held.split_first_chunk::<2>() else { break };
-                let len = usize::from(u16::from_be_bytes(*head));
-                if len == 0 {
-                    return (packets, Err(Unframed));
+                match decoder.next_packet() {
+                    Ok(Some(packet)) => packets.push(packet),
+                    Ok(None) => break,
+                    Err(_) => return (packets, Err(Unframed)),
                 }
-                let Some(packet) = rest.get(..len) else { break };
-                packets.push(BytesMut::from(packet));
-                self.held.drain(..2 + len);
             }
         }
         (packets, Ok(()))

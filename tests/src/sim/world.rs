@@ -308,7 +308,10 @@ impl World {
     /// The owner of a server session is gone without a word.
     pub fn kill_task(&mut self, number: u64) {
         self.drain(Peer::Task(number));
-        let Some(Task { conv, .. }) = self.server.kill(&mut self.env, number) else { return };
+        let Some(Task { conv, id, .. }) = self.server.kill(&mut self.env, number) else { return };
+        if self.env.rng.chance(500) {
+            self.server.registry.lost(self.env.instant(), id);
+        }
         self.convs[conv].so.server_lost = true;
         self.convs[conv].task_gone = true;
     }
