@@ -24,8 +24,8 @@ use bytes::{Buf, BytesMut};
 
 pub use crate::config::MAX_PACKET;
 use crate::error::ConnectionError;
-use crate::wire::packet::PacketType;
 pub use crate::wire::packet::MAX_UNPROVEN;
+use crate::wire::packet::PacketType;
 
 /// Bytes of a length.
 pub const PREFIX: usize = 2;
@@ -72,7 +72,9 @@ pub fn append(buf: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bo
 /// [`ConnectionError::TooLarge`] for too long a packet. `buf` is then as it was, and the connection to
 /// be dropped.
 pub fn split(buf: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, ConnectionError> {
-    let Some(length) = announced(buf) else { return Ok(None) };
+    let Some(length) = announced(buf) else {
+        return Ok(None);
+    };
     if length == 0 && !cfg!(planted = "framing_empty") {
         return Err(ConnectionError::UnexpectedPacket);
     }
@@ -98,12 +100,15 @@ pub fn split(buf: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Conne
 /// A host may reserve as much, once [`split`] has returned `None` and so found the length acceptable.
 #[must_use]
 pub fn missing(buf: &[u8]) -> usize {
-    announced(buf).map_or(PREFIX, |length| PREFIX + length).saturating_sub(buf.len())
+    announced(buf)
+        .map_or(PREFIX, |length| PREFIX + length)
+        .saturating_sub(buf.len())
 }
 
 /// The length at the front of `buf`.
 fn announced(buf: &[u8]) -> Option<usize> {
-    buf.first_chunk().map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
+    buf.first_chunk()
+        .map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
 }
 
 /// Packets out of slices cut anywhere.
@@ -120,7 +125,10 @@ impl Decoder {
     /// Nothing read yet; packets of up to `limit` bytes (see [`split`]).
     #[must_use]
     pub fn new(limit: usize) -> Decoder {
-        Decoder { buffer: BytesMut::new(), limit }
+        Decoder {
+            buffer: BytesMut::new(),
+            limit,
+        }
     }
 
     /// Changes the limit, for packets not yet taken.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::config::{MAX_CREDENTIAL, MAX_NAME, MAX_PACKET};
 use crate::error::ProtocolError;
 use crate::wire::frame::{Final, Offer, Parameters, Predecessor, Verdict};
-use crate::wire::packet::{MAX_REJECT, PacketType};
+use crate::wire::packet::PacketType;
 use crate::wire::{cursor, varint};
 
 /// Most versions, and most suites, that an offer may list; the least is one.
@@ -63,17 +63,32 @@ pub fn decode_offer(payload: Bytes) -> Result<Offer, ProtocolError> {
         _ => return Err(ProtocolError::Malformed),
     };
     nothing_left(&rest)?;
-    Ok(Offer { versions, suites, parameters, name, credential, predecessor })
+    Ok(Offer {
+        versions,
+        suites,
+        parameters,
+        name,
+        credential,
+        predecessor,
+    })
 }
 
 /// One to [`MAX_LISTED`] bytes, best first.
 fn take_list(rest: &mut Bytes) -> Result<Vec<u8>, ProtocolError> {
     let list = cursor::bytes(rest, MAX_LISTED)?;
-    if list.is_empty() { Err(ProtocolError::Malformed) } else { Ok(list.to_vec()) }
+    if list.is_empty() {
+        Err(ProtocolError::Malformed)
+    } else {
+        Ok(list.to_vec())
+    }
 }
 
 fn nothing_left(rest: &Bytes) -> Result<(), ProtocolError> {
-    if rest.is_empty() { Ok(()) } else { Err(ProtocolError::Malformed) }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err(ProtocolError::Malformed)
+    }
 }
 
 /// In the order of the wire.
@@ -101,7 +116,11 @@ fn put_parameters(buf: &mut Vec<u8>, parameters: &Parameters) {
 fn take_parameters(rest: &mut Bytes) -> Result<Parameters, ProtocolError> {
     let mut within = |min: u64, max: u64| {
         let value = varint::read(rest)?;
-        if (min..=max).contains(&value) { Ok(value) } else { Err(ProtocolError::Malformed) }
+        if (min..=max).contains(&value) {
+            Ok(value)
+        } else {
+            Err(ProtocolError::Malformed)
+        }
     };
     Ok(Parameters {
         stream_window: within(256, varint::MAX)?,
@@ -128,7 +147,10 @@ pub(crate) fn put_final(buf: &mut Vec<u8>, final_: &Final) {
 
 /// How much [`put_final`] writes.
 pub(crate) fn final_len(final_: &Final) -> usize {
-    let parameters: usize = parameter_values(&final_.parameters).into_iter().map(varint::len).sum();
+    let parameters: usize = parameter_values(&final_.parameters)
+        .into_iter()
+        .map(varint::len)
+        .sum();
     let (_, number) = verdict_parts(final_.verdict.as_ref());
     parameters + final_.incarnation.len() + 1 + number.map_or(0, varint::len)
 }
@@ -139,14 +161,26 @@ pub(crate) fn take_final(rest: &mut Bytes) -> Result<Final, ProtocolError> {
     let incarnation = cursor::array(rest)?;
     let verdict = match cursor::byte(rest)? {
         0 => None,
-        1 => Some(Verdict::Resumed { position: varint::read(rest)? }),
-        2 => Some(Verdict::Expired { position: varint::read(rest)? }),
+        1 => Some(Verdict::Resumed {
+            position: varint::read(rest)?,
+        }),
+        2 => Some(Verdict::Expired {
+            position: varint::read(rest)?,
+        }),
         3 => Some(Verdict::Superseded),
-        4 => Some(Verdict::Unknown { reach: varint::read(rest)? }),
-        5 => Some(Verdict::StateLost { position: varint::read(rest)? }),
+        4 => Some(Verdict::Unknown {
+            reach: varint::read(rest)?,
+        }),
+        5 => Some(Verdict::StateLost {
+            position: varint::read(rest)?,
+        }),
         _ => return Err(ProtocolError::Malformed),
     };
-    Ok(Final { parameters, incarnation, verdict })
+    Ok(Final {
+        parameters,
+        incarnation,
+        verdict,
+    })
 }
 
 /// A verdict's code byte and the number behind it.
@@ -201,20 +235,19 @@ impl Reject {
     /// [`ProtocolError::Malformed`] for another packet type, an unknown code, a packet over 256 bytes,
     /// and one cut short or with bytes left over.
     pub fn decode(packet: &[u8]) -> Result<Reject, ProtocolError> {
-        let [kind, code, after @ ..] = packet else { return Err(ProtocolError::Malformed) };
-        if *kind != PacketType::Reject.byte() || packet.len() > MAX_REJECT {
+        if PacketType::of(packet) != Ok(PacketType::Reject) {
             return Err(ProtocolError::Malformed);
         }
-        let mut rest = Bytes::copy_from_slice(after);
-        let reject = match code {
-            1 => Reject::Retry { after: varint::read(&mut rest)? },
-            2 => Reject::Refused,
-            3 => Reject::VersionUnsupported,
-            4 => Reject::SuiteUnsupported,
-            _ => return Err(ProtocolError::Malformed),
-        };
-        nothing_left(&rest)?;
-        Ok(reject)
+        match packet.get(1..).unwrap_or_default() {
+            [1, after @ ..] => match varint::decode(after)? {
+                (value, length) if length == after.len() => Ok(Reject::Retry { after: value }),
+                _ => Err(ProtocolError::Malformed),
+            },
+            [2] => Ok(Reject::Refused),
+            [3] => Ok(Reject::VersionUnsupported),
+            [4] => Ok(Reject::SuiteUnsupported),
+            _ => Err(ProtocolError::Malformed),
+        }
     }
 }
 

@@ -25,10 +25,12 @@
 //! assert_eq!(read, Ok(vec![Frame::Ack { position: 7 }, hello]));
 //! ```
 
+mod charge;
 mod cursor;
 pub mod frame;
 pub mod framing;
 pub mod handshake;
+mod kind;
 pub mod packet;
 mod reader;
 pub mod varint;

@@ -96,8 +96,16 @@ impl PacketType {
     /// [`ConnectionError::UnexpectedPacket`] when it is empty or of no known type,
     /// [`ConnectionError::TooLarge`] when it is too long for its type.
     pub fn of(packet: &[u8]) -> Result<PacketType, ConnectionError> {
-        let kind = packet.first().copied().and_then(PacketType::from_byte).ok_or(ConnectionError::UnexpectedPacket)?;
-        if packet.len() > kind.limit() { Err(ConnectionError::TooLarge) } else { Ok(kind) }
+        let kind = packet
+            .first()
+            .copied()
+            .and_then(PacketType::from_byte)
+            .ok_or(ConnectionError::UnexpectedPacket)?;
+        if packet.len() > kind.limit() {
+            Err(ConnectionError::TooLarge)
+        } else {
+            Ok(kind)
+        }
     }
 }
 

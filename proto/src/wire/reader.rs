@@ -8,17 +8,20 @@ use crate::config::{MAX_LABEL, MAX_REASON};
 use crate::error::ProtocolError;
 use crate::id::StreamId;
 use crate::wire::frame::{
-    Close, DATA_LENGTH_OMITTED, DATA_MESSAGE_END, DATA_SAME_STREAM, DATA_STREAM_END, Data, End, EndCode, FRAGMENT_MAX,
-    FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open, kind,
+    Close, Data, End, EndCode, FRAGMENT_MAX, FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open,
 };
-use crate::wire::{cursor, handshake, varint};
+use crate::wire::{cursor, handshake, kind, varint};
 
 /// The frames of one packet's plaintext, in order.
 ///
 /// Payloads, labels and the like are slices of `plaintext`: nothing is copied or allocated, and the
 /// packet's memory lives as long as any of them.
 pub fn frames(plaintext: Bytes) -> Frames {
-    Frames { rest: plaintext, last: None, stage: Stage::First }
+    Frames {
+        rest: plaintext,
+        last: None,
+        stage: Stage::First,
+    }
 }
 
 /// See [`frames`]. Ends after the first error.
@@ -52,7 +55,11 @@ impl Iterator for Frames {
             Stage::First | Stage::Later => {}
         }
         let frame = self.frame();
-        self.stage = if frame.is_ok() { Stage::Later } else { Stage::Over };
+        self.stage = if frame.is_ok() {
+            Stage::Later
+        } else {
+            Stage::Over
+        };
         Some(frame)
     }
 }
@@ -65,24 +72,46 @@ impl Frames {
         Ok(match cursor::byte(rest)? {
             flags @ kind::DATA..=kind::DATA_LAST => Frame::Data(self.data(flags)?),
             kind::OPEN => Frame::Open(self.open()?),
-            kind::RESET => Frame::Reset { stream: cursor::stream(rest)?, code: varint::read(rest)? },
-            kind::STOP => Frame::Stop { stream: cursor::stream(rest)?, code: varint::read(rest)? },
-            kind::CREDIT => Frame::Credit { stream: varint::read(rest)?, limit: varint::read(rest)? },
+            kind::RESET => Frame::Reset {
+                stream: cursor::stream(rest)?,
+                code: varint::read(rest)?,
+            },
+            kind::STOP => Frame::Stop {
+                stream: cursor::stream(rest)?,
+                code: varint::read(rest)?,
+            },
+            kind::CREDIT => Frame::Credit {
+                stream: varint::read(rest)?,
+                limit: varint::read(rest)?,
+            },
             kind::CLOSE => Frame::Close(Close {
                 code: varint::read(rest)?,
                 reason: cursor::bytes(rest, MAX_REASON)?,
                 position: varint::read(rest)?,
             }),
-            kind::CLOSED => Frame::Closed { position: varint::read(rest)? },
+            kind::CLOSED => Frame::Closed {
+                position: varint::read(rest)?,
+            },
             kind::END => Frame::End(end(rest)?),
-            kind::ACK => Frame::Ack { position: varint::read(rest)? },
-            kind::FROM => Frame::From { position: varint::read(rest)? },
-            kind::RESYNC => Frame::Resync { position: varint::read(rest)? },
-            kind::PING => Frame::Ping { id: varint::read(rest)? },
-            kind::PONG => Frame::Pong { id: varint::read(rest)? },
-            kind::GOAWAY => {
-                Frame::GoAway { within: varint::read(rest)?, alternate: cursor::bytes(rest, MAX_ALTERNATE)? }
-            }
+            kind::ACK => Frame::Ack {
+                position: varint::read(rest)?,
+            },
+            kind::FROM => Frame::From {
+                position: varint::read(rest)?,
+            },
+            kind::RESYNC => Frame::Resync {
+                position: varint::read(rest)?,
+            },
+            kind::PING => Frame::Ping {
+                id: varint::read(rest)?,
+            },
+            kind::PONG => Frame::Pong {
+                id: varint::read(rest)?,
+            },
+            kind::GOAWAY => Frame::GoAway {
+                within: varint::read(rest)?,
+                alternate: cursor::bytes(rest, MAX_ALTERNATE)?,
+            },
             kind::REKEY => Frame::Rekey,
             kind::FINAL => {
                 let final_ = handshake::take_final(rest)?;
@@ -97,12 +126,12 @@ impl Frames {
 
     fn data(&mut self, flags: u8) -> Result<Data, ProtocolError> {
         let rest = &mut self.rest;
-        let stream = match flags & DATA_SAME_STREAM {
+        let stream = match flags & kind::DATA_SAME_STREAM {
             0 => cursor::stream(rest)?,
             _ => self.last.ok_or(ProtocolError::Malformed)?,
         };
         self.last = Some(stream);
-        let payload = match flags & DATA_LENGTH_OMITTED {
+        let payload = match flags & kind::DATA_LENGTH_OMITTED {
             0 => {
                 let length = varint::read(rest)?;
                 cursor::slice(rest, length)?
@@ -112,8 +141,8 @@ impl Frames {
         Ok(Data {
             stream,
             payload,
-            message_end: flags & DATA_MESSAGE_END != 0,
-            stream_end: flags & DATA_STREAM_END != 0,
+            message_end: flags & kind::DATA_MESSAGE_END != 0,
+            stream_end: flags & kind::DATA_STREAM_END != 0,
         })
     }
 
@@ -127,7 +156,12 @@ impl Frames {
         }
         let label = cursor::bytes(rest, MAX_LABEL)?;
         self.last = Some(stream);
-        Ok(Open { stream, priority, fragment_size, label })
+        Ok(Open {
+            stream,
+            priority,
+            fragment_size,
+            label,
+        })
     }
 }
 
@@ -137,7 +171,13 @@ fn end(rest: &mut Bytes) -> Result<End, ProtocolError> {
     let position = optional(rest)?;
     let after = optional(rest)?;
     let alternate = cursor::bytes(rest, MAX_ALTERNATE)?;
-    Ok(End { code, reason, position, after, alternate })
+    Ok(End {
+        code,
+        reason,
+        position,
+        after,
+        alternate,
+    })
 }
 
 /// A byte 0, or a byte 1 and an integer.

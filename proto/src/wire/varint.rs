@@ -56,9 +56,18 @@ pub fn write(buf: &mut Vec<u8>, value: u64) {
 /// Takes one integer off the front of `bytes`.
 ///
 /// # Errors
-/// [`ProtocolError::Malformed`] when it is cut short or longer than its value needs; `bytes` is then
-/// as it was.
+/// As [`decode`]; `bytes` is then as it was.
 pub fn read(bytes: &mut Bytes) -> Result<u64, ProtocolError> {
+    let (value, length) = decode(bytes)?;
+    bytes.advance(length);
+    Ok(value)
+}
+
+/// The integer at the front of `bytes`, and how many bytes it takes.
+///
+/// # Errors
+/// [`ProtocolError::Malformed`] when it is cut short, or longer than its value needs.
+pub fn decode(bytes: &[u8]) -> Result<(u64, usize), ProtocolError> {
     let first = *bytes.first().ok_or(ProtocolError::Malformed)?;
     let (value, length) = match first >> 6 {
         0 => (u64::from(first), 1),
@@ -75,12 +84,10 @@ pub fn read(bytes: &mut Bytes) -> Result<u64, ProtocolError> {
             (u64::from_be_bytes(eight) & MAX, 8)
         }
     };
-    #[cfg(not(planted = "wire_long_varint"))]
-    if len(value) != length {
+    if len(value) != length && !cfg!(planted = "wire_long_varint") {
         return Err(ProtocolError::Malformed);
     }
-    bytes.advance(length);
-    Ok(value)
+    Ok((value, length))
 }
 
 #[cfg(test)]

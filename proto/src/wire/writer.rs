@@ -4,11 +4,8 @@ use alloc::vec::Vec;
 
 use crate::config::{MAX_LABEL, MAX_REASON};
 use crate::id::StreamId;
-use crate::wire::frame::{
-    DATA_LENGTH_OMITTED, DATA_MESSAGE_END, DATA_SAME_STREAM, DATA_STREAM_END, Data, End, Frame, MAX_ALTERNATE, Open,
-    kind,
-};
-use crate::wire::{cursor, handshake, varint};
+use crate::wire::frame::{Data, End, Frame, MAX_ALTERNATE, Open};
+use crate::wire::{cursor, handshake, kind, varint};
 
 /// Appends the frames of one packet to a buffer, in the shortest form there is.
 ///
@@ -37,7 +34,11 @@ struct Held {
 
 impl Held {
     fn header_len(&self) -> usize {
-        1 + if self.flags & DATA_SAME_STREAM == 0 { varint::len(self.data.stream.0) } else { 0 }
+        1 + if self.flags & kind::DATA_SAME_STREAM == 0 {
+            varint::len(self.data.stream.0)
+        } else {
+            0
+        }
     }
 }
 
@@ -45,7 +46,12 @@ impl<'a> FrameWriter<'a> {
     /// Writes behind what `buf` already holds.
     pub fn new(buf: &'a mut Vec<u8>) -> FrameWriter<'a> {
         let start = buf.len();
-        FrameWriter { buf, start, last: None, held: None }
+        FrameWriter {
+            buf,
+            start,
+            last: None,
+            held: None,
+        }
     }
 
     /// Adds one frame. That it fits the packet is the caller's care: see [`len`](FrameWriter::len) and
@@ -66,7 +72,10 @@ impl<'a> FrameWriter<'a> {
         self.release();
         let flags = self.flags(data);
         self.last = Some(data.stream);
-        self.held = Some(Held { data: data.clone(), flags });
+        self.held = Some(Held {
+            data: data.clone(),
+            flags,
+        });
     }
 
     /// Bytes taken so far, if another frame follows; one to four fewer if none does.
@@ -89,24 +98,30 @@ impl<'a> FrameWriter<'a> {
     #[must_use]
     pub fn room_for(&self, frame: &Frame) -> usize {
         match frame {
-            Frame::Data(data) if self.last == Some(data.stream) => frame.encoded_len() - varint::len(data.stream.0),
+            Frame::Data(data) if self.last == Some(data.stream) => {
+                frame.encoded_len() - varint::len(data.stream.0)
+            }
             _ => frame.encoded_len(),
         }
     }
 
     /// Writes what was held back: the packet's frames are complete.
     pub fn finish(mut self) {
-        let Some(Held { data, mut flags }) = self.held.take() else { return };
+        let Some(Held { data, mut flags }) = self.held.take() else {
+            return;
+        };
         if cfg!(planted = "wire_message_end") {
-            flags &= !DATA_MESSAGE_END;
+            flags &= !kind::DATA_MESSAGE_END;
         }
-        self.put_data_header(&data, flags | DATA_LENGTH_OMITTED);
+        self.put_data_header(&data, flags | kind::DATA_LENGTH_OMITTED);
         self.buf.extend_from_slice(&data.payload);
     }
 
     /// Another frame follows the held one.
     fn release(&mut self) {
-        let Some(Held { data, flags }) = self.held.take() else { return };
+        let Some(Held { data, flags }) = self.held.take() else {
+            return;
+        };
         self.put_data_header(&data, flags);
         varint::write(self.buf, cursor::len_u64(data.payload.len()));
         self.buf.extend_from_slice(&data.payload);
@@ -114,16 +129,16 @@ impl<'a> FrameWriter<'a> {
 
     fn put_data_header(&mut self, data: &Data, flags: u8) {
         self.buf.push(kind::DATA | flags);
-        if flags & DATA_SAME_STREAM == 0 {
+        if flags & kind::DATA_SAME_STREAM == 0 {
             varint::write(self.buf, data.stream.0);
         }
     }
 
     fn flags(&self, data: &Data) -> u8 {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        flag(data.message_end, DATA_MESSAGE_END)
-            | flag(data.stream_end, DATA_STREAM_END)
-            | flag(self.last == Some(data.stream), DATA_SAME_STREAM)
+        flag(data.message_end, kind::DATA_MESSAGE_END)
+            | flag(data.stream_end, kind::DATA_STREAM_END)
+            | flag(self.last == Some(data.stream), kind::DATA_SAME_STREAM)
     }
 }
 
