@@ -182,25 +182,27 @@ impl Registry {
             IncomingKind::Proven(proven) if in_time => proven,
             kind => return Admission::Reject(self.too_late(kind)),
         };
-        let predecessor = proven.offer.predecessor.as_ref();
-        if let Some(session) = predecessor.map(|predecessor| SessionId(predecessor.id))
+        if let Some(session) = proven.offer.predecessor.as_ref().map(|predecessor| SessionId(predecessor.id))
             && self.sessions.contains_key(&session)
         {
             let kind = IncomingKind::Proven(proven);
             return Admission::Resume { session, incoming: Incoming { connection, deadline, kind } };
         }
-        let verdict = predecessor.map(|predecessor| {
-            self.tombstones.verdict(predecessor, &proven.hash_after_2).unwrap_or_else(|| Verdict::Unknown {
-                reach: millis(self.tombstones.reach(now, &proven.established.peer_key)),
-            })
-        });
-        self.open(now, *proven, verdict)
+        self.open(now, *proven)
+    }
+
+    /// What FINAL says about a predecessor that is not held here; `None` if none was named.
+    fn verdict(&self, now: Instant, proven: &Proven) -> Option<Verdict> {
+        let predecessor = proven.offer.predecessor.as_ref()?;
+        let entombed = self.tombstones.verdict(predecessor, &proven.hash_after_2);
+        Some(entombed.unwrap_or_else(|| Verdict::Unknown {
+            reach: millis(self.tombstones.reach(now, &proven.established.peer_key)),
+        }))
     }
 
     /// A new session for a proven client, if there is room.
-    fn open(&mut self, now: Instant, proven: Proven, verdict: Option<Verdict>) -> Admission {
-        let mut proven = proven;
-        proven.answer.verdict = verdict;
+    fn open(&mut self, now: Instant, mut proven: Proven) -> Admission {
+        proven.answer.verdict = self.verdict(now, &proven);
         let id = proven.established.id;
         if self.sessions.contains_key(&id) || self.tombstones.contains(id) {
             return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));

@@ -38,7 +38,7 @@ pub(super) struct PeerClose {
 impl Ledger {
     pub(super) fn new(side: Side, config: &SessionConfig) -> Ledger {
         Ledger {
-            outbox: Outbox::new(),
+            outbox: Outbox::default(),
             inbox: Inbox::new(config.inbox_limit),
             streams: Streams::new(side, config),
             expected: 0,
@@ -69,7 +69,7 @@ impl Ledger {
     /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.
     pub(super) fn freeze(&mut self) -> Option<PeerClose> {
         self.frozen.get_or_insert(self.expected);
-        self.inbox.take_close().map(|close| PeerClose { close })
+        self.inbox.close().map(|close| PeerClose { close: close.clone() })
     }
 
     /// A sequenced frame arrived. `gap_open`: frames ahead of their turn are legal now.

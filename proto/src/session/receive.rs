@@ -167,7 +167,10 @@ impl Session {
             // What arrives on a draining connection is acknowledged on the current one.
             let acks = if current { Some(&mut live.acks) } else { self.links.current.as_mut().map(|live| &mut live.acks) };
             if let Some(acks) = acks {
-                acks.on_packet(now, tally.sequenced_bytes, tally.urgent);
+                acks.on_packet(now, tally.sequenced_bytes);
+                if tally.urgent {
+                    acks.at_once();
+                }
             }
         }
         if current && self.links.draining.is_none() {

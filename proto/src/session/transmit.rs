@@ -53,7 +53,7 @@ impl Session {
         }
         packed |= pack_replies(now, live, &mut writer);
         if slot == Slot::Current {
-            packed |= self.pack_ack(now, live, &mut writer, packed);
+            packed |= self.pack_ack(live, &mut writer, packed);
             packed |= self.pack_sequenced(now, live, &mut writer);
         }
         let rekey = packed && live.keys.sealer.since_rekey() + 1 >= REKEY_EVERY;
@@ -111,11 +111,11 @@ impl Session {
     }
 
     /// ACK, when it is due or a packet goes anyway; before the data, which never delays it.
-    fn pack_ack(&mut self, now: Instant, live: &mut Live, writer: &mut FrameWriter<'_>, going: bool) -> bool {
+    fn pack_ack(&mut self, live: &mut Live, writer: &mut FrameWriter<'_>, going: bool) -> bool {
         let stated = self.ledger.stated();
         let news = live.acked_to_peer != Some(stated);
         let goes = going || live.cursor < self.ledger.next() || self.ledger.streams.has_frame();
-        if !live.acks.due(now) && !(news && goes) {
+        if !live.acks.due() && !(news && goes) {
             return false;
         }
         writer.push(&Frame::Ack { position: stated });

@@ -216,11 +216,10 @@ fn a_predecessor_that_is_held_goes_to_its_owner() {
     assert_eq!(code, EndCode::RetryLater);
 }
 
-/// The verdict that a session made now would tell its client, by the way a full registry tells it.
+/// The verdict that the session made of it tells its client.
 fn verdict(registry: &mut Registry, now: Instant, incoming: Incoming) -> Option<Verdict> {
     let IncomingKind::Proven(proven) = &incoming.kind else { panic!("it is proven") };
-    let predecessor = proven.offer.predecessor.as_ref().expect("named");
-    let told = registry.tombstones.verdict(predecessor, &proven.hash_after_2);
+    let told = registry.verdict(now, proven);
     assert!(matches!(registry.admit(now, incoming), Admission::New { .. }));
     told
 }
@@ -238,7 +237,12 @@ fn a_tombstone_speaks_to_whoever_proves_the_session_was_his() {
     // Another's proof is not good for this handshake.
     let (_, incoming) = Client::new(4).prove(&mut registry, |_| Some(claim(&old, &[1; 32])));
     assert_eq!(verdict(&mut registry, at(1), incoming), Some(Verdict::Superseded));
-    assert_eq!(registry.session_count(), 3);
+    let stranger = |hash: &[u8; 32]| Some(Predecessor { id: [77; 16], ..claim(&old, hash) });
+    let (_, incoming) = Client::new(5).prove(&mut registry, stranger);
+    assert_eq!(verdict(&mut registry, at(2), incoming), Some(Verdict::Unknown { reach: 2_000 }));
+    let (_, incoming) = Client::new(6).prove(&mut registry, |_| None);
+    assert_eq!(verdict(&mut registry, at(2), incoming), None);
+    assert_eq!(registry.session_count(), 5);
 }
 
 #[test]
