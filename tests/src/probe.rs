@@ -17,8 +17,6 @@ pub struct Probe {
     pub links_hash: u64,
     /// Bytes packed below what the receiver had stated. Must stay zero.
     pub redundant_replay: u64,
-    /// Nonces used twice under one key. Must stay zero.
-    pub repeated_nonces: u64,
 }
 
 /// Looks inside.
@@ -32,6 +30,5 @@ pub fn probe(session: &Session) -> Option<Probe> {
         state_hash: seen.state_hash,
         links_hash: seen.links_hash,
         redundant_replay: seen.redundant,
-        repeated_nonces: seen.repeated_nonces,
     })
 }
