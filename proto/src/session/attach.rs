@@ -97,6 +97,7 @@ impl Session {
         let refused = || Rejection::clear(Reject::Refused);
         let alive_here = self.may_swap();
         let stated = self.ledger.stated();
+        let first = self.state == super::state::State::Connecting;
         let Some(ticket) = self.ticket.as_mut().filter(|_| !self.state.is_ended()) else { return Err(refused()) };
         let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
         let resume = ServerResume::open(secrets, packet, &mut self.rng).map_err(|_| refused())?;
@@ -111,7 +112,7 @@ impl Session {
             }
         }
         let planned = resume.alive && alive_here;
-        let attach = Attach { first: false, stated: resume.position, peer_alive: resume.alive, planned };
+        let attach = Attach { first, stated: resume.position, peer_alive: resume.alive, planned };
         let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
         ticket.candidate = Some(secret);
         Ok(self.new_candidate(now, Some(answer), keys, attach))
@@ -119,6 +120,7 @@ impl Session {
 
     fn adopt_proven(&mut self, now: Instant, mut proven: Proven) -> Result<Epoch, Rejection> {
         let stated = self.ledger.stated();
+        let first = self.state == super::state::State::Connecting;
         let known = match (&self.ticket, &proven.offer.predecessor) {
             (Some(ticket), Some(named)) if named.id == ticket.id.0 && !self.state.is_ended() => {
                 let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
@@ -142,7 +144,7 @@ impl Session {
         answer.verdict = Some(Verdict::Resumed { position: stated });
         let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);
-        let attach = Attach { first: false, stated: position, peer_alive: false, planned: false };
+        let attach = Attach { first, stated: position, peer_alive: false, planned: false };
         Ok(self.new_candidate(now, packet, proven.established.keys, attach))
     }
 

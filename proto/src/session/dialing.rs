@@ -172,7 +172,8 @@ impl Session {
         };
         let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
         dialing.attempt += 1;
-        dialing.want = Some(Want { kind, not_before: at.max(floor), announced: false });
+        let not_before = at.max(floor);
+        dialing.want = Some(Want { kind, not_before, announced: not_before <= now });
     }
 
     /// What a dial is for now.
