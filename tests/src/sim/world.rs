@@ -30,7 +30,7 @@ pub struct World {
 }
 
 /// A schedule that needs more is spinning somewhere.
-const MAX_STEPS: u64 = 1_000_000;
+const MAX_STEPS: u64 = 2_000_000;
 
 /// What both ends hold in every schedule.
 fn secret() -> SharedSecret {
