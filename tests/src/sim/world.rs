@@ -226,7 +226,7 @@ impl World {
             }
         }
         let ended = self.with_host(peer, |host, _, _| {
-            let known = host.session.side() == Side::Client || host.established;
+            let known = host.session.side() == Side::Client || host.session.stats().attaches > 0;
             known && host.ended.is_some() && !std::mem::replace(&mut host.judged, true)
         });
         if ended == Some(true) {
@@ -238,7 +238,9 @@ impl World {
     }
 
     fn note_established(&mut self, number: u64) {
-        let Some(task) = self.server.tasks.get(&number).filter(|task| task.host.established) else { return };
+        let Some(task) = self.server.tasks.get(&number)
+            .filter(|task| task.host.session.stats().attaches > 0)
+        else { return };
         let conv = &mut self.convs[task.conv];
         if conv.task == Some(number) {
             return;
@@ -302,7 +304,7 @@ impl World {
     /// Reads out everything the machine of `peer` holds.
     pub fn drain(&mut self, peer: Peer) {
         self.with_host(peer, |host, env, conv| {
-            if host.session.side() == Side::Client || host.established {
+            if host.session.side() == Side::Client || host.session.stats().attaches > 0 {
                 host.app.drain(&mut host.session, env, conv);
                 host.service(env);
             }
