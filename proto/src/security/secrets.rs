@@ -59,6 +59,14 @@ impl ResumptionSecret {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn for_test(suite: Suite, key: [u8; 32]) -> ResumptionSecret {
+        ResumptionSecret {
+            suite,
+            key: Zeroizing::new(key),
+        }
+    }
+
     pub(super) fn suite(&self) -> Suite {
         self.suite
     }
