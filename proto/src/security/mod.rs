@@ -34,3 +34,5 @@ pub(crate) const VERSION: u8 = 1;
 /// Shared by the room's unit tests.
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;

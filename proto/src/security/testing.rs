@@ -1,9 +1,15 @@
 //! What the room's unit tests share: two ends with fixed keys, and a handshake between them.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use snow::types::{Cipher, Dh, Hash, Random};
+use snow::{Builder, Error};
 
 use super::{
     Auth, ClientHandshake, Established, ServerAuth, ServerHandshake, SharedSecret, StaticKey, Suite,
@@ -111,4 +117,84 @@ pub(super) fn unhex(text: &str) -> Vec<u8> {
         .chunks_exact(2)
         .map(|pair| pair[0] << 4 | pair[1])
         .collect()
+}
+
+/// `snow` with its own primitives, to compare ours with; or a peer whose X25519 knows only the zero
+/// point and does not mind.
+pub(super) struct SnowsOwn {
+    pub(super) zero_point: bool,
+}
+
+impl SnowsOwn {
+    pub(super) fn builder(self, name: &str) -> Builder<'static> {
+        Builder::with_resolver(
+            name.parse().expect("because it is a Noise name"),
+            Box::new(self),
+        )
+    }
+}
+
+impl CryptoResolver for SnowsOwn {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(Zero))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        if self.zero_point {
+            Some(Box::new(Zero))
+        } else {
+            DefaultResolver.resolve_dh(choice)
+        }
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        DefaultResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+/// Nothing but zeros.
+struct Zero;
+
+impl Random for Zero {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
+        dest.fill(0);
+        Ok(())
+    }
+}
+
+impl Dh for Zero {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+
+    fn pub_len(&self) -> usize {
+        32
+    }
+
+    fn priv_len(&self) -> usize {
+        32
+    }
+
+    fn set(&mut self, _: &[u8]) {}
+
+    fn generate(&mut self, _: &mut dyn Random) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        &[0; 32]
+    }
+
+    fn privkey(&self) -> &[u8] {
+        &[0; 32]
+    }
+
+    fn dh(&self, _: &[u8], out: &mut [u8]) -> Result<(), Error> {
+        out.fill(0);
+        Ok(())
+    }
 }

@@ -2,11 +2,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
+use snow::Builder;
 
 use super::{ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, parse_resume};
 use crate::error::ConnectionError;
-use crate::id::SessionId;
-use crate::security::testing::{established, rng};
+use crate::id::{SessionId, Side};
+use crate::security::noise::{Noise, Pattern, Setup};
+use crate::security::testing::{SnowsOwn, established, rng};
 use crate::security::{Forged, Keys, ResumptionSecret, Suite};
 
 const COUNTER: u64 = 0x0102_0304_0506_0708;
@@ -244,74 +246,12 @@ fn a_position_may_be_anything_and_is_the_sessions_to_judge() {
 
 #[test]
 fn a_proven_client_with_a_zero_ephemeral_key_gets_no_answer() {
-    use crate::id::Side;
-    use crate::security::noise::{Noise, Pattern, Setup};
-    use snow::Builder;
-
-    // `snow` itself, whose own X25519 takes any point, plays the client: its ephemeral key is not
-    // chosen, so the point is planted by a resolver that only knows zeros.
-    struct Zeros;
-    impl snow::types::Dh for Zeros {
-        fn name(&self) -> &'static str {
-            "25519"
-        }
-        fn pub_len(&self) -> usize {
-            32
-        }
-        fn priv_len(&self) -> usize {
-            32
-        }
-        fn set(&mut self, _: &[u8]) {}
-        fn generate(&mut self, _: &mut dyn snow::types::Random) -> Result<(), snow::Error> {
-            Ok(())
-        }
-        fn pubkey(&self) -> &[u8] {
-            &[0; 32]
-        }
-        fn privkey(&self) -> &[u8] {
-            &[0; 32]
-        }
-        fn dh(&self, _: &[u8], _: &mut [u8]) -> Result<(), snow::Error> {
-            Ok(())
-        }
-    }
-    impl snow::types::Random for Zeros {
-        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), snow::Error> {
-            Ok(())
-        }
-    }
-    impl snow::resolvers::CryptoResolver for Zeros {
-        fn resolve_rng(&self) -> Option<alloc::boxed::Box<dyn snow::types::Random>> {
-            Some(alloc::boxed::Box::new(Zeros))
-        }
-        fn resolve_dh(
-            &self,
-            _: &snow::params::DHChoice,
-        ) -> Option<alloc::boxed::Box<dyn snow::types::Dh>> {
-            Some(alloc::boxed::Box::new(Zeros))
-        }
-        fn resolve_hash(
-            &self,
-            choice: &snow::params::HashChoice,
-        ) -> Option<alloc::boxed::Box<dyn snow::types::Hash>> {
-            snow::resolvers::DefaultResolver.resolve_hash(choice)
-        }
-        fn resolve_cipher(
-            &self,
-            choice: &snow::params::CipherChoice,
-        ) -> Option<alloc::boxed::Box<dyn snow::types::Cipher>> {
-            snow::resolvers::DefaultResolver.resolve_cipher(choice)
-        }
-    }
-
+    // It holds the secret, so its RESUME opens; the zero point is met when the server answers.
     let secret = established(Suite::ChaChaPoly, 1).client.secret;
     let clear = request(&secret, 1).1[..27].to_vec();
     let prologue = [&b"unbroken"[..], &clear].concat();
-    let params = Suite::ChaChaPoly
-        .resume_name()
-        .parse()
-        .expect("because it is a Noise name");
-    let mut client = Builder::with_resolver(params, alloc::boxed::Box::new(Zeros))
+    let mut client = SnowsOwn { zero_point: true }
+        .builder(Suite::ChaChaPoly.resume_name())
         .prologue(&prologue)
         .and_then(|builder| builder.psk(0, secret.key()))
         .and_then(Builder::build_initiator)
@@ -326,15 +266,18 @@ fn a_proven_client_with_a_zero_ephemeral_key_gets_no_answer() {
         server.answer(0, false).err(),
         Some(ConnectionError::Handshake)
     );
+}
 
-    // And an unfinished handshake yields no keys.
+#[test]
+fn an_unfinished_handshake_yields_no_keys() {
+    let secret = established(Suite::ChaChaPoly, 1).client.secret;
     let pattern = Pattern::Resume {
         secret: secret.key(),
     };
     let setup = Setup {
         side: Side::Client,
         suite: Suite::ChaChaPoly,
-        clear: &clear,
+        clear: &[],
         pattern,
     };
     assert_eq!(

@@ -1,14 +1,13 @@
-use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
-use snow::{Builder, TransportState};
+use snow::TransportState;
 
 use super::{Forged, KeyExhausted, Opener, Sealer};
 use crate::error::ConnectionError;
 use crate::security::suite::{Algorithm, Suite};
-use crate::security::testing::rng;
+use crate::security::testing::SnowsOwn;
 
 /// `snow` alone, both ends, with its own ciphers; and the keys of the initiator's direction for us.
 fn noise(algorithm: Algorithm) -> (TransportState, TransportState, Sealer, Opener) {
@@ -17,11 +16,8 @@ fn noise(algorithm: Algorithm) -> (TransportState, TransportState, Sealer, Opene
         Algorithm::ChaChaPoly => Suite::ChaChaPoly,
     };
     let end = || {
-        let params = suite
-            .resume_name()
-            .parse()
-            .expect("because it is a Noise name");
-        Builder::with_resolver(params, Box::new(Fallback))
+        SnowsOwn { zero_point: false }
+            .builder(suite.resume_name())
             .psk(0, &[5; 32])
             .expect("because it is the only one")
     };
@@ -57,30 +53,6 @@ fn noise(algorithm: Algorithm) -> (TransportState, TransportState, Sealer, Opene
         Sealer::new(algorithm, &key),
         Opener::new(algorithm, &key),
     )
-}
-
-/// `snow`'s default, with randomness.
-struct Fallback;
-
-impl snow::resolvers::CryptoResolver for Fallback {
-    fn resolve_rng(&self) -> Option<Box<dyn snow::types::Random>> {
-        crate::security::resolver::Resolver::new(rng(8), None).resolve_rng()
-    }
-    fn resolve_dh(&self, choice: &snow::params::DHChoice) -> Option<Box<dyn snow::types::Dh>> {
-        snow::resolvers::DefaultResolver.resolve_dh(choice)
-    }
-    fn resolve_hash(
-        &self,
-        choice: &snow::params::HashChoice,
-    ) -> Option<Box<dyn snow::types::Hash>> {
-        snow::resolvers::DefaultResolver.resolve_hash(choice)
-    }
-    fn resolve_cipher(
-        &self,
-        choice: &snow::params::CipherChoice,
-    ) -> Option<Box<dyn snow::types::Cipher>> {
-        snow::resolvers::DefaultResolver.resolve_cipher(choice)
-    }
 }
 
 const BOTH: [Algorithm; 2] = [Algorithm::Aes256Gcm, Algorithm::ChaChaPoly];
