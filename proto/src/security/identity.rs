@@ -1,8 +1,9 @@
 //! What an end can prove itself with: static keys and shared secrets.
 
+use alloc::vec;
 use core::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bytes::Bytes;
 use curve25519_dalek::MontgomeryPoint;
 use zeroize::Zeroizing;
@@ -112,18 +113,8 @@ impl SharedSecret {
         if passphrase.is_empty() {
             return Err(ConfigError::Passphrase);
         }
-        let (memory, passes, lanes) = ARGON2;
-        let mut key = Zeroizing::new([0; 32]);
-        Params::new(memory, passes, lanes, Some(32))
-            .map(|params| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-            .and_then(|argon2| {
-                argon2.hash_password_into(
-                    passphrase.as_bytes(),
-                    &[SALT_LABEL, &hint].concat(),
-                    key.as_mut(),
-                )
-            })
-            .map_err(|_| ConfigError::Passphrase)?;
+        let key = stretch(passphrase, &[SALT_LABEL, &hint].concat());
+        let key = key.map_err(|_| ConfigError::Passphrase)?;
         Ok(SharedSecret {
             hint,
             key,
@@ -153,6 +144,20 @@ impl fmt::Debug for SharedSecret {
             .field("hint", &self.hint)
             .finish_non_exhaustive()
     }
+}
+
+fn stretch(passphrase: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, argon2::Error> {
+    let (memory, passes, lanes) = ARGON2;
+    let params = Params::new(memory, passes, lanes, Some(32))?;
+    let mut blocks = vec![Block::default(); params.block_count()];
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
+        passphrase.as_bytes(),
+        salt,
+        key.as_mut(),
+        &mut blocks,
+    )?;
+    Ok(key)
 }
 
 fn check_hint(hint: &[u8]) -> Result<Bytes, ConfigError> {
