@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::VERSION;
 use super::aead::TAG;
-use super::auth::{Auth, PublicKey, ServerAuth, StaticKey};
+use super::auth::{Auth, ServerAuth};
+use super::identity::{PublicKey, StaticKey};
 use super::noise::{KEY, Noise, Pattern, Setup};
 use super::seal::Keys;
 use super::secrets::ResumptionSecret;

@@ -10,6 +10,7 @@
 mod aead;
 mod auth;
 mod handshake;
+mod identity;
 mod noise;
 mod resolver;
 mod resume;
@@ -17,8 +18,9 @@ mod seal;
 mod secrets;
 mod suite;
 
-pub use auth::{Auth, PublicKey, ServerAuth, SharedSecret, StaticKey};
+pub use auth::{Auth, ServerAuth};
 pub(crate) use handshake::{ClientHandshake, Established, HelloRefusal, ServerHandshake};
+pub use identity::{PublicKey, SharedSecret, StaticKey};
 pub(crate) use resume::{
     ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, parse_resume,
 };
@@ -32,3 +34,5 @@ pub(crate) const VERSION: u8 = 1;
 /// Shared by the room's unit tests.
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;

@@ -8,7 +8,7 @@ use snow::{Builder, HandshakeState};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::aead::TAG;
-use super::auth::StaticKey;
+use super::identity::StaticKey;
 use super::resolver::Resolver;
 use super::seal::{Keys, Opener, Sealer};
 use super::secrets::ResumptionSecret;

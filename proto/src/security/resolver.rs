@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::aead::{AeadKey, TAG};
-use super::auth::StaticKey;
+use super::identity::StaticKey;
 use super::suite::Algorithm;
 use crate::rng::Rng;
 

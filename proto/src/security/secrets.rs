@@ -59,6 +59,14 @@ impl ResumptionSecret {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn for_test(suite: Suite, key: [u8; 32]) -> ResumptionSecret {
+        ResumptionSecret {
+            suite,
+            key: Zeroizing::new(key),
+        }
+    }
+
     pub(super) fn suite(&self) -> Suite {
         self.suite
     }
@@ -82,6 +90,11 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
+    #[cfg(test)]
+    pub(super) fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
     /// The predecessor's MAC for the new handshake with this hash after message 2. The hash function
     /// is that of the predecessor's suite.
     pub(crate) fn mac(&self, handshake_hash: &[u8; 32]) -> [u8; 32] {
