@@ -410,3 +410,6 @@ impl Session {
         self.events.push_back(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

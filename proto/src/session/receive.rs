@@ -13,6 +13,7 @@ use crate::event::{EndReason, Event};
 use crate::id::Epoch;
 use crate::reconnect::Cause;
 use crate::security::Keys;
+use crate::stream::unpin;
 use crate::time::{Duration, Instant};
 use crate::wire;
 use crate::wire::frame::{EndCode, Frame};
@@ -150,8 +151,14 @@ impl Session {
         let live = &mut *taken.live;
         let mut tally = Tally::default();
         let mut result = Ok(());
+        let packet_len = plaintext.len();
         for frame in wire::frames(plaintext.freeze()) {
-            result = frame.and_then(|frame| self.on_frame(now, live, current, frame, &mut tally));
+            result = frame.and_then(|mut frame| {
+                if let Frame::Data(data) = &mut frame {
+                    unpin(data, packet_len);
+                }
+                self.on_frame(now, live, current, frame, &mut tally)
+            });
             if result.is_err() || tally.finish.is_some() {
                 break;
             }
