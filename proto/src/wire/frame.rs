@@ -88,6 +88,15 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// Application bytes in it.
+    #[must_use]
+    pub fn payload_len(&self) -> u64 {
+        match self {
+            Frame::Data(data) => data.payload.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// Whether the frame has a position and is kept until acknowledged.
     #[must_use]
     pub fn is_sequenced(&self) -> bool {
@@ -208,6 +217,14 @@ pub struct End {
     pub after: Option<u64>,
     /// Where to go instead, in the hosts' format, up to 1,024 bytes; may be empty.
     pub alternate: Bytes,
+}
+
+impl End {
+    /// An END with nothing but a code and, where it means something, the sender's final position.
+    #[must_use]
+    pub fn new(code: EndCode, position: Option<u64>) -> End {
+        End { code, reason: Bytes::new(), position, after: None, alternate: Bytes::new() }
+    }
 }
 
 /// See [`Frame::Final`].
