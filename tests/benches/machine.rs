@@ -40,15 +40,32 @@ impl Pair {
         };
         packet.clear();
         incoming.poll_transmit(&mut packet);
-        client.handle_input(now, ours, BytesMut::from(&packet[..])).expect("because it is honest");
+        client
+            .handle_input(now, ours, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
         packet.clear();
         client.poll_transmit(now, ours, &mut packet);
-        incoming.handle_input(now, BytesMut::from(&packet[..])).expect("because it is honest");
-        let Admission::New { session: server, epoch: theirs } = registry.admit(now, incoming) else {
+        incoming
+            .handle_input(now, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
+        let Admission::New {
+            session: server,
+            epoch: theirs,
+        } = registry.admit(now, incoming)
+        else {
             panic!("because there is room")
         };
-        let stream = client.open(now, StreamOptions::default()).expect("because there is room");
-        let mut pair = Pair { client, server, epochs: (ours, theirs), stream, nanos: 1_000_000, packet: Vec::new() };
+        let stream = client
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        let mut pair = Pair {
+            client,
+            server,
+            epochs: (ours, theirs),
+            stream,
+            nanos: 1_000_000,
+            packet: Vec::new(),
+        };
         pair.settle();
         assert!(pair.server.accept(pair.now()).is_some());
         pair
@@ -114,11 +131,17 @@ fn carry(now: Instant, from: &mut Session, a: Epoch, to: &mut Session, b: Epoch,
     packet.clear();
     // A host's read buffer: one allocation a packet, as a WebSocket library makes it.
     from.poll_transmit(now, a, packet)
-        && to.handle_input(now, b, BytesMut::from(&packet[..])).map(|()| true).expect("because both are honest")
+        && to
+            .handle_input(now, b, BytesMut::from(&packet[..]))
+            .map(|()| true)
+            .expect("because both are honest")
 }
 
 fn main() {
-    println!("{:<18}{:>9}{:>12}{:>11}{:>14}{:>14}", "suite", "message", "msg/s", "MiB/s", "msg/packet", "alloc/msg");
+    println!(
+        "{:<18}{:>9}{:>12}{:>11}{:>14}{:>14}",
+        "suite", "message", "msg/s", "MiB/s", "msg/packet", "alloc/msg"
+    );
     for suite in [Suite::Aes256GcmPsk, Suite::ChaChaPolyPsk] {
         for size in [64usize, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10] {
             let mut pair = Pair::new(suite);
@@ -136,8 +159,12 @@ fn main() {
                 pair.run(&message, batch);
             });
             #[allow(clippy::cast_precision_loss)] // Reporting only.
-            let (count, packets, size, allocated) =
-                (count as f64, packets as f64, size as f64, allocations.count_total as f64 / batch as f64);
+            let (count, packets, size, allocated) = (
+                count as f64,
+                packets as f64,
+                size as f64,
+                allocations.count_total as f64 / batch as f64,
+            );
             let mib = count * size / seconds / f64::from(1 << 20);
             println!(
                 "{:<18}{:>9}{:>12.0}{:>11.1}{:>14.2}{:>14.3}",

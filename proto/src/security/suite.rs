@@ -128,8 +128,7 @@ fn aes_is_fast() -> bool {
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 fn aes_is_fast() -> bool {
     extern crate std;
-    std::arch::is_aarch64_feature_detected!("aes")
-        && std::arch::is_aarch64_feature_detected!("pmull")
+    std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull")
 }
 
 #[cfg(not(all(

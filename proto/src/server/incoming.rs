@@ -33,7 +33,11 @@ pub struct Incoming {
 
 pub(crate) enum IncomingKind {
     /// An unproven RESUME; its packet is untouched.
-    Resume { clear: ResumeClear, packet: BytesMut, carrier: Carrier },
+    Resume {
+        clear: ResumeClear,
+        packet: BytesMut,
+        carrier: Carrier,
+    },
     /// CHALLENGE is out, or about to be.
     Handshake(Box<Handshake>),
     /// AUTH_PROOF opened.
@@ -141,7 +145,14 @@ impl Handshake {
             name: String::from(name),
             credential: offer.credential.clone(),
         };
-        Ok(Proven { established, offer, hash_after_2, answer: self.answer, carrier: self.carrier, request })
+        Ok(Proven {
+            established,
+            offer,
+            hash_after_2,
+            answer: self.answer,
+            carrier: self.carrier,
+            request,
+        })
     }
 }
 

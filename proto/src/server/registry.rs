@@ -99,7 +99,9 @@ impl Registry {
     /// already, is rejected without a word.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
         self.handle_timeout(now);
-        let Some(silent) = self.lobby.spoke(connection) else { return Route::Reject(Rejection::SILENT) };
+        let Some(silent) = self.lobby.spoke(connection) else {
+            return Route::Reject(Rejection::SILENT);
+        };
         match PacketType::of(&packet) {
             Ok(PacketType::Hello) => self.hello(now, connection, silent, &packet),
             Ok(PacketType::Resume) => self.resume(connection, silent, packet),
@@ -109,7 +111,9 @@ impl Registry {
 
     fn hello(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: &[u8]) -> Route {
         if let Err(after) = self.hellos.take(now) {
-            return Route::Reject(Rejection::clear(Reject::Retry { after: millis_up(after) }));
+            return Route::Reject(Rejection::clear(Reject::Retry {
+                after: millis_up(after),
+            }));
         }
         match ServerHandshake::new(&self.config.auth, &self.suites, packet, &mut self.rng) {
             Ok((noise, challenge)) => {
@@ -126,7 +130,11 @@ impl Registry {
                     answer,
                     carrier: silent.carrier,
                 }));
-                Route::Handshake(Incoming { connection, deadline: silent.deadline, kind })
+                Route::Handshake(Incoming {
+                    connection,
+                    deadline: silent.deadline,
+                    kind,
+                })
             }
             Err(HelloRefusal::Version) => Route::Reject(Rejection::clear(Reject::VersionUnsupported)),
             Err(HelloRefusal::Suite) => Route::Reject(Rejection::clear(Reject::SuiteUnsupported)),
@@ -135,11 +143,24 @@ impl Registry {
     }
 
     fn resume(&mut self, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
-        let Some(clear) = parse_resume(&packet) else { return Route::Reject(Rejection::SILENT) };
+        let Some(clear) = parse_resume(&packet) else {
+            return Route::Reject(Rejection::SILENT);
+        };
         let session = clear.id;
         if self.sessions.contains_key(&session) {
-            let kind = IncomingKind::Resume { clear, packet, carrier: silent.carrier };
-            return Route::Resume { session, incoming: Incoming { connection, deadline: silent.deadline, kind } };
+            let kind = IncomingKind::Resume {
+                clear,
+                packet,
+                carrier: silent.carrier,
+            };
+            return Route::Resume {
+                session,
+                incoming: Incoming {
+                    connection,
+                    deadline: silent.deadline,
+                    kind,
+                },
+            };
         }
         Route::Reject(self.unknown_resume(&packet))
     }
@@ -177,16 +198,31 @@ impl Registry {
     pub fn admit(&mut self, now: Instant, incoming: Incoming) -> Admission {
         self.handle_timeout(now);
         let in_time = self.lobby.leave(incoming.connection);
-        let Incoming { connection, deadline, kind } = incoming;
+        let Incoming {
+            connection,
+            deadline,
+            kind,
+        } = incoming;
         let proven = match kind {
             IncomingKind::Proven(proven) if in_time => proven,
             kind => return Admission::Reject(self.too_late(kind)),
         };
-        if let Some(session) = proven.offer.predecessor.as_ref().map(|predecessor| SessionId(predecessor.id))
+        if let Some(session) = proven
+            .offer
+            .predecessor
+            .as_ref()
+            .map(|predecessor| SessionId(predecessor.id))
             && self.sessions.contains_key(&session)
         {
             let kind = IncomingKind::Proven(proven);
-            return Admission::Resume { session, incoming: Incoming { connection, deadline, kind } };
+            return Admission::Resume {
+                session,
+                incoming: Incoming {
+                    connection,
+                    deadline,
+                    kind,
+                },
+            };
         }
         self.open(now, *proven)
     }
@@ -214,7 +250,9 @@ impl Registry {
                 // The client goes on with a session made here: it has to come again.
                 Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
                 // The old session's truth needs no room.
-                Some(_) => Rejection { packet: final_packet(keys, proven.answer) },
+                Some(_) => Rejection {
+                    packet: final_packet(keys, proven.answer),
+                },
             });
         }
         let entry = Entry {
@@ -314,13 +352,16 @@ impl Registry {
 
     /// The established sessions, in the order of their ids.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.sessions.iter().filter(|(_, entry)| entry.phase != Phase::Provisional).map(|(id, entry)| SessionInfo {
-            id: *id,
-            name: String::from(&*entry.name),
-            client_key: entry.client_key,
-            attached: entry.phase == Phase::Attached,
-            since: entry.since,
-        })
+        self.sessions
+            .iter()
+            .filter(|(_, entry)| entry.phase != Phase::Provisional)
+            .map(|(id, entry)| SessionInfo {
+                id: *id,
+                name: String::from(&*entry.name),
+                client_key: entry.client_key,
+                attached: entry.phase == Phase::Attached,
+                since: entry.since,
+            })
     }
 
     /// How many sessions are held, provisional ones included; at most

@@ -63,14 +63,23 @@ impl Session {
             counter: self.ticket.as_ref().map_or(0, |ticket| ticket.counter),
             state_hash: self.state_hash(),
             links_hash: self.links_hash(),
-            links: [self.links.candidate.is_some(), self.links.current.is_some(), self.links.draining.is_some()],
+            links: [
+                self.links.candidate.is_some(),
+                self.links.current.is_some(),
+                self.links.draining.is_some(),
+            ],
         }
     }
 
     fn state_hash(&self) -> u64 {
         let ledger = &self.ledger;
         let streams = (ledger.streams.outbox_bytes(), ledger.streams.unread_bytes());
-        let positions = (ledger.expected(), ledger.stated(), self.closing.has_committed(), self.closing.peer_closed());
+        let positions = (
+            ledger.expected(),
+            ledger.stated(),
+            self.closing.has_committed(),
+            self.closing.peer_closed(),
+        );
         hash(&[&ledger.outbox, &ledger.inbox, &streams, &positions, &self.state])
     }
 
@@ -83,15 +92,46 @@ impl Session {
         });
         let draining = self.links.draining.as_ref().map(|draining| live_hash(&draining.live));
         let current = self.links.current().map(live_hash);
-        let wish = self.dialing.as_ref().and_then(|dialing| dialing.intent()).map(|intent| intent.kind);
-        let counter = self.ticket.as_ref().map(|ticket| (ticket.counter, ticket.candidate.is_some()));
-        hash(&[&stage, &draining, &current, &wish, &counter, &self.links.parting.is_some()])
+        let wish = self
+            .dialing
+            .as_ref()
+            .and_then(|dialing| dialing.intent())
+            .map(|intent| intent.kind);
+        let counter = self
+            .ticket
+            .as_ref()
+            .map(|ticket| (ticket.counter, ticket.candidate.is_some()));
+        hash(&[
+            &stage,
+            &draining,
+            &current,
+            &wish,
+            &counter,
+            &self.links.parting.is_some(),
+        ])
     }
 }
 
 fn live_hash(live: &Live) -> u64 {
-    let flags = (live.from_due, live.silent, live.resync_answered, live.closed_due, live.resync_due);
-    let cursors = (live.cursor, live.detour, live.arriving, live.acked_to_peer, live.stated_by_peer);
-    let replies = (live.pong.is_some(), live.acks.due(), live.ping.outstanding.is_some(), live.go_away.is_some());
+    let flags = (
+        live.from_due,
+        live.silent,
+        live.resync_answered,
+        live.closed_due,
+        live.resync_due,
+    );
+    let cursors = (
+        live.cursor,
+        live.detour,
+        live.arriving,
+        live.acked_to_peer,
+        live.stated_by_peer,
+    );
+    let replies = (
+        live.pong.is_some(),
+        live.acks.due(),
+        live.ping.outstanding.is_some(),
+        live.go_away.is_some(),
+    );
     hash(&[&flags, &cursors, &replies, &live.swap])
 }

@@ -33,13 +33,15 @@ use bytes::{Bytes, BytesMut};
 
 use self::dialing::Dialing;
 use self::ending::Closing;
+pub use self::inspect::Inspection;
 use self::ledger::Ledger;
 use self::links::Links;
-pub use self::inspect::Inspection;
 pub use self::state::SessionState;
 use self::state::State;
 use crate::config::{ClientConfig, Seed, SessionConfig};
-use crate::error::{AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, SendRefusal, UnknownStream};
+use crate::error::{
+    AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, SendRefusal, UnknownStream,
+};
 use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side, StreamId};
 use crate::reconnect::{Cause, ReconnectIntent};
@@ -276,7 +278,7 @@ impl Session {
 
     /// A planned swap. The client comes to want a second connection and moves to it once it has
     /// proven itself. The server asks the client to do so `within` that time, at `alternate` if not
-    /// empty. Waits by itself while another swap settles.
+    /// empty (one over 1,024 bytes is left out). Waits by itself while another swap settles.
     pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
         self.begin_migration(now, within, alternate);
         self.settle(now);
@@ -401,7 +403,12 @@ impl Session {
     }
 
     fn push_event(&mut self, event: Event) {
-        let lifecycle = |e: &Event| matches!(e, Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. });
+        let lifecycle = |e: &Event| {
+            matches!(
+                e,
+                Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. }
+            )
+        };
         if lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS {
             if let Some(oldest) = self.events.iter().position(lifecycle) {
                 self.events.remove(oldest);

@@ -1,12 +1,12 @@
 //! Packets in.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::{REKEY_EVERY, Session};
 use super::connection::{Attach, Live, Stage};
 use super::ending::Finish;
 use super::ledger::Arrival;
 use super::links::{Slot, Taken};
+use super::{REKEY_EVERY, Session};
 use crate::config::MAX_PACKET;
 use crate::error::{ConnectionError, ProtocolError};
 use crate::event::{EndReason, Event};
@@ -48,20 +48,19 @@ impl Session {
             None => Ok(()),
             Some(Slot::Candidate) => self.on_candidate_packet(now, epoch, packet),
             Some(slot) => {
-                let Some(taken) = self.links.take(slot) else { return Ok(()) };
+                let Some(taken) = self.links.take(slot) else {
+                    return Ok(());
+                };
                 self.on_sealed(now, taken, packet)
             }
         }
     }
 
-    fn on_candidate_packet(
-        &mut self,
-        now: Instant,
-        epoch: Epoch,
-        mut packet: BytesMut,
-    ) -> Result<(), ConnectionError> {
+    fn on_candidate_packet(&mut self, now: Instant, epoch: Epoch, mut packet: BytesMut) -> Result<(), ConnectionError> {
         let kind = PacketType::of(&packet)?;
-        let Some(mut candidate) = self.links.candidate.take() else { return Ok(()) };
+        let Some(mut candidate) = self.links.candidate.take() else {
+            return Ok(());
+        };
         match (candidate.stage, kind) {
             (stage @ (Stage::Hello { .. } | Stage::Resuming { .. }), PacketType::Reject) => {
                 // Either way the attempt was answered; the connection is of no more use.
@@ -83,12 +82,16 @@ impl Session {
                     Err(error) => self.attempt_failed_with(now, error),
                 }
             }
-            (Stage::Proven { established, predecessor }, PacketType::Sealed) => {
-                match self.on_final(now, epoch, established, predecessor, packet) {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.attempt_failed_with(now, error),
-                }
-            }
+            (
+                Stage::Proven {
+                    established,
+                    predecessor,
+                },
+                PacketType::Sealed,
+            ) => match self.on_final(now, epoch, established, predecessor, packet) {
+                Ok(()) => Ok(()),
+                Err(error) => self.attempt_failed_with(now, error),
+            },
             (Stage::Resuming { resume, sent, alive }, PacketType::Resumed) => match resume.on_resumed(&packet) {
                 Ok(answer) => {
                     self.stats.packets_received += 1;
@@ -172,7 +175,11 @@ impl Session {
         live.liveness.on_input(now, waiting);
         if tally.sequenced_bytes > 0 || tally.urgent {
             // What arrives on a draining connection is acknowledged on the current one.
-            let acks = if current { Some(&mut live.acks) } else { self.links.current.as_mut().map(|live| &mut live.acks) };
+            let acks = if current {
+                Some(&mut live.acks)
+            } else {
+                self.links.current.as_mut().map(|live| &mut live.acks)
+            };
             if let Some(acks) = acks {
                 acks.on_packet(now, tally.sequenced_bytes);
                 if tally.urgent {
@@ -196,9 +203,24 @@ impl Session {
 
     /// An authentic peer broke the protocol: resuming would only repeat it.
     fn break_off(&mut self, now: Instant, error: ProtocolError) {
-        let code = if error == ProtocolError::StateLost { EndCode::StateLost } else { EndCode::ProtocolError };
-        let reason = if error == ProtocolError::StateLost { EndReason::StateLost } else { EndReason::ProtocolError };
-        self.conclude(now, Finish { reason, say: Some(code), peer_position: None });
+        let code = if error == ProtocolError::StateLost {
+            EndCode::StateLost
+        } else {
+            EndCode::ProtocolError
+        };
+        let reason = if error == ProtocolError::StateLost {
+            EndReason::StateLost
+        } else {
+            EndReason::ProtocolError
+        };
+        self.conclude(
+            now,
+            Finish {
+                reason,
+                say: Some(code),
+                peer_position: None,
+            },
+        );
     }
 
     fn on_frame(
@@ -230,8 +252,12 @@ impl Session {
                 Ok(())
             }
             Frame::GoAway { within, alternate } => {
+                let alternate = Bytes::copy_from_slice(&alternate);
                 self.want_migration(alternate.clone());
-                self.push_event(Event::GoAway { within: Duration::from_millis(within), alternate });
+                self.push_event(Event::GoAway {
+                    within: Duration::from_millis(within),
+                    alternate,
+                });
                 Ok(())
             }
             Frame::Rekey => {

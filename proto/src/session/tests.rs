@@ -27,18 +27,30 @@ impl Pair {
         let registry = Registry::new(config, Seed([1; 32]), now).expect("because the defaults are valid");
         let client = Session::connect(ClientConfig::new(Auth::secret(secret)), Seed([2; 32]), now)
             .expect("because the defaults are valid");
-        Pair { now, registry, client, server: None, links: Vec::new() }
+        Pair {
+            now,
+            registry,
+            client,
+            server: None,
+            links: Vec::new(),
+        }
     }
 
     /// Answers the client's wish and carries packets until nobody has any.
     fn dial(&mut self) {
-        let epoch = self.client.attach(self.now, Carrier::ordered()).expect("because a connection is wanted");
+        let epoch = self
+            .client
+            .attach(self.now, Carrier::ordered())
+            .expect("because a connection is wanted");
         self.links.push((epoch, None));
         let mut incoming = None;
         let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
         let mut hello = Vec::new();
         assert!(self.client.poll_transmit(self.now, epoch, &mut hello));
-        match self.registry.first_packet(self.now, connection, BytesMut::from(&hello[..])) {
+        match self
+            .registry
+            .first_packet(self.now, connection, BytesMut::from(&hello[..]))
+        {
             Route::Handshake(handshake) => incoming = Some(handshake),
             Route::Resume { incoming, .. } => {
                 let server = self.server.as_mut().expect("because it is registered");
@@ -50,10 +62,14 @@ impl Pair {
         if let Some(mut incoming) = incoming {
             let mut challenge = Vec::new();
             assert!(incoming.poll_transmit(&mut challenge));
-            self.client.handle_input(self.now, epoch, BytesMut::from(&challenge[..])).expect("because it is honest");
+            self.client
+                .handle_input(self.now, epoch, BytesMut::from(&challenge[..]))
+                .expect("because it is honest");
             let mut proof = Vec::new();
             assert!(self.client.poll_transmit(self.now, epoch, &mut proof));
-            incoming.handle_input(self.now, BytesMut::from(&proof[..])).expect("because it is honest");
+            incoming
+                .handle_input(self.now, BytesMut::from(&proof[..]))
+                .expect("because it is honest");
             assert!(incoming.request().is_some());
             match self.registry.admit(self.now, incoming) {
                 Admission::New { session, epoch } => {
@@ -109,7 +125,8 @@ fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Session, b: Epoc
     let mut packet = Vec::new();
     let mut moved = false;
     while from.poll_transmit(now, a, &mut packet) {
-        to.handle_input(now, b, BytesMut::from(&packet[..])).expect("because both ends are honest");
+        to.handle_input(now, b, BytesMut::from(&packet[..]))
+            .expect("because both ends are honest");
         packet.clear();
         moved = true;
     }
@@ -132,18 +149,30 @@ fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
 fn a_message_crosses_and_a_cut_loses_nothing() {
     let mut pair = Pair::new();
     let now = pair.now;
-    let stream = pair.client.open(now, StreamOptions::default()).expect("because there is room");
-    pair.client.send(now, stream, Bytes::from_static(b"one ")).expect("because there is room");
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    pair.client
+        .send(now, stream, Bytes::from_static(b"one "))
+        .expect("because there is room");
     pair.dial();
-    assert!(matches!(events(&mut pair.client)[..], [Event::Established { .. }, Event::Attached { swap: Swap::First, .. }]));
+    assert!(matches!(
+        events(&mut pair.client)[..],
+        [Event::Established { .. }, Event::Attached { swap: Swap::First, .. }]
+    ));
     assert_eq!(pair.server().accept(now).map(|s| s.id), Some(stream));
     assert_eq!(payload(pair.server(), now, stream), b"one ");
-    pair.client.send(now, stream, Bytes::from_static(b"two ")).expect("because there is room");
+    pair.client
+        .send(now, stream, Bytes::from_static(b"two "))
+        .expect("because there is room");
     let mut lost = Vec::new();
     let epoch = pair.links[0].0;
     assert!(pair.client.poll_transmit(now, epoch, &mut lost));
     pair.cut();
-    pair.client.send(now, stream, Bytes::from_static(b"three")).expect("because there is room");
+    pair.client
+        .send(now, stream, Bytes::from_static(b"three"))
+        .expect("because there is room");
     pair.dial();
     assert_eq!(payload(pair.server(), now, stream), b"two three");
     assert_eq!(pair.client.stats().replayed_bytes, 4);
@@ -155,8 +184,13 @@ fn a_planned_swap_moves_to_the_new_connection() {
     let mut pair = Pair::new();
     pair.dial();
     let now = pair.now;
-    let stream = pair.server().open(now, StreamOptions::default()).expect("because there is room");
-    pair.server().send(now, stream, Bytes::from_static(b"before")).expect("because there is room");
+    let stream = pair
+        .server()
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    pair.server()
+        .send(now, stream, Bytes::from_static(b"before"))
+        .expect("because there is room");
     pair.settle();
     pair.sleep(Duration::from_millis(25));
     pair.settle();
@@ -164,11 +198,19 @@ fn a_planned_swap_moves_to_the_new_connection() {
     pair.settle();
     events(&mut pair.client);
     pair.dial();
-    assert!(matches!(events(&mut pair.client)[..], [Event::Attached { swap: Swap::Planned, .. }]));
+    assert!(matches!(
+        events(&mut pair.client)[..],
+        [Event::Attached {
+            swap: Swap::Planned,
+            ..
+        }]
+    ));
     assert_eq!(pair.client.inspect().links, [false, true, false], "the old one is done");
     let (old, new) = (pair.links[0].0, pair.links[1].0);
     assert!(!pair.client.is_wanted(old) && pair.client.is_wanted(new));
-    pair.server().send(now, stream, Bytes::from_static(b" after")).expect("because there is room");
+    pair.server()
+        .send(now, stream, Bytes::from_static(b" after"))
+        .expect("because there is room");
     pair.settle();
     assert_eq!(pair.client.accept(now).map(|s| s.id), Some(stream));
     assert_eq!(payload(&mut pair.client, now, stream), b"before after");
@@ -179,8 +221,13 @@ fn close_is_answered_and_both_ends_know_all() {
     let mut pair = Pair::new();
     pair.dial();
     let now = pair.now;
-    let stream = pair.client.open(now, StreamOptions::default()).expect("because there is room");
-    pair.client.send(now, stream, Bytes::from_static(b"last words")).expect("because there is room");
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    pair.client
+        .send(now, stream, Bytes::from_static(b"last words"))
+        .expect("because there is room");
     pair.client.close(now, 7, Bytes::from_static(b"bye"));
     pair.settle();
     let ended = |events: Vec<Event>| match events.last() {
@@ -189,8 +236,15 @@ fn close_is_answered_and_both_ends_know_all() {
     };
     let client = ended(events(&mut pair.client));
     let server = ended(events(pair.server()));
-    let reason = |by| EndReason::Closed { code: 7, reason: Bytes::from_static(b"bye"), by };
-    assert_eq!((client.reason, server.reason), (reason(Closer::Local), reason(Closer::Peer)));
+    let reason = |by| EndReason::Closed {
+        code: 7,
+        reason: Bytes::from_static(b"bye"),
+        by,
+    };
+    assert_eq!(
+        (client.reason, server.reason),
+        (reason(Closer::Local), reason(Closer::Peer))
+    );
     assert!(client.fates.all_delivered());
     assert_eq!(client.fates.streams[0].delivered.messages, 1);
     assert_eq!(pair.server().accept(now).map(|s| s.id), Some(stream));

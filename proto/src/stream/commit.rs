@@ -1,7 +1,7 @@
 //! What goes out next: control before data, data by priority.
 
-use super::table::Streams;
 use super::send::End;
+use super::table::Streams;
 use crate::config::FRAME_CHARGE;
 use crate::id::StreamId;
 use crate::reliability::Committed;
@@ -90,7 +90,13 @@ impl Streams {
             }
         }
         let (id, code) = self.control.stop.iter().find(|(id, _)| opened(id))?;
-        Some((Frame::Stop { stream: *id, code: *code }, Level::Stop(*id)))
+        Some((
+            Frame::Stop {
+                stream: *id,
+                code: *code,
+            },
+            Level::Stop(*id),
+        ))
     }
 
     /// OPENs go out at the next commit, with or without data, as far as the peer has slots.
@@ -112,7 +118,10 @@ impl Streams {
             stream.send.in_flight += 1;
         }
         self.schedule(id);
-        Some(Committed { release: charge, ..Committed::control(frame) })
+        Some(Committed {
+            release: charge,
+            ..Committed::control(frame)
+        })
     }
 
     fn next_data(&mut self, space: usize, allowance: usize) -> Option<Committed> {
@@ -120,7 +129,11 @@ impl Streams {
         loop {
             let (priority, id) = self.schedule.front()?;
             let session = usize::try_from(self.send_credit.left()).unwrap_or(usize::MAX);
-            let Some(stream) = self.table.get_mut(&id).filter(|s| s.send.has_work() && s.send.has_credit()) else {
+            let Some(stream) = self
+                .table
+                .get_mut(&id)
+                .filter(|s| s.send.has_work() && s.send.has_credit())
+            else {
                 self.unschedule(priority, id);
                 continue;
             };
@@ -145,7 +158,10 @@ impl Streams {
 
     /// Takes a stream that has nothing more to send, or no credit, off the schedule.
     fn after_commit(&mut self, priority: u8, id: StreamId) {
-        let more = self.table.get(&id).is_some_and(|s| s.send.has_work() && s.send.has_credit());
+        let more = self
+            .table
+            .get(&id)
+            .is_some_and(|s| s.send.has_work() && s.send.has_credit());
         if !more {
             self.unschedule(priority, id);
         }

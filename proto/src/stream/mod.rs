@@ -38,7 +38,11 @@ pub struct StreamOptions {
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        StreamOptions { label: Bytes::new(), priority: 128, fragment_size: None }
+        StreamOptions {
+            label: Bytes::new(),
+            priority: 128,
+            fragment_size: None,
+        }
     }
 }
 

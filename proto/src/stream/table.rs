@@ -123,7 +123,11 @@ impl Streams {
             closed: false,
             ended: false,
             events: VecDeque::new(),
-            armed: Armed { accept: true, open: false, room: None },
+            armed: Armed {
+                accept: true,
+                open: false,
+                room: None,
+            },
         }
     }
 
@@ -144,7 +148,10 @@ impl Streams {
     pub(crate) fn rebase(&mut self, parameters: &Parameters) -> bool {
         let fits = self.own_slots <= parameters.max_streams
             && self.send_credit.restart(parameters.session_window)
-            && self.table.values_mut().all(|stream| stream.send.credit.restart(parameters.stream_window));
+            && self
+                .table
+                .values_mut()
+                .all(|stream| stream.send.credit.restart(parameters.stream_window));
         self.set_peer(parameters);
         fits
     }
@@ -191,7 +198,11 @@ impl Streams {
         };
         let stream = self.table.get_mut(&id)?;
         stream.accepted = true;
-        let accepted = AcceptedStream { id, label: core::mem::take(&mut stream.label), priority: stream.priority };
+        let accepted = AcceptedStream {
+            id,
+            label: core::mem::take(&mut stream.label),
+            priority: stream.priority,
+        };
         if let End::Resetting { .. } = stream.send.end {
             // The peer's STOP came first; it was only waiting for somebody to have the stream.
             self.control.reset.insert(id);
@@ -218,7 +229,11 @@ impl Streams {
         while take > 0 && item_charge(take, fragment) > room {
             take = take.saturating_sub(item_charge(take, fragment) - room);
         }
-        let wanted = if take == 0 { item_charge(data.len(), fragment).min(self.limits.outbox / 4) } else { 0 };
+        let wanted = if take == 0 {
+            item_charge(data.len(), fragment).min(self.limits.outbox / 4)
+        } else {
+            0
+        };
         self.admit(stream, wanted.max(item_charge(take, fragment)))?;
         if data.is_empty() {
             return Ok(0);
@@ -229,7 +244,9 @@ impl Streams {
     }
 
     fn fragment_of(&self, stream: StreamId) -> usize {
-        self.table.get(&stream).map_or(self.limits.fragment, |stream| stream.send.fragment)
+        self.table
+            .get(&stream)
+            .map_or(self.limits.fragment, |stream| stream.send.fragment)
     }
 
     /// Whether the half is open and the outbox has room for `charge`.
@@ -237,7 +254,12 @@ impl Streams {
         if self.closed {
             return Err(SendRefusal::SessionClosed);
         }
-        let half = &self.table.get(&stream).filter(|s| s.accepted).ok_or(SendRefusal::UnknownStream)?.send;
+        let half = &self
+            .table
+            .get(&stream)
+            .filter(|s| s.accepted)
+            .ok_or(SendRefusal::UnknownStream)?
+            .send;
         if let Some(code) = half.stopped {
             return Err(SendRefusal::Stopped(code));
         }
@@ -264,7 +286,11 @@ impl Streams {
 
     pub(crate) fn recv(&mut self, id: StreamId) -> Result<Option<Chunk>, RecvError> {
         let ended = self.ended;
-        let stream = self.table.get_mut(&id).filter(|s| s.accepted).ok_or(RecvError::UnknownStream)?;
+        let stream = self
+            .table
+            .get_mut(&id)
+            .filter(|s| s.accepted)
+            .ok_or(RecvError::UnknownStream)?;
         let Some((chunk, charge)) = stream.recv.pop()? else {
             return if ended { Err(RecvError::SessionEnded) } else { Ok(None) };
         };
@@ -309,7 +335,10 @@ impl Streams {
     }
 
     fn own_half(&mut self, id: StreamId) -> Result<&mut Stream, UnknownStream> {
-        self.table.get_mut(&id).filter(|s| s.accepted && !self.ended).ok_or(UnknownStream(id))
+        self.table
+            .get_mut(&id)
+            .filter(|s| s.accepted && !self.ended)
+            .ok_or(UnknownStream(id))
     }
 
     /// RESET: what is queued is dropped.
