@@ -269,11 +269,6 @@ impl ServerHandshake {
         ))
     }
 
-    /// The suite of the HELLO.
-    pub(crate) fn suite(&self) -> Suite {
-        self.suite
-    }
-
     /// The handshake hash after message 2.
     pub(crate) fn hash_after_2(&self) -> &[u8; 32] {
         &self.hash

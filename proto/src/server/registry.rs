@@ -148,11 +148,7 @@ impl Registry {
         };
         let session = clear.id;
         if self.sessions.contains_key(&session) {
-            let kind = IncomingKind::Resume {
-                clear,
-                packet,
-                carrier: silent.carrier,
-            };
+            let kind = IncomingKind::Resume { clear, packet };
             return Route::Resume {
                 session,
                 incoming: Incoming {

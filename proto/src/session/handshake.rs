@@ -187,7 +187,6 @@ impl Session {
         let id = established.id;
         self.ticket = Some(Ticket {
             id,
-            suite: established.suite,
             secret: established.secret,
             candidate: None,
             counter: 0,

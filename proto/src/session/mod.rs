@@ -7,13 +7,17 @@
 //! | `links` | which connections there are: candidate, current, draining, parting |
 //! | `ledger` | positions, and the rooms that hold frames |
 //! | `handshake` | the client's side of a new session or a full handshake |
-//! | `attach` | resume, confirmation, swaps |
+//! | `candidate` | packets of a connection that has not proven itself |
+//! | `adopt` | the server's side of an attach |
+//! | `attach` | how one connection gives way to another |
 //! | `receive`, `transmit` | sealed packets in and out |
 //! | `dialing` | when the client wants a connection, and which |
 //! | `timers` | every deadline |
 //! | `ending` | close, ends, fates |
 
+mod adopt;
 mod attach;
+mod candidate;
 mod connection;
 mod dialing;
 mod ending;
@@ -46,7 +50,7 @@ use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side, StreamId};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
-use crate::security::{PublicKey, ResumptionSecret, Suite};
+use crate::security::{PublicKey, ResumptionSecret};
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::stream::{AcceptedStream, Chunk, StreamOptions};
@@ -90,7 +94,6 @@ pub struct Session {
 /// What resuming rests on. Belongs to the session and outlives the connection that made it.
 struct Ticket {
     id: SessionId,
-    suite: Suite,
     secret: ResumptionSecret,
     /// Server: the unconfirmed candidate's.
     candidate: Option<ResumptionSecret>,
@@ -409,10 +412,9 @@ impl Session {
                 Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. }
             )
         };
-        if lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS {
-            if let Some(oldest) = self.events.iter().position(lifecycle) {
-                self.events.remove(oldest);
-            }
+        let crowded = lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS;
+        if let Some(oldest) = self.events.iter().position(lifecycle).filter(|_| crowded) {
+            self.events.remove(oldest);
         }
         self.events.push_back(event);
     }

@@ -88,12 +88,9 @@ impl Session {
     /// What was acknowledged is gone: a cursor below it goes on from there.
     fn skip_acknowledged(&self, live: &mut Live) {
         let acked = self.ledger.acked();
-        if let Some((until, resume)) = live.detour {
-            if live.cursor.max(acked) >= until {
-                live.detour = None;
-                live.from_due = true;
-                live.cursor = resume;
-            }
+        if let Some((_, resume)) = live.detour.take_if(|(until, _)| live.cursor.max(acked) >= *until) {
+            live.from_due = true;
+            live.cursor = resume;
         }
         if live.cursor < acked {
             live.cursor = acked;
@@ -128,7 +125,8 @@ impl Session {
         let stated = self.ledger.stated();
         let news = live.acked_to_peer != Some(stated);
         let goes = going || live.cursor < self.ledger.next() || self.ledger.streams.has_frame();
-        if !live.acks.due() && !(news && goes) {
+        let timely = live.acks.due() || (news && goes);
+        if !timely {
             return false;
         }
         writer.push(&Frame::Ack { position: stated });

@@ -140,7 +140,7 @@ impl Streams {
             return false;
         }
         if id.opener() == self.side {
-            id.0 < self.next_own()
+            id.0 < self.next_own
         } else {
             id.0 < self.next_peer
         }

@@ -134,7 +134,7 @@ impl Streams {
                 .get_mut(&id)
                 .filter(|s| s.send.has_work() && s.send.has_credit())
             else {
-                self.unschedule(priority, id);
+                self.unschedule_front(priority, id);
                 continue;
             };
             let own = usize::try_from(stream.send.credit.left()).unwrap_or(usize::MAX);
@@ -150,26 +150,19 @@ impl Streams {
                 self.queued_items -= 1;
             }
             self.send_credit.spend(charge);
-            self.schedule.spent(priority, charge, quantum);
-            self.after_commit(priority, id);
+            if stream_has_more(self, id) {
+                self.schedule.spent(priority, charge, quantum);
+            } else {
+                self.unschedule_front(priority, id);
+            }
+            self.tidy(id);
             return Some(committed);
         }
     }
 
-    /// Takes a stream that has nothing more to send, or no credit, off the schedule.
-    fn after_commit(&mut self, priority: u8, id: StreamId) {
-        let more = self
-            .table
-            .get(&id)
-            .is_some_and(|s| s.send.has_work() && s.send.has_credit());
-        if !more {
-            self.unschedule(priority, id);
-        }
-        self.tidy(id);
-    }
-
-    fn unschedule(&mut self, priority: u8, id: StreamId) {
-        self.schedule.remove(priority, id);
+    /// The stream at the front has nothing more to send, or no credit.
+    fn unschedule_front(&mut self, priority: u8, id: StreamId) {
+        self.schedule.pop(priority);
         if let Some(stream) = self.table.get_mut(&id) {
             stream.send.scheduled = false;
         }
@@ -198,6 +191,13 @@ impl Streams {
         self.tidy(id);
         self.offer_room();
     }
+}
+
+fn stream_has_more(streams: &Streams, id: StreamId) -> bool {
+    streams
+        .table
+        .get(&id)
+        .is_some_and(|s| s.send.has_work() && s.send.has_credit())
 }
 
 /// Which level a control frame speaks for.

@@ -2,7 +2,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `table` | every stream, the outbox's account, what application calls do |
+//! | `table` | every stream, and the account of what the outbox holds |
+//! | `calls` | what the application's calls do |
 //! | `send`, `recv` | the two halves of one stream |
 //! | `credit` | flow control |
 //! | `schedule`, `commit` | whose turn it is, what goes out next |
@@ -10,6 +11,7 @@
 //! | `fates` | what became of everything that was sent |
 
 mod arrive;
+mod calls;
 mod commit;
 mod credit;
 mod fates;

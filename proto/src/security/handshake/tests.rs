@@ -257,7 +257,6 @@ fn the_hint_is_told_for_a_suite_with_a_secret_only() {
         let (_, hello) = ClientHandshake::new(&both.0, suite, &mut rng(1));
         let (server, _) = ServerHandshake::new(&both.1, &Suite::all(), &hello, &mut rng(2))
             .expect("because the server accepts the suite");
-        assert_eq!(server.suite(), suite);
         server.secret_hint().map(|hint| hint.to_vec())
     };
     assert_eq!(hint_of(Suite::Aes256GcmPsk).as_deref(), Some(HINT));

@@ -8,8 +8,9 @@ use super::{ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, pars
 use crate::error::ConnectionError;
 use crate::id::{SessionId, Side};
 use crate::security::noise::{Noise, Pattern, Setup};
+use crate::security::seal::Forged;
 use crate::security::testing::{SnowsOwn, established, rng};
-use crate::security::{Forged, Keys, ResumptionSecret, Suite};
+use crate::security::{Keys, ResumptionSecret, Suite};
 
 const COUNTER: u64 = 0x0102_0304_0506_0708;
 const SUITES: [Suite; 2] = [Suite::Aes256GcmPsk, Suite::ChaChaPoly];
