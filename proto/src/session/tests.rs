@@ -7,8 +7,10 @@ use bytes::{Bytes, BytesMut};
 use super::*;
 use crate::config::ServerConfig;
 use crate::event::{Closer, EndReason, Event, Swap};
+use crate::id::StreamId;
 use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
+use crate::stream::{Chunk, StreamOptions};
 
 struct Pair {
     now: Instant,
