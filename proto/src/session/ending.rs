@@ -130,6 +130,14 @@ impl Session {
         }
     }
 
+    /// Why a session ended whose peer is over at `position`, if a close is the reason: the peer closed, or
+    /// it had our CLOSE.
+    pub(super) fn closed_before(&self, position: u64) -> Option<EndReason> {
+        let local = self.closing.local.as_ref().and_then(|local| local.committed);
+        let known = self.closing.peer_closed() || local.is_some_and(|close| close < position);
+        self.closing.reason().filter(|_| known)
+    }
+
     /// The peer's CLOSE took effect: our truth is complete, its is once it reads CLOSED.
     pub(super) fn on_close(&mut self, now: Instant, close: PeerClose) {
         let close = Close {

@@ -143,7 +143,10 @@ impl Session {
                 };
                 self.resumed(now, epoch, established.keys, established.secret, attach);
             }
-            Verdict::Expired { position } => self.end(now, EndReason::Expired, Some(position)),
+            Verdict::Expired { position } => {
+                let reason = self.closed_before(position).unwrap_or(EndReason::Expired);
+                self.end(now, reason, Some(position));
+            }
             Verdict::Superseded => self.end(now, EndReason::Superseded, None),
             Verdict::StateLost { .. } => self.end(now, EndReason::StateLost, None),
             Verdict::Unknown { reach } => {

@@ -240,7 +240,9 @@ impl Session {
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        self.transmit(now, epoch, buf)
+        let packed = self.transmit(now, epoch, buf);
+        self.collect_events();
+        packed
     }
 
     /// The next event.
@@ -319,11 +321,15 @@ impl Session {
     /// What follows from any change: events of the streams, a swap that is complete, a migration
     /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
+        self.collect_events();
+        self.finish_swap();
+        self.pursue_migration(now);
+    }
+
+    fn collect_events(&mut self) {
         while let Some(event) = self.ledger.streams.poll_event() {
             self.events.push_back(event);
         }
-        self.finish_swap();
-        self.pursue_migration(now);
     }
 
     fn push_event(&mut self, event: Event) {

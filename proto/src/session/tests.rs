@@ -23,12 +23,17 @@ struct Pair {
 
 impl Pair {
     fn new() -> Pair {
+        Pair::with(|_, _| {})
+    }
+
+    fn with(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
         let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
-        let config = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
+        let mut server = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
+        let mut client = ClientConfig::new(Auth::secret(secret));
+        adjust(&mut client.session, &mut server.session);
         let now = Instant::from_millis(1_000);
-        let registry = Registry::new(config, Seed([1; 32]), now).expect("because the defaults are valid");
-        let client = Session::connect(ClientConfig::new(Auth::secret(secret)), Seed([2; 32]), now)
-            .expect("because the defaults are valid");
+        let registry = Registry::new(server, Seed([1; 32]), now).expect("because the limits are valid");
+        let client = Session::connect(client, Seed([2; 32]), now).expect("because the limits are valid");
         Pair {
             now,
             registry,
@@ -93,13 +98,63 @@ impl Pair {
                 moved |= shuttle(self.now, &mut self.client, ours, server, theirs);
                 moved |= shuttle(self.now, server, theirs, &mut self.client, ours);
             }
-            if let Some(report) = self.server.as_mut().and_then(Session::poll_report) {
-                self.registry.update(self.now, report);
-            }
+            self.settle_registry();
             if !moved {
                 return;
             }
         }
+    }
+
+    fn settle_registry(&mut self) {
+        if let Some(report) = self.server.as_mut().and_then(Session::poll_report) {
+            self.registry.update(self.now, report);
+        }
+    }
+
+    /// Dials a registry that no longer holds the session, whatever comes of it.
+    fn redial(&mut self) {
+        let Some(intent) = self.client.wanted_connection() else {
+            return;
+        };
+        self.now = self.now.max(intent.not_before);
+        let epoch = self
+            .client
+            .attach(self.now, Carrier::ordered())
+            .expect("because a connection is wanted");
+        let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
+        let mut packet = Vec::new();
+        assert!(self.client.poll_transmit(self.now, epoch, &mut packet));
+        let answer = match self
+            .registry
+            .first_packet(self.now, connection, BytesMut::from(&packet[..]))
+        {
+            Route::Reject(rejection) => rejection.packet,
+            Route::Resume { .. } => panic!("the session is over"),
+            Route::Handshake(mut incoming) => {
+                packet.clear();
+                incoming.poll_transmit(&mut packet);
+                self.client
+                    .handle_input(self.now, epoch, BytesMut::from(&packet[..]))
+                    .expect("because it is honest");
+                packet.clear();
+                assert!(self.client.poll_transmit(self.now, epoch, &mut packet));
+                incoming
+                    .handle_input(self.now, BytesMut::from(&packet[..]))
+                    .expect("because it is honest");
+                match self.registry.admit(self.now, incoming) {
+                    Admission::New { mut session, epoch } => {
+                        packet.clear();
+                        session.poll_transmit(self.now, epoch, &mut packet);
+                        Some(packet)
+                    }
+                    Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
+                }
+            }
+        };
+        let answer = answer.expect("because every refusal here says something");
+        self.client
+            .handle_input(self.now, epoch, BytesMut::from(&answer[..]))
+            .expect("because it is honest");
     }
 
     fn cut(&mut self) {
@@ -253,4 +308,57 @@ fn close_is_answered_and_both_ends_know_all() {
     assert_eq!(payload(pair.server(), now, stream), b"last words");
     assert_eq!(pair.registry.session_count(), 0);
     assert_eq!(pair.registry.tombstone_count(), 1);
+}
+
+#[test]
+fn a_close_whose_end_was_lost_is_still_known_to_be_complete() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    pair.server().close(now, 3, Bytes::new());
+    let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
+    // CLOSE and CLOSED cross; the server's END does not.
+    let server = pair.server.as_mut().expect("because dialled");
+    shuttle(now, server, theirs, &mut pair.client, ours);
+    shuttle(now, &mut pair.client, ours, server, theirs);
+    assert_eq!(server.state(), SessionState::Ended);
+    pair.settle_registry();
+    pair.client.detach(now, ours, Cause::Network);
+    // Two refusals in the clear, then the question inside a full handshake.
+    for _ in 0..3 {
+        pair.redial();
+    }
+    let last = events(&mut pair.client).pop();
+    let reason = EndReason::Closed {
+        code: 3,
+        reason: Bytes::new(),
+        by: Closer::Peer,
+    };
+    assert!(
+        matches!(&last, Some(Event::Ended(ended)) if ended.reason == reason),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn data_on_streams_that_wait_for_a_slot_leaves_room_for_those_that_have_one() {
+    let mut pair = Pair::with(|client, server| {
+        client.outbox_limit = 4_096;
+        server.max_streams = 1;
+    });
+    let now = pair.now;
+    let streams = [(); 3].map(|()| {
+        pair.client
+            .open(now, StreamOptions::default())
+            .expect("because few are open")
+    });
+    for stream in [streams[1], streams[2]] {
+        while pair.client.send(now, stream, Bytes::from_static(&[0; 500])).is_ok() {}
+    }
+    pair.dial();
+    pair.client
+        .send(now, streams[0], Bytes::from_static(&[1; 500]))
+        .expect("because half is kept for it");
+    let small = pair.client.send(now, streams[1], Bytes::from_static(&[2; 500]));
+    assert!(small.is_err(), "the others have had their share");
 }

@@ -79,7 +79,11 @@ impl Streams {
 
     pub(crate) fn write(&mut self, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
         let fragment = self.fragment_of(stream);
-        let room = self.limits.outbox.saturating_sub(self.held);
+        let waiting = self.table.get(&stream).is_some_and(|stream| !stream.opened);
+        let mut room = self.limits.outbox.saturating_sub(self.held);
+        if waiting {
+            room = room.min((self.limits.outbox / 2).saturating_sub(self.held_waiting));
+        }
         let mut take = data.len().min(room);
         // Each fragment is charged too; what they are over goes.
         while take > 0 && item_charge(take, fragment) > room {
@@ -110,12 +114,12 @@ impl Streams {
         if self.closed {
             return Err(SendRefusal::SessionClosed);
         }
-        let half = &self
-            .table
-            .get(&stream)
-            .filter(|s| s.accepted)
-            .ok_or(SendRefusal::UnknownStream)?
-            .send;
+        let known = self.table.get(&stream).filter(|s| s.accepted);
+        let Stream {
+            send: half,
+            opened: stream_opened,
+            ..
+        } = known.ok_or(SendRefusal::UnknownStream)?;
         if let Some(code) = half.stopped {
             return Err(SendRefusal::Stopped(code));
         }
@@ -124,6 +128,11 @@ impl Streams {
         }
         if charge > self.limits.outbox {
             return Err(SendRefusal::TooLarge);
+        }
+        let waits = !stream_opened && self.held_waiting + charge > self.limits.outbox / 2;
+        if waits {
+            self.want_room(charge);
+            return Err(SendRefusal::Full);
         }
         if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
             self.want_room(charge);
@@ -134,7 +143,9 @@ impl Streams {
 
     fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {
         if let Some(stream) = self.table.get_mut(&id) {
-            self.held += stream.send.push(payload, message);
+            let charge = stream.send.push(payload, message);
+            self.held += charge;
+            self.held_waiting += if stream.opened { 0 } else { charge };
             self.queued_items += 1;
             self.schedule(id);
         }
@@ -201,7 +212,9 @@ impl Streams {
     pub(super) fn abandon(&mut self, id: StreamId, code: u64) {
         let Some(stream) = self.table.get_mut(&id) else { return };
         let before = stream.send.queued();
-        self.held -= stream.send.clear();
+        let dropped = stream.send.clear();
+        self.held -= dropped;
+        self.held_waiting -= if stream.opened { 0 } else { dropped };
         self.queued_items -= before;
         stream.send.end = End::Resetting { code };
         stream.send.was_reset = true;

@@ -116,8 +116,10 @@ impl Streams {
             stream.opened = true;
             stream.slot = true;
             stream.send.in_flight += 1;
+            self.held_waiting -= stream.send.queued_charge();
         }
         self.schedule(id);
+        self.offer_room();
         Some(Committed {
             release: charge,
             ..Committed::control(frame)

@@ -55,6 +55,7 @@ impl Streams {
             }
         }
         self.held = 0;
+        self.held_waiting = 0;
         self.queued_items = 0;
         self.control.in_flight = 0;
         let streams = fates.into_values().filter(|fate| !fate.is_empty()).collect();

@@ -159,6 +159,11 @@ impl SendHalf {
         self.queue.len()
     }
 
+    /// Charge of the items that are not wholly committed.
+    pub(super) fn queued_charge(&self) -> usize {
+        self.queue.iter().map(|item| item.charge).sum()
+    }
+
     /// Drops what is queued; returns its charge.
     pub(super) fn clear(&mut self) -> usize {
         self.queue.drain(..).map(|item| item.charge).sum()

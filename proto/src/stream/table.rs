@@ -36,6 +36,9 @@ pub(crate) struct Streams {
     pub(super) schedule: Schedule,
     /// Charges of items and OPENs not yet acknowledged.
     pub(super) held: usize,
+    /// Of these, what is queued on streams whose OPEN still waits for one of the peer's slots. Bounded
+    /// apart, so that it cannot starve the streams whose end would free a slot.
+    pub(super) held_waiting: usize,
     /// Items that are queued and not wholly committed.
     pub(super) queued_items: usize,
     pub(super) closed: bool,
@@ -116,6 +119,7 @@ impl Streams {
             control: Control::default(),
             schedule: Schedule::default(),
             held: 0,
+            held_waiting: 0,
             queued_items: 0,
             closed: false,
             ended: false,
