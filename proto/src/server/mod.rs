@@ -12,6 +12,7 @@
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 
 mod admission;
+mod held;
 mod incoming;
 mod refusal;
 mod registry;

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `state` | the life cycle and its diagram |
+//! | `ticket` | what outlives a connection: the proof, and who the peer is |
 //! | `connection` | everything that dies with one connection |
 //! | `links` | which connections there are: candidate, current, draining, parting |
 //! | `ledger` | positions, and the rooms that hold frames |
@@ -29,6 +30,7 @@ mod links;
 mod receive;
 mod state;
 mod streams;
+mod ticket;
 mod timers;
 mod transmit;
 
@@ -44,17 +46,17 @@ use self::ledger::Ledger;
 use self::links::Links;
 pub use self::state::SessionState;
 use self::state::State;
+use self::ticket::{Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
-use crate::security::{PublicKey, ResumptionSecret};
+use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
-use crate::wire::frame::Parameters;
 
 /// Connection events kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
@@ -88,26 +90,6 @@ pub struct Session {
     report_due: bool,
     /// Payload bytes packed below what the peer had stated: an invariant, not a statistic.
     redundant: u64,
-}
-
-/// What resuming rests on. Belongs to the session and outlives the connection that made it.
-struct Ticket {
-    id: SessionId,
-    secret: ResumptionSecret,
-    /// Server: the unconfirmed candidate's.
-    candidate: Option<ResumptionSecret>,
-    /// Client: the highest attach counter used. Server: the highest authentic one.
-    counter: u64,
-    /// Of the server process that made the session.
-    incarnation: [u8; 8],
-    /// When the last attach was confirmed.
-    attached_at: Instant,
-}
-
-/// What the peer proved and asked for.
-struct Peer {
-    key: PublicKey,
-    parameters: Parameters,
 }
 
 impl Session {
