@@ -40,9 +40,9 @@ impl Session {
             key: established.peer_key,
             parameters: offer.parameters,
         });
+        session.provisional_until = Some(now + config.handshake_timeout);
         let epoch = session.links.next_epoch();
         let attach = Attach {
-            first: true,
             stated: 0,
             peer_alive: false,
             planned: false,
@@ -87,7 +87,6 @@ impl Session {
         }
         let planned = resume.alive && alive_here;
         let attach = Attach {
-            first: false,
             stated: resume.position,
             peer_alive: resume.alive,
             planned,
@@ -129,7 +128,6 @@ impl Session {
         let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);
         let attach = Attach {
-            first: false,
             stated: position,
             peer_alive: false,
             planned: false,
@@ -170,11 +168,12 @@ impl Session {
                 ticket.secret = secret;
             }
             ticket.attached_at = now;
-            if attach.first {
+            if self.stats.attaches == 0 {
                 let id = ticket.id;
                 self.push_event(Event::Established { id });
             }
         }
+        self.provisional_until = None;
         self.go_live(now, epoch, keys, attach);
         self.report_due = true;
     }

@@ -111,7 +111,7 @@ impl Session {
             .detached_at
             .take()
             .map_or(Duration::ZERO, |since| now.saturating_since(since));
-        let swap = match (attach.first, attach.planned && had_connection) {
+        let swap = match (self.stats.attaches == 0, attach.planned && had_connection) {
             (true, _) => Swap::First,
             (false, true) => Swap::Planned,
             (false, false) => Swap::Unplanned,
@@ -238,8 +238,7 @@ impl Session {
         self.links.candidate = None;
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
-            // A session that was never confirmed has nobody to resume it.
-            Side::Server if self.state == super::state::State::Connecting => self.end(now, EndReason::Expired, None),
+            // A session that is not confirmed yet may still be, over another connection.
             Side::Server => {}
         }
     }

@@ -59,7 +59,6 @@ impl Session {
                 Ok(answer) => {
                     self.stats.packets_received += 1;
                     let attach = Attach {
-                        first: false,
                         stated: answer.position,
                         peer_alive: answer.alive,
                         planned: alive && answer.alive,

@@ -52,8 +52,6 @@ pub(super) enum Stage {
 /// What the two ends said about an attach before it is confirmed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attach {
-    /// The session's first connection.
-    pub(super) first: bool,
     /// The position the peer stated.
     pub(super) stated: u64,
     /// Whether the peer said that its earlier connection is alive, so that `stated` may be stale.

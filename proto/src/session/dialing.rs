@@ -7,7 +7,6 @@ use crate::config::{ClientConfig, MAX_CREDENTIAL};
 use crate::event::EndReason;
 use crate::id::Side;
 use crate::reconnect::{Cause, IntentKind, ReconnectIntent, Retry};
-use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
 
 /// Refusals of a RESUME, in the clear and so without proof, before the session is asked for inside
@@ -41,7 +40,7 @@ struct Want {
 }
 
 impl Dialing {
-    pub(super) fn new(now: Instant, config: ClientConfig, _rng: &mut Rng) -> Dialing {
+    pub(super) fn new(now: Instant, config: ClientConfig) -> Dialing {
         let want = Want {
             kind: IntentKind::Establish,
             not_before: now,
@@ -180,7 +179,8 @@ impl Session {
         dialing.want = Some(Want {
             kind,
             not_before: at.max(floor),
-            announced: false,
+            // One that is due already has no deadline to be told of.
+            announced: at.max(floor) <= now,
         });
     }
 

@@ -136,7 +136,6 @@ impl Session {
         match *verdict {
             Verdict::Resumed { position } => {
                 let attach = Attach {
-                    first: false,
                     stated: position,
                     peer_alive: false,
                     planned: false,
@@ -202,7 +201,6 @@ impl Session {
         });
         self.push_event(Event::Established { id });
         let attach = Attach {
-            first: true,
             stated: 0,
             peer_alive: false,
             planned: false,

@@ -80,6 +80,8 @@ pub struct Session {
     closing: Closing,
     /// The client's; the server never dials.
     dialing: Option<Dialing>,
+    /// Server: how long the client may take to confirm the session, over whichever connection.
+    provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
     /// Doublings of the liveness waits, earned by attaches that ended without progress.
@@ -100,9 +102,9 @@ impl Session {
     /// The configuration is out of range or proves nobody's identity.
     pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> {
         config.validate()?;
-        let mut rng = Rng::new(&seed);
+        let rng = Rng::new(&seed);
         let session_config = config.session.clone();
-        let dialing = Dialing::new(now, config, &mut rng);
+        let dialing = Dialing::new(now, config);
         Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
     }
 
@@ -118,6 +120,7 @@ impl Session {
             peer: None,
             closing: Closing::default(),
             dialing,
+            provisional_until: None,
             detached_at: None,
             patience: 0,
             events: VecDeque::new(),

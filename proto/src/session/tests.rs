@@ -19,6 +19,8 @@ struct Pair {
     server: Option<Session>,
     /// The connections: the client's epoch and, once it has one, the server's.
     links: Vec<(Epoch, Option<Epoch>)>,
+    /// What the client says behind FINAL never arrives.
+    confirm_lost: bool,
 }
 
 impl Pair {
@@ -40,6 +42,7 @@ impl Pair {
             client,
             server: None,
             links: Vec::new(),
+            confirm_lost: false,
         }
     }
 
@@ -95,7 +98,9 @@ impl Pair {
             for (ours, theirs) in self.links.clone() {
                 let Some(theirs) = theirs else { continue };
                 let server = self.server.as_mut().expect("because it has an epoch");
-                moved |= shuttle(self.now, &mut self.client, ours, server, theirs);
+                if !self.confirm_lost {
+                    moved |= shuttle(self.now, &mut self.client, ours, server, theirs);
+                }
                 moved |= shuttle(self.now, server, theirs, &mut self.client, ours);
             }
             self.settle_registry();
@@ -361,4 +366,45 @@ fn data_on_streams_that_wait_for_a_slot_leaves_room_for_those_that_have_one() {
         .expect("because half is kept for it");
     let small = pair.client.send(now, streams[1], Bytes::from_static(&[2; 500]));
     assert!(small.is_err(), "the others have had their share");
+}
+
+#[test]
+fn a_session_whose_confirmation_was_lost_is_resumed_all_the_same() {
+    let mut pair = Pair::new();
+    pair.confirm_lost = true;
+    pair.dial();
+    let now = pair.now;
+    assert!(matches!(pair.client.state(), SessionState::Attached));
+    assert!(
+        matches!(pair.server().state(), SessionState::Connecting),
+        "hidden until confirmed"
+    );
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    pair.client
+        .send(now, stream, Bytes::from_static(b"kept"))
+        .expect("because there is room");
+    pair.cut();
+    pair.confirm_lost = false;
+    pair.dial();
+    assert!(matches!(
+        events(pair.server())[..],
+        [Event::Established { .. }, Event::Attached { .. }, ..]
+    ));
+    assert_eq!(pair.server().accept(now).map(|s| s.id), Some(stream));
+    assert_eq!(payload(pair.server(), now, stream), b"kept");
+}
+
+#[test]
+fn a_session_never_confirmed_ends_with_the_handshake_timeout() {
+    let mut pair = Pair::new();
+    pair.confirm_lost = true;
+    pair.dial();
+    pair.cut();
+    pair.sleep(Duration::from_secs(10));
+    assert!(matches!(pair.server().state(), SessionState::Ended));
+    pair.settle_registry();
+    assert_eq!((pair.registry.session_count(), pair.registry.tombstone_count()), (0, 0));
 }

@@ -25,6 +25,7 @@ impl Session {
             candidate,
             dial,
             lifetime,
+            self.provisional_until,
             self.closing.next_deadline(),
         ]
         .into_iter()
@@ -34,6 +35,10 @@ impl Session {
     pub(super) fn on_timeout(&mut self, now: Instant) {
         if self.closing.next_deadline().is_some_and(|at| now >= at) {
             self.on_closing_timeout(now);
+        }
+        if self.provisional_until.is_some_and(|until| now >= until) {
+            self.provisional_until = None;
+            self.end(now, EndReason::Expired, None);
         }
         if self.detached_at.is_some_and(|since| now >= since + self.lifetime()) {
             self.end(now, EndReason::Expired, None);

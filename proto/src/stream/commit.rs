@@ -20,7 +20,7 @@ impl Streams {
     pub(crate) fn has_frame(&self) -> bool {
         self.peer.is_some()
             && (self.has_control()
-                || !self.opening.is_empty()
+                || (!self.opening.is_empty() && self.peer.is_some_and(|peer| self.own_slots < peer.max_streams))
                 || (!self.schedule.is_empty() && self.send_credit.left() > FRAME_CHARGE as u64))
     }
 

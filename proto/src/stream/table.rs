@@ -189,7 +189,10 @@ impl Streams {
 
     /// Whether nothing waits to be committed but control.
     pub(crate) fn queue_empty(&self) -> bool {
-        self.queued_items == 0 && self.schedule.is_empty() && self.opening.is_empty()
+        self.queued_items == 0
+            && self.opening.is_empty()
+            && self.control.reset.is_empty()
+            && self.table.values().all(|stream| stream.send.end != End::Finishing)
     }
 
     /// Lets the scheduler know of a stream that has something to send and credit for it.
