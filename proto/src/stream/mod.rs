@@ -72,3 +72,6 @@ pub enum Chunk {
     /// The peer finished the stream; nothing follows.
     End,
 }
+
+#[cfg(test)]
+mod tests;
