@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -73,5 +74,65 @@ pub fn cause_of(error: &io::Error) -> Cause {
         io::ErrorKind::TimedOut => Cause::Timeout,
         io::ErrorKind::InvalidData => Cause::Protocol,
         _ => Cause::Network,
+    }
+}
+
+/// A connection that is still being set up: the carrier's own handshake runs when it is first used.
+///
+/// On the accepting side this makes a peer that hangs in the middle of a WebSocket or TLS handshake
+/// count as one that has said nothing, with the bounds that go with it.
+pub struct Deferred<C> {
+    setup: Option<Pin<Box<dyn Future<Output = io::Result<C>> + Send>>>,
+    connection: Option<Pin<Box<C>>>,
+}
+
+impl<C: Connection> Deferred<C> {
+    /// The connection that `setup` will give.
+    pub fn new(setup: impl Future<Output = io::Result<C>> + Send + 'static) -> Deferred<C> {
+        Deferred { setup: Some(Box::pin(setup)), connection: None }
+    }
+
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut C>>> {
+        if let Some(setup) = &mut self.setup {
+            let up = ready!(setup.as_mut().poll(cx));
+            self.setup = None;
+            self.connection = Some(Box::pin(up?));
+        }
+        Poll::Ready(self.up())
+    }
+
+    fn up(&mut self) -> io::Result<Pin<&mut C>> {
+        self.connection.as_mut().map(Pin::as_mut).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<C: Connection> Stream for Deferred<C> {
+    type Item = io::Result<BytesMut>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
+        match ready!(self.get_mut().poll_up(cx)) {
+            Ok(connection) => connection.poll_next(cx),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+}
+
+impl<C: Connection> Sink<Bytes> for Deferred<C> {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_up(cx))?.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
+        self.get_mut().up()?.start_send(packet)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_up(cx))?.poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_up(cx))?.poll_close(cx)
     }
 }

@@ -35,7 +35,7 @@ mod shared;
 mod stream;
 
 pub use clock::{SleepTimer, Timer, uptime};
-pub use connection::{BoxConnection, Connected, Connection, Dial, Dialler, cause_of};
+pub use connection::{BoxConnection, Connected, Connection, Deferred, Dial, Dialler, cause_of};
 pub use driver::{Driver, connect};
 pub use framed::Framed;
 pub use handle::{Events, SessionHandle};
