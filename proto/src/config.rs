@@ -9,6 +9,7 @@ use crate::error::ConfigError;
 use crate::reconnect::Backoff;
 use crate::security::{Auth, ServerAuth, Suite};
 use crate::time::Duration;
+use crate::wire::frame::Parameters;
 
 /// The seed of a machine's random generator: 32 bytes from the operating system, or chosen by a test.
 /// The same seed and the same calls give the same bytes, so never use one twice outside tests.
@@ -90,6 +91,21 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
+    /// What the peer is told of these limits.
+    pub(crate) fn parameters(&self) -> Parameters {
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        Parameters {
+            stream_window: self.stream_window,
+            session_window: self.session_window,
+            max_streams: self.max_streams,
+            packet_limit: MAX_PACKET as u64,
+            outbox_limit: self.outbox_limit as u64,
+            inbox_limit: self.inbox_limit as u64,
+            keepalive_interval: millis(self.keepalive_interval),
+            detached_lifetime: millis(self.detached_lifetime),
+        }
+    }
+
     /// Checks every range documented on the fields.
     ///
     /// # Errors
@@ -155,6 +171,24 @@ impl ClientConfig {
     }
 }
 
+impl ClientConfig {
+    /// Checks every limit documented on the fields.
+    ///
+    /// # Errors
+    /// The first field found out of its range, or an identity that no suite fits.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.session.validate()?;
+        self.auth.validate(&self.suites)?;
+        if self.name.len() > MAX_NAME {
+            return Err(ConfigError::TooLong { field: "name", max: MAX_NAME });
+        }
+        if self.credential.len() > MAX_CREDENTIAL {
+            return Err(ConfigError::TooLong { field: "credential", max: MAX_CREDENTIAL });
+        }
+        Ok(())
+    }
+}
+
 /// What the accepting end needs.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -162,19 +196,25 @@ pub struct ServerConfig {
     pub session: SessionConfig,
     /// Who we are and whom we let in.
     pub auth: ServerAuth,
-    /// Suites accepted; default all.
+    /// Suites accepted, of those that `auth` allows; default all.
     pub suites: Vec<Suite>,
-    /// Connections accepted that have said nothing yet; when full the oldest goes. Default 1,024.
+    /// Connections accepted that have said nothing yet; when full the oldest goes. Some 100 bytes each.
+    /// Owner: the registry. 1 to 1,048,576, default 1,024.
     pub max_silent: usize,
-    /// Handshakes past HELLO; when full the oldest goes. Default 1,024.
+    /// Handshakes past HELLO; when full the oldest goes. Some 2 KiB each, and up to 8 KiB more while
+    /// the host decides about a proven one. Owner: the registry. 1 to 1,048,576, default 1,024.
     pub max_handshakes: usize,
-    /// HELLO packets answered per second beyond which `REJECT Retry` goes out. Default 1,000.
+    /// HELLO packets answered per second beyond which `REJECT Retry` goes out. 1 to 1,000,000, default 1,000.
     pub hello_rate: u32,
-    /// Sessions held at once. Default 100,000.
+    /// Sessions held at once, provisional ones included. The registry keeps some 150 bytes and the name
+    /// of each. 1 to 16,777,216, default 100,000.
     pub max_sessions: usize,
-    /// How long a tombstone is kept. Default 1 h.
+    /// How long a tombstone is kept. 1 ms to 365 days, default 1 h. Clients that stay away longer than
+    /// this may not learn what became of their data.
     pub tombstone_lifetime: Duration,
-    /// Tombstones kept at most; the oldest goes first. Default 100,000.
+    /// Tombstones kept at most, some 400 bytes each; beyond, the oldest goes early, of the client that
+    /// ended the newest session if it has more than its share. Owner: the registry. 0 to 16,777,216,
+    /// default 100,000.
     pub max_tombstones: usize,
 }
 
@@ -193,5 +233,33 @@ impl ServerConfig {
             tombstone_lifetime: Duration::from_secs(3_600),
             max_tombstones: 100_000,
         }
+    }
+
+    /// Checks every range documented on the fields, the session's included.
+    ///
+    /// # Errors
+    /// The first field found out of its range, or as [`ServerAuth::validate`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const DAY: u64 = 86_400_000;
+        self.session.validate()?;
+        let lifetime = u64::try_from(self.tombstone_lifetime.as_millis()).unwrap_or(u64::MAX);
+        for (field, value, min, max) in [
+            ("max_silent", self.max_silent as u64, 1, 1 << 20),
+            ("max_handshakes", self.max_handshakes as u64, 1, 1 << 20),
+            ("hello_rate", u64::from(self.hello_rate), 1, 1_000_000),
+            ("max_sessions", self.max_sessions as u64, 1, 1 << 24),
+            ("tombstone_lifetime (ms)", lifetime, 1, 365 * DAY),
+            ("max_tombstones", self.max_tombstones as u64, 0, 1 << 24),
+        ] {
+            if value < min || value > max {
+                return Err(ConfigError::OutOfRange { field, min, max });
+            }
+        }
+        self.auth.validate(&self.suites)
+    }
+
+    /// The suites that are configured and fit `auth`.
+    pub(crate) fn accepted_suites(&self) -> Vec<Suite> {
+        self.auth.suites(&self.suites)
     }
 }

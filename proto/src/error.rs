@@ -86,6 +86,9 @@ pub enum ProtocolError {
     /// A sequenced frame skips positions on an ordered carrier.
     #[error("gap in positions")]
     Gap,
+    /// A position that contradicts what was sent, acknowledged or received before.
+    #[error("positions contradict each other")]
+    StateLost,
     /// An acknowledgement beyond what was sent.
     #[error("acknowledged what was never sent")]
     BadAck,

@@ -97,8 +97,10 @@ pub enum EndReason {
     },
     /// Our own close was not answered within its linger time.
     LingerExpired,
-    /// The host aborted.
+    /// This host aborted.
     Aborted,
+    /// The peer's host aborted.
+    AbortedByPeer,
     /// No connection for as long as a detached session lives, or the server said it has expired.
     Expired,
     /// The peer's session went on elsewhere (a copy of this one), or this one's proof is not accepted.
@@ -111,7 +113,7 @@ pub enum EndReason {
     ProtocolError,
     /// The accepting host refused the credential or identity for good.
     Unauthorized,
-    /// The server cannot hold another session.
+    /// The server said that it cannot go on holding the session.
     Busy,
     /// No attempt to connect is left by the backoff's count.
     GaveUp {

@@ -5,10 +5,11 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_sink::Sink;
+use unbroken_proto::wire::framing::{self, MAX_PACKET, MAX_UNPROVEN, PREFIX};
 
 /// Bytes that may wait for the carrier before it counts as not ready.
 const HIGH_WATER: usize = 128 << 10;
@@ -18,7 +19,6 @@ const SLICES: usize = 32;
 /// with what really arrives.
 const FIRST_BUFFER: usize = 2 << 10;
 const LARGEST_BUFFER: usize = 256 << 10;
-const PREFIX: usize = 2;
 
 /// A byte stream as a connection.
 ///
@@ -26,9 +26,11 @@ const PREFIX: usize = 2;
 /// writes, many packets at once if they are there.
 pub struct Framed<IO> {
     io: IO,
-    /// Initialised throughout; the first `filled` bytes were read.
+    /// What was read and not cut yet.
     input: BytesMut,
-    filled: usize,
+    /// Initialised bytes right behind it, to read into.
+    room: BytesMut,
+    /// How large the next buffer will be.
     buffer: usize,
     /// The longest packet accepted next.
     limit: usize,
@@ -41,40 +43,27 @@ pub struct Framed<IO> {
 impl<IO> Framed<IO> {
     /// `io` as a connection.
     pub fn new(io: IO) -> Framed<IO> {
-        let limit = unbroken_proto::config::MAX_PACKET;
-        Framed { io, input: BytesMut::new(), filled: 0, buffer: FIRST_BUFFER, limit, output: VecDeque::new(), written: 0, queued: 0 }
+        Framed::with_limit(io, MAX_PACKET)
     }
 
-    /// `io` as an accepted connection, whose first packet may be no longer than a HELLO.
+    /// `io` as an accepted connection, whose first packet is one of a stranger's.
     pub fn accepted(io: IO) -> Framed<IO> {
-        Framed { limit: 1_200, ..Framed::new(io) }
+        Framed::with_limit(io, MAX_UNPROVEN)
     }
 
-    /// Cuts the next packet off what was read.
-    fn cut(&mut self) -> io::Result<Option<BytesMut>> {
-        let Some(prefix) = self.input.get(..PREFIX).filter(|_| self.filled >= PREFIX) else { return Ok(None) };
-        let length = prefix.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-        if length == 0 || length > self.limit {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "packet length out of range"));
-        }
-        if self.filled < PREFIX + length {
-            return Ok(None);
-        }
-        self.limit = unbroken_proto::config::MAX_PACKET;
-        self.filled -= PREFIX + length;
-        self.input.advance(PREFIX);
-        Ok(Some(self.input.split_to(length)))
+    fn with_limit(io: IO, limit: usize) -> Framed<IO> {
+        let (input, room, output) = (BytesMut::new(), BytesMut::new(), VecDeque::new());
+        Framed { io, input, room, buffer: FIRST_BUFFER, limit, output, written: 0, queued: 0 }
     }
 
-    /// Makes room to read into. What is left of the old buffer is a part of one packet.
+    /// Makes room to read into, unless enough is left. What was read so far is part of one packet.
     fn make_room(&mut self) {
-        let room = self.input.len() - self.filled;
-        if room > 0 && room >= self.buffer / 8 {
-            return;
+        if self.room.is_empty() || self.room.len() < self.buffer / 8 {
+            let part = std::mem::take(&mut self.input);
+            self.room = BytesMut::zeroed(self.buffer.max(2 * part.len()));
+            self.input = self.room.split_to(part.len());
+            self.input.copy_from_slice(&part);
         }
-        let mut fresh = BytesMut::zeroed(self.buffer.max(2 * self.filled));
-        fresh[..self.filled].copy_from_slice(&self.input[..self.filled]);
-        self.input = fresh;
     }
 }
 
@@ -84,19 +73,22 @@ impl<IO: AsyncRead + Unpin> Stream for Framed<IO> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
         let this = self.get_mut();
         loop {
-            if let Some(packet) = this.cut().transpose() {
-                return Poll::Ready(Some(packet));
+            match framing::split(&mut this.input, this.limit) {
+                Ok(Some(packet)) => {
+                    this.limit = MAX_PACKET;
+                    return Poll::Ready(Some(Ok(packet)));
+                }
+                Ok(None) => this.make_room(),
+                Err(error) => return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)))),
             }
-            this.make_room();
-            let room = this.input.len() - this.filled;
-            match ready!(Pin::new(&mut this.io).poll_read(cx, &mut this.input[this.filled..])) {
-                Ok(0) if this.filled == 0 => return Poll::Ready(None),
+            match ready!(Pin::new(&mut this.io).poll_read(cx, &mut this.room)) {
+                Ok(0) if this.input.is_empty() => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
                 Ok(read) => {
-                    this.filled += read;
-                    if read == room {
+                    if read == this.room.len() {
                         this.buffer = (this.buffer * 2).min(LARGEST_BUFFER);
                     }
+                    this.input.unsplit(this.room.split_to(read));
                 }
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
@@ -143,9 +135,9 @@ impl<IO: AsyncWrite + Unpin> Sink<Bytes> for Framed<IO> {
 
     fn start_send(self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
         let this = self.get_mut();
-        let length = u16::try_from(packet.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let prefix = framing::prefix(packet.len()).ok_or(io::ErrorKind::InvalidInput)?;
         this.queued += PREFIX + packet.len();
-        this.output.push_back((length.to_be_bytes(), packet));
+        this.output.push_back((prefix, packet));
         Ok(())
     }
 

@@ -61,3 +61,6 @@ impl Retry {
         self.failures = 0;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,11 @@
-//! What we owe and what we hold.
+//! What we owe and what we hold, whatever carries it.
+
+mod ack;
+mod inbox;
+mod outbox;
+mod rtt;
+
+pub(crate) use ack::AckPolicy;
+pub(crate) use inbox::Inbox;
+pub(crate) use outbox::{Committed, Outbox};
+pub(crate) use rtt::Rtt;

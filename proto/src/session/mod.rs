@@ -1,94 +1,415 @@
 //! The session: lifecycle and public methods, which only delegate.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `state` | the life cycle and its diagram |
+//! | `connection` | everything that dies with one connection |
+//! | `links` | which connections there are: candidate, current, draining, parting |
+//! | `ledger` | positions, and the rooms that hold frames |
+//! | `handshake` | the client's side of a new session or a full handshake |
+//! | `attach` | resume, confirmation, swaps |
+//! | `receive`, `transmit` | sealed packets in and out |
+//! | `dialing` | when the client wants a connection, and which |
+//! | `timers` | every deadline |
+//! | `ending` | close, ends, fates |
+
+mod attach;
+mod connection;
+mod dialing;
+mod ending;
+mod handshake;
+mod inspect;
+mod ledger;
+mod links;
+mod receive;
+mod state;
+mod timers;
+mod transmit;
+
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
 use bytes::{Bytes, BytesMut};
-use crate::config::{ClientConfig, Seed};
-use crate::error::*;
-use crate::event::Event;
+
+use self::dialing::Dialing;
+use self::ending::Closing;
+use self::ledger::Ledger;
+use self::links::Links;
+pub use self::inspect::Inspection;
+pub use self::state::SessionState;
+use self::state::State;
+use crate::config::{ClientConfig, Seed, SessionConfig};
+use crate::error::{AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, SendRefusal, UnknownStream};
+use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side, StreamId};
 use crate::reconnect::{Cause, ReconnectIntent};
-use crate::security::PublicKey;
+use crate::rng::Rng;
+use crate::security::{PublicKey, ResumptionSecret, Suite};
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::stream::{AcceptedStream, Chunk, StreamOptions};
 use crate::time::{Duration, Instant};
+use crate::wire::frame::Parameters;
 
-/// One end of a session. See the crate's documentation for how to drive it.
-pub struct Session { _p: () }
+/// Connection events kept for a host that does not ask; beyond it the oldest goes.
+const MAX_UNASKED_EVENTS: usize = 64;
 
-/// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionState {
-    /// No handshake completed yet.
-    Connecting,
-    /// A connection carries it.
-    Attached,
-    /// No connection carries it; it can resume.
-    Detached,
-    /// `close` was called here or by the peer; not everything is settled yet.
-    Closing,
-    /// Over.
-    Ended,
+/// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
+const REKEY_EVERY: u64 = 1 << 20;
+
+/// One end of a session.
+///
+/// See the [crate] documentation for how a host drives it. Input under an epoch that is over is
+/// ignored everywhere, and after [`Event::Ended`] every call is harmless.
+pub struct Session {
+    side: Side,
+    config: SessionConfig,
+    rng: Rng,
+    state: State,
+    ledger: Ledger,
+    links: Links,
+    ticket: Option<Ticket>,
+    peer: Option<Peer>,
+    closing: Closing,
+    /// The client's; the server never dials.
+    dialing: Option<Dialing>,
+    /// Since when no connection carries the session.
+    detached_at: Option<Instant>,
+    /// Doublings of the liveness waits, earned by attaches that ended without progress.
+    patience: u32,
+    events: VecDeque<Event>,
+    ended: Option<Ended>,
+    stats: Stats,
+    report_due: bool,
+    /// Payload bytes packed below what the peer had stated: an invariant, not a statistic.
+    redundant: u64,
+}
+
+/// What resuming rests on. Belongs to the session and outlives the connection that made it.
+struct Ticket {
+    id: SessionId,
+    suite: Suite,
+    secret: ResumptionSecret,
+    /// Server: the unconfirmed candidate's.
+    candidate: Option<ResumptionSecret>,
+    /// Client: the highest attach counter used. Server: the highest authentic one.
+    counter: u64,
+    /// Of the server process that made the session.
+    incarnation: [u8; 8],
+    /// When the last attach was confirmed.
+    attached_at: Instant,
+}
+
+/// What the peer proved and asked for.
+struct Peer {
+    key: PublicKey,
+    parameters: Parameters,
 }
 
 impl Session {
-    /// A dialling session. It wants a connection at once.
-    pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> { todo!() }
+    /// A dialling session. It wants a connection at once; streams may be opened and data queued
+    /// before there is one.
+    ///
+    /// # Errors
+    /// The configuration is out of range or proves nobody's identity.
+    pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> {
+        config.validate()?;
+        let mut rng = Rng::new(&seed);
+        let session_config = config.session.clone();
+        let dialing = Dialing::new(now, config, &mut rng);
+        Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
+    }
 
-    /// A connection is up (client). The host then asks `poll_transmit` with the returned epoch.
-    pub fn attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> { todo!() }
-    /// A connection that the registry routed here (server): a RESUME, or a handshake that names this session as its predecessor.
-    /// Ok: the connection is a candidate now; feed its packets in under this epoch. Err: send `rejection.packet` if any, then close it.
-    pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> { todo!() }
+    fn new(side: Side, config: SessionConfig, rng: Rng, dialing: Option<Dialing>) -> Session {
+        Session {
+            side,
+            ledger: Ledger::new(side, &config),
+            config,
+            rng,
+            state: State::Connecting,
+            links: Links::default(),
+            ticket: None,
+            peer: None,
+            closing: Closing::default(),
+            dialing,
+            detached_at: None,
+            patience: 0,
+            events: VecDeque::new(),
+            ended: None,
+            stats: Stats::default(),
+            report_due: false,
+            redundant: 0,
+        }
+    }
+
+    /// A connection is up (client). It is a candidate until it has proven itself; ask
+    /// [`poll_transmit`](Self::poll_transmit) for its first packet.
+    ///
+    /// # Errors
+    /// No connection is wanted now, or the session is over: drop the connection.
+    pub fn attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
+        let epoch = self.begin_attach(now, carrier)?;
+        self.settle(now);
+        Ok(epoch)
+    }
+
+    /// A connection that the registry routed to this session (server): a RESUME, or a handshake that
+    /// names it as its predecessor. The current connection goes on until the newcomer has confirmed.
+    ///
+    /// # Errors
+    /// The proof is not accepted. Nothing changed; send the rejection's packet, if any, and close.
+    pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
+        let epoch = self.begin_adopt(now, incoming)?;
+        self.settle(now);
+        Ok(epoch)
+    }
+
     /// A connection died. Ignored when its epoch is over.
-    pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) { todo!() }
-    /// The dial of `attempt` failed. Ignored when that attempt is over.
-    pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) { todo!() }
-    /// A packet arrived on the connection `epoch`. Err: drop that connection (flush poll_transmit first; no need to call detach).
-    pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> { todo!() }
-    /// The deadline of poll_timeout has come (or may have).
-    pub fn handle_timeout(&mut self, now: Instant) { todo!() }
+    pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
+        self.drop_link(now, epoch, cause);
+        self.settle(now);
+    }
 
-    pub fn open(&mut self, now: Instant, options: StreamOptions) -> Result<StreamId, OpenError> { todo!() }
-    /// The next stream the peer opened, if any. None arms Event::Incoming.
-    pub fn accept(&mut self, now: Instant) -> Option<AcceptedStream> { todo!() }
-    /// Queue one whole message.
-    pub fn send(&mut self, now: Instant, stream: StreamId, payload: Bytes) -> Result<(), SendError> { todo!() }
-    /// Queue bytes of a byte stream: as many as there is room for are split off the front of `data`; returns how many. Refused as Full when none.
-    pub fn write(&mut self, now: Instant, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> { todo!() }
-    /// The next bytes, None when there are none now.
-    pub fn recv(&mut self, now: Instant, stream: StreamId) -> Result<Option<Chunk>, RecvError> { todo!() }
-    /// No more will be sent on this stream (half-close).
-    pub fn finish(&mut self, now: Instant, stream: StreamId) -> Result<(), UnknownStream> { todo!() }
-    /// Abandon sending.
-    pub fn reset(&mut self, now: Instant, stream: StreamId, code: u64) -> Result<(), UnknownStream> { todo!() }
-    /// Ask the peer to stop sending; what arrives is discarded.
-    pub fn stop(&mut self, now: Instant, stream: StreamId, code: u64) -> Result<(), UnknownStream> { todo!() }
-    /// Planned swap. Client: wants a second connection. Server: asks the client to (GOAWAY, `within`, `alternate`).
-    pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) { todo!() }
-    /// Graceful close, behind what is queued.
-    pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) { todo!() }
-    /// End now; fates as far as known.
-    pub fn abort(&mut self, now: Instant) { todo!() }
-    /// The host's answer to Event::CredentialNeeded / an intent with refresh_credentials: fresh bytes, or None: there is none, give up.
-    pub fn refresh_credential(&mut self, now: Instant, credential: Option<Bytes>) { todo!() }
-    /// Dial now instead of waiting for the backoff.
-    pub fn reconnect_now(&mut self, now: Instant) { todo!() }
+    /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
+    pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
+        self.on_dial_failed(now, attempt, cause);
+        self.settle(now);
+    }
 
-    /// Commits and appends one packet for the connection `epoch`; false: nothing to send now.
-    pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool { todo!() }
-    pub fn poll_event(&mut self) -> Option<Event> { todo!() }
-    pub fn poll_timeout(&self) -> Option<Instant> { todo!() }
-    /// Level: a connection is wanted (client only).
-    pub fn wanted_connection(&self) -> Option<ReconnectIntent> { todo!() }
-    /// Level: whether the connection `epoch` is still of use. When false: flush poll_transmit, then close it.
-    pub fn is_wanted(&self, epoch: Epoch) -> bool { todo!() }
-    /// What a registry must know, if it changed since last asked (server). Level, newest state only.
-    pub fn poll_report(&mut self) -> Option<Report> { todo!() }
+    /// A packet arrived on the connection `epoch`.
+    ///
+    /// # Errors
+    /// Drop this connection (what [`poll_transmit`](Self::poll_transmit) still has for it may be sent
+    /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
+    pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
+        let result = self.on_packet(now, epoch, packet);
+        if let Err(error) = &result {
+            self.drop_link(now, epoch, receive::cause_of(error));
+        }
+        self.settle(now);
+        result
+    }
 
-    pub fn side(&self) -> Side { todo!() }
-    pub fn id(&self) -> Option<SessionId> { todo!() }
-    pub fn state(&self) -> SessionState { todo!() }
-    pub fn peer_key(&self) -> Option<PublicKey> { todo!() }
-    pub fn stats(&self) -> Stats { todo!() }
+    /// The instant of [`poll_timeout`](Self::poll_timeout) has come, or may have.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.on_timeout(now);
+        self.settle(now);
+    }
+
+    /// Opens a stream. It begins at the peer with the next packet, with or without data.
+    ///
+    /// # Errors
+    /// Too many are open, the options are invalid, or the session is closing.
+    pub fn open(&mut self, now: Instant, options: StreamOptions) -> Result<StreamId, OpenError> {
+        let result = self.ledger.streams.open(options);
+        self.settle(now);
+        result
+    }
+
+    /// The next stream the peer opened. `None` arms [`Event::Incoming`].
+    pub fn accept(&mut self, now: Instant) -> Option<AcceptedStream> {
+        let accepted = self.ledger.streams.accept();
+        self.settle(now);
+        accepted
+    }
+
+    /// Queues one whole message.
+    ///
+    /// # Errors
+    /// The payload comes back with the reason; [`SendRefusal::Full`] arms [`Event::Writable`].
+    pub fn send(&mut self, now: Instant, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
+        let result = self.ledger.streams.send(stream, payload);
+        self.settle(now);
+        result
+    }
+
+    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// Nothing was taken; [`SendRefusal::Full`] arms [`Event::Writable`].
+    pub fn write(&mut self, now: Instant, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
+        let result = self.ledger.streams.write(stream, data);
+        self.settle(now);
+        result
+    }
+
+    /// The next bytes of a stream. `None` arms [`Event::Readable`] for it.
+    ///
+    /// # Errors
+    /// The stream is unknown, was reset by the peer, or the session ended before it did.
+    pub fn recv(&mut self, now: Instant, stream: StreamId) -> Result<Option<Chunk>, RecvError> {
+        let result = self.ledger.streams.recv(stream);
+        self.settle(now);
+        result
+    }
+
+    /// Nothing more will be sent on this stream; the other direction goes on (half-close).
+    ///
+    /// # Errors
+    /// There is no such sending half.
+    pub fn finish(&mut self, now: Instant, stream: StreamId) -> Result<(), UnknownStream> {
+        let result = self.ledger.streams.finish(stream);
+        self.settle(now);
+        result
+    }
+
+    /// Abandons sending on this stream: what is queued is dropped, the peer is told `code`.
+    ///
+    /// # Errors
+    /// There is no such sending half.
+    pub fn reset(&mut self, now: Instant, stream: StreamId, code: u64) -> Result<(), UnknownStream> {
+        let result = self.ledger.streams.reset(stream, code);
+        self.settle(now);
+        result
+    }
+
+    /// Asks the peer to stop sending on this stream; what arrives or is unread is discarded.
+    ///
+    /// # Errors
+    /// There is no such receiving half.
+    pub fn stop(&mut self, now: Instant, stream: StreamId, code: u64) -> Result<(), UnknownStream> {
+        let result = self.ledger.streams.stop(stream, code);
+        self.settle(now);
+        result
+    }
+
+    /// A planned swap. The client comes to want a second connection and moves to it once it has
+    /// proven itself. The server asks the client to do so `within` that time, at `alternate` if not
+    /// empty. Waits by itself while another swap settles.
+    pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
+        self.begin_migration(now, within, alternate);
+        self.settle(now);
+    }
+
+    /// Closes the session gracefully, behind what is queued; see [`SessionConfig::linger`] for how
+    /// long that may take. `reason` is cut to 1,024 bytes. [`Event::Ended`] tells how it went.
+    pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
+        self.begin_close(now, code, reason);
+        self.settle(now);
+    }
+
+    /// Ends the session now. The peer is told if a connection is up; fates as far as known.
+    pub fn abort(&mut self, now: Instant) {
+        self.end_by_host(now);
+        self.settle(now);
+    }
+
+    /// The host's answer to an intent that asks for a fresh credential: the new one (cut to 7,000
+    /// bytes it would be useless, so a longer one counts as `None`), or `None` when there is none and
+    /// the session is to end.
+    pub fn refresh_credential(&mut self, now: Instant, credential: Option<Bytes>) {
+        self.on_credential(now, credential);
+        self.settle(now);
+    }
+
+    /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
+    pub fn reconnect_now(&mut self, now: Instant) {
+        if let Some(dialing) = &mut self.dialing {
+            dialing.hurry(now);
+        }
+        self.settle(now);
+    }
+
+    /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
+    /// send on it now. To be asked when the carrier can take a packet.
+    pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
+        self.transmit(now, epoch, buf)
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_deadline()
+    }
+
+    /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
+    #[must_use]
+    pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
+        self.dialing.as_ref().and_then(Dialing::intent)
+    }
+
+    /// Whether the connection `epoch` is still of use. When not: send what
+    /// [`poll_transmit`](Self::poll_transmit) still has for it, then close it.
+    #[must_use]
+    pub fn is_wanted(&self, epoch: Epoch) -> bool {
+        self.links.carries(epoch)
+    }
+
+    /// What the registry must know, if it changed since this was last asked (server). Newest state
+    /// only, so that skipping one loses nothing.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        core::mem::take(&mut self.report_due).then(|| self.report()).flatten()
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The session's name, once the handshake is complete.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.ticket.as_ref().map(|ticket| ticket.id)
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn state(&self) -> SessionState {
+        self.state.public()
+    }
+
+    /// The peer's static key, once proven.
+    #[must_use]
+    pub fn peer_key(&self) -> Option<PublicKey> {
+        self.peer.as_ref().map(|peer| peer.key)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            srtt: self.links.current().and_then(|live| live.rtt.srtt()),
+            outbox_bytes: self.ledger.streams.outbox_bytes(),
+            inbox_bytes: self.ledger.inbox.bytes(),
+            unread_bytes: self.ledger.streams.unread_bytes(),
+            ..self.stats
+        }
+    }
+
+    /// For tests and tools: positions and counters that applications have no use for.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn inspect(&self) -> Inspection {
+        self.inspection()
+    }
+
+    /// What follows from any change: events of the streams, a swap that is complete, a migration
+    /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
+    fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.ledger.streams.poll_event() {
+            self.events.push_back(event);
+        }
+        self.finish_swap();
+        self.pursue_migration(now);
+    }
+
+    fn push_event(&mut self, event: Event) {
+        let lifecycle = |e: &Event| matches!(e, Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. });
+        if lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS {
+            if let Some(oldest) = self.events.iter().position(lifecycle) {
+                self.events.remove(oldest);
+            }
+        }
+        self.events.push_back(event);
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,25 @@
-//! Streams: the words of this room. The table, the two halves and the scheduler stand beside it.
+//! Streams: the words of this room.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `table` | every stream, the outbox's account, what application calls do |
+//! | `send`, `recv` | the two halves of one stream |
+//! | `credit` | flow control |
+//! | `schedule`, `commit` | whose turn it is, what goes out next |
+//! | `arrive` | what the peer's frames do |
+//! | `fates` | what became of everything that was sent |
+
+mod arrive;
+mod commit;
+mod credit;
+mod fates;
+mod recv;
+mod schedule;
+mod send;
+mod table;
+
+pub(crate) use recv::unpin;
+pub(crate) use table::Streams;
 
 use bytes::Bytes;
 

@@ -4,6 +4,13 @@ use bytes::Bytes;
 
 use crate::id::StreamId;
 
+/// Smallest fragment size an OPEN may state.
+pub const FRAGMENT_MIN: u64 = 1_000;
+/// Largest fragment size an OPEN may state.
+pub const FRAGMENT_MAX: u64 = 64_000;
+/// Longest alternate address in GOAWAY and END, in bytes.
+pub const MAX_ALTERNATE: usize = 1_024;
+
 /// One frame. Sequenced frames (see [`is_sequenced`](Frame::is_sequenced)) have positions and are
 /// kept until acknowledged; the others concern one connection only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,29 +20,67 @@ pub enum Frame {
     /// Begins a stream. Sequenced.
     Open(Open),
     /// The sender abandons the stream. Sequenced.
-    Reset { /** The stream. */ stream: StreamId, /** The application's code. */ code: u64 },
+    Reset {
+        /** The stream. */
+        stream: StreamId,
+        /** The application's code. */
+        code: u64,
+    },
     /// Asks the peer to stop sending on the stream. Sequenced.
-    Stop { /** The stream. */ stream: StreamId, /** The application's code. */ code: u64 },
+    Stop {
+        /** The stream. */
+        stream: StreamId,
+        /** The application's code. */
+        code: u64,
+    },
     /// Flow control: the sum of DATA charges allowed so far. Stream 0 is the session. Sequenced.
-    Credit { /** The stream, or 0. */ stream: u64, /** Absolute limit. */ limit: u64 },
+    Credit {
+        /** The stream, or 0. */
+        stream: u64,
+        /** Absolute limit. */
+        limit: u64,
+    },
     /// The last sequenced frame of its sender.
     Close(Close),
     /// Answer to CLOSE.
-    Closed { /** The answering end's final position. */ position: u64 },
+    Closed {
+        /** The answering end's final position. */
+        position: u64,
+    },
     /// Why this is over.
     End(End),
     /// Everything below is the peer's now.
-    Ack { /** First position not yet held. */ position: u64 },
+    Ack {
+        /** First position not yet held. */
+        position: u64,
+    },
     /// The next sequenced frame on this connection has this position.
-    From { /** That position. */ position: u64 },
+    From {
+        /** That position. */
+        position: u64,
+    },
     /// Nothing more is read from earlier connections; send from here.
-    Resync { /** First position missing. */ position: u64 },
+    Resync {
+        /** First position missing. */
+        position: u64,
+    },
     /// Asks for a PONG.
-    Ping { /** Repeated in the answer. */ id: u64 },
+    Ping {
+        /** Repeated in the answer. */
+        id: u64,
+    },
     /// Answers a PING.
-    Pong { /** The PING's. */ id: u64 },
+    Pong {
+        /** The PING's. */
+        id: u64,
+    },
     /// Leave this connection.
-    GoAway { /** Milliseconds from now. */ within: u64, /** Where to, in the hosts' format; may be empty. */ alternate: Bytes },
+    GoAway {
+        /** Milliseconds from now. */
+        within: u64,
+        /** Where to, in the hosts' format, up to 1,024 bytes; may be empty. */
+        alternate: Bytes,
+    },
     /// The next packet this way uses the next key.
     Rekey,
     /// First frame of the server's first sealed packet after AUTH_PROOF.
@@ -43,12 +88,26 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// Application bytes in it.
+    #[must_use]
+    pub fn payload_len(&self) -> u64 {
+        match self {
+            Frame::Data(data) => data.payload.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// Whether the frame has a position and is kept until acknowledged.
     #[must_use]
     pub fn is_sequenced(&self) -> bool {
         matches!(
             self,
-            Frame::Data(_) | Frame::Open(_) | Frame::Reset { .. } | Frame::Stop { .. } | Frame::Credit { .. } | Frame::Close(_)
+            Frame::Data(_)
+                | Frame::Open(_)
+                | Frame::Reset { .. }
+                | Frame::Stop { .. }
+                | Frame::Credit { .. }
+                | Frame::Close(_)
         )
     }
 }
@@ -73,7 +132,7 @@ pub struct Open {
     pub stream: StreamId,
     /// Lower goes first.
     pub priority: u8,
-    /// The opener's fragment size.
+    /// The opener's fragment size, 1,000 to 64,000.
     pub fragment_size: u64,
     /// What it is for; up to 255 bytes.
     pub label: Bytes,
@@ -112,6 +171,39 @@ pub enum EndCode {
     Aborted,
 }
 
+impl EndCode {
+    /// The byte on the wire.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            EndCode::Done => 0,
+            EndCode::StateLost => 1,
+            EndCode::ProtocolError => 2,
+            EndCode::Unauthorized => 3,
+            EndCode::RefreshCredentials => 4,
+            EndCode::Busy => 5,
+            EndCode::RetryLater => 6,
+            EndCode::Aborted => 7,
+        }
+    }
+
+    /// The code with this byte.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<EndCode> {
+        Some(match byte {
+            0 => EndCode::Done,
+            1 => EndCode::StateLost,
+            2 => EndCode::ProtocolError,
+            3 => EndCode::Unauthorized,
+            4 => EndCode::RefreshCredentials,
+            5 => EndCode::Busy,
+            6 => EndCode::RetryLater,
+            7 => EndCode::Aborted,
+            _ => return None,
+        })
+    }
+}
+
 /// See [`Frame::End`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -123,8 +215,16 @@ pub struct End {
     pub position: Option<u64>,
     /// Milliseconds to wait before trying again.
     pub after: Option<u64>,
-    /// Where to go instead, in the hosts' format; may be empty.
+    /// Where to go instead, in the hosts' format, up to 1,024 bytes; may be empty.
     pub alternate: Bytes,
+}
+
+impl End {
+    /// An END with nothing but a code and, where it means something, the sender's final position.
+    #[must_use]
+    pub fn new(code: EndCode, position: Option<u64>) -> End {
+        End { code, reason: Bytes::new(), position, after: None, alternate: Bytes::new() }
+    }
 }
 
 /// See [`Frame::Final`].
@@ -142,15 +242,27 @@ pub struct Final {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It lives; this connection becomes its candidate.
-    Resumed { /** The server's next expected position. */ position: u64 },
+    Resumed {
+        /** The server's next expected position. */
+        position: u64,
+    },
     /// It is over; a tombstone remains.
-    Expired { /** The server's final position. */ position: u64 },
+    Expired {
+        /** The server's final position. */
+        position: u64,
+    },
     /// A copy went on, or the proof is wrong.
     Superseded,
     /// Neither held nor entombed.
-    Unknown { /** Milliseconds that tombstones reach back. */ reach: u64 },
+    Unknown {
+        /** Milliseconds that tombstones reach back. */
+        reach: u64,
+    },
     /// Positions contradict each other.
-    StateLost { /** The server's next expected position. */ position: u64 },
+    StateLost {
+        /** The server's next expected position. */
+        position: u64,
+    },
 }
 
 /// What each end tells the other about its limits.

@@ -1,0 +1,139 @@
+//! Is the peer still there? One value per connection; it dies with it.
+//!
+//! Any authentic packet is life. Silence is first probed and then judged; a wait that ended much
+//! later than it should have says something about this host's clock, not about the peer.
+
+use core::cmp::{max, min};
+
+use crate::time::{Duration, Instant};
+
+/// First probe with data outstanding comes no sooner than this (protocol.md section 7).
+const FAST_PROBE: Duration = Duration::from_secs(1);
+/// First verdict after a probe with data outstanding comes no sooner than this.
+const FAST_VERDICT: Duration = Duration::from_secs(3);
+/// A timer that fires later than this after its deadline means that the host itself stood still.
+const STALL: Duration = Duration::from_secs(1);
+
+/// What a timer of this room asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing is due, or a probe became due (see [`Liveness::wants_ping`]).
+    Alive,
+    /// The peer is gone.
+    Dead,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// No probe under way.
+    None,
+    /// A PING is wanted and not yet packed; judged at the instant all the same, because a carrier
+    /// that takes not one packet for so long is as dead as a silent one.
+    Wanted { judged_at: Instant },
+    /// A PING was committed.
+    Sent { judged_at: Instant },
+}
+
+/// Probes and verdicts for one connection.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    interval: Duration,
+    timeout: Duration,
+    /// Doublings earned by attaches that ended without progress: a slow link is not a dead one.
+    patience: u32,
+    last_input: Instant,
+    /// When the oldest unacknowledged data was committed here, or the last input if later.
+    waiting_since: Option<Instant>,
+    probe: Probe,
+    excused: bool,
+}
+
+impl Liveness {
+    pub(crate) fn new(now: Instant, interval: Duration, timeout: Duration, patience: u32) -> Liveness {
+        Liveness { interval, timeout, patience, last_input: now, waiting_since: None, probe: Probe::None, excused: false }
+    }
+
+    /// An authentic packet arrived; `waiting` says whether committed data is still unacknowledged.
+    pub(crate) fn on_input(&mut self, now: Instant, waiting: bool) {
+        self.last_input = now;
+        self.waiting_since = waiting.then_some(now);
+        self.probe = Probe::None;
+        self.excused = false;
+    }
+
+    /// Sequenced frames were packed.
+    pub(crate) fn on_data_committed(&mut self, now: Instant) {
+        self.waiting_since.get_or_insert(now);
+    }
+
+    /// Whether a PING is to go out with the next packet.
+    pub(crate) fn wants_ping(&self) -> bool {
+        matches!(self.probe, Probe::Wanted { .. })
+    }
+
+    /// The PING was packed: the wait for an answer starts now.
+    pub(crate) fn on_ping_committed(&mut self, now: Instant, srtt: Option<Duration>) {
+        let judged_at = now + self.verdict_wait(srtt);
+        self.probe = Probe::Sent { judged_at };
+    }
+
+    pub(crate) fn deadline(&self, srtt: Option<Duration>) -> Instant {
+        match self.probe {
+            Probe::None => self.probe_at(srtt),
+            Probe::Wanted { judged_at } | Probe::Sent { judged_at } => judged_at,
+        }
+    }
+
+    /// To be called at the deadline or after it.
+    pub(crate) fn on_timeout(&mut self, now: Instant, srtt: Option<Duration>) -> Verdict {
+        let due = self.deadline(srtt);
+        if now < due {
+            return Verdict::Alive;
+        }
+        let late = now.saturating_since(due) > STALL;
+        match self.probe {
+            Probe::None => {
+                self.probe = Probe::Wanted { judged_at: now + self.verdict_wait(srtt) };
+                Verdict::Alive
+            }
+            #[cfg(not(planted = "stall_is_silence"))]
+            Probe::Wanted { .. } | Probe::Sent { .. } if late && !self.excused => {
+                self.excused = true;
+                self.probe = Probe::Wanted { judged_at: now + self.fast_verdict(srtt) };
+                Verdict::Alive
+            }
+            Probe::Wanted { .. } | Probe::Sent { .. } => {
+                let _ = late;
+                Verdict::Dead
+            }
+        }
+    }
+
+    fn probe_at(&self, srtt: Option<Duration>) -> Instant {
+        let idle = self.last_input + self.interval;
+        match self.waiting_since {
+            Some(since) => min(idle, since + self.stretched(max(FAST_PROBE, four(srtt)))),
+            None => idle,
+        }
+    }
+
+    fn verdict_wait(&self, srtt: Option<Duration>) -> Duration {
+        if self.waiting_since.is_some() { self.fast_verdict(srtt) } else { self.timeout }
+    }
+
+    fn fast_verdict(&self, srtt: Option<Duration>) -> Duration {
+        self.stretched(max(FAST_VERDICT, four(srtt)))
+    }
+
+    fn stretched(&self, wait: Duration) -> Duration {
+        let factor = 1u32.checked_shl(self.patience).unwrap_or(u32::MAX);
+        min(wait.saturating_mul(factor), self.timeout)
+    }
+}
+
+fn four(srtt: Option<Duration>) -> Duration {
+    srtt.unwrap_or_default().saturating_mul(4)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Frames that arrived ahead of their turn, while a planned swap still drains.
+
+use alloc::collections::BTreeMap;
+
+use crate::error::ProtocolError;
+use crate::wire::frame::{Close, Frame};
+
+/// Frames by position, bounded in charges.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    limit: usize,
+    bytes: usize,
+    frames: BTreeMap<u64, Frame>,
+}
+
+impl Inbox {
+    pub(crate) fn new(limit: usize) -> Inbox {
+        Inbox { limit, bytes: 0, frames: BTreeMap::new() }
+    }
+
+    /// Charges held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps the frame; one that is held already changes nothing.
+    ///
+    /// # Errors
+    /// The peer sent more than the inbox was said to hold.
+    pub(crate) fn insert(&mut self, position: u64, frame: Frame) -> Result<(), ProtocolError> {
+        if self.frames.contains_key(&position) {
+            return Ok(());
+        }
+        let bytes = self.bytes + frame.charge();
+        if bytes > self.limit {
+            return Err(ProtocolError::Inbox);
+        }
+        self.bytes = bytes;
+        self.frames.insert(position, frame);
+        Ok(())
+    }
+
+    /// The frame whose turn has come.
+    pub(crate) fn take(&mut self, position: u64) -> Option<Frame> {
+        let frame = self.frames.remove(&position)?;
+        self.bytes -= frame.charge();
+        Some(frame)
+    }
+
+    /// A CLOSE among them: the last frame of its sender, so it can only be the highest.
+    pub(crate) fn close(&self) -> Option<&Close> {
+        match self.frames.last_key_value() {
+            Some((_, Frame::Close(close))) => Some(close),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::StreamId;
+
+    fn reset(code: u64) -> Frame {
+        Frame::Reset { stream: StreamId(1), code }
+    }
+
+    #[test]
+    fn holds_what_was_granted_and_not_a_frame_more() {
+        let charge = reset(1).charge();
+        let mut inbox = Inbox::new(2 * charge);
+        assert_eq!(inbox.insert(5, reset(1)), Ok(()));
+        assert_eq!(inbox.insert(5, reset(2)), Ok(()), "the first copy counts, the second costs nothing");
+        assert_eq!(inbox.insert(7, reset(1)), Ok(()));
+        assert_eq!(inbox.insert(9, reset(1)), Err(ProtocolError::Inbox));
+        assert_eq!(inbox.take(5), Some(reset(1)));
+        assert_eq!(inbox.take(6), None);
+        assert_eq!(inbox.insert(9, reset(1)), Ok(()));
+        assert_eq!((inbox.take(7), inbox.take(9)), (Some(reset(1)), Some(reset(1))));
+        assert_eq!(inbox.bytes(), 0);
+    }
+}

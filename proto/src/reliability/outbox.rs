@@ -1,0 +1,102 @@
+//! Committed frames that the peer has not acknowledged, in order of position.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::wire::frame::Frame;
+
+/// A frame with a position, and what its acknowledgement sets free.
+#[derive(Clone, Debug)]
+pub(crate) struct Committed {
+    pub(crate) frame: Frame,
+    /// Charge returned to the senders' account.
+    pub(crate) release: usize,
+    /// DATA: whether it is part of a message.
+    pub(crate) message: bool,
+    /// The last fragment of a message of several: the whole, to be handed back if it never arrives.
+    pub(crate) whole: Option<Box<Bytes>>,
+}
+
+impl Committed {
+    /// A frame that no application's account pays for.
+    pub(crate) fn control(frame: Frame) -> Committed {
+        Committed { frame, release: 0, message: false, whole: None }
+    }
+}
+
+/// The deque. Its bytes are bounded by what `send` admits plus the control reserve plus one CLOSE.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    base: u64,
+    frames: VecDeque<Committed>,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// The position of the oldest frame: all below is the peer's.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The position the next commit gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.base + self.frames.len() as u64
+    }
+
+    /// Charges held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives the frame its position.
+    pub(crate) fn commit(&mut self, committed: Committed) -> u64 {
+        let position = self.next();
+        self.bytes += committed.frame.charge();
+        self.frames.push_back(committed);
+        position
+    }
+
+    pub(crate) fn get(&self, position: u64) -> Option<&Committed> {
+        let index = position.checked_sub(self.base)?;
+        self.frames.get(usize::try_from(index).ok()?)
+    }
+
+    /// Takes the oldest frame out: it was acknowledged, or the session is over.
+    pub(crate) fn pop(&mut self) -> Option<Committed> {
+        let committed = self.frames.pop_front()?;
+        self.base += 1;
+        self.bytes -= committed.frame.charge();
+        Some(committed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(position: u64) -> Committed {
+        Committed::control(Frame::Ack { position })
+    }
+
+    #[test]
+    fn positions_are_consecutive_and_survive_acknowledgement() {
+        let mut outbox = Outbox::default();
+        assert_eq!((outbox.commit(ack(10)), outbox.commit(ack(11)), outbox.commit(ack(12))), (0, 1, 2));
+        assert!(outbox.pop().is_some());
+        assert_eq!((outbox.base(), outbox.next()), (1, 3));
+        assert!(outbox.get(0).is_none() && outbox.get(3).is_none());
+        assert_eq!(outbox.get(2).map(|c| c.frame.clone()), Some(Frame::Ack { position: 12 }));
+    }
+
+    #[test]
+    fn charges_return_to_zero() {
+        let mut outbox = Outbox::default();
+        outbox.commit(ack(1));
+        outbox.commit(ack(1 << 40));
+        assert!(outbox.bytes() > 2 * 64);
+        while outbox.pop().is_some() {}
+        assert_eq!(outbox.bytes(), 0);
+    }
+}

@@ -1,0 +1,179 @@
+//! Bounds on strangers: the connections that have proven nothing yet, and the rate of the one packet
+//! that makes us work before they do.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeMap;
+
+use crate::config::ServerConfig;
+use crate::id::Carrier;
+use crate::server::ConnectionId;
+use crate::time::{Duration, Instant, earliest};
+
+/// The connections that have not proven themselves. Two bounds apart, so that connections which say
+/// nothing cannot displace handshakes in progress, nor the reverse. When one is full its oldest goes:
+/// the newest has the best claim to be somebody who is just arriving.
+///
+/// A connection lives here for the handshake timeout at most, counted from its accept.
+pub(crate) struct Lobby {
+    timeout: Duration,
+    max_silent: usize,
+    max_handshakes: usize,
+    next_connection: u64,
+    next_turn: u64,
+    /// Deadlines never fall from one connection to the next, even if the host's clock did, so that
+    /// the first entry of each map is the one due first.
+    last_deadline: Instant,
+    silent: BTreeMap<ConnectionId, Silent>,
+    handshakes: BTreeMap<ConnectionId, Handshaking>,
+    /// Handshakes in the order of their HELLOs.
+    turns: BTreeMap<u64, ConnectionId>,
+}
+
+/// A connection that has said nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Silent {
+    pub(crate) deadline: Instant,
+    pub(crate) carrier: Carrier,
+}
+
+struct Handshaking {
+    deadline: Instant,
+    turn: u64,
+}
+
+impl Lobby {
+    pub(crate) fn new(config: &ServerConfig) -> Lobby {
+        Lobby {
+            timeout: config.session.handshake_timeout,
+            max_silent: config.max_silent,
+            max_handshakes: config.max_handshakes,
+            next_connection: 0,
+            next_turn: 0,
+            last_deadline: Instant::ZERO,
+            silent: BTreeMap::new(),
+            handshakes: BTreeMap::new(),
+            turns: BTreeMap::new(),
+        }
+    }
+
+    /// A connection came in; the oldest silent one goes if there are too many now.
+    pub(crate) fn accept(&mut self, now: Instant, carrier: Carrier) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection = self.next_connection.saturating_add(1);
+        let deadline = (now + self.timeout).max(self.last_deadline);
+        self.last_deadline = deadline;
+        self.silent.insert(connection, Silent { deadline, carrier });
+        if self.silent.len() > self.max_silent {
+            goes(&mut self.silent);
+        }
+        connection
+    }
+
+    /// Its first packet came: it is silent no more. `None` if it was not waiting to speak.
+    pub(crate) fn spoke(&mut self, connection: ConnectionId) -> Option<Silent> {
+        self.silent.remove(&connection)
+    }
+
+    /// It said HELLO; the oldest handshake goes if there are too many now.
+    pub(crate) fn begin_handshake(&mut self, connection: ConnectionId, deadline: Instant) {
+        let turn = self.next_turn;
+        self.next_turn = self.next_turn.saturating_add(1);
+        self.handshakes.insert(connection, Handshaking { deadline, turn });
+        self.turns.insert(turn, connection);
+        if self.handshakes.len() > self.max_handshakes
+            && let Some(oldest) = goes(&mut self.turns)
+        {
+            self.handshakes.remove(&oldest);
+        }
+    }
+
+    /// Whether it still waits here.
+    pub(crate) fn holds(&self, connection: ConnectionId) -> bool {
+        self.silent.contains_key(&connection) || self.handshakes.contains_key(&connection)
+    }
+
+    /// It is decided upon, or gone. Whether it was still waiting in a handshake.
+    pub(crate) fn leave(&mut self, connection: ConnectionId) -> bool {
+        self.silent.remove(&connection);
+        match self.handshakes.remove(&connection) {
+            Some(handshake) => {
+                self.turns.remove(&handshake.turn);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Drops what is due.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while self.silent.first_key_value().is_some_and(|(_, silent)| silent.deadline <= now) {
+            self.silent.pop_first();
+        }
+        while let Some(first) = self.handshakes.first_entry()
+            && first.get().deadline <= now
+        {
+            let handshake = first.remove();
+            self.turns.remove(&handshake.turn);
+        }
+    }
+
+    /// When the next one is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        earliest(
+            self.silent.first_key_value().map(|(_, silent)| silent.deadline),
+            self.handshakes.first_key_value().map(|(_, handshake)| handshake.deadline),
+        )
+    }
+
+    /// How many wait here.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.silent.len() + self.handshakes.len()
+    }
+}
+
+/// Takes out the one that gives way when a bound is hit.
+fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<V> {
+    let gone = if cfg!(planted = "evict_newest") { map.pop_last() } else { map.pop_first() };
+    gone.map(|(_, value)| value)
+}
+
+/// How many HELLO packets are worth an answer: `rate` a second, with at most one second's worth at once.
+pub(crate) struct HelloBudget {
+    interval: Duration,
+    /// When the bucket is full again; a token is there while this is less than `BURST` ahead.
+    full_at: Instant,
+    /// The last moment a refused client was told to come back at.
+    told: Instant,
+}
+
+const BURST: Duration = Duration::from_secs(1);
+/// Nobody is told to stay away longer.
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
+impl HelloBudget {
+    /// `rate` is at least 1 (see `ServerConfig::validate`).
+    pub(crate) fn new(rate: u32) -> HelloBudget {
+        HelloBudget { interval: BURST / rate.max(1), full_at: Instant::ZERO, told: Instant::ZERO }
+    }
+
+    /// One HELLO.
+    ///
+    /// # Errors
+    /// The budget is spent; come back after this long. Each refused client is told a moment of its
+    /// own, at the rate they can be served, so that they do not all come back at once.
+    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + self.interval;
+        let ahead = full_at.saturating_since(now);
+        if ahead <= BURST {
+            self.full_at = full_at;
+            return Ok(());
+        }
+        let token_in = ahead.saturating_sub(BURST);
+        let told = (self.told + self.interval).max(now + token_in).min(now + LONGEST_RETRY);
+        self.told = told;
+        Err(told.saturating_since(now))
+    }
+}

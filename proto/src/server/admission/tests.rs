@@ -1,0 +1,86 @@
+use super::*;
+use crate::security::ServerAuth;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn lobby(max_silent: usize, max_handshakes: usize) -> Lobby {
+    let mut config = ServerConfig::new(ServerAuth::anonymous());
+    (config.max_silent, config.max_handshakes) = (max_silent, max_handshakes);
+    config.session.handshake_timeout = Duration::from_secs(10);
+    Lobby::new(&config)
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_millis(seconds * 1_000)
+}
+
+#[test]
+fn the_oldest_silent_one_goes() {
+    let mut lobby = lobby(2, 2);
+    let connections = [0, 1, 2].map(|second| lobby.accept(at(second), Carrier::ordered()));
+    assert_eq!(connections.map(|connection| lobby.holds(connection)), [false, true, true]);
+    assert_eq!(lobby.spoke(connections[0]), None);
+}
+
+#[test]
+fn handshakes_have_a_bound_of_their_own_in_the_order_of_their_hellos() {
+    let mut lobby = lobby(8, 2);
+    let connections = [0, 1, 2, 3].map(|second| lobby.accept(at(second), Carrier::ordered()));
+    for index in [2, 0, 1] {
+        let silent = lobby.spoke(connections[index]).expect("it waits");
+        lobby.begin_handshake(connections[index], silent.deadline);
+    }
+    assert_eq!(connections.map(|connection| lobby.holds(connection)), [true, true, false, true]);
+    assert!(!lobby.leave(connections[2]));
+    assert!(lobby.leave(connections[0]));
+    assert!(!lobby.leave(connections[0]));
+    assert_eq!(lobby.len(), 2);
+}
+
+#[test]
+fn all_of_it_lives_for_the_handshake_timeout_from_accept() {
+    let mut lobby = lobby(8, 8);
+    let early = lobby.accept(at(0), Carrier::ordered());
+    let late = lobby.accept(at(1), Carrier::ordered());
+    let silent = lobby.spoke(early).expect("it waits");
+    lobby.begin_handshake(early, silent.deadline);
+    assert_eq!(lobby.deadline(), Some(at(10)));
+    lobby.expire(Instant::from_millis(9_999));
+    assert!(lobby.holds(early));
+    lobby.expire(at(10));
+    assert!(!lobby.holds(early) && lobby.holds(late));
+    assert_eq!(lobby.deadline(), Some(at(11)));
+    lobby.expire(at(11));
+    assert_eq!((lobby.len(), lobby.turns.len(), lobby.deadline()), (0, 0, None));
+}
+
+#[test]
+fn a_clock_that_falls_back_keeps_deadlines_in_order() {
+    let mut lobby = lobby(8, 8);
+    lobby.accept(at(50), Carrier::ordered());
+    lobby.accept(at(1), Carrier::ordered());
+    lobby.expire(at(60));
+    assert_eq!(lobby.len(), 0);
+}
+
+#[test]
+fn the_budget_holds_over_any_second_and_comes_back() {
+    let mut budget = HelloBudget::new(10);
+    let taken = |budget: &mut HelloBudget, now| (0..100).filter(|_| budget.take(now).is_ok()).count();
+    assert_eq!(taken(&mut budget, at(5)), 10);
+    assert_eq!(taken(&mut budget, at(5)), 0);
+    assert_eq!(taken(&mut budget, Instant::from_millis(5_100)), 1);
+    assert_eq!(taken(&mut budget, at(5)), 0, "a clock that falls back gives nothing");
+    assert_eq!(taken(&mut budget, at(60)), 10);
+}
+
+#[test]
+fn refused_clients_are_told_moments_of_their_own() {
+    let mut budget = HelloBudget::new(1);
+    assert_eq!(budget.take(at(0)), Ok(()));
+    let told: alloc::vec::Vec<_> = (0..12).map(|_| budget.take(at(0)).map_err(|after| after.as_secs())).collect();
+    assert_eq!(told[..3], [Err(1), Err(2), Err(3)]);
+    assert_eq!(told[11], Err(LONGEST_RETRY.as_secs()));
+    assert_eq!(budget.take(at(1)), Ok(()));
+    assert_eq!(SECOND, BURST);
+}

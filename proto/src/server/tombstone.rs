@@ -1,0 +1,180 @@
+//! What is remembered of sessions that are over, so that a client that was away learns what became of
+//! its data; and how far back that memory is complete.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::id::SessionId;
+use crate::security::{PublicKey, Verifier};
+use crate::time::{Duration, Instant};
+use crate::wire::frame::{Predecessor, Verdict};
+
+/// What a session leaves behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Tombstone {
+    pub(crate) id: SessionId,
+    /// The server's final position.
+    pub(crate) position: u64,
+    /// Of every resumption secret that the session would have accepted: one or two.
+    pub(crate) verifiers: Vec<Verifier>,
+}
+
+/// The tombstones. Bounded in number and age.
+///
+/// *Reach* is how far back they are complete: no established session ended within it without a
+/// tombstone that is still here. A client whose last attach lies within the reach of a registry that
+/// does not know its session may conclude that nothing was delivered, so a reach that is too long
+/// doubles data, and one that is too short merely leaves fates unknown. Dropping a tombstone early
+/// therefore shortens it: for that client's key alone while other tombstones show that the key is
+/// used again; else for every key that has no tombstone here, since a client without a key of its
+/// own shows a new one each time it asks.
+pub(crate) struct Tombstones {
+    lifetime: Duration,
+    limit: usize,
+    /// Complete since then for keys that have no tombstone here.
+    complete_since: Instant,
+    last_ended: Instant,
+    next: u64,
+    /// By age. Ages never fall from one to the next.
+    graves: BTreeMap<u64, Grave>,
+    by_id: BTreeMap<SessionId, u64>,
+    by_client: BTreeMap<PublicKey, Client>,
+}
+
+struct Grave {
+    tombstone: Tombstone,
+    client: PublicKey,
+    ended: Instant,
+}
+
+/// A client's key that has tombstones.
+struct Client {
+    /// Oldest first; never empty.
+    graves: VecDeque<u64>,
+    complete_since: Instant,
+}
+
+/// A key that holds more than one part in this many of a full store gives way to itself.
+const SHARES: usize = 8;
+
+impl Tombstones {
+    pub(crate) fn new(lifetime: Duration, limit: usize, now: Instant) -> Tombstones {
+        Tombstones {
+            lifetime,
+            limit,
+            complete_since: now,
+            last_ended: now,
+            next: 0,
+            graves: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            by_client: BTreeMap::new(),
+        }
+    }
+
+    /// A session of `client` is over. Drops one early when there are too many.
+    pub(crate) fn entomb(&mut self, now: Instant, client: PublicKey, mut tombstone: Tombstone) {
+        if self.by_id.contains_key(&tombstone.id) {
+            return;
+        }
+        tombstone.verifiers.shrink_to_fit();
+        let ended = now.max(self.last_ended);
+        self.last_ended = ended;
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        self.by_id.insert(tombstone.id, number);
+        self.graves.insert(number, Grave { tombstone, client, ended });
+        let complete_since = self.complete_since;
+        let of_client = self
+            .by_client
+            .entry(client)
+            .or_insert_with(|| Client { graves: VecDeque::with_capacity(1), complete_since });
+        of_client.graves.push_back(number);
+        if self.graves.len() > self.limit {
+            let greedy = of_client.graves.len() > self.limit.div_ceil(SHARES);
+            let of_client = of_client.graves.front().copied().filter(|_| greedy);
+            if let Some(oldest) = of_client.or(self.oldest()) {
+                self.drop_early(oldest);
+            }
+        }
+    }
+
+    /// An established session of `client` is over and left no tombstone.
+    pub(crate) fn forgotten(&mut self, now: Instant, client: PublicKey) {
+        match self.by_client.get_mut(&client) {
+            Some(client) => client.complete_since = client.complete_since.max(now),
+            None => self.complete_since = self.complete_since.max(now),
+        }
+    }
+
+    /// What a proven client is told of its predecessor; `None` if that is not entombed here.
+    pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
+        let grave = self.graves.get(self.by_id.get(&SessionId(predecessor.id))?)?;
+        let Tombstone { position, verifiers, .. } = &grave.tombstone;
+        let proven = verifiers.iter().any(|verifier| verifier.check(handshake_hash, &predecessor.mac));
+        Some(if proven || cfg!(planted = "finality_without_proof") {
+            Verdict::Expired { position: *position }
+        } else {
+            Verdict::Superseded
+        })
+    }
+
+    /// Whether there is one of that id.
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// How far back the tombstones are complete as far as `client` can know.
+    pub(crate) fn reach(&self, now: Instant, client: &PublicKey) -> Duration {
+        let complete_since = self.by_client.get(client).map_or(self.complete_since, |client| client.complete_since);
+        now.saturating_since(complete_since).min(self.lifetime)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.graves.len()
+    }
+
+    /// Drops what is due.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while self.deadline().is_some_and(|due| due <= now) {
+            if let Some(oldest) = self.oldest() {
+                self.remove(oldest);
+            }
+        }
+    }
+
+    /// When the next one is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.graves.first_key_value().map(|(_, grave)| grave.ended + self.lifetime)
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.graves.first_key_value().map(|(number, _)| *number)
+    }
+
+    fn drop_early(&mut self, number: u64) {
+        if let Some((client, ended)) = self.remove(number)
+            && !cfg!(planted = "reach_not_shortened")
+        {
+            self.forgotten(ended, client);
+        }
+    }
+
+    /// Takes one out that is the oldest of its client. Returns the client and when the session ended.
+    fn remove(&mut self, number: u64) -> Option<(PublicKey, Instant)> {
+        let grave = self.graves.remove(&number)?;
+        self.by_id.remove(&grave.tombstone.id);
+        if let Some(client) = self.by_client.get_mut(&grave.client) {
+            client.graves.pop_front();
+            if client.graves.is_empty() {
+                // The key is like any other again, so what it lost counts for all.
+                self.complete_since = self.complete_since.max(client.complete_since);
+                self.by_client.remove(&grave.client);
+            }
+        }
+        Some((grave.client, grave.ended))
+    }
+}

@@ -1,0 +1,358 @@
+//! Resume, confirmation, and how one connection gives way to another (PROTOCOL.md, "Which bytes go
+//! where after an attach").
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+
+use super::connection::{Attach, Candidate, Live, PingState, Rate, Stage, SwapProgress};
+use super::links::Draining;
+use super::{Peer, Session, Ticket};
+use crate::config::SessionConfig;
+use crate::error::AttachError;
+use crate::event::{EndReason, Event, Swap};
+use crate::id::{Carrier, Epoch, Side};
+use crate::liveness::Liveness;
+use crate::reconnect::{Cause, IntentKind};
+use crate::reliability::{AckPolicy, Rtt};
+use crate::rng::Rng;
+use crate::security::{ClientResume, Keys, ResumptionSecret, ServerResume};
+use crate::server::{Incoming, IncomingKind, Proven, Rejection, final_packet};
+use crate::time::{Duration, Instant};
+use crate::wire::frame::{End, EndCode, Frame, Verdict};
+use crate::wire::handshake::Reject;
+
+impl Session {
+    /// Server: a session fresh from its handshake. Provisional until the client's first sealed packet.
+    pub(crate) fn accepted(
+        now: Instant,
+        config: &SessionConfig,
+        rng: Rng,
+        proven: Proven,
+    ) -> (Session, Epoch) {
+        let Proven { mut established, offer, answer, .. } = proven;
+        let mut session = Session::new(Side::Server, config.clone(), rng, None);
+        session.ledger.streams.set_peer(&offer.parameters);
+        let incarnation = answer.incarnation;
+        let packet = final_packet(&mut established.keys, answer);
+        session.ticket = Some(Ticket {
+            id: established.id,
+            suite: established.suite,
+            secret: established.secret,
+            candidate: None,
+            counter: 0,
+            incarnation,
+            attached_at: now,
+        });
+        session.peer = Some(Peer { key: established.peer_key, parameters: offer.parameters });
+        let epoch = session.links.next_epoch();
+        let attach = Attach { first: true, stated: 0, peer_alive: false, planned: false };
+        session.links.candidate = Some(Candidate {
+            epoch,
+            outgoing: packet,
+            deadline: now + config.handshake_timeout,
+            stage: Stage::Answered { keys: Box::new(established.keys), attach },
+        });
+        (session, epoch)
+    }
+
+    pub(super) fn begin_attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
+        if self.state.is_ended() {
+            return Err(AttachError::Ended);
+        }
+        let free = self.links.candidate.is_none();
+        let Some(dialing) = self.dialing.as_mut().filter(|_| free) else { return Err(AttachError::NotWanted) };
+        if !dialing.take_dial() {
+            return Err(AttachError::NotWanted);
+        }
+        let deadline = now + dialing.handshake_timeout();
+        let in_handshake = dialing.asks_in_handshake();
+        let epoch = self.links.next_epoch();
+        self.links.candidate = match &mut self.ticket {
+            Some(ticket) if !in_handshake => {
+                ticket.counter += 1;
+                let alive = self.links.current.is_some();
+                let position = self.ledger.stated();
+                let (resume, packet) = ClientResume::new(
+                    &ticket.secret, ticket.id, ticket.counter, position, alive, &mut self.rng,
+                );
+                let stage = Stage::Resuming { resume: Box::new(resume), sent: now, alive };
+                Some(Candidate { epoch, outgoing: Some(packet), deadline, stage })
+            }
+            _ => self.hello(epoch, carrier, deadline),
+        };
+        Ok(epoch)
+    }
+
+    /// Server: checks the newcomer's proof. Until it has confirmed, only the candidate is touched.
+    pub(super) fn begin_adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
+        match incoming.kind {
+            IncomingKind::Resume { clear, packet, .. } => self.adopt_resume(now, clear.counter, &packet),
+            IncomingKind::Proven(proven) => self.adopt_proven(now, *proven),
+            IncomingKind::Handshake(_) | IncomingKind::Failed => Err(Rejection::SILENT),
+        }
+    }
+
+    fn adopt_resume(&mut self, now: Instant, counter: u64, packet: &[u8]) -> Result<Epoch, Rejection> {
+        let refused = || Rejection::clear(Reject::Refused);
+        let alive_here = self.may_swap();
+        let stated = self.ledger.stated();
+        let Some(ticket) = self.ticket.as_mut().filter(|_| !self.state.is_ended()) else { return Err(refused()) };
+        let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
+        let resume = ServerResume::open(secrets, packet, &mut self.rng).map_err(|_| refused())?;
+        if counter <= ticket.counter && cfg!(not(planted = "counter_ignored")) {
+            return Err(refused());
+        }
+        ticket.counter = counter;
+        if resume.which == 1 {
+            // The candidate's secret was used: the client has it, so the older one is over.
+            if let Some(newer) = ticket.candidate.take() {
+                ticket.secret = newer;
+            }
+        }
+        let planned = resume.alive && alive_here;
+        let attach = Attach { first: false, stated: resume.position, peer_alive: resume.alive, planned };
+        let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
+        ticket.candidate = Some(secret);
+        Ok(self.new_candidate(now, Some(answer), keys, attach))
+    }
+
+    fn adopt_proven(&mut self, now: Instant, mut proven: Proven) -> Result<Epoch, Rejection> {
+        let stated = self.ledger.stated();
+        let known = match (&self.ticket, &proven.offer.predecessor) {
+            (Some(ticket), Some(named)) if named.id == ticket.id.0 && !self.state.is_ended() => {
+                let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
+                let opens = |s: &ResumptionSecret| s.verifier().check(&proven.hash_after_2, &named.mac);
+                let which = secrets.iter().position(|s| s.is_some_and(opens));
+                which.filter(|_| named.counter >= ticket.counter).map(|which| (which, named.position))
+            }
+            _ => None,
+        };
+        let mut answer = proven.answer.clone();
+        let (Some((which, position)), Some(ticket)) = (known, &mut self.ticket) else {
+            answer.verdict = Some(Verdict::Superseded);
+            return Err(Rejection { packet: final_packet(&mut proven.established.keys, answer) });
+        };
+        ticket.counter = proven.offer.predecessor.as_ref().map_or(ticket.counter, |named| named.counter);
+        if which == 1 {
+            if let Some(newer) = ticket.candidate.take() {
+                ticket.secret = newer;
+            }
+        }
+        answer.verdict = Some(Verdict::Resumed { position: stated });
+        let packet = final_packet(&mut proven.established.keys, answer);
+        ticket.candidate = Some(proven.established.secret);
+        let attach = Attach { first: false, stated: position, peer_alive: false, planned: false };
+        Ok(self.new_candidate(now, packet, proven.established.keys, attach))
+    }
+
+    fn new_candidate(
+        &mut self,
+        now: Instant,
+        outgoing: Option<alloc::vec::Vec<u8>>,
+        keys: Keys,
+        attach: Attach,
+    ) -> Epoch {
+        let epoch = self.links.next_epoch();
+        let deadline = now + self.config.handshake_timeout;
+        let stage = Stage::Answered { keys: Box::new(keys), attach };
+        #[cfg(planted = "displace_before_proof")]
+        {
+            self.links.current = None;
+        }
+        self.links.candidate = Some(Candidate { epoch, outgoing, deadline, stage });
+        epoch
+    }
+
+    /// Server: the candidate's first sealed packet opened.
+    pub(super) fn confirm(&mut self, now: Instant, epoch: Epoch, keys: Keys, attach: Attach) {
+        if let Some(ticket) = &mut self.ticket {
+            if let Some(secret) = ticket.candidate.take() {
+                ticket.secret = secret;
+            }
+            ticket.attached_at = now;
+            if attach.first {
+                let id = ticket.id;
+                self.push_event(Event::Established { id });
+            }
+        }
+        self.go_live(now, epoch, keys, attach);
+        self.report_due = true;
+    }
+
+    /// Client: the server proved that it has the session.
+    pub(super) fn resumed(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        keys: Keys,
+        secret: ResumptionSecret,
+        attach: Attach,
+    ) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.secret = secret;
+            ticket.attached_at = now;
+        }
+        self.go_live(now, epoch, keys, attach);
+    }
+
+    /// The connection carries the session from here on.
+    pub(super) fn go_live(&mut self, now: Instant, epoch: Epoch, keys: Keys, attach: Attach) {
+        let (acked, next) = (self.ledger.acked(), self.ledger.next());
+        // A dead end has read all it ever will from us: its position can neither lie above what was
+        // sent nor below what it acknowledged. A live one's may merely be old.
+        let contradicts = attach.stated > next || (attach.stated < acked && !attach.peer_alive);
+        if contradicts && cfg!(not(planted = "position_trusted")) {
+            let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
+            self.links.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
+            self.end(now, EndReason::StateLost, None);
+            return;
+        }
+        self.ledger.acknowledge(attach.stated);
+        let acked = self.ledger.acked();
+        let old = self.links.current.take();
+        let cursor = match &old {
+            Some(old) if attach.planned => old.cursor.max(acked),
+            _ => attach.stated.max(acked),
+        };
+        let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
+        live.stated_by_peer = attach.stated;
+        let had_connection = old.is_some();
+        self.links.draining = old
+            .filter(|_| attach.planned)
+            .map(|live| Draining { live, until: now + self.config.drain_timeout });
+        self.links.current = Some(Box::new(live));
+        self.state = self.state.attached();
+        if let Some(dialing) = &mut self.dialing {
+            dialing.on_attached();
+        }
+        self.announce_attach(now, epoch, attach, had_connection, cursor);
+    }
+
+    fn announce_attach(&mut self, now: Instant, epoch: Epoch, attach: Attach, had_connection: bool, cursor: u64) {
+        let gap = self.detached_at.take().map_or(Duration::ZERO, |since| now.saturating_since(since));
+        let swap = match (attach.first, attach.planned && had_connection) {
+            (true, _) => Swap::First,
+            (false, true) => Swap::Planned,
+            (false, false) => Swap::Unplanned,
+        };
+        self.stats.attaches += 1;
+        let replayed = self.ledger.payload_from(cursor);
+        self.push_event(Event::Attached { epoch, swap, replayed, gap });
+    }
+
+    fn new_live(&self, now: Instant, epoch: Epoch, keys: Keys, cursor: u64, planned: bool) -> Live {
+        let peer = self.peer.as_ref().map(|peer| &peer.parameters);
+        let theirs = peer.map_or(u64::MAX, |p| p.keepalive_interval);
+        let interval = self.config.keepalive_interval.min(Duration::from_millis(theirs.max(1)));
+        let quarter = peer.map_or(usize::MAX, |p| usize::try_from(p.outbox_limit / 4).unwrap_or(usize::MAX));
+        let mut acks = AckPolicy::new(self.config.ack_delay, quarter);
+        acks.at_once();
+        Live {
+            epoch,
+            keys,
+            cursor,
+            from_due: true,
+            silent: true,
+            detour: None,
+            resync_answered: false,
+            arriving: None,
+            swap: SwapProgress { planned, own_from: cursor, peer_from: None, ack_seen: false, resync_said: false },
+            acks,
+            acked_to_peer: None,
+            pong: None,
+            ping: PingState::default(),
+            go_away: None,
+            closed_due: self.closing.owes_closed(),
+            resync_due: false,
+            liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.patience),
+            rtt: Rtt::default(),
+            timed: None,
+            stated_by_peer: 0,
+            rate: Rate::default(),
+            progress: false,
+            stable_at: self.dialing.as_ref().map(|dialing| now + dialing.stable_after()),
+        }
+    }
+
+    /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
+    pub(super) fn may_swap(&self) -> bool {
+        let (expected, acked, next) = (self.ledger.expected(), self.ledger.acked(), self.ledger.next());
+        self.links.draining.is_none()
+            && self.links.current().is_some_and(|live| live.swap.settled(expected, acked) && live.cursor == next)
+    }
+
+    pub(super) fn begin_migration(&mut self, _now: Instant, within: Duration, alternate: Bytes) {
+        if self.state.is_ended() {
+            return;
+        }
+        match self.side {
+            Side::Client => self.want_migration(alternate),
+            Side::Server => {
+                if let Some(live) = &mut self.links.current {
+                    let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
+                    live.go_away = Some((within.min(u64::MAX >> 2), alternate));
+                }
+            }
+        }
+    }
+
+    /// Closes the old connection of a swap once both sides have all that it carried.
+    pub(super) fn finish_swap(&mut self) {
+        if self.links.draining.is_none() {
+            return;
+        }
+        let (expected, acked) = (self.ledger.expected(), self.ledger.acked());
+        let done = self.links.current().is_none_or(|live| {
+            live.swap.peer_from.is_some_and(|from| expected >= from) && acked >= live.swap.own_from
+        });
+        if done {
+            self.links.draining = None;
+        }
+    }
+
+    /// The old connection of a swap ended early: say from where on it is missed, if it is.
+    pub(super) fn lost_draining(&mut self) {
+        self.links.draining = None;
+        let expected = self.ledger.expected();
+        if let Some(live) = &mut self.links.current {
+            live.resync_if_missing(expected);
+        }
+    }
+
+    /// A connection ended, for whatever reason. Ignored when its epoch is over.
+    pub(super) fn drop_link(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
+        use super::links::Slot;
+        match self.links.slot(epoch) {
+            None => drop(self.links.take_parting(epoch)),
+            Some(Slot::Candidate) => self.lost_candidate(now, cause),
+            Some(Slot::Draining) => self.lost_draining(),
+            Some(Slot::Current) => self.lost_current(now, cause),
+        }
+    }
+
+    pub(super) fn lost_candidate(&mut self, now: Instant, cause: Cause) {
+        self.links.candidate = None;
+        match self.side {
+            Side::Client => self.attempt_failed(now, cause, None),
+            // A session that was never confirmed has nobody to resume it.
+            Side::Server if self.state == super::state::State::Connecting => self.end(now, EndReason::Expired, None),
+            Side::Server => {}
+        }
+    }
+
+    fn lost_current(&mut self, now: Instant, cause: Cause) {
+        let Some(live) = self.links.current.take() else { return };
+        // What it replaced is no way on either: the next attach says `dead` and retires all.
+        self.links.draining = None;
+        self.patience = if live.progress { 0 } else { self.patience.saturating_add(1) };
+        self.state = self.state.detached();
+        self.detached_at = Some(now);
+        self.report_due = true;
+        self.push_event(Event::Detached { cause });
+        let dials = self.dialing.is_some() && self.links.candidate.is_none();
+        if dials {
+            self.schedule_dial(now, IntentKind::Resume, cause, None);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A look inside, for the simulator's oracle.
+
+use core::fmt::{Debug, Write};
+
+use super::Session;
+use super::connection::{Live, Stage};
+
+/// Positions and counters that only tests have a use for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The next position to arrive in order.
+    pub expected: u64,
+    /// The position stated to the peer.
+    pub stated: u64,
+    /// All below is known to be the peer's.
+    pub acked: u64,
+    /// The position the next commit gets.
+    pub next: u64,
+    /// Payload bytes packed below what the peer had stated on that connection. Always zero.
+    pub redundant: u64,
+    /// Bytes of committed frames waiting for acknowledgement, in charges.
+    pub committed_bytes: usize,
+    /// The highest attach counter (used, or authentic).
+    pub counter: u64,
+    /// Candidate, current, draining: which connections there are.
+    pub links: [bool; 3],
+    /// A hash over everything that outlives a connection; the authentic attach counter apart.
+    pub state_hash: u64,
+    /// A hash over the connections, instants left out.
+    pub links_hash: u64,
+}
+
+/// FNV-1a over what `Debug` prints.
+struct Hash(u64);
+
+impl Write for Hash {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
+    }
+}
+
+fn hash(parts: &[&dyn Debug]) -> u64 {
+    let mut hash = Hash(0xcbf2_9ce4_8422_2325);
+    for part in parts {
+        let _ = write!(hash, "{part:?};");
+    }
+    hash.0
+}
+
+impl Session {
+    pub(super) fn inspection(&self) -> Inspection {
+        Inspection {
+            expected: self.ledger.expected(),
+            stated: self.ledger.stated(),
+            acked: self.ledger.acked(),
+            next: self.ledger.next(),
+            redundant: self.redundant,
+            committed_bytes: self.ledger.outbox.bytes(),
+            counter: self.ticket.as_ref().map_or(0, |ticket| ticket.counter),
+            state_hash: self.state_hash(),
+            links_hash: self.links_hash(),
+            links: [self.links.candidate.is_some(), self.links.current.is_some(), self.links.draining.is_some()],
+        }
+    }
+
+    fn state_hash(&self) -> u64 {
+        let ledger = &self.ledger;
+        let streams = (ledger.streams.outbox_bytes(), ledger.streams.unread_bytes());
+        let positions = (ledger.expected(), ledger.stated(), self.closing.has_committed(), self.closing.peer_closed());
+        hash(&[&ledger.outbox, &ledger.inbox, &streams, &positions, &self.state])
+    }
+
+    fn links_hash(&self) -> u64 {
+        let stage = self.links.candidate.as_ref().map(|candidate| match &candidate.stage {
+            Stage::Hello { .. } => (1, None),
+            Stage::Proven { .. } => (2, None),
+            Stage::Resuming { alive, .. } => (3 + u8::from(*alive), None),
+            Stage::Answered { attach, .. } => (5, Some(*attach)),
+        });
+        let draining = self.links.draining.as_ref().map(|draining| live_hash(&draining.live));
+        let current = self.links.current().map(live_hash);
+        let wish = self.dialing.as_ref().and_then(|dialing| dialing.intent()).map(|intent| intent.kind);
+        let counter = self.ticket.as_ref().map(|ticket| (ticket.counter, ticket.candidate.is_some()));
+        hash(&[&stage, &draining, &current, &wish, &counter, &self.links.parting.is_some()])
+    }
+}
+
+fn live_hash(live: &Live) -> u64 {
+    let flags = (live.from_due, live.silent, live.resync_answered, live.closed_due, live.resync_due);
+    let cursors = (live.cursor, live.detour, live.arriving, live.acked_to_peer, live.stated_by_peer);
+    let replies = (live.pong.is_some(), live.acks.due(), live.ping.outstanding.is_some(), live.go_away.is_some());
+    hash(&[&flags, &cursors, &replies, &live.swap])
+}

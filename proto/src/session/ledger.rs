@@ -1,0 +1,137 @@
+//! The session's account with its peer: what we owe (outbox), what we hold (inbox, streams), and
+//! which position comes next in each direction. Knows nothing of connections.
+
+use crate::config::SessionConfig;
+use crate::error::ProtocolError;
+use crate::id::Side;
+use crate::reliability::{Inbox, Outbox};
+use crate::stream::Streams;
+use crate::wire::frame::{Close, Frame};
+
+pub(super) struct Ledger {
+    pub(super) outbox: Outbox,
+    pub(super) inbox: Inbox,
+    pub(super) streams: Streams,
+    /// The next position to arrive in order.
+    expected: u64,
+    /// What every position we state is from our CLOSE, or the peer's, on.
+    frozen: Option<u64>,
+}
+
+/// What became of one sequenced frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It was here before.
+    Duplicate,
+    /// It is held until the gap below it closes.
+    Ahead,
+    /// It, and perhaps frames held behind it, took effect.
+    InOrder,
+}
+
+/// A CLOSE that took effect.
+#[derive(Debug)]
+pub(super) struct PeerClose {
+    pub(super) close: Close,
+}
+
+impl Ledger {
+    pub(super) fn new(side: Side, config: &SessionConfig) -> Ledger {
+        Ledger {
+            outbox: Outbox::default(),
+            inbox: Inbox::new(config.inbox_limit),
+            streams: Streams::new(side, config),
+            expected: 0,
+            frozen: None,
+        }
+    }
+
+    /// The next position to arrive in order, whether or not it will be accepted.
+    pub(super) fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// The position this end states: everything below is ours.
+    pub(super) fn stated(&self) -> u64 {
+        self.frozen.unwrap_or(self.expected)
+    }
+
+    /// All below is the peer's.
+    pub(super) fn acked(&self) -> u64 {
+        self.outbox.base()
+    }
+
+    /// The position the next commit gets.
+    pub(super) fn next(&self) -> u64 {
+        self.outbox.next()
+    }
+
+    /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.
+    pub(super) fn freeze(&mut self) -> Option<PeerClose> {
+        self.frozen.get_or_insert(self.expected);
+        self.inbox.close().map(|close| PeerClose { close: close.clone() })
+    }
+
+    /// A sequenced frame arrived. `gap_open`: frames ahead of their turn are legal now.
+    pub(super) fn arrive(
+        &mut self,
+        position: u64,
+        frame: Frame,
+        gap_open: bool,
+    ) -> Result<(Arrival, Option<PeerClose>), ProtocolError> {
+        if position < self.expected {
+            return Ok((Arrival::Duplicate, None));
+        }
+        if position > self.expected && cfg!(not(planted = "gap_delivered")) {
+            if !gap_open {
+                return Err(ProtocolError::Gap);
+            }
+            return match frame {
+                // Our own CLOSE is out: the peer's counts wherever it lies.
+                Frame::Close(close) if self.frozen.is_some() => Ok((Arrival::Ahead, Some(PeerClose { close }))),
+                frame => self.inbox.insert(position, frame).map(|()| (Arrival::Ahead, None)),
+            };
+        }
+        let mut close = self.accept(frame)?;
+        while let Some(frame) = self.inbox.take(self.expected) {
+            close = self.accept(frame)?.or(close);
+        }
+        Ok((Arrival::InOrder, close))
+    }
+
+    /// Takes the frame at `expected` in.
+    fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
+        self.expected += 1;
+        match frame {
+            Frame::Close(close) => {
+                self.frozen.get_or_insert(self.expected);
+                Ok(Some(PeerClose { close }))
+            }
+            // At or above the frozen position: counted, not taken.
+            _ if self.frozen.is_some() => Ok(None),
+            frame => self.streams.on_frame(frame).map(|()| None),
+        }
+    }
+
+    /// The peer holds everything below `position`. Returns the charge freed.
+    pub(super) fn acknowledge(&mut self, position: u64) -> usize {
+        let mut freed = 0usize;
+        while self.outbox.base() < position {
+            let Some(committed) = self.outbox.pop() else { break };
+            freed += committed.frame.charge();
+            self.streams.on_acked(&committed);
+        }
+        freed
+    }
+
+    /// Payload bytes of the committed frames from `position` on.
+    pub(super) fn payload_from(&self, position: u64) -> u64 {
+        (position..self.next())
+            .map_while(|p| self.outbox.get(p))
+            .map(|c| match &c.frame {
+                Frame::Data(data) => data.payload.len() as u64,
+                _ => 0,
+            })
+            .sum()
+    }
+}

@@ -1,0 +1,65 @@
+//! Every deadline of a session. After `handle_timeout(t)` the next one is later than `t`.
+
+use super::Session;
+use crate::event::EndReason;
+use crate::liveness::Verdict;
+use crate::reconnect::Cause;
+use crate::time::{Duration, Instant, earliest};
+
+impl Session {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        if self.state.is_ended() {
+            return None;
+        }
+        let current = self.links.current().and_then(|live| {
+            let liveness = Some(live.liveness.deadline(live.rtt.srtt()));
+            earliest(earliest(liveness, live.acks.deadline()), live.stable_at)
+        });
+        let draining = self.links.draining.as_ref().map(|draining| draining.until);
+        let candidate = self.links.candidate.as_ref().map(|candidate| candidate.deadline);
+        let dial = self.dialing.as_ref().and_then(|dialing| dialing.next_deadline());
+        let lifetime = self.detached_at.map(|since| since + self.lifetime());
+        [current, draining, candidate, dial, lifetime, self.closing.next_deadline()].into_iter().fold(None, earliest)
+    }
+
+    pub(super) fn on_timeout(&mut self, now: Instant) {
+        if self.closing.next_deadline().is_some_and(|at| now >= at) {
+            self.on_closing_timeout(now);
+        }
+        if self.detached_at.is_some_and(|since| now >= since + self.lifetime()) {
+            self.end(now, EndReason::Expired, None);
+        }
+        if self.links.draining.as_ref().is_some_and(|draining| now >= draining.until) {
+            self.lost_draining();
+        }
+        if self.links.candidate.as_ref().is_some_and(|candidate| now >= candidate.deadline) {
+            self.lost_candidate(now, Cause::Timeout);
+        }
+        if self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now)) {
+            self.schedule_dial(now, self.dial_kind(), Cause::Timeout, None);
+        }
+        self.on_live_timeout(now);
+    }
+
+    fn on_live_timeout(&mut self, now: Instant) {
+        let Some(live) = &mut self.links.current else { return };
+        live.acks.on_timeout(now);
+        if live.stable_at.is_some_and(|at| now >= at) {
+            live.stable_at = None;
+            if let Some(dialing) = &mut self.dialing {
+                dialing.on_stable();
+            }
+        }
+        let srtt = live.rtt.srtt();
+        if live.liveness.on_timeout(now, srtt) == Verdict::Dead {
+            let epoch = live.epoch;
+            self.drop_link(now, epoch, Cause::Heartbeat);
+        }
+    }
+
+    /// How long the session lives without a connection: the smaller of both ends' wishes.
+    fn lifetime(&self) -> Duration {
+        let theirs = self.peer.as_ref().map_or(u64::MAX, |peer| peer.parameters.detached_lifetime);
+        self.config.detached_lifetime.min(Duration::from_millis(theirs))
+    }
+}

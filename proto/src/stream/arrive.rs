@@ -1,0 +1,135 @@
+//! What the peer's frames do, in order.
+
+use super::recv::{Phase, RecvHalf};
+use super::send::{End, SendHalf};
+use super::table::{Stream, Streams};
+use crate::error::ProtocolError;
+use crate::event::Event;
+use crate::id::StreamId;
+use crate::wire::frame::{Data, Frame, Open};
+
+impl Streams {
+    /// An accepted frame, in its turn.
+    pub(crate) fn on_frame(&mut self, frame: Frame) -> Result<(), ProtocolError> {
+        match frame {
+            Frame::Data(data) => self.on_data(data),
+            Frame::Open(open) => self.on_open(open),
+            Frame::Reset { stream, code } => self.on_reset(stream, code),
+            Frame::Stop { stream, code } => self.on_stop(stream, code),
+            Frame::Credit { stream: 0, limit } => {
+                self.send_credit.raise(limit);
+                Ok(())
+            }
+            Frame::Credit { stream, limit } => self.on_credit(StreamId(stream), limit),
+            _ => Err(ProtocolError::Misplaced),
+        }
+    }
+
+    fn on_data(&mut self, data: Data) -> Result<(), ProtocolError> {
+        let (id, charge) = (data.stream, data.charge());
+        if !self.recv_credit.receive(charge) {
+            return Err(ProtocolError::Credit);
+        }
+        let existed = self.existed(id);
+        let Some(stream) = self.table.get_mut(&id) else {
+            return Err(if existed { ProtocolError::AfterEnd } else { ProtocolError::BadStream });
+        };
+        if stream.recv.is_settled() {
+            return Err(ProtocolError::AfterEnd);
+        }
+        if !stream.recv.credit.receive(charge) {
+            return Err(ProtocolError::Credit);
+        }
+        let discarded = stream.recv.push(data);
+        self.announce_readable(id);
+        self.return_credit(id, discarded);
+        self.tidy(id);
+        Ok(())
+    }
+
+    fn on_open(&mut self, open: Open) -> Result<(), ProtocolError> {
+        let id = open.stream;
+        let theirs = id.0 != 0 && id.opener() != self.side;
+        if !theirs || id.0 < self.next_peer || self.peer_slots >= self.limits.max_streams {
+            return Err(ProtocolError::BadStream);
+        }
+        self.next_peer = id.0 + 2;
+        self.peer_slots += 1;
+        let stream = Stream {
+            send: SendHalf::new(self.limits.fragment, self.peer.map_or(0, |peer| peer.stream_window)),
+            recv: RecvHalf::new(self.limits.stream_window),
+            priority: open.priority,
+            label: open.label,
+            opened: true,
+            accepted: false,
+            slot: true,
+        };
+        self.table.insert(id, stream);
+        self.to_accept.push_back(id);
+        self.announce_incoming();
+        Ok(())
+    }
+
+    fn on_reset(&mut self, id: StreamId, code: u64) -> Result<(), ProtocolError> {
+        let existed = self.existed(id);
+        let Some(stream) = self.table.get_mut(&id) else {
+            return Err(if existed { ProtocolError::AfterEnd } else { ProtocolError::BadStream });
+        };
+        if stream.recv.is_settled() {
+            return Err(ProtocolError::AfterEnd);
+        }
+        stream.recv.phase = Phase::Reset { code };
+        let discarded = stream.recv.discard();
+        self.control.stop.remove(&id);
+        self.announce_readable(id);
+        self.return_credit(id, discarded);
+        self.tidy(id);
+        Ok(())
+    }
+
+    /// The peer wants no more of it: our half is reset, once somebody has the stream.
+    fn on_stop(&mut self, id: StreamId, code: u64) -> Result<(), ProtocolError> {
+        let Some(stream) = self.table.get_mut(&id) else { return self.forgotten(id) };
+        if !stream.opened {
+            return Err(ProtocolError::BadStream);
+        }
+        let first = stream.send.stopped.is_none();
+        let unfinished = matches!(stream.send.end, End::Open | End::Finishing);
+        if first && unfinished {
+            stream.send.stopped = Some(code);
+            self.abandon(id, code);
+            self.events.push_back(Event::Stopped { stream: id, code });
+        }
+        Ok(())
+    }
+
+    fn on_credit(&mut self, id: StreamId, limit: u64) -> Result<(), ProtocolError> {
+        let Some(stream) = self.table.get_mut(&id) else { return self.forgotten(id) };
+        if !stream.opened {
+            return Err(ProtocolError::BadStream);
+        }
+        stream.send.credit.raise(limit);
+        self.schedule(id);
+        Ok(())
+    }
+
+    /// A late word about a stream that is over is of no consequence; one that never was is a fault.
+    fn forgotten(&self, id: StreamId) -> Result<(), ProtocolError> {
+        if self.existed(id) { Ok(()) } else { Err(ProtocolError::BadStream) }
+    }
+
+    fn existed(&self, id: StreamId) -> bool {
+        if id.0 == 0 {
+            return false;
+        }
+        if id.opener() == self.side { id.0 < self.next_own() } else { id.0 < self.next_peer }
+    }
+
+    fn announce_readable(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(&id) else { return };
+        if stream.recv.armed && stream.recv.is_readable() {
+            stream.recv.armed = false;
+            self.events.push_back(Event::Readable(id));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What goes out next: control before data, data by priority.
+
+use super::table::Streams;
+use super::send::End;
+use crate::config::FRAME_CHARGE;
+use crate::id::StreamId;
+use crate::reliability::Committed;
+use crate::wire::frame::Frame;
+
+/// What committed control frames may hold of the outbox beyond what `send` can use. When it is full
+/// the next ones stay levels, which cost nothing.
+const CONTROL_RESERVE: usize = 64 << 10;
+/// Header of a DATA frame at its longest: type, stream, length.
+const DATA_HEADER: usize = 1 + 8 + 4;
+/// A fragment cut short by the packet's end is not worth less than this.
+const LEAST_FRAGMENT: usize = 512;
+
+impl Streams {
+    /// Whether [`next_frame`](Self::next_frame) may have something. Cheap; may say yes in vain.
+    pub(crate) fn has_frame(&self) -> bool {
+        self.peer.is_some()
+            && (self.has_control()
+                || !self.opening.is_empty()
+                || (!self.schedule.is_empty() && self.send_credit.left() > FRAME_CHARGE as u64))
+    }
+
+    fn has_control(&self) -> bool {
+        let control = &self.control;
+        control.session_credit || !control.credit.is_empty() || !control.reset.is_empty() || !control.stop.is_empty()
+    }
+
+    /// The next frame to commit that takes at most `space` encoded bytes and `allowance` of charge.
+    /// From here on it is the outbox's.
+    pub(crate) fn next_frame(&mut self, space: usize, allowance: usize) -> Option<Committed> {
+        self.peer?;
+        self.next_control(space, allowance)
+            .or_else(|| self.next_open(space, allowance))
+            .or_else(|| self.next_data(space, allowance))
+    }
+
+    fn next_control(&mut self, space: usize, allowance: usize) -> Option<Committed> {
+        if !self.has_control() {
+            return None;
+        }
+        let (frame, level) = self.control_frame()?;
+        let charge = frame.charge();
+        let fits = charge - FRAME_CHARGE <= space && charge <= allowance;
+        if !fits || self.control.in_flight + charge > CONTROL_RESERVE {
+            return None;
+        }
+        self.control.in_flight += charge;
+        match level {
+            Level::SessionCredit => {
+                self.control.session_credit = false;
+                self.recv_credit.grant();
+            }
+            Level::Credit(id) => {
+                self.control.credit.remove(&id);
+                if let Some(stream) = self.table.get_mut(&id) {
+                    stream.recv.credit.grant();
+                }
+            }
+            Level::Stop(id) => drop(self.control.stop.remove(&id)),
+            Level::Reset(id) => {
+                self.control.reset.remove(&id);
+                if let Some(stream) = self.table.get_mut(&id) {
+                    stream.send.end = End::Committed;
+                    stream.send.in_flight += 1;
+                }
+                self.tidy(id);
+            }
+        }
+        Some(Committed::control(frame))
+    }
+
+    /// The first level that is up, at its latest value. Streams whose OPEN is not out wait for it.
+    fn control_frame(&self) -> Option<(Frame, Level)> {
+        if self.control.session_credit {
+            let limit = self.recv_credit.next_grant();
+            return Some((Frame::Credit { stream: 0, limit }, Level::SessionCredit));
+        }
+        let opened = |id: &&StreamId| self.table.get(id).is_some_and(|stream| stream.opened);
+        if let Some(id) = self.control.credit.iter().find(opened) {
+            let limit = self.table.get(id)?.recv.credit.next_grant();
+            return Some((Frame::Credit { stream: id.0, limit }, Level::Credit(*id)));
+        }
+        for id in self.control.reset.iter().filter(opened) {
+            if let Some(End::Resetting { code }) = self.table.get(id).map(|stream| stream.send.end) {
+                return Some((Frame::Reset { stream: *id, code }, Level::Reset(*id)));
+            }
+        }
+        let (id, code) = self.control.stop.iter().find(|(id, _)| opened(id))?;
+        Some((Frame::Stop { stream: *id, code: *code }, Level::Stop(*id)))
+    }
+
+    /// OPENs go out at the next commit, with or without data, as far as the peer has slots.
+    fn next_open(&mut self, space: usize, allowance: usize) -> Option<Committed> {
+        let id = *self.opening.front()?;
+        if self.own_slots >= self.peer?.max_streams {
+            return None;
+        }
+        let frame = self.table.get(&id)?.open_frame(id);
+        let charge = frame.charge();
+        if charge - FRAME_CHARGE > space || charge > allowance {
+            return None;
+        }
+        self.opening.pop_front();
+        self.own_slots += 1;
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.opened = true;
+            stream.slot = true;
+            stream.send.in_flight += 1;
+        }
+        self.schedule(id);
+        Some(Committed { release: charge, ..Committed::control(frame) })
+    }
+
+    fn next_data(&mut self, space: usize, allowance: usize) -> Option<Committed> {
+        let room = space.checked_sub(DATA_HEADER)?;
+        loop {
+            let (priority, id) = self.schedule.front()?;
+            let session = usize::try_from(self.send_credit.left()).unwrap_or(usize::MAX);
+            let Some(stream) = self.table.get_mut(&id).filter(|s| s.send.has_work() && s.send.has_credit()) else {
+                self.unschedule(priority, id);
+                continue;
+            };
+            let own = usize::try_from(stream.send.credit.left()).unwrap_or(usize::MAX);
+            let charge_limit = session.min(own).min(allowance).checked_sub(FRAME_CHARGE)?;
+            let waiting = stream.send.front_len();
+            if room < waiting.min(LEAST_FRAGMENT).min(charge_limit) {
+                return None;
+            }
+            let committed = stream.send.next_fragment(id, room.min(charge_limit))?;
+            let charge = committed.frame.charge();
+            let quantum = stream.send.fragment;
+            if committed.release > 0 {
+                self.queued_items -= 1;
+            }
+            self.send_credit.spend(charge);
+            self.schedule.spent(priority, charge, quantum);
+            self.after_commit(priority, id);
+            return Some(committed);
+        }
+    }
+
+    /// Takes a stream that has nothing more to send, or no credit, off the schedule.
+    fn after_commit(&mut self, priority: u8, id: StreamId) {
+        let more = self.table.get(&id).is_some_and(|s| s.send.has_work() && s.send.has_credit());
+        if !more {
+            self.unschedule(priority, id);
+        }
+        self.tidy(id);
+    }
+
+    fn unschedule(&mut self, priority: u8, id: StreamId) {
+        self.schedule.remove(priority, id);
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.send.scheduled = false;
+        }
+    }
+
+    /// The peer holds the frame now.
+    pub(crate) fn on_acked(&mut self, committed: &Committed) {
+        let (id, control) = match &committed.frame {
+            Frame::Data(data) => (data.stream, false),
+            Frame::Open(open) => (open.stream, false),
+            Frame::Reset { stream, .. } => (*stream, true),
+            Frame::Stop { .. } | Frame::Credit { .. } => {
+                self.control.in_flight -= committed.frame.charge();
+                return;
+            }
+            _ => return,
+        };
+        if control {
+            self.control.in_flight -= committed.frame.charge();
+        }
+        self.held -= committed.release;
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.send.in_flight -= 1;
+            stream.send.delivered.add(committed);
+        }
+        self.tidy(id);
+        self.offer_room();
+    }
+}
+
+/// Which level a control frame speaks for.
+#[derive(Clone, Copy)]
+enum Level {
+    SessionCredit,
+    Credit(StreamId),
+    Reset(StreamId),
+    Stop(StreamId),
+}

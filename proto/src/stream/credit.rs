@@ -1,0 +1,115 @@
+//! Flow control in charges: what may still be sent, and what was granted.
+
+/// The sending side of one window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SendCredit {
+    limit: u64,
+    used: u64,
+}
+
+impl SendCredit {
+    pub(super) fn new(limit: u64) -> SendCredit {
+        SendCredit { limit, used: 0 }
+    }
+
+    /// Charge that may still be committed.
+    pub(super) fn left(self) -> u64 {
+        self.limit - self.used
+    }
+
+    /// The caller stays within `left`.
+    pub(super) fn spend(&mut self, charge: usize) {
+        self.used = (self.used + charge as u64).min(self.limit);
+    }
+
+    /// A limit never falls.
+    pub(super) fn raise(&mut self, limit: u64) {
+        self.limit = self.limit.max(limit);
+    }
+
+    /// New terms before anything was granted on top of the old ones.
+    pub(super) fn restart(&mut self, limit: u64) -> bool {
+        let fits = self.used <= limit;
+        if fits {
+            self.limit = limit;
+        }
+        fits
+    }
+}
+
+/// The receiving side of one window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecvCredit {
+    window: u64,
+    granted: u64,
+    received: u64,
+    consumed: u64,
+}
+
+impl RecvCredit {
+    pub(super) fn new(window: u64) -> RecvCredit {
+        RecvCredit { window, granted: window, received: 0, consumed: 0 }
+    }
+
+    /// Data arrived. `false`: more than was granted.
+    #[must_use]
+    pub(super) fn receive(&mut self, charge: usize) -> bool {
+        self.received = self.received.saturating_add(charge as u64);
+        self.received <= self.granted
+    }
+
+    /// The application took it, or it was discarded.
+    pub(super) fn consume(&mut self, charge: u64) {
+        self.consumed += charge;
+    }
+
+    /// Received and neither taken nor discarded.
+    pub(super) fn held(self) -> u64 {
+        self.received - self.consumed
+    }
+
+    /// Whether a new limit is worth a frame: half a window was consumed since the last one.
+    pub(super) fn is_worth_granting(self) -> bool {
+        self.consumed + self.window - self.granted >= self.window / 2
+    }
+
+    /// The limit to tell the peer now.
+    pub(super) fn next_grant(self) -> u64 {
+        self.consumed + self.window
+    }
+
+    /// It was told.
+    pub(super) fn grant(&mut self) {
+        self.granted = self.next_grant();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_that_cannot_fit_a_byte_is_always_granted_more_once_all_is_read() {
+        for window in 256..2_048 {
+            let mut credit = RecvCredit::new(window);
+            let mut sender = SendCredit::new(window);
+            // Fill as a sender would: whole charges of 65 while they fit.
+            while sender.left() >= 65 {
+                sender.spend(65);
+                assert!(credit.receive(65));
+            }
+            credit.consume(credit.held());
+            assert!(credit.is_worth_granting(), "window {window}");
+            credit.grant();
+            sender.raise(credit.next_grant());
+            assert_eq!(sender.left(), window);
+        }
+    }
+
+    #[test]
+    fn more_than_granted_is_noticed() {
+        let mut credit = RecvCredit::new(256);
+        assert!(credit.receive(256));
+        assert!(!credit.receive(1));
+    }
+}

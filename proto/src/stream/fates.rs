@@ -1,0 +1,75 @@
+//! What became of everything that was sent.
+
+use alloc::collections::BTreeMap;
+
+use super::table::Streams;
+use crate::event::{Fates, StreamFate, Tally, Undelivered};
+use crate::id::StreamId;
+use crate::reliability::{Committed, Outbox};
+use crate::wire::frame::Frame;
+
+impl Tally {
+    /// Counts a committed DATA frame: a message where it ends, a byte stream by its bytes.
+    pub(super) fn add(&mut self, committed: &Committed) {
+        let Frame::Data(data) = &committed.frame else { return };
+        if committed.message {
+            self.messages += u64::from(data.message_end);
+        } else {
+            self.bytes += data.payload.len() as u64;
+        }
+    }
+}
+
+impl Streams {
+    /// Empties the outbox and every queue. `peer_position`: all below it arrived and nothing else ever
+    /// will; unknown when `None`.
+    pub(crate) fn fates(&mut self, outbox: &mut Outbox, peer_position: Option<u64>) -> Fates {
+        let mut fates: BTreeMap<StreamId, StreamFate> = self
+            .table
+            .iter()
+            .filter(|(_, stream)| !stream.send.is_over())
+            .map(|(id, stream)| (*id, StreamFate { delivered: stream.send.delivered, ..StreamFate::of(*id) }))
+            .collect();
+        loop {
+            let position = outbox.base();
+            let Some(committed) = outbox.pop() else { break };
+            let Frame::Data(data) = &committed.frame else { continue };
+            let fate = fates.entry(data.stream).or_insert_with(|| StreamFate::of(data.stream));
+            match peer_position {
+                Some(end) if position < end => fate.delivered.add(&committed),
+                Some(_) => fate.not_delivered.extend(handed_back(committed)),
+                None => fate.unknown.add(&committed),
+            }
+        }
+        for (id, stream) in &mut self.table {
+            if let Some(fate) = fates.get_mut(id) {
+                fate.not_delivered.extend(stream.send.take_queued());
+            }
+        }
+        self.held = 0;
+        self.queued_items = 0;
+        self.control.in_flight = 0;
+        let streams = fates.into_values().filter(|fate| !fate.is_empty()).collect();
+        Fates { streams }
+    }
+}
+
+impl StreamFate {
+    fn of(stream: StreamId) -> StreamFate {
+        StreamFate { stream, delivered: Tally::default(), unknown: Tally::default(), not_delivered: alloc::vec![] }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.delivered.is_zero() && self.unknown.is_zero() && self.not_delivered.is_empty()
+    }
+}
+
+/// A frame that never arrived: a message whole, where it ends; a byte stream's bytes as they are.
+fn handed_back(committed: Committed) -> Option<Undelivered> {
+    let Frame::Data(data) = committed.frame else { return None };
+    if committed.message {
+        let payload = committed.whole.map_or(data.payload, |whole| *whole);
+        return data.message_end.then_some(Undelivered { payload, message: true });
+    }
+    (!data.payload.is_empty()).then_some(Undelivered { payload: data.payload, message: false })
+}

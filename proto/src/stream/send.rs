@@ -1,0 +1,166 @@
+//! The sending half of a stream: what waits to be committed, and what became of the rest.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+
+use super::credit::SendCredit;
+use crate::config::FRAME_CHARGE;
+use crate::event::{Tally, Undelivered};
+use crate::id::StreamId;
+use crate::reliability::Committed;
+use crate::wire::frame::{Data, Frame};
+
+/// What the outbox is charged for an item of `len` bytes cut into fragments.
+pub(super) fn item_charge(len: usize, fragment: usize) -> usize {
+    len.saturating_add(FRAME_CHARGE.saturating_mul(len.div_ceil(fragment).max(1)))
+}
+
+/// Payloads accepted by `send` or `write`, until their last fragment is committed.
+#[derive(Debug)]
+struct Item {
+    /// What is left to commit.
+    rest: Bytes,
+    /// A message of which a part is committed already: the whole, for the case that it never arrives.
+    whole: Option<Box<Bytes>>,
+    message: bool,
+    charge: usize,
+}
+
+/// How this half ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It goes on.
+    Open,
+    /// `finish` was called; the end goes behind what is queued.
+    Finishing,
+    /// `reset` was called, or the peer asked for it; what was queued is dropped.
+    Resetting { code: u64 },
+    /// The end or RESET is committed.
+    Committed,
+}
+
+#[derive(Debug)]
+pub(super) struct SendHalf {
+    queue: VecDeque<Item>,
+    pub(super) end: End,
+    pub(super) fragment: usize,
+    pub(super) credit: SendCredit,
+    /// Frames committed and not yet acknowledged.
+    pub(super) in_flight: usize,
+    pub(super) delivered: Tally,
+    /// The peer's STOP.
+    pub(super) stopped: Option<u64>,
+    /// The scheduler knows of it.
+    pub(super) scheduled: bool,
+    /// It was abandoned: whether everything arrived is no longer a question.
+    pub(super) was_reset: bool,
+}
+
+impl SendHalf {
+    pub(super) fn new(fragment: usize, credit: u64) -> SendHalf {
+        SendHalf {
+            queue: VecDeque::new(),
+            end: End::Open,
+            fragment,
+            credit: SendCredit::new(credit),
+            in_flight: 0,
+            delivered: Tally::default(),
+            stopped: None,
+            scheduled: false,
+            was_reset: false,
+        }
+    }
+
+    /// Queues an item; returns its charge.
+    pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
+        let charge = item_charge(payload.len(), self.fragment);
+        self.queue.push_back(Item { rest: payload, whole: None, message, charge });
+        charge
+    }
+
+    /// Whether something waits that only credit can hold up.
+    pub(super) fn has_work(&self) -> bool {
+        match self.end {
+            End::Open => !self.queue.is_empty(),
+            End::Finishing => true,
+            End::Resetting { .. } | End::Committed => false,
+        }
+    }
+
+    /// Whether the stream's own credit allows the next frame.
+    pub(super) fn has_credit(&self) -> bool {
+        let least = FRAME_CHARGE + usize::from(self.queue.front().is_some_and(|item| !item.rest.is_empty()));
+        self.credit.left() >= least as u64
+    }
+
+    /// Commits the next fragment of at most `most` payload bytes; the caller has seen to credit.
+    pub(super) fn next_fragment(&mut self, stream: StreamId, most: usize) -> Option<Committed> {
+        let Some(item) = self.queue.front_mut() else {
+            let committed = (self.end == End::Finishing).then(|| bare_end(stream));
+            if committed.is_some() {
+                self.end = End::Committed;
+                self.in_flight += 1;
+                self.credit.spend(FRAME_CHARGE);
+            }
+            return committed;
+        };
+        let take = item.rest.len().min(most).min(self.fragment);
+        if take < item.rest.len() && take == 0 {
+            return None;
+        }
+        let last = take == item.rest.len();
+        if item.message && !last && item.whole.is_none() {
+            item.whole = Some(Box::new(item.rest.clone()));
+        }
+        let payload = item.rest.split_to(take);
+        let message = item.message;
+        let (release, whole) = if last { (item.charge, item.whole.take()) } else { (0, None) };
+        if last {
+            self.queue.pop_front();
+        }
+        let stream_end = self.end == End::Finishing && self.queue.is_empty();
+        if stream_end {
+            self.end = End::Committed;
+        }
+        self.in_flight += 1;
+        self.credit.spend(FRAME_CHARGE + payload.len());
+        let frame = Frame::Data(Data { stream, payload, message_end: message && last, stream_end });
+        Some(Committed { frame, release, message, whole })
+    }
+
+    /// How many payload bytes wait at the front.
+    pub(super) fn front_len(&self) -> usize {
+        self.queue.front().map_or(0, |item| item.rest.remaining())
+    }
+
+    /// How many items are not wholly committed.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Drops what is queued; returns its charge.
+    pub(super) fn clear(&mut self) -> usize {
+        self.queue.drain(..).map(|item| item.charge).sum()
+    }
+
+    /// What was never committed whole, to be handed back.
+    pub(super) fn take_queued(&mut self) -> impl Iterator<Item = Undelivered> + '_ {
+        self.queue.drain(..).map(|item| Undelivered {
+            payload: item.whole.map_or(item.rest, |whole| *whole),
+            message: item.message,
+        })
+    }
+
+    /// Whether nothing of this half is left to do or to hear.
+    pub(super) fn is_over(&self) -> bool {
+        self.end == End::Committed && self.in_flight == 0
+    }
+}
+
+/// The end of a stream with no data before it.
+fn bare_end(stream: StreamId) -> Committed {
+    let data = Data { stream, payload: Bytes::new(), message_end: false, stream_end: true };
+    Committed { frame: Frame::Data(data), release: 0, message: false, whole: None }
+}

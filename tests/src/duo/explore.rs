@@ -1,0 +1,337 @@
+//! Every order of events of a small world on the real machines, depth first, each state once.
+//!
+//! The machines cannot be copied while a handshake is going on, so a state is a list of acts that is
+//! replayed from the beginning. States are told apart by what the machines show of their inside, by
+//! what is in flight, and by what is left of the budgets; instants are left out.
+
+use std::collections::BTreeSet;
+
+use unbroken_proto::session::SessionState;
+use unbroken_proto::{Side, StreamId};
+
+use super::setup::{Duo, Setup};
+use super::wire::ServerEnd;
+use crate::probe::probe;
+use crate::rng::mix;
+use crate::tally::hash_bytes;
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// The next packet that the side wrote on the connection arrives.
+    Deliver(usize, bool),
+    /// Nothing passes any more; what is in flight still can.
+    Cut(usize),
+    /// What is in flight is lost as well.
+    Lose(usize),
+    /// The side hears of the end of the connection.
+    Notice(usize, bool),
+    /// The client dials.
+    Dial,
+    /// The client's host asks for a planned swap.
+    Migrate,
+    /// The side writes its next message.
+    Send(bool),
+    /// The side closes.
+    Close(bool),
+    /// Time passes to the next deadline.
+    Wait,
+}
+
+/// How much may happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Messages of each side.
+    pub messages: u64,
+    /// Connections.
+    pub connections: usize,
+    /// Planned swaps asked for.
+    pub migrations: u32,
+    /// Packets delivered to an end that gave the connection up.
+    pub late: u32,
+    /// Deadlines that pass while something is in flight.
+    pub waits: u32,
+    /// Whether the ends close.
+    pub closes: [bool; 2],
+    /// States, at most.
+    pub states: usize,
+    /// The longest path.
+    pub depth: usize,
+}
+
+/// What the exploration came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Explored {
+    /// Different states.
+    pub states: usize,
+    /// Acts tried.
+    pub edges: usize,
+    /// States in which nothing could happen any more.
+    pub ends: usize,
+    /// Whether a limit was hit.
+    pub cut_short: bool,
+}
+
+const STREAM: StreamId = StreamId(1);
+
+fn side(client: bool) -> Side {
+    if client { Side::Client } else { Side::Server }
+}
+
+struct Node {
+    duo: Duo,
+    left: Budget,
+    sent: [u64; 2],
+    closed: [bool; 2],
+    cut: BTreeSet<usize>,
+}
+
+impl Node {
+    fn begin(setup: &Setup, budget: Budget) -> Node {
+        let mut duo = Duo::new(setup);
+        assert_eq!(duo.open(Side::Client), STREAM, "because it is the first");
+        let mut node = Node { duo, left: budget, sent: [0; 2], closed: [false; 2], cut: BTreeSet::new() };
+        node.quiesce();
+        node
+    }
+
+    /// Polls everything; all packets there are go onto their connections.
+    fn quiesce(&mut self) {
+        loop {
+            let mut any = false;
+            for wire in 0..self.duo.wires.len() {
+                for side in [Side::Client, Side::Server] {
+                    while self.duo.transmit(wire, side) {
+                        any = true;
+                    }
+                }
+            }
+            any |= self.duo.tidy();
+            if !any {
+                break;
+            }
+        }
+        self.duo.pass_report();
+        self.duo.read_events();
+        if self.duo.server.as_ref().is_some_and(|server| server.state() != SessionState::Connecting) {
+            self.duo.read_all(Side::Server, &[STREAM]);
+        }
+        self.duo.read_all(Side::Client, &[STREAM]);
+    }
+
+    fn acts(&self) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for (index, wire) in self.duo.wires.iter().enumerate() {
+            let open = [wire.client.is_some(), !matches!(wire.server, ServerEnd::Closed)];
+            for from in [true, false] {
+                let receiver_open = if from { open[1] } else { open[0] };
+                let any = !wire.in_flight(side(from)).is_empty();
+                if any && (receiver_open || self.left.late > 0 && !(from && !open[1])) {
+                    acts.push(Act::Deliver(index, from));
+                }
+            }
+            let cut = self.cut.contains(&index);
+            if !cut && (open[0] || open[1]) {
+                acts.push(Act::Cut(index));
+                if !wire.in_flight(Side::Client).is_empty() || !wire.in_flight(Side::Server).is_empty() {
+                    acts.push(Act::Lose(index));
+                }
+            }
+            for client in [true, false] {
+                let alive = open[usize::from(!client)];
+                let other_gone = !open[usize::from(client)] && wire.in_flight(side(!client)).is_empty();
+                if alive && (cut || other_gone) {
+                    acts.push(Act::Notice(index, client));
+                }
+            }
+        }
+        if self.duo.wires.len() < self.left.connections && self.duo.dial_at().is_some_and(|at| at <= self.duo.now) {
+            acts.push(Act::Dial);
+        }
+        if self.left.migrations > 0 && self.duo.client.state() == SessionState::Attached {
+            acts.push(Act::Migrate);
+        }
+        for client in [true, false] {
+            let us = usize::from(!client);
+            let running = self.duo.ended[us].is_none() && (client || self.established());
+            if running && !self.closed[us] && self.sent[us] < self.left.messages && (client || self.accepted()) {
+                acts.push(Act::Send(client));
+            }
+            if running && self.left.closes[us] && !self.closed[us] && self.established() {
+                acts.push(Act::Close(client));
+            }
+        }
+        let only_time = acts.is_empty();
+        if (only_time || self.left.waits > 0) && self.duo.next_deadline().is_some() && !self.is_over() {
+            acts.push(Act::Wait);
+        }
+        acts
+    }
+
+    fn established(&self) -> bool {
+        self.duo.server.as_ref().is_some_and(|server| server.state() != SessionState::Connecting)
+    }
+
+    fn accepted(&self) -> bool {
+        self.duo.server.as_ref().is_some_and(|server| server.inspect().expected > 0)
+    }
+
+    fn is_over(&self) -> bool {
+        self.duo.ended.iter().all(Option::is_some)
+    }
+
+    fn apply(&mut self, act: Act) {
+        let now = self.duo.instant();
+        match act {
+            Act::Deliver(wire, from) => {
+                let known = &self.duo.wires[wire];
+                let late = if from { matches!(known.server, ServerEnd::Closed) } else { known.client.is_none() };
+                self.left.late -= u32::from(late);
+                self.duo.deliver(wire, side(from));
+            }
+            Act::Cut(wire) => {
+                self.cut.insert(wire);
+                self.duo.wires[wire].cut([false; 2]);
+            }
+            Act::Lose(wire) => {
+                self.cut.insert(wire);
+                self.duo.wires[wire].cut([true; 2]);
+            }
+            Act::Notice(wire, client) => {
+                self.duo.notice(wire, side(client));
+            }
+            Act::Dial => {
+                self.duo.dial([None; 2]);
+            }
+            Act::Migrate => {
+                self.left.migrations -= 1;
+                self.duo.client.migrate(now, unbroken_proto::Duration::from_secs(1), bytes::Bytes::new());
+            }
+            Act::Send(client) => {
+                self.sent[usize::from(!client)] += 1;
+                let _ = self.duo.put(side(client), STREAM, 3);
+            }
+            Act::Close(client) => {
+                self.closed[usize::from(!client)] = true;
+                if let Some(session) = self.duo.machine(side(client)) {
+                    session.close(now, 5, bytes::Bytes::new());
+                }
+            }
+            Act::Wait => {
+                self.left.waits = self.left.waits.saturating_sub(1);
+                if let Some(at) = self.duo.next_deadline() {
+                    self.duo.now = self.duo.now.max(at);
+                }
+                self.duo.timers();
+            }
+        }
+        self.quiesce();
+    }
+
+    fn key(&self) -> u64 {
+        let mut key = 0u64;
+        let mut note = |n: u64| key = mix(key ^ n).wrapping_add(n.rotate_left(9));
+        for session in [Some(&self.duo.client), self.duo.server.as_ref()] {
+            let Some(seen) = session.and_then(probe) else {
+                note(u64::MAX);
+                continue;
+            };
+            note(seen.state_hash);
+            note(seen.links_hash);
+        }
+        for wire in &self.duo.wires {
+            note(u64::from(wire.client.is_some()));
+            note(match wire.server {
+                ServerEnd::Silent(_) => 1,
+                ServerEnd::Handshake(..) => 2,
+                ServerEnd::Bound(_) => 3,
+                ServerEnd::Closed => 4,
+            });
+            for from in [Side::Client, Side::Server] {
+                note(wire.in_flight(from).len() as u64);
+                // Sealed packets differ with every key; how long they are tells their frames apart.
+                wire.in_flight(from).iter().for_each(|packet| note(packet.len() as u64 * 8 + u64::from(packet[0])));
+            }
+        }
+        self.cut.iter().for_each(|wire| note(*wire as u64 + 100));
+        let left = &self.left;
+        note(u64::from(left.migrations) | u64::from(left.late) << 8 | u64::from(left.waits) << 16);
+        note(self.sent[0] | self.sent[1] << 8 | u64::from(self.closed[0]) << 16 | u64::from(self.closed[1]) << 17);
+        note(hash_bytes(format!("{:?}", self.duo.ended).as_bytes()));
+        note(self.duo.ledger.totals().1);
+        key
+    }
+
+    /// What must hold in every state.
+    fn check(&mut self, path: &[Act]) {
+        for session in [Some(&self.duo.client), self.duo.server.as_ref()].into_iter().flatten() {
+            let Some(seen) = probe(session) else { continue };
+            assert!(seen.acked <= seen.next, "{path:?}");
+            assert_eq!(seen.redundant_replay, 0, "{path:?}");
+        }
+        if let (Some(client), Some(server)) = (probe(&self.duo.client), self.duo.server.as_ref().and_then(probe)) {
+            assert!(client.acked <= server.expected, "freed before it arrived: {path:?}");
+            assert!(server.acked <= client.expected, "freed before it arrived: {path:?}");
+        }
+        use unbroken_proto::event::EndReason;
+        for (us, ended) in self.duo.ended.clone().into_iter().enumerate() {
+            let Some(ended) = ended else { continue };
+            let verdict = self.duo.ledger.check_fates(side(us == 0), &ended);
+            assert_eq!(verdict, Ok(()), "{path:?}");
+            let right = match ended.reason {
+                EndReason::Closed { .. } | EndReason::LingerExpired => self.closed != [false; 2],
+                EndReason::AbortedByPeer => self.closed != [false; 2],
+                EndReason::Expired | EndReason::Unknown => true,
+                _ => false,
+            };
+            assert!(right, "side {us} ended with {:?}: {path:?}", ended.reason);
+        }
+    }
+}
+
+fn replay(setup: &Setup, budget: Budget, path: &[Act]) -> Node {
+    let mut node = Node::begin(setup, budget);
+    path.iter().for_each(|act| node.apply(*act));
+    node
+}
+
+/// Visits every state within the budget.
+///
+/// # Panics
+/// When an invariant fails, with the path that leads there.
+pub fn explore(setup: &Setup, budget: Budget) -> Explored {
+    let mut explored = Explored::default();
+    let mut seen = BTreeSet::new();
+    let mut stack: Vec<Vec<Act>> = vec![Vec::new()];
+    while let Some(mut path) = stack.pop() {
+        let mut node = replay(setup, budget, &path);
+        loop {
+            if !seen.insert(node.key()) {
+                break;
+            }
+            explored.states += 1;
+            node.check(&path);
+            if explored.states >= budget.states || path.len() >= budget.depth {
+                explored.cut_short = true;
+                break;
+            }
+            let acts = node.acts();
+            explored.edges += acts.len();
+            let Some((first, rest)) = acts.split_first() else {
+                explored.ends += 1;
+                break;
+            };
+            for act in rest {
+                let mut branch = path.clone();
+                branch.push(*act);
+                stack.push(branch);
+            }
+            node.apply(*first);
+            path.push(*first);
+        }
+        if explored.states >= budget.states {
+            break;
+        }
+    }
+    explored
+}

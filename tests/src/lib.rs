@@ -1,0 +1,16 @@
+//! The proof of `unbroken-proto`: a simulator in virtual time with seeded faults, a reference model
+//! of what the application wrote and read, and checks after every step. Public API of the machine only.
+//!
+//! - [`sim`]: virtual time, carriers, hosts, faults; [`sim::run_seed`] runs one schedule.
+//! - [`model`]: what was written, read and promised, and the invariants over it.
+//! - [`duo`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
+//! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
+
+pub mod duo;
+pub mod model;
+pub mod probe;
+pub mod rng;
+pub mod sim;
+pub mod tally;
+
+pub use sim::run_bytes;

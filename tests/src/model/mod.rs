@@ -1,0 +1,15 @@
+//! The reference model: what was written, what was read, what was promised at the end.
+
+mod content;
+mod endings;
+mod fates;
+mod half;
+mod ledger;
+
+pub use content::{fill, matches};
+pub use endings::{Circumstances, check_ending, check_pair, name_of};
+pub use half::Half;
+pub use ledger::Ledger;
+
+/// What went against the promise, in words.
+pub type Verdict = Result<(), String>;

@@ -1,0 +1,34 @@
+//! The inner view that some invariants need, behind one door.
+
+use unbroken_proto::Session;
+
+/// What the machine shows of its inside (see testing.md, invariants 2, 5, 6 and 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Everything of the peer's below this position is ours.
+    pub expected: u64,
+    /// The peer has acknowledged everything below this position.
+    pub acked: u64,
+    /// The next position to be committed.
+    pub next: u64,
+    /// Over everything that outlives a connection.
+    pub state_hash: u64,
+    /// Over the connections, instants left out.
+    pub links_hash: u64,
+    /// Bytes packed below what the receiver had stated. Must stay zero.
+    pub redundant_replay: u64,
+}
+
+/// Looks inside.
+#[must_use]
+pub fn probe(session: &Session) -> Option<Probe> {
+    let seen = session.inspect();
+    Some(Probe {
+        expected: seen.expected,
+        acked: seen.acked,
+        next: seen.next,
+        state_hash: seen.state_hash,
+        links_hash: seen.links_hash,
+        redundant_replay: seen.redundant,
+    })
+}

@@ -1,0 +1,340 @@
+//! One schedule: clients, a server, an attacker, and time.
+
+use unbroken_proto::config::{ClientConfig, ServerConfig};
+use unbroken_proto::security::{Auth, ServerAuth, SharedSecret, StaticKey};
+use unbroken_proto::server::Registry;
+use unbroken_proto::session::SessionState;
+use unbroken_proto::{Session, Side};
+
+use super::client::Client;
+use super::env::{Conversation, Env};
+use super::host::{Host, index};
+use super::net::{ConnId, Happening, Peer, Way};
+use super::options::Options;
+use super::server::{Outcome, Server, Task};
+use crate::model::{Ledger, check_ending, check_pair, name_of};
+use crate::rng::{Rng, mix};
+
+/// See the module.
+pub struct World {
+    /// Time, chance, network.
+    pub env: Env,
+    /// Client processes.
+    pub clients: Vec<Client>,
+    /// The accepting process.
+    pub server: Server,
+    /// Every client session that ever was.
+    pub convs: Vec<Conversation>,
+}
+
+/// What both ends hold in every schedule.
+fn secret() -> SharedSecret {
+    SharedSecret::from_key(b"sim", [7; 32]).expect("because the hint is short")
+}
+
+/// The server's key in every schedule.
+fn server_key() -> StaticKey {
+    StaticKey::from_bytes([9; 32])
+}
+
+fn registry(env: &mut Env) -> Registry {
+    let auth = ServerAuth::key(server_key());
+    let auth = if env.options.suite.has_secret() { auth.with_secrets(vec![secret()]) } else { auth };
+    let mut config = ServerConfig::new(auth);
+    config.session = env.options.server.clone();
+    config.max_sessions = env.options.max_sessions;
+    config.max_silent = env.options.max_silent;
+    config.max_handshakes = env.options.max_silent;
+    let seed = env.rng.seed();
+    Registry::new(config, seed, env.instant()).expect("because the options are in range")
+}
+
+impl World {
+    /// Ready to run.
+    #[must_use]
+    pub fn new(options: Options, rng: Rng) -> World {
+        let mut env = Env::new(options, rng);
+        let server = Server::new(registry(&mut env));
+        let mut world = World { env, clients: Vec::new(), server, convs: Vec::new() };
+        for number in 0..world.env.options.clients {
+            let client = world.new_client(number);
+            world.clients.push(client);
+            world.touch(Peer::Client(number));
+            world.env.net.plan(world.env.now, Happening::App(Peer::Client(number)));
+        }
+        world.env.net.plan(world.env.now, Happening::Fault);
+        world
+    }
+
+    fn new_client(&mut self, number: usize) -> Client {
+        let env = &mut self.env;
+        let conv = self.convs.len();
+        let auth = Auth::pinned(vec![server_key().public()]);
+        let auth = if env.options.suite.has_secret() { auth.with_secret(secret()) } else { auth };
+        let mut config = ClientConfig::new(auth);
+        config.session = env.options.client.clone();
+        config.suites = vec![env.options.suite];
+        config.name = conv.to_string();
+        config.credential = bytes::Bytes::from_static(b"stale");
+        config.backoff = env.options.backoff.clone();
+        let seed = env.rng.seed();
+        let session = Session::connect(config, seed, env.instant()).expect("because the options are in range");
+        let host = Host::new(Peer::Client(number), session, env.options.client_host, env.options.client_app);
+        let ledger = Ledger::new(mix(env.now ^ mix(conv as u64)));
+        let mut conversation = Conversation { ledger, attached: [env.now; 2], ..Conversation::default() };
+        conversation.so.may_give_up = env.options.backoff.attempts.is_some();
+        self.convs.push(conversation);
+        Client::new(number, host, conv, env.options.client_host.careless)
+    }
+
+    /// Runs until `until`, or until nothing happens any more, or `stop` says so.
+    pub fn run(&mut self, until: u64, mut stop: impl FnMut(&mut World) -> bool) {
+        while let Some((at, what)) = self.env.net.next() {
+            if at > until {
+                self.env.net.plan(at, what);
+                self.env.now = until;
+                return;
+            }
+            self.env.now = self.env.now.max(at);
+            self.step(what);
+            if stop(self) {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self, what: Happening) {
+        match what {
+            Happening::Accept(conn) => self.server.accept(&mut self.env, conn),
+            Happening::Arrive(conn, way) => self.arrive(conn, way),
+            Happening::Wake(peer) => {
+                self.with_host(peer, |host, env, conv| host.wake(env, conv));
+                self.touch(peer);
+            }
+            Happening::App(peer) => self.app_turn(peer),
+            Happening::Dialled(number, attempt) => {
+                if let Some(client) = self.clients.get_mut(number) {
+                    client.dialled(&mut self.env, attempt);
+                }
+                self.touch(Peer::Client(number));
+            }
+            Happening::Front => self.server.tick(&mut self.env),
+            Happening::Mail => {
+                for task in self.server.deliver(&mut self.env) {
+                    self.touch(Peer::Task(task));
+                }
+            }
+            Happening::Fault => super::inject::next_fault(self),
+        }
+    }
+
+    /// Does something with one host, its surroundings and its conversation.
+    pub fn with_host<T>(&mut self, peer: Peer, act: impl FnOnce(&mut Host, &mut Env, &mut Conversation) -> T) -> Option<T> {
+        let (host, conv) = match peer {
+            Peer::Client(number) => self.clients.get_mut(number).map(|client| (&mut client.host, client.conv))?,
+            Peer::Task(number) => self.server.tasks.get_mut(&number).map(|task| (&mut task.host, task.conv))?,
+        };
+        Some(act(host, &mut self.env, &mut self.convs[conv]))
+    }
+
+    fn arrive(&mut self, conn: ConnId, way: Way) {
+        let task = if way == Way::Up { self.server.task_of(conn).map(Peer::Task) } else { None };
+        let peer = match way {
+            Way::Down => self.env.net.conn(conn).and_then(|conn| conn.client).map(Peer::Client),
+            Way::Up => task,
+        };
+        if let Some(until) = peer.and_then(|peer| self.with_host(peer, |host, env, _| host.sleeps(env))).flatten() {
+            self.env.net.plan(until, Happening::Arrive(conn, way));
+            return;
+        }
+        let now = self.env.now;
+        let Some(Some(arrival)) = self.env.net.with_pipe(conn, way, |pipe| pipe.pop(now)) else { return };
+        let impostor = self.env.net.conn(conn).is_some_and(|conn| conn.impostor);
+        match (way, peer) {
+            (Way::Up, None) if !impostor => {
+                for outcome in self.server.front(&mut self.env, conn, arrival) {
+                    self.outcome(&outcome);
+                }
+                if let Some(task) = self.server.task_of(conn) {
+                    self.touch(Peer::Task(task));
+                }
+            }
+            (_, Some(peer)) => {
+                self.with_host(peer, |host, env, conv| host.arrival(env, conv, conn, arrival));
+                self.touch(peer);
+            }
+            _ => {}
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        match *outcome {
+            Outcome::Nothing => {}
+            Outcome::Refused(conv) => self.convs[conv].so.refused = true,
+            Outcome::Busy(conv) => self.convs[conv].so.busy = true,
+            Outcome::Made(task) => self.touch(Peer::Task(task)),
+        }
+    }
+
+    fn app_turn(&mut self, peer: Peer) {
+        let again = self.with_host(peer, |host, env, conv| {
+            if let Some(until) = host.sleeps(env) {
+                return Some(until);
+            }
+            if host.session.side() == Side::Server && !host.established || host.ended.is_some() {
+                return None;
+            }
+            let before = env.now;
+            host.app.turn(&mut host.session, env, conv);
+            host.service(env);
+            Some(before + host.app.pause(env).max(1))
+        });
+        // Events give extra turns; the rhythm itself must not multiply.
+        if let Some(Some(at)) = again {
+            let planned = match peer {
+                Peer::Client(number) => self.clients.get_mut(number).map(|client| &mut client.host.next_turn),
+                Peer::Task(number) => self.server.tasks.get_mut(&number).map(|task| &mut task.host.next_turn),
+            };
+            if let Some(planned) = planned.filter(|planned| **planned <= self.env.now) {
+                *planned = at;
+                self.env.net.plan(at, Happening::App(peer));
+            }
+        }
+        self.touch(peer);
+    }
+
+    /// After anything was done with `peer`: wishes, reports, beginnings and ends.
+    pub fn touch(&mut self, peer: Peer) {
+        match peer {
+            Peer::Client(number) => {
+                if let Some(client) = self.clients.get_mut(number) {
+                    client.follow_wish(&mut self.env);
+                }
+            }
+            Peer::Task(number) => {
+                self.server.report(&mut self.env, number);
+                self.note_established(number);
+            }
+        }
+        let ended = self.with_host(peer, |host, _, _| host.ended.is_some() && !std::mem::replace(&mut host.judged, true));
+        if ended == Some(true) {
+            self.judge(peer);
+        }
+        if let Peer::Task(number) = peer {
+            self.bury(number);
+        }
+    }
+
+    fn note_established(&mut self, number: u64) {
+        let Some(task) = self.server.tasks.get(&number).filter(|task| task.host.established) else { return };
+        let conv = &mut self.convs[task.conv];
+        if conv.task == Some(number) {
+            return;
+        }
+        if conv.task.is_some() {
+            self.env.tally.hit("edge: a client begins again");
+            let verdict = conv.ledger.restart_server();
+            self.env.demand(verdict);
+        }
+        conv.task = Some(number);
+        conv.task_gone = false;
+    }
+
+    /// An end was announced: is it the right one, and is what it says true?
+    fn judge(&mut self, peer: Peer) {
+        let Some((conv, side)) = self.place(peer) else { return };
+        let task = self.convs[conv].task;
+        let other = if side == Side::Client { task.map(Peer::Task) } else { self.client_of(conv).map(Peer::Client) };
+        if let Some(other) = other {
+            self.drain(other);
+        }
+        self.drain(peer);
+        let lifetime = self.env.options.client.detached_lifetime.min(self.env.options.server.detached_lifetime);
+        let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+        let env = &mut self.env;
+        let state = &mut self.convs[conv];
+        if state.attached.iter().any(|seen| seen.saturating_add(lifetime) <= env.now.saturating_add(1_000_000)) {
+            state.so.may_expire = true;
+        }
+        let host = match peer {
+            Peer::Client(number) => &mut self.clients[number].host,
+            Peer::Task(number) => match self.server.tasks.get_mut(&number) {
+                Some(task) => &mut task.host,
+                None => return,
+            },
+        };
+        let Some(ended) = host.ended.clone() else { return };
+        env.tally.hit(name_of(&ended.reason));
+        let us = index(side);
+        env.demand(check_ending(us, &ended.reason, &state.so));
+        env.demand(state.ledger.check_fates(side, &ended));
+        state.ended[us] = Some(ended.reason);
+        if let [Some(client), Some(server)] = &state.ended {
+            env.demand(check_pair(client, server));
+            env.tally.hit("check: both ended");
+        }
+        host.check_clean(env);
+    }
+
+    fn place(&self, peer: Peer) -> Option<(usize, Side)> {
+        match peer {
+            Peer::Client(number) => self.clients.get(number).map(|client| (client.conv, Side::Client)),
+            Peer::Task(number) => self.server.tasks.get(&number).map(|task| (task.conv, Side::Server)),
+        }
+    }
+
+    fn client_of(&self, conv: usize) -> Option<usize> {
+        self.clients.iter().position(|client| client.conv == conv)
+    }
+
+    /// Reads out everything the machine of `peer` holds.
+    pub fn drain(&mut self, peer: Peer) {
+        self.with_host(peer, |host, env, conv| {
+            if host.session.side() == Side::Client || host.established {
+                host.app.drain(&mut host.session, env, conv);
+                host.service(env);
+            }
+        });
+    }
+
+    fn bury(&mut self, number: u64) {
+        let Some(task) = self.server.tasks.get(&number) else { return };
+        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || !task.host.established);
+        if over {
+            self.server.kill(&mut self.env, number);
+        }
+    }
+
+    /// The owner of a server session is gone without a word.
+    pub fn kill_task(&mut self, number: u64) {
+        self.drain(Peer::Task(number));
+        let Some(Task { conv, id, .. }) = self.server.kill(&mut self.env, number) else { return };
+        if self.env.rng.chance(500) {
+            self.server.registry.lost(self.env.instant(), id);
+        }
+        self.convs[conv].so.server_lost = true;
+        self.convs[conv].task_gone = true;
+    }
+
+    /// The accepting process starts again with nothing.
+    pub fn restart(&mut self) {
+        let tasks: Vec<u64> = self.server.tasks.keys().copied().collect();
+        tasks.into_iter().for_each(|task| self.kill_task(task));
+        self.server.drop_fronts(&mut self.env);
+        self.convs.iter_mut().for_each(|conv| conv.so.server_lost = true);
+        self.server.registry = registry(&mut self.env);
+    }
+
+    /// A client process is gone; a new one takes its place.
+    pub fn replace_client(&mut self, number: usize) {
+        self.drain(Peer::Client(number));
+        let fresh = self.new_client(number);
+        let mut old = std::mem::replace(&mut self.clients[number], fresh);
+        if old.host.ended.is_none() {
+            self.convs[old.conv].so.client_lost = true;
+        }
+        old.host.abandon_conns(&mut self.env);
+        self.touch(Peer::Client(number));
+        self.env.net.plan(self.env.now, Happening::App(Peer::Client(number)));
+    }
+}
