@@ -138,11 +138,13 @@ impl Driver {
         }
     }
 
-    /// New connections.
-    fn take_connections(&mut self, now: Instant, cx: &mut Context<'_>) {
+    /// New connections. True if there was one, which has not been read yet and so wakes nobody.
+    fn take_connections(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
         match &mut self.source {
             Source::Dial(dialling) => {
                 if let Some(up) = dialling.turn(now, &mut self.session, cx) {
+                    any = true;
                     if let Ok(epoch) = self.session.attach(now, up.carrier) {
                         self.links.add(epoch, up.connection);
                     }
@@ -150,6 +152,7 @@ impl Driver {
             }
             Source::Accept { routed, .. } => {
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
+                    any = true;
                     match self.session.adopt(now, incoming) {
                         Ok(epoch) => self.links.add(epoch, connection),
                         Err(rejection) => self.links.turn_away(now, connection, rejection.packet),
@@ -157,6 +160,7 @@ impl Driver {
                 }
             }
         }
+        any
     }
 
     /// What the machine has to say. True if there was anything.
@@ -232,12 +236,12 @@ impl Driver {
         if self.session.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.session.handle_timeout(now);
         }
-        self.take_connections(now, cx);
+        let unheard = self.take_connections(now, cx);
         let news = self.take_events(now);
         let unwritten = self.links.write(now, &mut self.session, cx);
         // Room, or a new connection's first packets, may have come with what was just done.
         let late_news = self.take_events(now);
-        unread || unwritten || late_news || (news && self.pump.hungry())
+        unread || unheard || unwritten || late_news || (news && self.pump.hungry())
     }
 }
 

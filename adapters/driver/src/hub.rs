@@ -71,6 +71,11 @@ impl Desk {
                 unproven.pop_first();
             }
         }
+    }
+
+    /// The registry's deadline may have changed.
+    fn changed(&mut self) {
+        self.evict();
         wake(self.waker.take());
     }
 }
@@ -179,7 +184,7 @@ impl Hub {
         if !desk.over {
             desk.silent.insert(id, sender);
         }
-        desk.evict();
+        desk.changed();
         Unproven { hub: self, id, let_go, decided: false }
     }
 
@@ -233,7 +238,7 @@ impl Hub {
         let report = Box::new(move |now, news| {
             let mut desk = lock(&hub.desk);
             desk.registry.update(now, news);
-            wake(desk.waker.take());
+            desk.changed();
         });
         let (handle, driver) = Driver::new(session, &self.limits, timer, Source::Accept { routed, report });
         let mut driver = pin!(driver.with_connection(epoch, connection));
@@ -291,7 +296,7 @@ impl Unproven<'_> {
             }
             _ => self.decided = true,
         }
-        desk.evict();
+        desk.changed();
         route
     }
 
@@ -304,7 +309,7 @@ impl Unproven<'_> {
         };
         self.decided = true;
         desk.handshakes.remove(&self.id);
-        wake(desk.waker.take());
+        desk.changed();
         match admission {
             Admission::New { session, epoch } => {
                 let (owner, routed) = mpsc::channel(ROUTED);

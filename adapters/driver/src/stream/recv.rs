@@ -162,7 +162,7 @@ impl RecvHalf {
             }
             std::mem::swap(&mut self.chunks, &mut queue.chunks);
             queue.held = 0;
-            Poll::Ready(std::mem::take(&mut queue.starved))
+            Poll::Ready(queue.starved)
         }));
         if starved {
             self.stream.touch(&self.lifeline.shared);
