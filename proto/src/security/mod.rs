@@ -10,6 +10,7 @@
 mod aead;
 mod auth;
 mod handshake;
+mod identity;
 mod noise;
 mod resolver;
 mod resume;
@@ -17,12 +18,11 @@ mod seal;
 mod secrets;
 mod suite;
 
-pub use auth::{Auth, PublicKey, ServerAuth, SharedSecret, StaticKey};
+pub use auth::{Auth, ServerAuth};
 pub(crate) use handshake::{ClientHandshake, Established, HelloRefusal, ServerHandshake};
-pub(crate) use resume::{
-    ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, parse_resume,
-};
-pub(crate) use seal::{Forged, KeyExhausted, Keys, Opener, Sealer};
+pub use identity::{PublicKey, SharedSecret, StaticKey};
+pub(crate) use resume::{ClientResume, ResumeClear, ServerResume, dummy_resume, parse_resume};
+pub(crate) use seal::Keys;
 pub(crate) use secrets::{ResumptionSecret, Verifier};
 pub use suite::Suite;
 
@@ -32,3 +32,5 @@ pub(crate) const VERSION: u8 = 1;
 /// Shared by the room's unit tests.
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,120 @@
+//! A relay between client and server that cuts connections in the middle of a byte stream.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::data::Random;
+
+/// When to cut.
+pub(crate) struct Plan {
+    /// How many bytes have been let through, over all connections and both directions.
+    through: u64,
+    /// Cut when so many have.
+    at: VecDeque<u64>,
+    done: u32,
+}
+
+/// The relay: cuts by plan, by clock, or both.
+pub(crate) struct Cutter {
+    plan: Mutex<Plan>,
+    now: Notify,
+}
+
+impl Cutter {
+    /// Cuts `cuts` times at random bytes of the first `bytes`.
+    pub(crate) fn new(cuts: u32, bytes: u64, seed: u64) -> Arc<Cutter> {
+        let mut random = Random::new(seed);
+        let mut at: Vec<u64> = (0..cuts).map(|_| 1 + random.below(bytes)).collect();
+        at.sort_unstable();
+        let plan = Plan { through: 0, at: at.into(), done: 0 };
+        Arc::new(Cutter { plan: Mutex::new(plan), now: Notify::new() })
+    }
+
+    /// How often it has cut.
+    pub(crate) fn done(&self) -> u32 {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).done
+    }
+
+    /// Cuts whatever is connected, now and then.
+    pub(crate) async fn by_clock(self: Arc<Self>, every: Duration, cuts: Option<u32>) {
+        while cuts.is_none_or(|cuts| self.done() < cuts) {
+            tokio::time::sleep(every).await;
+            self.now.notify_waiters();
+        }
+    }
+
+    /// Relays every connection to `server`.
+    pub(crate) async fn relay(self: Arc<Self>, listener: TcpListener, server: SocketAddr) {
+        while let Ok((client, _)) = listener.accept().await {
+            let cutter = Arc::clone(&self);
+            tokio::spawn(async move {
+                let _lost = cutter.connection(client, server).await;
+            });
+        }
+    }
+
+    async fn connection(&self, mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
+        let mut server = TcpStream::connect(server).await?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let by_clock = self.now.notified();
+        let cut = {
+            let (client_in, client_out) = client.split();
+            let (server_in, server_out) = server.split();
+            let both = async {
+                tokio::try_join!(self.forward(client_in, server_out), self.forward(server_in, client_out)).is_err()
+            };
+            tokio::select! {
+                cut = both => cut,
+                () = by_clock => {
+                    self.plan.lock().unwrap_or_else(PoisonError::into_inner).done += 1;
+                    true
+                }
+            }
+        };
+        if cut {
+            // Closing now sends a reset and forgets what has not gone out.
+            client.set_zero_linger()?;
+            server.set_zero_linger()?;
+        }
+        Ok(())
+    }
+
+    /// Forwards one direction to its end; an error when the connection is to be cut, or broke.
+    async fn forward(&self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = from.read(&mut buffer).await?;
+            if read == 0 {
+                return to.shutdown().await;
+            }
+            let (let_through, cut) = self.allow(read);
+            to.write_all(&buffer[..let_through]).await?;
+            if cut {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+        }
+    }
+
+    /// How many of the next bytes may pass, and whether to cut behind them.
+    fn allow(&self, bytes: usize) -> (usize, bool) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = plan.at.front().map(|at| at.saturating_sub(plan.through));
+        let left = left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left <= bytes);
+        let through = left.unwrap_or(bytes);
+        plan.through += u64::try_from(through).unwrap_or(0);
+        if left.is_some() {
+            plan.at.pop_front();
+            plan.done += 1;
+        }
+        (through, left.is_some())
+    }
+}

@@ -1,0 +1,45 @@
+//! The `unbroken` command.
+
+mod cutter;
+mod data;
+mod demo;
+mod options;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sessions that outlive their connections.
+#[derive(Parser)]
+#[command(name = "unbroken", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send a file through a real connection that is cut again and again, and get it back intact.
+    Demo(options::Demo),
+}
+
+/// What can go wrong, by exit code.
+enum Failure {
+    /// 1: the session did not do what it promises.
+    Broken(String),
+    /// 2: what was asked for cannot be done.
+    Unable(String),
+}
+
+fn main() -> ExitCode {
+    let Arguments { command: Command::Demo(demo) } = Arguments::parse();
+    let (message, code) = match demo::run(demo) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => return ExitCode::from(1),
+        Err(Failure::Broken(message)) => (message, 1),
+        Err(Failure::Unable(message)) => (message, 2),
+    };
+    eprintln!("unbroken: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,138 @@
+//! What the driver takes for a connection, and who makes one.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_sink::Sink;
+use unbroken_proto::{Carrier, Cause, ReconnectIntent};
+
+/// A carrier's two directions, in whole packets. Implemented by everything that is a stream and a sink
+/// of them; [`Framed`](crate::Framed) makes one out of a byte stream.
+///
+/// The end of the stream is the end of the connection. `poll_ready` should be ready as long as the
+/// carrier keeps up, and must not depend on anything being read.
+pub trait Connection: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = io::Error> + Send {}
+
+impl<T> Connection for T where T: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = io::Error> + Send {}
+
+/// Any connection.
+pub type BoxConnection = Pin<Box<dyn Connection>>;
+
+/// A connection that is up.
+pub struct Connected {
+    /// Its two directions.
+    pub connection: BoxConnection,
+    /// Its kind.
+    pub carrier: Carrier,
+}
+
+impl Connected {
+    /// A connection over an ordered, reliable carrier.
+    #[must_use]
+    pub fn ordered(connection: impl Connection + 'static) -> Connected {
+        Connected { connection: Box::pin(connection), carrier: Carrier::ordered() }
+    }
+
+    /// Declares that the peer's identity was verified on this carrier (TLS with a checked certificate).
+    #[must_use]
+    pub fn authenticated(self) -> Connected {
+        Connected { carrier: self.carrier.authenticated(), ..self }
+    }
+}
+
+/// A dial under way.
+pub type Dial = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
+
+/// Makes connections for a session. Every closure from a [`ReconnectIntent`] to a future of a
+/// [`Connected`] is one.
+///
+/// A dial may be dropped at any point: when the machine gives its attempt up.
+pub trait Dialler: Send {
+    /// Begins one dial.
+    fn dial(&mut self, intent: ReconnectIntent) -> Dial;
+}
+
+impl<F, D> Dialler for F
+where
+    F: FnMut(ReconnectIntent) -> D + Send,
+    D: Future<Output = io::Result<Connected>> + Send + 'static,
+{
+    fn dial(&mut self, intent: ReconnectIntent) -> Dial {
+        Box::pin(self(intent))
+    }
+}
+
+/// What an I/O error means to the machine.
+#[must_use]
+pub fn cause_of(error: &io::Error) -> Cause {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => Cause::Refused,
+        io::ErrorKind::TimedOut => Cause::Timeout,
+        io::ErrorKind::InvalidData => Cause::Protocol,
+        _ => Cause::Network,
+    }
+}
+
+/// A connection that is still being set up: the carrier's own handshake runs when it is first used.
+///
+/// On the accepting side this makes a peer that hangs in the middle of a WebSocket or TLS handshake
+/// count as one that has said nothing, with the bounds that go with it.
+pub struct Deferred<C> {
+    setup: Option<Pin<Box<dyn Future<Output = io::Result<C>> + Send>>>,
+    connection: Option<Pin<Box<C>>>,
+}
+
+impl<C: Connection> Deferred<C> {
+    /// The connection that `setup` will give.
+    pub fn new(setup: impl Future<Output = io::Result<C>> + Send + 'static) -> Deferred<C> {
+        Deferred { setup: Some(Box::pin(setup)), connection: None }
+    }
+
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut C>>> {
+        if let Some(setup) = &mut self.setup {
+            let up = ready!(setup.as_mut().poll(cx));
+            self.setup = None;
+            self.connection = Some(Box::pin(up?));
+        }
+        Poll::Ready(self.up())
+    }
+
+    fn up(&mut self) -> io::Result<Pin<&mut C>> {
+        self.connection.as_mut().map(Pin::as_mut).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<C: Connection> Stream for Deferred<C> {
+    type Item = io::Result<BytesMut>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
+        match ready!(self.get_mut().poll_up(cx)) {
+            Ok(connection) => connection.poll_next(cx),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+}
+
+impl<C: Connection> Sink<Bytes> for Deferred<C> {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_up(cx))?.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
+        self.get_mut().up()?.start_send(packet)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_up(cx))?.poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_up(cx))?.poll_close(cx)
+    }
+}

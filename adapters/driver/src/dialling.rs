@@ -1,0 +1,51 @@
+//! Dials what the machine wants dialled, one at a time.
+
+use std::task::{Context, Poll};
+
+use unbroken_proto::{Instant, Session};
+
+use crate::connection::{Connected, Dial, Dialler, cause_of};
+
+/// The dialler and its dial under way.
+pub(crate) struct Dialling {
+    dialler: Box<dyn Dialler>,
+    current: Option<(u64, Dial)>,
+    /// When the next dial may begin.
+    wait: Option<Instant>,
+}
+
+impl Dialling {
+    pub(crate) fn new(dialler: Box<dyn Dialler>) -> Dialling {
+        Dialling { dialler, current: None, wait: None }
+    }
+
+    /// When to look again, if nothing else happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.wait
+    }
+
+    /// Follows the machine's wish; returns a connection that is up.
+    pub(crate) fn turn(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Option<Connected> {
+        self.wait = None;
+        let Some(intent) = session.wanted_connection() else {
+            self.current = None;
+            return None;
+        };
+        let attempt = intent.attempt;
+        if self.current.as_ref().is_none_or(|(dialled, _)| *dialled != attempt) {
+            self.current = None;
+            if intent.refresh_credential {
+                return None;
+            }
+            if now < intent.not_before {
+                self.wait = Some(intent.not_before);
+                return None;
+            }
+            self.current = Some((attempt, self.dialler.dial(intent)));
+        }
+        let (_, dial) = self.current.as_mut()?;
+        let Poll::Ready(result) = dial.as_mut().poll(cx) else { return None };
+        self.current = None;
+        result.map_err(|error| session.dial_failed(now, attempt, cause_of(&error))).ok()
+    }
+}

@@ -1,0 +1,378 @@
+//! The accepting side: one future per accepted connection, and what they share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use futures_channel::{mpsc, oneshot};
+use unbroken_proto::config::{Seed, ServerConfig};
+use unbroken_proto::error::ConfigError;
+use unbroken_proto::server::{Admission, ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
+use unbroken_proto::{Carrier, Duration, Epoch, Instant, Session, SessionConfig, SessionId};
+
+use crate::clock::Timer;
+use crate::connection::{BoxConnection, Connected};
+use crate::driver::{Driver, Routed, Source};
+use crate::handle::SessionHandle;
+use crate::lock::{lock, register, wake};
+
+/// Established sessions nobody has accepted yet.
+const BACKLOG: usize = 128;
+/// Connections on their way to a session's owner.
+const ROUTED: usize = 4;
+/// How long a rejected connection may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Decides on a proven client.
+pub type Authorise = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>> + Send + Sync>;
+/// Makes the timer of a task.
+pub type MakeTimer = Box<dyn Fn() -> Box<dyn Timer> + Send + Sync>;
+
+/// An established session on the accepting side.
+pub struct Established {
+    /// The session.
+    pub session: SessionHandle,
+    /// What its client asked for, proven.
+    pub request: Request,
+}
+
+/// What all connections of a listening service share: the registry, and who owns which session. Its
+/// lock is taken when a connection comes, and when a session's state changes; never for data.
+pub struct Hub {
+    desk: Mutex<Desk>,
+    limits: SessionConfig,
+    authorise: Authorise,
+    timer: MakeTimer,
+    established: mpsc::Sender<Established>,
+}
+
+struct Desk {
+    clock: Box<dyn Timer>,
+    registry: Registry,
+    owners: HashMap<SessionId, mpsc::Sender<Routed>>,
+    /// Unproven connections; dropping what stands here lets go of one.
+    silent: BTreeMap<ConnectionId, oneshot::Sender<()>>,
+    handshakes: BTreeMap<ConnectionId, oneshot::Sender<()>>,
+    /// The housekeeper.
+    waker: Option<Waker>,
+    over: bool,
+}
+
+impl Desk {
+    /// Lets go of unproven connections the registry wants no more; the oldest go first.
+    fn evict(&mut self) {
+        let Desk { registry, silent, handshakes, .. } = self;
+        for unproven in [silent, handshakes] {
+            while unproven.first_key_value().is_some_and(|(id, _)| !registry.is_wanted(*id)) {
+                unproven.pop_first();
+            }
+        }
+    }
+
+    /// The registry's deadline may have changed.
+    fn changed(&mut self) {
+        self.evict();
+        wake(self.waker.take());
+    }
+}
+
+/// What one connection turned out to be.
+enum Arrival {
+    New(Box<Newcomer>),
+    Known { session: SessionId, incoming: Incoming },
+    Rejected(Rejection),
+    Gone,
+}
+
+struct Newcomer {
+    session: Session,
+    epoch: Epoch,
+    request: Request,
+    routed: mpsc::Receiver<Routed>,
+}
+
+impl Hub {
+    /// A listening service, and where its sessions appear once established.
+    ///
+    /// # Errors
+    /// The configuration cannot work.
+    pub fn new(
+        config: ServerConfig,
+        seed: Seed,
+        authorise: Authorise,
+        timer: MakeTimer,
+    ) -> Result<(Arc<Hub>, mpsc::Receiver<Established>), ConfigError> {
+        let limits = config.session.clone();
+        let clock = timer();
+        let registry = Registry::new(config, seed, clock.now())?;
+        let (established, backlog) = mpsc::channel(BACKLOG);
+        let (silent, handshakes) = (BTreeMap::new(), BTreeMap::new());
+        let desk = Mutex::new(Desk { clock, registry, owners: HashMap::new(), silent, handshakes, waker: None, over: false });
+        Ok((Arc::new(Hub { desk, limits, authorise, timer, established }), backlog))
+    }
+
+    /// The established sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        lock(&self.desk).registry.sessions().collect()
+    }
+
+    /// Lets go of all unproven connections and of the housekeeper. Sessions live on with their handles.
+    pub fn shut_down(&self) {
+        let waker = {
+            let mut desk = lock(&self.desk);
+            desk.over = true;
+            desk.silent.clear();
+            desk.handshakes.clear();
+            desk.waker.take()
+        };
+        wake(waker);
+    }
+
+    /// Minds the registry's timers until [`shut_down`](Hub::shut_down). Spawn it once.
+    pub async fn housekeeping(self: Arc<Self>) {
+        let mut timer = (self.timer)();
+        poll_fn(|cx| {
+            loop {
+                let now = timer.now();
+                let mut desk = lock(&self.desk);
+                if desk.over {
+                    return Poll::Ready(());
+                }
+                if desk.registry.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                    desk.registry.handle_timeout(now);
+                }
+                desk.evict();
+                register(&mut desk.waker, cx);
+                let Some(deadline) = desk.registry.poll_timeout() else { return Poll::Pending };
+                drop(desk);
+                if timer.poll_until(cx, deadline).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Sees one accepted connection through: to its session's owner, to a polite refusal, or, if it
+    /// begins a session, to that session's end. Spawn it.
+    pub async fn serve(self: Arc<Self>, accepted: Connected) {
+        let mut timer = (self.timer)();
+        let Connected { mut connection, carrier } = accepted;
+        let unproven = self.enter(carrier);
+        match self.receive(unproven, &mut connection, &mut *timer).await {
+            Arrival::New(newcomer) => self.own(*newcomer, connection, timer).await,
+            Arrival::Known { session, incoming } => {
+                if let Some((connection, rejection)) = self.route(session, connection, incoming) {
+                    turn_away(connection, rejection, &mut *timer).await;
+                }
+            }
+            Arrival::Rejected(rejection) => turn_away(connection, rejection, &mut *timer).await,
+            Arrival::Gone => {}
+        }
+    }
+
+    fn enter(&self, carrier: Carrier) -> Unproven<'_> {
+        let (sender, let_go) = oneshot::channel();
+        let mut desk = lock(&self.desk);
+        let now = desk.clock.now();
+        let id = desk.registry.connection_accepted(now, carrier);
+        if !desk.over {
+            desk.silent.insert(id, sender);
+        }
+        desk.changed();
+        Unproven { hub: self, id, let_go, decided: false }
+    }
+
+    /// Reads the first packet and what a handshake needs, until it is known what this is.
+    async fn receive(&self, mut unproven: Unproven<'_>, connection: &mut BoxConnection, timer: &mut dyn Timer) -> Arrival {
+        let Some(packet) = unproven.next(connection).await else { return Arrival::Gone };
+        let mut incoming = match unproven.first_packet(packet) {
+            Route::Handshake(incoming) => incoming,
+            Route::Resume { session, incoming } => return Arrival::Known { session, incoming },
+            Route::Reject(rejection) => return Arrival::Rejected(rejection),
+        };
+        let deadline = incoming.deadline();
+        let request = loop {
+            let mut packet = Vec::new();
+            while incoming.poll_transmit(&mut packet) {
+                let sent = within(timer, deadline, send(connection, std::mem::take(&mut packet))).await;
+                if !matches!(sent, Some(Ok(()))) {
+                    return Arrival::Gone;
+                }
+            }
+            if let Some(request) = incoming.request() {
+                break request.clone();
+            }
+            let Some(Some(packet)) = within(timer, deadline, unproven.next(connection)).await else { return Arrival::Gone };
+            if incoming.handle_input(timer.now(), packet).is_err() {
+                return Arrival::Gone;
+            }
+        };
+        let Some(verdict) = within(timer, deadline, (self.authorise)(request.clone())).await else { return Arrival::Gone };
+        unproven.decide(incoming, request, verdict)
+    }
+
+    /// Hands a connection to the session's owner, or back with what to say if that is gone.
+    fn route(&self, session: SessionId, connection: BoxConnection, incoming: Incoming) -> Option<(BoxConnection, Rejection)> {
+        let mut desk = lock(&self.desk);
+        let failed = match desk.owners.get_mut(&session) {
+            Some(owner) => owner.try_send((connection, incoming)).err()?,
+            None => return Some((connection, desk.orphan(incoming))),
+        };
+        // An owner with a full queue has better candidates; the client will try again.
+        let gone = failed.is_disconnected();
+        let (connection, incoming) = failed.into_inner();
+        gone.then(|| (connection, desk.orphan(incoming)))
+    }
+
+    /// Drives a new session to its end, and shows it to the application once it is established.
+    async fn own(self: Arc<Self>, newcomer: Newcomer, connection: BoxConnection, timer: Box<dyn Timer>) {
+        let Newcomer { session, epoch, request, routed } = newcomer;
+        let _owned = session.id().map(|id| Owned { hub: Arc::clone(&self), id });
+        let hub = Arc::clone(&self);
+        let report = Box::new(move |now, news| {
+            let mut desk = lock(&hub.desk);
+            desk.registry.update(now, news);
+            desk.changed();
+        });
+        let (handle, driver) = Driver::new(session, &self.limits, timer, Source::Accept { routed, report });
+        let mut driver = pin!(driver.with_connection(epoch, connection));
+        let mut established = self.established.clone();
+        let announce = async move {
+            let proven = handle.established().await.is_ok();
+            if proven && poll_fn(|cx| established.poll_ready(cx)).await.is_ok() {
+                let _nobody_accepts = established.start_send(Established { session: handle, request });
+            }
+        };
+        let mut announce = pin!(announce);
+        let mut announced = false;
+        poll_fn(|cx| {
+            announced = announced || announce.as_mut().poll(cx).is_ready();
+            driver.as_mut().poll(cx)
+        })
+        .await;
+    }
+}
+
+impl Desk {
+    fn orphan(&mut self, incoming: Incoming) -> Rejection {
+        let now = self.clock.now();
+        self.registry.orphan(now, incoming)
+    }
+}
+
+/// A connection no session has yet.
+struct Unproven<'a> {
+    hub: &'a Hub,
+    id: ConnectionId,
+    /// Ends when the connection is to be let go.
+    let_go: oneshot::Receiver<()>,
+    decided: bool,
+}
+
+impl Unproven<'_> {
+    /// The next packet; `None` when the connection is lost or let go.
+    async fn next(&mut self, connection: &mut BoxConnection) -> Option<BytesMut> {
+        poll_fn(|cx| match Pin::new(&mut self.let_go).poll(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => connection.as_mut().poll_next(cx).map(|packet| packet.and_then(Result::ok)),
+        })
+        .await
+    }
+
+    fn first_packet(&mut self, packet: BytesMut) -> Route {
+        let mut desk = lock(&self.hub.desk);
+        let now = desk.clock.now();
+        let route = desk.registry.first_packet(now, self.id, packet);
+        let sender = desk.silent.remove(&self.id);
+        match (&route, sender) {
+            (Route::Handshake(_), Some(sender)) => {
+                desk.handshakes.insert(self.id, sender);
+            }
+            _ => self.decided = true,
+        }
+        desk.changed();
+        route
+    }
+
+    fn decide(&mut self, incoming: Incoming, request: Request, verdict: Result<(), Refusal>) -> Arrival {
+        let mut desk = lock(&self.hub.desk);
+        let now = desk.clock.now();
+        let admission = match verdict {
+            Ok(()) => desk.registry.admit(now, incoming),
+            Err(refusal) => Admission::Reject(desk.registry.refuse(now, incoming, refusal)),
+        };
+        self.decided = true;
+        desk.handshakes.remove(&self.id);
+        desk.changed();
+        match admission {
+            Admission::New { session, epoch } => {
+                let (owner, routed) = mpsc::channel(ROUTED);
+                session.id().map(|id| desk.owners.insert(id, owner));
+                Arrival::New(Box::new(Newcomer { session, epoch, request, routed }))
+            }
+            Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
+            Admission::Reject(rejection) => Arrival::Rejected(rejection),
+        }
+    }
+}
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        let mut desk = lock(&self.hub.desk);
+        desk.silent.remove(&self.id);
+        desk.handshakes.remove(&self.id);
+        if !self.decided {
+            let now = desk.clock.now();
+            desk.registry.connection_closed(now, self.id);
+        }
+    }
+}
+
+/// A session's place in the table of owners.
+struct Owned {
+    hub: Arc<Hub>,
+    id: SessionId,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        lock(&self.hub.desk).owners.remove(&self.id);
+    }
+}
+
+/// `future`'s output, or `None` once the deadline has come.
+async fn within<T>(timer: &mut dyn Timer, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timer.poll_until(cx, deadline).map(|()| None),
+    })
+    .await
+}
+
+async fn send(connection: &mut BoxConnection, packet: Vec<u8>) -> io::Result<()> {
+    poll_fn(|cx| connection.as_mut().poll_ready(cx)).await?;
+    connection.as_mut().start_send(Bytes::from(packet))?;
+    poll_fn(|cx| connection.as_mut().poll_flush(cx)).await
+}
+
+/// Says the last word on a connection and closes it.
+async fn turn_away(mut connection: BoxConnection, rejection: Rejection, timer: &mut dyn Timer) {
+    let deadline = timer.now() + GOODBYE;
+    let goodbye = async {
+        if let Some(packet) = rejection.packet {
+            send(&mut connection, packet).await?;
+        }
+        poll_fn(|cx| connection.as_mut().poll_close(cx)).await?;
+        // A peer that still sends would have its last packet destroyed by a reset.
+        while poll_fn(|cx| connection.as_mut().poll_next(cx)).await.transpose()?.is_some() {}
+        io::Result::Ok(())
+    };
+    let _lost_or_late = within(timer, deadline, goodbye).await;
+}

@@ -1,0 +1,44 @@
+//! The loop that feeds an [`unbroken_proto::Session`] from futures-based I/O. Names no runtime.
+//!
+//! Three seams: a [`Timer`], a [`Dialler`] (any closure from a
+//! [`ReconnectIntent`](unbroken_proto::ReconnectIntent) to a future of a connection), and the
+//! [`Connection`] itself: a stream and a sink of packets, made from a byte stream by [`Framed`].
+//!
+//! [`connect`] gives a [`SessionHandle`] and a [`Driver`], a plain future to spawn. On the accepting
+//! side a [`Hub`] takes accepted connections and yields [`Established`] sessions.
+//!
+//! The driver decides nothing about the session's state: that is the machine's. It gives every source
+//! one turn a round (handles, connections, timer, dial, events), asks for a packet only when the
+//! connection can take one, and never lets reading wait for writing. What handles want is collected
+//! first, so that many small messages share a packet.
+//!
+//! # Bounds
+//! | what | bound |
+//! |---|---|
+//! | sent on a stream, not yet taken by the machine | 256 KiB or one item, then the sender waits |
+//! | received on a stream, not yet read | 512 KiB, then the machine's own windows |
+//! | streams the peer opened, not yet accepted | 32, then the machine's `max_streams` |
+//! | events a subscriber has not read | 256, then its oldest are dropped and counted |
+//! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
+
+mod clock;
+mod connection;
+mod dialling;
+mod driver;
+mod framed;
+mod handle;
+mod hub;
+mod links;
+mod lock;
+mod pump;
+mod shared;
+mod stream;
+
+pub use clock::{SleepTimer, Timer, uptime};
+pub use connection::{BoxConnection, Connected, Connection, Deferred, Dial, Dialler, cause_of};
+pub use driver::{Driver, connect};
+pub use framed::Framed;
+pub use handle::{Events, SessionHandle};
+pub use hub::{Authorise, Established, Hub, MakeTimer};
+pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
+pub use unbroken_proto as proto;

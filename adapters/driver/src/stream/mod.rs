@@ -1,0 +1,92 @@
+//! Streams as applications hold them, and the queues between them and the driver.
+
+mod queues;
+mod recv;
+mod send;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
+use unbroken_proto::StreamId;
+
+use crate::shared::Lifeline;
+
+pub(crate) use queues::{Outgoing, RECV_LIMIT, SEND_LIMIT, StreamShared, chunk_charge};
+pub use recv::{RecvHalf, RecvFailure};
+pub use send::SendHalf;
+
+/// An ordered channel of messages or bytes inside a session, with its two halves.
+///
+/// Reads and writes bytes as [`AsyncRead`] and [`AsyncWrite`]; for messages see
+/// [`SendHalf::send`] and [`RecvHalf::recv`].
+pub struct Stream {
+    send: SendHalf,
+    recv: RecvHalf,
+    label: Bytes,
+    priority: u8,
+}
+
+impl Stream {
+    pub(crate) fn new(shared: Arc<StreamShared>, lifeline: Arc<Lifeline>, label: Bytes, priority: u8) -> Stream {
+        let send = SendHalf::new(Arc::clone(&shared), Arc::clone(&lifeline));
+        Stream { send, recv: RecvHalf::new(shared, lifeline), label, priority }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.send.id()
+    }
+
+    /// What its opener says it is for.
+    #[must_use]
+    pub fn label(&self) -> &Bytes {
+        &self.label
+    }
+
+    /// Its opener's priority for it.
+    #[must_use]
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// The sending half.
+    pub fn sender(&mut self) -> &mut SendHalf {
+        &mut self.send
+    }
+
+    /// The receiving half.
+    pub fn receiver(&mut self) -> &mut RecvHalf {
+        &mut self.recv
+    }
+
+    /// The two halves, to be used apart.
+    #[must_use]
+    pub fn split(self) -> (SendHalf, RecvHalf) {
+        (self.send, self.recv)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().recv).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().send).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().send).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().send).poll_close(cx)
+    }
+}

@@ -1,0 +1,89 @@
+//! Unbroken sessions on tokio.
+//!
+//! A client dials ([`connect_tcp`], [`connect_ws`], or [`connect_with`] and a closure of your own); a
+//! [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement tokio's `AsyncRead` and
+//! `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
+//! again, and nothing is lost or doubled.
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use unbroken_tokio::proto::{ClientConfig, security::{Auth, SharedSecret}, stream::StreamOptions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! let session = unbroken_tokio::connect_ws("ws://localhost:7000/", ClientConfig::new(auth))?;
+//! let (mut send, mut recv) = session.open(StreamOptions::default()).await?.split();
+//! send.send(Bytes::from("hello")).await?;
+//! send.finish();
+//! while let Some(message) = recv.recv().await? {
+//!     println!("{} bytes", message.len());
+//! }
+//! session.close(0, Bytes::new()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod compat;
+mod server;
+mod session;
+pub mod tcp;
+pub mod ws;
+
+use std::io;
+
+use unbroken_driver::{Dialler, SleepTimer, Timer};
+use unbroken_proto::ClientConfig;
+use unbroken_proto::config::Seed;
+
+pub use compat::Compat;
+pub use server::{Accepted, Server};
+pub use session::{RecvHalf, SendHalf, Session, Stream};
+pub use unbroken_driver::{Connected, Events, Framed, RecvFailure, SessionHandle, cause_of};
+pub use unbroken_proto as proto;
+
+/// A session that dials with `dialler`: any closure from a
+/// [`ReconnectIntent`](proto::ReconnectIntent) to a future of a [`Connected`]. Its driver is spawned
+/// on the current runtime. Returns at once; see [`SessionHandle::established`].
+///
+/// # Errors
+/// The configuration cannot work, or the system has no entropy.
+pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
+    let (handle, driver) = unbroken_driver::connect(config, seed()?, dialler, timer()).map_err(invalid)?;
+    tokio::spawn(driver);
+    Ok(Session::new(handle))
+}
+
+/// A session over TCP to `address` (`host:port`).
+///
+/// # Errors
+/// As [`connect_with`].
+pub fn connect_tcp(address: impl Into<String>, config: ClientConfig) -> io::Result<Session> {
+    let address = address.into();
+    connect_with(config, move |_intent| tcp::dial(address.clone()))
+}
+
+/// A session over WebSocket to a `ws://` address. For `wss://` bring a dialler that makes the TLS
+/// stream, and wrap it with [`ws::client`].
+///
+/// # Errors
+/// As [`connect_with`], and when the address is none.
+pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
+    let url = ws::parse(url)?;
+    connect_with(config, move |_intent| ws::dial(url.clone()))
+}
+
+/// A timer on tokio's sleep and the machine's uptime.
+#[must_use]
+pub fn timer() -> impl Timer + use<> {
+    SleepTimer::new(tokio::time::sleep)
+}
+
+fn seed() -> io::Result<Seed> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(Seed(seed))
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}

@@ -1,0 +1,131 @@
+//! The accepting side.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_channel::mpsc;
+use futures_core::Stream as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinHandle};
+use unbroken_driver::{Connected, Established, Hub};
+use unbroken_proto::ServerConfig;
+use unbroken_proto::server::{Refusal, Request, SessionInfo};
+
+use crate::{Session, tcp, ws};
+
+/// How long accepting rests when the system refuses (out of file handles).
+const REST: Duration = Duration::from_millis(50);
+
+/// An established session, and what its client asked for and proved.
+pub struct Accepted {
+    /// The session.
+    pub session: Session,
+    /// Who it is with.
+    pub request: Request,
+}
+
+/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back.
+///
+/// Dropping it stops its listeners and refuses further resumes of none: sessions that were accepted
+/// live on with their handles, but no new connection reaches them.
+pub struct Server {
+    hub: Arc<Hub>,
+    backlog: mpsc::Receiver<Established>,
+    listeners: Mutex<Vec<AbortHandle>>,
+}
+
+impl Server {
+    /// A server that lets in everyone the configuration's [`ServerAuth`](crate::proto::security::ServerAuth) does.
+    ///
+    /// # Errors
+    /// The configuration cannot work, or the system has no entropy.
+    pub fn new(config: ServerConfig) -> io::Result<Server> {
+        Server::with_authorise(config, |_request| std::future::ready(Ok(())))
+    }
+
+    /// A server that asks `authorise` about every proven client. The decision must come within the
+    /// handshake timeout.
+    ///
+    /// # Errors
+    /// As [`new`](Server::new).
+    pub fn with_authorise<A, F>(config: ServerConfig, authorise: A) -> io::Result<Server>
+    where
+        A: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+    {
+        let authorise = Box::new(move |request| -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(authorise(request)) });
+        let timer = Box::new(|| -> Box<dyn unbroken_driver::Timer> { Box::new(crate::timer()) });
+        let (hub, backlog) = Hub::new(config, crate::seed()?, authorise, timer).map_err(crate::invalid)?;
+        tokio::spawn(Arc::clone(&hub).housekeeping());
+        Ok(Server { hub, backlog, listeners: Mutex::default() })
+    }
+
+    /// Accepts TCP connections on `listener` until the returned task is aborted or the server dropped.
+    pub fn listen_tcp(&self, listener: TcpListener) -> JoinHandle<()> {
+        self.listen(listener, tcp::accepted)
+    }
+
+    /// Accepts WebSocket connections on `listener` until the returned task is aborted or the server dropped.
+    pub fn listen_ws(&self, listener: TcpListener) -> JoinHandle<()> {
+        self.listen(listener, |stream| {
+            stream.set_nodelay(true)?;
+            Ok(ws::accepted(stream))
+        })
+    }
+
+    fn listen(&self, listener: TcpListener, connection: fn(TcpStream) -> io::Result<Connected>) -> JoinHandle<()> {
+        let hub = Arc::clone(&self.hub);
+        let task = tokio::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        if let Ok(accepted) = connection(stream) {
+                            tokio::spawn(Arc::clone(&hub).serve(accepted));
+                        }
+                    }
+                    Err(_) => tokio::time::sleep(REST).await,
+                }
+            }
+        });
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| !listener.is_finished());
+        listeners.push(task.abort_handle());
+        task
+    }
+
+    /// Takes a connection that was accepted some other way.
+    pub fn serve(&self, accepted: Connected) {
+        tokio::spawn(Arc::clone(&self.hub).serve(accepted));
+    }
+
+    /// The next session to be established. Cancel safe.
+    pub async fn accept(&mut self) -> Accepted {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        match Pin::new(&mut self.backlog).poll_next(cx) {
+            Poll::Ready(Some(Established { session, request })) => Poll::Ready(Accepted { session: Session::new(session), request }),
+            // The hub holds a sender as long as the server holds the hub.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The established sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.hub.sessions()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let listeners = self.listeners.get_mut().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().for_each(AbortHandle::abort);
+        self.hub.shut_down();
+    }
+}
