@@ -31,9 +31,5 @@ fn session_hostile() {
 
 #[test]
 fn swap_schedule() {
-    replay("swap_schedule", |data| {
-        if let Err(failure) = unbroken_tests::run_bytes(data) {
-            panic!("{failure}");
-        }
-    });
+    replay("swap_schedule", unbroken_tests::run_bytes);
 }
