@@ -265,8 +265,10 @@ impl World {
         self.drain(peer);
         let lifetime = self.env.options.client.detached_lifetime.min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+        let memory_short = self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
+        state.so.memory_short = memory_short;
         if state.attached.iter().any(|seen| seen.saturating_add(lifetime) <= env.now.saturating_add(1_000_000)) {
             state.so.may_expire = true;
         }
