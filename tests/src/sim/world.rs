@@ -315,7 +315,7 @@ impl World {
 
     fn bury(&mut self, number: u64) {
         let Some(task) = self.server.tasks.get(&number) else { return };
-        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || !task.host.established);
+        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
         if over {
             self.server.kill(&mut self.env, number);
         }
