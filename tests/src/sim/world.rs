@@ -249,6 +249,7 @@ impl World {
             self.env.tally.hit("edge: a client begins again");
             let verdict = conv.ledger.restart_server();
             self.env.demand(verdict);
+            (conv.so.closed[1], conv.so.aborted[1], conv.ended[1]) = (false, false, None);
         }
         conv.task = Some(number);
         conv.task_gone = false;
