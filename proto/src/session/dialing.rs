@@ -176,11 +176,11 @@ impl Session {
         };
         let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
         dialing.attempt += 1;
+        let not_before = at.max(floor);
         dialing.want = Some(Want {
             kind,
-            not_before: at.max(floor),
-            // One that is due already has no deadline to be told of.
-            announced: at.max(floor) <= now,
+            not_before,
+            announced: not_before <= now,
         });
     }
 

@@ -225,9 +225,7 @@ impl Session {
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        let packed = self.transmit(now, epoch, buf);
-        self.collect_events();
-        packed
+        self.transmit(now, epoch, buf)
     }
 
     /// The next event.
