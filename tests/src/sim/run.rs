@@ -223,7 +223,7 @@ fn finish(world: &mut World) {
     if !is_finished(world) {
         let left: Vec<String> = peers(world)
             .into_iter()
-            .filter_map(|peer| world.with_host(peer, |host, _, _| format!("{peer:?}: {:?}", host.session.state())))
+            .filter_map(|peer| world.with_host(peer, |host, _, _| format!("{peer:?}: {:?} until {:?}, {}", host.session.state(), host.session.poll_timeout(), host.plans())))
             .collect();
         world.env.fail(&format!("not everything ended: {left:?}"));
     }
