@@ -137,7 +137,7 @@ impl Session {
             Verdict::Resumed { position } => {
                 let attach = Attach {
                     stated: position,
-                    peer_alive: false,
+                    may_be_old: false,
                     planned: false,
                 };
                 self.resumed(now, epoch, established.keys, established.secret, attach);
@@ -202,7 +202,7 @@ impl Session {
         self.push_event(Event::Established { id });
         let attach = Attach {
             stated: 0,
-            peer_alive: false,
+            may_be_old: false,
             planned: false,
         };
         self.go_live(now, epoch, established.keys, attach);
