@@ -186,7 +186,7 @@ impl Session {
             return;
         }
         match self.side {
-            Side::Client => self.want_migration(alternate),
+            Side::Client => self.want_migration(Cause::Local, alternate),
             Side::Server => {
                 if let Some(live) = &mut self.links.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
@@ -248,6 +248,10 @@ impl Session {
 
     fn lost_current(&mut self, now: Instant, cause: Cause) {
         let Some(live) = self.links.current.take() else { return };
+        // Swaps that failed beside a stable connection were no tries to get one.
+        if let Some(dialing) = self.dialing.as_mut().filter(|_| live.stable_at.is_none()) {
+            dialing.on_stable();
+        }
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
         self.patience = if live.progress {

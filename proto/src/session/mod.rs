@@ -172,7 +172,10 @@ impl Session {
     /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
     pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
         let result = self.on_packet(now, epoch, packet);
-        if let Err(error) = &result {
+        // If the session is over because of it, the last words to the peer stay.
+        if let Err(error) = &result
+            && self.links.carries(epoch)
+        {
             self.drop_link(now, epoch, receive::cause_of(error));
         }
         self.settle(now);
