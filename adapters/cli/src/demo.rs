@@ -27,7 +27,7 @@ use crate::options::{Carrier, Demo};
 use crate::summary::Summary;
 
 /// Cuts unless told otherwise.
-const CUTS: u32 = 40;
+const CUTS: u32 = 60;
 
 /// Runs the demo; true if everything arrived as it was sent.
 pub(crate) fn run(options: Demo) -> Result<bool, Failure> {

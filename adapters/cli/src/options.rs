@@ -13,7 +13,7 @@ pub(crate) struct Demo {
     /// What carries the session.
     #[arg(long, value_enum, default_value_t = Carrier::Ws)]
     pub(crate) carrier: Carrier,
-    /// How often to cut the connection, at random bytes [default: 40; none with --cut-every].
+    /// How often to cut the connection, at random bytes [default: 60; none with --cut-every].
     #[arg(long, value_name = "N")]
     pub(crate) cuts: Option<u32>,
     /// Cut after each such time instead (`50ms`, `2s`), wherever the data is then; with --cuts, at most N times.
@@ -23,7 +23,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// How much data to generate (`64MiB`, `10k`).
-    #[arg(long, value_parser = size, default_value = "64MiB", conflicts_with = "file")]
+    #[arg(long, value_parser = size, default_value = "256MiB", conflicts_with = "file")]
     pub(crate) size: u64,
     /// Print the summary as one JSON object.
     #[arg(long)]
