@@ -21,7 +21,11 @@ use unbroken_proto::config::MAX_PACKET;
 pub const SUBPROTOCOL: &str = "unbroken.v1";
 
 fn config() -> WebSocketConfig {
-    WebSocketConfig::default().max_message_size(Some(MAX_PACKET)).max_frame_size(Some(MAX_PACKET))
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_PACKET))
+        .max_frame_size(Some(MAX_PACKET))
+        // Tungstenite clears as much memory before each read.
+        .read_buffer_size(32 << 10)
 }
 
 /// Reads a `ws://` address.

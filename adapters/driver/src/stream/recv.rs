@@ -46,6 +46,8 @@ pub struct RecvHalf {
     chunks: VecDeque<Chunk>,
     /// Parts of a message whose end has not come.
     partial: BytesMut,
+    /// How long the last such message was.
+    expect: usize,
     max_message: usize,
     /// Nothing follows: the end, or why not.
     over: Option<Result<(), RecvFailure>>,
@@ -54,7 +56,7 @@ pub struct RecvHalf {
 impl RecvHalf {
     pub(crate) fn new(stream: Arc<StreamShared>, lifeline: Arc<Lifeline>) -> RecvHalf {
         let (chunks, partial) = (VecDeque::new(), BytesMut::new());
-        RecvHalf { stream, lifeline, chunks, partial, max_message: MAX_MESSAGE, over: None }
+        RecvHalf { stream, lifeline, chunks, partial, expect: 0, max_message: MAX_MESSAGE, over: None }
     }
 
     /// The stream's number.
@@ -95,8 +97,12 @@ impl RecvHalf {
             if message_end && self.partial.is_empty() {
                 return Poll::Ready(Ok(Some(payload)));
             }
+            if self.partial.is_empty() {
+                self.partial.reserve(self.expect);
+            }
             self.partial.extend_from_slice(&payload);
             if message_end {
+                self.expect = self.partial.len();
                 return Poll::Ready(Ok(Some(self.partial.split().freeze())));
             }
         }
