@@ -106,6 +106,14 @@ impl SessionConfig {
         }
     }
 
+    /// The longest message that an empty outbox takes, on a stream with fragments of
+    /// [`fragment_size`](Self::fragment_size). A host that queues in front of the machine checks it there.
+    #[must_use]
+    pub fn largest_message(&self) -> usize {
+        let fragments = self.outbox_limit.div_ceil(self.fragment_size + FRAME_CHARGE).max(1);
+        self.outbox_limit.saturating_sub(fragments * FRAME_CHARGE)
+    }
+
     /// Checks every range documented on the fields.
     ///
     /// # Errors
@@ -180,10 +188,16 @@ impl ClientConfig {
         self.session.validate()?;
         self.auth.validate(&self.suites)?;
         if self.name.len() > MAX_NAME {
-            return Err(ConfigError::TooLong { field: "name", max: MAX_NAME });
+            return Err(ConfigError::TooLong {
+                field: "name",
+                max: MAX_NAME,
+            });
         }
         if self.credential.len() > MAX_CREDENTIAL {
-            return Err(ConfigError::TooLong { field: "credential", max: MAX_CREDENTIAL });
+            return Err(ConfigError::TooLong {
+                field: "credential",
+                max: MAX_CREDENTIAL,
+            });
         }
         Ok(())
     }

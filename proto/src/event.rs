@@ -146,7 +146,9 @@ impl Fates {
     /// Whether every message of the listed streams was delivered.
     #[must_use]
     pub fn all_delivered(&self) -> bool {
-        self.streams.iter().all(|s| s.unknown.is_zero() && s.not_delivered.is_empty())
+        self.streams
+            .iter()
+            .all(|s| s.unknown.is_zero() && s.not_delivered.is_empty())
     }
 }
 

@@ -50,7 +50,15 @@ pub(crate) struct Liveness {
 
 impl Liveness {
     pub(crate) fn new(now: Instant, interval: Duration, timeout: Duration, patience: u32) -> Liveness {
-        Liveness { interval, timeout, patience, last_input: now, waiting_since: None, probe: Probe::None, excused: false }
+        Liveness {
+            interval,
+            timeout,
+            patience,
+            last_input: now,
+            waiting_since: None,
+            probe: Probe::None,
+            excused: false,
+        }
     }
 
     /// An authentic packet arrived; `waiting` says whether committed data is still unacknowledged.
@@ -93,13 +101,17 @@ impl Liveness {
         let late = now.saturating_since(due) > STALL;
         match self.probe {
             Probe::None => {
-                self.probe = Probe::Wanted { judged_at: now + self.verdict_wait(srtt) };
+                self.probe = Probe::Wanted {
+                    judged_at: now + self.verdict_wait(srtt),
+                };
                 Verdict::Alive
             }
             #[cfg(not(planted = "stall_is_silence"))]
             Probe::Wanted { .. } | Probe::Sent { .. } if late && !self.excused => {
                 self.excused = true;
-                self.probe = Probe::Wanted { judged_at: now + self.fast_verdict(srtt) };
+                self.probe = Probe::Wanted {
+                    judged_at: now + self.fast_verdict(srtt),
+                };
                 Verdict::Alive
             }
             Probe::Wanted { .. } | Probe::Sent { .. } => {
@@ -118,7 +130,11 @@ impl Liveness {
     }
 
     fn verdict_wait(&self, srtt: Option<Duration>) -> Duration {
-        if self.waiting_since.is_some() { self.fast_verdict(srtt) } else { self.timeout }
+        if self.waiting_since.is_some() {
+            self.fast_verdict(srtt)
+        } else {
+            self.timeout
+        }
     }
 
     fn fast_verdict(&self, srtt: Option<Duration>) -> Duration {

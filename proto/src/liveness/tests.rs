@@ -50,7 +50,11 @@ fn a_stall_of_the_host_is_excused_once() {
     let mut live = idle();
     live.on_timeout(at(10), None);
     live.on_ping_committed(at(10), None);
-    assert_eq!(live.on_timeout(at(8 * 3_600), None), Verdict::Alive, "eight hours of sleep");
+    assert_eq!(
+        live.on_timeout(at(8 * 3_600), None),
+        Verdict::Alive,
+        "eight hours of sleep"
+    );
     assert!(live.wants_ping());
     live.on_ping_committed(at(8 * 3_600), None);
     assert_eq!(live.on_timeout(at(16 * 3_600), None), Verdict::Dead, "once per silence");

@@ -48,7 +48,10 @@ impl Retry {
         }
         let bound = match self.failures {
             0 => policy.first,
-            n => policy.base.saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX)).min(policy.cap),
+            n => policy
+                .base
+                .saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX))
+                .min(policy.cap),
         };
         self.failures = self.failures.saturating_add(1);
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);

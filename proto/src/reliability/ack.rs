@@ -20,7 +20,14 @@ pub(crate) struct AckPolicy {
 
 impl AckPolicy {
     pub(crate) fn new(delay: Duration, bytes_limit: usize) -> AckPolicy {
-        AckPolicy { delay, bytes_limit, packets: 0, bytes: 0, deadline: None, now: false }
+        AckPolicy {
+            delay,
+            bytes_limit,
+            packets: 0,
+            bytes: 0,
+            deadline: None,
+            now: false,
+        }
     }
 
     /// The peer should know as soon as a packet can go.

@@ -15,7 +15,11 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(limit: usize) -> Inbox {
-        Inbox { limit, bytes: 0, frames: BTreeMap::new() }
+        Inbox {
+            limit,
+            bytes: 0,
+            frames: BTreeMap::new(),
+        }
     }
 
     /// Charges held.
@@ -62,7 +66,10 @@ mod tests {
     use crate::id::StreamId;
 
     fn reset(code: u64) -> Frame {
-        Frame::Reset { stream: StreamId(1), code }
+        Frame::Reset {
+            stream: StreamId(1),
+            code,
+        }
     }
 
     #[test]
@@ -70,7 +77,11 @@ mod tests {
         let charge = reset(1).charge();
         let mut inbox = Inbox::new(2 * charge);
         assert_eq!(inbox.insert(5, reset(1)), Ok(()));
-        assert_eq!(inbox.insert(5, reset(2)), Ok(()), "the first copy counts, the second costs nothing");
+        assert_eq!(
+            inbox.insert(5, reset(2)),
+            Ok(()),
+            "the first copy counts, the second costs nothing"
+        );
         assert_eq!(inbox.insert(7, reset(1)), Ok(()));
         assert_eq!(inbox.insert(9, reset(1)), Err(ProtocolError::Inbox));
         assert_eq!(inbox.take(5), Some(reset(1)));

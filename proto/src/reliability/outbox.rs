@@ -22,7 +22,12 @@ pub(crate) struct Committed {
 impl Committed {
     /// A frame that no application's account pays for.
     pub(crate) fn control(frame: Frame) -> Committed {
-        Committed { frame, release: 0, message: false, whole: None }
+        Committed {
+            frame,
+            release: 0,
+            message: false,
+            whole: None,
+        }
     }
 }
 
@@ -83,11 +88,17 @@ mod tests {
     #[test]
     fn positions_are_consecutive_and_survive_acknowledgement() {
         let mut outbox = Outbox::default();
-        assert_eq!((outbox.commit(ack(10)), outbox.commit(ack(11)), outbox.commit(ack(12))), (0, 1, 2));
+        assert_eq!(
+            (outbox.commit(ack(10)), outbox.commit(ack(11)), outbox.commit(ack(12))),
+            (0, 1, 2)
+        );
         assert!(outbox.pop().is_some());
         assert_eq!((outbox.base(), outbox.next()), (1, 3));
         assert!(outbox.get(0).is_none() && outbox.get(3).is_none());
-        assert_eq!(outbox.get(2).map(|c| c.frame.clone()), Some(Frame::Ack { position: 12 }));
+        assert_eq!(
+            outbox.get(2).map(|c| c.frame.clone()),
+            Some(Frame::Ack { position: 12 })
+        );
     }
 
     #[test]

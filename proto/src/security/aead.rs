@@ -65,13 +65,10 @@ mod backend {
             tag: [u8; TAG],
         ) -> Result<(), NotAuthentic> {
             let nonce = Nonce::assume_unique_for_key(nonce_bytes(self.algorithm, nonce));
-            match self.key.open_in_place_separate_tag(
-                nonce,
-                Aad::from(ad),
-                Tag::from(tag),
-                data,
-                0..,
-            ) {
+            match self
+                .key
+                .open_in_place_separate_tag(nonce, Aad::from(ad), Tag::from(tag), data, 0..)
+            {
                 Ok(_) => Ok(()),
                 Err(_) => Err(NotAuthentic),
             }

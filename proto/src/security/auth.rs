@@ -54,10 +54,7 @@ impl Auth {
     /// Adds our own static key. Without one a fresh key is shown in each handshake.
     #[must_use]
     pub fn with_key(self, own: StaticKey) -> Auth {
-        Auth {
-            own: Some(own),
-            ..self
-        }
+        Auth { own: Some(own), ..self }
     }
 
     /// Sets the shared secret, in place of an earlier one.
@@ -72,12 +69,7 @@ impl Auth {
     /// Adds keys of which the server must hold one.
     #[must_use]
     pub fn with_pinned(self, servers: Vec<PublicKey>) -> Auth {
-        let pinned = self
-            .pinned
-            .unwrap_or_default()
-            .into_iter()
-            .chain(servers)
-            .collect();
+        let pinned = self.pinned.unwrap_or_default().into_iter().chain(servers).collect();
         Auth {
             pinned: Some(pinned),
             ..self
@@ -120,20 +112,14 @@ impl Auth {
 
     /// Whether the server's key is acceptable.
     pub(super) fn trusts(&self, server: PublicKey) -> bool {
-        self.pinned
-            .as_ref()
-            .is_none_or(|pinned| pinned.contains(&server))
-            || cfg!(planted = "no_pin_check")
+        self.pinned.as_ref().is_none_or(|pinned| pinned.contains(&server)) || cfg!(planted = "no_pin_check")
     }
 
     /// Whether somebody who passed the handshake is known well enough for a credential: by a pinned
     /// key, or by a secret that cannot be guessed.
     pub(super) fn proves_server(&self) -> bool {
         self.pinned.is_some()
-            || self
-                .secret
-                .as_ref()
-                .is_some_and(|secret| !secret.is_guessable())
+            || self.secret.as_ref().is_some_and(|secret| !secret.is_guessable())
             || cfg!(planted = "credential_always")
     }
 }
@@ -181,9 +167,7 @@ impl ServerAuth {
     /// Adds secrets, and with them the demand that every client hold one.
     #[must_use]
     pub fn with_secrets(self, secrets: Vec<SharedSecret>) -> ServerAuth {
-        let added = secrets
-            .into_iter()
-            .map(|secret| (secret.hint().clone(), secret));
+        let added = secrets.into_iter().map(|secret| (secret.hint().clone(), secret));
         let mut known = self.secrets.unwrap_or_default();
         Arc::make_mut(&mut known).extend(added);
         ServerAuth {
@@ -195,10 +179,7 @@ impl ServerAuth {
     /// Sets the server's own key. Without one a fresh key is shown in each handshake.
     #[must_use]
     pub fn with_key(self, own: StaticKey) -> ServerAuth {
-        ServerAuth {
-            own: Some(own),
-            ..self
-        }
+        ServerAuth { own: Some(own), ..self }
     }
 
     /// Only these client keys are let in, with a secret or without.
@@ -228,16 +209,8 @@ impl ServerAuth {
     /// [`ConfigError::NoIdentity`] if the list of secrets or of clients is empty,
     /// [`ConfigError::NoSuite`] if no suite fits.
     pub fn validate(&self, suites: &[Suite]) -> Result<(), ConfigError> {
-        let no_secret = self
-            .secrets
-            .as_ref()
-            .is_some_and(|secrets| secrets.is_empty());
-        if no_secret
-            || self
-                .clients
-                .as_ref()
-                .is_some_and(|clients| clients.is_empty())
-        {
+        let no_secret = self.secrets.as_ref().is_some_and(|secrets| secrets.is_empty());
+        if no_secret || self.clients.as_ref().is_some_and(|clients| clients.is_empty()) {
             return Err(ConfigError::NoIdentity);
         }
         if self.suites(suites).is_empty() {
@@ -270,10 +243,7 @@ impl ServerAuth {
 
     /// Whether this client's key is acceptable.
     pub(super) fn trusts(&self, client: PublicKey) -> bool {
-        self.clients
-            .as_ref()
-            .is_none_or(|clients| clients.contains(&client))
-            || cfg!(planted = "no_client_check")
+        self.clients.as_ref().is_none_or(|clients| clients.contains(&client)) || cfg!(planted = "no_client_check")
     }
 }
 

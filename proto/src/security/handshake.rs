@@ -148,11 +148,7 @@ impl ClientHandshake {
         if self.hash.is_none() {
             return Err(ConnectionError::Handshake);
         }
-        if let Some(secret) = self
-            .auth
-            .shared_secret()
-            .filter(|_| self.suite.has_secret())
-        {
+        if let Some(secret) = self.auth.shared_secret().filter(|_| self.suite.has_secret()) {
             self.noise.set_secret(secret.key())?;
         }
         let mut packet = vec![AUTH_PROOF];
@@ -181,12 +177,8 @@ struct Hello<'a> {
     message: &'a [u8],
 }
 
-fn parse_hello<'a>(
-    packet: &'a [u8],
-    accepts: impl Fn(Suite) -> bool,
-) -> Result<Hello<'a>, HelloRefusal> {
-    let (&[packet_type, version], rest) =
-        packet.split_first_chunk().ok_or(HelloRefusal::Malformed)?;
+fn parse_hello<'a>(packet: &'a [u8], accepts: impl Fn(Suite) -> bool) -> Result<Hello<'a>, HelloRefusal> {
+    let (&[packet_type, version], rest) = packet.split_first_chunk().ok_or(HelloRefusal::Malformed)?;
     if packet_type != HELLO {
         return Err(HelloRefusal::Malformed);
     }
@@ -201,9 +193,7 @@ fn parse_hello<'a>(
     let (length, rest) = rest.split_first().ok_or(HelloRefusal::Malformed)?;
     let length = usize::from(*length);
     let longest = if suite.has_secret() { MAX_HINT } else { 0 };
-    let (hint, message) = rest
-        .split_at_checked(length)
-        .ok_or(HelloRefusal::Malformed)?;
+    let (hint, message) = rest.split_at_checked(length).ok_or(HelloRefusal::Malformed)?;
     // The psk pattern has a key, and with it a tag, from the first message on.
     let expected = if suite.has_secret() { KEY + TAG } else { KEY };
     if length > longest || message.len() != expected {
@@ -252,9 +242,7 @@ impl ServerHandshake {
         };
         let mut noise = Noise::new(&setup, rng);
         let dummy = fresh_secret(rng);
-        let known = auth
-            .find_secret(hello.hint)
-            .map_or(&*dummy, |secret| secret.key());
+        let known = auth.find_secret(hello.hint).map_or(&*dummy, |secret| secret.key());
         let mut packet = vec![CHALLENGE];
         let answered = noise
             .read(hello.message)
@@ -268,10 +256,7 @@ impl ServerHandshake {
             .and_then(|()| noise.write(&mut packet, &[]));
         answered.map_err(|_| HelloRefusal::Malformed)?;
         let hash = noise.hash();
-        let hint = hello
-            .suite
-            .has_secret()
-            .then(|| Bytes::copy_from_slice(hello.hint));
+        let hint = hello.suite.has_secret().then(|| Bytes::copy_from_slice(hello.hint));
         Ok((
             ServerHandshake {
                 noise,
@@ -282,11 +267,6 @@ impl ServerHandshake {
             },
             packet,
         ))
-    }
-
-    /// The suite of the HELLO.
-    pub(crate) fn suite(&self) -> Suite {
-        self.suite
     }
 
     /// The handshake hash after message 2.
@@ -305,10 +285,7 @@ impl ServerHandshake {
     /// # Errors
     /// `UnexpectedPacket`, `Handshake`, or `Untrusted` for a client key that is not listed: drop
     /// the connection.
-    pub(crate) fn on_auth_proof(
-        mut self,
-        packet: &[u8],
-    ) -> Result<(Vec<u8>, Established), ConnectionError> {
+    pub(crate) fn on_auth_proof(mut self, packet: &[u8]) -> Result<(Vec<u8>, Established), ConnectionError> {
         let offer = self.noise.read(message(packet, AUTH_PROOF)?)?;
         let established = Established::new(self.noise, self.suite)?;
         if !self.auth.trusts(established.peer_key) {

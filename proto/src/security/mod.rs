@@ -21,10 +21,8 @@ mod suite;
 pub use auth::{Auth, ServerAuth};
 pub(crate) use handshake::{ClientHandshake, Established, HelloRefusal, ServerHandshake};
 pub use identity::{PublicKey, SharedSecret, StaticKey};
-pub(crate) use resume::{
-    ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, parse_resume,
-};
-pub(crate) use seal::{Forged, KeyExhausted, Keys, Opener, Sealer};
+pub(crate) use resume::{ClientResume, ResumeClear, ServerResume, dummy_resume, parse_resume};
+pub(crate) use seal::Keys;
 pub(crate) use secrets::{ResumptionSecret, Verifier};
 pub use suite::Suite;
 

@@ -68,8 +68,7 @@ impl Noise {
             Pattern::Open { own } => (setup.suite.handshake_name(), Some(own.clone())),
             Pattern::Resume { .. } => (setup.suite.resume_name(), None),
         };
-        let builder = Builder::with_resolver(name.parse()?, Box::new(Resolver::new(rng, known)))
-            .prologue(&prologue)?;
+        let builder = Builder::with_resolver(name.parse()?, Box::new(Resolver::new(rng, known))).prologue(&prologue)?;
         let builder = match setup.pattern {
             Pattern::Open { own } => builder.local_private_key(own.secret())?,
             Pattern::Resume { secret } => builder.psk(0, secret)?,
@@ -86,17 +85,11 @@ impl Noise {
 
     /// The shared secret of XXpsk3.
     pub(super) fn set_secret(&mut self, secret: &[u8; 32]) -> Result<(), ConnectionError> {
-        self.state
-            .set_psk(3, secret)
-            .map_err(|_| ConnectionError::Handshake)
+        self.state.set_psk(3, secret).map_err(|_| ConnectionError::Handshake)
     }
 
     /// Appends the next message to `packet`.
-    pub(super) fn write(
-        &mut self,
-        packet: &mut Vec<u8>,
-        payload: &[u8],
-    ) -> Result<(), ConnectionError> {
+    pub(super) fn write(&mut self, packet: &mut Vec<u8>, payload: &[u8]) -> Result<(), ConnectionError> {
         let start = packet.len();
         packet.resize(start + payload.len() + OVERHEAD, 0);
         let written = packet

@@ -128,9 +128,7 @@ impl Dh for X25519 {
     }
 
     fn pubkey(&self) -> &[u8] {
-        self.pair
-            .as_ref()
-            .map_or(&[0; 32], |pair| pair.public_bytes())
+        self.pair.as_ref().map_or(&[0; 32], |pair| pair.public_bytes())
     }
 
     fn privkey(&self) -> &[u8] {
@@ -140,18 +138,12 @@ impl Dh for X25519 {
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let pair = self.pair.as_ref().ok_or(Error::Dh)?;
         let theirs = pubkey.first_chunk::<32>().ok_or(Error::Dh)?;
-        let shared = Zeroizing::new(
-            MontgomeryPoint(*theirs)
-                .mul_clamped(*pair.secret())
-                .to_bytes(),
-        );
+        let shared = Zeroizing::new(MontgomeryPoint(*theirs).mul_clamped(*pair.secret()).to_bytes());
         // A point of small order makes the outcome independent of our key.
         if bool::from(shared.ct_eq(&[0; 32])) && !cfg!(planted = "zero_point") {
             return Err(Error::Dh);
         }
-        out.get_mut(..32)
-            .ok_or(Error::Dh)?
-            .copy_from_slice(shared.as_ref());
+        out.get_mut(..32).ok_or(Error::Dh)?.copy_from_slice(shared.as_ref());
         Ok(())
     }
 }
@@ -184,13 +176,7 @@ impl Cipher for HandshakeCipher {
         plaintext.len() + TAG
     }
 
-    fn decrypt(
-        &self,
-        nonce: u64,
-        authtext: &[u8],
-        ciphertext: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, Error> {
+    fn decrypt(&self, nonce: u64, authtext: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let (text, tag) = ciphertext.split_last_chunk::<TAG>().ok_or(Error::Decrypt)?;
         let out = out.get_mut(..text.len()).ok_or(Error::Decrypt)?;
         out.copy_from_slice(text);

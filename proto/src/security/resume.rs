@@ -99,9 +99,7 @@ impl ClientResume {
         packet.extend_from_slice(&[RESUME, VERSION, suite.byte()]);
         packet.extend_from_slice(&id.0);
         packet.extend_from_slice(&counter.to_be_bytes());
-        let pattern = Pattern::Resume {
-            secret: secret.key(),
-        };
+        let pattern = Pattern::Resume { secret: secret.key() };
         let mut noise = Noise::new(
             &Setup {
                 side: Side::Client,
@@ -188,8 +186,7 @@ impl ServerResume {
     ) -> Result<(Vec<u8>, Keys, ResumptionSecret), ConnectionError> {
         let mut packet = Vec::with_capacity(1 + MESSAGE + 2 * (KEY + TAG));
         packet.push(RESUMED);
-        self.noise
-            .write(&mut packet, &encode_claim(position, alive))?;
+        self.noise.write(&mut packet, &encode_claim(position, alive))?;
         let split = self.noise.split()?;
         Ok((packet, split.keys, split.secret))
     }

@@ -116,10 +116,7 @@ impl Opener {
         let next = self.0.nonce.checked_add(1).ok_or(Forged)?;
         let (data, tag) = sealed.split_last_chunk_mut::<TAG>().ok_or(Forged)?;
         let length = data.len();
-        self.0
-            .key
-            .open(self.0.nonce, &[], data, *tag)
-            .map_err(|_| Forged)?;
+        self.0.key.open(self.0.nonce, &[], data, *tag).map_err(|_| Forged)?;
         sealed.truncate(length);
         self.0.nonce = next;
         Ok(())

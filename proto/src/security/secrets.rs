@@ -41,11 +41,7 @@ pub(crate) struct ResumptionSecret {
 
 impl ResumptionSecret {
     /// From the handshake hash after the last message and the two split keys, the initiator's first.
-    pub(super) fn derive(
-        suite: Suite,
-        handshake_hash: &[u8; 32],
-        split: &[u8; 64],
-    ) -> ResumptionSecret {
+    pub(super) fn derive(suite: Suite, handshake_hash: &[u8; 32], split: &[u8; 64]) -> ResumptionSecret {
         let key = Kdf::new(suite.algorithm()).hkdf(handshake_hash, split, RESUMPTION_INFO);
         ResumptionSecret { suite, key }
     }
@@ -53,10 +49,7 @@ impl ResumptionSecret {
     /// What the server keeps in a tombstone: it recognises the client, and opens nothing.
     pub(crate) fn verifier(&self) -> Verifier {
         let key = Kdf::new(self.suite.algorithm()).hkdf(&[0; 32], self.key.as_ref(), VERIFIER_INFO);
-        Verifier {
-            suite: self.suite,
-            key,
-        }
+        Verifier { suite: self.suite, key }
     }
 
     #[cfg(test)]

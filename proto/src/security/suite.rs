@@ -84,15 +84,6 @@ impl Suite {
         matches!(self, Suite::Aes256GcmPsk | Suite::ChaChaPolyPsk)
     }
 
-    /// Whether a client that used `self` would have got an earlier suite of the list it sealed into
-    /// AUTH_PROOF, so that somebody in between must have refused that one in the server's name.
-    pub(crate) fn is_downgrade(self, offered: &[u8], accepted: &[Suite]) -> bool {
-        offered
-            .iter()
-            .take_while(|byte| **byte != self.byte())
-            .any(|byte| accepted.iter().any(|suite| suite.byte() == *byte))
-    }
-
     pub(super) const fn algorithm(self) -> Algorithm {
         match self {
             Suite::Aes256GcmPsk | Suite::Aes256Gcm => Algorithm::Aes256Gcm,
@@ -128,8 +119,7 @@ fn aes_is_fast() -> bool {
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 fn aes_is_fast() -> bool {
     extern crate std;
-    std::arch::is_aarch64_feature_detected!("aes")
-        && std::arch::is_aarch64_feature_detected!("pmull")
+    std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull")
 }
 
 #[cfg(not(all(

@@ -11,9 +11,7 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error};
 
-use super::{
-    Auth, ClientHandshake, Established, ServerAuth, ServerHandshake, SharedSecret, StaticKey, Suite,
-};
+use super::{Auth, ClientHandshake, Established, ServerAuth, ServerHandshake, SharedSecret, StaticKey, Suite};
 use crate::config::Seed;
 use crate::error::ConnectionError;
 use crate::rng::Rng;
@@ -42,10 +40,7 @@ pub(super) fn ends(suite: Suite) -> (Auth, ServerAuth) {
     let client = Auth::pinned(vec![server_key().public()]).with_key(client_key());
     let server = ServerAuth::key(server_key()).with_clients(vec![client_key().public()]);
     if suite.has_secret() {
-        (
-            client.with_secret(secret()),
-            server.with_secrets(vec![secret()]),
-        )
+        (client.with_secret(secret()), server.with_secrets(vec![secret()]))
     } else {
         (client, server)
     }
@@ -79,12 +74,9 @@ pub(super) fn handshake(
     meddle(0, &mut hello);
     let accepted = Suite::all();
     let (server, mut challenge) =
-        ServerHandshake::new(&ends.1, &accepted, &hello, &mut rng(seed.wrapping_add(100)))
-            .map_err(Failure::Hello)?;
+        ServerHandshake::new(&ends.1, &accepted, &hello, &mut rng(seed.wrapping_add(100))).map_err(Failure::Hello)?;
     meddle(1, &mut challenge);
-    client
-        .on_challenge(&challenge)
-        .map_err(Failure::Challenge)?;
+    client.on_challenge(&challenge).map_err(Failure::Challenge)?;
     assert_eq!(client.hash_after_2(), server.hash_after_2());
     let (mut proof, client) = client.prove(OFFER).map_err(Failure::Challenge)?;
     meddle(2, &mut proof);
@@ -113,10 +105,7 @@ pub(super) fn unhex(text: &str) -> Vec<u8> {
         .filter_map(|c| c.to_digit(16))
         .map(|digit| digit as u8)
         .collect();
-    digits
-        .chunks_exact(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 /// `snow` with its own primitives, to compare ours with; or a peer whose X25519 knows only the zero
@@ -127,10 +116,7 @@ pub(super) struct SnowsOwn {
 
 impl SnowsOwn {
     pub(super) fn builder(self, name: &str) -> Builder<'static> {
-        Builder::with_resolver(
-            name.parse().expect("because it is a Noise name"),
-            Box::new(self),
-        )
+        Builder::with_resolver(name.parse().expect("because it is a Noise name"), Box::new(self))
     }
 }
 

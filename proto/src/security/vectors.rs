@@ -35,8 +35,7 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, name: &str, value: &[u8]) {
-        self.text
-            .push_str(&format!("{}{name} = {}\n", self.prefix, hex(value)));
+        self.text.push_str(&format!("{}{name} = {}\n", self.prefix, hex(value)));
     }
 }
 
@@ -44,19 +43,14 @@ impl Lines {
 /// for the resolver, which forks once for the build.
 fn rng_and_ephemeral(seed: u8) -> (Rng, [u8; 32]) {
     let mut ephemeral = [0; 32];
-    Rng::new(&Seed([seed; 32]))
-        .fork()
-        .fork()
-        .fill(&mut ephemeral);
+    Rng::new(&Seed([seed; 32])).fork().fork().fill(&mut ephemeral);
     (rng(seed), ephemeral)
 }
 
 fn sealed(keys: &mut super::Keys) -> Vec<u8> {
     let mut packet = vec![7];
     packet.extend_from_slice(PLAINTEXT);
-    keys.sealer
-        .seal(&mut packet, 1)
-        .expect("because the key is fresh");
+    keys.sealer.seal(&mut packet, 1).expect("because the key is fresh");
     packet
 }
 
@@ -69,17 +63,12 @@ fn suite_vectors(lines: &mut Lines, suite: Suite) {
     lines.add("server_ephemeral", &server_ephemeral);
 
     let (mut client, hello) = ClientHandshake::new(&auth, suite, &mut client_rng);
-    let (server, challenge) =
-        ServerHandshake::new(&server_auth, &Suite::all(), &hello, &mut server_rng)
-            .expect("because the suite is accepted");
-    client
-        .on_challenge(&challenge)
-        .expect("because the key is pinned");
+    let (server, challenge) = ServerHandshake::new(&server_auth, &Suite::all(), &hello, &mut server_rng)
+        .expect("because the suite is accepted");
+    client.on_challenge(&challenge).expect("because the key is pinned");
     let hash = *client.hash_after_2();
     let (proof, mut client) = client.prove(OFFER).expect("because CHALLENGE was accepted");
-    let (offer, mut server) = server
-        .on_auth_proof(&proof)
-        .expect("because the client is listed");
+    let (offer, mut server) = server.on_auth_proof(&proof).expect("because the client is listed");
     assert_eq!(offer, OFFER);
     lines.add("hello", &hello);
     lines.add("challenge", &challenge);
@@ -107,14 +96,10 @@ fn resume_vectors(lines: &mut Lines, secret: &super::ResumptionSecret, id: Sessi
     let mut server_ephemeral = [0; 32];
     before.fork().fork().fill(&mut server_ephemeral);
     lines.add("resume_server_ephemeral", &server_ephemeral);
-    let server = ServerResume::open([Some(secret), None], &resume, &mut server_rng)
-        .expect("because it is the session's");
-    let (resumed, mut keys, next) = server
-        .answer(2_000, false)
-        .expect("because the client's key is sound");
-    let mut client = client
-        .on_resumed(&resumed)
-        .expect("because it is the server's");
+    let server =
+        ServerResume::open([Some(secret), None], &resume, &mut server_rng).expect("because it is the session's");
+    let (resumed, mut keys, next) = server.answer(2_000, false).expect("because the client's key is sound");
+    let mut client = client.on_resumed(&resumed).expect("because it is the server's");
     lines.add("resume", &resume);
     lines.add("resumed", &resumed);
     assert_eq!(client.secret.key(), next.key());

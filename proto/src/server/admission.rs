@@ -108,7 +108,11 @@ impl Lobby {
 
     /// Drops what is due.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self.silent.first_key_value().is_some_and(|(_, silent)| silent.deadline <= now) {
+        while self
+            .silent
+            .first_key_value()
+            .is_some_and(|(_, silent)| silent.deadline <= now)
+        {
             self.silent.pop_first();
         }
         while let Some(first) = self.handshakes.first_entry()
@@ -123,7 +127,9 @@ impl Lobby {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         earliest(
             self.silent.first_key_value().map(|(_, silent)| silent.deadline),
-            self.handshakes.first_key_value().map(|(_, handshake)| handshake.deadline),
+            self.handshakes
+                .first_key_value()
+                .map(|(_, handshake)| handshake.deadline),
         )
     }
 
@@ -136,7 +142,11 @@ impl Lobby {
 
 /// Takes out the one that gives way when a bound is hit.
 fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<V> {
-    let gone = if cfg!(planted = "evict_newest") { map.pop_last() } else { map.pop_first() };
+    let gone = if cfg!(planted = "evict_newest") {
+        map.pop_last()
+    } else {
+        map.pop_first()
+    };
     gone.map(|(_, value)| value)
 }
 
@@ -156,7 +166,11 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 impl HelloBudget {
     /// `rate` is at least 1 (see `ServerConfig::validate`).
     pub(crate) fn new(rate: u32) -> HelloBudget {
-        HelloBudget { interval: BURST / rate.max(1), full_at: Instant::ZERO, told: Instant::ZERO }
+        HelloBudget {
+            interval: BURST / rate.max(1),
+            full_at: Instant::ZERO,
+            told: Instant::ZERO,
+        }
     }
 
     /// One HELLO.

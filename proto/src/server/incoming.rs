@@ -33,7 +33,7 @@ pub struct Incoming {
 
 pub(crate) enum IncomingKind {
     /// An unproven RESUME; its packet is untouched.
-    Resume { clear: ResumeClear, packet: BytesMut, carrier: Carrier },
+    Resume { clear: ResumeClear, packet: BytesMut },
     /// CHALLENGE is out, or about to be.
     Handshake(Box<Handshake>),
     /// AUTH_PROOF opened.
@@ -62,7 +62,6 @@ pub(crate) struct Proven {
     pub(crate) hash_after_2: [u8; 32],
     /// FINAL with the server's parameters and incarnation; the verdict is still `None`.
     pub(crate) answer: Final,
-    pub(crate) carrier: Carrier,
     pub(crate) request: Request,
 }
 
@@ -140,8 +139,15 @@ impl Handshake {
             secret_hint,
             name: String::from(name),
             credential: offer.credential.clone(),
+            carrier: self.carrier,
         };
-        Ok(Proven { established, offer, hash_after_2, answer: self.answer, carrier: self.carrier, request })
+        Ok(Proven {
+            established,
+            offer,
+            hash_after_2,
+            answer: self.answer,
+            request,
+        })
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 
 mod admission;
+mod held;
 mod incoming;
 mod refusal;
 mod registry;
@@ -21,13 +22,13 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
-use crate::id::{Epoch, SessionId};
+use crate::id::{Carrier, Epoch, SessionId};
 use crate::security::PublicKey;
 use crate::session::Session;
 use crate::time::Instant;
 
 pub use incoming::Incoming;
-pub(crate) use incoming::{IncomingKind, Proven, end_packet, final_packet};
+pub(crate) use incoming::{IncomingKind, Proven, final_packet};
 pub use refusal::{Refusal, Rejection};
 pub use registry::Registry;
 pub(crate) use tombstone::Tombstone;
@@ -54,6 +55,7 @@ pub enum Route {
 }
 
 /// What [`Registry::admit`] decided.
+#[expect(clippy::large_enum_variant, reason = "one per connection, taken apart at once")]
 pub enum Admission {
     /// A new session, provisional until the client's first sealed packet; drive it with this epoch for
     /// the connection.
@@ -85,6 +87,9 @@ pub struct Request {
     pub name: String,
     /// The opaque credential, up to 7,000 bytes; empty: none.
     pub credential: Bytes,
+    /// The carrier as the host described it to [`Registry::connection_accepted`]: whether to believe a
+    /// credential that came over it is the host's decision.
+    pub carrier: Carrier,
 }
 
 /// What a session's owner passes on to the registry, newest state only: see [`Session::poll_report`].

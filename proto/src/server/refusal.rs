@@ -33,7 +33,10 @@ pub enum Refusal {
 impl Refusal {
     /// For what passes by itself.
     pub(crate) fn soon() -> Refusal {
-        Refusal::RetryLater { after: Duration::from_secs(1), alternate: Bytes::new() }
+        Refusal::RetryLater {
+            after: Duration::from_secs(1),
+            alternate: Bytes::new(),
+        }
     }
 
     /// The END that says it, in FINAL's place.
@@ -44,8 +47,23 @@ impl Refusal {
             Refusal::Busy => (EndCode::Busy, None, Bytes::new()),
             Refusal::RetryLater { after, alternate } => (EndCode::RetryLater, Some(millis_up(after)), alternate),
         };
-        let alternate = if alternate.len() > MAX_ALTERNATE { Bytes::new() } else { alternate };
-        Rejection { packet: end_packet(keys, End { code, reason: Bytes::new(), position: None, after, alternate }) }
+        let alternate = if alternate.len() > MAX_ALTERNATE {
+            Bytes::new()
+        } else {
+            alternate
+        };
+        Rejection {
+            packet: end_packet(
+                keys,
+                End {
+                    code,
+                    reason: Bytes::new(),
+                    position: None,
+                    after,
+                    alternate,
+                },
+            ),
+        }
     }
 }
 
@@ -62,7 +80,9 @@ impl Rejection {
 
     /// A REJECT in the clear.
     pub(crate) fn clear(reject: Reject) -> Rejection {
-        Rejection { packet: Some(reject.encode()) }
+        Rejection {
+            packet: Some(reject.encode()),
+        }
     }
 }
 

@@ -4,8 +4,6 @@
 mod tests;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
@@ -14,8 +12,9 @@ use crate::config::{Seed, ServerConfig};
 use crate::error::ConfigError;
 use crate::id::{Carrier, SessionId};
 use crate::rng::Rng;
-use crate::security::{HelloRefusal, PublicKey, ServerHandshake, Suite, dummy_resume, parse_resume};
+use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
 use crate::server::admission::{HelloBudget, Lobby, Silent};
+use crate::server::held::{Entry, Held, Phase};
 use crate::server::incoming::{Handshake, IncomingKind, Proven, final_packet};
 use crate::server::refusal::{Refusal, Rejection, millis, millis_up};
 use crate::server::tombstone::Tombstones;
@@ -46,24 +45,8 @@ pub struct Registry {
     incarnation: [u8; 8],
     lobby: Lobby,
     hellos: HelloBudget,
-    /// Clients can bias ids by trying, so this is a map whose order they cannot spoil.
-    sessions: BTreeMap<SessionId, Entry>,
+    sessions: Held,
     tombstones: Tombstones,
-}
-
-/// What is known of one session.
-struct Entry {
-    client_key: PublicKey,
-    name: Box<str>,
-    since: Instant,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Provisional,
-    Attached,
-    Detached,
 }
 
 impl Registry {
@@ -82,7 +65,7 @@ impl Registry {
             incarnation,
             lobby: Lobby::new(&config),
             hellos: HelloBudget::new(config.hello_rate),
-            sessions: BTreeMap::new(),
+            sessions: Held::default(),
             tombstones: Tombstones::new(config.tombstone_lifetime, config.max_tombstones, now),
             config,
         })
@@ -99,7 +82,9 @@ impl Registry {
     /// already, is rejected without a word.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
         self.handle_timeout(now);
-        let Some(silent) = self.lobby.spoke(connection) else { return Route::Reject(Rejection::SILENT) };
+        let Some(silent) = self.lobby.spoke(connection) else {
+            return Route::Reject(Rejection::SILENT);
+        };
         match PacketType::of(&packet) {
             Ok(PacketType::Hello) => self.hello(now, connection, silent, &packet),
             Ok(PacketType::Resume) => self.resume(connection, silent, packet),
@@ -109,7 +94,9 @@ impl Registry {
 
     fn hello(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: &[u8]) -> Route {
         if let Err(after) = self.hellos.take(now) {
-            return Route::Reject(Rejection::clear(Reject::Retry { after: millis_up(after) }));
+            return Route::Reject(Rejection::clear(Reject::Retry {
+                after: millis_up(after),
+            }));
         }
         match ServerHandshake::new(&self.config.auth, &self.suites, packet, &mut self.rng) {
             Ok((noise, challenge)) => {
@@ -126,7 +113,11 @@ impl Registry {
                     answer,
                     carrier: silent.carrier,
                 }));
-                Route::Handshake(Incoming { connection, deadline: silent.deadline, kind })
+                Route::Handshake(Incoming {
+                    connection,
+                    deadline: silent.deadline,
+                    kind,
+                })
             }
             Err(HelloRefusal::Version) => Route::Reject(Rejection::clear(Reject::VersionUnsupported)),
             Err(HelloRefusal::Suite) => Route::Reject(Rejection::clear(Reject::SuiteUnsupported)),
@@ -135,11 +126,20 @@ impl Registry {
     }
 
     fn resume(&mut self, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
-        let Some(clear) = parse_resume(&packet) else { return Route::Reject(Rejection::SILENT) };
+        let Some(clear) = parse_resume(&packet) else {
+            return Route::Reject(Rejection::SILENT);
+        };
         let session = clear.id;
-        if self.sessions.contains_key(&session) {
-            let kind = IncomingKind::Resume { clear, packet, carrier: silent.carrier };
-            return Route::Resume { session, incoming: Incoming { connection, deadline: silent.deadline, kind } };
+        if self.sessions.contains(session) {
+            let kind = IncomingKind::Resume { clear, packet };
+            return Route::Resume {
+                session,
+                incoming: Incoming {
+                    connection,
+                    deadline: silent.deadline,
+                    kind,
+                },
+            };
         }
         Route::Reject(self.unknown_resume(&packet))
     }
@@ -177,16 +177,31 @@ impl Registry {
     pub fn admit(&mut self, now: Instant, incoming: Incoming) -> Admission {
         self.handle_timeout(now);
         let in_time = self.lobby.leave(incoming.connection);
-        let Incoming { connection, deadline, kind } = incoming;
+        let Incoming {
+            connection,
+            deadline,
+            kind,
+        } = incoming;
         let proven = match kind {
             IncomingKind::Proven(proven) if in_time => proven,
             kind => return Admission::Reject(self.too_late(kind)),
         };
-        if let Some(session) = proven.offer.predecessor.as_ref().map(|predecessor| SessionId(predecessor.id))
-            && self.sessions.contains_key(&session)
+        if let Some(session) = proven
+            .offer
+            .predecessor
+            .as_ref()
+            .map(|predecessor| SessionId(predecessor.id))
+            && self.sessions.contains(session)
         {
             let kind = IncomingKind::Proven(proven);
-            return Admission::Resume { session, incoming: Incoming { connection, deadline, kind } };
+            return Admission::Resume {
+                session,
+                incoming: Incoming {
+                    connection,
+                    deadline,
+                    kind,
+                },
+            };
         }
         self.open(now, *proven)
     }
@@ -204,7 +219,7 @@ impl Registry {
     fn open(&mut self, now: Instant, mut proven: Proven) -> Admission {
         proven.answer.verdict = self.verdict(now, &proven);
         let id = proven.established.id;
-        if self.sessions.contains_key(&id) || self.tombstones.contains(id) {
+        if self.sessions.contains(id) || self.tombstones.contains(id) {
             return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
         }
         if self.sessions.len() >= self.config.max_sessions {
@@ -214,15 +229,13 @@ impl Registry {
                 // The client goes on with a session made here: it has to come again.
                 Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
                 // The old session's truth needs no room.
-                Some(_) => Rejection { packet: final_packet(keys, proven.answer) },
+                Some(_) => Rejection {
+                    packet: final_packet(keys, proven.answer),
+                },
             });
         }
-        let entry = Entry {
-            client_key: proven.established.peer_key,
-            name: core::mem::take(&mut proven.request.name).into_boxed_str(),
-            since: now,
-            phase: Phase::Provisional,
-        };
+        let name = core::mem::take(&mut proven.request.name);
+        let entry = Entry::provisional(now, proven.established.peer_key, name);
         let seed = self.rng.fork();
         let (session, epoch) = Session::accepted(now, &self.config.session, seed, proven);
         self.sessions.insert(id, entry);
@@ -264,15 +277,15 @@ impl Registry {
         self.handle_timeout(now);
         match report.status {
             Status::Provisional => {}
-            Status::Attached => self.shift(now, report.id, Phase::Attached),
-            Status::Detached => self.shift(now, report.id, Phase::Detached),
+            Status::Attached => self.sessions.shift(now, report.id, Phase::Attached),
+            Status::Detached => self.sessions.shift(now, report.id, Phase::Detached),
             Status::Ended(Some(tombstone)) => {
-                if let Some(entry) = self.sessions.remove(&report.id) {
+                if let Some(entry) = self.sessions.remove(report.id) {
                     self.tombstones.entomb(now, entry.client_key, tombstone);
                 }
             }
             Status::Ended(None) => {
-                if let Some(entry) = self.sessions.remove(&report.id)
+                if let Some(entry) = self.sessions.remove(report.id)
                     && entry.phase != Phase::Provisional
                 {
                     self.tombstones.forgotten(now, entry.client_key);
@@ -281,20 +294,11 @@ impl Registry {
         }
     }
 
-    fn shift(&mut self, now: Instant, id: SessionId, phase: Phase) {
-        if let Some(entry) = self.sessions.get_mut(&id)
-            && entry.phase != phase
-        {
-            entry.phase = phase;
-            entry.since = now;
-        }
-    }
-
     /// The owner of a session died without a last report: forgets the session. Its client will learn
     /// that the fates of its data are unknown. Without effect for a session that is not held.
     pub fn lost(&mut self, now: Instant, session: SessionId) {
         self.handle_timeout(now);
-        if let Some(entry) = self.sessions.remove(&session) {
+        if let Some(entry) = self.sessions.remove(session) {
             // Whether it was still provisional is what the dead owner knew.
             self.tombstones.forgotten(now, entry.client_key);
         }
@@ -314,13 +318,7 @@ impl Registry {
 
     /// The established sessions, in the order of their ids.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.sessions.iter().filter(|(_, entry)| entry.phase != Phase::Provisional).map(|(id, entry)| SessionInfo {
-            id: *id,
-            name: String::from(&*entry.name),
-            client_key: entry.client_key,
-            attached: entry.phase == Phase::Attached,
-            since: entry.since,
-        })
+        self.sessions.list()
     }
 
     /// How many sessions are held, provisional ones included; at most

@@ -85,12 +85,19 @@ impl Tombstones {
         let number = self.next;
         self.next = self.next.saturating_add(1);
         self.by_id.insert(tombstone.id, number);
-        self.graves.insert(number, Grave { tombstone, client, ended });
+        self.graves.insert(
+            number,
+            Grave {
+                tombstone,
+                client,
+                ended,
+            },
+        );
         let complete_since = self.complete_since;
-        let of_client = self
-            .by_client
-            .entry(client)
-            .or_insert_with(|| Client { graves: VecDeque::with_capacity(1), complete_since });
+        let of_client = self.by_client.entry(client).or_insert_with(|| Client {
+            graves: VecDeque::with_capacity(1),
+            complete_since,
+        });
         of_client.graves.push_back(number);
         if self.graves.len() > self.limit {
             let greedy = of_client.graves.len() > self.limit.div_ceil(SHARES);
@@ -112,8 +119,12 @@ impl Tombstones {
     /// What a proven client is told of its predecessor; `None` if that is not entombed here.
     pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
         let grave = self.graves.get(self.by_id.get(&SessionId(predecessor.id))?)?;
-        let Tombstone { position, verifiers, .. } = &grave.tombstone;
-        let proven = verifiers.iter().any(|verifier| verifier.check(handshake_hash, &predecessor.mac));
+        let Tombstone {
+            position, verifiers, ..
+        } = &grave.tombstone;
+        let proven = verifiers
+            .iter()
+            .any(|verifier| verifier.check(handshake_hash, &predecessor.mac));
         Some(if proven || cfg!(planted = "finality_without_proof") {
             Verdict::Expired { position: *position }
         } else {
@@ -128,7 +139,10 @@ impl Tombstones {
 
     /// How far back the tombstones are complete as far as `client` can know.
     pub(crate) fn reach(&self, now: Instant, client: &PublicKey) -> Duration {
-        let complete_since = self.by_client.get(client).map_or(self.complete_since, |client| client.complete_since);
+        let complete_since = self
+            .by_client
+            .get(client)
+            .map_or(self.complete_since, |client| client.complete_since);
         now.saturating_since(complete_since).min(self.lifetime)
     }
 
@@ -148,7 +162,9 @@ impl Tombstones {
 
     /// When the next one is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.graves.first_key_value().map(|(_, grave)| grave.ended + self.lifetime)
+        self.graves
+            .first_key_value()
+            .map(|(_, grave)| grave.ended + self.lifetime)
     }
 
     fn oldest(&self) -> Option<u64> {

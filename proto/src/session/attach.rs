@@ -5,63 +5,28 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
+use super::Session;
 use super::connection::{Attach, Candidate, Live, PingState, Rate, Stage, SwapProgress};
 use super::links::Draining;
-use super::{Peer, Session, Ticket};
-use crate::config::SessionConfig;
 use crate::error::AttachError;
 use crate::event::{EndReason, Event, Swap};
 use crate::id::{Carrier, Epoch, Side};
 use crate::liveness::Liveness;
 use crate::reconnect::{Cause, IntentKind};
 use crate::reliability::{AckPolicy, Rtt};
-use crate::rng::Rng;
-use crate::security::{ClientResume, Keys, ResumptionSecret, ServerResume};
-use crate::server::{Incoming, IncomingKind, Proven, Rejection, final_packet};
+use crate::security::{ClientResume, Keys, ResumptionSecret};
 use crate::time::{Duration, Instant};
-use crate::wire::frame::{End, EndCode, Frame, Verdict};
-use crate::wire::handshake::Reject;
+use crate::wire::frame::{End, EndCode, Frame, MAX_ALTERNATE};
 
 impl Session {
-    /// Server: a session fresh from its handshake. Provisional until the client's first sealed packet.
-    pub(crate) fn accepted(
-        now: Instant,
-        config: &SessionConfig,
-        rng: Rng,
-        proven: Proven,
-    ) -> (Session, Epoch) {
-        let Proven { mut established, offer, answer, .. } = proven;
-        let mut session = Session::new(Side::Server, config.clone(), rng, None);
-        session.ledger.streams.set_peer(&offer.parameters);
-        let incarnation = answer.incarnation;
-        let packet = final_packet(&mut established.keys, answer);
-        session.ticket = Some(Ticket {
-            id: established.id,
-            suite: established.suite,
-            secret: established.secret,
-            candidate: None,
-            counter: 0,
-            incarnation,
-            attached_at: now,
-        });
-        session.peer = Some(Peer { key: established.peer_key, parameters: offer.parameters });
-        let epoch = session.links.next_epoch();
-        let attach = Attach { first: true, stated: 0, peer_alive: false, planned: false };
-        session.links.candidate = Some(Candidate {
-            epoch,
-            outgoing: packet,
-            deadline: now + config.handshake_timeout,
-            stage: Stage::Answered { keys: Box::new(established.keys), attach },
-        });
-        (session, epoch)
-    }
-
     pub(super) fn begin_attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
         if self.state.is_ended() {
             return Err(AttachError::Ended);
         }
         let free = self.links.candidate.is_none();
-        let Some(dialing) = self.dialing.as_mut().filter(|_| free) else { return Err(AttachError::NotWanted) };
+        let Some(dialing) = self.dialing.as_mut().filter(|_| free) else {
+            return Err(AttachError::NotWanted);
+        };
         if !dialing.take_dial() {
             return Err(AttachError::NotWanted);
         }
@@ -74,121 +39,32 @@ impl Session {
                 let alive = self.links.current.is_some();
                 let position = self.ledger.stated();
                 let (resume, packet) = ClientResume::new(
-                    &ticket.secret, ticket.id, ticket.counter, position, alive, &mut self.rng,
+                    &ticket.secret,
+                    ticket.id,
+                    ticket.counter,
+                    position,
+                    alive,
+                    &mut self.rng,
                 );
-                let stage = Stage::Resuming { resume: Box::new(resume), sent: now, alive };
-                Some(Candidate { epoch, outgoing: Some(packet), deadline, stage })
+                let stage = Stage::Resuming {
+                    resume: Box::new(resume),
+                    sent: now,
+                    alive,
+                };
+                Some(Candidate {
+                    epoch,
+                    outgoing: Some(packet),
+                    deadline,
+                    stage,
+                })
             }
             _ => self.hello(epoch, carrier, deadline),
         };
         Ok(epoch)
     }
 
-    /// Server: checks the newcomer's proof. Until it has confirmed, only the candidate is touched.
-    pub(super) fn begin_adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
-        match incoming.kind {
-            IncomingKind::Resume { clear, packet, .. } => self.adopt_resume(now, clear.counter, &packet),
-            IncomingKind::Proven(proven) => self.adopt_proven(now, *proven),
-            IncomingKind::Handshake(_) | IncomingKind::Failed => Err(Rejection::SILENT),
-        }
-    }
-
-    fn adopt_resume(&mut self, now: Instant, counter: u64, packet: &[u8]) -> Result<Epoch, Rejection> {
-        let refused = || Rejection::clear(Reject::Refused);
-        let alive_here = self.may_swap();
-        let stated = self.ledger.stated();
-        let Some(ticket) = self.ticket.as_mut().filter(|_| !self.state.is_ended()) else { return Err(refused()) };
-        let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
-        let resume = ServerResume::open(secrets, packet, &mut self.rng).map_err(|_| refused())?;
-        if counter <= ticket.counter && cfg!(not(planted = "counter_ignored")) {
-            return Err(refused());
-        }
-        ticket.counter = counter;
-        if resume.which == 1 {
-            // The candidate's secret was used: the client has it, so the older one is over.
-            if let Some(newer) = ticket.candidate.take() {
-                ticket.secret = newer;
-            }
-        }
-        let planned = resume.alive && alive_here;
-        let attach = Attach { first: false, stated: resume.position, peer_alive: resume.alive, planned };
-        let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
-        ticket.candidate = Some(secret);
-        Ok(self.new_candidate(now, Some(answer), keys, attach))
-    }
-
-    fn adopt_proven(&mut self, now: Instant, mut proven: Proven) -> Result<Epoch, Rejection> {
-        let stated = self.ledger.stated();
-        let known = match (&self.ticket, &proven.offer.predecessor) {
-            (Some(ticket), Some(named)) if named.id == ticket.id.0 && !self.state.is_ended() => {
-                let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
-                let opens = |s: &ResumptionSecret| s.verifier().check(&proven.hash_after_2, &named.mac);
-                let which = secrets.iter().position(|s| s.is_some_and(opens));
-                which.filter(|_| named.counter >= ticket.counter).map(|which| (which, named.position))
-            }
-            _ => None,
-        };
-        let mut answer = proven.answer.clone();
-        let (Some((which, position)), Some(ticket)) = (known, &mut self.ticket) else {
-            answer.verdict = Some(Verdict::Superseded);
-            return Err(Rejection { packet: final_packet(&mut proven.established.keys, answer) });
-        };
-        ticket.counter = proven.offer.predecessor.as_ref().map_or(ticket.counter, |named| named.counter);
-        if which == 1 {
-            if let Some(newer) = ticket.candidate.take() {
-                ticket.secret = newer;
-            }
-        }
-        answer.verdict = Some(Verdict::Resumed { position: stated });
-        let packet = final_packet(&mut proven.established.keys, answer);
-        ticket.candidate = Some(proven.established.secret);
-        let attach = Attach { first: false, stated: position, peer_alive: false, planned: false };
-        Ok(self.new_candidate(now, packet, proven.established.keys, attach))
-    }
-
-    fn new_candidate(
-        &mut self,
-        now: Instant,
-        outgoing: Option<alloc::vec::Vec<u8>>,
-        keys: Keys,
-        attach: Attach,
-    ) -> Epoch {
-        let epoch = self.links.next_epoch();
-        let deadline = now + self.config.handshake_timeout;
-        let stage = Stage::Answered { keys: Box::new(keys), attach };
-        #[cfg(planted = "displace_before_proof")]
-        {
-            self.links.current = None;
-        }
-        self.links.candidate = Some(Candidate { epoch, outgoing, deadline, stage });
-        epoch
-    }
-
-    /// Server: the candidate's first sealed packet opened.
-    pub(super) fn confirm(&mut self, now: Instant, epoch: Epoch, keys: Keys, attach: Attach) {
-        if let Some(ticket) = &mut self.ticket {
-            if let Some(secret) = ticket.candidate.take() {
-                ticket.secret = secret;
-            }
-            ticket.attached_at = now;
-            if attach.first {
-                let id = ticket.id;
-                self.push_event(Event::Established { id });
-            }
-        }
-        self.go_live(now, epoch, keys, attach);
-        self.report_due = true;
-    }
-
     /// Client: the server proved that it has the session.
-    pub(super) fn resumed(
-        &mut self,
-        now: Instant,
-        epoch: Epoch,
-        keys: Keys,
-        secret: ResumptionSecret,
-        attach: Attach,
-    ) {
+    pub(super) fn resumed(&mut self, now: Instant, epoch: Epoch, keys: Keys, secret: ResumptionSecret, attach: Attach) {
         if let Some(ticket) = &mut self.ticket {
             ticket.secret = secret;
             ticket.attached_at = now;
@@ -218,9 +94,10 @@ impl Session {
         let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
         live.stated_by_peer = attach.stated;
         let had_connection = old.is_some();
-        self.links.draining = old
-            .filter(|_| attach.planned)
-            .map(|live| Draining { live, until: now + self.config.drain_timeout });
+        self.links.draining = old.filter(|_| attach.planned).map(|live| Draining {
+            live,
+            until: now + self.config.drain_timeout,
+        });
         self.links.current = Some(Box::new(live));
         self.state = self.state.attached();
         if let Some(dialing) = &mut self.dialing {
@@ -230,22 +107,32 @@ impl Session {
     }
 
     fn announce_attach(&mut self, now: Instant, epoch: Epoch, attach: Attach, had_connection: bool, cursor: u64) {
-        let gap = self.detached_at.take().map_or(Duration::ZERO, |since| now.saturating_since(since));
-        let swap = match (attach.first, attach.planned && had_connection) {
+        let gap = self
+            .detached_at
+            .take()
+            .map_or(Duration::ZERO, |since| now.saturating_since(since));
+        let swap = match (self.stats.attaches == 0, attach.planned && had_connection) {
             (true, _) => Swap::First,
             (false, true) => Swap::Planned,
             (false, false) => Swap::Unplanned,
         };
         self.stats.attaches += 1;
         let replayed = self.ledger.payload_from(cursor);
-        self.push_event(Event::Attached { epoch, swap, replayed, gap });
+        self.push_event(Event::Attached {
+            epoch,
+            swap,
+            replayed,
+            gap,
+        });
     }
 
     fn new_live(&self, now: Instant, epoch: Epoch, keys: Keys, cursor: u64, planned: bool) -> Live {
         let peer = self.peer.as_ref().map(|peer| &peer.parameters);
         let theirs = peer.map_or(u64::MAX, |p| p.keepalive_interval);
         let interval = self.config.keepalive_interval.min(Duration::from_millis(theirs.max(1)));
-        let quarter = peer.map_or(usize::MAX, |p| usize::try_from(p.outbox_limit / 4).unwrap_or(usize::MAX));
+        let quarter = peer.map_or(usize::MAX, |p| {
+            usize::try_from(p.outbox_limit / 4).unwrap_or(usize::MAX)
+        });
         let mut acks = AckPolicy::new(self.config.ack_delay, quarter);
         acks.at_once();
         Live {
@@ -257,7 +144,13 @@ impl Session {
             detour: None,
             resync_answered: false,
             arriving: None,
-            swap: SwapProgress { planned, own_from: cursor, peer_from: None, ack_seen: false, resync_said: false },
+            swap: SwapProgress {
+                planned,
+                own_from: cursor,
+                peer_from: None,
+                ack_seen: false,
+                resync_said: false,
+            },
             acks,
             acked_to_peer: None,
             pong: None,
@@ -279,7 +172,10 @@ impl Session {
     pub(super) fn may_swap(&self) -> bool {
         let (expected, acked, next) = (self.ledger.expected(), self.ledger.acked(), self.ledger.next());
         self.links.draining.is_none()
-            && self.links.current().is_some_and(|live| live.swap.settled(expected, acked) && live.cursor == next)
+            && self
+                .links
+                .current()
+                .is_some_and(|live| live.swap.settled(expected, acked) && live.cursor == next)
     }
 
     pub(super) fn begin_migration(&mut self, _now: Instant, within: Duration, alternate: Bytes) {
@@ -291,6 +187,12 @@ impl Session {
             Side::Server => {
                 if let Some(live) = &mut self.links.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
+                    // An address that is cut is none at all.
+                    let alternate = if alternate.len() > MAX_ALTERNATE {
+                        Bytes::new()
+                    } else {
+                        alternate
+                    };
                     live.go_away = Some((within.min(u64::MAX >> 2), alternate));
                 }
             }
@@ -303,9 +205,10 @@ impl Session {
             return;
         }
         let (expected, acked) = (self.ledger.expected(), self.ledger.acked());
-        let done = self.links.current().is_none_or(|live| {
-            live.swap.peer_from.is_some_and(|from| expected >= from) && acked >= live.swap.own_from
-        });
+        let done = self
+            .links
+            .current()
+            .is_none_or(|live| live.swap.peer_from.is_some_and(|from| expected >= from) && acked >= live.swap.own_from);
         if done {
             self.links.draining = None;
         }
@@ -335,8 +238,7 @@ impl Session {
         self.links.candidate = None;
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
-            // A session that was never confirmed has nobody to resume it.
-            Side::Server if self.state == super::state::State::Connecting => self.end(now, EndReason::Expired, None),
+            // A session that is not confirmed yet may still be, over another connection.
             Side::Server => {}
         }
     }
@@ -345,7 +247,11 @@ impl Session {
         let Some(live) = self.links.current.take() else { return };
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
-        self.patience = if live.progress { 0 } else { self.patience.saturating_add(1) };
+        self.patience = if live.progress {
+            0
+        } else {
+            self.patience.saturating_add(1)
+        };
         self.state = self.state.detached();
         self.detached_at = Some(now);
         self.report_due = true;

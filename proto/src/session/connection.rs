@@ -25,21 +25,33 @@ pub(super) struct Candidate {
 /// How far a candidate's proof has come.
 pub(super) enum Stage {
     /// Client: HELLO is out. Boxed: a handshake in progress is large and short-lived.
-    Hello { handshake: alloc::boxed::Box<ClientHandshake>, carrier: Carrier, suite: usize },
+    Hello {
+        handshake: alloc::boxed::Box<ClientHandshake>,
+        carrier: Carrier,
+        suite: usize,
+    },
     /// Client: AUTH_PROOF is out.
-    Proven { established: alloc::boxed::Box<Established>, predecessor: bool },
+    Proven {
+        established: alloc::boxed::Box<Established>,
+        predecessor: bool,
+    },
     /// Client: RESUME is out.
     /// `alive`: whether our earlier connection was said to be alive.
-    Resuming { resume: alloc::boxed::Box<ClientResume>, sent: Instant, alive: bool },
+    Resuming {
+        resume: alloc::boxed::Box<ClientResume>,
+        sent: Instant,
+        alive: bool,
+    },
     /// Server: our answer is out; the first packet under these keys confirms it.
-    Answered { keys: alloc::boxed::Box<Keys>, attach: Attach },
+    Answered {
+        keys: alloc::boxed::Box<Keys>,
+        attach: Attach,
+    },
 }
 
 /// What the two ends said about an attach before it is confirmed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attach {
-    /// The session's first connection.
-    pub(super) first: bool,
     /// The position the peer stated.
     pub(super) stated: u64,
     /// Whether the peer said that its earlier connection is alive, so that `stated` may be stale.

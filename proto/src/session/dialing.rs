@@ -7,7 +7,6 @@ use crate::config::{ClientConfig, MAX_CREDENTIAL};
 use crate::event::EndReason;
 use crate::id::Side;
 use crate::reconnect::{Cause, IntentKind, ReconnectIntent, Retry};
-use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
 
 /// Refusals of a RESUME, in the clear and so without proof, before the session is asked for inside
@@ -41,8 +40,12 @@ struct Want {
 }
 
 impl Dialing {
-    pub(super) fn new(now: Instant, config: ClientConfig, _rng: &mut Rng) -> Dialing {
-        let want = Want { kind: IntentKind::Establish, not_before: now, announced: true };
+    pub(super) fn new(now: Instant, config: ClientConfig) -> Dialing {
+        let want = Want {
+            kind: IntentKind::Establish,
+            not_before: now,
+            announced: true,
+        };
         let mut retry = Retry::default();
         // The very first try is made at once: nothing has failed yet, and no fleet moves in step.
         retry.next(now, &config.backoff, 0);
@@ -144,7 +147,8 @@ impl Dialing {
 
     fn stretched(&self, wait: Duration) -> Duration {
         let factor = 1u32.checked_shl(self.slowness).unwrap_or(u32::MAX);
-        wait.saturating_mul(factor).min(self.config.session.keepalive_timeout.max(wait))
+        wait.saturating_mul(factor)
+            .min(self.config.session.keepalive_timeout.max(wait))
     }
 }
 
@@ -172,7 +176,12 @@ impl Session {
         };
         let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
         dialing.attempt += 1;
-        dialing.want = Some(Want { kind, not_before: at.max(floor), announced: false });
+        let not_before = at.max(floor);
+        dialing.want = Some(Want {
+            kind,
+            not_before,
+            announced: not_before <= now,
+        });
     }
 
     /// What a dial is for now.
@@ -187,7 +196,10 @@ impl Session {
     }
 
     pub(super) fn on_dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        let over = self.dialing.as_ref().is_none_or(|d| d.want.is_none() || d.attempt != attempt);
+        let over = self
+            .dialing
+            .as_ref()
+            .is_none_or(|d| d.want.is_none() || d.attempt != attempt);
         if !over {
             self.schedule_dial(now, self.dial_kind(), cause, None);
         }
@@ -248,7 +260,11 @@ impl Session {
             dialing.migrate = false;
             dialing.attempt += 1;
             dialing.cause = Some(Cause::ServerAsked);
-            dialing.want = Some(Want { kind: IntentKind::Migrate, not_before: now, announced: true });
+            dialing.want = Some(Want {
+                kind: IntentKind::Migrate,
+                not_before: now,
+                announced: true,
+            });
         }
     }
 }

@@ -60,7 +60,10 @@ impl Closing {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let local = self.local.as_ref().map(|local| if local.overdue { local.last } else { local.linger });
+        let local = self
+            .local
+            .as_ref()
+            .map(|local| if local.overdue { local.last } else { local.linger });
         earliest(local, self.patience)
     }
 
@@ -91,7 +94,14 @@ impl Session {
         self.ledger.streams.close_for_sending();
         let linger = now + self.config.linger;
         let last = linger + self.config.linger;
-        self.closing.local = Some(LocalClose { code, reason, linger, last, overdue: false, committed: None });
+        self.closing.local = Some(LocalClose {
+            code,
+            reason,
+            linger,
+            last,
+            overdue: false,
+            committed: None,
+        });
         self.state = self.state.closing();
         if self.state.is_ended() {
             // Nobody was ever there to tell.
@@ -120,9 +130,21 @@ impl Session {
         }
     }
 
+    /// Why a session ended whose peer is over at `position`, if a close is the reason: the peer closed, or
+    /// it had our CLOSE.
+    pub(super) fn closed_before(&self, position: u64) -> Option<EndReason> {
+        let local = self.closing.local.as_ref().and_then(|local| local.committed);
+        let known = self.closing.peer_closed() || local.is_some_and(|close| close < position);
+        self.closing.reason().filter(|_| known)
+    }
+
     /// The peer's CLOSE took effect: our truth is complete, its is once it reads CLOSED.
     pub(super) fn on_close(&mut self, now: Instant, close: PeerClose) {
-        self.closing.peer.get_or_insert(close.close);
+        let close = Close {
+            reason: Bytes::copy_from_slice(&close.close.reason),
+            ..close.close
+        };
+        self.closing.peer.get_or_insert(close);
         self.closing.patience.get_or_insert(now + self.config.linger);
         self.ledger.streams.close_for_sending();
         self.state = self.state.closing();
@@ -140,7 +162,11 @@ impl Session {
             return Err(ProtocolError::StateLost);
         }
         let reason = self.closing.reason().unwrap_or(EndReason::Aborted);
-        Ok(Finish { reason, say: Some(EndCode::Done), peer_position: Some(position) })
+        Ok(Finish {
+            reason,
+            say: Some(EndCode::Done),
+            peer_position: Some(position),
+        })
     }
 
     pub(super) fn on_end(&mut self, end: &End) -> Finish {
@@ -158,11 +184,22 @@ impl Session {
             EndCode::Aborted => EndReason::AbortedByPeer,
             EndCode::Done => self.closing.reason().unwrap_or(EndReason::AbortedByPeer),
         };
-        Finish { reason, say: None, peer_position }
+        Finish {
+            reason,
+            say: None,
+            peer_position,
+        }
     }
 
     pub(super) fn end_by_host(&mut self, now: Instant) {
-        self.conclude(now, Finish { reason: EndReason::Aborted, say: Some(EndCode::Aborted), peer_position: None });
+        self.conclude(
+            now,
+            Finish {
+                reason: EndReason::Aborted,
+                say: Some(EndCode::Aborted),
+                peer_position: None,
+            },
+        );
     }
 
     /// A closing deadline has come.
@@ -170,7 +207,14 @@ impl Session {
         let attached = self.links.current.is_some();
         if self.closing.patience.is_some_and(|until| now >= until) {
             let reason = self.closing.reason().unwrap_or(EndReason::LingerExpired);
-            self.conclude(now, Finish { reason, say: Some(EndCode::Done), peer_position: None });
+            self.conclude(
+                now,
+                Finish {
+                    reason,
+                    say: Some(EndCode::Done),
+                    peer_position: None,
+                },
+            );
             return;
         }
         let Some(local) = &mut self.closing.local else { return };
@@ -179,7 +223,11 @@ impl Session {
         }
         local.overdue = true;
         if !attached || now >= local.last {
-            let finish = Finish { reason: EndReason::LingerExpired, say: Some(EndCode::Aborted), peer_position: None };
+            let finish = Finish {
+                reason: EndReason::LingerExpired,
+                say: Some(EndCode::Aborted),
+                peer_position: None,
+            };
             self.conclude(now, finish);
         }
     }

@@ -24,8 +24,17 @@ impl Session {
         let index = dialing.suite % suites.len().max(1);
         let suite = *suites.get(index)?;
         let (handshake, hello) = ClientHandshake::new(&dialing.config.auth, suite, &mut self.rng);
-        let stage = Stage::Hello { handshake: Box::new(handshake), carrier, suite: index };
-        Some(Candidate { epoch, outgoing: Some(hello), deadline, stage })
+        let stage = Stage::Hello {
+            handshake: Box::new(handshake),
+            carrier,
+            suite: index,
+        };
+        Some(Candidate {
+            epoch,
+            outgoing: Some(hello),
+            deadline,
+            stage,
+        })
     }
 
     /// CHALLENGE: check who answers, then prove who we are.
@@ -47,14 +56,29 @@ impl Session {
         let named = predecessor.is_some();
         let offer = Offer {
             versions: alloc::vec![VERSION],
-            suites: config.auth.suites(&config.suites).iter().map(|suite| suite.byte()).collect(),
+            suites: config
+                .auth
+                .suites(&config.suites)
+                .iter()
+                .map(|suite| suite.byte())
+                .collect(),
             parameters: self.config.parameters(),
             name: Bytes::copy_from_slice(config.name.as_bytes()),
-            credential: if handshake.may_send_credential(carrier) { config.credential.clone() } else { Bytes::new() },
+            credential: if handshake.may_send_credential(carrier) {
+                config.credential.clone()
+            } else {
+                Bytes::new()
+            },
             predecessor,
         };
         let (proof, established) = handshake.prove(&wire::handshake::encode_offer(&offer))?;
-        Ok((proof, Stage::Proven { established: Box::new(established), predecessor: named }))
+        Ok((
+            proof,
+            Stage::Proven {
+                established: Box::new(established),
+                predecessor: named,
+            },
+        ))
     }
 
     /// The server's first sealed packet: FINAL, or END in its place.
@@ -70,7 +94,11 @@ impl Session {
             return Err(ConnectionError::TooLarge);
         }
         let _ = packet.split_to(1);
-        established.keys.opener.open(&mut packet).map_err(|_| ConnectionError::Forged)?;
+        established
+            .keys
+            .opener
+            .open(&mut packet)
+            .map_err(|_| ConnectionError::Forged)?;
         self.stats.packets_received += 1;
         let mut frames = wire::frames(packet.freeze());
         let first = frames.next().ok_or(ProtocolError::Misplaced)??;
@@ -107,10 +135,17 @@ impl Session {
         }
         match *verdict {
             Verdict::Resumed { position } => {
-                let attach = Attach { first: false, stated: position, peer_alive: false, planned: false };
+                let attach = Attach {
+                    stated: position,
+                    peer_alive: false,
+                    planned: false,
+                };
                 self.resumed(now, epoch, established.keys, established.secret, attach);
             }
-            Verdict::Expired { position } => self.end(now, EndReason::Expired, Some(position)),
+            Verdict::Expired { position } => {
+                let reason = self.closed_before(position).unwrap_or(EndReason::Expired);
+                self.end(now, reason, Some(position));
+            }
             Verdict::Superseded => self.end(now, EndReason::Superseded, None),
             Verdict::StateLost { .. } => self.end(now, EndReason::StateLost, None),
             Verdict::Unknown { reach } => {
@@ -154,16 +189,22 @@ impl Session {
         let id = established.id;
         self.ticket = Some(Ticket {
             id,
-            suite: established.suite,
             secret: established.secret,
             candidate: None,
             counter: 0,
             incarnation: answer.incarnation,
             attached_at: now,
         });
-        self.peer = Some(Peer { key: established.peer_key, parameters: answer.parameters });
+        self.peer = Some(Peer {
+            key: established.peer_key,
+            parameters: answer.parameters,
+        });
         self.push_event(Event::Established { id });
-        let attach = Attach { first: true, stated: 0, peer_alive: false, planned: false };
+        let attach = Attach {
+            stated: 0,
+            peer_alive: false,
+            planned: false,
+        };
         self.go_live(now, epoch, established.keys, attach);
     }
 

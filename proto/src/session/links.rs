@@ -65,7 +65,10 @@ impl Links {
     pub(super) fn take(&mut self, slot: Slot) -> Option<Taken> {
         match slot {
             Slot::Current => self.current.take().map(|live| Taken { live, until: None }),
-            Slot::Draining => self.draining.take().map(|d| Taken { live: d.live, until: Some(d.until) }),
+            Slot::Draining => self.draining.take().map(|d| Taken {
+                live: d.live,
+                until: Some(d.until),
+            }),
             Slot::Candidate => None,
         }
     }
@@ -89,7 +92,12 @@ impl Links {
     pub(super) fn put_back(&mut self, taken: Taken) {
         match taken.until {
             None => self.current = Some(taken.live),
-            Some(until) => self.draining = Some(Draining { live: taken.live, until }),
+            Some(until) => {
+                self.draining = Some(Draining {
+                    live: taken.live,
+                    until,
+                })
+            }
         }
     }
 }

@@ -3,17 +3,23 @@
 //! | file | owns |
 //! |---|---|
 //! | `state` | the life cycle and its diagram |
+//! | `ticket` | what outlives a connection: the proof, and who the peer is |
 //! | `connection` | everything that dies with one connection |
 //! | `links` | which connections there are: candidate, current, draining, parting |
 //! | `ledger` | positions, and the rooms that hold frames |
 //! | `handshake` | the client's side of a new session or a full handshake |
-//! | `attach` | resume, confirmation, swaps |
+//! | `candidate` | packets of a connection that has not proven itself |
+//! | `adopt` | the server's side of an attach |
+//! | `attach` | how one connection gives way to another |
 //! | `receive`, `transmit` | sealed packets in and out |
+//! | `streams` | the calls on streams |
 //! | `dialing` | when the client wants a connection, and which |
 //! | `timers` | every deadline |
 //! | `ending` | close, ends, fates |
 
+mod adopt;
 mod attach;
+mod candidate;
 mod connection;
 mod dialing;
 mod ending;
@@ -23,6 +29,8 @@ mod ledger;
 mod links;
 mod receive;
 mod state;
+mod streams;
+mod ticket;
 mod timers;
 mod transmit;
 
@@ -33,23 +41,22 @@ use bytes::{Bytes, BytesMut};
 
 use self::dialing::Dialing;
 use self::ending::Closing;
+pub use self::inspect::Inspection;
 use self::ledger::Ledger;
 use self::links::Links;
-pub use self::inspect::Inspection;
 pub use self::state::SessionState;
 use self::state::State;
+use self::ticket::{Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
-use crate::error::{AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, SendRefusal, UnknownStream};
+use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{Ended, Event};
-use crate::id::{Carrier, Epoch, SessionId, Side, StreamId};
+use crate::id::{Carrier, Epoch, SessionId, Side};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
-use crate::security::{PublicKey, ResumptionSecret, Suite};
+use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
-use crate::stream::{AcceptedStream, Chunk, StreamOptions};
 use crate::time::{Duration, Instant};
-use crate::wire::frame::Parameters;
 
 /// Connection events kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
@@ -73,6 +80,8 @@ pub struct Session {
     closing: Closing,
     /// The client's; the server never dials.
     dialing: Option<Dialing>,
+    /// Server: how long the client may take to confirm the session, over whichever connection.
+    provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
     /// Doublings of the liveness waits, earned by attaches that ended without progress.
@@ -85,27 +94,6 @@ pub struct Session {
     redundant: u64,
 }
 
-/// What resuming rests on. Belongs to the session and outlives the connection that made it.
-struct Ticket {
-    id: SessionId,
-    suite: Suite,
-    secret: ResumptionSecret,
-    /// Server: the unconfirmed candidate's.
-    candidate: Option<ResumptionSecret>,
-    /// Client: the highest attach counter used. Server: the highest authentic one.
-    counter: u64,
-    /// Of the server process that made the session.
-    incarnation: [u8; 8],
-    /// When the last attach was confirmed.
-    attached_at: Instant,
-}
-
-/// What the peer proved and asked for.
-struct Peer {
-    key: PublicKey,
-    parameters: Parameters,
-}
-
 impl Session {
     /// A dialling session. It wants a connection at once; streams may be opened and data queued
     /// before there is one.
@@ -114,9 +102,9 @@ impl Session {
     /// The configuration is out of range or proves nobody's identity.
     pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> {
         config.validate()?;
-        let mut rng = Rng::new(&seed);
+        let rng = Rng::new(&seed);
         let session_config = config.session.clone();
-        let dialing = Dialing::new(now, config, &mut rng);
+        let dialing = Dialing::new(now, config);
         Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
     }
 
@@ -132,6 +120,7 @@ impl Session {
             peer: None,
             closing: Closing::default(),
             dialing,
+            provisional_until: None,
             detached_at: None,
             patience: 0,
             events: VecDeque::new(),
@@ -196,87 +185,9 @@ impl Session {
         self.settle(now);
     }
 
-    /// Opens a stream. It begins at the peer with the next packet, with or without data.
-    ///
-    /// # Errors
-    /// Too many are open, the options are invalid, or the session is closing.
-    pub fn open(&mut self, now: Instant, options: StreamOptions) -> Result<StreamId, OpenError> {
-        let result = self.ledger.streams.open(options);
-        self.settle(now);
-        result
-    }
-
-    /// The next stream the peer opened. `None` arms [`Event::Incoming`].
-    pub fn accept(&mut self, now: Instant) -> Option<AcceptedStream> {
-        let accepted = self.ledger.streams.accept();
-        self.settle(now);
-        accepted
-    }
-
-    /// Queues one whole message.
-    ///
-    /// # Errors
-    /// The payload comes back with the reason; [`SendRefusal::Full`] arms [`Event::Writable`].
-    pub fn send(&mut self, now: Instant, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
-        let result = self.ledger.streams.send(stream, payload);
-        self.settle(now);
-        result
-    }
-
-    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`.
-    /// Returns how many.
-    ///
-    /// # Errors
-    /// Nothing was taken; [`SendRefusal::Full`] arms [`Event::Writable`].
-    pub fn write(&mut self, now: Instant, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
-        let result = self.ledger.streams.write(stream, data);
-        self.settle(now);
-        result
-    }
-
-    /// The next bytes of a stream. `None` arms [`Event::Readable`] for it.
-    ///
-    /// # Errors
-    /// The stream is unknown, was reset by the peer, or the session ended before it did.
-    pub fn recv(&mut self, now: Instant, stream: StreamId) -> Result<Option<Chunk>, RecvError> {
-        let result = self.ledger.streams.recv(stream);
-        self.settle(now);
-        result
-    }
-
-    /// Nothing more will be sent on this stream; the other direction goes on (half-close).
-    ///
-    /// # Errors
-    /// There is no such sending half.
-    pub fn finish(&mut self, now: Instant, stream: StreamId) -> Result<(), UnknownStream> {
-        let result = self.ledger.streams.finish(stream);
-        self.settle(now);
-        result
-    }
-
-    /// Abandons sending on this stream: what is queued is dropped, the peer is told `code`.
-    ///
-    /// # Errors
-    /// There is no such sending half.
-    pub fn reset(&mut self, now: Instant, stream: StreamId, code: u64) -> Result<(), UnknownStream> {
-        let result = self.ledger.streams.reset(stream, code);
-        self.settle(now);
-        result
-    }
-
-    /// Asks the peer to stop sending on this stream; what arrives or is unread is discarded.
-    ///
-    /// # Errors
-    /// There is no such receiving half.
-    pub fn stop(&mut self, now: Instant, stream: StreamId, code: u64) -> Result<(), UnknownStream> {
-        let result = self.ledger.streams.stop(stream, code);
-        self.settle(now);
-        result
-    }
-
     /// A planned swap. The client comes to want a second connection and moves to it once it has
     /// proven itself. The server asks the client to do so `within` that time, at `alternate` if not
-    /// empty. Waits by itself while another swap settles.
+    /// empty (one over 1,024 bytes is left out). Waits by itself while another swap settles.
     pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
         self.begin_migration(now, within, alternate);
         self.settle(now);
@@ -314,7 +225,9 @@ impl Session {
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        self.transmit(now, epoch, buf)
+        let packed = self.transmit(now, epoch, buf);
+        self.collect_events();
+        packed
     }
 
     /// The next event.
@@ -393,19 +306,27 @@ impl Session {
     /// What follows from any change: events of the streams, a swap that is complete, a migration
     /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
-        while let Some(event) = self.ledger.streams.poll_event() {
-            self.events.push_back(event);
-        }
+        self.collect_events();
         self.finish_swap();
         self.pursue_migration(now);
     }
 
+    fn collect_events(&mut self) {
+        while let Some(event) = self.ledger.streams.poll_event() {
+            self.events.push_back(event);
+        }
+    }
+
     fn push_event(&mut self, event: Event) {
-        let lifecycle = |e: &Event| matches!(e, Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. });
-        if lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS {
-            if let Some(oldest) = self.events.iter().position(lifecycle) {
-                self.events.remove(oldest);
-            }
+        let lifecycle = |e: &Event| {
+            matches!(
+                e,
+                Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. }
+            )
+        };
+        let crowded = lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS;
+        if let Some(oldest) = self.events.iter().position(lifecycle).filter(|_| crowded) {
+            self.events.remove(oldest);
         }
         self.events.push_back(event);
     }

@@ -1,12 +1,12 @@
 //! Packets in.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::{REKEY_EVERY, Session};
-use super::connection::{Attach, Live, Stage};
+use super::connection::Live;
 use super::ending::Finish;
 use super::ledger::Arrival;
 use super::links::{Slot, Taken};
+use super::{REKEY_EVERY, Session};
 use crate::config::MAX_PACKET;
 use crate::error::{ConnectionError, ProtocolError};
 use crate::event::{EndReason, Event};
@@ -17,7 +17,6 @@ use crate::stream::unpin;
 use crate::time::{Duration, Instant};
 use crate::wire;
 use crate::wire::frame::{EndCode, Frame};
-use crate::wire::handshake::Reject;
 use crate::wire::packet::PacketType;
 
 /// What a connection that failed with `error` died of.
@@ -48,89 +47,12 @@ impl Session {
             None => Ok(()),
             Some(Slot::Candidate) => self.on_candidate_packet(now, epoch, packet),
             Some(slot) => {
-                let Some(taken) = self.links.take(slot) else { return Ok(()) };
+                let Some(taken) = self.links.take(slot) else {
+                    return Ok(());
+                };
                 self.on_sealed(now, taken, packet)
             }
         }
-    }
-
-    fn on_candidate_packet(
-        &mut self,
-        now: Instant,
-        epoch: Epoch,
-        mut packet: BytesMut,
-    ) -> Result<(), ConnectionError> {
-        let kind = PacketType::of(&packet)?;
-        let Some(mut candidate) = self.links.candidate.take() else { return Ok(()) };
-        match (candidate.stage, kind) {
-            (stage @ (Stage::Hello { .. } | Stage::Resuming { .. }), PacketType::Reject) => {
-                // Either way the attempt was answered; the connection is of no more use.
-                match Reject::decode(&packet) {
-                    Ok(reject) => self.on_reject(now, reject, &stage),
-                    Err(error) => return self.attempt_failed_with(now, error.into()),
-                }
-                Ok(())
-            }
-            (Stage::Hello { handshake, carrier, .. }, PacketType::Challenge) => {
-                let step = self.on_challenge(handshake, carrier, &packet);
-                match step {
-                    Ok((proof, stage)) => {
-                        candidate.outgoing = Some(proof);
-                        candidate.stage = stage;
-                        self.links.candidate = Some(candidate);
-                        Ok(())
-                    }
-                    Err(error) => self.attempt_failed_with(now, error),
-                }
-            }
-            (Stage::Proven { established, predecessor }, PacketType::Sealed) => {
-                match self.on_final(now, epoch, established, predecessor, packet) {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.attempt_failed_with(now, error),
-                }
-            }
-            (Stage::Resuming { resume, sent, alive }, PacketType::Resumed) => match resume.on_resumed(&packet) {
-                Ok(answer) => {
-                    self.stats.packets_received += 1;
-                    let attach = Attach {
-                        first: false,
-                        stated: answer.position,
-                        peer_alive: answer.alive,
-                        planned: alive && answer.alive,
-                    };
-                    self.resumed(now, epoch, answer.keys, answer.secret, attach);
-                    if let Some(live) = &mut self.links.current {
-                        live.rtt.sample(now.saturating_since(sent));
-                    }
-                    Ok(())
-                }
-                Err(error) => self.attempt_failed_with(now, error),
-            },
-            (Stage::Answered { mut keys, attach }, PacketType::Sealed) => {
-                // The first packet under these keys is the proof; a forged one is nobody's word.
-                let mut opened = packet.split_off(1);
-                if keys.opener.open(&mut opened).is_err() {
-                    self.lost_candidate(now, Cause::Protocol);
-                    return Err(ConnectionError::Forged);
-                }
-                self.confirm(now, epoch, *keys, attach);
-                match self.links.take(Slot::Current) {
-                    Some(taken) if !self.state.is_ended() => self.on_frames(now, taken, opened),
-                    _ => Ok(()),
-                }
-            }
-            (stage, _) => {
-                candidate.stage = stage;
-                self.links.candidate = Some(candidate);
-                Err(ConnectionError::UnexpectedPacket)
-            }
-        }
-    }
-
-    /// The candidate is gone already; its attempt still has to be counted.
-    fn attempt_failed_with(&mut self, now: Instant, error: ConnectionError) -> Result<(), ConnectionError> {
-        self.attempt_failed(now, cause_of(&error), None);
-        Err(error)
     }
 
     /// A packet on a connection that carries the session, or drains.
@@ -145,7 +67,12 @@ impl Session {
     }
 
     /// The plaintext of one authentic packet.
-    fn on_frames(&mut self, now: Instant, mut taken: Taken, plaintext: BytesMut) -> Result<(), ConnectionError> {
+    pub(super) fn on_frames(
+        &mut self,
+        now: Instant,
+        mut taken: Taken,
+        plaintext: BytesMut,
+    ) -> Result<(), ConnectionError> {
         self.stats.packets_received += 1;
         let current = taken.is_current();
         let live = &mut *taken.live;
@@ -172,7 +99,11 @@ impl Session {
         live.liveness.on_input(now, waiting);
         if tally.sequenced_bytes > 0 || tally.urgent {
             // What arrives on a draining connection is acknowledged on the current one.
-            let acks = if current { Some(&mut live.acks) } else { self.links.current.as_mut().map(|live| &mut live.acks) };
+            let acks = if current {
+                Some(&mut live.acks)
+            } else {
+                self.links.current.as_mut().map(|live| &mut live.acks)
+            };
             if let Some(acks) = acks {
                 acks.on_packet(now, tally.sequenced_bytes);
                 if tally.urgent {
@@ -196,9 +127,24 @@ impl Session {
 
     /// An authentic peer broke the protocol: resuming would only repeat it.
     fn break_off(&mut self, now: Instant, error: ProtocolError) {
-        let code = if error == ProtocolError::StateLost { EndCode::StateLost } else { EndCode::ProtocolError };
-        let reason = if error == ProtocolError::StateLost { EndReason::StateLost } else { EndReason::ProtocolError };
-        self.conclude(now, Finish { reason, say: Some(code), peer_position: None });
+        let code = if error == ProtocolError::StateLost {
+            EndCode::StateLost
+        } else {
+            EndCode::ProtocolError
+        };
+        let reason = if error == ProtocolError::StateLost {
+            EndReason::StateLost
+        } else {
+            EndReason::ProtocolError
+        };
+        self.conclude(
+            now,
+            Finish {
+                reason,
+                say: Some(code),
+                peer_position: None,
+            },
+        );
     }
 
     fn on_frame(
@@ -230,8 +176,12 @@ impl Session {
                 Ok(())
             }
             Frame::GoAway { within, alternate } => {
+                let alternate = Bytes::copy_from_slice(&alternate);
                 self.want_migration(alternate.clone());
-                self.push_event(Event::GoAway { within: Duration::from_millis(within), alternate });
+                self.push_event(Event::GoAway {
+                    within: Duration::from_millis(within),
+                    alternate,
+                });
                 Ok(())
             }
             Frame::Rekey => {

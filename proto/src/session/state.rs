@@ -96,7 +96,11 @@ mod tests {
             (Ended, Ended, Ended, Ended),
         ];
         for (from, attached, detached, closing) in rows {
-            assert_eq!((from.attached(), from.detached(), from.closing()), (attached, detached, closing), "{from:?}");
+            assert_eq!(
+                (from.attached(), from.detached(), from.closing()),
+                (attached, detached, closing),
+                "{from:?}"
+            );
         }
     }
 }

@@ -19,20 +19,44 @@ impl Session {
         let candidate = self.links.candidate.as_ref().map(|candidate| candidate.deadline);
         let dial = self.dialing.as_ref().and_then(|dialing| dialing.next_deadline());
         let lifetime = self.detached_at.map(|since| since + self.lifetime());
-        [current, draining, candidate, dial, lifetime, self.closing.next_deadline()].into_iter().fold(None, earliest)
+        [
+            current,
+            draining,
+            candidate,
+            dial,
+            lifetime,
+            self.provisional_until,
+            self.closing.next_deadline(),
+        ]
+        .into_iter()
+        .fold(None, earliest)
     }
 
     pub(super) fn on_timeout(&mut self, now: Instant) {
         if self.closing.next_deadline().is_some_and(|at| now >= at) {
             self.on_closing_timeout(now);
         }
+        if self.provisional_until.is_some_and(|until| now >= until) {
+            self.provisional_until = None;
+            self.end(now, EndReason::Expired, None);
+        }
         if self.detached_at.is_some_and(|since| now >= since + self.lifetime()) {
             self.end(now, EndReason::Expired, None);
         }
-        if self.links.draining.as_ref().is_some_and(|draining| now >= draining.until) {
+        if self
+            .links
+            .draining
+            .as_ref()
+            .is_some_and(|draining| now >= draining.until)
+        {
             self.lost_draining();
         }
-        if self.links.candidate.as_ref().is_some_and(|candidate| now >= candidate.deadline) {
+        if self
+            .links
+            .candidate
+            .as_ref()
+            .is_some_and(|candidate| now >= candidate.deadline)
+        {
             self.lost_candidate(now, Cause::Timeout);
         }
         if self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now)) {
@@ -59,7 +83,10 @@ impl Session {
 
     /// How long the session lives without a connection: the smaller of both ends' wishes.
     fn lifetime(&self) -> Duration {
-        let theirs = self.peer.as_ref().map_or(u64::MAX, |peer| peer.parameters.detached_lifetime);
+        let theirs = self
+            .peer
+            .as_ref()
+            .map_or(u64::MAX, |peer| peer.parameters.detached_lifetime);
         self.config.detached_lifetime.min(Duration::from_millis(theirs))
     }
 }

@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use super::{REKEY_EVERY, Session};
 use super::connection::{Live, Parting};
 use super::links::Slot;
+use super::{REKEY_EVERY, Session};
 use crate::config::{MAX_PACKET, MAX_REASON};
 use crate::id::Epoch;
 use crate::reliability::Committed;
@@ -23,19 +23,28 @@ impl Session {
     pub(super) fn transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
         let packed = match self.links.slot(epoch) {
             Some(Slot::Candidate) => {
-                let outgoing = self.links.candidate.as_mut().and_then(|candidate| candidate.outgoing.take());
+                let outgoing = self
+                    .links
+                    .candidate
+                    .as_mut()
+                    .and_then(|candidate| candidate.outgoing.take());
                 outgoing.is_some_and(|packet| {
                     buf.extend_from_slice(&packet);
                     true
                 })
             }
             Some(slot) => {
-                let Some(mut taken) = self.links.take(slot) else { return false };
+                let Some(mut taken) = self.links.take(slot) else {
+                    return false;
+                };
                 let packed = self.pack(now, &mut taken.live, slot, buf);
                 self.links.put_back(taken);
                 packed
             }
-            None => self.links.take_parting(epoch).is_some_and(|parting| say_farewell(*parting, buf)),
+            None => self
+                .links
+                .take_parting(epoch)
+                .is_some_and(|parting| say_farewell(*parting, buf)),
         };
         self.stats.packets_sent += u64::from(packed);
         packed
@@ -79,12 +88,9 @@ impl Session {
     /// What was acknowledged is gone: a cursor below it goes on from there.
     fn skip_acknowledged(&self, live: &mut Live) {
         let acked = self.ledger.acked();
-        if let Some((until, resume)) = live.detour {
-            if live.cursor.max(acked) >= until {
-                live.detour = None;
-                live.from_due = true;
-                live.cursor = resume;
-            }
+        if let Some((_, resume)) = live.detour.take_if(|(until, _)| live.cursor.max(acked) >= *until) {
+            live.from_due = true;
+            live.cursor = resume;
         }
         if live.cursor < acked {
             live.cursor = acked;
@@ -99,10 +105,14 @@ impl Session {
             say_from(live, writer);
         }
         if core::mem::take(&mut live.resync_due) {
-            writer.push(&Frame::Resync { position: self.ledger.stated() });
+            writer.push(&Frame::Resync {
+                position: self.ledger.stated(),
+            });
         }
         if core::mem::take(&mut live.closed_due) {
-            writer.push(&Frame::Closed { position: self.ledger.stated() });
+            writer.push(&Frame::Closed {
+                position: self.ledger.stated(),
+            });
         }
         if let Some((within, alternate)) = live.go_away.take() {
             writer.push(&Frame::GoAway { within, alternate });
@@ -115,7 +125,8 @@ impl Session {
         let stated = self.ledger.stated();
         let news = live.acked_to_peer != Some(stated);
         let goes = going || live.cursor < self.ledger.next() || self.ledger.streams.has_frame();
-        if !live.acks.due() && !(news && goes) {
+        let timely = live.acks.due() || (news && goes);
+        if !timely {
             return false;
         }
         writer.push(&Frame::Ack { position: stated });
@@ -129,7 +140,9 @@ impl Session {
         let limit = self.packet_room(live);
         let first = live.cursor;
         while let Some(fresh) = self.next_position(now, live, writer, limit, live.cursor == first) {
-            let Some(committed) = self.ledger.outbox.get(live.cursor) else { break };
+            let Some(committed) = self.ledger.outbox.get(live.cursor) else {
+                break;
+            };
             if live.from_due {
                 say_from(live, writer);
             }
@@ -206,7 +219,11 @@ impl Session {
     fn packet_room(&self, live: &Live) -> usize {
         let theirs = self.peer.as_ref().map_or(u64::MAX, |peer| peer.parameters.packet_limit);
         let full = usize::try_from(theirs).unwrap_or(MAX_PACKET).min(MAX_PACKET) - SEAL_OVERHEAD;
-        if live.rate.is_fast() { full } else { full.min(self.config.fragment_size + SMALL_PACKET_SLACK) }
+        if live.rate.is_fast() {
+            full
+        } else {
+            full.min(self.config.fragment_size + SMALL_PACKET_SLACK)
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! What the peer's frames do, in order.
 
+use bytes::Bytes;
+
+use super::credit::SendCredit;
 use super::recv::{Phase, RecvHalf};
 use super::send::{End, SendHalf};
 use super::table::{Stream, Streams};
@@ -16,10 +19,7 @@ impl Streams {
             Frame::Open(open) => self.on_open(open),
             Frame::Reset { stream, code } => self.on_reset(stream, code),
             Frame::Stop { stream, code } => self.on_stop(stream, code),
-            Frame::Credit { stream: 0, limit } => {
-                self.send_credit.raise(limit);
-                Ok(())
-            }
+            Frame::Credit { stream: 0, limit } => raise(&mut self.send_credit, limit),
             Frame::Credit { stream, limit } => self.on_credit(StreamId(stream), limit),
             _ => Err(ProtocolError::Misplaced),
         }
@@ -32,7 +32,11 @@ impl Streams {
         }
         let existed = self.existed(id);
         let Some(stream) = self.table.get_mut(&id) else {
-            return Err(if existed { ProtocolError::AfterEnd } else { ProtocolError::BadStream });
+            return Err(if existed {
+                ProtocolError::AfterEnd
+            } else {
+                ProtocolError::BadStream
+            });
         };
         if stream.recv.is_settled() {
             return Err(ProtocolError::AfterEnd);
@@ -59,7 +63,8 @@ impl Streams {
             send: SendHalf::new(self.limits.fragment, self.peer.map_or(0, |peer| peer.stream_window)),
             recv: RecvHalf::new(self.limits.stream_window),
             priority: open.priority,
-            label: open.label,
+            // Its packet must not stay for its sake.
+            label: Bytes::copy_from_slice(&open.label),
             opened: true,
             accepted: false,
             slot: true,
@@ -73,7 +78,11 @@ impl Streams {
     fn on_reset(&mut self, id: StreamId, code: u64) -> Result<(), ProtocolError> {
         let existed = self.existed(id);
         let Some(stream) = self.table.get_mut(&id) else {
-            return Err(if existed { ProtocolError::AfterEnd } else { ProtocolError::BadStream });
+            return Err(if existed {
+                ProtocolError::AfterEnd
+            } else {
+                ProtocolError::BadStream
+            });
         };
         if stream.recv.is_settled() {
             return Err(ProtocolError::AfterEnd);
@@ -89,7 +98,9 @@ impl Streams {
 
     /// The peer wants no more of it: our half is reset, once somebody has the stream.
     fn on_stop(&mut self, id: StreamId, code: u64) -> Result<(), ProtocolError> {
-        let Some(stream) = self.table.get_mut(&id) else { return self.forgotten(id) };
+        let Some(stream) = self.table.get_mut(&id) else {
+            return self.forgotten(id);
+        };
         if !stream.opened {
             return Err(ProtocolError::BadStream);
         }
@@ -104,25 +115,35 @@ impl Streams {
     }
 
     fn on_credit(&mut self, id: StreamId, limit: u64) -> Result<(), ProtocolError> {
-        let Some(stream) = self.table.get_mut(&id) else { return self.forgotten(id) };
+        let Some(stream) = self.table.get_mut(&id) else {
+            return self.forgotten(id);
+        };
         if !stream.opened {
             return Err(ProtocolError::BadStream);
         }
-        stream.send.credit.raise(limit);
+        raise(&mut stream.send.credit, limit)?;
         self.schedule(id);
         Ok(())
     }
 
     /// A late word about a stream that is over is of no consequence; one that never was is a fault.
     fn forgotten(&self, id: StreamId) -> Result<(), ProtocolError> {
-        if self.existed(id) { Ok(()) } else { Err(ProtocolError::BadStream) }
+        if self.existed(id) {
+            Ok(())
+        } else {
+            Err(ProtocolError::BadStream)
+        }
     }
 
     fn existed(&self, id: StreamId) -> bool {
         if id.0 == 0 {
             return false;
         }
-        if id.opener() == self.side { id.0 < self.next_own() } else { id.0 < self.next_peer }
+        if id.opener() == self.side {
+            id.0 < self.next_own
+        } else {
+            id.0 < self.next_peer
+        }
     }
 
     fn announce_readable(&mut self, id: StreamId) {
@@ -132,4 +153,12 @@ impl Streams {
             self.events.push_back(Event::Readable(id));
         }
     }
+}
+
+fn raise(credit: &mut SendCredit, limit: u64) -> Result<(), ProtocolError> {
+    if limit < credit.limit() {
+        return Err(ProtocolError::Credit);
+    }
+    credit.raise(limit);
+    Ok(())
 }

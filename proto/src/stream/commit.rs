@@ -1,7 +1,7 @@
 //! What goes out next: control before data, data by priority.
 
-use super::table::Streams;
 use super::send::End;
+use super::table::Streams;
 use crate::config::FRAME_CHARGE;
 use crate::id::StreamId;
 use crate::reliability::Committed;
@@ -20,7 +20,7 @@ impl Streams {
     pub(crate) fn has_frame(&self) -> bool {
         self.peer.is_some()
             && (self.has_control()
-                || !self.opening.is_empty()
+                || (!self.opening.is_empty() && self.peer.is_some_and(|peer| self.own_slots < peer.max_streams))
                 || (!self.schedule.is_empty() && self.send_credit.left() > FRAME_CHARGE as u64))
     }
 
@@ -90,7 +90,13 @@ impl Streams {
             }
         }
         let (id, code) = self.control.stop.iter().find(|(id, _)| opened(id))?;
-        Some((Frame::Stop { stream: *id, code: *code }, Level::Stop(*id)))
+        Some((
+            Frame::Stop {
+                stream: *id,
+                code: *code,
+            },
+            Level::Stop(*id),
+        ))
     }
 
     /// OPENs go out at the next commit, with or without data, as far as the peer has slots.
@@ -110,9 +116,14 @@ impl Streams {
             stream.opened = true;
             stream.slot = true;
             stream.send.in_flight += 1;
+            self.held_waiting -= stream.send.queued_charge();
         }
         self.schedule(id);
-        Some(Committed { release: charge, ..Committed::control(frame) })
+        self.offer_room();
+        Some(Committed {
+            release: charge,
+            ..Committed::control(frame)
+        })
     }
 
     fn next_data(&mut self, space: usize, allowance: usize) -> Option<Committed> {
@@ -120,8 +131,12 @@ impl Streams {
         loop {
             let (priority, id) = self.schedule.front()?;
             let session = usize::try_from(self.send_credit.left()).unwrap_or(usize::MAX);
-            let Some(stream) = self.table.get_mut(&id).filter(|s| s.send.has_work() && s.send.has_credit()) else {
-                self.unschedule(priority, id);
+            let Some(stream) = self
+                .table
+                .get_mut(&id)
+                .filter(|s| s.send.has_work() && s.send.has_credit())
+            else {
+                self.unschedule_front(priority, id);
                 continue;
             };
             let own = usize::try_from(stream.send.credit.left()).unwrap_or(usize::MAX);
@@ -137,23 +152,19 @@ impl Streams {
                 self.queued_items -= 1;
             }
             self.send_credit.spend(charge);
-            self.schedule.spent(priority, charge, quantum);
-            self.after_commit(priority, id);
+            if stream_has_more(self, id) {
+                self.schedule.spent(priority, charge, quantum);
+            } else {
+                self.unschedule_front(priority, id);
+            }
+            self.tidy(id);
             return Some(committed);
         }
     }
 
-    /// Takes a stream that has nothing more to send, or no credit, off the schedule.
-    fn after_commit(&mut self, priority: u8, id: StreamId) {
-        let more = self.table.get(&id).is_some_and(|s| s.send.has_work() && s.send.has_credit());
-        if !more {
-            self.unschedule(priority, id);
-        }
-        self.tidy(id);
-    }
-
-    fn unschedule(&mut self, priority: u8, id: StreamId) {
-        self.schedule.remove(priority, id);
+    /// The stream at the front has nothing more to send, or no credit.
+    fn unschedule_front(&mut self, priority: u8, id: StreamId) {
+        self.schedule.pop(priority);
         if let Some(stream) = self.table.get_mut(&id) {
             stream.send.scheduled = false;
         }
@@ -182,6 +193,13 @@ impl Streams {
         self.tidy(id);
         self.offer_room();
     }
+}
+
+fn stream_has_more(streams: &Streams, id: StreamId) -> bool {
+    streams
+        .table
+        .get(&id)
+        .is_some_and(|s| s.send.has_work() && s.send.has_credit())
 }
 
 /// Which level a control frame speaks for.

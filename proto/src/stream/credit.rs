@@ -17,6 +17,10 @@ impl SendCredit {
         self.limit - self.used
     }
 
+    pub(super) fn limit(self) -> u64 {
+        self.limit
+    }
+
     /// The caller stays within `left`.
     pub(super) fn spend(&mut self, charge: usize) {
         self.used = (self.used + charge as u64).min(self.limit);
@@ -48,7 +52,12 @@ pub(super) struct RecvCredit {
 
 impl RecvCredit {
     pub(super) fn new(window: u64) -> RecvCredit {
-        RecvCredit { window, granted: window, received: 0, consumed: 0 }
+        RecvCredit {
+            window,
+            granted: window,
+            received: 0,
+            consumed: 0,
+        }
     }
 
     /// Data arrived. `false`: more than was granted.

@@ -28,7 +28,15 @@ impl Streams {
             .table
             .iter()
             .filter(|(_, stream)| !stream.send.is_over())
-            .map(|(id, stream)| (*id, StreamFate { delivered: stream.send.delivered, ..StreamFate::of(*id) }))
+            .map(|(id, stream)| {
+                (
+                    *id,
+                    StreamFate {
+                        delivered: stream.send.delivered,
+                        ..StreamFate::of(*id)
+                    },
+                )
+            })
             .collect();
         loop {
             let position = outbox.base();
@@ -47,6 +55,7 @@ impl Streams {
             }
         }
         self.held = 0;
+        self.held_waiting = 0;
         self.queued_items = 0;
         self.control.in_flight = 0;
         let streams = fates.into_values().filter(|fate| !fate.is_empty()).collect();
@@ -56,7 +65,12 @@ impl Streams {
 
 impl StreamFate {
     fn of(stream: StreamId) -> StreamFate {
-        StreamFate { stream, delivered: Tally::default(), unknown: Tally::default(), not_delivered: alloc::vec![] }
+        StreamFate {
+            stream,
+            delivered: Tally::default(),
+            unknown: Tally::default(),
+            not_delivered: alloc::vec![],
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -66,10 +80,15 @@ impl StreamFate {
 
 /// A frame that never arrived: a message whole, where it ends; a byte stream's bytes as they are.
 fn handed_back(committed: Committed) -> Option<Undelivered> {
-    let Frame::Data(data) = committed.frame else { return None };
+    let Frame::Data(data) = committed.frame else {
+        return None;
+    };
     if committed.message {
         let payload = committed.whole.map_or(data.payload, |whole| *whole);
         return data.message_end.then_some(Undelivered { payload, message: true });
     }
-    (!data.payload.is_empty()).then_some(Undelivered { payload: data.payload, message: false })
+    (!data.payload.is_empty()).then_some(Undelivered {
+        payload: data.payload,
+        message: false,
+    })
 }

@@ -2,7 +2,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `table` | every stream, the outbox's account, what application calls do |
+//! | `table` | every stream, and the account of what the outbox holds |
+//! | `calls` | what the application's calls do |
 //! | `send`, `recv` | the two halves of one stream |
 //! | `credit` | flow control |
 //! | `schedule`, `commit` | whose turn it is, what goes out next |
@@ -10,6 +11,7 @@
 //! | `fates` | what became of everything that was sent |
 
 mod arrive;
+mod calls;
 mod commit;
 mod credit;
 mod fates;
@@ -38,7 +40,11 @@ pub struct StreamOptions {
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        StreamOptions { label: Bytes::new(), priority: 128, fragment_size: None }
+        StreamOptions {
+            label: Bytes::new(),
+            priority: 128,
+            fragment_size: None,
+        }
     }
 }
 
@@ -66,3 +72,6 @@ pub enum Chunk {
     /// The peer finished the stream; nothing follows.
     End,
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ impl Schedule {
     }
 
     pub(super) fn front(&self) -> Option<(u8, StreamId)> {
-        self.ready.iter().next().and_then(|(priority, queue)| queue.front().map(|stream| (*priority, *stream)))
+        self.ready
+            .iter()
+            .next()
+            .and_then(|(priority, queue)| queue.front().map(|stream| (*priority, *stream)))
     }
 
     /// The stream at the front sent `bytes`; its turn ends after `quantum`.

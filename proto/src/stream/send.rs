@@ -76,7 +76,12 @@ impl SendHalf {
     /// Queues an item; returns its charge.
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
         let charge = item_charge(payload.len(), self.fragment);
-        self.queue.push_back(Item { rest: payload, whole: None, message, charge });
+        self.queue.push_back(Item {
+            rest: payload,
+            whole: None,
+            message,
+            charge,
+        });
         charge
     }
 
@@ -116,7 +121,11 @@ impl SendHalf {
         }
         let payload = item.rest.split_to(take);
         let message = item.message;
-        let (release, whole) = if last { (item.charge, item.whole.take()) } else { (0, None) };
+        let (release, whole) = if last {
+            (item.charge, item.whole.take())
+        } else {
+            (0, None)
+        };
         if last {
             self.queue.pop_front();
         }
@@ -126,8 +135,18 @@ impl SendHalf {
         }
         self.in_flight += 1;
         self.credit.spend(FRAME_CHARGE + payload.len());
-        let frame = Frame::Data(Data { stream, payload, message_end: message && last, stream_end });
-        Some(Committed { frame, release, message, whole })
+        let frame = Frame::Data(Data {
+            stream,
+            payload,
+            message_end: message && last,
+            stream_end,
+        });
+        Some(Committed {
+            frame,
+            release,
+            message,
+            whole,
+        })
     }
 
     /// How many payload bytes wait at the front.
@@ -138,6 +157,11 @@ impl SendHalf {
     /// How many items are not wholly committed.
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Charge of the items that are not wholly committed.
+    pub(super) fn queued_charge(&self) -> usize {
+        self.queue.iter().map(|item| item.charge).sum()
     }
 
     /// Drops what is queued; returns its charge.
@@ -161,6 +185,16 @@ impl SendHalf {
 
 /// The end of a stream with no data before it.
 fn bare_end(stream: StreamId) -> Committed {
-    let data = Data { stream, payload: Bytes::new(), message_end: false, stream_end: true };
-    Committed { frame: Frame::Data(data), release: 0, message: false, whole: None }
+    let data = Data {
+        stream,
+        payload: Bytes::new(),
+        message_end: false,
+        stream_end: true,
+    };
+    Committed {
+        frame: Frame::Data(data),
+        release: 0,
+        message: false,
+        whole: None,
+    }
 }

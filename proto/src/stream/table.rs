@@ -7,14 +7,11 @@ use bytes::Bytes;
 use super::credit::{RecvCredit, SendCredit};
 use super::recv::RecvHalf;
 use super::schedule::Schedule;
-use super::send::{End, SendHalf, item_charge};
-use super::{AcceptedStream, Chunk, StreamOptions};
-use crate::config::{MAX_LABEL, SessionConfig};
-use crate::error::{OpenError, RecvError, SendError, SendRefusal, UnknownStream};
+use super::send::{End, SendHalf};
+use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::id::{Side, StreamId};
 use crate::wire::frame::{Frame, Open, Parameters};
-use crate::wire::varint;
 
 /// Every stream, the shared credit, and the account of what the outbox holds.
 pub(crate) struct Streams {
@@ -24,7 +21,7 @@ pub(crate) struct Streams {
     pub(super) peer: Option<PeerLimits>,
     pub(super) table: BTreeMap<StreamId, Stream>,
     /// The id our next `open` gets.
-    next_own: u64,
+    pub(super) next_own: u64,
     /// The lowest id the peer may open next.
     pub(super) next_peer: u64,
     /// Streams of ours, and of the peer's, that use a slot of `max_streams`.
@@ -39,16 +36,19 @@ pub(crate) struct Streams {
     pub(super) schedule: Schedule,
     /// Charges of items and OPENs not yet acknowledged.
     pub(super) held: usize,
+    /// Of these, what is queued on streams whose OPEN still waits for one of the peer's slots. Bounded
+    /// apart, so that it cannot starve the streams whose end would free a slot.
+    pub(super) held_waiting: usize,
     /// Items that are queued and not wholly committed.
     pub(super) queued_items: usize,
-    closed: bool,
-    ended: bool,
+    pub(super) closed: bool,
+    pub(super) ended: bool,
     pub(super) events: VecDeque<Event>,
-    armed: Armed,
+    pub(super) armed: Armed,
 }
 
 pub(super) struct Limits {
-    outbox: usize,
+    pub(super) outbox: usize,
     pub(super) stream_window: u64,
     pub(super) max_streams: u64,
     pub(super) fragment: usize,
@@ -72,11 +72,11 @@ pub(super) struct Control {
 }
 
 /// What the application found refused and wants to hear of. Armed by its calls, never by polls.
-struct Armed {
-    accept: bool,
-    open: bool,
+pub(super) struct Armed {
+    pub(super) accept: bool,
+    pub(super) open: bool,
     /// Room at which a refused write may be tried again.
-    room: Option<usize>,
+    pub(super) room: Option<usize>,
 }
 
 pub(crate) struct Stream {
@@ -119,11 +119,16 @@ impl Streams {
             control: Control::default(),
             schedule: Schedule::default(),
             held: 0,
+            held_waiting: 0,
             queued_items: 0,
             closed: false,
             ended: false,
             events: VecDeque::new(),
-            armed: Armed { accept: true, open: false, room: None },
+            armed: Armed {
+                accept: true,
+                open: false,
+                room: None,
+            },
         }
     }
 
@@ -144,189 +149,12 @@ impl Streams {
     pub(crate) fn rebase(&mut self, parameters: &Parameters) -> bool {
         let fits = self.own_slots <= parameters.max_streams
             && self.send_credit.restart(parameters.session_window)
-            && self.table.values_mut().all(|stream| stream.send.credit.restart(parameters.stream_window));
+            && self
+                .table
+                .values_mut()
+                .all(|stream| stream.send.credit.restart(parameters.stream_window));
         self.set_peer(parameters);
         fits
-    }
-
-    pub(crate) fn open(&mut self, options: StreamOptions) -> Result<StreamId, OpenError> {
-        if self.closed {
-            return Err(OpenError::SessionClosed);
-        }
-        let fragment = options.fragment_size.unwrap_or(self.limits.fragment);
-        if options.label.len() > MAX_LABEL || !(1_000..=64_000).contains(&fragment) {
-            return Err(OpenError::Invalid);
-        }
-        let most = self.peer.map_or(self.limits.max_streams, |peer| peer.max_streams);
-        if self.own_slots + self.opening.len() as u64 >= most || self.next_own > varint::MAX {
-            self.armed.open = true;
-            return Err(OpenError::TooMany);
-        }
-        let id = StreamId(self.next_own);
-        let stream = Stream {
-            send: SendHalf::new(fragment, self.peer.map_or(0, |peer| peer.stream_window)),
-            recv: RecvHalf::new(self.limits.stream_window),
-            priority: options.priority,
-            label: options.label,
-            opened: false,
-            accepted: true,
-            slot: false,
-        };
-        let charge = stream.open_frame(id).charge();
-        if self.held + charge > self.limits.outbox {
-            self.want_room(charge);
-            return Err(OpenError::Full);
-        }
-        self.held += charge;
-        self.next_own += 2;
-        self.opening.push_back(id);
-        self.table.insert(id, stream);
-        Ok(id)
-    }
-
-    pub(crate) fn accept(&mut self) -> Option<AcceptedStream> {
-        let Some(id) = self.to_accept.pop_front() else {
-            self.armed.accept = true;
-            return None;
-        };
-        let stream = self.table.get_mut(&id)?;
-        stream.accepted = true;
-        let accepted = AcceptedStream { id, label: core::mem::take(&mut stream.label), priority: stream.priority };
-        if let End::Resetting { .. } = stream.send.end {
-            // The peer's STOP came first; it was only waiting for somebody to have the stream.
-            self.control.reset.insert(id);
-        }
-        Some(accepted)
-    }
-
-    pub(crate) fn send(&mut self, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
-        let charge = item_charge(payload.len(), self.fragment_of(stream));
-        match self.admit(stream, charge) {
-            Ok(()) => {
-                self.enqueue(stream, payload, true);
-                Ok(())
-            }
-            Err(reason) => Err(SendError { payload, reason }),
-        }
-    }
-
-    pub(crate) fn write(&mut self, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
-        let fragment = self.fragment_of(stream);
-        let room = self.limits.outbox.saturating_sub(self.held);
-        let mut take = data.len().min(room);
-        // Each fragment is charged too; what they are over goes.
-        while take > 0 && item_charge(take, fragment) > room {
-            take = take.saturating_sub(item_charge(take, fragment) - room);
-        }
-        let wanted = if take == 0 { item_charge(data.len(), fragment).min(self.limits.outbox / 4) } else { 0 };
-        self.admit(stream, wanted.max(item_charge(take, fragment)))?;
-        if data.is_empty() {
-            return Ok(0);
-        }
-        let part = data.split_to(take);
-        self.enqueue(stream, part, false);
-        Ok(take)
-    }
-
-    fn fragment_of(&self, stream: StreamId) -> usize {
-        self.table.get(&stream).map_or(self.limits.fragment, |stream| stream.send.fragment)
-    }
-
-    /// Whether the half is open and the outbox has room for `charge`.
-    fn admit(&mut self, stream: StreamId, charge: usize) -> Result<(), SendRefusal> {
-        if self.closed {
-            return Err(SendRefusal::SessionClosed);
-        }
-        let half = &self.table.get(&stream).filter(|s| s.accepted).ok_or(SendRefusal::UnknownStream)?.send;
-        if let Some(code) = half.stopped {
-            return Err(SendRefusal::Stopped(code));
-        }
-        if half.end != End::Open {
-            return Err(SendRefusal::StreamClosed);
-        }
-        if charge > self.limits.outbox {
-            return Err(SendRefusal::TooLarge);
-        }
-        if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
-            self.want_room(charge);
-            return Err(SendRefusal::Full);
-        }
-        Ok(())
-    }
-
-    fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {
-        if let Some(stream) = self.table.get_mut(&id) {
-            self.held += stream.send.push(payload, message);
-            self.queued_items += 1;
-            self.schedule(id);
-        }
-    }
-
-    pub(crate) fn recv(&mut self, id: StreamId) -> Result<Option<Chunk>, RecvError> {
-        let ended = self.ended;
-        let stream = self.table.get_mut(&id).filter(|s| s.accepted).ok_or(RecvError::UnknownStream)?;
-        let Some((chunk, charge)) = stream.recv.pop()? else {
-            return if ended { Err(RecvError::SessionEnded) } else { Ok(None) };
-        };
-        self.return_credit(id, charge);
-        self.tidy(id);
-        Ok(Some(chunk))
-    }
-
-    pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), UnknownStream> {
-        let stream = self.own_half(id)?;
-        if stream.send.end == End::Open {
-            stream.send.end = End::Finishing;
-            self.schedule(id);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn reset(&mut self, id: StreamId, code: u64) -> Result<(), UnknownStream> {
-        let stream = self.own_half(id)?;
-        if matches!(stream.send.end, End::Open | End::Finishing) {
-            self.abandon(id, code.min(varint::MAX));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn stop(&mut self, id: StreamId, code: u64) -> Result<(), UnknownStream> {
-        let stream = self.own_half(id)?;
-        if stream.recv.over {
-            return Err(UnknownStream(id));
-        }
-        if stream.recv.stopped {
-            return Ok(());
-        }
-        stream.recv.stopped = true;
-        let discarded = stream.recv.discard();
-        if !stream.recv.is_settled() {
-            self.control.stop.insert(id, code.min(varint::MAX));
-        }
-        self.return_credit(id, discarded);
-        self.tidy(id);
-        Ok(())
-    }
-
-    fn own_half(&mut self, id: StreamId) -> Result<&mut Stream, UnknownStream> {
-        self.table.get_mut(&id).filter(|s| s.accepted && !self.ended).ok_or(UnknownStream(id))
-    }
-
-    /// RESET: what is queued is dropped.
-    pub(super) fn abandon(&mut self, id: StreamId, code: u64) {
-        let Some(stream) = self.table.get_mut(&id) else { return };
-        let before = stream.send.queued();
-        self.held -= stream.send.clear();
-        self.queued_items -= before;
-        stream.send.end = End::Resetting { code };
-        stream.send.was_reset = true;
-        if core::mem::take(&mut stream.send.scheduled) {
-            self.schedule.remove(stream.priority, id);
-        }
-        if stream.accepted {
-            self.control.reset.insert(id);
-        }
-        self.offer_room();
     }
 
     /// The session closes: nothing more is admitted.
@@ -361,7 +189,10 @@ impl Streams {
 
     /// Whether nothing waits to be committed but control.
     pub(crate) fn queue_empty(&self) -> bool {
-        self.queued_items == 0 && self.schedule.is_empty() && self.opening.is_empty()
+        self.queued_items == 0
+            && self.opening.is_empty()
+            && self.control.reset.is_empty()
+            && self.table.values().all(|stream| stream.send.end != End::Finishing)
     }
 
     /// Lets the scheduler know of a stream that has something to send and credit for it.
@@ -389,7 +220,7 @@ impl Streams {
         }
     }
 
-    fn want_room(&mut self, charge: usize) {
+    pub(super) fn want_room(&mut self, charge: usize) {
         self.armed.room = Some(self.armed.room.map_or(charge, |room| room.min(charge)));
     }
 
@@ -412,10 +243,6 @@ impl Streams {
         if core::mem::take(&mut self.armed.accept) {
             self.events.push_back(Event::Incoming);
         }
-    }
-
-    pub(super) fn next_own(&self) -> u64 {
-        self.next_own
     }
 
     /// Frees the slot of a stream that is settled, and forgets one that is over.

@@ -20,12 +20,7 @@ impl Frame {
     /// as it can be. No packet spends more on the frame.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        let integers = |values: &[u64]| {
-            values
-                .iter()
-                .map(|value| varint::len(*value))
-                .sum::<usize>()
-        };
+        let integers = |values: &[u64]| values.iter().map(|value| varint::len(*value)).sum::<usize>();
         let optional = |value: Option<u64>| 1 + value.map_or(0, varint::len);
         1 + match self {
             Frame::Data(data) => {
@@ -33,17 +28,12 @@ impl Frame {
                 integers(&[data.stream.0, cursor::len_u64(payload)]) + payload
             }
             Frame::Open(open) => {
-                integers(&[open.stream.0, open.fragment_size])
-                    + 1
-                    + cursor::bytes_len(&open.label, MAX_LABEL)
+                integers(&[open.stream.0, open.fragment_size]) + 1 + cursor::bytes_len(&open.label, MAX_LABEL)
             }
-            Frame::Reset { stream, code } | Frame::Stop { stream, code } => {
-                integers(&[stream.0, *code])
-            }
+            Frame::Reset { stream, code } | Frame::Stop { stream, code } => integers(&[stream.0, *code]),
             Frame::Credit { stream, limit } => integers(&[*stream, *limit]),
             Frame::Close(close) => {
-                integers(&[close.code, close.position])
-                    + cursor::bytes_len(&close.reason, MAX_REASON)
+                integers(&[close.code, close.position]) + cursor::bytes_len(&close.reason, MAX_REASON)
             }
             Frame::End(end) => {
                 1 + cursor::bytes_len(&end.reason, MAX_REASON)
@@ -56,9 +46,7 @@ impl Frame {
             | Frame::From { position }
             | Frame::Resync { position } => varint::len(*position),
             Frame::Ping { id } | Frame::Pong { id } => varint::len(*id),
-            Frame::GoAway { within, alternate } => {
-                varint::len(*within) + cursor::bytes_len(alternate, MAX_ALTERNATE)
-            }
+            Frame::GoAway { within, alternate } => varint::len(*within) + cursor::bytes_len(alternate, MAX_ALTERNATE),
             Frame::Rekey => 0,
             Frame::Final(final_) => handshake::final_len(final_),
         }

@@ -223,7 +223,13 @@ impl End {
     /// An END with nothing but a code and, where it means something, the sender's final position.
     #[must_use]
     pub fn new(code: EndCode, position: Option<u64>) -> End {
-        End { code, reason: Bytes::new(), position, after: None, alternate: Bytes::new() }
+        End {
+            code,
+            reason: Bytes::new(),
+            position,
+            after: None,
+            alternate: Bytes::new(),
+        }
     }
 }
 

@@ -107,8 +107,7 @@ pub fn missing(buf: &[u8]) -> usize {
 
 /// The length at the front of `buf`.
 fn announced(buf: &[u8]) -> Option<usize> {
-    buf.first_chunk()
-        .map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
+    buf.first_chunk().map(|prefix| usize::from(u16::from_be_bytes(*prefix)))
 }
 
 /// Packets out of slices cut anywhere.

@@ -147,10 +147,7 @@ pub(crate) fn put_final(buf: &mut Vec<u8>, final_: &Final) {
 
 /// How much [`put_final`] writes.
 pub(crate) fn final_len(final_: &Final) -> usize {
-    let parameters: usize = parameter_values(&final_.parameters)
-        .into_iter()
-        .map(varint::len)
-        .sum();
+    let parameters: usize = parameter_values(&final_.parameters).into_iter().map(varint::len).sum();
     let (_, number) = verdict_parts(final_.verdict.as_ref());
     parameters + final_.incarnation.len() + 1 + number.map_or(0, varint::len)
 }

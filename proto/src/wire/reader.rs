@@ -7,9 +7,7 @@ use bytes::Bytes;
 use crate::config::{MAX_LABEL, MAX_REASON};
 use crate::error::ProtocolError;
 use crate::id::StreamId;
-use crate::wire::frame::{
-    Close, Data, End, EndCode, FRAGMENT_MAX, FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open,
-};
+use crate::wire::frame::{Close, Data, End, EndCode, FRAGMENT_MAX, FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open};
 use crate::wire::{cursor, handshake, kind, varint};
 
 /// The frames of one packet's plaintext, in order.
@@ -55,11 +53,7 @@ impl Iterator for Frames {
             Stage::First | Stage::Later => {}
         }
         let frame = self.frame();
-        self.stage = if frame.is_ok() {
-            Stage::Later
-        } else {
-            Stage::Over
-        };
+        self.stage = if frame.is_ok() { Stage::Later } else { Stage::Over };
         Some(frame)
     }
 }

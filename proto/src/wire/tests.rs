@@ -10,9 +10,7 @@ use proptest::prelude::*;
 
 use crate::error::ProtocolError;
 use crate::id::StreamId;
-use crate::wire::frame::{
-    Close, Data, End, EndCode, Final, Frame, MAX_ALTERNATE, Open, Parameters, Verdict,
-};
+use crate::wire::frame::{Close, Data, End, EndCode, Final, Frame, MAX_ALTERNATE, Open, Parameters, Verdict};
 use crate::wire::{FrameWriter, frames, varint};
 
 mod vectors;
@@ -28,8 +26,7 @@ pub(crate) fn stream() -> impl Strategy<Value = StreamId> {
 }
 
 pub(crate) fn octets(max: usize) -> impl Strategy<Value = Bytes> {
-    prop_oneof![6 => list(any::<u8>(), 0..=max.min(80)), 1 => list(any::<u8>(), 0..=max)]
-        .prop_map(Bytes::from)
+    prop_oneof![6 => list(any::<u8>(), 0..=max.min(80)), 1 => list(any::<u8>(), 0..=max)].prop_map(Bytes::from)
 }
 
 pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
@@ -67,16 +64,14 @@ pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 fn data() -> impl Strategy<Value = Frame> {
-    (stream(), octets(20_000), any::<bool>(), any::<bool>()).prop_map(
-        |(stream, payload, message_end, stream_end)| {
-            Frame::Data(Data {
-                stream,
-                payload,
-                message_end,
-                stream_end,
-            })
-        },
-    )
+    (stream(), octets(20_000), any::<bool>(), any::<bool>()).prop_map(|(stream, payload, message_end, stream_end)| {
+        Frame::Data(Data {
+            stream,
+            payload,
+            message_end,
+            stream_end,
+        })
+    })
 }
 
 fn end() -> impl Strategy<Value = Frame> {
@@ -102,16 +97,15 @@ fn end() -> impl Strategy<Value = Frame> {
 /// Any frame but FINAL, which stands alone.
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
     let pair = || (stream(), integer());
-    let open = (stream(), any::<u8>(), 1_000..=64_000u64, octets(255)).prop_map(
-        |(stream, priority, fragment_size, label)| {
+    let open =
+        (stream(), any::<u8>(), 1_000..=64_000u64, octets(255)).prop_map(|(stream, priority, fragment_size, label)| {
             Frame::Open(Open {
                 stream,
                 priority,
                 fragment_size,
                 label,
             })
-        },
-    );
+        });
     prop_oneof![
         6 => data(),
         2 => open,

@@ -98,9 +98,7 @@ impl<'a> FrameWriter<'a> {
     #[must_use]
     pub fn room_for(&self, frame: &Frame) -> usize {
         match frame {
-            Frame::Data(data) if self.last == Some(data.stream) => {
-                frame.encoded_len() - varint::len(data.stream.0)
-            }
+            Frame::Data(data) if self.last == Some(data.stream) => frame.encoded_len() - varint::len(data.stream.0),
             _ => frame.encoded_len(),
         }
     }

@@ -229,16 +229,19 @@ impl Duo {
         timers.chain(self.dial_at()).min()
     }
 
-    /// Reads all events.
-    pub fn read_events(&mut self) {
+    /// Reads all events. False: there were none.
+    pub fn read_events(&mut self) -> bool {
+        let before = self.events.len();
         for side in [Side::Client, Side::Server] {
             while let Some(event) = self.machine(side).and_then(Session::poll_event) {
-                if let Event::Ended(ended) = &event {
+                let hidden = side == Side::Server && self.server.as_ref().is_some_and(|server| server.stats().attaches == 0);
+                if let (Event::Ended(ended), false) = (&event, hidden) {
                     self.ended[usize::from(side == Side::Server)] = Some(ended.clone());
                 }
                 self.events.push((side, event));
             }
         }
+        self.events.len() > before
     }
 
     /// Opens a stream.

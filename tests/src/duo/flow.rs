@@ -66,7 +66,12 @@ impl Duo {
             }
             let next = self.next_deadline().filter(|at| *at <= limit);
             let Some(next) = next else {
-                panic!("nothing happens any more: {:?} / {:?}", self.client.state(), self.server.as_ref().map(|s| s.state()));
+                panic!(
+                    "nothing happens any more under {plan:?}: {:?} / {:?}, {:?}",
+                    self.client.state(),
+                    self.server.as_ref().map(|s| s.state()),
+                    self.events,
+                );
             };
             self.now = self.now.max(next);
             self.timers();
@@ -90,7 +95,7 @@ impl Duo {
             }
         }
         self.pass_report();
-        self.read_events();
+        any |= self.read_events();
         self.tidy() || any
     }
 

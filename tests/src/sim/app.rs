@@ -123,6 +123,11 @@ impl App {
     }
 
     fn open(&mut self, session: &mut Session, env: &mut Env, conv: &mut Conversation) {
+        // See bugs: streams opened before the peer's limit is known may hold the outbox for ever.
+        let early = self.side == Side::Client && session.id().is_none();
+        if early && env.options.server.max_streams < self.work.streams {
+            return;
+        }
         while self.to_open > 0 && !(self.work.by_events && (self.crowded || self.blocked)) {
             let options = StreamOptions {
                 label: Bytes::from(vec![b'l'; usize::try_from(env.rng.below(20)).unwrap_or(0)]),

@@ -54,7 +54,7 @@ struct Link {
 
 /// A number for counters and maps.
 #[must_use]
-pub fn index(side: Side) -> usize {
+pub(super) fn index(side: Side) -> usize {
     if side == Side::Client { 0 } else { 1 }
 }
 
@@ -107,6 +107,7 @@ impl Host {
         self.links.insert(epoch, Link { conn, epoch, packets, framer });
         self.quiet = false;
         env.tally.hit("host: attach");
+        env.log(|| format!("{:?} conn {conn} is {epoch:?}", self.who));
     }
 
     /// Something came out of `conn`.
@@ -117,6 +118,7 @@ impl Host {
         };
         match arrival {
             Arrival::Closed => {
+                env.log(|| format!("{:?} {epoch:?} on conn {conn} closed", self.who));
                 self.session.detach(env.instant(), epoch, Cause::Network);
                 env.tally.hit("host: detach");
                 self.drop_link(env, epoch);
@@ -167,6 +169,7 @@ impl Host {
         self.watch.before_input(&self.session, epoch);
         if let Err(error) = self.session.handle_input(env.instant(), epoch, packet) {
             env.tally.hit(&format!("error: {error:?}"));
+            env.log(|| format!("{:?} {epoch:?} error {error:?}", self.who));
             self.transmit(env);
             self.drop_link(env, epoch);
         }
@@ -302,6 +305,7 @@ impl Host {
             env.fail(&format!("{event:?} after the end"));
         }
         env.trace.bytes(format!("{event:?}").as_bytes());
+        env.log(|| format!("{:?} event {event:?}", self.who));
         env.tally.hit(match &event {
             Event::Established { .. } => "event: established",
             Event::Attached { swap: Swap::First, .. } => "event: first attach",

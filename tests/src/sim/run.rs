@@ -113,8 +113,8 @@ fn heal(world: &mut World) {
         ..env.options.carrier
     };
     let shape = env.options.carrier;
-    env.net.heal(shape);
     let now = env.now;
+    env.net.heal(now, shape);
     let peers = peers(world);
     for peer in peers {
         world.with_host(peer, |host, env, _| {
@@ -122,8 +122,10 @@ fn heal(world: &mut World) {
             if host.asleep_until > now {
                 host.asleep_until = now;
             }
+            host.next_turn = 0;
             host.sleep(env, now);
         });
+        world.env.net.plan(now, super::net::Happening::App(peer));
     }
 }
 
@@ -145,6 +147,10 @@ fn replace_the_dead(world: &mut World) {
 fn is_settled(world: &World, number: usize) -> bool {
     let client = &world.clients[number];
     if client.host.ended.is_some() {
+        return true;
+    }
+    let full = world.server.registry.session_count() >= world.env.options.max_sessions;
+    if full && client.host.session.state() == SessionState::Connecting {
         return true;
     }
     let conv = &world.convs[client.conv];

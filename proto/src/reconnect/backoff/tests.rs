@@ -25,13 +25,18 @@ fn bounds_double_up_to_the_cap() {
 fn jitter_is_full() {
     let mut retry = Retry::default();
     assert_eq!(retry.next(Instant::ZERO, &policy(), 0), Some(Instant::ZERO));
-    let half = retry.next(Instant::ZERO, &policy(), u64::MAX / 2).map(|at| at.as_nanos() / 1_000_000);
+    let half = retry
+        .next(Instant::ZERO, &policy(), u64::MAX / 2)
+        .map(|at| at.as_nanos() / 1_000_000);
     assert!(matches!(half, Some(99..=100)), "{half:?}");
 }
 
 #[test]
 fn attempts_are_counted_and_only_reset_gives_them_back() {
-    let policy = Backoff { attempts: Some(2), ..policy() };
+    let policy = Backoff {
+        attempts: Some(2),
+        ..policy()
+    };
     let mut retry = Retry::default();
     assert!(retry.next(Instant::ZERO, &policy, 0).is_some());
     assert!(retry.next(Instant::ZERO, &policy, 0).is_some());

@@ -22,10 +22,7 @@ fn a_client_uses_psk_suites_if_and_only_if_it_has_a_secret() {
         assert_eq!(auth.validate(&PSK), Err(ConfigError::NoSuite));
         assert_eq!(auth.validate(&[]), Err(ConfigError::NoSuite));
     }
-    for auth in [
-        Auth::secret(secret()),
-        Auth::pinned(pins).with_secret(secret()),
-    ] {
+    for auth in [Auth::secret(secret()), Auth::pinned(pins).with_secret(secret())] {
         assert_eq!(auth.suites(&all), PSK);
         assert_eq!(auth.validate(&all), Ok(()));
         assert_eq!(auth.validate(&PLAIN), Err(ConfigError::NoSuite));
@@ -53,19 +50,11 @@ fn the_configured_order_stands_and_repetitions_go() {
 #[test]
 fn empty_lists_are_not_anonymity() {
     let all = Suite::all();
-    assert_eq!(
-        Auth::pinned(vec![]).validate(&all),
-        Err(ConfigError::NoIdentity)
-    );
+    assert_eq!(Auth::pinned(vec![]).validate(&all), Err(ConfigError::NoIdentity));
     assert!(!Auth::pinned(vec![]).trusts(server_key().public()));
+    assert_eq!(ServerAuth::secrets(vec![]).validate(&all), Err(ConfigError::NoIdentity));
     assert_eq!(
-        ServerAuth::secrets(vec![]).validate(&all),
-        Err(ConfigError::NoIdentity)
-    );
-    assert_eq!(
-        ServerAuth::key(server_key())
-            .with_secrets(vec![])
-            .validate(&all),
+        ServerAuth::key(server_key()).with_secrets(vec![]).validate(&all),
         Err(ConfigError::NoIdentity)
     );
     assert!(!ServerAuth::secrets(vec![]).allows(Suite::ChaChaPoly));
@@ -88,9 +77,7 @@ fn a_server_with_secrets_takes_psk_suites_only_unless_it_says_otherwise() {
     assert_eq!(key.validate(&PSK), Err(ConfigError::NoSuite));
     assert_eq!(key.clone().with_secrets(vec![secret()]).suites(&all), PSK);
     assert_eq!(
-        ServerAuth::secrets(vec![secret()])
-            .with_key(server_key())
-            .suites(&all),
+        ServerAuth::secrets(vec![secret()]).with_key(server_key()).suites(&all),
         PSK
     );
     let both = key.admit_without_secret().with_secrets(vec![secret()]);

@@ -15,23 +15,15 @@ fn public_keys_are_x25519s() {
 
 #[test]
 fn hints_have_at_most_64_bytes() {
-    let too_long = Some(ConfigError::TooLong {
-        field: "hint",
-        max: 64,
-    });
+    let too_long = Some(ConfigError::TooLong { field: "hint", max: 64 });
     assert!(SharedSecret::from_key(&[0; 64], [0; 32]).is_ok());
     assert_eq!(SharedSecret::from_key(&[0; 65], [0; 32]).err(), too_long);
-    assert_eq!(
-        SharedSecret::from_passphrase(&[0; 65], "words").err(),
-        too_long
-    );
+    assert_eq!(SharedSecret::from_passphrase(&[0; 65], "words").err(), too_long);
 }
 
 #[test]
 fn passphrases_are_stretched_with_hint_and_words() {
-    let key = |hint: &[u8], words: &str| {
-        SharedSecret::from_passphrase(hint, words).map(|secret| hex(secret.key()))
-    };
+    let key = |hint: &[u8], words: &str| SharedSecret::from_passphrase(hint, words).map(|secret| hex(secret.key()));
     let base = key(b"hint", "correct horse battery staple");
     assert!(base.is_ok());
     assert_eq!(base, key(b"hint", "correct horse battery staple"));
@@ -47,10 +39,7 @@ fn debug_shows_no_secret() {
         "StaticKey(..)"
     );
     let secret = SharedSecret::from_key(b"h", [0x77; 32]).expect("because the hint is short");
-    assert_eq!(
-        alloc::format!("{secret:?}"),
-        "SharedSecret { hint: b\"h\", .. }"
-    );
+    assert_eq!(alloc::format!("{secret:?}"), "SharedSecret { hint: b\"h\", .. }");
     let key = PublicKey(core::array::from_fn(|position| position as u8));
     assert!(alloc::format!("{key}").starts_with("000102030405"));
 }

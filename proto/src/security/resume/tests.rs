@@ -8,21 +8,15 @@ use super::{ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, pars
 use crate::error::ConnectionError;
 use crate::id::{SessionId, Side};
 use crate::security::noise::{Noise, Pattern, Setup};
+use crate::security::seal::Forged;
 use crate::security::testing::{SnowsOwn, established, rng};
-use crate::security::{Forged, Keys, ResumptionSecret, Suite};
+use crate::security::{Keys, ResumptionSecret, Suite};
 
 const COUNTER: u64 = 0x0102_0304_0506_0708;
 const SUITES: [Suite; 2] = [Suite::Aes256GcmPsk, Suite::ChaChaPoly];
 
 fn request(secret: &ResumptionSecret, seed: u8) -> (ClientResume, Vec<u8>) {
-    ClientResume::new(
-        secret,
-        SessionId([3; 16]),
-        COUNTER,
-        77,
-        true,
-        &mut rng(seed),
-    )
+    ClientResume::new(secret, SessionId([3; 16]), COUNTER, 77, true, &mut rng(seed))
 }
 
 fn open(secrets: [Option<&ResumptionSecret>; 2], packet: &[u8]) -> Result<ServerResume, Forged> {
@@ -33,15 +27,11 @@ fn open(secrets: [Option<&ResumptionSecret>; 2], packet: &[u8]) -> Result<Server
 fn resume(secret: &ResumptionSecret, seed: u8) -> (Resumed, Keys, ResumptionSecret) {
     let (client, packet) = request(secret, seed);
     let server = open([Some(secret), None], &packet).expect("because the secret is the right one");
-    let (answer, keys, next) = server
-        .answer(99, false)
-        .expect("because the client's key is sound");
+    let (answer, keys, next) = server.answer(99, false).expect("because the client's key is sound");
     assert!(packet.len() + answer.len() <= 160, "the budget");
     assert_eq!((packet.len(), answer.len()), (84, 58));
     (
-        client
-            .on_resumed(&answer)
-            .expect("because nobody disturbed it"),
+        client.on_resumed(&answer).expect("because nobody disturbed it"),
         keys,
         next,
     )
@@ -52,15 +42,10 @@ fn both_sides_agree_and_learn_each_others_claims() {
     for suite in Suite::all() {
         let outcome = established(suite, 1);
         let (client, packet) = request(&outcome.client.secret, 1);
-        let server = open([Some(&outcome.server.secret), None], &packet)
-            .expect("because it is the session's");
+        let server = open([Some(&outcome.server.secret), None], &packet).expect("because it is the session's");
         assert_eq!((server.which, server.position, server.alive), (0, 77, true));
-        let (answer, mut keys, next) = server
-            .answer(99, false)
-            .expect("because the client's key is sound");
-        let mut resumed = client
-            .on_resumed(&answer)
-            .expect("because nobody disturbed it");
+        let (answer, mut keys, next) = server.answer(99, false).expect("because the client's key is sound");
+        let mut resumed = client.on_resumed(&answer).expect("because nobody disturbed it");
         assert_eq!((resumed.position, resumed.alive), (99, false));
         assert_eq!(resumed.secret.key(), next.key());
         assert_ne!(next.key(), outcome.server.secret.key());
@@ -75,13 +60,8 @@ fn both_sides_agree_and_learn_each_others_claims() {
         assert_eq!(keys.opener.open(&mut sealed), Ok(()));
         assert_eq!(&sealed[..], [1, 2, 3]);
         let mut packet = vec![4];
-        keys.sealer
-            .seal(&mut packet, 0)
-            .expect("because the key is fresh");
-        assert_eq!(
-            resumed.keys.opener.open(&mut BytesMut::from(&packet[..])),
-            Ok(())
-        );
+        keys.sealer.seal(&mut packet, 0).expect("because the key is fresh");
+        assert_eq!(resumed.keys.opener.open(&mut BytesMut::from(&packet[..])), Ok(()));
     }
 }
 
@@ -116,10 +96,7 @@ fn either_secret_opens_and_says_which() {
         let held = [Some(&current), Some(&candidate)];
         assert_eq!(open(held, &old).map(|resume| resume.which), Ok(0));
         assert_eq!(open(held, &new).map(|resume| resume.which), Ok(1));
-        assert_eq!(
-            open([None, Some(&candidate)], &new).map(|resume| resume.which),
-            Ok(1)
-        );
+        assert_eq!(open([None, Some(&candidate)], &new).map(|resume| resume.which), Ok(1));
         // Once the candidate is confirmed, the stolen old one opens nothing.
         assert_eq!(open([Some(&candidate), None], &old).err(), Some(Forged));
         assert_eq!(open([None, None], &new).err(), Some(Forged));
@@ -184,10 +161,7 @@ fn every_flipped_bit_of_resumed_fails() {
             let server = open([Some(&secret), None], &packet).expect("because it is the session's");
             (
                 client,
-                server
-                    .answer(99, true)
-                    .expect("because the client's key is sound")
-                    .0,
+                server.answer(99, true).expect("because the client's key is sound").0,
             )
         };
         let length = answer().1.len();
@@ -209,14 +183,9 @@ fn a_recorded_answer_is_worthless() {
     let secret = established(Suite::ChaChaPoly, 1).client.secret;
     let (_, first) = request(&secret, 1);
     let server = open([Some(&secret), None], &first).expect("because it is the session's");
-    let (recorded, _, _) = server
-        .answer(99, true)
-        .expect("because the client's key is sound");
+    let (recorded, _, _) = server.answer(99, true).expect("because the client's key is sound");
     let (client, _) = request(&secret, 2);
-    assert_eq!(
-        client.on_resumed(&recorded).err(),
-        Some(ConnectionError::Handshake)
-    );
+    assert_eq!(client.on_resumed(&recorded).err(), Some(ConnectionError::Handshake));
     let (client, _) = request(&secret, 2);
     assert_eq!(
         client.on_resumed(&[6, 2]).err(),
@@ -237,8 +206,7 @@ fn a_suite_that_is_not_the_sessions_opens_nothing() {
 fn a_position_may_be_anything_and_is_the_sessions_to_judge() {
     let secret = established(Suite::Aes256Gcm, 1).client.secret;
     for position in [0, 1, (1 << 62) - 1, u64::MAX] {
-        let (_, packet) =
-            ClientResume::new(&secret, SessionId([3; 16]), 1, position, false, &mut rng(1));
+        let (_, packet) = ClientResume::new(&secret, SessionId([3; 16]), 1, position, false, &mut rng(1));
         let server = open([Some(&secret), None], &packet).expect("because it is the session's");
         assert_eq!((server.position, server.alive), (position, false));
     }
@@ -262,18 +230,13 @@ fn a_proven_client_with_a_zero_ephemeral_key_gets_no_answer() {
         .expect("because there is room");
     let packet = [&clear[..], &message[..length]].concat();
     let server = open([Some(&secret), None], &packet).expect("because the secret is the right one");
-    assert_eq!(
-        server.answer(0, false).err(),
-        Some(ConnectionError::Handshake)
-    );
+    assert_eq!(server.answer(0, false).err(), Some(ConnectionError::Handshake));
 }
 
 #[test]
 fn an_unfinished_handshake_yields_no_keys() {
     let secret = established(Suite::ChaChaPoly, 1).client.secret;
-    let pattern = Pattern::Resume {
-        secret: secret.key(),
-    };
+    let pattern = Pattern::Resume { secret: secret.key() };
     let setup = Setup {
         side: Side::Client,
         suite: Suite::ChaChaPoly,

@@ -21,32 +21,20 @@ fn noise(algorithm: Algorithm) -> (TransportState, TransportState, Sealer, Opene
             .psk(0, &[5; 32])
             .expect("because it is the only one")
     };
-    let mut client = end()
-        .build_initiator()
-        .expect("because everything is given");
-    let mut server = end()
-        .build_responder()
-        .expect("because everything is given");
+    let mut client = end().build_initiator().expect("because everything is given");
+    let mut server = end().build_responder().expect("because everything is given");
     let (mut message, mut payload) = ([0; 200], [0; 200]);
-    let length = client
-        .write_message(&[], &mut message)
-        .expect("because there is room");
+    let length = client.write_message(&[], &mut message).expect("because there is room");
     server
         .read_message(&message[..length], &mut payload)
         .expect("because it is the client's");
-    let length = server
-        .write_message(&[], &mut message)
-        .expect("because there is room");
+    let length = server.write_message(&[], &mut message).expect("because there is room");
     client
         .read_message(&message[..length], &mut payload)
         .expect("because it is the server's");
     let (key, _) = client.dangerously_get_raw_split();
-    let client = client
-        .into_transport_mode()
-        .expect("because it is finished");
-    let server = server
-        .into_transport_mode()
-        .expect("because it is finished");
+    let client = client.into_transport_mode().expect("because it is finished");
+    let server = server.into_transport_mode().expect("because it is finished");
     (
         client,
         server,
@@ -63,9 +51,7 @@ fn bytes_are_noises_across_rekeys() {
         let (mut client, mut server, mut sealer, mut opener) = noise(algorithm);
         let mut theirs = vec![0; 70_000];
         for round in 0..40_usize {
-            let plaintext: Vec<u8> = (0..round * round * 40)
-                .map(|at| (at * 7 + round) as u8)
-                .collect();
+            let plaintext: Vec<u8> = (0..round * round * 40).map(|at| (at * 7 + round) as u8).collect();
             let length = client
                 .write_message(&plaintext, &mut theirs)
                 .expect("because it is short enough");
@@ -100,9 +86,7 @@ fn what_does_not_open_changes_nothing() {
         let mut sealer = Sealer::new(algorithm, &[1; 32]);
         let mut opener = Opener::new(algorithm, &[1; 32]);
         let mut packet = vec![1, 2, 3, 4, 5];
-        sealer
-            .seal(&mut packet, 0)
-            .expect("because the key is fresh");
+        sealer.seal(&mut packet, 0).expect("because the key is fresh");
         for position in 0..packet.len() {
             let mut forged = BytesMut::from(&packet[..]);
             forged[position] ^= 0x10;
@@ -127,10 +111,7 @@ fn keys_of_another_direction_or_algorithm_open_nothing() {
     Sealer::new(Algorithm::ChaChaPoly, &[1; 32])
         .seal(&mut packet, 0)
         .expect("because the key is fresh");
-    for (algorithm, key) in [
-        (Algorithm::ChaChaPoly, [2; 32]),
-        (Algorithm::Aes256Gcm, [1; 32]),
-    ] {
+    for (algorithm, key) in [(Algorithm::ChaChaPoly, [2; 32]), (Algorithm::Aes256Gcm, [1; 32])] {
         assert_eq!(
             Opener::new(algorithm, &key).open(&mut BytesMut::from(&packet[..])),
             Err(Forged)
@@ -151,10 +132,7 @@ fn the_last_nonce_is_never_a_packets() {
     assert_eq!(sealer.seal(&mut packet, 0), Err(KeyExhausted));
     assert_eq!(packet, [1]);
     assert_eq!(opener.open(&mut BytesMut::from(&[0; 17][..])), Err(Forged));
-    assert_eq!(
-        ConnectionError::from(KeyExhausted),
-        ConnectionError::KeyExhausted
-    );
+    assert_eq!(ConnectionError::from(KeyExhausted), ConnectionError::KeyExhausted);
     assert_eq!(ConnectionError::from(Forged), ConnectionError::Forged);
 }
 

@@ -42,23 +42,11 @@ fn secrets_depend_on_all_that_goes_in() {
 fn verifiers_check_their_own_macs_only() {
     for suite in Suite::all() {
         let outcome = established(suite, 1);
-        let (client, server) = (
-            outcome.client.secret.verifier(),
-            outcome.server.secret.verifier(),
-        );
+        let (client, server) = (outcome.client.secret.verifier(), outcome.server.secret.verifier());
         let mac = client.mac(&[7; 32]);
         assert!(server.check(&[7; 32], &mac));
-        assert!(
-            !server.check(&[8; 32], &mac),
-            "a MAC is worthless in another handshake"
-        );
-        assert!(
-            !established(suite, 2)
-                .server
-                .secret
-                .verifier()
-                .check(&[7; 32], &mac)
-        );
+        assert!(!server.check(&[8; 32], &mac), "a MAC is worthless in another handshake");
+        assert!(!established(suite, 2).server.secret.verifier().check(&[7; 32], &mac));
         for position in 0..32 {
             let mut forged = mac;
             forged[position] ^= 1;

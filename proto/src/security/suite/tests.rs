@@ -23,20 +23,3 @@ fn preferred_is_all_of_them_in_some_order() {
         assert_eq!(preferred[0], Suite::ChaChaPolyPsk);
     }
 }
-
-#[test]
-fn a_downgrade_is_an_earlier_suite_that_would_have_been_accepted() {
-    let (first, second) = (Suite::Aes256GcmPsk, Suite::ChaChaPolyPsk);
-    assert!(second.is_downgrade(&[1, 2], &[first, second]));
-    assert!(!first.is_downgrade(&[1, 2], &[first, second]));
-    assert!(!second.is_downgrade(&[1, 2], &[second]));
-    assert!(!second.is_downgrade(&[2, 1], &[first, second]));
-    assert!(
-        !second.is_downgrade(&[77, 2], &[first, second]),
-        "a suite nobody here knows is no loss"
-    );
-    assert!(
-        second.is_downgrade(&[1], &[first, second]),
-        "a list that hides the one in use is judged too"
-    );
-}

@@ -18,7 +18,10 @@ fn at(seconds: u64) -> Instant {
 fn the_oldest_silent_one_goes() {
     let mut lobby = lobby(2, 2);
     let connections = [0, 1, 2].map(|second| lobby.accept(at(second), Carrier::ordered()));
-    assert_eq!(connections.map(|connection| lobby.holds(connection)), [false, true, true]);
+    assert_eq!(
+        connections.map(|connection| lobby.holds(connection)),
+        [false, true, true]
+    );
     assert_eq!(lobby.spoke(connections[0]), None);
 }
 
@@ -30,7 +33,10 @@ fn handshakes_have_a_bound_of_their_own_in_the_order_of_their_hellos() {
         let silent = lobby.spoke(connections[index]).expect("it waits");
         lobby.begin_handshake(connections[index], silent.deadline);
     }
-    assert_eq!(connections.map(|connection| lobby.holds(connection)), [true, true, false, true]);
+    assert_eq!(
+        connections.map(|connection| lobby.holds(connection)),
+        [true, true, false, true]
+    );
     assert!(!lobby.leave(connections[2]));
     assert!(lobby.leave(connections[0]));
     assert!(!lobby.leave(connections[0]));
@@ -78,7 +84,9 @@ fn the_budget_holds_over_any_second_and_comes_back() {
 fn refused_clients_are_told_moments_of_their_own() {
     let mut budget = HelloBudget::new(1);
     assert_eq!(budget.take(at(0)), Ok(()));
-    let told: alloc::vec::Vec<_> = (0..12).map(|_| budget.take(at(0)).map_err(|after| after.as_secs())).collect();
+    let told: alloc::vec::Vec<_> = (0..12)
+        .map(|_| budget.take(at(0)).map_err(|after| after.as_secs()))
+        .collect();
     assert_eq!(told[..3], [Err(1), Err(2), Err(3)]);
     assert_eq!(told[11], Err(LONGEST_RETRY.as_secs()));
     assert_eq!(budget.take(at(1)), Ok(()));

@@ -41,7 +41,10 @@ struct Client {
 
 impl Client {
     fn new(number: u8) -> Client {
-        Client { rng: Rng::new(&Seed([number; 32])), now: at(1) }
+        Client {
+            rng: Rng::new(&Seed([number; 32])),
+            now: at(1),
+        }
     }
 
     fn hello(&mut self, suite: Suite) -> (ClientHandshake, BytesMut) {
@@ -71,7 +74,9 @@ impl Client {
         let (handshake, mut incoming) = self.begin(registry);
         let offer = offer(predecessor(handshake.hash_after_2()));
         let (proof, established) = handshake.prove(&encode_offer(&offer)).expect("a proof");
-        incoming.handle_input(self.now, BytesMut::from(&proof[..])).expect("an honest proof");
+        incoming
+            .handle_input(self.now, BytesMut::from(&proof[..]))
+            .expect("an honest proof");
         (established, incoming)
     }
 
@@ -83,7 +88,10 @@ impl Client {
 }
 
 fn report(established: &Established, status: Status) -> Report {
-    Report { id: established.id, status }
+    Report {
+        id: established.id,
+        status,
+    }
 }
 
 fn tombstone(established: &Established, position: u64) -> Tombstone {
@@ -96,15 +104,27 @@ fn tombstone(established: &Established, position: u64) -> Tombstone {
 
 fn claim(old: &Established, hash: &[u8; 32]) -> Predecessor {
     let mac = old.secret.verifier().mac(hash);
-    Predecessor { id: old.id.0, counter: 3, position: 0, mac }
+    Predecessor {
+        id: old.id.0,
+        counter: 3,
+        position: 0,
+        mac,
+    }
 }
 
 fn first_frame(established: &mut Established, rejection: Rejection) -> Frame {
     let packet = rejection.packet.expect("a last packet");
     assert_eq!(packet[0], PacketType::Sealed.byte());
     let mut sealed = BytesMut::from(&packet[1..]);
-    established.keys.opener.open(&mut sealed).expect("it opens for the client");
-    frames(sealed.freeze()).next().expect("a frame").expect("one that can be read")
+    established
+        .keys
+        .opener
+        .open(&mut sealed)
+        .expect("it opens for the client");
+    frames(sealed.freeze())
+        .next()
+        .expect("a frame")
+        .expect("one that can be read")
 }
 
 fn rejected(admission: Admission) -> Rejection {
@@ -116,8 +136,12 @@ fn rejected(admission: Admission) -> Rejection {
 }
 
 fn refused_in_the_clear(route: Route) -> Option<Reject> {
-    let Route::Reject(rejection) = route else { panic!("not rejected") };
-    rejection.packet.map(|packet| Reject::decode(&packet).expect("a REJECT"))
+    let Route::Reject(rejection) = route else {
+        panic!("not rejected")
+    };
+    rejection
+        .packet
+        .map(|packet| Reject::decode(&packet).expect("a REJECT"))
 }
 
 fn resume_packet(id: SessionId) -> BytesMut {
@@ -141,7 +165,10 @@ fn a_new_session_is_hidden_until_it_is_established() {
     let mut client = Client::new(1);
     let (established, incoming) = client.prove(&mut registry, |_| None);
     let request = incoming.request().expect("proven").clone();
-    assert_eq!((request.name.as_str(), &request.credential[..]), ("shell", &b"token"[..]));
+    assert_eq!(
+        (request.name.as_str(), &request.credential[..]),
+        ("shell", &b"token"[..])
+    );
     assert!(registry.is_wanted(incoming.connection()));
     assert!(matches!(registry.admit(at(1), incoming), Admission::New { .. }));
     assert_eq!((registry.session_count(), registry.sessions().count()), (1, 0));
@@ -152,16 +179,29 @@ fn a_new_session_is_hidden_until_it_is_established() {
     registry.update(at(3), report(&established, Status::Attached));
     let listed: Vec<_> = registry.sessions().collect();
     assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].id, listed[0].attached, listed[0].since), (established.id, true, at(2)));
-    assert_eq!((listed[0].name.as_str(), listed[0].client_key), ("shell", request.client_key));
+    assert_eq!(
+        (listed[0].id, listed[0].attached, listed[0].since),
+        (established.id, true, at(2))
+    );
+    assert_eq!(
+        (listed[0].name.as_str(), listed[0].client_key),
+        ("shell", request.client_key)
+    );
 
     registry.update(at(4), report(&established, Status::Provisional));
     assert_eq!(registry.sessions().count(), 1, "nothing goes back to provisional");
     registry.update(at(5), report(&established, Status::Detached));
-    assert!(registry.sessions().all(|session| !session.attached && session.since == at(5)));
+    assert!(
+        registry
+            .sessions()
+            .all(|session| !session.attached && session.since == at(5))
+    );
 
     for _ in 0..2 {
-        registry.update(at(6), report(&established, Status::Ended(Some(tombstone(&established, 9)))));
+        registry.update(
+            at(6),
+            report(&established, Status::Ended(Some(tombstone(&established, 9)))),
+        );
     }
     assert_eq!((registry.session_count(), registry.tombstone_count()), (0, 1));
     registry.update(at(7), report(&established, Status::Attached));
@@ -175,8 +215,18 @@ fn a_session_that_never_was_established_leaves_nothing() {
     let mut registry = registry(config());
     let established = Client::new(1).admitted(&mut registry);
     registry.update(at(2), report(&established, Status::Ended(None)));
-    assert_eq!((registry.session_count(), registry.tombstone_count(), registry.poll_timeout()), (0, 0, None));
-    assert_eq!(registry.tombstones.reach(at(2), &established.peer_key), Duration::from_secs(2));
+    assert_eq!(
+        (
+            registry.session_count(),
+            registry.tombstone_count(),
+            registry.poll_timeout()
+        ),
+        (0, 0, None)
+    );
+    assert_eq!(
+        registry.tombstones.reach(at(2), &established.peer_key),
+        Duration::from_secs(2)
+    );
 }
 
 #[test]
@@ -187,7 +237,10 @@ fn a_resume_goes_to_its_owner_or_is_refused_alike() {
         panic!("the session is held")
     };
     assert_eq!((session, incoming.request()), (established.id, None));
-    assert_eq!(incoming.handle_input(at(2), BytesMut::new()), Err(ConnectionError::UnexpectedPacket));
+    assert_eq!(
+        incoming.handle_input(at(2), BytesMut::new()),
+        Err(ConnectionError::UnexpectedPacket)
+    );
 
     let Route::Resume { incoming, .. } = first(&mut registry, at(2), resume_packet(established.id)) else {
         panic!("the session is held")
@@ -205,9 +258,13 @@ fn a_predecessor_that_is_held_goes_to_its_owner() {
     let mut registry = registry(config());
     let old = Client::new(1).admitted(&mut registry);
     let (mut new, incoming) = Client::new(2).prove(&mut registry, |hash| Some(claim(&old, hash)));
-    let Admission::Resume { session, incoming } = registry.admit(at(2), incoming) else { panic!("it is held") };
+    let Admission::Resume { session, incoming } = registry.admit(at(2), incoming) else {
+        panic!("it is held")
+    };
     assert_eq!((session, registry.session_count()), (old.id, 1));
-    let IncomingKind::Proven(proven) = &incoming.kind else { panic!("it is proven") };
+    let IncomingKind::Proven(proven) = &incoming.kind else {
+        panic!("it is proven")
+    };
     let named = proven.offer.predecessor.as_ref().expect("named");
     assert!(old.secret.verifier().check(&proven.hash_after_2, &named.mac));
     let Frame::End(End { code, .. }) = first_frame(&mut new, registry.orphan(at(2), incoming)) else {
@@ -218,7 +275,9 @@ fn a_predecessor_that_is_held_goes_to_its_owner() {
 
 /// The verdict that the session made of it tells its client.
 fn verdict(registry: &mut Registry, now: Instant, incoming: Incoming) -> Option<Verdict> {
-    let IncomingKind::Proven(proven) = &incoming.kind else { panic!("it is proven") };
+    let IncomingKind::Proven(proven) = &incoming.kind else {
+        panic!("it is proven")
+    };
     let told = registry.verdict(now, proven);
     assert!(matches!(registry.admit(now, incoming), Admission::New { .. }));
     told
@@ -230,16 +289,32 @@ fn a_tombstone_speaks_to_whoever_proves_the_session_was_his() {
     let old = Client::new(1).admitted(&mut registry);
     registry.update(at(1), report(&old, Status::Ended(Some(tombstone(&old, 9)))));
     let (_, incoming) = Client::new(2).prove(&mut registry, |hash| Some(claim(&old, hash)));
-    assert_eq!(verdict(&mut registry, at(1), incoming), Some(Verdict::Expired { position: 9 }));
-    let forged = |hash: &[u8; 32]| Some(Predecessor { mac: [0x55; 32], ..claim(&old, hash) });
+    assert_eq!(
+        verdict(&mut registry, at(1), incoming),
+        Some(Verdict::Expired { position: 9 })
+    );
+    let forged = |hash: &[u8; 32]| {
+        Some(Predecessor {
+            mac: [0x55; 32],
+            ..claim(&old, hash)
+        })
+    };
     let (_, incoming) = Client::new(3).prove(&mut registry, forged);
     assert_eq!(verdict(&mut registry, at(1), incoming), Some(Verdict::Superseded));
     // Another's proof is not good for this handshake.
     let (_, incoming) = Client::new(4).prove(&mut registry, |_| Some(claim(&old, &[1; 32])));
     assert_eq!(verdict(&mut registry, at(1), incoming), Some(Verdict::Superseded));
-    let stranger = |hash: &[u8; 32]| Some(Predecessor { id: [77; 16], ..claim(&old, hash) });
+    let stranger = |hash: &[u8; 32]| {
+        Some(Predecessor {
+            id: [77; 16],
+            ..claim(&old, hash)
+        })
+    };
     let (_, incoming) = Client::new(5).prove(&mut registry, stranger);
-    assert_eq!(verdict(&mut registry, at(2), incoming), Some(Verdict::Unknown { reach: 2_000 }));
+    assert_eq!(
+        verdict(&mut registry, at(2), incoming),
+        Some(Verdict::Unknown { reach: 2_000 })
+    );
     let (_, incoming) = Client::new(6).prove(&mut registry, |_| None);
     assert_eq!(verdict(&mut registry, at(2), incoming), None);
     assert_eq!(registry.session_count(), 5);
@@ -256,15 +331,29 @@ fn a_full_registry_still_tells_the_truth_about_what_is_over() {
 
     let (mut new, incoming) = Client::new(3).prove(&mut registry, |_| None);
     let frame = first_frame(&mut new, rejected(registry.admit(at(1), incoming)));
-    assert!(matches!(frame, Frame::End(End { code: EndCode::Busy, .. })));
+    assert!(matches!(
+        frame,
+        Frame::End(End {
+            code: EndCode::Busy,
+            ..
+        })
+    ));
 
     let (mut new, incoming) = Client::new(4).prove(&mut registry, |hash| Some(claim(&old, hash)));
     let Frame::Final(answer) = first_frame(&mut new, rejected(registry.admit(at(1), incoming))) else {
         panic!("not a FINAL")
     };
-    assert_eq!((answer.verdict, answer.incarnation), (Some(Verdict::Expired { position: 9 }), registry.incarnation));
+    assert_eq!(
+        (answer.verdict, answer.incarnation),
+        (Some(Verdict::Expired { position: 9 }), registry.incarnation)
+    );
 
-    let stranger = |hash: &[u8; 32]| Some(Predecessor { id: [77; 16], ..claim(&old, hash) });
+    let stranger = |hash: &[u8; 32]| {
+        Some(Predecessor {
+            id: [77; 16],
+            ..claim(&old, hash)
+        })
+    };
     let (mut new, incoming) = Client::new(5).prove(&mut registry, stranger);
     let Frame::End(end) = first_frame(&mut new, rejected(registry.admit(at(1), incoming))) else {
         panic!("not an END")
@@ -276,8 +365,14 @@ fn a_full_registry_still_tells_the_truth_about_what_is_over() {
 #[test]
 fn the_host_refuses_under_seal() {
     let mut registry = registry(config());
-    let later = Refusal::RetryLater { after: Duration::from_micros(1_500), alternate: Bytes::from_static(b"there") };
-    let too_long = Refusal::RetryLater { after: Duration::ZERO, alternate: Bytes::from(vec![b'x'; 2_000]) };
+    let later = Refusal::RetryLater {
+        after: Duration::from_micros(1_500),
+        alternate: Bytes::from_static(b"there"),
+    };
+    let too_long = Refusal::RetryLater {
+        after: Duration::ZERO,
+        alternate: Bytes::from(vec![b'x'; 2_000]),
+    };
     for (refusal, code, after, alternate) in [
         (Refusal::Unauthorized, EndCode::Unauthorized, None, ""),
         (Refusal::RefreshCredentials, EndCode::RefreshCredentials, None, ""),
@@ -289,7 +384,10 @@ fn the_host_refuses_under_seal() {
         let Frame::End(end) = first_frame(&mut established, registry.refuse(at(1), incoming, refusal)) else {
             panic!("not an END")
         };
-        assert_eq!((end.code, end.after, &end.alternate[..]), (code, after, alternate.as_bytes()));
+        assert_eq!(
+            (end.code, end.after, &end.alternate[..]),
+            (code, after, alternate.as_bytes())
+        );
     }
     assert_eq!((registry.lobby.len(), registry.session_count()), (0, 0));
     let (_, unproven) = Client::new(1).begin(&mut registry);
@@ -309,7 +407,13 @@ fn who_was_displaced_or_is_late_has_to_come_again() {
     assert_eq!((second.deadline(), registry.poll_timeout()), (at(11), Some(at(11))));
     for (established, incoming, now) in [(&mut displaced, first, at(1)), (&mut late, second, at(11))] {
         let frame = first_frame(established, rejected(registry.admit(now, incoming)));
-        assert!(matches!(frame, Frame::End(End { code: EndCode::RetryLater, .. })));
+        assert!(matches!(
+            frame,
+            Frame::End(End {
+                code: EndCode::RetryLater,
+                ..
+            })
+        ));
     }
     assert_eq!((registry.session_count(), registry.poll_timeout()), (0, None));
 }
@@ -320,11 +424,18 @@ fn nothing_but_one_proof_in_time_has_a_place_in_a_handshake() {
     let junk = || BytesMut::from(&[PacketType::AuthProof.byte(), 1, 2, 3][..]);
     let (_, mut incoming) = Client::new(1).begin(&mut registry);
     assert!(incoming.handle_input(at(1), junk()).is_err());
-    assert_eq!(incoming.handle_input(at(1), junk()), Err(ConnectionError::UnexpectedPacket), "nothing else is tried");
+    assert_eq!(
+        incoming.handle_input(at(1), junk()),
+        Err(ConnectionError::UnexpectedPacket),
+        "nothing else is tried"
+    );
 
     let (_, mut incoming) = Client::new(1).begin(&mut registry);
     let sealed = BytesMut::from(&[PacketType::Sealed.byte(), 1][..]);
-    assert_eq!(incoming.handle_input(at(1), sealed), Err(ConnectionError::UnexpectedPacket));
+    assert_eq!(
+        incoming.handle_input(at(1), sealed),
+        Err(ConnectionError::UnexpectedPacket)
+    );
 
     let (_, mut incoming) = Client::new(1).begin(&mut registry);
     let mut large = BytesMut::zeroed(8_193);
@@ -333,10 +444,16 @@ fn nothing_but_one_proof_in_time_has_a_place_in_a_handshake() {
 
     let (handshake, mut incoming) = Client::new(1).begin(&mut registry);
     let (proof, _) = handshake.prove(&encode_offer(&offer(None))).expect("a proof");
-    assert_eq!(incoming.handle_input(at(11), BytesMut::from(&proof[..])), Err(ConnectionError::Handshake));
+    assert_eq!(
+        incoming.handle_input(at(11), BytesMut::from(&proof[..])),
+        Err(ConnectionError::Handshake)
+    );
 
     let (_, mut proven) = Client::new(1).prove(&mut registry, |_| None);
-    assert_eq!(proven.handle_input(at(1), junk()), Err(ConnectionError::UnexpectedPacket));
+    assert_eq!(
+        proven.handle_input(at(1), junk()),
+        Err(ConnectionError::UnexpectedPacket)
+    );
     assert_eq!(proven.request(), None);
 }
 
@@ -352,10 +469,22 @@ fn a_suite_or_version_that_was_passed_over_ends_the_handshake() {
         (vec![9], vec![chacha], false),
     ] {
         let (handshake, mut incoming) = Client::new(1).begin(&mut registry);
-        let offer = Offer { versions, suites, ..offer(None) };
+        let offer = Offer {
+            versions,
+            suites,
+            ..offer(None)
+        };
         let (proof, _) = handshake.prove(&encode_offer(&offer)).expect("a proof");
         let read = incoming.handle_input(at(1), BytesMut::from(&proof[..]));
-        assert_eq!(read, if honest { Ok(()) } else { Err(ConnectionError::Handshake) }, "{offer:?}");
+        assert_eq!(
+            read,
+            if honest {
+                Ok(())
+            } else {
+                Err(ConnectionError::Handshake)
+            },
+            "{offer:?}"
+        );
         registry.connection_closed(at(1), incoming.connection());
     }
     assert_eq!(registry.lobby.len(), 0);
@@ -367,7 +496,10 @@ fn what_is_no_first_packet_gets_no_answer() {
     let mut oversized = BytesMut::zeroed(1_201);
     oversized[0] = PacketType::Hello.byte();
     for packet in [&[][..], &[0], &[2, 1], &[7; 40], &[255], &[4; 300], &[1], &oversized] {
-        assert_eq!(refused_in_the_clear(first(&mut registry, at(1), BytesMut::from(packet))), None);
+        assert_eq!(
+            refused_in_the_clear(first(&mut registry, at(1), BytesMut::from(packet))),
+            None
+        );
     }
     let connection = registry.connection_accepted(at(1), Carrier::ordered());
     for _ in 0..2 {
@@ -388,10 +520,16 @@ fn a_version_or_suite_not_spoken_here_is_named() {
     config.suites = vec![Suite::ChaChaPoly];
     let mut registry = registry(config);
     let (_, hello) = Client::new(1).hello(Suite::Aes256Gcm);
-    assert_eq!(refused_in_the_clear(first(&mut registry, at(1), hello)), Some(Reject::SuiteUnsupported));
+    assert_eq!(
+        refused_in_the_clear(first(&mut registry, at(1), hello)),
+        Some(Reject::SuiteUnsupported)
+    );
     let (_, mut hello) = Client::new(1).hello(Suite::ChaChaPoly);
     hello[1] = 2;
-    assert_eq!(refused_in_the_clear(first(&mut registry, at(1), hello)), Some(Reject::VersionUnsupported));
+    assert_eq!(
+        refused_in_the_clear(first(&mut registry, at(1), hello)),
+        Some(Reject::VersionUnsupported)
+    );
 }
 
 #[test]
@@ -405,7 +543,10 @@ fn a_flood_leaves_nothing_and_shuts_nobody_out() {
     for number in 0..100_000_u32 {
         registry.connection_accepted(at(1), Carrier::ordered());
         if let Route::Reject(Rejection { packet: Some(packet) }) = first(&mut registry, at(1), hello.clone()) {
-            assert!(matches!(Reject::decode(&packet), Ok(Reject::Retry { after: 1..=10_000 })));
+            assert!(matches!(
+                Reject::decode(&packet),
+                Ok(Reject::Retry { after: 1..=10_000 })
+            ));
             retries += 1;
         }
         if number.is_multiple_of(100) {
@@ -429,11 +570,22 @@ fn a_duplicate_id_is_not_let_in() {
     let old = Client::new(1).admitted(&mut registry);
     for state in 0..2 {
         let (mut new, mut incoming) = Client::new(2).prove(&mut registry, |_| None);
-        let IncomingKind::Proven(proven) = &mut incoming.kind else { panic!("it is proven") };
+        let IncomingKind::Proven(proven) = &mut incoming.kind else {
+            panic!("it is proven")
+        };
         proven.established.id = old.id;
         let frame = first_frame(&mut new, rejected(registry.admit(at(1), incoming)));
-        assert!(matches!(frame, Frame::End(End { code: EndCode::RetryLater, .. })));
-        assert_eq!((registry.session_count(), registry.tombstone_count()), (1 - state, state));
+        assert!(matches!(
+            frame,
+            Frame::End(End {
+                code: EndCode::RetryLater,
+                ..
+            })
+        ));
+        assert_eq!(
+            (registry.session_count(), registry.tombstone_count()),
+            (1 - state, state)
+        );
         registry.update(at(1), report(&old, Status::Ended(Some(tombstone(&old, 1)))));
     }
 }
@@ -446,19 +598,30 @@ fn a_session_lost_by_its_owner_shortens_the_reach() {
     registry.lost(at(5), established.id);
     registry.lost(at(6), established.id);
     assert_eq!(registry.session_count(), 0);
-    assert_eq!(registry.tombstones.reach(at(7), &established.peer_key), Duration::from_secs(2));
+    assert_eq!(
+        registry.tombstones.reach(at(7), &established.peer_key),
+        Duration::from_secs(2)
+    );
 }
 
 #[test]
 fn each_registry_has_its_own_incarnation_and_the_same_seed_the_same() {
-    let incarnation = |seed| Registry::new(config(), Seed([seed; 32]), at(0)).expect("valid").incarnation;
+    let incarnation = |seed| {
+        Registry::new(config(), Seed([seed; 32]), at(0))
+            .expect("valid")
+            .incarnation
+    };
     assert_eq!(incarnation(1), incarnation(1));
     assert_ne!(incarnation(1), incarnation(2));
 }
 
 #[test]
 fn a_session_costs_little_here() {
-    assert!(size_of::<(SessionId, Entry)>() <= 80, "{} bytes", size_of::<(SessionId, Entry)>());
+    assert!(
+        size_of::<(SessionId, Entry)>() <= 80,
+        "{} bytes",
+        size_of::<(SessionId, Entry)>()
+    );
     assert!(size_of::<Handshake>() <= 512, "{} bytes", size_of::<Handshake>());
 }
 

@@ -11,7 +11,11 @@ fn key(number: u8) -> PublicKey {
 }
 
 fn tombstone(number: u8) -> Tombstone {
-    Tombstone { id: SessionId([number; 16]), position: 7, verifiers: Vec::new() }
+    Tombstone {
+        id: SessionId([number; 16]),
+        position: 7,
+        verifiers: Vec::new(),
+    }
 }
 
 fn reach(tombstones: &Tombstones, seconds: u64, client: u8) -> u64 {
@@ -34,7 +38,10 @@ fn a_tombstone_lives_its_time_and_goes() {
     tombstones.expire(Instant::from_millis(3_609_999));
     assert!(tombstones.contains(SessionId([1; 16])));
     tombstones.expire(at(3_610));
-    assert_eq!((tombstones.len(), tombstones.by_id.len(), tombstones.by_client.len()), (0, 0, 0));
+    assert_eq!(
+        (tombstones.len(), tombstones.by_id.len(), tombstones.by_client.len()),
+        (0, 0, 0)
+    );
     assert_eq!(reach(&tombstones, 3_610, 1), 3_600, "it went in time");
 }
 
@@ -77,7 +84,11 @@ fn a_greedy_client_displaces_itself_alone() {
     assert!(tombstones.contains(SessionId([1; 16])));
     assert_eq!(reach(&tombstones, 300, 1), 300);
     assert_eq!(reach(&tombstones, 300, 9), 300);
-    assert_eq!(reach(&tombstones, 300, 2), 300 - 184, "the newest dropped is of second 184");
+    assert_eq!(
+        reach(&tombstones, 300, 2),
+        300 - 184,
+        "the newest dropped is of second 184"
+    );
 }
 
 #[test]
@@ -107,17 +118,28 @@ fn many_strangers_leave_it_bounded() {
         id[..8].copy_from_slice(&number.to_be_bytes());
         let mut client = [0; 32];
         client[..8].copy_from_slice(&number.to_le_bytes());
-        let stone = Tombstone { id: SessionId(id), ..tombstone(0) };
+        let stone = Tombstone {
+            id: SessionId(id),
+            ..tombstone(0)
+        };
         tombstones.entomb(at(number), PublicKey(client), stone);
     }
-    assert_eq!((tombstones.len(), tombstones.by_id.len(), tombstones.by_client.len()), (64, 64, 64));
+    assert_eq!(
+        (tombstones.len(), tombstones.by_id.len(), tombstones.by_client.len()),
+        (64, 64, 64)
+    );
 }
 
 #[test]
 fn a_wrong_mac_gets_no_position() {
     let mut tombstones = Tombstones::new(HOUR, 8, at(0));
     tombstones.entomb(at(1), key(1), tombstone(1));
-    let mut predecessor = Predecessor { id: [1; 16], counter: 1, position: 0, mac: [0; 32] };
+    let mut predecessor = Predecessor {
+        id: [1; 16],
+        counter: 1,
+        position: 0,
+        mac: [0; 32],
+    };
     assert_eq!(tombstones.verdict(&predecessor, &[0; 32]), Some(Verdict::Superseded));
     predecessor.id = [2; 16];
     assert_eq!(tombstones.verdict(&predecessor, &[0; 32]), None);

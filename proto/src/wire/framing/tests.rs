@@ -64,14 +64,7 @@ fn a_type_is_judged_as_soon_as_it_is_read() {
         let [a, b] = length.to_be_bytes();
         split(&mut BytesMut::from(&[a, b, kind][..]), MAX_PACKET)
     };
-    for (kind, limit) in [
-        (1, 1_200),
-        (2, 256),
-        (3, 8_192),
-        (4, 256),
-        (5, 256),
-        (6, 256),
-    ] {
+    for (kind, limit) in [(1, 1_200), (2, 256), (3, 8_192), (4, 256), (5, 256), (6, 256)] {
         assert_eq!(judge(limit, kind), Ok(None));
         assert_eq!(judge(limit + 1, kind), Err(TooLarge));
     }
@@ -113,16 +106,10 @@ fn an_error_stays() {
 fn a_raised_limit_holds_for_what_waits() {
     let mut decoder = Decoder::new(4);
     decoder.extend(&framed(&[vec![7; 4], vec![7; 5]]));
-    assert_eq!(
-        decoder.next_packet().map(|packet| packet.map(|p| p.len())),
-        Ok(Some(4))
-    );
+    assert_eq!(decoder.next_packet().map(|packet| packet.map(|p| p.len())), Ok(Some(4)));
     assert_eq!(decoder.next_packet(), Err(TooLarge));
     decoder.set_limit(5);
-    assert_eq!(
-        decoder.next_packet().map(|packet| packet.map(|p| p.len())),
-        Ok(Some(5))
-    );
+    assert_eq!(decoder.next_packet().map(|packet| packet.map(|p| p.len())), Ok(Some(5)));
     assert_eq!(decoder.next_packet(), Ok(None));
 }
 

@@ -13,14 +13,15 @@ use crate::wire::tests::{integer, octets, parameters};
 use crate::wire::varint;
 
 fn offer() -> impl Strategy<Value = Offer> {
-    let predecessor = (any::<[u8; 16]>(), integer(), integer(), any::<[u8; 32]>()).prop_map(
-        |(id, counter, position, mac)| Predecessor {
-            id,
-            counter,
-            position,
-            mac,
-        },
-    );
+    let predecessor =
+        (any::<[u8; 16]>(), integer(), integer(), any::<[u8; 32]>()).prop_map(|(id, counter, position, mac)| {
+            Predecessor {
+                id,
+                counter,
+                position,
+                mac,
+            }
+        });
     let some = || list(any::<u8>(), 1..=16);
     (
         some(),
@@ -30,16 +31,14 @@ fn offer() -> impl Strategy<Value = Offer> {
         octets(7_000),
         option::of(predecessor),
     )
-        .prop_map(
-            |(versions, suites, parameters, name, credential, predecessor)| Offer {
-                versions,
-                suites,
-                parameters,
-                name: Bytes::from(name),
-                credential,
-                predecessor,
-            },
-        )
+        .prop_map(|(versions, suites, parameters, name, credential, predecessor)| Offer {
+            versions,
+            suites,
+            parameters,
+            name: Bytes::from(name),
+            credential,
+            predecessor,
+        })
 }
 
 fn small() -> Parameters {
@@ -110,14 +109,7 @@ fn limits_hold_to_the_byte() {
     assert!(with(255, 7_000));
     assert!(!with(256, 7_000));
     assert!(!with(255, 7_001));
-    let seventeen = [
-        vec![17],
-        vec![1; 17],
-        vec![1, 1],
-        parameters.clone(),
-        vec![0, 0, 0],
-    ]
-    .concat();
+    let seventeen = [vec![17], vec![1; 17], vec![1, 1], parameters.clone(), vec![0, 0, 0]].concat();
     assert_eq!(decode_offer(seventeen.into()), Err(Malformed));
 }
 

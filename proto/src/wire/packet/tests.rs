@@ -5,8 +5,7 @@ use crate::error::ConnectionError;
 
 #[test]
 fn type_bytes_are_those_of_the_document() {
-    let known =
-        (0..=u8::MAX).filter_map(|byte| PacketType::from_byte(byte).map(|kind| (byte, kind)));
+    let known = (0..=u8::MAX).filter_map(|byte| PacketType::from_byte(byte).map(|kind| (byte, kind)));
     let expected = [
         (1, PacketType::Hello, 1_200),
         (2, PacketType::Challenge, 256),
@@ -32,9 +31,6 @@ fn type_bytes_are_those_of_the_document() {
 #[test]
 fn nothing_and_the_unknown_are_unexpected() {
     for packet in [&[][..], &[0], &[8, 1], &[255]] {
-        assert_eq!(
-            PacketType::of(packet),
-            Err(ConnectionError::UnexpectedPacket)
-        );
+        assert_eq!(PacketType::of(packet), Err(ConnectionError::UnexpectedPacket));
     }
 }

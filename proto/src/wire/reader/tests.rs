@@ -21,19 +21,12 @@ fn error(plaintext: &[u8]) -> ProtocolError {
 
 #[test]
 fn unknown_types_are_named_so() {
-    let known = (1..=5)
-        .chain(8..=0x11)
-        .chain(0x40..=0x4f)
-        .collect::<Vec<u8>>();
+    let known = (1..=5).chain(8..=0x11).chain(0x40..=0x4f).collect::<Vec<u8>>();
     for byte in 0..=u8::MAX {
         let unknown = decode(&[byte]) == Err(UnknownFrame);
         assert_eq!(unknown, !known.contains(&byte), "{byte:#04x}");
     }
-    assert_eq!(
-        error(&[0x10, 0x20]),
-        UnknownFrame,
-        "behind a good frame, too"
-    );
+    assert_eq!(error(&[0x10, 0x20]), UnknownFrame, "behind a good frame, too");
 }
 
 #[test]
@@ -45,15 +38,8 @@ fn a_packet_has_at_least_one_frame() {
 fn same_stream_needs_a_stream_before_it() {
     assert_eq!(error(&[0x4c, 0xaa]), Malformed);
     assert_eq!(error(&[0x0a, 0, 0x44, 0]), Malformed, "ACK names no stream");
-    assert_eq!(
-        error(&[0x02, 1, 0, 0x44, 0]),
-        Malformed,
-        "RESET does not count"
-    );
-    assert!(
-        decode(&[0x01, 1, 0, 0x43, 0xe8, 0, 0x44, 0]).is_ok(),
-        "OPEN does"
-    );
+    assert_eq!(error(&[0x02, 1, 0, 0x44, 0]), Malformed, "RESET does not count");
+    assert!(decode(&[0x01, 1, 0, 0x43, 0xe8, 0, 0x44, 0]).is_ok(), "OPEN does");
     assert!(
         decode(&[0x40, 1, 0, 0x0a, 0, 0x44, 0]).is_ok(),
         "DATA does, however far back"
@@ -105,13 +91,7 @@ fn stream_0_is_the_session_in_credit_only() {
     ] {
         assert_eq!(error(plaintext), BadStream);
     }
-    assert_eq!(
-        decode(&[0x04, 0, 5]),
-        Ok(vec![Frame::Credit {
-            stream: 0,
-            limit: 5
-        }])
-    );
+    assert_eq!(decode(&[0x04, 0, 5]), Ok(vec![Frame::Credit { stream: 0, limit: 5 }]));
 }
 
 #[test]
@@ -146,11 +126,7 @@ fn payloads_are_slices_of_the_packet() {
     ]));
     let range = plaintext.as_ptr_range();
     for frame in frames(plaintext.clone()) {
-        let (Ok(Frame::Data(Data { payload: bytes, .. }))
-        | Ok(Frame::GoAway {
-            alternate: bytes, ..
-        })) = frame
-        else {
+        let (Ok(Frame::Data(Data { payload: bytes, .. })) | Ok(Frame::GoAway { alternate: bytes, .. })) = frame else {
             panic!("{frame:?}")
         };
         assert!(range.contains(&bytes.as_ptr()), "copied");

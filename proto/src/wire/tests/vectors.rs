@@ -31,10 +31,7 @@ fn cases() -> Vec<Case> {
             })
             .collect()
     };
-    FILE.split("\n\n")
-        .map(case)
-        .filter(|case| !case.is_empty())
-        .collect()
+    FILE.split("\n\n").map(case).filter(|case| !case.is_empty()).collect()
 }
 
 fn all<'a>(case: &'a Case, key: &'a str) -> impl Iterator<Item = &'static str> + 'a {
@@ -184,19 +181,14 @@ fn show_reject(reject: Reject) -> String {
 fn check_frames(case: &Case, bytes: &[u8]) {
     let read = decode(bytes).unwrap_or_else(|error| panic!("{error}: {case:?}"));
     assert!(
-        read.iter()
-            .map(show)
-            .eq(all(case, "frame").map(str::to_owned)),
+        read.iter().map(show).eq(all(case, "frame").map(str::to_owned)),
         "{read:?}\nagainst {case:?}"
     );
     let charges = read
         .iter()
         .filter(|frame| frame.is_sequenced())
         .map(|frame| format!("{}", frame.charge()));
-    assert!(
-        charges.eq(all(case, "charge").map(str::to_owned)),
-        "{case:?}"
-    );
+    assert!(charges.eq(all(case, "charge").map(str::to_owned)), "{case:?}");
     let again = encode(&read);
     if one(case, "longer").is_some() {
         assert!(again.len() < bytes.len(), "{case:?}");
@@ -215,11 +207,7 @@ fn check_stream(case: &Case, stream: &str) {
             Err(error) => break format!("{error:?}"),
         }
     };
-    assert_eq!(
-        result,
-        one(case, "stream-error").unwrap_or("whole"),
-        "{case:?}"
-    );
+    assert_eq!(result, one(case, "stream-error").unwrap_or("whole"), "{case:?}");
     assert!(
         read.iter()
             .map(|packet| hex(packet))
@@ -260,8 +248,7 @@ fn check(case: &Case) {
         assert_eq!(show_reject(reject), text);
         assert_eq!(reject.encode(), bytes);
     } else if one(case, "versions").is_some() {
-        let offer = decode_offer(Bytes::from(bytes.clone()))
-            .unwrap_or_else(|error| panic!("{error}: {case:?}"));
+        let offer = decode_offer(Bytes::from(bytes.clone())).unwrap_or_else(|error| panic!("{error}: {case:?}"));
         for (key, shown) in show_offer(&offer) {
             assert_eq!(Some(&shown[..]), one(case, key), "{case:?}");
         }
@@ -281,8 +268,8 @@ fn the_vectors_hold() {
 #[test]
 fn every_frame_has_a_vector() {
     for name in [
-        "DATA", "OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "CLOSED", "END", "ACK", "FROM",
-        "RESYNC", "PING", "PONG", "GOAWAY", "REKEY", "FINAL",
+        "DATA", "OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "CLOSED", "END", "ACK", "FROM", "RESYNC", "PING", "PONG",
+        "GOAWAY", "REKEY", "FINAL",
     ] {
         assert!(
             FILE.contains(&format!("frame: {name} ")) || FILE.contains(&format!("frame: {name}\n")),

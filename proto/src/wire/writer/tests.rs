@@ -49,12 +49,7 @@ fn a_message_among_many_costs_3_bytes_and_the_packet_18() {
 
 #[test]
 fn an_ack_alone_is_26_bytes_at_most() {
-    assert_eq!(
-        sealed_len(&[Frame::Ack {
-            position: varint::MAX
-        }]),
-        26
-    );
+    assert_eq!(sealed_len(&[Frame::Ack { position: varint::MAX }]), 26);
     assert_eq!(sealed_len(&[Frame::Ack { position: 63 }]), 19);
 }
 

@@ -66,11 +66,7 @@ fn noise_from_strangers_never_panics() {
         let mut packet = vec![0; (chance.next_u64() % 200) as usize];
         chance.fill(&mut packet);
         // Plausible beginnings reach further than chance alone.
-        for (byte, likely) in
-            packet
-                .iter_mut()
-                .zip([1, 1, 1 + (round % 5) as u8, (round % 70) as u8])
-        {
+        for (byte, likely) in packet.iter_mut().zip([1, 1, 1 + (round % 5) as u8, (round % 70) as u8]) {
             *byte = likely;
         }
         for auth in &auths {
@@ -91,10 +87,7 @@ fn a_wrong_secret_fails_at_the_proof_only() {
         let wrong = SharedSecret::from_key(HINT, [0x43; 32]).expect("because the hint is short");
         let (client, server) = ends(suite);
         let outcome = handshake(suite, &(client.with_secret(wrong), server), 1, |_, _| ());
-        assert_eq!(
-            outcome.err(),
-            Some(Failure::Proof(ConnectionError::Handshake))
-        );
+        assert_eq!(outcome.err(), Some(Failure::Proof(ConnectionError::Handshake)));
     }
 }
 
@@ -102,23 +95,13 @@ fn a_wrong_secret_fails_at_the_proof_only() {
 fn an_unknown_hint_gets_a_challenge_like_any_other_and_fails_at_the_proof() {
     for suite in [Suite::Aes256GcmPsk, Suite::ChaChaPolyPsk] {
         let (client, server) = ends(suite);
-        let unknown =
-            SharedSecret::from_key(b"stolen", [0x42; 32]).expect("because the hint is short");
-        let outcome = handshake(
-            suite,
-            &(client.with_secret(unknown), server.clone()),
-            1,
-            |_, _| (),
-        );
-        assert_eq!(
-            outcome.err(),
-            Some(Failure::Proof(ConnectionError::Handshake))
-        );
+        let unknown = SharedSecret::from_key(b"stolen", [0x42; 32]).expect("because the hint is short");
+        let outcome = handshake(suite, &(client.with_secret(unknown), server.clone()), 1, |_, _| ());
+        assert_eq!(outcome.err(), Some(Failure::Proof(ConnectionError::Handshake)));
 
         // Known and unknown draw the same from the generator, so they did the same work.
         let draws = |hint: &[u8]| {
-            let secret =
-                SharedSecret::from_key(hint, [0x42; 32]).expect("because the hint is short");
+            let secret = SharedSecret::from_key(hint, [0x42; 32]).expect("because the hint is short");
             let (_, hello) = ClientHandshake::new(&Auth::secret(secret), suite, &mut rng(1));
             let mut server_rng = rng(2);
             let answer = ServerHandshake::new(&server, &Suite::all(), &hello, &mut server_rng);
@@ -152,14 +135,8 @@ fn an_ephemeral_key_that_agrees_on_nothing_is_refused_by_both() {
                 }
             })
         };
-        assert_eq!(
-            zeroed(0).err(),
-            Some(Failure::Hello(HelloRefusal::Malformed))
-        );
-        assert_eq!(
-            zeroed(1).err(),
-            Some(Failure::Challenge(ConnectionError::Handshake))
-        );
+        assert_eq!(zeroed(0).err(), Some(Failure::Hello(HelloRefusal::Malformed)));
+        assert_eq!(zeroed(1).err(), Some(Failure::Challenge(ConnectionError::Handshake)));
     }
 }
 
@@ -185,10 +162,7 @@ fn a_challenge_is_taken_once_and_in_its_turn() {
     let recorded = established(suite, 1).packets;
     let (mut client, _) = ClientHandshake::new(&ends(suite).0, suite, &mut rng(1));
     assert_eq!(client.on_challenge(&recorded[1]), Ok(()));
-    assert_eq!(
-        client.on_challenge(&recorded[1]),
-        Err(ConnectionError::Handshake)
-    );
+    assert_eq!(client.on_challenge(&recorded[1]), Err(ConnectionError::Handshake));
     let (client, _) = ClientHandshake::new(&ends(suite).0, suite, &mut rng(1));
     assert_eq!(client.prove(OFFER).err(), Some(ConnectionError::Handshake));
 }
@@ -196,16 +170,11 @@ fn a_challenge_is_taken_once_and_in_its_turn() {
 #[test]
 fn packets_of_another_type_are_unexpected() {
     for other in [0, 1, 3, 4, 5, 6, 7, 255] {
-        let outcome = handshake(
-            Suite::ChaChaPoly,
-            &ends(Suite::ChaChaPoly),
-            1,
-            |at, packet| {
-                if at == 1 {
-                    packet[0] = other;
-                }
-            },
-        );
+        let outcome = handshake(Suite::ChaChaPoly, &ends(Suite::ChaChaPoly), 1, |at, packet| {
+            if at == 1 {
+                packet[0] = other;
+            }
+        });
         assert_eq!(
             outcome.err(),
             Some(Failure::Challenge(ConnectionError::UnexpectedPacket))

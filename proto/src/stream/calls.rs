@@ -1,0 +1,229 @@
+//! What the application's calls do.
+
+use bytes::Bytes;
+
+use super::recv::RecvHalf;
+use super::send::{End, SendHalf, item_charge};
+use super::table::{Stream, Streams};
+use super::{AcceptedStream, Chunk, StreamOptions};
+use crate::config::MAX_LABEL;
+use crate::error::{OpenError, RecvError, SendError, SendRefusal, UnknownStream};
+use crate::id::StreamId;
+use crate::wire::varint;
+
+impl Streams {
+    pub(crate) fn open(&mut self, options: StreamOptions) -> Result<StreamId, OpenError> {
+        if self.closed {
+            return Err(OpenError::SessionClosed);
+        }
+        let fragment = options.fragment_size.unwrap_or(self.limits.fragment);
+        if options.label.len() > MAX_LABEL || !(1_000..=64_000).contains(&fragment) {
+            return Err(OpenError::Invalid);
+        }
+        let most = self.peer.map_or(self.limits.max_streams, |peer| peer.max_streams);
+        if self.own_slots + self.opening.len() as u64 >= most || self.next_own > varint::MAX {
+            self.armed.open = true;
+            return Err(OpenError::TooMany);
+        }
+        let id = StreamId(self.next_own);
+        let stream = Stream {
+            send: SendHalf::new(fragment, self.peer.map_or(0, |peer| peer.stream_window)),
+            recv: RecvHalf::new(self.limits.stream_window),
+            priority: options.priority,
+            label: options.label,
+            opened: false,
+            accepted: true,
+            slot: false,
+        };
+        let charge = stream.open_frame(id).charge();
+        if self.held + charge > self.limits.outbox {
+            self.want_room(charge);
+            return Err(OpenError::Full);
+        }
+        self.held += charge;
+        self.next_own += 2;
+        self.opening.push_back(id);
+        self.table.insert(id, stream);
+        Ok(id)
+    }
+
+    pub(crate) fn accept(&mut self) -> Option<AcceptedStream> {
+        let Some(id) = self.to_accept.pop_front() else {
+            self.armed.accept = true;
+            return None;
+        };
+        let stream = self.table.get_mut(&id)?;
+        stream.accepted = true;
+        let accepted = AcceptedStream {
+            id,
+            label: core::mem::take(&mut stream.label),
+            priority: stream.priority,
+        };
+        if let End::Resetting { .. } = stream.send.end {
+            // The peer's STOP came first; it was only waiting for somebody to have the stream.
+            self.control.reset.insert(id);
+        }
+        Some(accepted)
+    }
+
+    pub(crate) fn send(&mut self, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
+        let charge = item_charge(payload.len(), self.fragment_of(stream));
+        match self.admit(stream, charge) {
+            Ok(()) => {
+                self.enqueue(stream, payload, true);
+                Ok(())
+            }
+            Err(reason) => Err(SendError { payload, reason }),
+        }
+    }
+
+    pub(crate) fn write(&mut self, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
+        let fragment = self.fragment_of(stream);
+        let waiting = self.table.get(&stream).is_some_and(|stream| !stream.opened);
+        let mut room = self.limits.outbox.saturating_sub(self.held);
+        if waiting {
+            room = room.min((self.limits.outbox / 2).saturating_sub(self.held_waiting));
+        }
+        let mut take = data.len().min(room);
+        // Each fragment is charged too; what they are over goes.
+        while take > 0 && item_charge(take, fragment) > room {
+            take = take.saturating_sub(item_charge(take, fragment) - room);
+        }
+        let wanted = if take == 0 {
+            item_charge(data.len(), fragment).min(self.limits.outbox / 4)
+        } else {
+            0
+        };
+        self.admit(stream, wanted.max(item_charge(take, fragment)))?;
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let part = data.split_to(take);
+        self.enqueue(stream, part, false);
+        Ok(take)
+    }
+
+    fn fragment_of(&self, stream: StreamId) -> usize {
+        self.table
+            .get(&stream)
+            .map_or(self.limits.fragment, |stream| stream.send.fragment)
+    }
+
+    /// Whether the half is open and the outbox has room for `charge`.
+    fn admit(&mut self, stream: StreamId, charge: usize) -> Result<(), SendRefusal> {
+        if self.closed {
+            return Err(SendRefusal::SessionClosed);
+        }
+        let known = self.table.get(&stream).filter(|s| s.accepted);
+        let Stream {
+            send: half,
+            opened: stream_opened,
+            ..
+        } = known.ok_or(SendRefusal::UnknownStream)?;
+        if let Some(code) = half.stopped {
+            return Err(SendRefusal::Stopped(code));
+        }
+        if half.end != End::Open {
+            return Err(SendRefusal::StreamClosed);
+        }
+        if charge > self.limits.outbox {
+            return Err(SendRefusal::TooLarge);
+        }
+        let waits = !stream_opened && self.held_waiting + charge > self.limits.outbox / 2;
+        if waits {
+            self.want_room(charge);
+            return Err(SendRefusal::Full);
+        }
+        if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
+            self.want_room(charge);
+            return Err(SendRefusal::Full);
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {
+        if let Some(stream) = self.table.get_mut(&id) {
+            let charge = stream.send.push(payload, message);
+            self.held += charge;
+            self.held_waiting += if stream.opened { 0 } else { charge };
+            self.queued_items += 1;
+            self.schedule(id);
+        }
+    }
+
+    pub(crate) fn recv(&mut self, id: StreamId) -> Result<Option<Chunk>, RecvError> {
+        let ended = self.ended;
+        let stream = self
+            .table
+            .get_mut(&id)
+            .filter(|s| s.accepted)
+            .ok_or(RecvError::UnknownStream)?;
+        let Some((chunk, charge)) = stream.recv.pop()? else {
+            return if ended { Err(RecvError::SessionEnded) } else { Ok(None) };
+        };
+        self.return_credit(id, charge);
+        self.tidy(id);
+        Ok(Some(chunk))
+    }
+
+    pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), UnknownStream> {
+        let stream = self.own_half(id)?;
+        if stream.send.end == End::Open {
+            stream.send.end = End::Finishing;
+            self.schedule(id);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reset(&mut self, id: StreamId, code: u64) -> Result<(), UnknownStream> {
+        let stream = self.own_half(id)?;
+        if matches!(stream.send.end, End::Open | End::Finishing) {
+            self.abandon(id, code.min(varint::MAX));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self, id: StreamId, code: u64) -> Result<(), UnknownStream> {
+        let stream = self.own_half(id)?;
+        if stream.recv.over {
+            return Err(UnknownStream(id));
+        }
+        if stream.recv.stopped {
+            return Ok(());
+        }
+        stream.recv.stopped = true;
+        let discarded = stream.recv.discard();
+        if !stream.recv.is_settled() {
+            self.control.stop.insert(id, code.min(varint::MAX));
+        }
+        self.return_credit(id, discarded);
+        self.tidy(id);
+        Ok(())
+    }
+
+    fn own_half(&mut self, id: StreamId) -> Result<&mut Stream, UnknownStream> {
+        self.table
+            .get_mut(&id)
+            .filter(|s| s.accepted && !self.ended)
+            .ok_or(UnknownStream(id))
+    }
+
+    /// RESET: what is queued is dropped.
+    pub(super) fn abandon(&mut self, id: StreamId, code: u64) {
+        let Some(stream) = self.table.get_mut(&id) else { return };
+        let before = stream.send.queued();
+        let dropped = stream.send.clear();
+        self.held -= dropped;
+        self.held_waiting -= if stream.opened { 0 } else { dropped };
+        self.queued_items -= before;
+        stream.send.end = End::Resetting { code };
+        stream.send.was_reset = true;
+        if core::mem::take(&mut stream.send.scheduled) {
+            self.schedule.remove(stream.priority, id);
+        }
+        if stream.accepted {
+            self.control.reset.insert(id);
+        }
+        self.offer_room();
+    }
+}

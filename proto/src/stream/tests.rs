@@ -1,0 +1,519 @@
+//! Two stream tables against each other, through two outboxes and nothing else: no connection, no
+//! positions, no clock. What honest ends do to each other never is a fault, whatever the limits.
+
+extern crate std;
+
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::SessionConfig;
+use crate::error::{RecvError, SendRefusal};
+use crate::event::Event;
+use crate::id::Side;
+use crate::reliability::Outbox;
+use crate::wire::frame::Frame;
+
+/// One end, and what its application did.
+struct End {
+    streams: Streams,
+    outbox: Outbox,
+    /// Frames of the outbox that the peer has.
+    delivered: u64,
+    mine: Vec<StreamId>,
+    /// By stream: what was written, and whether it counts to the end.
+    written: BTreeMap<StreamId, Written>,
+    /// By stream: what was read.
+    read: BTreeMap<StreamId, Read>,
+    stamp: u8,
+}
+
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    /// Where messages end.
+    ends: Vec<usize>,
+    finished: bool,
+    abandoned: bool,
+}
+
+#[derive(Default)]
+struct Read {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    ended: bool,
+    reset: bool,
+    stopped: bool,
+}
+
+impl End {
+    fn new(side: Side, config: &SessionConfig) -> End {
+        End {
+            streams: Streams::new(side, config),
+            outbox: Outbox::default(),
+            delivered: 0,
+            mine: Vec::new(),
+            written: BTreeMap::new(),
+            read: BTreeMap::new(),
+            stamp: 0,
+        }
+    }
+
+    fn open(&mut self) {
+        if let Ok(id) = self.streams.open(StreamOptions::default()) {
+            self.mine.push(id);
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Some(stream) = self.streams.accept() {
+            self.mine.push(stream.id);
+        }
+    }
+
+    fn send(&mut self, nth: usize, len: usize, message: bool) {
+        let Some(id) = self.pick(nth) else { return };
+        self.stamp = self.stamp.wrapping_add(1);
+        let mut payload = Bytes::from(std::vec![self.stamp; len]);
+        let taken = if message {
+            self.streams
+                .send(id, payload.clone())
+                .map(|()| len)
+                .map_err(|e| e.reason)
+        } else {
+            self.streams.write(id, &mut payload)
+        };
+        let written = self.written.entry(id).or_default();
+        match taken {
+            Ok(taken) => {
+                written.bytes.extend(core::iter::repeat_n(self.stamp, taken));
+                if message {
+                    written.ends.push(written.bytes.len());
+                }
+            }
+            Err(SendRefusal::Stopped(_)) => written.abandoned = true,
+            Err(_) => {}
+        }
+    }
+
+    fn recv(&mut self, nth: usize) -> bool {
+        let Some(id) = self.pick(nth) else { return false };
+        let read = self.read.entry(id).or_default();
+        match self.streams.recv(id) {
+            Ok(Some(Chunk::Data { payload, message_end })) => {
+                read.bytes.extend_from_slice(&payload);
+                if message_end {
+                    read.ends.push(read.bytes.len());
+                }
+                true
+            }
+            Ok(Some(Chunk::End)) => {
+                read.ended = true;
+                true
+            }
+            Err(RecvError::Reset(_)) => {
+                read.reset = true;
+                true
+            }
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    fn pick(&self, nth: usize) -> Option<StreamId> {
+        self.mine.get(nth % self.mine.len().max(1)).copied()
+    }
+
+    fn finish(&mut self, nth: usize) {
+        let Some(id) = self.pick(nth) else { return };
+        if self.streams.finish(id).is_ok() {
+            self.written.entry(id).or_default().finished = true;
+        }
+    }
+
+    fn reset(&mut self, nth: usize) {
+        let Some(id) = self.pick(nth) else { return };
+        if self.streams.reset(id, 5).is_ok() {
+            self.written.entry(id).or_default().abandoned = true;
+        }
+    }
+
+    fn stop(&mut self, nth: usize) {
+        let Some(id) = self.pick(nth) else { return };
+        if self.streams.stop(id, 6).is_ok() {
+            self.read.entry(id).or_default().stopped = true;
+        }
+    }
+
+    /// Commits up to `frames` and hands them to `peer`; `false` when there was nothing.
+    fn pass(&mut self, peer: &mut End, frames: usize, space: usize) -> bool {
+        let mut moved = false;
+        for _ in 0..frames {
+            let Some(committed) = self.streams.next_frame(space, usize::MAX) else {
+                break;
+            };
+            let frame = committed.frame.clone();
+            self.outbox.commit(committed);
+            self.delivered += 1;
+            peer.streams.on_frame(frame).expect("because this end is honest");
+            moved = true;
+        }
+        for event in core::iter::from_fn(|| peer.streams.poll_event()) {
+            if let Event::Stopped { stream, .. } = event {
+                peer.written.entry(stream).or_default().abandoned = true;
+            }
+        }
+        moved
+    }
+
+    fn ack(&mut self) {
+        while self.outbox.base() < self.delivered {
+            let committed = self.outbox.pop().expect("because it was delivered");
+            self.streams.on_acked(&committed);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Open,
+    Accept,
+    Send { nth: usize, len: usize, message: bool },
+    Recv { nth: usize },
+    Finish { nth: usize },
+    Reset { nth: usize },
+    Stop { nth: usize },
+    Pass { frames: usize, space: usize },
+    Ack,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let nth = 0..8usize;
+    prop_oneof![
+        2 => Just(Op::Open),
+        2 => Just(Op::Accept),
+        6 => (nth.clone(), prop_oneof![0..4usize, 50..3_000usize], any::<bool>())
+            .prop_map(|(nth, len, message)| Op::Send { nth, len, message }),
+        6 => nth.clone().prop_map(|nth| Op::Recv { nth }),
+        1 => nth.clone().prop_map(|nth| Op::Finish { nth }),
+        1 => nth.clone().prop_map(|nth| Op::Reset { nth }),
+        1 => nth.prop_map(|nth| Op::Stop { nth }),
+        6 => (1..6usize, 1_100..20_000usize).prop_map(|(frames, space)| Op::Pass { frames, space }),
+        3 => Just(Op::Ack),
+    ]
+}
+
+fn config() -> impl Strategy<Value = SessionConfig> {
+    (
+        2_048..20_000usize,
+        256..4_000u64,
+        256..6_000u64,
+        1..4u64,
+        1_000..3_000usize,
+    )
+        .prop_map(
+            |(outbox_limit, stream_window, session_window, max_streams, fragment_size)| SessionConfig {
+                outbox_limit,
+                stream_window,
+                session_window,
+                max_streams,
+                fragment_size,
+                ..SessionConfig::default()
+            },
+        )
+}
+
+/// What was read is what was written, up to where it was read, boundaries included.
+fn check(writer: &End, reader: &End) {
+    for (id, read) in &reader.read {
+        let Some(written) = writer.written.get(id) else {
+            continue;
+        };
+        assert!(written.bytes.starts_with(&read.bytes), "{id:?}: not a prefix");
+        assert!(written.ends.starts_with(&read.ends), "{id:?}: message boundaries");
+        assert!(
+            !read.ended || written.bytes.len() == read.bytes.len(),
+            "{id:?}: ended early"
+        );
+    }
+}
+
+fn run(configs: [SessionConfig; 2], ops: &[(bool, Op)]) {
+    let mut ends = [End::new(Side::Client, &configs[0]), End::new(Side::Server, &configs[1])];
+    ends[0].streams.set_peer(&configs[1].parameters());
+    ends[1].streams.set_peer(&configs[0].parameters());
+    for (second, op) in ops {
+        let [client, server] = &mut ends;
+        let (own, peer) = if *second { (server, client) } else { (client, server) };
+        match *op {
+            Op::Open => own.open(),
+            Op::Accept => own.accept(),
+            Op::Send { nth, len, message } => own.send(nth, len, message),
+            Op::Recv { nth } => drop(own.recv(nth)),
+            Op::Finish { nth } => own.finish(nth),
+            Op::Reset { nth } => own.reset(nth),
+            Op::Stop { nth } => own.stop(nth),
+            Op::Pass { frames, space } => drop(own.pass(peer, frames, space)),
+            Op::Ack => own.ack(),
+        }
+        for (end, config) in ends.iter().zip(&configs) {
+            assert!(
+                end.streams.outbox_bytes() <= config.outbox_limit + (64 << 10),
+                "outbox over its limit"
+            );
+            assert!(
+                end.streams.unread_bytes() as u64 <= config.session_window,
+                "window over its limit"
+            );
+        }
+    }
+    drain(&mut ends);
+    let [client, server] = &ends;
+    check(client, server);
+    check(server, client);
+    for (end, peer) in [(client, server), (server, client)] {
+        assert_eq!(
+            end.streams.outbox_bytes(),
+            0,
+            "charges of what was acknowledged come back"
+        );
+        assert_eq!(end.streams.unread_bytes(), 0, "so do those of what was read");
+        for (id, written) in &end.written {
+            let read = peer.read.get(id);
+            if written.abandoned || read.is_some_and(|read| read.stopped) {
+                continue;
+            }
+            assert_eq!(
+                read.map_or(0, |read| read.bytes.len()),
+                written.bytes.len(),
+                "{id:?}: all arrives"
+            );
+            assert_eq!(
+                read.is_some_and(|read| read.ended),
+                written.finished,
+                "{id:?}: the end too"
+            );
+        }
+    }
+}
+
+/// Readers read, acknowledgements come, nothing new is written: until nothing moves.
+fn drain(ends: &mut [End; 2]) {
+    for round in 0.. {
+        assert!(round < 100_000, "no progress towards an end");
+        let [client, server] = &mut *ends;
+        let mut moved = client.pass(server, 64, 20_000) | server.pass(client, 64, 20_000);
+        for end in [client, server] {
+            end.ack();
+            end.accept();
+            for nth in 0..end.mine.len() {
+                while end.recv(nth) {
+                    moved = true;
+                }
+            }
+        }
+        if !moved {
+            return;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn honest_ends_never_fault_and_everything_arrives(
+        client in config(),
+        server in config(),
+        ops in proptest::collection::vec((any::<bool>(), op()), 1..120),
+    ) {
+        run([client, server], &ops);
+    }
+}
+
+fn pair() -> [End; 2] {
+    let config = SessionConfig::default();
+    let mut ends = [End::new(Side::Client, &config), End::new(Side::Server, &config)];
+    ends[0].streams.set_peer(&config.parameters());
+    ends[1].streams.set_peer(&config.parameters());
+    ends
+}
+
+fn data(stream: u64, payload: &'static [u8], stream_end: bool) -> Frame {
+    let payload = Bytes::from_static(payload);
+    Frame::Data(crate::wire::frame::Data {
+        stream: StreamId(stream),
+        payload,
+        message_end: false,
+        stream_end,
+    })
+}
+
+fn opened(stream: u64) -> Frame {
+    Frame::Open(crate::wire::frame::Open {
+        stream: StreamId(stream),
+        priority: 0,
+        fragment_size: 16_000,
+        label: Bytes::new(),
+    })
+}
+
+#[test]
+fn what_a_peer_may_not_do_is_named() {
+    use crate::error::ProtocolError::{AfterEnd, BadStream, Credit};
+    let cases: [(&[Frame], _); 8] = [
+        (&[data(1, b"x", false)], BadStream),
+        (&[opened(2)], BadStream),
+        (&[opened(3), opened(1)], BadStream),
+        (&[opened(1), opened(1)], BadStream),
+        (&[opened(1), data(1, b"", true), data(1, b"x", false)], AfterEnd),
+        (
+            &[
+                opened(1),
+                data(1, b"", true),
+                Frame::Reset {
+                    stream: StreamId(1),
+                    code: 0,
+                },
+            ],
+            AfterEnd,
+        ),
+        (
+            &[Frame::Stop {
+                stream: StreamId(2),
+                code: 0,
+            }],
+            BadStream,
+        ),
+        (&[Frame::Credit { stream: 0, limit: 1 }], Credit),
+    ];
+    for (frames, error) in cases {
+        let [_, mut server] = pair();
+        let (last, before) = frames.split_last().expect("because no case is empty");
+        before
+            .iter()
+            .for_each(|frame| server.streams.on_frame(frame.clone()).expect("because it is legal"));
+        assert_eq!(server.streams.on_frame(last.clone()), Err(error), "{last:?}");
+    }
+}
+
+#[test]
+fn more_streams_or_data_than_granted_is_a_fault() {
+    let config = SessionConfig {
+        max_streams: 2,
+        stream_window: 256,
+        ..SessionConfig::default()
+    };
+    let mut streams = Streams::new(Side::Server, &config);
+    streams.on_frame(opened(1)).expect("because it is granted");
+    streams.on_frame(opened(3)).expect("because it is granted");
+    assert_eq!(streams.on_frame(opened(5)), Err(crate::error::ProtocolError::BadStream));
+    streams
+        .on_frame(data(1, &[0; 192], false))
+        .expect("because it is granted");
+    assert_eq!(
+        streams.on_frame(data(1, b"", false)),
+        Err(crate::error::ProtocolError::Credit)
+    );
+}
+
+#[test]
+fn a_late_word_about_a_forgotten_stream_is_of_no_consequence() {
+    let [mut client, mut server] = pair();
+    client.open();
+    client.finish(0);
+    client.pass(&mut server, 9, 9_000);
+    server.accept();
+    server.finish(0);
+    server.pass(&mut client, 9, 9_000);
+    assert!(client.recv(0) && server.recv(0));
+    client.ack();
+    server.ack();
+    assert!(server.streams.recv(StreamId(1)).is_err(), "it is forgotten");
+    for frame in [
+        Frame::Stop {
+            stream: StreamId(1),
+            code: 0,
+        },
+        Frame::Credit {
+            stream: 1,
+            limit: 1 << 30,
+        },
+    ] {
+        assert_eq!(server.streams.on_frame(frame), Ok(()));
+    }
+}
+
+#[test]
+fn lower_priorities_go_first_and_equal_ones_take_turns_of_a_fragment() {
+    let [mut client, _] = pair();
+    let open = |client: &mut End, priority| {
+        let options = StreamOptions {
+            priority,
+            ..StreamOptions::default()
+        };
+        client.streams.open(options).expect("because there is room")
+    };
+    let (a, b, urgent) = (open(&mut client, 9), open(&mut client, 9), open(&mut client, 1));
+    for stream in [a, b] {
+        client
+            .streams
+            .send(stream, Bytes::from(std::vec![0; 32_000]))
+            .expect("because there is room");
+    }
+    client
+        .streams
+        .send(urgent, Bytes::from_static(b"now"))
+        .expect("because there is room");
+    let mut order = Vec::new();
+    while let Some(committed) = client.streams.next_frame(65_000, usize::MAX) {
+        if let Frame::Data(data) = committed.frame {
+            order.push(data.stream);
+        }
+    }
+    assert_eq!(order, [urgent, a, b, a, b]);
+}
+
+#[test]
+fn a_message_that_no_outbox_holds_is_refused_for_good_and_largest_message_is_not() {
+    let config = SessionConfig {
+        outbox_limit: 100_000,
+        ..SessionConfig::default()
+    };
+    let mut streams = Streams::new(Side::Client, &config);
+    streams.set_peer(&SessionConfig::default().parameters());
+    let stream = streams.open(StreamOptions::default()).expect("because there is room");
+    while streams.next_frame(2_000, usize::MAX).is_some() {}
+    let largest = config.largest_message();
+    let refused = streams
+        .send(stream, Bytes::from(std::vec![0; 100_000]))
+        .expect_err("because it is too large");
+    assert_eq!(
+        (refused.reason, refused.payload.len()),
+        (SendRefusal::TooLarge, 100_000)
+    );
+    // The OPEN still counts: full for now, and only for now.
+    let full = streams
+        .send(stream, Bytes::from(std::vec![0; largest]))
+        .expect_err("because OPEN is unacknowledged");
+    assert_eq!(full.reason, SendRefusal::Full);
+}
+
+#[test]
+fn reset_hands_the_outbox_back_what_was_queued() {
+    let [mut client, mut server] = pair();
+    client.open();
+    client.pass(&mut server, 9, 9_000);
+    client.ack();
+    client.send(0, 3_000, true);
+    assert!(client.streams.outbox_bytes() > 3_000);
+    client.reset(0);
+    assert_eq!(client.streams.outbox_bytes(), 0);
+    client.pass(&mut server, 9, 9_000);
+    server.accept();
+    assert_eq!(server.streams.recv(StreamId(1)), Err(RecvError::Reset(5)));
+}
+
+mod fates;
