@@ -33,7 +33,9 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Demo(demo) } = match Arguments::try_parse() {
+    let Arguments {
+        command: Command::Demo(demo),
+    } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if error.exit_code() == 0 => error.exit(),
         Err(error) => {

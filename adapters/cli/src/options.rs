@@ -45,7 +45,9 @@ pub(crate) enum Carrier {
 fn split(text: &str) -> Result<(u64, &str), String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number = number.parse().map_err(|_| "expected a whole number and a unit".to_string())?;
+    let number = number
+        .parse()
+        .map_err(|_| "expected a whole number and a unit".to_string())?;
     Ok((number, unit))
 }
 

@@ -42,7 +42,10 @@ pub struct FuturesIo<T> {
 impl<T> FuturesIo<T> {
     /// `io` as a byte stream.
     pub fn new(io: T) -> FuturesIo<T> {
-        FuturesIo { io, scratch: vec![0; 16 << 10] }
+        FuturesIo {
+            io,
+            scratch: vec![0; 16 << 10],
+        }
     }
 }
 
@@ -97,7 +100,15 @@ impl<IO> Framed<IO> {
     }
 
     fn with_limit(io: IO, limit: usize) -> Framed<IO> {
-        Framed { io, input: BytesMut::new(), buffer: FIRST_BUFFER, limit, output: VecDeque::new(), written: 0, queued: 0 }
+        Framed {
+            io,
+            input: BytesMut::new(),
+            buffer: FIRST_BUFFER,
+            limit,
+            output: VecDeque::new(),
+            written: 0,
+            queued: 0,
+        }
     }
 
     /// Makes room to read into, unless enough is left. What was read so far is part of one packet.
@@ -155,7 +166,12 @@ impl<IO: ByteStream> Framed<IO> {
             }
             self.queued -= wrote;
             self.written += wrote;
-            while let Some(length) = self.output.front().map(|(_, packet)| PREFIX + packet.len()).filter(|l| *l <= self.written) {
+            while let Some(length) = self
+                .output
+                .front()
+                .map(|(_, packet)| PREFIX + packet.len())
+                .filter(|l| *l <= self.written)
+            {
                 self.written -= length;
                 self.output.pop_front();
             }

@@ -60,14 +60,19 @@ async fn plain_tcp(size: usize) -> Duration {
 
 async fn plain_ws(size: usize) -> Duration {
     let (near, far) = sockets().await;
-    let (near, far) = tokio::join!(tokio_tungstenite::client_async("ws://localhost/", near), tokio_tungstenite::accept_async(far));
+    let (near, far) = tokio::join!(
+        tokio_tungstenite::client_async("ws://localhost/", near),
+        tokio_tungstenite::accept_async(far)
+    );
     let (mut near, mut far) = (near.unwrap().0, far.unwrap());
     let message = Bytes::from(vec![7; size]);
     let begin = Instant::now();
     tokio::spawn(async move {
         for _ in 0..count(size) {
             poll_fn(|cx| Pin::new(&mut near).poll_ready(cx)).await.unwrap();
-            Pin::new(&mut near).start_send(Message::Binary(message.clone())).unwrap();
+            Pin::new(&mut near)
+                .start_send(Message::Binary(message.clone()))
+                .unwrap();
             poll_fn(|cx| Pin::new(&mut near).poll_flush(cx)).await.unwrap();
         }
         poll_fn(|cx| Pin::new(&mut near).poll_close(cx)).await.unwrap();
@@ -143,7 +148,10 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     println!("messages one way over loopback, in MB/s (and thousands of messages a second); ratios in the same run");
     println!(
         "{:>8} {:>17} {:>17} {:>6} {:>17} {:>17} {:>6}",

@@ -56,7 +56,15 @@ pub struct RecvHalf {
 impl RecvHalf {
     pub(crate) fn new(stream: Arc<StreamShared>, lifeline: Arc<Lifeline>) -> RecvHalf {
         let (chunks, partial) = (VecDeque::new(), BytesMut::new());
-        RecvHalf { stream, lifeline, chunks, partial, expect: 0, max_message: MAX_MESSAGE, over: None }
+        RecvHalf {
+            stream,
+            lifeline,
+            chunks,
+            partial,
+            expect: 0,
+            max_message: MAX_MESSAGE,
+            over: None,
+        }
     }
 
     /// The stream's number.
@@ -88,7 +96,11 @@ impl RecvHalf {
         loop {
             let Some((payload, message_end)) = ready!(self.poll_chunk(cx))? else {
                 let whole = self.partial.is_empty();
-                return Poll::Ready(if whole { Ok(None) } else { self.fail(RecvFailure::Truncated) });
+                return Poll::Ready(if whole {
+                    Ok(None)
+                } else {
+                    self.fail(RecvFailure::Truncated)
+                });
             };
             if self.partial.len() + payload.len() > self.max_message {
                 let max = self.max_message;
@@ -134,7 +146,10 @@ impl RecvHalf {
                 Poll::Ready(Ok(None))
             }
             None => {
-                let failure = self.stream.recv(|queue| queue.failure).unwrap_or(RecvError::SessionEnded);
+                let failure = self
+                    .stream
+                    .recv(|queue| queue.failure)
+                    .unwrap_or(RecvError::SessionEnded);
                 Poll::Ready(self.fail(failure.into()))
             }
         }
@@ -187,7 +202,9 @@ impl AsyncRead for RecvHalf {
             if read > 0 && this.chunks.is_empty() {
                 break;
             }
-            let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx)).map_err(failed)? else { break };
+            let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx)).map_err(failed)? else {
+                break;
+            };
             let take = payload.len().min(buf.len() - read);
             payload.copy_to_slice(&mut buf[read..read + take]);
             read += take;
