@@ -90,13 +90,7 @@ impl Node {
     fn begin(setup: &Setup, budget: Budget) -> Node {
         let mut duo = Duo::new(setup);
         assert_eq!(duo.open(Side::Client), STREAM, "because it is the first");
-        let mut node = Node {
-            duo,
-            left: budget,
-            sent: [0; 2],
-            closed: [false; 2],
-            cut: BTreeSet::new(),
-        };
+        let mut node = Node { duo, left: budget, sent: [0; 2], closed: [false; 2], cut: BTreeSet::new() };
         node.quiesce();
         node
     }
@@ -119,12 +113,7 @@ impl Node {
         }
         self.duo.pass_report();
         self.duo.read_events();
-        if self
-            .duo
-            .server
-            .as_ref()
-            .is_some_and(|server| server.state() != SessionState::Connecting)
-        {
+        if self.duo.server.as_ref().is_some_and(|server| server.state() != SessionState::Connecting) {
             self.duo.read_all(Side::Server, &[STREAM]);
         }
         self.duo.read_all(Side::Client, &[STREAM]);
@@ -180,17 +169,11 @@ impl Node {
     }
 
     fn established(&self) -> bool {
-        self.duo
-            .server
-            .as_ref()
-            .is_some_and(|server| server.state() != SessionState::Connecting)
+        self.duo.server.as_ref().is_some_and(|server| server.state() != SessionState::Connecting)
     }
 
     fn accepted(&self) -> bool {
-        self.duo
-            .server
-            .as_ref()
-            .is_some_and(|server| server.inspect().expected > 0)
+        self.duo.server.as_ref().is_some_and(|server| server.inspect().expected > 0)
     }
 
     fn is_over(&self) -> bool {
@@ -202,11 +185,7 @@ impl Node {
         match act {
             Act::Deliver(wire, from) => {
                 let known = &self.duo.wires[wire];
-                let late = if from {
-                    matches!(known.server, ServerEnd::Closed)
-                } else {
-                    known.client.is_none()
-                };
+                let late = if from { matches!(known.server, ServerEnd::Closed) } else { known.client.is_none() };
                 self.left.late -= u32::from(late);
                 self.duo.deliver(wire, side(from));
             }
@@ -226,9 +205,7 @@ impl Node {
             }
             Act::Migrate => {
                 self.left.migrations -= 1;
-                self.duo
-                    .client
-                    .migrate(now, unbroken_proto::Duration::from_secs(1), bytes::Bytes::new());
+                self.duo.client.migrate(now, unbroken_proto::Duration::from_secs(1), bytes::Bytes::new());
             }
             Act::Send(client) => {
                 self.sent[usize::from(!client)] += 1;
@@ -269,9 +246,7 @@ impl Node {
             for from in [Side::Client, Side::Server] {
                 note(wire.in_flight(from).len() as u64);
                 // Sealed packets differ with every key; how long they are tells their frames apart.
-                wire.in_flight(from)
-                    .iter()
-                    .for_each(|packet| note(packet.len() as u64 * 8 + u64::from(packet[0])));
+                wire.in_flight(from).iter().for_each(|packet| note(packet.len() as u64 * 8 + u64::from(packet[0])));
             }
         }
         self.cut.iter().for_each(|wire| note(*wire as u64 + 100));
