@@ -539,7 +539,10 @@ fn what_is_abandoned_half_way_stays_on_the_account_until_the_peer_has_it() {
         b.streams.recv_credit.grant();
     }
     let most = a.streams.limits.outbox + (64 << 10);
-    assert!(a.outbox.bytes() <= a.streams.outbox_bytes(), "all of it is on the account");
+    assert!(
+        a.outbox.bytes() <= a.streams.outbox_bytes(),
+        "all of it is on the account"
+    );
     assert!(a.outbox.bytes() <= most);
     while let Some(committed) = a.outbox.pop() {
         a.streams.on_acked(&committed);
