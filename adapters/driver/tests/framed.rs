@@ -120,9 +120,8 @@ fn what_is_written_is_read_however_it_is_cut() {
 fn an_end_inside_a_packet_is_an_error() {
     let mut io = Stingy::new(1_000);
     io.input = [0, 5, 7, 1].into();
-    let error = now(|cx| Pin::new(&mut Framed::new(&mut io)).poll_next(cx))
-        .unwrap()
-        .unwrap_err();
+    let mut framed = Framed::new(&mut io);
+    let error = now(|cx| Pin::new(&mut framed).poll_next(cx)).unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
 
@@ -130,8 +129,7 @@ fn an_end_inside_a_packet_is_an_error() {
 fn a_stranger_is_refused_by_his_first_length() {
     let mut io = Stingy::new(1_000);
     io.input = [0xff, 0xff].into();
-    let error = now(|cx| Pin::new(&mut Framed::accepted(&mut io)).poll_next(cx))
-        .unwrap()
-        .unwrap_err();
+    let mut framed = Framed::accepted(&mut io);
+    let error = now(|cx| Pin::new(&mut framed).poll_next(cx)).unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
 }
