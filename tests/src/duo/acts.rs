@@ -31,6 +31,16 @@ impl Duo {
         (intent.attempt != self.answered).then(|| intent.not_before.as_nanos())
     }
 
+    /// A connection of somebody else's, who says `packet`. Returns its number.
+    pub fn attack(&mut self, packet: &[u8]) -> usize {
+        let id = self.registry.connection_accepted(self.instant(), Carrier::ordered());
+        let mut wire = Wire::new(Epoch(u64::MAX), id, [None; 2]);
+        wire.client = None;
+        wire.write(Side::Client, packet);
+        self.wires.push(wire);
+        self.wires.len() - 1
+    }
+
     /// Asks `side` for one packet on `wire`.
     pub fn transmit(&mut self, wire: usize, side: Side) -> bool {
         let now = self.instant();

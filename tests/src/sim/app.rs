@@ -99,7 +99,8 @@ impl App {
 
     /// Until the application next wants a turn, in nanoseconds.
     pub fn pause(&self, env: &mut Env) -> u64 {
-        let pause = if env.healed { self.work.pause.min(5_000_000) } else { self.work.pause };
+        let idle = if self.is_written() { 100_000_000 } else { 5_000_000 };
+        let pause = if env.healed { self.work.pause.clamp(1_000_000, idle).max(idle / 5) } else { self.work.pause };
         pause / 2 + env.rng.below(pause + 1)
     }
 

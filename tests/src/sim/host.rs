@@ -226,10 +226,12 @@ impl Host {
 
     /// A planned wake-up.
     pub fn wake(&mut self, env: &mut Env, conv: &mut Conversation) {
-        if env.now < self.wake_at {
-            return;
+        if env.now >= self.planned {
+            self.planned = NEVER;
         }
-        self.planned = NEVER;
+        if env.now < self.wake_at {
+            return self.wake_by(env, self.wake_at);
+        }
         self.note_attached(env, conv);
         let due = self.session.poll_timeout().is_some_and(|at| at <= env.instant());
         if self.quiet && !due {
@@ -407,6 +409,12 @@ impl Host {
             self.planned = self.wake_at;
             env.net.plan(self.wake_at, Happening::Wake(self.who));
         }
+    }
+
+    /// When it means to wake, for a failure's report.
+    #[must_use]
+    pub fn plans(&self) -> String {
+        format!("wakes {} planned {} asleep {}", self.wake_at, self.planned, self.asleep_until)
     }
 
     /// Sleeps until `until`.

@@ -249,6 +249,7 @@ impl World {
             self.env.tally.hit("edge: a client begins again");
             let verdict = conv.ledger.restart_server();
             self.env.demand(verdict);
+            (conv.so.closed[1], conv.so.aborted[1], conv.ended[1]) = (false, false, None);
         }
         conv.task = Some(number);
         conv.task_gone = false;
@@ -265,8 +266,10 @@ impl World {
         self.drain(peer);
         let lifetime = self.env.options.client.detached_lifetime.min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+        let memory_short = self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
+        state.so.memory_short = memory_short;
         if state.attached.iter().any(|seen| seen.saturating_add(lifetime) <= env.now.saturating_add(1_000_000)) {
             state.so.may_expire = true;
         }
@@ -313,7 +316,7 @@ impl World {
 
     fn bury(&mut self, number: u64) {
         let Some(task) = self.server.tasks.get(&number) else { return };
-        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || !task.host.established);
+        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
         if over {
             self.server.kill(&mut self.env, number);
         }
