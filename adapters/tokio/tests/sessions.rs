@@ -263,6 +263,10 @@ async fn handles_dropped_in_any_order_leave_no_task() {
             .unwrap()
             .split();
         send.send(Bytes::from("something")).await.unwrap();
+        // Every other one in the middle of things.
+        if order % 2 == 0 {
+            soon("established", session.established()).await.unwrap();
+        }
         match order {
             0 => (drop(session), drop(send), drop(recv)).0,
             1 => (drop(session), drop(recv), drop(send)).0,

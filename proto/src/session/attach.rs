@@ -80,7 +80,8 @@ impl Session {
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         // A dead end has read all it ever will from us: its position can neither lie above what was
         // sent nor below what it acknowledged. A live one's may merely be old.
-        let contradicts = attach.stated > next || (attach.stated < acked && !attach.may_be_old);
+        let contradicts =
+            attach.stated > next || (attach.stated < acked && (!attach.may_be_old || cfg!(planted = "stale_judged")));
         if contradicts && cfg!(not(planted = "position_trusted")) {
             let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
             self.links.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
@@ -173,6 +174,9 @@ impl Session {
 
     /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
     pub(super) fn may_swap(&self) -> bool {
+        if cfg!(planted = "third_connection") {
+            return self.links.current.is_some();
+        }
         let (expected, acked, next) = (self.ledger.expected(), self.ledger.acked(), self.ledger.next());
         self.links.draining.is_none()
             && self
@@ -242,7 +246,13 @@ impl Session {
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
             // A session that is not confirmed yet may still be, over another connection.
-            Side::Server => {}
+            Side::Server =>
+            {
+                #[cfg(planted = "candidate_secret_dropped")]
+                if let Some(ticket) = &mut self.ticket {
+                    ticket.candidate = None;
+                }
+            }
         }
     }
 

@@ -55,7 +55,15 @@ impl Session {
                 Ok(()) => Ok(()),
                 Err(error) => self.attempt_failed_with(now, error),
             },
-            (Stage::Resuming { resume, sent, alive, acked }, PacketType::Resumed) => match resume.on_resumed(&packet) {
+            (
+                Stage::Resuming {
+                    resume,
+                    sent,
+                    alive,
+                    acked,
+                },
+                PacketType::Resumed,
+            ) => match resume.on_resumed(&packet) {
                 Ok(answer) => {
                     self.stats.packets_received += 1;
                     let attach = Attach {

@@ -123,6 +123,9 @@ impl Dialing {
     pub(super) fn on_attached(&mut self) {
         self.refusals = 0;
         self.slowness = 0;
+        if cfg!(planted = "backoff_forgotten") {
+            self.retry.reset();
+        }
         self.migrate = None;
         self.alternate = Bytes::new();
         self.cause = None;

@@ -13,6 +13,7 @@ use crate::server::{Admission, Registry, Route};
 use crate::stream::{Chunk, StreamOptions};
 
 mod review;
+mod swaps;
 
 struct Pair {
     now: Instant,
