@@ -68,6 +68,8 @@ pub struct Explored {
     pub edges: usize,
     /// States in which nothing could happen any more.
     pub ends: usize,
+    /// States from which a fair continuation was run to its end.
+    pub fair: usize,
     /// Whether a limit was hit.
     pub cut_short: bool,
 }
@@ -285,6 +287,27 @@ impl Node {
     }
 }
 
+/// From here on the network is well: everything written arrives, a close completes.
+fn check_fair(mut node: Node, path: &[Act]) {
+    let streams = [STREAM];
+    for _ in 0..8 {
+        node.duo.wait(20_000_000_000);
+        for side in [Side::Client, Side::Server] {
+            if side == Side::Client || node.established() {
+                node.duo.read_all(side, &streams);
+            }
+        }
+    }
+    let over = node.is_over();
+    if node.closed == [false; 2] && node.duo.ended == [None, None] {
+        assert!(node.duo.ledger.is_settled(), "stuck after {path:?}: {:?}", node.duo.ledger.unsettled());
+        assert_eq!(node.duo.client.state(), SessionState::Attached, "stuck after {path:?}");
+    }
+    assert!(node.closed == [false; 2] || over || !node.established(), "a close never ends after {path:?}");
+    let at_rest = node.duo.wires.iter().all(|wire| wire.client.is_none() || node.duo.client.is_wanted(wire.was));
+    assert!(at_rest, "a connection is left after {path:?}");
+}
+
 fn replay(setup: &Setup, budget: Budget, path: &[Act]) -> Node {
     let mut node = Node::begin(setup, budget);
     path.iter().for_each(|act| node.apply(*act));
@@ -312,6 +335,10 @@ pub fn explore(setup: &Setup, budget: Budget) -> Explored {
                 break;
             }
             let acts = node.acts();
+            if acts == [Act::Wait] || explored.states % 5 == 0 {
+                explored.fair += 1;
+                check_fair(replay(setup, budget, &path), &path);
+            }
             explored.edges += acts.len();
             let Some((first, rest)) = acts.split_first() else {
                 explored.ends += 1;

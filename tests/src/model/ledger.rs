@@ -131,11 +131,14 @@ impl Ledger {
             }
         }
         self.accepted.clear();
+        let stopped: BTreeMap<StreamId, Option<u64>> =
+            self.halves.iter().filter(|((_, client), _)| !client).map(|((id, _), half)| (*id, half.stopped)).collect();
         self.halves.retain(|(id, client), _| *client && id.opener() == Side::Client);
         let ids: Vec<StreamId> = self.halves.keys().map(|(id, _)| *id).collect();
         self.opened.retain(|id, _| id.opener() == Side::Client);
         for id in ids {
-            let _ = self.half(id, Side::Server);
+            // What the client asked before still stands.
+            self.half(id, Side::Server).stopped = stopped.get(&id).copied().flatten();
         }
         Ok(())
     }
