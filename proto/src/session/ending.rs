@@ -269,7 +269,9 @@ impl Session {
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
         self.ledger.streams.end();
         self.links.close_all();
-        self.dialing = None;
+        if cfg!(not(planted = "dial_after_end")) {
+            self.dialing = None;
+        }
         self.detached_at = None;
         self.closing = Closing::default();
         self.ended = Some(Ended { reason, fates });
