@@ -1,5 +1,8 @@
 //! The accepting side: one future per accepted connection, and what they share.
 
+mod unproven;
+mod words;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -9,8 +12,16 @@ use std::task::Poll;
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
+<<<<<<< HEAD
 use unbroken_proto::server::{Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
 use unbroken_proto::{Carrier, SessionConfig, SessionId};
+=======
+use unbroken_proto::server::{ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
+use unbroken_proto::{Carrier, Epoch, Session, SessionConfig, SessionId};
+
+use unproven::{Owned, Unproven};
+use words::{send, turn_away, within};
+>>>>>>> driver
 
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
@@ -23,6 +34,11 @@ use crate::unproven::{Arrival, Newcomer, Unproven};
 
 /// Established sessions nobody has accepted yet.
 const BACKLOG: usize = 128;
+<<<<<<< HEAD
+=======
+/// Connections on their way to a session's owner.
+const ROUTED: usize = 4;
+>>>>>>> driver
 
 /// Decides on a proven client.
 pub type Authorise = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>> + Send + Sync>;
@@ -267,6 +283,7 @@ impl Hub {
     }
 }
 
+<<<<<<< HEAD
 /// A session's place in the table of owners.
 struct Owned {
     hub: Arc<Hub>,
@@ -276,5 +293,11 @@ struct Owned {
 impl Drop for Owned {
     fn drop(&mut self) {
         lock(&self.hub.desk).owners.remove(&self.id);
+=======
+impl Desk {
+    fn orphan(&mut self, incoming: Incoming) -> Rejection {
+        let now = self.clock.now();
+        self.registry.orphan(now, incoming)
+>>>>>>> driver
     }
 }

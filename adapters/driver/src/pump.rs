@@ -1,6 +1,8 @@
 //! Moves items between the machine and the queues of its streams. Decides nothing: what the machine
 //! refuses waits until it says there is room.
 
+mod entry;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -9,7 +11,12 @@ use unbroken_proto::event::{Fates, StreamFate, Tally, Undelivered};
 use unbroken_proto::stream::Chunk;
 use unbroken_proto::{Instant, Session, SessionConfig, StreamId};
 
+<<<<<<< HEAD
 use crate::entry::{Entry, Fed};
+=======
+use entry::{Entry, Fed};
+
+>>>>>>> driver
 use crate::lock::wake;
 use crate::shared::{Accepted, OpenRequest, Opened, Shared};
 use crate::stream::{Outgoing, RECV_LIMIT, StreamShared};

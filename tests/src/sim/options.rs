@@ -235,7 +235,11 @@ impl Work {
         Work {
             streams: *rng.pick(&[1, 0, 2, 3, 6]),
             messages: if huge { rng.between(0, 3) } else { rng.scaled(0, 60) },
-            size: if huge { 300_000 } else { *rng.pick(&[100, 0, 20, 1_500, 5_000, 40_000]) },
+            size: if huge {
+                300_000
+            } else {
+                *rng.pick(&[100, 0, 20, 1_500, 5_000, 40_000])
+            },
             burst: *rng.pick(&[4, 1, 50]),
             pause: rng.scaled(MS, 2_000 * MS),
             reads: *rng.pick(&[1_000, 1, 3]),
