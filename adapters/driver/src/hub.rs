@@ -7,38 +7,27 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
-<<<<<<< HEAD
-use unbroken_proto::server::{Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
-use unbroken_proto::{Carrier, SessionConfig, SessionId};
-=======
 use unbroken_proto::server::{ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
 use unbroken_proto::{Carrier, Epoch, Session, SessionConfig, SessionId};
 
 use unproven::{Owned, Unproven};
 use words::{send, turn_away, within};
->>>>>>> driver
 
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
-use crate::driver::{Driver, Source};
-use crate::farewell::{send, turn_away, within};
+use crate::driver::{Driver, Routed, Source};
 use crate::handle::SessionHandle;
 use crate::lock::{lock, register, wake};
-use crate::reception::Reception;
-use crate::unproven::{Arrival, Newcomer, Unproven};
 
 /// Established sessions nobody has accepted yet.
 const BACKLOG: usize = 128;
-<<<<<<< HEAD
-=======
 /// Connections on their way to a session's owner.
 const ROUTED: usize = 4;
->>>>>>> driver
 
 /// Decides on a proven client.
 pub type Authorise = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>> + Send + Sync>;
@@ -56,11 +45,63 @@ pub struct Established {
 /// What all connections of a listening service share: the registry, and who owns which session. Its
 /// lock is taken when a connection comes, and when a session's state changes; never for data.
 pub struct Hub {
-    desk: Mutex<Reception>,
+    desk: Mutex<Desk>,
     limits: SessionConfig,
     authorise: Authorise,
     timer: MakeTimer,
     established: mpsc::Sender<Established>,
+}
+
+struct Desk {
+    clock: Box<dyn Timer>,
+    registry: Registry,
+    owners: HashMap<SessionId, mpsc::Sender<Routed>>,
+    /// Unproven connections; dropping what stands here lets go of one.
+    silent: BTreeMap<ConnectionId, oneshot::Sender<()>>,
+    handshakes: BTreeMap<ConnectionId, oneshot::Sender<()>>,
+    max_handshakes: usize,
+    /// The housekeeper.
+    waker: Option<Waker>,
+    over: bool,
+}
+
+impl Desk {
+    /// Lets go of unproven connections the registry wants no more. Silent ones go in the order they
+    /// came in; handshakes in the order they began, and by their own deadlines.
+    fn evict(&mut self) {
+        let registry = &self.registry;
+        while self
+            .silent
+            .first_key_value()
+            .is_some_and(|(id, _)| !registry.is_wanted(*id))
+        {
+            self.silent.pop_first();
+        }
+        if self.handshakes.len() > self.max_handshakes {
+            self.handshakes.retain(|id, _| registry.is_wanted(*id));
+        }
+    }
+
+    /// The registry's deadline may have changed.
+    fn changed(&mut self) {
+        self.evict();
+        wake(self.waker.take());
+    }
+}
+
+/// What one connection turned out to be.
+enum Arrival {
+    New(Box<Newcomer>),
+    Known { session: SessionId, incoming: Incoming },
+    Rejected(Rejection),
+    Gone,
+}
+
+struct Newcomer {
+    session: Session,
+    epoch: Epoch,
+    request: Request,
+    routed: mpsc::Receiver<Routed>,
 }
 
 impl Hub {
@@ -80,7 +121,7 @@ impl Hub {
         let registry = Registry::new(config, seed, clock.now())?;
         let (established, backlog) = mpsc::channel(BACKLOG);
         let (silent, handshakes) = (BTreeMap::new(), BTreeMap::new());
-        let desk = Mutex::new(Reception {
+        let desk = Mutex::new(Desk {
             clock,
             registry,
             owners: HashMap::new(),
@@ -178,7 +219,7 @@ impl Hub {
         }
         desk.changed();
         Unproven {
-            reception: &self.desk,
+            hub: self,
             id,
             let_go,
             decided: false,
@@ -283,21 +324,9 @@ impl Hub {
     }
 }
 
-<<<<<<< HEAD
-/// A session's place in the table of owners.
-struct Owned {
-    hub: Arc<Hub>,
-    id: SessionId,
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        lock(&self.hub.desk).owners.remove(&self.id);
-=======
 impl Desk {
     fn orphan(&mut self, incoming: Incoming) -> Rejection {
         let now = self.clock.now();
         self.registry.orphan(now, incoming)
->>>>>>> driver
     }
 }

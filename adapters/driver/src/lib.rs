@@ -25,18 +25,14 @@ mod clock;
 mod connection;
 mod dialling;
 mod driver;
-mod entry;
-mod farewell;
 mod framed;
 mod handle;
 mod hub;
 mod links;
 mod lock;
 mod pump;
-mod reception;
 mod shared;
 mod stream;
-mod unproven;
 
 pub use clock::{SleepTimer, Timer, uptime};
 pub use connection::{BoxConnection, Connected, Connection, Deferred, Dial, Dialler, cause_of};

@@ -11,12 +11,8 @@ use unbroken_proto::event::{Fates, StreamFate, Tally, Undelivered};
 use unbroken_proto::stream::Chunk;
 use unbroken_proto::{Instant, Session, SessionConfig, StreamId};
 
-<<<<<<< HEAD
-use crate::entry::{Entry, Fed};
-=======
 use entry::{Entry, Fed};
 
->>>>>>> driver
 use crate::lock::wake;
 use crate::shared::{Accepted, OpenRequest, Opened, Shared};
 use crate::stream::{Outgoing, RECV_LIMIT, StreamShared};
