@@ -233,7 +233,7 @@ fn inject(duo: &mut Duo, victim: Side, plaintext: &[u8]) {
 fn raw(duo: &mut Duo, victim: Side, spelling: &mut Spelling<'_>) {
     let now = duo.instant();
     let packet = BytesMut::from(&spelling.bytes(2_000)[..]);
-    if spelling.byte().unwrap_or(0) % 2 == 0 {
+    if spelling.byte().unwrap_or(0).is_multiple_of(2) {
         let connection = duo.registry.connection_accepted(now, Carrier::ordered());
         drop(duo.registry.first_packet(now, connection, packet));
         duo.registry.connection_closed(now, connection);

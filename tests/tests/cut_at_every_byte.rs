@@ -89,10 +89,10 @@ fn act(duo: &mut Duo, script: Script, step: &mut u32) {
             if script != Script::ServerCloses {
                 duo.client.close(now, 7, bytes::Bytes::from_static(b"bye"));
             }
-            if matches!(script, Script::BothClose | Script::ServerCloses) {
-                if let Some(server) = &mut duo.server {
-                    server.close(now, 7, bytes::Bytes::from_static(b"bye"));
-                }
+            if matches!(script, Script::BothClose | Script::ServerCloses)
+                && let Some(server) = &mut duo.server
+            {
+                server.close(now, 7, bytes::Bytes::from_static(b"bye"));
             }
             *step = 4;
         }

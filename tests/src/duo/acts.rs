@@ -73,13 +73,13 @@ impl Duo {
             return false;
         };
         match from {
-            Side::Server => self.to_client(wire, packet),
-            Side::Client => self.to_server(wire, packet),
+            Side::Server => self.give_client(wire, packet),
+            Side::Client => self.give_server(wire, packet),
         }
         true
     }
 
-    fn to_client(&mut self, wire: usize, packet: BytesMut) {
+    fn give_client(&mut self, wire: usize, packet: BytesMut) {
         let now = self.instant();
         let epoch = self.wires[wire].was;
         if self.client.handle_input(now, epoch, packet).is_err() {
@@ -87,7 +87,7 @@ impl Duo {
         }
     }
 
-    fn to_server(&mut self, wire: usize, packet: BytesMut) {
+    fn give_server(&mut self, wire: usize, packet: BytesMut) {
         let now = self.instant();
         let end = std::mem::replace(&mut self.wires[wire].server, ServerEnd::Closed);
         self.wires[wire].server = match end {
@@ -251,10 +251,10 @@ impl Duo {
             self.registry.handle_timeout(now);
         }
         for wire in &mut self.wires {
-            if let ServerEnd::Silent(id) | ServerEnd::Handshake(id, _) = &wire.server {
-                if !self.registry.is_wanted(*id) {
-                    wire.server = ServerEnd::Closed;
-                }
+            if let ServerEnd::Silent(id) | ServerEnd::Handshake(id, _) = &wire.server
+                && !self.registry.is_wanted(*id)
+            {
+                wire.server = ServerEnd::Closed;
             }
         }
         self.pass_report();

@@ -139,7 +139,9 @@ impl Node {
             for from in [true, false] {
                 let receiver_open = if from { open[1] } else { open[0] };
                 let any = !wire.in_flight(side(from)).is_empty();
-                if any && (receiver_open || self.left.late > 0 && !(from && !open[1])) {
+                // A server that closed its connection has nobody left to hear it.
+                let late = self.left.late > 0 && (!from || open[1]);
+                if any && (receiver_open || late) {
                     acts.push(Act::Deliver(index, from));
                 }
             }

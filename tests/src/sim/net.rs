@@ -96,7 +96,7 @@ impl Net {
     }
 
     /// Takes the next happening off the agenda.
-    pub fn next(&mut self) -> Option<(u64, Happening)> {
+    pub fn soonest(&mut self) -> Option<(u64, Happening)> {
         self.agenda.pop_first().map(|((at, _), what)| (at, what))
     }
 

@@ -65,14 +65,13 @@ impl Watch {
             if now.redundant_replay > 0 {
                 env.fail(&format!("{side:?} replayed {} bytes for nothing", now.redundant_replay));
             }
-            if let Some(last) = self.last {
-                if now.acked < last.acked
+            if let Some(last) = self.last
+                && (now.acked < last.acked
                     || now.expected < last.expected
                     || now.next < last.next
-                    || now.acked > now.next
-                {
-                    env.fail(&format!("{side:?}: positions went back: {last:?}, then {now:?}"));
-                }
+                    || now.acked > now.next)
+            {
+                env.fail(&format!("{side:?}: positions went back: {last:?}, then {now:?}"));
             }
             self.last = Some(now);
         }

@@ -117,7 +117,7 @@ impl World {
 
     /// Runs until `until`, or until nothing happens any more, or `stop` says so.
     pub fn run(&mut self, until: u64, mut stop: impl FnMut(&mut World) -> bool) {
-        while let Some((at, what)) = self.env.net.next() {
+        while let Some((at, what)) = self.env.net.soonest() {
             if at > until {
                 self.env.net.plan(at, what);
                 self.env.now = until;
