@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::error::ConfigError;
-use crate::reconnect::Backoff;
+use crate::reconnect::{Backoff, Strategies};
 use crate::security::{Auth, ServerAuth, Suite};
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
@@ -162,6 +162,8 @@ pub struct ClientConfig {
     pub credential: Bytes,
     /// When to dial again.
     pub backoff: Backoff,
+    /// What is done about each cause.
+    pub strategies: Strategies,
 }
 
 impl ClientConfig {
@@ -175,6 +177,7 @@ impl ClientConfig {
             name: String::new(),
             credential: Bytes::new(),
             backoff: Backoff::default(),
+            strategies: Strategies::default(),
         }
     }
 }

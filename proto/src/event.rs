@@ -120,6 +120,12 @@ pub enum EndReason {
         /// What the last attempt died of.
         cause: Cause,
     },
+    /// What runs inside cannot go on in this session (see [`Strategy::Fresh`](crate::reconnect::Strategy::Fresh)):
+    /// a new one is to be opened. What it did not carry over is in the fates.
+    Fresh {
+        /// What made it necessary.
+        cause: Cause,
+    },
     /// A position, nonce or stream number reached its end.
     Exhausted,
 }

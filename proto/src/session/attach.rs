@@ -244,7 +244,17 @@ impl Session {
     }
 
     fn lost_current(&mut self, now: Instant, cause: Cause) {
-        let Some(live) = self.links.current.take() else { return };
+        let left = self.leave_current(now, cause);
+        if left && self.dialing.is_some() && self.links.candidate.is_none() {
+            self.schedule_dial(now, IntentKind::Resume, cause, None);
+        }
+    }
+
+    /// The current connection is over. False: there was none.
+    pub(super) fn leave_current(&mut self, now: Instant, cause: Cause) -> bool {
+        let Some(live) = self.links.current.take() else {
+            return false;
+        };
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
         self.patience = if live.progress {
@@ -256,9 +266,6 @@ impl Session {
         self.detached_at = Some(now);
         self.report_due = true;
         self.push_event(Event::Detached { cause });
-        let dials = self.dialing.is_some() && self.links.candidate.is_none();
-        if dials {
-            self.schedule_dial(now, IntentKind::Resume, cause, None);
-        }
+        true
     }
 }

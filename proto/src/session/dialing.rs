@@ -2,50 +2,70 @@
 
 use bytes::Bytes;
 
-use super::Session;
-use crate::config::{ClientConfig, MAX_CREDENTIAL};
-use crate::event::EndReason;
-use crate::id::Side;
-use crate::reconnect::{Cause, IntentKind, ReconnectIntent, Retry};
+use crate::config::ClientConfig;
+use crate::reconnect::{Cause, IntentKind, Preparation, ReconnectIntent, Retry, Strategy};
 use crate::time::{Duration, Instant, earliest};
 
 /// Refusals of a RESUME, in the clear and so without proof, before the session is asked for inside
 /// a full handshake.
 const REFUSALS_BEFORE_HANDSHAKE: u32 = 2;
+/// Handshakes in a row that did not open, while no session exists, before the host is asked for a fresh
+/// credential.
+const UNPROVEN_FAILURES: u32 = 3;
 
 pub(super) struct Dialing {
     pub(super) config: ClientConfig,
-    retry: Retry,
-    attempt: u64,
-    want: Option<Want>,
-    cause: Option<Cause>,
+    pub(super) retry: Retry,
+    pub(super) attempt: u64,
+    pub(super) want: Option<Want>,
+    pub(super) cause: Option<Cause>,
     /// Doublings of the dial and handshake timeouts: each one that ran out earns one.
-    slowness: u32,
-    credential_needed: bool,
-    alternate: Bytes,
+    pub(super) slowness: u32,
+    pub(super) credential_needed: bool,
+    pub(super) alternate: Bytes,
     /// A planned swap was asked for and has not begun.
-    migrate: bool,
+    pub(super) migrate: bool,
+    /// How far [`Strategy::Force`] has come, if it is under way.
+    pub(super) forced: Option<usize>,
     refusals: u32,
+    unproven: u32,
     /// Which of the configured suites is tried.
     pub(super) suite: usize,
 }
 
 /// A dial that is wanted or under way at the host.
 #[derive(Clone, Copy)]
-struct Want {
-    kind: IntentKind,
-    not_before: Instant,
+pub(super) struct Want {
+    pub(super) kind: IntentKind,
+    pub(super) strategy: Strategy,
+    /// What the host has to do before it dials.
+    pub(super) preparation: Option<Preparation>,
+    pub(super) not_before: Instant,
     /// `poll_timeout` has told the host of `not_before`.
-    announced: bool,
+    pub(super) announced: bool,
+}
+
+impl Want {
+    pub(super) fn new(kind: IntentKind, strategy: Strategy, not_before: Instant, now: Instant) -> Want {
+        Want {
+            kind,
+            strategy,
+            preparation: strategy.preparation(),
+            not_before,
+            // One that is due already has no deadline to be told of.
+            announced: not_before <= now,
+        }
+    }
+
+    /// The session is to end, so that a fresh one can begin; nothing is asked of the host.
+    pub(super) fn gives_way(&self) -> bool {
+        self.strategy == Strategy::Fresh && self.kind != IntentKind::Establish
+    }
 }
 
 impl Dialing {
     pub(super) fn new(now: Instant, config: ClientConfig) -> Dialing {
-        let want = Want {
-            kind: IntentKind::Establish,
-            not_before: now,
-            announced: true,
-        };
+        let want = Want::new(IntentKind::Establish, Strategy::Fresh, now, now);
         let mut retry = Retry::default();
         // The very first try is made at once: nothing has failed yet, and no fleet moves in step.
         retry.next(now, &config.backoff, 0);
@@ -59,18 +79,22 @@ impl Dialing {
             credential_needed: false,
             alternate: Bytes::new(),
             migrate: false,
+            forced: None,
             refusals: 0,
+            unproven: 0,
             suite: 0,
         }
     }
 
     pub(super) fn intent(&self) -> Option<ReconnectIntent> {
-        let want = self.want?;
+        let want = self.want.filter(|want| !want.gives_way())?;
         Some(ReconnectIntent {
             attempt: self.attempt,
             not_before: want.not_before,
             deadline: self.deadline(want),
             kind: want.kind,
+            strategy: want.strategy,
+            preparation: want.preparation,
             cause: self.cause,
             refresh_credential: self.credential_needed,
             alternate: self.alternate.clone(),
@@ -79,14 +103,34 @@ impl Dialing {
 
     /// The dial was answered with a connection.
     pub(super) fn take_dial(&mut self) -> bool {
-        !self.credential_needed && self.want.take().is_some()
+        let ready = self
+            .want
+            .is_some_and(|want| want.preparation.is_none() && !want.gives_way());
+        !self.credential_needed && ready && self.want.take().is_some()
+    }
+
+    /// The preparation that attempt `attempt` asks for was done. False: it was not asked for.
+    pub(super) fn prepared(&mut self, now: Instant, attempt: u64, preparation: Preparation) -> bool {
+        let asked = self.preparing(attempt, preparation);
+        if let Some(want) = self.want.as_mut().filter(|_| asked) {
+            want.preparation = None;
+            // The time it took was no part of the dial.
+            want.not_before = want.not_before.max(now);
+            want.announced = true;
+        }
+        asked
+    }
+
+    pub(super) fn preparing(&self, attempt: u64, preparation: Preparation) -> bool {
+        let asked = self.want.and_then(|want| want.preparation);
+        self.attempt == attempt && asked == Some(preparation)
     }
 
     /// The next deadline of a wanted dial; none while the host fetches a credential.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let want = self.want?;
         let begin = (!want.announced).then_some(want.not_before);
-        let end = (!self.credential_needed).then(|| self.deadline(want));
+        let end = self.runs(want).then(|| self.deadline(want));
         earliest(begin, end)
     }
 
@@ -95,7 +139,7 @@ impl Dialing {
         let Some(want) = &mut self.want else { return false };
         want.announced |= now >= want.not_before;
         let want = *want;
-        !self.credential_needed && now >= self.deadline(want)
+        self.runs(want) && now >= self.deadline(want)
     }
 
     pub(super) fn hurry(&mut self, now: Instant) {
@@ -119,8 +163,21 @@ impl Dialing {
         self.refusals = self.refusals.saturating_add(1);
     }
 
+    /// A handshake did not open, and no session exists. Whether it is time to ask for a fresh credential.
+    pub(super) fn on_unproven(&mut self) -> bool {
+        self.unproven += 1;
+        self.unproven >= UNPROVEN_FAILURES
+    }
+
+    /// The host has answered with a fresh credential.
+    pub(super) fn on_fresh_credential(&mut self) {
+        self.unproven = 0;
+    }
+
     /// A connection proved itself.
     pub(super) fn on_attached(&mut self) {
+        self.unproven = 0;
+        self.forced = None;
         self.refusals = 0;
         self.slowness = 0;
         self.migrate = false;
@@ -141,130 +198,22 @@ impl Dialing {
         self.want.is_none()
     }
 
+    /// Whether the attempt's time is running: not while the host fetches a credential.
+    fn runs(&self, want: Want) -> bool {
+        !want.gives_way() && (want.preparation.is_some() || !self.credential_needed)
+    }
+
     fn deadline(&self, want: Want) -> Instant {
-        want.not_before + self.stretched(self.config.session.dial_timeout)
+        let limit = match want.preparation {
+            Some(_) => self.config.strategies.preparation_timeout,
+            None => self.stretched(self.config.session.dial_timeout),
+        };
+        want.not_before + limit
     }
 
     fn stretched(&self, wait: Duration) -> Duration {
         let factor = 1u32.checked_shl(self.slowness).unwrap_or(u32::MAX);
         wait.saturating_mul(factor)
             .min(self.config.session.keepalive_timeout.max(wait))
-    }
-}
-
-impl Session {
-    /// The next attempt, after one ended or the connection was lost. `floor`: not sooner than this
-    /// (the server's word, clamped to the backoff's cap).
-    pub(super) fn schedule_dial(&mut self, now: Instant, kind: IntentKind, cause: Cause, floor: Option<Duration>) {
-        if self.state.is_ended() {
-            return;
-        }
-        let random = self.rng.next_u64();
-        let Some(dialing) = &mut self.dialing else { return };
-        dialing.cause = Some(cause);
-        if cause == Cause::Timeout {
-            dialing.slowness = dialing.slowness.saturating_add(1);
-        }
-        let backoff = dialing.config.backoff.clone();
-        let Some(at) = dialing.retry.next(now, &backoff, random) else {
-            dialing.want = None;
-            dialing.migrate = false;
-            if kind != IntentKind::Migrate {
-                self.end(now, EndReason::GaveUp { cause }, None);
-            }
-            return;
-        };
-        let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
-        dialing.attempt += 1;
-        dialing.want = Some(Want {
-            kind,
-            not_before: at.max(floor),
-            // One that is due already has no deadline to be told of.
-            announced: at.max(floor) <= now,
-        });
-    }
-
-    /// What a dial is for now.
-    pub(super) fn dial_kind(&self) -> IntentKind {
-        if self.ticket.is_none() {
-            IntentKind::Establish
-        } else if self.links.current.is_some() {
-            IntentKind::Migrate
-        } else {
-            IntentKind::Resume
-        }
-    }
-
-    pub(super) fn on_dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        let over = self
-            .dialing
-            .as_ref()
-            .is_none_or(|d| d.want.is_none() || d.attempt != attempt);
-        if !over {
-            self.schedule_dial(now, self.dial_kind(), cause, None);
-        }
-    }
-
-    /// An attach that did not prove itself.
-    pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
-        if self.side == Side::Client {
-            self.schedule_dial(now, self.dial_kind(), cause, floor);
-        }
-    }
-
-    pub(super) fn on_credential(&mut self, now: Instant, credential: Option<Bytes>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        match credential.filter(|c| c.len() <= MAX_CREDENTIAL) {
-            Some(fresh) => {
-                dialing.config.credential = fresh;
-                if core::mem::take(&mut dialing.credential_needed) {
-                    // The wait for the host was no part of the dial.
-                    if let Some(want) = &mut dialing.want {
-                        want.not_before = want.not_before.max(now);
-                    }
-                }
-            }
-            None if dialing.credential_needed => self.end(now, EndReason::Unauthorized, None),
-            None => {}
-        }
-    }
-
-    /// The server wants a fresh credential before the next dial.
-    pub(super) fn need_credential(&mut self) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.credential_needed = true;
-            self.push_event(crate::event::Event::CredentialNeeded);
-        }
-    }
-
-    pub(super) fn go_elsewhere(&mut self, alternate: Bytes) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.alternate = alternate;
-        }
-    }
-
-    pub(super) fn want_migration(&mut self, alternate: Bytes) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = true;
-            dialing.alternate = alternate;
-        }
-    }
-
-    /// Begins a planned swap that was asked for, once the one before it is settled.
-    pub(super) fn pursue_migration(&mut self, now: Instant) {
-        let Some(dialing) = &self.dialing else { return };
-        if !dialing.migrate || !dialing.is_idle() || self.links.candidate.is_some() || !self.may_swap() {
-            return;
-        }
-        if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = false;
-            dialing.attempt += 1;
-            dialing.cause = Some(Cause::ServerAsked);
-            dialing.want = Some(Want {
-                kind: IntentKind::Migrate,
-                not_before: now,
-                announced: true,
-            });
-        }
     }
 }

@@ -13,7 +13,9 @@
 //! | `attach` | how one connection gives way to another |
 //! | `receive`, `transmit` | sealed packets in and out |
 //! | `streams` | the calls on streams |
-//! | `dialing` | when the client wants a connection, and which |
+//! | `dialing` | what connection the client wants |
+//! | `scheduling` | which strategy, which attempt, and when |
+//! | `reconnecting` | the calls on reconnecting |
 //! | `timers` | every deadline |
 //! | `ending` | close, ends, fates |
 
@@ -28,12 +30,15 @@ mod inspect;
 mod ledger;
 mod links;
 mod receive;
+mod reconnecting;
+mod scheduling;
 mod state;
 mod streams;
 mod ticket;
 mod timers;
 mod transmit;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -51,7 +56,7 @@ use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
-use crate::reconnect::{Cause, ReconnectIntent};
+use crate::reconnect::Cause;
 use crate::rng::Rng;
 use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
@@ -79,7 +84,7 @@ pub struct Session {
     peer: Option<Peer>,
     closing: Closing,
     /// The client's; the server never dials.
-    dialing: Option<Dialing>,
+    dialing: Option<Box<Dialing>>,
     /// Server: how long the client may take to confirm the session, over whichever connection.
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
@@ -104,11 +109,11 @@ impl Session {
         config.validate()?;
         let rng = Rng::new(&seed);
         let session_config = config.session.clone();
-        let dialing = Dialing::new(now, config);
+        let dialing = Box::new(Dialing::new(now, config));
         Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
     }
 
-    fn new(side: Side, config: SessionConfig, rng: Rng, dialing: Option<Dialing>) -> Session {
+    fn new(side: Side, config: SessionConfig, rng: Rng, dialing: Option<Box<Dialing>>) -> Session {
         Session {
             side,
             ledger: Ledger::new(side, &config),
@@ -155,13 +160,7 @@ impl Session {
 
     /// A connection died. Ignored when its epoch is over.
     pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
-        self.drop_link(now, epoch, cause);
-        self.settle(now);
-    }
-
-    /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
-    pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        self.on_dial_failed(now, attempt, cause);
+        self.on_detach(now, epoch, cause);
         self.settle(now);
     }
 
@@ -206,22 +205,6 @@ impl Session {
         self.settle(now);
     }
 
-    /// The host's answer to an intent that asks for a fresh credential: the new one (cut to 7,000
-    /// bytes it would be useless, so a longer one counts as `None`), or `None` when there is none and
-    /// the session is to end.
-    pub fn refresh_credential(&mut self, now: Instant, credential: Option<Bytes>) {
-        self.on_credential(now, credential);
-        self.settle(now);
-    }
-
-    /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
-    pub fn reconnect_now(&mut self, now: Instant) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.hurry(now);
-        }
-        self.settle(now);
-    }
-
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
@@ -239,12 +222,6 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_deadline()
-    }
-
-    /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
-    #[must_use]
-    pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
-        self.dialing.as_ref().and_then(Dialing::intent)
     }
 
     /// Whether the connection `epoch` is still of use. When not: send what
@@ -306,6 +283,7 @@ impl Session {
     /// What follows from any change: events of the streams, a swap that is complete, a migration
     /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
+        self.give_way(now);
         self.collect_events();
         self.finish_swap();
         self.pursue_migration(now);
@@ -332,5 +310,7 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,82 @@
+//! The calls on reconnecting: the host's answers to intents, and control.
+
+use bytes::Bytes;
+
+use super::Session;
+use crate::reconnect::{Cause, Continuity, Preparation, ReconnectIntent};
+use crate::time::Instant;
+
+impl Session {
+    /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
+    #[must_use]
+    pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
+        self.dialing.as_ref().and_then(|dialing| dialing.intent())
+    }
+
+    /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
+    pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
+        self.on_dial_failed(now, attempt, cause);
+        self.settle(now);
+    }
+
+    /// The host's answer to [`Preparation::Restore`]: the session's state was loaded again and is what this
+    /// machine holds, or why not. Ignored when `attempt` does not ask for it.
+    pub fn restored(&mut self, now: Instant, attempt: u64, result: Result<(), Cause>) {
+        let result = result.map(|()| Continuity::Kept);
+        self.on_prepared(now, attempt, Preparation::Restore, result);
+        self.settle(now);
+    }
+
+    /// The host's answer to [`Preparation::Restart`]: the peer's process runs again, with or without the
+    /// session, or why not. Ignored when `attempt` does not ask for it.
+    pub fn restarted(&mut self, now: Instant, attempt: u64, result: Result<Continuity, Cause>) {
+        self.on_prepared(now, attempt, Preparation::Restart, result);
+        self.settle(now);
+    }
+
+    /// The host's answer to [`Preparation::Recover`]: what runs inside has its state again, or why not.
+    /// Ignored when `attempt` does not ask for it.
+    pub fn recovered(&mut self, now: Instant, attempt: u64, result: Result<(), Cause>) {
+        let result = result.map(|()| Continuity::Kept);
+        self.on_prepared(now, attempt, Preparation::Recover, result);
+        self.settle(now);
+    }
+
+    /// The host found something broken that no connection's end tells of: a process ended, what runs inside
+    /// lost its state. What the table says about `cause` begins; the connection, if one is up, is left
+    /// unless the strategy is [`Recover`](crate::reconnect::Strategy::Recover). On the accepting side the
+    /// connection is dropped, for the client to come again.
+    pub fn report_failure(&mut self, now: Instant, cause: Cause) {
+        if !self.state.is_ended() {
+            self.on_failure_report(now, cause);
+        }
+        self.settle(now);
+    }
+
+    /// Begins [`Strategy::Force`](crate::reconnect::Strategy::Force) now: the current connection, if any, is
+    /// left, and the session resumes, or is restored, restarted, or ends for a fresh one. With no session
+    /// yet, the pending dial is made at once.
+    pub fn force(&mut self, now: Instant) {
+        self.begin_force(now);
+        self.settle(now);
+    }
+
+    /// The host's answer to an intent that asks for a fresh credential: the new one (cut to 7,000
+    /// bytes it would be useless, so a longer one counts as `None`), or `None` when there is none and
+    /// the session is to end.
+    pub fn refresh_credential(&mut self, now: Instant, credential: Option<Bytes>) {
+        self.on_credential(now, credential);
+        self.settle(now);
+    }
+
+    /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
+    pub fn reconnect_now(&mut self, now: Instant) {
+        if let Some(dialing) = &mut self.dialing {
+            dialing.hurry(now);
+        }
+        self.settle(now);
+    }
+}
+
+#[cfg(test)]
+mod tests;
