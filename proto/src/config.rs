@@ -189,6 +189,7 @@ impl ClientConfig {
     /// The first field found out of its range, or an identity that no suite fits.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.session.validate()?;
+        self.backoff.validate()?;
         self.auth.validate(&self.suites)?;
         if self.name.len() > MAX_NAME {
             return Err(ConfigError::TooLong {

@@ -33,8 +33,8 @@ mod backoff;
 mod cause;
 mod strategy;
 
-pub use backoff::Backoff;
 pub(crate) use backoff::Retry;
+pub use backoff::{Backoff, Jitter};
 pub use cause::Cause;
 pub use strategy::{Continuity, Preparation, Strategies, Strategy};
 

@@ -27,10 +27,9 @@ impl Session {
         let Some(dialing) = self.dialing.as_mut().filter(|_| free) else {
             return Err(AttachError::NotWanted);
         };
-        if !dialing.take_dial() {
+        let Some(deadline) = dialing.take_dial(now) else {
             return Err(AttachError::NotWanted);
-        }
-        let deadline = now + dialing.handshake_timeout();
+        };
         let in_handshake = dialing.asks_in_handshake();
         let epoch = self.links.next_epoch();
         self.links.candidate = match &mut self.ticket {

@@ -23,6 +23,8 @@ pub(super) struct Dialing {
     pub(super) slowness: u32,
     pub(super) credential_needed: bool,
     pub(super) alternate: Bytes,
+    /// The attempt under way goes there.
+    pub(super) alternate_tried: bool,
     /// A planned swap was asked for and has not begun.
     pub(super) migrate: bool,
     /// How far [`Strategy::Force`] has come, if it is under way.
@@ -78,6 +80,7 @@ impl Dialing {
             slowness: 0,
             credential_needed: false,
             alternate: Bytes::new(),
+            alternate_tried: false,
             migrate: false,
             forced: None,
             refusals: 0,
@@ -101,12 +104,16 @@ impl Dialing {
         })
     }
 
-    /// The dial was answered with a connection.
-    pub(super) fn take_dial(&mut self) -> bool {
-        let ready = self
+    /// The dial was answered with a connection: until when its handshake may take. `None`: no dial is wanted.
+    pub(super) fn take_dial(&mut self, now: Instant) -> Option<Instant> {
+        let want = self
             .want
-            .is_some_and(|want| want.preparation.is_none() && !want.gives_way());
-        !self.credential_needed && ready && self.want.take().is_some()
+            .filter(|want| want.preparation.is_none() && !want.gives_way())
+            .filter(|_| !self.credential_needed)?;
+        self.want = None;
+        self.alternate_tried = !self.alternate.is_empty();
+        let handshake = now + self.stretched(self.config.session.handshake_timeout);
+        Some(self.latest(want).map_or(handshake, |latest| handshake.min(latest)))
     }
 
     /// The preparation that attempt `attempt` asks for was done. False: it was not asked for.
@@ -149,11 +156,6 @@ impl Dialing {
         }
     }
 
-    /// How long a handshake may take now.
-    pub(super) fn handshake_timeout(&self) -> Duration {
-        self.stretched(self.config.session.handshake_timeout)
-    }
-
     /// The session asks for itself inside a full handshake now, because RESUME keeps being refused.
     pub(super) fn asks_in_handshake(&self) -> bool {
         self.refusals >= REFUSALS_BEFORE_HANDSHAKE
@@ -182,7 +184,18 @@ impl Dialing {
         self.slowness = 0;
         self.migrate = false;
         self.alternate = Bytes::new();
+        self.alternate_tried = false;
         self.cause = None;
+    }
+
+    /// An attempt failed. Where the peer sent us is tried once: if nobody is there, the usual place may know more.
+    pub(super) fn on_failed(&mut self) {
+        let dialled = self
+            .want
+            .is_some_and(|want| want.announced && want.preparation.is_none());
+        if core::mem::take(&mut self.alternate_tried) || dialled {
+            self.alternate = Bytes::new();
+        }
     }
 
     /// The connection stayed up long enough for the backoff to start afresh.
@@ -208,7 +221,16 @@ impl Dialing {
             Some(_) => self.config.strategies.preparation_timeout,
             None => self.stretched(self.config.session.dial_timeout),
         };
-        want.not_before + limit
+        let deadline = want.not_before + limit;
+        self.latest(want)
+            .filter(|_| want.preparation.is_none())
+            .map_or(deadline, |latest| deadline.min(latest))
+    }
+
+    /// When the whole attempt must be over, by the host's choice.
+    fn latest(&self, want: Want) -> Option<Instant> {
+        let timeout = self.config.backoff.attempt_timeout?;
+        Some(want.not_before + timeout)
     }
 
     fn stretched(&self, wait: Duration) -> Duration {

@@ -16,12 +16,14 @@ use crate::wire::frame::EndCode;
 
 impl Session {
     /// The next attempt, after one ended or the connection was lost. `floor`: not sooner than this
-    /// (the server's word, clamped to the backoff's cap).
+    /// (the server's word, clamped to the backoff's cap, with jitter on top).
     pub(super) fn schedule_dial(&mut self, now: Instant, kind: IntentKind, cause: Cause, floor: Option<Duration>) {
         if self.state.is_ended() {
             return;
         }
         let random = self.rng.next_u64();
+        // Drawn only where it is needed, so that other schedules stay what they are.
+        let spread = floor.map_or(0, |_| self.rng.next_u64());
         let Some(strategy) = self.choose(kind, cause) else {
             return;
         };
@@ -44,7 +46,7 @@ impl Session {
             }
             return;
         };
-        let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
+        let floor = floor.map_or(now, |after| now + backoff.later(after, spread));
         dialing.attempt += 1;
         dialing.want = Some(Want::new(kind, strategy, at.max(floor), now));
         if strategy == Strategy::Fresh && dialing.forced.is_none() {
@@ -124,8 +126,16 @@ impl Session {
         }
     }
 
+    /// The host did not answer in time.
+    pub(super) fn dial_timed_out(&mut self, now: Instant) {
+        self.host_failed(now, Cause::Timeout);
+    }
+
     /// An attempt failed by the host's own word, which needs no proof.
     fn host_failed(&mut self, now: Instant, cause: Cause) {
+        if let Some(dialing) = &mut self.dialing {
+            dialing.on_failed();
+        }
         self.schedule_dial(now, self.dial_kind(), cause, None);
         if cause == Cause::Authentication {
             self.need_credential();
@@ -143,9 +153,8 @@ impl Session {
 
     /// An attach that did not prove itself.
     pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
-        if self.side != Side::Client {
-            return;
-        }
+        let Some(dialing) = &mut self.dialing else { return };
+        dialing.on_failed();
         self.schedule_dial(now, self.dial_kind(), cause, floor);
         let nothing_to_lose = self.ticket.is_none() && cause == Cause::Authentication;
         if nothing_to_lose && self.dialing.as_mut().is_some_and(|dialing| dialing.on_unproven()) {

@@ -60,7 +60,7 @@ impl Session {
             self.lost_candidate(now, Cause::Timeout);
         }
         if self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now)) {
-            self.schedule_dial(now, self.dial_kind(), Cause::Timeout, None);
+            self.dial_timed_out(now);
         }
         self.on_live_timeout(now);
     }

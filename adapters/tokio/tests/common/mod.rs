@@ -31,7 +31,7 @@ pub(crate) fn secret() -> SharedSecret {
 pub(crate) fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
     let soon = Duration::from_millis(5);
-    config.backoff = Backoff { first: soon, base: soon, cap: 4 * soon, attempts: None, stable_after: Duration::from_millis(1) };
+    config.backoff = Backoff { first: soon, base: soon, cap: 4 * soon, stable_after: Duration::from_millis(1), ..Backoff::default() };
     config
 }
 

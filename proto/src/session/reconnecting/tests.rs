@@ -233,3 +233,91 @@ fn handshakes_that_never_open_ask_for_a_credential_in_the_end() {
     }
     assert!(intent(&pair).refresh_credential);
 }
+
+#[test]
+fn one_attempt_takes_no_longer_than_the_host_allows() {
+    let limit = Duration::from_secs(4);
+    let mut pair = Pair::with_client(|config| config.backoff.attempt_timeout = Some(limit));
+    let wanted = intent(&pair);
+    assert_eq!(wanted.deadline, wanted.not_before + limit);
+    pair.now = wanted.not_before + Duration::from_secs(3);
+    pair.client
+        .attach(pair.now, Carrier::ordered())
+        .expect("because one is wanted");
+    assert_eq!(
+        pair.client.poll_timeout(),
+        Some(wanted.deadline),
+        "dial and handshake together"
+    );
+    pair.client.handle_timeout(wanted.deadline);
+    assert_eq!(intent(&pair).cause, Some(Cause::Timeout));
+}
+
+#[test]
+fn the_servers_later_is_kept_with_jitter_on_top() {
+    use crate::wire::handshake::Reject;
+    let mut delays = alloc::collections::BTreeSet::new();
+    let mut pair = broken(Strategies::default(), Cause::Network);
+    for _ in 0..8 {
+        pair.now = intent(&pair).not_before;
+        let epoch = pair
+            .client
+            .attach(pair.now, Carrier::ordered())
+            .expect("because one is wanted");
+        let retry = Reject::Retry { after: 10_000 }.encode();
+        pair.client
+            .handle_input(pair.now, epoch, bytes::BytesMut::from(&retry[..]))
+            .expect("because it is well formed");
+        let delay = intent(&pair).not_before.saturating_since(pair.now);
+        assert!((10..=30).contains(&delay.as_secs()), "{delay:?}");
+        delays.insert(delay);
+    }
+    assert_eq!(delays.len(), 8, "they are all different");
+}
+
+#[test]
+fn an_alternate_where_nobody_answers_is_left_for_the_usual_place() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    pair.sleep(Duration::from_millis(25));
+    pair.settle();
+    pair.server()
+        .migrate(now, Duration::from_secs(9), Bytes::from_static(b"elsewhere"));
+    pair.settle();
+    let wanted = intent(&pair);
+    assert_eq!(
+        (wanted.kind, &wanted.alternate[..]),
+        (IntentKind::Migrate, &b"elsewhere"[..])
+    );
+    pair.cut();
+    assert_eq!(intent(&pair).alternate, &b"elsewhere"[..], "it was not tried yet");
+    let attempt = intent(&pair).attempt;
+    pair.now = intent(&pair).not_before;
+    pair.client.handle_timeout(pair.now);
+    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    assert!(intent(&pair).alternate.is_empty());
+}
+
+#[test]
+fn the_backoff_starts_afresh_only_after_a_stable_connection() {
+    let mut pair = Pair::with_client(|config| config.backoff = crate::reconnect::Backoff::five_tries());
+    pair.dial();
+    let delay = |pair: &mut Pair| {
+        pair.cut();
+        let delay = intent(pair).not_before.saturating_since(pair.now);
+        pair.now = pair.now + delay;
+        pair.client.handle_timeout(pair.now);
+        delay.as_millis()
+    };
+    // The first dial was the first of the five.
+    assert_eq!(delay(&mut pair), 3_000);
+    pair.dial();
+    pair.sleep(Duration::from_secs(9));
+    pair.settle();
+    assert_eq!(delay(&mut pair), 4_500);
+    pair.dial();
+    pair.sleep(Duration::from_secs(10));
+    pair.settle();
+    assert_eq!(delay(&mut pair), 2_000);
+}
