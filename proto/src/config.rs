@@ -1,12 +1,13 @@
 //! What a host chooses, with limits and defaults. Every buffer's bound is here.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::error::ConfigError;
-use crate::reconnect::{Backoff, Strategies};
+use crate::reconnect::{Backoff, Heritage, Strategies};
 use crate::security::{Auth, ServerAuth, Suite};
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
@@ -164,6 +165,11 @@ pub struct ClientConfig {
     pub backoff: Backoff,
     /// What is done about each cause.
     pub strategies: Strategies,
+    /// Attempts kept for [`Session::history`](crate::Session::history), some 100 bytes each. Owner: the session.
+    /// 0 to 65,536, default 64.
+    pub history_limit: usize,
+    /// What the session before this one left, if this one takes its place.
+    pub heritage: Option<Box<Heritage>>,
 }
 
 impl ClientConfig {
@@ -178,6 +184,8 @@ impl ClientConfig {
             credential: Bytes::new(),
             backoff: Backoff::default(),
             strategies: Strategies::default(),
+            history_limit: 64,
+            heritage: None,
         }
     }
 }
@@ -190,6 +198,13 @@ impl ClientConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.session.validate()?;
         self.backoff.validate()?;
+        if self.history_limit > 65_536 {
+            return Err(ConfigError::OutOfRange {
+                field: "history_limit",
+                min: 0,
+                max: 65_536,
+            });
+        }
         self.auth.validate(&self.suites)?;
         if self.name.len() > MAX_NAME {
             return Err(ConfigError::TooLong {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::id::{Epoch, SessionId, StreamId};
-use crate::reconnect::Cause;
+use crate::reconnect::{Attempt, Cause};
 use crate::time::Duration;
 
 /// Something the host may want to know. Events wait until they are asked for; not asking, or asking
@@ -34,6 +34,8 @@ pub enum Event {
         /// Why the last connection ended.
         cause: Cause,
     },
+    /// An attempt to have a connection was planned (its outcome is then pending), or came to an end (client).
+    Reconnect(Attempt),
     /// The peer asks that this connection be left within `within`; the client is already about to dial.
     GoAway {
         /// Time left.

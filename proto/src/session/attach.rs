@@ -12,7 +12,7 @@ use crate::error::AttachError;
 use crate::event::{EndReason, Event, Swap};
 use crate::id::{Carrier, Epoch, Side};
 use crate::liveness::Liveness;
-use crate::reconnect::{Cause, IntentKind};
+use crate::reconnect::{Cause, IntentKind, Outcome};
 use crate::reliability::{AckPolicy, Rtt};
 use crate::security::{ClientResume, Keys, ResumptionSecret};
 use crate::time::{Duration, Instant};
@@ -102,7 +102,11 @@ impl Session {
         if let Some(dialing) = &mut self.dialing {
             dialing.on_attached();
         }
+        if let Some(history) = &mut self.history {
+            history.on_attached(now);
+        }
         self.announce_attach(now, epoch, attach, had_connection, cursor);
+        self.end_attempt(now, Outcome::Succeeded);
     }
 
     fn announce_attach(&mut self, now: Instant, epoch: Epoch, attach: Attach, had_connection: bool, cursor: u64) {
@@ -264,6 +268,9 @@ impl Session {
         self.state = self.state.detached();
         self.detached_at = Some(now);
         self.report_due = true;
+        if let Some(history) = &mut self.history {
+            history.on_lost(now, cause);
+        }
         self.push_event(Event::Detached { cause });
         true
     }

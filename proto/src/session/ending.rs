@@ -10,6 +10,7 @@ use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
 use crate::event::{Closer, EndReason, Ended};
 use crate::id::Side;
+use crate::reconnect::{Cause, Outcome};
 use crate::server::{Report, Status, Tombstone};
 use crate::time::{Instant, earliest};
 use crate::wire::frame::{Close, End, EndCode, Frame};
@@ -264,12 +265,19 @@ impl Session {
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
         self.ledger.streams.end();
         self.links.close_all();
-        self.dialing = None;
+        // An attempt at a fresh session goes on in that session.
+        if !matches!(reason, EndReason::Fresh { .. }) {
+            let outcome = match reason {
+                EndReason::Unauthorized => Outcome::Failed(Cause::Authentication),
+                _ => Outcome::Abandoned,
+            };
+            self.end_attempt(now, outcome);
+        }
+        self.retry = self.dialing.take().map(|dialing| dialing.retry).unwrap_or_default();
         self.detached_at = None;
         self.closing = Closing::default();
         self.ended = Some(Ended { reason, fates });
         self.report_due = true;
-        let _ = now;
     }
 
     pub(super) fn report(&self) -> Option<Report> {

@@ -15,11 +15,13 @@
 //! | `streams` | the calls on streams |
 //! | `dialing` | what connection the client wants |
 //! | `scheduling` | which strategy, which attempt, and when |
+//! | `answers` | what the host's answers and failures do |
 //! | `reconnecting` | the calls on reconnecting |
 //! | `timers` | every deadline |
 //! | `ending` | close, ends, fates |
 
 mod adopt;
+mod answers;
 mod attach;
 mod candidate;
 mod connection;
@@ -56,14 +58,14 @@ use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
-use crate::reconnect::Cause;
+use crate::reconnect::{Cause, History, Retry};
 use crate::rng::Rng;
 use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
 
-/// Connection events kept for a host that does not ask; beyond it the oldest goes.
+/// Events of one kind kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
 
 /// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
@@ -85,6 +87,10 @@ pub struct Session {
     closing: Closing,
     /// The client's; the server never dials.
     dialing: Option<Box<Dialing>>,
+    /// The client's: what was tried.
+    history: Option<Box<History>>,
+    /// How far the backoff had come at the end.
+    retry: Retry,
     /// Server: how long the client may take to confirm the session, over whichever connection.
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
@@ -109,8 +115,19 @@ impl Session {
         config.validate()?;
         let rng = Rng::new(&seed);
         let session_config = config.session.clone();
+        let limit = config.history_limit;
+        let history = match &config.heritage {
+            Some(heritage) => History::after(heritage, limit),
+            None => History::new(limit),
+        };
+        let fresh = history.pending().is_none();
         let dialing = Box::new(Dialing::new(now, config));
-        Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
+        let mut session = Session::new(Side::Client, session_config, rng, Some(dialing));
+        session.history = Some(Box::new(history));
+        if fresh {
+            session.record_attempt(now);
+        }
+        Ok(session)
     }
 
     fn new(side: Side, config: SessionConfig, rng: Rng, dialing: Option<Box<Dialing>>) -> Session {
@@ -125,6 +142,8 @@ impl Session {
             peer: None,
             closing: Closing::default(),
             dialing,
+            history: None,
+            retry: Retry::default(),
             provisional_until: None,
             detached_at: None,
             patience: 0,
@@ -296,17 +315,22 @@ impl Session {
     }
 
     fn push_event(&mut self, event: Event) {
-        let lifecycle = |e: &Event| {
-            matches!(
-                e,
-                Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. }
-            )
-        };
-        let crowded = lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS;
-        if let Some(oldest) = self.events.iter().position(lifecycle).filter(|_| crowded) {
-            self.events.remove(oldest);
+        let kind = unasked(&event);
+        let crowd = self.events.iter().filter(|e| unasked(e) == kind).count();
+        if kind.is_some() && crowd >= MAX_UNASKED_EVENTS {
+            let oldest = self.events.iter().position(|e| unasked(e) == kind);
+            oldest.and_then(|oldest| self.events.remove(oldest));
         }
         self.events.push_back(event);
+    }
+}
+
+/// Events that come without being armed, and so could pile up: which pile.
+fn unasked(event: &Event) -> Option<u8> {
+    match event {
+        Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. } => Some(0),
+        Event::Reconnect(_) => Some(1),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Session;
-use crate::reconnect::{Cause, Continuity, Preparation, ReconnectIntent};
+use crate::reconnect::{Attempt, Cause, Continuity, Heritage, History, Preparation, ReconnectIntent, ReconnectStats};
 use crate::time::Instant;
 
 impl Session {
@@ -73,8 +73,37 @@ impl Session {
     pub fn reconnect_now(&mut self, now: Instant) {
         if let Some(dialing) = &mut self.dialing {
             dialing.hurry(now);
+            if let Some(history) = &mut self.history {
+                history.hurry(now);
+            }
         }
         self.settle(now);
+    }
+
+    /// The last attempts, oldest first, the one under way or planned last (client). Kept after the end.
+    pub fn history(&self) -> impl Iterator<Item = &Attempt> {
+        self.history.iter().flat_map(|history| history.iter())
+    }
+
+    /// Numbers about reconnecting (client; zero on the accepting side). Kept after the end.
+    #[must_use]
+    pub fn reconnect_stats(&self) -> ReconnectStats {
+        let wanted = self.wanted_connection();
+        let mut stats = self.history.as_ref().map(|history| history.stats).unwrap_or_default();
+        stats.next_retry = wanted.map(|intent| intent.not_before);
+        stats
+    }
+
+    /// What this session leaves to one that takes its place, to be put into
+    /// [`ClientConfig::heritage`](crate::ClientConfig::heritage): asked for after the end, usually one for
+    /// [`EndReason::Fresh`](crate::event::EndReason::Fresh). `None` on the accepting side.
+    #[must_use]
+    pub fn heritage(&self) -> Option<Heritage> {
+        Some(Heritage {
+            history: History::clone(self.history.as_ref()?),
+            retry: self.dialing.as_ref().map_or(self.retry, |dialing| dialing.retry),
+            preserved: Bytes::new(),
+        })
     }
 }
 

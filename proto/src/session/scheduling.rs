@@ -5,12 +5,9 @@ use bytes::Bytes;
 use super::Session;
 use super::dialing::Want;
 use super::ending::Finish;
-use super::links::Slot;
 use super::state::State;
-use crate::config::MAX_CREDENTIAL;
 use crate::event::{EndReason, Event};
-use crate::id::{Epoch, Side};
-use crate::reconnect::{Cause, Continuity, IntentKind, Preparation, Strategy};
+use crate::reconnect::{Attempt, Cause, IntentKind, Outcome, Strategy};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::EndCode;
 
@@ -47,10 +44,43 @@ impl Session {
             return;
         };
         let floor = floor.map_or(now, |after| now + backoff.later(after, spread));
+        self.begin_attempt(now, Want::new(kind, strategy, at.max(floor), now));
+    }
+
+    /// A new attempt is wanted, in the place of any other.
+    fn begin_attempt(&mut self, now: Instant, want: Want) {
+        let Some(dialing) = &mut self.dialing else { return };
         dialing.attempt += 1;
-        dialing.want = Some(Want::new(kind, strategy, at.max(floor), now));
-        if strategy == Strategy::Fresh && dialing.forced.is_none() {
-            self.give_way(now);
+        dialing.want = Some(want);
+        self.record_attempt(now);
+    }
+
+    /// Writes the attempt that is wanted into the history.
+    pub(super) fn record_attempt(&mut self, now: Instant) {
+        let (Some(dialing), Some(history)) = (&self.dialing, &mut self.history) else {
+            return;
+        };
+        let Some(want) = dialing.want else { return };
+        let attempt = Attempt {
+            number: dialing.attempt,
+            kind: want.kind,
+            strategy: want.strategy,
+            cause: dialing.cause,
+            started: want.not_before,
+            duration: None,
+            outcome: Outcome::Pending,
+        };
+        let abandoned = history.begin(now, attempt);
+        for attempt in abandoned.into_iter().chain([attempt]) {
+            self.push_event(Event::Reconnect(attempt));
+        }
+    }
+
+    /// The attempt under way, if any, came to this.
+    pub(super) fn end_attempt(&mut self, now: Instant, outcome: Outcome) {
+        let ended = self.history.as_mut().and_then(|history| history.finish(now, outcome));
+        if let Some(attempt) = ended {
+            self.push_event(Event::Reconnect(attempt));
         }
     }
 
@@ -116,169 +146,12 @@ impl Session {
         }
     }
 
-    pub(super) fn on_dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        let over = self
-            .dialing
-            .as_ref()
-            .is_none_or(|d| d.want.is_none() || d.attempt != attempt);
-        if !over {
-            self.host_failed(now, cause);
-        }
-    }
-
-    /// The host did not answer in time.
-    pub(super) fn dial_timed_out(&mut self, now: Instant) {
-        self.host_failed(now, Cause::Timeout);
-    }
-
-    /// An attempt failed by the host's own word, which needs no proof.
-    fn host_failed(&mut self, now: Instant, cause: Cause) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.on_failed();
-        }
-        self.schedule_dial(now, self.dial_kind(), cause, None);
-        if cause == Cause::Authentication {
-            self.need_credential();
-        }
-    }
-
-    /// A connection died, by the host's word.
-    pub(super) fn on_detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
-        let counts = matches!(self.links.slot(epoch), Some(Slot::Candidate | Slot::Current));
-        self.drop_link(now, epoch, cause);
-        if counts && cause == Cause::Authentication && self.side == Side::Client {
-            self.need_credential();
-        }
-    }
-
-    /// An attach that did not prove itself.
-    pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        dialing.on_failed();
-        self.schedule_dial(now, self.dial_kind(), cause, floor);
-        let nothing_to_lose = self.ticket.is_none() && cause == Cause::Authentication;
-        if nothing_to_lose && self.dialing.as_mut().is_some_and(|dialing| dialing.on_unproven()) {
-            self.need_credential();
-        }
-    }
-
-    /// The host's answer to a preparation.
-    pub(super) fn on_prepared(
-        &mut self,
-        now: Instant,
-        attempt: u64,
-        what: Preparation,
-        result: Result<Continuity, Cause>,
-    ) {
-        let Some(dialing) = &mut self.dialing else { return };
-        if !dialing.preparing(attempt, what) {
-            return;
-        }
-        match result {
-            Err(cause) => self.host_failed(now, cause),
-            Ok(Continuity::Lost) if self.ticket.is_some() => {
-                if let Some(want) = &mut dialing.want {
-                    *want = Want::new(want.kind, Strategy::Fresh, now, now);
-                }
-                self.give_way(now);
-            }
-            Ok(_) => {
-                dialing.prepared(now, attempt, what);
-                // What runs inside has its state again, and the connection never went.
-                if what == Preparation::Recover && self.links.current.is_some() {
-                    dialing.want = None;
-                    dialing.forced = None;
-                }
-            }
-        }
-    }
-
-    /// The host found something broken that no connection's end tells of.
-    pub(super) fn on_failure_report(&mut self, now: Instant, cause: Cause) {
-        let Some(dialing) = &self.dialing else {
-            if let Some(epoch) = self.links.current().map(|live| live.epoch) {
-                self.drop_link(now, epoch, cause);
-            }
-            return;
-        };
-        let strategy = match self.state {
-            State::ClosingAttached | State::ClosingDetached => Strategy::Resume,
-            _ => dialing.config.strategies.for_cause(cause),
-        };
-        let Some(epoch) = self.links.current().map(|live| live.epoch) else {
-            match self.links.candidate.as_ref().map(|candidate| candidate.epoch) {
-                Some(epoch) => self.on_detach(now, epoch, cause),
-                None => self.host_failed(now, cause),
-            }
-            return;
-        };
-        match strategy {
-            Strategy::Recover => self.ask(now, IntentKind::Migrate, Strategy::Recover, cause),
-            Strategy::Fresh => {
-                self.ask(now, IntentKind::Resume, Strategy::Fresh, cause);
-                self.give_way(now);
-            }
-            _ => {
-                // A swap under way would take the session on without what is to be done first.
-                self.links.candidate = None;
-                self.on_detach(now, epoch, cause);
-            }
-        }
-    }
-
-    /// Begins [`Strategy::Force`] at once, whatever is under way.
-    pub(super) fn begin_force(&mut self, now: Instant) {
-        if self.ticket.is_none() {
-            if let Some(dialing) = &mut self.dialing {
-                dialing.hurry(now);
-            }
-            return;
-        }
-        if self.dialing.is_none() {
-            return;
-        }
-        self.links.candidate = None;
-        self.leave_current(now, Cause::Local);
-        if let Some(dialing) = &mut self.dialing {
-            dialing.forced = Some(0);
-        }
-        self.ask(now, IntentKind::Resume, Strategy::Resume, Cause::Local);
-    }
-
     /// An attempt that begins now, in the place of whatever was wanted before.
-    fn ask(&mut self, now: Instant, kind: IntentKind, strategy: Strategy, cause: Cause) {
+    pub(super) fn ask(&mut self, now: Instant, kind: IntentKind, strategy: Strategy, cause: Cause) {
         let Some(dialing) = &mut self.dialing else { return };
-        dialing.attempt += 1;
         dialing.cause = Some(cause);
         dialing.migrate = false;
-        dialing.want = Some(Want::new(kind, strategy, now, now));
-    }
-
-    pub(super) fn on_credential(&mut self, now: Instant, credential: Option<Bytes>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        match credential.filter(|c| c.len() <= MAX_CREDENTIAL) {
-            Some(fresh) => {
-                dialing.config.credential = fresh;
-                dialing.on_fresh_credential();
-                if core::mem::take(&mut dialing.credential_needed) {
-                    // The wait for the host was no part of the dial.
-                    if let Some(want) = &mut dialing.want {
-                        want.not_before = want.not_before.max(now);
-                    }
-                }
-            }
-            None if dialing.credential_needed => self.end(now, EndReason::Unauthorized, None),
-            None => {}
-        }
-    }
-
-    /// The server wants a fresh credential before the next dial.
-    pub(super) fn need_credential(&mut self) {
-        let Some(dialing) = self.dialing.as_mut().filter(|dialing| !dialing.credential_needed) else {
-            return;
-        };
-        dialing.credential_needed = true;
-        self.push_event(Event::CredentialNeeded);
+        self.begin_attempt(now, Want::new(kind, strategy, now, now));
     }
 
     pub(super) fn go_elsewhere(&mut self, alternate: Bytes) {
@@ -302,9 +175,8 @@ impl Session {
         }
         if let Some(dialing) = &mut self.dialing {
             dialing.migrate = false;
-            dialing.attempt += 1;
             dialing.cause = Some(Cause::ServerAsked);
-            dialing.want = Some(Want::new(IntentKind::Migrate, Strategy::Resume, now, now));
+            self.begin_attempt(now, Want::new(IntentKind::Migrate, Strategy::Resume, now, now));
         }
     }
 }

@@ -205,6 +205,8 @@ pub(super) fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Sessi
     moved
 }
 
+/// All events but those about attempts.
 pub(super) fn events(session: &mut Session) -> Vec<Event> {
-    core::iter::from_fn(|| session.poll_event()).collect()
+    let all = core::iter::from_fn(|| session.poll_event());
+    all.filter(|event| !matches!(event, Event::Reconnect(_))).collect()
 }

@@ -2,7 +2,7 @@ use super::super::testing::{Pair, events};
 use super::*;
 use crate::event::{EndReason, Event};
 use crate::id::Carrier;
-use crate::reconnect::{IntentKind, Strategies, Strategy};
+use crate::reconnect::{IntentKind, Outcome, Strategies, Strategy};
 use crate::session::SessionState;
 use crate::stream::StreamOptions;
 use crate::time::Duration;
@@ -320,4 +320,76 @@ fn the_backoff_starts_afresh_only_after_a_stable_connection() {
     pair.sleep(Duration::from_secs(10));
     pair.settle();
     assert_eq!(delay(&mut pair), 2_000);
+}
+
+fn outcomes(session: &Session) -> alloc::vec::Vec<(u64, Strategy, Outcome)> {
+    session
+        .history()
+        .map(|attempt| (attempt.number, attempt.strategy, attempt.outcome))
+        .collect()
+}
+
+#[test]
+fn history_tells_what_was_tried_and_only_an_attach_is_a_success() {
+    let mut pair = Pair::new();
+    pair.dial();
+    pair.cut_with(Cause::Heartbeat);
+    let lost = pair.now;
+    pair.now = intent(&pair).not_before;
+    let attempt = intent(&pair).attempt;
+    assert_eq!(pair.client.reconnect_stats().next_retry, Some(pair.now));
+    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    pair.now = intent(&pair).not_before;
+    let epoch = pair
+        .client
+        .attach(pair.now, Carrier::ordered())
+        .expect("because one is wanted");
+    // The host has a connection, but it is only a candidate.
+    assert_eq!(pair.client.reconnect_stats().successes, 1);
+    pair.client.detach(pair.now, epoch, Cause::Network);
+    pair.now = intent(&pair).not_before;
+    pair.dial();
+    assert_eq!(
+        outcomes(&pair.client),
+        [
+            (1, Strategy::Fresh, Outcome::Succeeded),
+            (2, Strategy::Resume, Outcome::Failed(Cause::Refused)),
+            (3, Strategy::Resume, Outcome::Failed(Cause::Network)),
+            (4, Strategy::Resume, Outcome::Succeeded),
+        ]
+    );
+    let stats = pair.client.reconnect_stats();
+    assert_eq!((stats.attempts, stats.successes, stats.failures), (4, 2, 2));
+    assert_eq!(stats.disconnections(Cause::Heartbeat), 1);
+    assert_eq!(stats.last_time_to_resume, Some(pair.now.saturating_since(lost)));
+    assert_eq!((stats.next_retry, stats.success_rate()), (None, Some(0.5)));
+    let told: alloc::vec::Vec<_> = core::iter::from_fn(|| pair.client.poll_event())
+        .filter_map(|event| match event {
+            Event::Reconnect(attempt) => Some((attempt.number, attempt.outcome == Outcome::Pending)),
+            _ => None,
+        })
+        .collect();
+    let expected: alloc::vec::Vec<_> = (1..=4).flat_map(|number| [(number, true), (number, false)]).collect();
+    assert_eq!(told, expected, "every change is an event");
+}
+
+#[test]
+fn a_fresh_session_carries_the_line_on_and_makes_the_attempt_a_success() {
+    let strategies = Strategies::default().with(Cause::ProcessEnded, Strategy::Fresh);
+    let mut old = broken(strategies, Cause::ProcessEnded);
+    let due = old.client.poll_timeout().expect("because the backoff holds it back");
+    old.client.handle_timeout(due);
+    assert_eq!(old.client.state(), SessionState::Ended);
+    let heritage = old.client.heritage().expect("because it is a client");
+    let mut new = Pair::with_client(|config| config.heritage = Some(alloc::boxed::Box::new(heritage)));
+    let pending = (2, Strategy::Fresh, Outcome::Pending);
+    assert_eq!(outcomes(&new.client).last(), Some(&pending));
+    assert_eq!(intent(&new).attempt, 2);
+    new.dial();
+    assert_eq!(
+        outcomes(&new.client).last().map(|last| last.2),
+        Some(Outcome::Succeeded)
+    );
+    let stats = new.client.reconnect_stats();
+    assert_eq!((stats.attempts, stats.successes, stats.resumes), (2, 2, 1));
 }
