@@ -6,6 +6,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+mod patience;
+
+pub use patience::{Heartbeat, Stuck};
+
 use crate::error::ConfigError;
 use crate::reconnect::{Backoff, Heritage, Strategies};
 use crate::security::{Auth, ServerAuth, Suite};
@@ -33,6 +37,8 @@ pub const MAX_LABEL: usize = 255;
 pub const MAX_NAME: usize = 255;
 /// Longest credential in bytes.
 pub const MAX_CREDENTIAL: usize = 7_000;
+/// Most bytes of its own that a host may attach to a session.
+pub const MAX_PRESERVED: usize = 1 << 20;
 /// Longest reason of a close in bytes.
 pub const MAX_REASON: usize = 1_024;
 
@@ -68,6 +74,10 @@ pub struct SessionConfig {
     pub drain_timeout: Duration,
     /// How long `close` waits for queued data and for the peer's answer. Default 10 s.
     pub linger: Duration,
+    /// How long nothing but heartbeats may be said before the session counts as idle. 1 ms to 1 day, default 60 s.
+    pub idle_after: Duration,
+    /// When a session that moves nothing is given up, though it has connections.
+    pub stuck: Stuck,
 }
 
 impl Default for SessionConfig {
@@ -87,6 +97,8 @@ impl Default for SessionConfig {
             dial_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(10),
+            idle_after: Duration::from_secs(60),
+            stuck: Stuck::default(),
         }
     }
 }
@@ -104,6 +116,16 @@ impl SessionConfig {
             inbox_limit: self.inbox_limit as u64,
             keepalive_interval: millis(self.keepalive_interval),
             detached_lifetime: millis(self.detached_lifetime),
+        }
+    }
+
+    /// The same with the heartbeat changed.
+    #[must_use]
+    pub fn with_heartbeat(self, heartbeat: Heartbeat) -> SessionConfig {
+        SessionConfig {
+            keepalive_interval: heartbeat.interval,
+            keepalive_timeout: heartbeat.timeout,
+            ..self
         }
     }
 
@@ -138,6 +160,7 @@ impl SessionConfig {
             ("dial_timeout (ms)", millis(self.dial_timeout), 1, 600_000),
             ("drain_timeout (ms)", millis(self.drain_timeout), 1, 600_000),
             ("linger (ms)", millis(self.linger), 1, day),
+            ("idle_after (ms)", millis(self.idle_after), 1, day),
         ] {
             if value < min || value > max {
                 return Err(ConfigError::OutOfRange { field, min, max });

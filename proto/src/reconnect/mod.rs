@@ -34,6 +34,7 @@
 mod backoff;
 mod cause;
 mod history;
+mod preserved;
 mod strategy;
 
 pub(crate) use backoff::Retry;
@@ -41,6 +42,7 @@ pub use backoff::{Backoff, Jitter};
 pub use cause::Cause;
 pub(crate) use history::History;
 pub use history::{Attempt, Heritage, Outcome, ReconnectStats};
+pub use preserved::{OutputHistory, ShellState, UnreadableState};
 pub use strategy::{Continuity, Preparation, Strategies, Strategy};
 
 use crate::time::Instant;
@@ -64,6 +66,8 @@ pub struct ReconnectIntent {
     pub strategy: Strategy,
     /// To be done and answered first; no dial counts before. `None` once it is done.
     pub preparation: Option<Preparation>,
+    /// The host's own bytes, with [`Preparation::Restart`] and [`Preparation::Recover`]; else empty.
+    pub preserved: bytes::Bytes,
     /// What the last connection or attempt died of; `None` for the first.
     pub cause: Option<Cause>,
     /// Get a fresh credential first and pass it to

@@ -83,8 +83,11 @@ impl Session {
             self.end(now, EndReason::StateLost, None);
             return;
         }
+        let progress = self.ledger.acked() < attach.stated;
         self.ledger.acknowledge(attach.stated);
         let acked = self.ledger.acked();
+        let again = !attach.planned && acked < self.ledger.next();
+        self.replays = if progress { 0 } else { self.replays + u32::from(again) };
         let old = self.links.current.take();
         let cursor = match &old {
             Some(old) if attach.planned => old.cursor.max(acked),
@@ -107,6 +110,9 @@ impl Session {
         }
         self.announce_attach(now, epoch, attach, had_connection, cursor);
         self.end_attempt(now, Outcome::Succeeded);
+        if self.config.stuck.replays.is_some_and(|most| self.replays > most) {
+            self.end_stuck(now);
+        }
     }
 
     fn announce_attach(&mut self, now: Instant, epoch: Epoch, attach: Attach, had_connection: bool, cursor: u64) {
@@ -166,6 +172,8 @@ impl Session {
             timed: None,
             stated_by_peer: 0,
             rate: Rate::default(),
+            busy_at: now,
+            unacked_since: None,
             progress: false,
             stable_at: self.dialing.as_ref().map(|dialing| now + dialing.stable_after()),
         }

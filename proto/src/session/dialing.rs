@@ -18,6 +18,8 @@ pub(super) struct Dialing {
     pub(super) retry: Retry,
     pub(super) attempt: u64,
     pub(super) want: Option<Want>,
+    /// The host wants nothing dialled for now.
+    pub(super) paused: bool,
     pub(super) cause: Option<Cause>,
     /// Doublings of the dial and handshake timeouts: each one that ran out earns one.
     pub(super) slowness: u32,
@@ -84,6 +86,7 @@ impl Dialing {
             retry,
             attempt,
             want: Some(want),
+            paused: false,
             cause: pending.and_then(|attempt| attempt.cause),
             slowness: 0,
             credential_needed: false,
@@ -98,7 +101,7 @@ impl Dialing {
     }
 
     pub(super) fn intent(&self) -> Option<ReconnectIntent> {
-        let want = self.want.filter(|want| !want.gives_way())?;
+        let want = self.want.filter(|want| !want.gives_way() && !self.paused)?;
         Some(ReconnectIntent {
             attempt: self.attempt,
             not_before: want.not_before,
@@ -106,6 +109,7 @@ impl Dialing {
             kind: want.kind,
             strategy: want.strategy,
             preparation: want.preparation,
+            preserved: Bytes::new(),
             cause: self.cause,
             refresh_credential: self.credential_needed,
             alternate: self.alternate.clone(),
@@ -117,7 +121,7 @@ impl Dialing {
         let want = self
             .want
             .filter(|want| want.preparation.is_none() && !want.gives_way())
-            .filter(|_| !self.credential_needed)?;
+            .filter(|_| !self.credential_needed && !self.paused)?;
         self.want = None;
         self.alternate_tried = !self.alternate.is_empty();
         let handshake = now + self.stretched(self.config.session.handshake_timeout);
@@ -143,7 +147,7 @@ impl Dialing {
 
     /// The next deadline of a wanted dial; none while the host fetches a credential.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let want = self.want?;
+        let want = self.want.filter(|_| !self.paused)?;
         let begin = (!want.announced).then_some(want.not_before);
         let end = self.runs(want).then(|| self.deadline(want));
         earliest(begin, end)
@@ -151,10 +155,23 @@ impl Dialing {
 
     /// Whether the dial under way has run out of time.
     pub(super) fn on_timeout(&mut self, now: Instant) -> bool {
-        let Some(want) = &mut self.want else { return false };
+        let Some(want) = self.want.as_mut().filter(|_| !self.paused) else {
+            return false;
+        };
         want.announced |= now >= want.not_before;
         let want = *want;
         self.runs(want) && now >= self.deadline(want)
+    }
+
+    /// Stops or goes on. Whether that is a change.
+    pub(super) fn set_paused(&mut self, now: Instant, paused: bool) -> bool {
+        let changed = core::mem::replace(&mut self.paused, paused) != paused;
+        if let Some(want) = self.want.as_mut().filter(|_| changed) {
+            // What was under way begins anew; what waited waits on.
+            want.not_before = want.not_before.max(now);
+            want.announced = want.not_before <= now;
+        }
+        changed
     }
 
     pub(super) fn hurry(&mut self, now: Instant) {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
+use super::deadlines::Deadlines;
 use super::ledger::PeerClose;
 use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
@@ -203,6 +204,16 @@ impl Session {
         );
     }
 
+    /// What is owed was sent again and again, or long ago, and the peer never acknowledged it.
+    pub(super) fn end_stuck(&mut self, now: Instant) {
+        let finish = Finish {
+            reason: EndReason::Stuck,
+            say: Some(EndCode::Aborted),
+            peer_position: None,
+        };
+        self.conclude(now, finish);
+    }
+
     /// A closing deadline has come.
     pub(super) fn on_closing_timeout(&mut self, now: Instant) {
         let attached = self.links.current.is_some();
@@ -259,6 +270,8 @@ impl Session {
             return;
         }
         self.state = super::state::State::Ended;
+        self.expired = reason == EndReason::Expired;
+        self.deadlines = Deadlines::default();
         let known = peer_position.or(self.closing.peer_position());
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         let known = known.filter(|p| (acked..=next).contains(p));

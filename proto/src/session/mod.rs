@@ -18,6 +18,9 @@
 //! | `answers` | what the host's answers and failures do |
 //! | `reconnecting` | the calls on reconnecting |
 //! | `timers` | every deadline |
+//! | `deadlines` | messages that are overdue |
+//! | `health` | health, and the life cycle for people |
+//! | `events` | what waits to be asked for |
 //! | `ending` | close, ends, fates |
 
 mod adopt;
@@ -25,9 +28,12 @@ mod answers;
 mod attach;
 mod candidate;
 mod connection;
+mod deadlines;
 mod dialing;
 mod ending;
+mod events;
 mod handshake;
+mod health;
 mod inspect;
 mod ledger;
 mod links;
@@ -46,27 +52,26 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+use self::deadlines::Deadlines;
 use self::dialing::Dialing;
 use self::ending::Closing;
 pub use self::inspect::Inspection;
 use self::ledger::Ledger;
 use self::links::Links;
-pub use self::state::SessionState;
 use self::state::State;
+pub use self::state::{Lifecycle, SessionState};
 use self::ticket::{Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
+use crate::liveness::Health;
 use crate::reconnect::{Cause, History, Retry};
 use crate::rng::Rng;
 use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
-
-/// Events of one kind kept for a host that does not ask; beyond it the oldest goes.
-const MAX_UNASKED_EVENTS: usize = 64;
 
 /// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
 const REKEY_EVERY: u64 = 1 << 20;
@@ -95,6 +100,16 @@ pub struct Session {
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
+    /// The health that the host was last told.
+    shown_health: Health,
+    /// The session ended because nobody came back to it in time.
+    expired: bool,
+    /// What the host wants back when it has to start or fill something again.
+    preserved: Bytes,
+    /// Attaches in a row that had something to send again and brought no acknowledgement.
+    replays: u32,
+    /// When which message is overdue.
+    deadlines: Deadlines,
     /// Doublings of the liveness waits, earned by attaches that ended without progress.
     patience: u32,
     events: VecDeque<Event>,
@@ -121,9 +136,12 @@ impl Session {
             None => History::new(limit),
         };
         let fresh = history.pending().is_none();
+        let preserved = config.heritage.as_ref().map(|heritage| heritage.preserved.clone());
+        let preserved = preserved.unwrap_or_default();
         let dialing = Box::new(Dialing::new(now, config));
         let mut session = Session::new(Side::Client, session_config, rng, Some(dialing));
         session.history = Some(Box::new(history));
+        session.preserved = preserved;
         if fresh {
             session.record_attempt(now);
         }
@@ -146,6 +164,11 @@ impl Session {
             retry: Retry::default(),
             provisional_until: None,
             detached_at: None,
+            shown_health: Health::Detached,
+            expired: false,
+            preserved: Bytes::new(),
+            replays: 0,
+            deadlines: Deadlines::default(),
             patience: 0,
             events: VecDeque::new(),
             ended: None,
@@ -232,11 +255,6 @@ impl Session {
         packed
     }
 
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -306,31 +324,7 @@ impl Session {
         self.collect_events();
         self.finish_swap();
         self.pursue_migration(now);
-    }
-
-    fn collect_events(&mut self) {
-        while let Some(event) = self.ledger.streams.poll_event() {
-            self.events.push_back(event);
-        }
-    }
-
-    fn push_event(&mut self, event: Event) {
-        let kind = unasked(&event);
-        let crowd = self.events.iter().filter(|e| unasked(e) == kind).count();
-        if kind.is_some() && crowd >= MAX_UNASKED_EVENTS {
-            let oldest = self.events.iter().position(|e| unasked(e) == kind);
-            oldest.and_then(|oldest| self.events.remove(oldest));
-        }
-        self.events.push_back(event);
-    }
-}
-
-/// Events that come without being armed, and so could pile up: which pile.
-fn unasked(event: &Event) -> Option<u8> {
-    match event {
-        Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. } => Some(0),
-        Event::Reconnect(_) => Some(1),
-        _ => None,
+        self.show_health(now);
     }
 }
 

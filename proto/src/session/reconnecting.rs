@@ -3,6 +3,9 @@
 use bytes::Bytes;
 
 use super::Session;
+use crate::config::MAX_PRESERVED;
+use crate::error::PreservedTooLarge;
+use crate::event::Event;
 use crate::reconnect::{Attempt, Cause, Continuity, Heritage, History, Preparation, ReconnectIntent, ReconnectStats};
 use crate::time::Instant;
 
@@ -10,7 +13,11 @@ impl Session {
     /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
     #[must_use]
     pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
-        self.dialing.as_ref().and_then(|dialing| dialing.intent())
+        let mut intent = self.dialing.as_ref().and_then(|dialing| dialing.intent())?;
+        if matches!(intent.preparation, Some(Preparation::Restart | Preparation::Recover)) {
+            intent.preserved = self.preserved.clone();
+        }
+        Some(intent)
     }
 
     /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
@@ -80,6 +87,63 @@ impl Session {
         self.settle(now);
     }
 
+    /// Dials and prepares nothing until [`resume_reconnecting`](Self::resume_reconnecting); what the host has under way for an
+    /// attempt is to be given up, as the wish is gone. A connection that is up, and one whose handshake is under way, go on.
+    /// A detached session's lifetime runs on.
+    pub fn pause_reconnecting(&mut self, now: Instant) {
+        self.set_paused(now, true);
+        self.settle(now);
+    }
+
+    /// Goes on where [`pause_reconnecting`](Self::pause_reconnecting) stopped: an attempt that was under way begins
+    /// anew, one that waited for its time waits on.
+    pub fn resume_reconnecting(&mut self, now: Instant) {
+        self.set_paused(now, false);
+        self.settle(now);
+    }
+
+    /// Whether reconnecting is paused.
+    #[must_use]
+    pub fn is_reconnecting_paused(&self) -> bool {
+        self.dialing.as_ref().is_some_and(|dialing| dialing.paused)
+    }
+
+    fn set_paused(&mut self, now: Instant, paused: bool) {
+        let changed = self
+            .dialing
+            .as_mut()
+            .is_some_and(|dialing| dialing.set_paused(now, paused));
+        if changed {
+            self.push_event(if paused {
+                Event::ReconnectPaused
+            } else {
+                Event::ReconnectResumed
+            });
+        }
+    }
+
+    /// Attaches bytes of the host's own to the session, in the place of what was there: what it needs to start
+    /// the peer's process again, or to fill what runs inside ([`ShellState`](crate::reconnect::ShellState) is a ready-made
+    /// form). The intents of [`Restart`](Preparation::Restart) and [`Recover`](Preparation::Recover) hand them out. They never leave this
+    /// host. Up to 1 MiB ([`MAX_PRESERVED`]). Owner: the session.
+    ///
+    /// # Errors
+    /// They are longer; what was there stays.
+    pub fn preserve(&mut self, now: Instant, state: Bytes) -> Result<(), PreservedTooLarge> {
+        if state.len() > MAX_PRESERVED {
+            return Err(PreservedTooLarge);
+        }
+        self.preserved = state;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// What [`preserve`](Self::preserve) attached, or the session's [`Heritage`] brought.
+    #[must_use]
+    pub fn preserved(&self) -> &Bytes {
+        &self.preserved
+    }
+
     /// The last attempts, oldest first, the one under way or planned last (client). Kept after the end.
     pub fn history(&self) -> impl Iterator<Item = &Attempt> {
         self.history.iter().flat_map(|history| history.iter())
@@ -102,7 +166,7 @@ impl Session {
         Some(Heritage {
             history: History::clone(self.history.as_ref()?),
             retry: self.dialing.as_ref().map_or(self.retry, |dialing| dialing.retry),
-            preserved: Bytes::new(),
+            preserved: self.preserved.clone(),
         })
     }
 }

@@ -119,10 +119,10 @@ impl Session {
     /// Ends the session for a fresh one, once that is due.
     pub(super) fn give_way(&mut self, now: Instant) {
         let Some(dialing) = &self.dialing else { return };
-        if dialing
+        let due = dialing
             .want
-            .is_some_and(|want| want.gives_way() && want.not_before <= now)
-        {
+            .is_some_and(|want| want.gives_way() && want.not_before <= now);
+        if due && !dialing.paused {
             let cause = dialing.cause.unwrap_or(Cause::Local);
             self.conclude(
                 now,
@@ -170,7 +170,12 @@ impl Session {
     /// Begins a planned swap that was asked for, once the one before it is settled.
     pub(super) fn pursue_migration(&mut self, now: Instant) {
         let Some(dialing) = &self.dialing else { return };
-        if !dialing.migrate || !dialing.is_idle() || self.links.candidate.is_some() || !self.may_swap() {
+        if !dialing.migrate
+            || dialing.paused
+            || !dialing.is_idle()
+            || self.links.candidate.is_some()
+            || !self.may_swap()
+        {
             return;
         }
         if let Some(dialing) = &mut self.dialing {

@@ -205,8 +205,9 @@ pub(super) fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Sessi
     moved
 }
 
-/// All events but those about attempts.
+/// All events but those about attempts and health.
 pub(super) fn events(session: &mut Session) -> Vec<Event> {
     let all = core::iter::from_fn(|| session.poll_event());
-    all.filter(|event| !matches!(event, Event::Reconnect(_))).collect()
+    all.filter(|event| !matches!(event, Event::Reconnect(_) | Event::Health(_)))
+        .collect()
 }

@@ -50,6 +50,8 @@ pub(super) struct SendHalf {
     /// Frames committed and not yet acknowledged.
     pub(super) in_flight: usize,
     pub(super) delivered: Tally,
+    /// Messages ever queued.
+    pub(super) messages: u64,
     /// The peer's STOP.
     pub(super) stopped: Option<u64>,
     /// The scheduler knows of it.
@@ -67,6 +69,7 @@ impl SendHalf {
             credit: SendCredit::new(credit),
             in_flight: 0,
             delivered: Tally::default(),
+            messages: 0,
             stopped: None,
             scheduled: false,
             was_reset: false,
@@ -76,6 +79,7 @@ impl SendHalf {
     /// Queues an item; returns its charge.
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
         let charge = item_charge(payload.len(), self.fragment);
+        self.messages += u64::from(message);
         self.queue.push_back(Item {
             rest: payload,
             whole: None,

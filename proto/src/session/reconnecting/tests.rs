@@ -393,3 +393,49 @@ fn a_fresh_session_carries_the_line_on_and_makes_the_attempt_a_success() {
     let stats = new.client.reconnect_stats();
     assert_eq!((stats.attempts, stats.successes, stats.resumes), (2, 2, 1));
 }
+
+#[test]
+fn a_pause_stops_every_attempt_until_it_is_over() {
+    let mut pair = broken(Strategies::default(), Cause::Network);
+    let before = intent(&pair);
+    pair.client.pause_reconnecting(pair.now);
+    pair.client.pause_reconnecting(pair.now);
+    assert!(pair.client.wanted_connection().is_none() && pair.client.is_reconnecting_paused());
+    assert!(pair.client.attach(pair.now, Carrier::ordered()).is_err());
+    pair.sleep(Duration::from_secs(100));
+    pair.client.reconnect_now(pair.now);
+    assert!(pair.client.wanted_connection().is_none());
+    pair.client.resume_reconnecting(pair.now);
+    let after = intent(&pair);
+    assert_eq!((after.attempt, after.not_before), (before.attempt, pair.now));
+    assert!(after.deadline > pair.now);
+    let told: alloc::vec::Vec<Event> = events(&mut pair.client)
+        .into_iter()
+        .filter(|event| matches!(event, Event::ReconnectPaused | Event::ReconnectResumed))
+        .collect();
+    assert_eq!(told, [Event::ReconnectPaused, Event::ReconnectResumed]);
+    pair.dial();
+    assert_eq!(pair.client.state(), SessionState::Attached);
+}
+
+#[test]
+fn preserved_state_comes_back_with_restart_and_recover_and_goes_to_the_heir() {
+    let state = Bytes::from_static(b"cwd=/srv");
+    for cause in [Cause::ProcessEnded, Cause::ApplicationLost, Cause::Network] {
+        let mut pair = Pair::new();
+        let too_much = Bytes::from(alloc::vec![0; MAX_PRESERVED + 1]);
+        pair.client
+            .preserve(pair.now, state.clone())
+            .expect("because it is short");
+        assert_eq!(pair.client.preserve(pair.now, too_much), Err(PreservedTooLarge));
+        pair.dial();
+        pair.cut_with(cause);
+        let handed = intent(&pair).preserved;
+        let expected = if cause == Cause::Network { &Bytes::new() } else { &state };
+        assert_eq!(&handed, expected);
+        pair.client.abort(pair.now);
+        let heritage = pair.client.heritage().expect("because it is a client");
+        let heir = Pair::with_client(|config| config.heritage = Some(alloc::boxed::Box::new(heritage)));
+        assert_eq!(heir.client.preserved(), &state);
+    }
+}
