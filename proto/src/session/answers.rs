@@ -54,6 +54,8 @@ impl Session {
         self.end_attempt(now, Outcome::Failed(cause));
         let Some(dialing) = &mut self.dialing else { return };
         dialing.on_failed();
+        // Whoever refused the better suite in the clear need not have been the server.
+        dialing.suite = 0;
         self.schedule_dial(now, self.dial_kind(), cause, floor);
         let nothing_to_lose = self.ticket.is_none() && cause == Cause::Authentication;
         if nothing_to_lose && self.dialing.as_mut().is_some_and(|dialing| dialing.on_unproven()) {

@@ -30,7 +30,9 @@ impl Session {
         let Some(deadline) = dialing.take_dial(now) else {
             return Err(AttachError::NotWanted);
         };
-        let in_handshake = dialing.asks_in_handshake();
+        // What a full handshake states holds only of a session that has no connection.
+        let in_handshake = dialing.asks_in_handshake() && self.links.current.is_none();
+        let acked = self.ledger.acked();
         let epoch = self.links.next_epoch();
         self.links.candidate = match &mut self.ticket {
             Some(ticket) if !in_handshake => {
@@ -49,6 +51,7 @@ impl Session {
                     resume: Box::new(resume),
                     sent: now,
                     alive,
+                    acked,
                 };
                 Some(Candidate {
                     epoch,
@@ -76,7 +79,8 @@ impl Session {
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         // A dead end has read all it ever will from us: its position can neither lie above what was
         // sent nor below what it acknowledged. A live one's may merely be old.
-        let contradicts = attach.stated > next || (attach.stated < acked && !attach.peer_alive);
+        let contradicts =
+            attach.stated > next || (attach.stated < acked && (!attach.may_be_old || cfg!(planted = "stale_judged")));
         if contradicts && cfg!(not(planted = "position_trusted")) {
             let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
             self.links.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
@@ -181,6 +185,9 @@ impl Session {
 
     /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
     pub(super) fn may_swap(&self) -> bool {
+        if cfg!(planted = "third_connection") {
+            return self.links.current.is_some();
+        }
         let (expected, acked, next) = (self.ledger.expected(), self.ledger.acked(), self.ledger.next());
         self.links.draining.is_none()
             && self
@@ -194,7 +201,7 @@ impl Session {
             return;
         }
         match self.side {
-            Side::Client => self.want_migration(alternate),
+            Side::Client => self.want_migration(Cause::Local, alternate),
             Side::Server => {
                 if let Some(live) = &mut self.links.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
@@ -250,7 +257,13 @@ impl Session {
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
             // A session that is not confirmed yet may still be, over another connection.
-            Side::Server => {}
+            Side::Server =>
+            {
+                #[cfg(planted = "candidate_secret_dropped")]
+                if let Some(ticket) = &mut self.ticket {
+                    ticket.candidate = None;
+                }
+            }
         }
     }
 
@@ -266,6 +279,10 @@ impl Session {
         let Some(live) = self.links.current.take() else {
             return false;
         };
+        // Swaps that failed beside a stable connection were no tries to get one.
+        if let Some(dialing) = self.dialing.as_mut().filter(|_| live.stable_at.is_none()) {
+            dialing.on_stable();
+        }
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
         self.patience = if live.progress {

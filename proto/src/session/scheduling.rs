@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Session;
-use super::dialing::Want;
+use super::dialing::{Dialing, Want};
 use super::ending::Finish;
 use super::state::State;
 use crate::event::{EndReason, Event};
@@ -37,7 +37,7 @@ impl Session {
         };
         let Some(at) = at else {
             dialing.want = None;
-            dialing.migrate = false;
+            dialing.migrate = None;
             if kind != IntentKind::Migrate {
                 self.end(now, EndReason::GaveUp { cause }, None);
             }
@@ -150,7 +150,7 @@ impl Session {
     pub(super) fn ask(&mut self, now: Instant, kind: IntentKind, strategy: Strategy, cause: Cause) {
         let Some(dialing) = &mut self.dialing else { return };
         dialing.cause = Some(cause);
-        dialing.migrate = false;
+        dialing.migrate = None;
         self.begin_attempt(now, Want::new(kind, strategy, now, now));
     }
 
@@ -160,28 +160,28 @@ impl Session {
         }
     }
 
-    pub(super) fn want_migration(&mut self, alternate: Bytes) {
+    pub(super) fn want_migration(&mut self, asked: Cause, alternate: Bytes) {
         if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = true;
+            dialing.migrate = Some(asked);
             dialing.alternate = alternate;
         }
     }
 
     /// Begins a planned swap that was asked for, once the one before it is settled.
     pub(super) fn pursue_migration(&mut self, now: Instant) {
-        let Some(dialing) = &self.dialing else { return };
-        if !dialing.migrate
-            || dialing.paused
-            || !dialing.is_idle()
-            || self.links.candidate.is_some()
-            || !self.may_swap()
-        {
+        let may_swap = self.links.candidate.is_none() && self.may_swap();
+        let stable = self.links.current().is_some_and(|live| live.stable_at.is_none());
+        let ready = |dialing: &Dialing| may_swap && dialing.is_idle() && !dialing.paused;
+        let Some(dialing) = self.dialing.as_deref_mut().filter(|dialing| ready(dialing)) else {
             return;
-        }
-        if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = false;
-            dialing.cause = Some(Cause::ServerAsked);
-            self.begin_attempt(now, Want::new(IntentKind::Migrate, Strategy::Resume, now, now));
+        };
+        match dialing.migrate.take() {
+            None => {}
+            // A server that sends us away from each connection at once does not set the pace.
+            Some(Cause::ServerAsked) if !stable => {
+                self.schedule_dial(now, IntentKind::Migrate, Cause::ServerAsked, None);
+            }
+            Some(cause) => self.ask(now, IntentKind::Migrate, Strategy::Resume, cause),
         }
     }
 }

@@ -6,9 +6,15 @@ use bytes::Bytes;
 
 use super::testing::{Pair, events, shuttle};
 use super::*;
+use crate::config::ServerConfig;
 use crate::event::{Closer, EndReason, Event, Swap};
 use crate::id::StreamId;
+use crate::security::{Auth, ServerAuth, SharedSecret};
+use crate::server::{Admission, Registry, Route};
 use crate::stream::{Chunk, StreamOptions};
+
+mod review;
+mod swaps;
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     let mut all = Vec::new();

@@ -101,7 +101,7 @@ impl Session {
     /// Frames that are said once a connection.
     fn pack_once(&mut self, live: &mut Live, writer: &mut FrameWriter<'_>) -> bool {
         let before = writer.len();
-        if core::mem::take(&mut live.silent) {
+        if core::mem::take(&mut live.silent) && cfg!(not(planted = "from_with_data_only")) {
             say_from(live, writer);
         }
         if core::mem::take(&mut live.resync_due) {
@@ -196,7 +196,9 @@ impl Session {
         let allowance = self.swap_allowance(live);
         let committed = match self.close_frame(now) {
             Some(_) if space < MAX_REASON + CONTROL_ROOM && !first => return None,
-            Some(close) => Committed::control(Frame::Close(close)),
+            Some(close) => Some(Frame::Close(close))
+                .filter(|close| close.charge() <= allowance)
+                .map(Committed::control)?,
             None if self.closing.has_committed() => return None,
             None => self.ledger.streams.next_frame(space, allowance)?,
         };
@@ -211,6 +213,9 @@ impl Session {
     /// While a planned swap is unsettled: what may still be committed so that the peer's inbox holds it.
     fn swap_allowance(&self, live: &Live) -> usize {
         if !live.swap.planned || self.ledger.acked() >= live.swap.own_from {
+            return usize::MAX;
+        }
+        if cfg!(planted = "inbox_bound_lifted") && self.links.draining.is_none() {
             return usize::MAX;
         }
         let theirs = self.peer.as_ref().map_or(0, |peer| peer.parameters.inbox_limit);
