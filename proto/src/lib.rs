@@ -45,6 +45,7 @@ pub mod wire;
 pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};
+pub use liveness::Health;
 pub use reconnect::{Cause, ReconnectIntent};
 pub use session::Session;
 pub use time::{Duration, Instant};

@@ -152,6 +152,7 @@ fn draw_backoff(rng: &mut Rng) -> Backoff {
         cap: Duration::from_millis(if short { 500 } else { 5_000 }),
         attempts: if rng.chance(30) { Some(20) } else { None },
         stable_after: Duration::from_millis(*rng.pick(&[10_000, 100, 1_000])),
+        ..Backoff::default()
     }
 }
 
