@@ -26,8 +26,10 @@ impl core::fmt::Debug for Seed {
 pub const MAX_PACKET: usize = 65_535;
 /// What each buffered frame or message is charged beyond its payload.
 pub const FRAME_CHARGE: usize = 64;
-/// Longest stream label in bytes.
+/// Longest label in bytes, of a stream or of a session in a registry.
 pub const MAX_LABEL: usize = 255;
+/// Most labels a registry's host may write on one session.
+pub const MAX_LABELS: usize = 16;
 /// Longest session name in bytes.
 pub const MAX_NAME: usize = 255;
 /// Longest credential in bytes.
@@ -203,6 +205,16 @@ impl ClientConfig {
     }
 }
 
+/// What a registry does when the detached sessions hold more than they may together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenDetachedFull {
+    /// No new session is let in ([`Refusal::Busy`](crate::server::Refusal::Busy)) until they hold less.
+    #[default]
+    RefuseNew,
+    /// Those detached for the longest time end ([`Order::Evict`](crate::server::Order::Evict)).
+    EndLongestDetached,
+}
+
 /// What the accepting end needs.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -220,9 +232,15 @@ pub struct ServerConfig {
     pub max_handshakes: usize,
     /// HELLO packets answered per second beyond which `REJECT Retry` goes out. 1 to 1,000,000, default 1,000.
     pub hello_rate: u32,
-    /// Sessions held at once, provisional ones included. The registry keeps some 150 bytes and the name
-    /// of each. 1 to 16,777,216, default 100,000.
+    /// Sessions held at once: provisional ones included, and ended ones that
+    /// [`poll_ended`](crate::server::Registry::poll_ended) has not handed out. The registry keeps some 500
+    /// bytes and the name of each. 1 to 16,777,216, default 100,000.
     pub max_sessions: usize,
+    /// What all detached sessions together may hold, each charged 2 KiB beyond its bytes; as far as their
+    /// owners have reported, which each does when 4 KiB changed. 1 MiB to 1 PiB, default 1 GiB.
+    pub max_detached_bytes: u64,
+    /// What happens beyond. Default: new sessions are refused.
+    pub when_detached_full: WhenDetachedFull,
     /// How long a tombstone is kept. 1 ms to 365 days, default 1 h. Clients that stay away longer than
     /// this may not learn what became of their data.
     pub tombstone_lifetime: Duration,
@@ -244,6 +262,8 @@ impl ServerConfig {
             max_handshakes: 1_024,
             hello_rate: 1_000,
             max_sessions: 100_000,
+            max_detached_bytes: 1 << 30,
+            when_detached_full: WhenDetachedFull::default(),
             tombstone_lifetime: Duration::from_secs(3_600),
             max_tombstones: 100_000,
         }
@@ -262,6 +282,7 @@ impl ServerConfig {
             ("max_handshakes", self.max_handshakes as u64, 1, 1 << 20),
             ("hello_rate", u64::from(self.hello_rate), 1, 1_000_000),
             ("max_sessions", self.max_sessions as u64, 1, 1 << 24),
+            ("max_detached_bytes", self.max_detached_bytes, 1 << 20, 1 << 50),
             ("tombstone_lifetime (ms)", lifetime, 1, 365 * DAY),
             ("max_tombstones", self.max_tombstones as u64, 0, 1 << 24),
         ] {

@@ -133,6 +133,11 @@ impl Lobby {
         )
     }
 
+    /// How many are silent, and how many in a handshake.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.silent.len(), self.handshakes.len())
+    }
+
     /// How many wait here.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

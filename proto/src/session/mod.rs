@@ -16,6 +16,7 @@
 //! | `dialing` | when the client wants a connection, and which |
 //! | `timers` | every deadline |
 //! | `ending` | close, ends, fates |
+//! | `orders` | what the registry is told, and what it wants |
 
 mod adopt;
 mod attach;
@@ -27,6 +28,7 @@ mod handshake;
 mod inspect;
 mod ledger;
 mod links;
+mod orders;
 mod receive;
 mod state;
 mod streams;
@@ -34,6 +36,7 @@ mod ticket;
 mod timers;
 mod transmit;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -49,7 +52,7 @@ use self::state::State;
 use self::ticket::{Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
-use crate::event::{Ended, Event};
+use crate::event::{EndReason, Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
@@ -88,8 +91,14 @@ pub struct Session {
     patience: u32,
     events: VecDeque<Event>,
     ended: Option<Ended>,
+    /// Why it is over, for the last report.
+    end_reason: Option<Box<EndReason>>,
     stats: Stats,
     report_due: bool,
+    /// The bytes held that the last report that became due was about.
+    reported_bytes: u64,
+    /// How long this end lets it be detached, if its host changed that.
+    own_lifetime: Option<Duration>,
     /// Payload bytes packed below what the peer had stated: an invariant, not a statistic.
     redundant: u64,
 }
@@ -125,8 +134,11 @@ impl Session {
             patience: 0,
             events: VecDeque::new(),
             ended: None,
+            end_reason: None,
             stats: Stats::default(),
             report_due: false,
+            reported_bytes: 0,
+            own_lifetime: None,
             redundant: 0,
         }
     }
@@ -309,6 +321,7 @@ impl Session {
         self.collect_events();
         self.finish_swap();
         self.pursue_migration(now);
+        self.note_bytes();
     }
 
     fn collect_events(&mut self) {
