@@ -120,6 +120,8 @@ pub enum EndReason {
         /// What the last attempt died of.
         cause: Cause,
     },
+    /// Another session of the same identity took its name.
+    Replaced,
     /// The accepting host's memory for detached sessions was spent, and this one was detached longest.
     Evicted,
     /// A position, nonce or stream number reached its end.

@@ -31,6 +31,7 @@ pub mod error;
 pub mod event;
 pub mod id;
 mod liveness;
+mod peer;
 pub mod reconnect;
 mod reliability;
 mod rng;
@@ -44,6 +45,7 @@ pub mod wire;
 
 pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
+pub use peer::PeerKey;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};
 pub use reconnect::{Cause, ReconnectIntent};
 pub use session::Session;

@@ -49,11 +49,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn provisional(now: Instant, client_key: PublicKey, name: &str, identity: &[u8]) -> Entry {
+    pub(crate) fn provisional(now: Instant, client_key: PublicKey, name: &str, identity: Word) -> Entry {
         Entry {
             client_key,
             name: Word::from(name.as_bytes()),
-            identity: Word::from(identity),
+            identity,
             labels: Vec::new(),
             admitted: now,
             since: now,
@@ -210,6 +210,37 @@ impl Held {
             let word = entry.labels.swap_remove(index);
             self.labels.remove(&word, id);
         }
+    }
+
+    pub(crate) fn standing(&self, id: SessionId) -> Option<Standing> {
+        self.entries.get(&id).map(|entry| entry.standing)
+    }
+
+    /// How many there are of an identity, counting no further than `most`.
+    pub(crate) fn of_identity(&self, identity: &[u8], most: usize) -> usize {
+        self.identities.under(identity).take(most).count()
+    }
+
+    /// The other sessions with the name and identity of this one.
+    pub(crate) fn namesakes(&self, id: SessionId) -> Vec<SessionId> {
+        let Some(entry) = self.entries.get(&id) else {
+            return Vec::new();
+        };
+        let known = self.named(&entry.identity, &entry.name);
+        known.map(|(other, _)| other).filter(|other| *other != id).collect()
+    }
+
+    /// The sessions of an identity that have this name, if it is one.
+    pub(crate) fn named<'a>(
+        &'a self,
+        identity: &[u8],
+        name: &'a [u8],
+    ) -> impl Iterator<Item = (SessionId, Standing)> + 'a {
+        let of_identity = self.identities.under(identity).filter(|_| !name.is_empty());
+        let with_entry = of_identity.filter_map(|id| self.entries.get(&id).map(|entry| (id, entry)));
+        with_entry
+            .filter(move |(_, entry)| *entry.name == *name)
+            .map(|(id, entry)| (id, entry.standing))
     }
 
     pub(crate) fn info(&self, id: SessionId) -> Option<SessionInfo> {

@@ -137,12 +137,18 @@ pub struct Refused {
     pub unsupported: u64,
     /// HELLO beyond [`hello_rate`](crate::ServerConfig::hello_rate).
     pub hello_rate: u64,
+    /// HELLO or RESUME beyond what the peer may say: its rate, or its handshakes in progress.
+    pub peer_limit: u64,
     /// RESUME of a session that is not held.
     pub unknown: u64,
     /// By the host.
     pub by_host: u64,
     /// No room for another session.
     pub no_room: u64,
+    /// No room for another session of that identity, or too many in a short time.
+    pub identity_limit: u64,
+    /// Another session of that identity has the name.
+    pub same_name: u64,
     /// Displaced or too late while the host decided, or their session's owner was not there.
     pub too_late: u64,
 }

@@ -14,6 +14,7 @@
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 
 mod admission;
+mod bucket;
 mod held;
 mod incoming;
 mod index;

@@ -31,6 +31,8 @@ pub enum Order {
     },
     /// From now on it may be detached for this long.
     Lifetime(Duration),
+    /// End it now: another session took its name.
+    Replace,
     /// End it if it is still detached: the memory for detached sessions is spent.
     Evict,
 }

@@ -16,15 +16,18 @@ use crate::event::EndReason;
 use crate::id::{Carrier, SessionId};
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
+use crate::peer::PeerKey;
 use crate::server::admission::{HelloBudget, Lobby, Silent};
+use crate::server::bucket::Buckets;
 use crate::server::held::{Entry, Held};
 use crate::server::incoming::{Handshake, IncomingKind};
+use crate::server::index::Word;
 use crate::server::info::{Refused, Standing};
 use crate::server::order::{Order, Orders};
-use crate::server::refusal::{Rejection, millis_up};
+use crate::server::refusal::{Rejection, SOON};
 use crate::server::tombstone::Tombstones;
 use crate::server::{ConnectionId, Incoming, Report, Route, Status};
-use crate::time::{Instant, earliest};
+use crate::time::{Duration, Instant, earliest};
 use crate::wire::frame::Final;
 use crate::wire::handshake::Reject;
 use crate::wire::packet::PacketType;
@@ -49,6 +52,9 @@ pub struct Registry {
     incarnation: [u8; 8],
     lobby: Lobby,
     hellos: HelloBudget,
+    peer_hellos: Buckets<PeerKey>,
+    peer_resumes: Buckets<PeerKey>,
+    identity_sessions: Buckets<Word>,
     sessions: Held,
     tombstones: Tombstones,
     orders: Orders,
@@ -72,6 +78,9 @@ impl Registry {
             incarnation,
             lobby: Lobby::new(&config),
             hellos: HelloBudget::new(config.hello_rate),
+            peer_hellos: Buckets::new(config.peer_hellos, config.max_limited),
+            peer_resumes: Buckets::new(config.peer_resumes, config.max_limited),
+            identity_sessions: Buckets::new(config.identity_sessions, config.max_limited),
             sessions: Held::default(),
             tombstones: Tombstones::new(config.tombstone_lifetime, config.max_tombstones, now),
             config,
@@ -97,7 +106,7 @@ impl Registry {
         };
         match PacketType::of(&packet) {
             Ok(PacketType::Hello) => self.hello(now, connection, silent, &packet),
-            Ok(PacketType::Resume) => self.resume(connection, silent, packet),
+            Ok(PacketType::Resume) => self.resume(now, connection, silent, packet),
             _ => self.senseless(),
         }
     }
@@ -107,16 +116,28 @@ impl Registry {
         Route::Reject(Rejection::SILENT)
     }
 
+    fn beyond_peer(&mut self, after: Duration) -> Route {
+        self.refused.peer_limit += 1;
+        Route::Reject(Rejection::retry(after))
+    }
+
     fn hello(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: &[u8]) -> Route {
+        let peer = silent.carrier.peer();
+        if !self.lobby.has_room_for(peer) {
+            return self.beyond_peer(SOON);
+        }
+        if let Some(peer) = peer
+            && let Err(after) = self.peer_hellos.take(now, &peer)
+        {
+            return self.beyond_peer(after);
+        }
         if let Err(after) = self.hellos.take(now) {
             self.refused.hello_rate += 1;
-            return Route::Reject(Rejection::clear(Reject::Retry {
-                after: millis_up(after),
-            }));
+            return Route::Reject(Rejection::retry(after));
         }
         match ServerHandshake::new(&self.config.auth, &self.suites, packet, &mut self.rng) {
             Ok((noise, challenge)) => {
-                self.lobby.begin_handshake(connection, silent.deadline);
+                self.lobby.begin_handshake(connection, silent);
                 let answer = Final {
                     parameters: self.config.session.parameters(),
                     incarnation: self.incarnation,
@@ -146,10 +167,15 @@ impl Registry {
         Route::Reject(Rejection::clear(reject))
     }
 
-    fn resume(&mut self, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
+    fn resume(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
         let Some(clear) = parse_resume(&packet) else {
             return self.senseless();
         };
+        if let Some(peer) = silent.carrier.peer()
+            && let Err(after) = self.peer_resumes.take(now, &peer)
+        {
+            return self.beyond_peer(after);
+        }
         let session = clear.id;
         if self.sessions.contains(session) {
             let kind = IncomingKind::Resume { clear, packet };
@@ -193,7 +219,13 @@ impl Registry {
         self.handle_timeout(now);
         match report.status {
             Status::Provisional => {}
-            Status::Attached => self.sessions.shift(now, report.id, Standing::Connected, report.bytes),
+            Status::Attached => {
+                let is_new = self.sessions.standing(report.id) == Some(Standing::Connecting);
+                self.sessions.shift(now, report.id, Standing::Connected, report.bytes);
+                if is_new {
+                    self.replace_namesakes(report.id);
+                }
+            }
             Status::Detached => {
                 self.sessions.shift(now, report.id, Standing::Detached, report.bytes);
                 self.keep_budget();

@@ -3,14 +3,17 @@
 
 use alloc::boxed::Box;
 
+use bytes::Bytes;
+
 use super::connection::{Attach, Candidate, Stage};
+use super::ticket::Attempts;
 use super::{Peer, Session, Ticket};
 use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::id::{Epoch, Side};
 use crate::rng::Rng;
 use crate::security::{Keys, ResumptionSecret, ServerResume};
-use crate::server::{Incoming, IncomingKind, Proven, Rejection, final_packet};
+use crate::server::{Incoming, IncomingKind, Proven, Refusal, Rejection, final_packet};
 use crate::time::Instant;
 use crate::wire::frame::Verdict;
 use crate::wire::handshake::Reject;
@@ -81,6 +84,9 @@ impl Session {
             return Err(refused());
         }
         ticket.counter = counter;
+        if let Err(after) = self.attempts.take(now, self.config.max_attempts) {
+            return Err(Rejection::retry(after));
+        }
         // The candidate's secret was used: the client has it, so the older one is over.
         if let Some(newer) = ticket.candidate.take_if(|_| resume.which == 1) {
             ticket.secret = newer;
@@ -121,6 +127,10 @@ impl Session {
             .predecessor
             .as_ref()
             .map_or(ticket.counter, |named| named.counter);
+        if let Err(after) = self.attempts.take(now, self.config.max_attempts) {
+            let alternate = Bytes::new();
+            return Err(Refusal::RetryLater { after, alternate }.seal(&mut proven.established.keys));
+        }
         if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
             ticket.secret = newer;
         }
@@ -174,6 +184,7 @@ impl Session {
             }
         }
         self.provisional_until = None;
+        self.attempts = Attempts::default();
         self.go_live(now, epoch, keys, attach);
         self.report_due = true;
     }

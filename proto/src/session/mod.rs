@@ -49,7 +49,7 @@ use self::ledger::Ledger;
 use self::links::Links;
 pub use self::state::SessionState;
 use self::state::State;
-use self::ticket::{Peer, Ticket};
+use self::ticket::{Attempts, Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{EndReason, Ended, Event};
@@ -79,6 +79,7 @@ pub struct Session {
     ledger: Ledger,
     links: Links,
     ticket: Option<Ticket>,
+    attempts: Attempts,
     peer: Option<Peer>,
     closing: Closing,
     /// The client's; the server never dials.
@@ -126,6 +127,7 @@ impl Session {
             state: State::Connecting,
             links: Links::default(),
             ticket: None,
+            attempts: Attempts::default(),
             peer: None,
             closing: Closing::default(),
             dialing,

@@ -5,6 +5,7 @@ use super::ending::Finish;
 use crate::event::EndReason;
 use crate::server::Order;
 use crate::time::{Duration, Instant};
+use crate::wire::frame::EndCode;
 
 /// A detached session reports again when it holds this much more or less.
 const REPORT_GRAIN: u64 = 4_096;
@@ -19,6 +20,14 @@ impl Session {
             Order::Abort => self.end_by_host(now),
             Order::Leave { within, alternate } => self.begin_migration(now, within, alternate),
             Order::Lifetime(lifetime) => self.change_lifetime(lifetime),
+            Order::Replace => self.conclude(
+                now,
+                Finish {
+                    reason: EndReason::Replaced,
+                    say: Some(EndCode::Aborted),
+                    peer_position: None,
+                },
+            ),
             Order::Evict => self.evict(now),
         }
         self.settle(now);

@@ -1,12 +1,17 @@
 //! What a proven client gets: a session, a way to the one it had, or a reason.
 
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
 use super::Registry;
-use crate::config::{MAX_LABEL, WhenDetachedFull};
+use crate::config::{MAX_LABEL, SameName, WhenDetachedFull};
 use crate::id::SessionId;
 use crate::server::held::Entry;
+use crate::server::index::Word;
 use crate::server::incoming::{IncomingKind, Proven, final_packet};
 use crate::server::refusal::{Refusal, Rejection, millis};
-use crate::server::{Admission, Incoming, Placement};
+use crate::server::{Admission, Incoming, Order, Placement, Standing};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::wire::frame::Verdict;
@@ -75,15 +80,14 @@ impl Registry {
             self.refused.too_late += 1;
             return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
         }
-        if !self.has_room() {
-            self.refused.no_room += 1;
-            return Admission::Reject(no_room(proven));
-        }
         let client_key = proven.established.peer_key;
-        let identity = match &*placement.identity {
+        let identity = Word::from(match &*placement.identity {
             [] => &client_key.0[..],
             named => &named[..named.len().min(MAX_LABEL)],
-        };
+        });
+        if let Err(refusal) = self.judge(now, &identity, &proven.request.name) {
+            return Admission::Reject(turn_away(proven, refusal));
+        }
         let entry = Entry::provisional(now, client_key, &proven.request.name, identity);
         self.admitted += 1;
         let seed = self.rng.fork();
@@ -96,10 +100,48 @@ impl Registry {
     }
 
     /// Whether another session may be let in.
-    fn has_room(&self) -> bool {
+    fn judge(&mut self, now: Instant, identity: &Word, name: &str) -> Result<(), Refusal> {
         let refuses = self.config.when_detached_full == WhenDetachedFull::RefuseNew;
         let spent = self.sessions.detached_bytes() > self.config.max_detached_bytes;
-        self.sessions.load() < self.config.max_sessions && !(refuses && spent)
+        if self.sessions.load() >= self.config.max_sessions || (refuses && spent) {
+            self.refused.no_room += 1;
+            return Err(Refusal::Busy);
+        }
+        let most = self.config.max_sessions_per_identity;
+        if self.sessions.of_identity(identity, most) >= most {
+            self.refused.identity_limit += 1;
+            return Err(Refusal::Busy);
+        }
+        let mut named = self.sessions.named(identity, name.as_bytes()).map(|(_, standing)| standing);
+        let taken = match self.config.same_name {
+            SameName::Allow | SameName::Replace => Ok(()),
+            SameName::Keep if named.next().is_some() => Err(Refusal::Busy),
+            SameName::KeepHealthy if named.any(|standing| standing == Standing::Connected) => Err(Refusal::soon()),
+            SameName::Keep | SameName::KeepHealthy => Ok(()),
+        };
+        if taken.is_err() {
+            self.refused.same_name += 1;
+            return taken;
+        }
+        self.identity_sessions.take(now, identity).map_err(|after| {
+            self.refused.identity_limit += 1;
+            Refusal::RetryLater {
+                after,
+                alternate: Bytes::new(),
+            }
+        })
+    }
+
+    /// A newcomer is established: those it takes its name from go.
+    pub(super) fn replace_namesakes(&mut self, newcomer: SessionId) {
+        let replaced = match self.config.same_name {
+            SameName::Allow => Vec::new(),
+            // With `Keep` there is one only if two were admitted before either was established.
+            SameName::Keep | SameName::KeepHealthy | SameName::Replace => self.sessions.namesakes(newcomer),
+        };
+        for older in replaced {
+            self.orders.put(older, Order::Replace);
+        }
     }
 
     /// A proven handshake that the host refuses. Returns the packet to send before closing; there is
@@ -136,11 +178,11 @@ impl Registry {
     }
 }
 
-/// What a client hears for whose session there is no room.
-fn no_room(mut proven: Proven) -> Rejection {
+/// What a client hears that gets no session.
+fn turn_away(mut proven: Proven, refusal: Refusal) -> Rejection {
     let keys = &mut proven.established.keys;
     match &proven.answer.verdict {
-        None => Refusal::Busy.seal(keys),
+        None => refusal.seal(keys),
         // The client goes on with a session made here: it has to come again.
         Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
         // The old session's truth needs no room.
