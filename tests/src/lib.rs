@@ -7,6 +7,7 @@
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
 pub mod duo;
+pub mod hostile;
 pub mod model;
 pub mod probe;
 pub mod rng;

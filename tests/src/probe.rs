@@ -13,8 +13,6 @@ pub struct Probe {
     pub next: u64,
     /// Over everything that outlives a connection.
     pub state_hash: u64,
-    /// Over the connections, instants left out.
-    pub links_hash: u64,
     /// Bytes packed below what the receiver had stated. Must stay zero.
     pub redundant_replay: u64,
 }
@@ -28,7 +26,6 @@ pub fn probe(session: &Session) -> Option<Probe> {
         acked: seen.acked,
         next: seen.next,
         state_hash: seen.state_hash,
-        links_hash: seen.links_hash,
         redundant_replay: seen.redundant,
     })
 }

@@ -34,8 +34,15 @@ impl Cutter {
         let mut random = Random::new(seed);
         let mut at: Vec<u64> = (0..cuts).map(|_| 1 + random.below(bytes)).collect();
         at.sort_unstable();
-        let plan = Plan { through: 0, at: at.into(), done: 0 };
-        Arc::new(Cutter { plan: Mutex::new(plan), now: Notify::new() })
+        let plan = Plan {
+            through: 0,
+            at: at.into(),
+            done: 0,
+        };
+        Arc::new(Cutter {
+            plan: Mutex::new(plan),
+            now: Notify::new(),
+        })
     }
 
     /// How often it has cut.
@@ -108,7 +115,9 @@ impl Cutter {
     fn allow(&self, bytes: usize) -> (usize, bool) {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let left = plan.at.front().map(|at| at.saturating_sub(plan.through));
-        let left = left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left <= bytes);
+        let left = left
+            .and_then(|left| usize::try_from(left).ok())
+            .filter(|left| *left <= bytes);
         let through = left.unwrap_or(bytes);
         plan.through += u64::try_from(through).unwrap_or(0);
         if left.is_some() {

@@ -46,13 +46,23 @@ impl Source {
         let file = File::open(path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
         if !metadata.is_file() {
-            return Err(Failure::Unable(format!("cannot read {}: not a regular file", path.display())));
+            return Err(Failure::Unable(format!(
+                "cannot read {}: not a regular file",
+                path.display()
+            )));
         }
-        Ok(Source::File { file, size: metadata.len() })
+        Ok(Source::File {
+            file,
+            size: metadata.len(),
+        })
     }
 
     pub(crate) fn generate(seed: u64, size: u64) -> Source {
-        Source::Generated { random: Random::new(!seed), size, left: size }
+        Source::Generated {
+            random: Random::new(!seed),
+            size,
+            left: size,
+        }
     }
 
     pub(crate) fn size(&self) -> u64 {

@@ -27,7 +27,7 @@ use crate::options::{Carrier, Demo};
 use crate::summary::Summary;
 
 /// Cuts unless told otherwise.
-const CUTS: u32 = 40;
+const CUTS: u32 = 60;
 
 /// Runs the demo; true if everything arrived as it was sent.
 pub(crate) fn run(options: Demo) -> Result<bool, Failure> {
@@ -56,12 +56,18 @@ async fn demo(options: &Demo) -> Result<Summary, Failure> {
         None => None,
     };
     let size = source.size();
-    let (client, echo, cutter) = set_up(options, size, seed).await.map_err(|error| Failure::Unable(format!("cannot set up: {error}")))?;
+    let (client, echo, cutter) = set_up(options, size, seed)
+        .await
+        .map_err(|error| Failure::Unable(format!("cannot set up: {error}")))?;
 
     let bar = progress(size, options.json);
     let gaps = tokio::spawn(watch(client.events(), bar.clone()));
     let begin = Instant::now();
-    let (send, recv) = client.open(StreamOptions::default()).await.map_err(|error| broken("cannot open a stream")(error.into()))?.split();
+    let (send, recv) = client
+        .open(StreamOptions::default())
+        .await
+        .map_err(|error| broken("cannot open a stream")(error.into()))?
+        .split();
     let (sent, received) = tokio::try_join!(send_all(source, send), receive_all(recv, out, bar.clone()))?;
     let elapsed = begin.elapsed();
     let ended = client.close(0, Bytes::from_static(b"done")).await;
@@ -92,11 +98,19 @@ fn random_seed() -> Result<u64, Failure> {
 }
 
 async fn create(path: &Path, input: Option<&Path>) -> Result<File, Failure> {
-    let same = |input: &Path| path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path));
+    let same = |input: &Path| {
+        path.canonicalize()
+            .is_ok_and(|path| input.canonicalize().is_ok_and(|input| input == path))
+    };
     if input.is_some_and(same) {
-        return Err(Failure::Unable(format!("cannot write {}: it is what is to be sent", path.display())));
+        return Err(Failure::Unable(format!(
+            "cannot write {}: it is what is to be sent",
+            path.display()
+        )));
     }
-    File::create(path).await.map_err(unable(&format!("cannot write {}", path.display())))
+    File::create(path)
+        .await
+        .map_err(unable(&format!("cannot write {}", path.display())))
 }
 
 type SetUp = (Session, JoinHandle<Stats>, Arc<Cutter>);
@@ -123,7 +137,9 @@ async fn set_up(options: &Demo, size: u64, seed: u64) -> Result<SetUp, Box<dyn s
         session.stats()
     });
 
-    let cuts = options.cuts.unwrap_or(if options.cut_every.is_some() { 0 } else { CUTS });
+    let cuts = options
+        .cuts
+        .unwrap_or(if options.cut_every.is_some() { 0 } else { CUTS });
     // A little less than will certainly cross the line, both ways together.
     let span = (2 * size).saturating_sub(size / 16).max(2_000);
     let cutter = Cutter::new(if options.cut_every.is_some() { 0 } else { cuts }, span, seed);
@@ -138,7 +154,13 @@ async fn set_up(options: &Demo, size: u64, seed: u64) -> Result<SetUp, Box<dyn s
     config.name = "demo".into();
     // The network is fine again at once, and always: no reason to hold back.
     let soon = Duration::from_millis(20);
-    config.backoff = Backoff { first: soon, base: soon, cap: 2 * soon, attempts: None, stable_after: Duration::from_millis(1) };
+    config.backoff = Backoff {
+        first: soon,
+        base: soon,
+        cap: 2 * soon,
+        attempts: None,
+        stable_after: Duration::from_millis(1),
+    };
     let client = match options.carrier {
         Carrier::Ws => unbroken_tokio::connect_ws(&format!("ws://{address}/"), config)?,
         Carrier::Tcp => unbroken_tokio::connect_tcp(address.to_string(), config)?,
@@ -168,9 +190,18 @@ fn progress(size: u64, quiet: bool) -> ProgressBar {
 async fn watch(mut events: Events, bar: ProgressBar) -> Vec<Duration> {
     let mut gaps = Vec::new();
     while let Some(event) = events.next().await {
-        if let Event::Attached { swap: Swap::Unplanned, gap, .. } = event {
+        if let Event::Attached {
+            swap: Swap::Unplanned,
+            gap,
+            ..
+        } = event
+        {
             gaps.push(gap);
-            bar.set_message(format!("{} swaps, the last in {:.1} ms", gaps.len(), gap.as_secs_f64() * 1_000.0));
+            bar.set_message(format!(
+                "{} swaps, the last in {:.1} ms",
+                gaps.len(),
+                gap.as_secs_f64() * 1_000.0
+            ));
         }
     }
     gaps
@@ -190,24 +221,38 @@ async fn send_all(mut source: Source, mut send: SendHalf) -> Result<Crossed, Fai
         }
         bytes += u64::try_from(piece.len()).unwrap_or(0);
         hash.update(&piece);
-        send.write_bytes(piece).await.map_err(|error| broken("sending failed")(error.into()))?;
+        send.write_bytes(piece)
+            .await
+            .map_err(|error| broken("sending failed")(error.into()))?;
     }
     send.finish();
-    Ok(Crossed { bytes, digest: hash.finalize().into() })
+    Ok(Crossed {
+        bytes,
+        digest: hash.finalize().into(),
+    })
 }
 
 async fn receive_all(mut recv: RecvHalf, mut out: Option<File>, bar: ProgressBar) -> Result<Crossed, Failure> {
     let (mut bytes, mut hash) = (0, Sha256::new());
-    while let Some((piece, _)) = recv.recv_chunk().await.map_err(|error| broken("receiving failed")(error.into()))? {
+    while let Some((piece, _)) = recv
+        .recv_chunk()
+        .await
+        .map_err(|error| broken("receiving failed")(error.into()))?
+    {
         bytes += u64::try_from(piece.len()).unwrap_or(0);
         hash.update(&piece);
         if let Some(out) = &mut out {
-            out.write_all(&piece).await.map_err(unable("cannot write what arrived"))?;
+            out.write_all(&piece)
+                .await
+                .map_err(unable("cannot write what arrived"))?;
         }
         bar.set_position(bytes);
     }
     if let Some(out) = &mut out {
         out.flush().await.map_err(unable("cannot write what arrived"))?;
     }
-    Ok(Crossed { bytes, digest: hash.finalize().into() })
+    Ok(Crossed {
+        bytes,
+        digest: hash.finalize().into(),
+    })
 }

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 /// Sessions that outlive their connections.
 #[derive(Parser)]
-#[command(name = "unbroken", version)]
+#[command(name = "unbroken", version, arg_required_else_help = false)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,7 +33,18 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Demo(demo) } = Arguments::parse();
+    let Arguments {
+        command: Command::Demo(demo),
+    } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            eprintln!("unbroken: {} (try --help)", line.trim_start_matches("error: "));
+            return ExitCode::from(2);
+        }
+    };
     let (message, code) = match demo::run(demo) {
         Ok(true) => return ExitCode::SUCCESS,
         Ok(false) => return ExitCode::from(1),

@@ -13,7 +13,7 @@ pub(crate) struct Demo {
     /// What carries the session.
     #[arg(long, value_enum, default_value_t = Carrier::Ws)]
     pub(crate) carrier: Carrier,
-    /// How often to cut the connection, at random bytes [default: 40; none with --cut-every].
+    /// How often to cut the connection, at random bytes [default: 60; none with --cut-every].
     #[arg(long, value_name = "N")]
     pub(crate) cuts: Option<u32>,
     /// Cut after each such time instead (`50ms`, `2s`), wherever the data is then; with --cuts, at most N times.
@@ -23,7 +23,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// How much data to generate (`64MiB`, `10k`).
-    #[arg(long, value_parser = size, default_value = "64MiB", conflicts_with = "file")]
+    #[arg(long, value_parser = size, default_value = "256MiB", conflicts_with = "file")]
     pub(crate) size: u64,
     /// Print the summary as one JSON object.
     #[arg(long)]
@@ -45,7 +45,9 @@ pub(crate) enum Carrier {
 fn split(text: &str) -> Result<(u64, &str), String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number = number.parse().map_err(|_| "expected a whole number and a unit".to_string())?;
+    let number = number
+        .parse()
+        .map_err(|_| "expected a whole number and a unit".to_string())?;
     Ok((number, unit))
 }
 

@@ -56,7 +56,11 @@ impl Summary {
     }
 
     pub(crate) fn text(&self) -> String {
-        let verdict = if self.intact() { "intact: what arrived is what was sent" } else { "NOT INTACT: what arrived is not what was sent" };
+        let verdict = if self.intact() {
+            "intact: what arrived is what was sent"
+        } else {
+            "NOT INTACT: what arrived is not what was sent"
+        };
         format!(
             "there and back  {} sent, {} received, in {:.2} s\n\
              connections     cut {} times, {} swaps, back after {:.1} ms (median), {:.1} ms (p99)\n\

@@ -21,11 +21,11 @@ pub trait Timer: Send {
 /// (Linux, Android, Apple systems, Windows).
 #[must_use]
 pub fn uptime() -> Instant {
-    clock::now()
+    system::now()
 }
 
 #[cfg(unix)]
-mod clock {
+mod system {
     use super::Instant;
     use rustix::time::{ClockId, clock_gettime};
 
@@ -43,7 +43,7 @@ mod clock {
 }
 
 #[cfg(not(unix))]
-mod clock {
+mod system {
     use super::Instant;
     use std::sync::OnceLock;
 

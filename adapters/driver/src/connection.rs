@@ -34,13 +34,19 @@ impl Connected {
     /// A connection over an ordered, reliable carrier.
     #[must_use]
     pub fn ordered(connection: impl Connection + 'static) -> Connected {
-        Connected { connection: Box::pin(connection), carrier: Carrier::ordered() }
+        Connected {
+            connection: Box::pin(connection),
+            carrier: Carrier::ordered(),
+        }
     }
 
     /// Declares that the peer's identity was verified on this carrier (TLS with a checked certificate).
     #[must_use]
     pub fn authenticated(self) -> Connected {
-        Connected { carrier: self.carrier.authenticated(), ..self }
+        Connected {
+            carrier: self.carrier.authenticated(),
+            ..self
+        }
     }
 }
 
@@ -89,7 +95,10 @@ pub struct Deferred<C> {
 impl<C: Connection> Deferred<C> {
     /// The connection that `setup` will give.
     pub fn new(setup: impl Future<Output = io::Result<C>> + Send + 'static) -> Deferred<C> {
-        Deferred { setup: Some(Box::pin(setup)), connection: None }
+        Deferred {
+            setup: Some(Box::pin(setup)),
+            connection: None,
+        }
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut C>>> {
@@ -102,7 +111,10 @@ impl<C: Connection> Deferred<C> {
     }
 
     fn up(&mut self) -> io::Result<Pin<&mut C>> {
-        self.connection.as_mut().map(Pin::as_mut).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.connection
+            .as_mut()
+            .map(Pin::as_mut)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 

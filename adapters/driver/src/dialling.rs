@@ -16,7 +16,11 @@ pub(crate) struct Dialling {
 
 impl Dialling {
     pub(crate) fn new(dialler: Box<dyn Dialler>) -> Dialling {
-        Dialling { dialler, current: None, wait: None }
+        Dialling {
+            dialler,
+            current: None,
+            wait: None,
+        }
     }
 
     /// When to look again, if nothing else happens.
@@ -44,8 +48,12 @@ impl Dialling {
             self.current = Some((attempt, self.dialler.dial(intent)));
         }
         let (_, dial) = self.current.as_mut()?;
-        let Poll::Ready(result) = dial.as_mut().poll(cx) else { return None };
+        let Poll::Ready(result) = dial.as_mut().poll(cx) else {
+            return None;
+        };
         self.current = None;
-        result.map_err(|error| session.dial_failed(now, attempt, cause_of(&error))).ok()
+        result
+            .map_err(|error| session.dial_failed(now, attempt, cause_of(&error)))
+            .ok()
     }
 }

@@ -76,14 +76,19 @@ pub fn connect(
 }
 
 impl Driver {
-    pub(crate) fn new(session: Session, limits: &SessionConfig, timer: Box<dyn Timer>, source: Source) -> (SessionHandle, Driver) {
-        let shared = Shared::new(session.state(), limits.outbox_limit);
+    pub(crate) fn new(
+        session: Session,
+        limits: &SessionConfig,
+        timer: Box<dyn Timer>,
+        source: Source,
+    ) -> (SessionHandle, Driver) {
+        let shared = Shared::new(session.state());
         let driver = Driver {
             session,
             timer,
             source,
             links: Links::default(),
-            pump: Pump::new(Arc::clone(&shared)),
+            pump: Pump::new(Arc::clone(&shared), limits.clone()),
             shared: Arc::clone(&shared),
             desk: Desk::default(),
             linger: limits.linger,
@@ -185,7 +190,8 @@ impl Driver {
             Event::Stopped { stream, code } => self.pump.on_stopped(*stream, *code),
             Event::Established { id } => {
                 let (id, key) = (*id, self.session.peer_key());
-                self.shared.show(|view| (view.id, view.peer_key, view.established) = (Some(id), key, true));
+                self.shared
+                    .show(|view| (view.id, view.peer_key, view.established) = (Some(id), key, true));
             }
             _ => {}
         }
@@ -226,7 +232,10 @@ impl Driver {
             Source::Accept { .. } => None,
         };
         let close = self.close.as_ref().map(|(_, _, limit)| *limit);
-        [self.session.poll_timeout(), self.links.deadline(), dial, close].into_iter().flatten().min()
+        [self.session.poll_timeout(), self.links.deadline(), dial, close]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// One turn for every source. True if there is more to do at once.
@@ -283,7 +292,10 @@ impl Drop for Driver {
             self.show(now);
         }
         if !self.over {
-            let mut ended = Ended { reason: EndReason::Aborted, fates: Fates::default() };
+            let mut ended = Ended {
+                reason: EndReason::Aborted,
+                fates: Fates::default(),
+            };
             self.pump.finish_off(&mut ended.fates);
             self.announce_end(ended);
         }

@@ -18,7 +18,57 @@ const SLICES: usize = 32;
 /// A reader's buffer begins small, so that a connection that says nothing costs little, and grows
 /// with what really arrives.
 const FIRST_BUFFER: usize = 2 << 10;
-const LARGEST_BUFFER: usize = 256 << 10;
+const LARGEST_BUFFER: usize = 128 << 10;
+
+/// What [`Framed`] needs of a byte stream. A runtime's own traits can do better than the futures ones,
+/// for which there is [`FuturesIo`]: read without clearing the memory first.
+pub trait ByteStream {
+    /// Reads into the spare capacity of `buf`, of which there is some; 0 at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
+    /// Writes some of `parts`.
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+    /// Sees to it that what was written goes out.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Ends writing.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A futures `AsyncRead + AsyncWrite` as a [`ByteStream`].
+pub struct FuturesIo<T> {
+    io: T,
+    scratch: Vec<u8>,
+}
+
+impl<T> FuturesIo<T> {
+    /// `io` as a byte stream.
+    pub fn new(io: T) -> FuturesIo<T> {
+        FuturesIo {
+            io,
+            scratch: vec![0; 16 << 10],
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for FuturesIo<T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let room = self.scratch.len().min(buf.capacity() - buf.len());
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut self.scratch[..room]))?;
+        buf.extend_from_slice(&self.scratch[..read]);
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, parts)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
+}
 
 /// A byte stream as a connection.
 ///
@@ -26,11 +76,9 @@ const LARGEST_BUFFER: usize = 256 << 10;
 /// writes, many packets at once if they are there.
 pub struct Framed<IO> {
     io: IO,
-    /// What was read and not cut yet.
+    /// What was read and not cut yet, and room behind it.
     input: BytesMut,
-    /// Initialised bytes right behind it, to read into.
-    room: BytesMut,
-    /// How large the next buffer will be.
+    /// How much room to make next.
     buffer: usize,
     /// The longest packet accepted next.
     limit: usize,
@@ -52,51 +100,52 @@ impl<IO> Framed<IO> {
     }
 
     fn with_limit(io: IO, limit: usize) -> Framed<IO> {
-        let (input, room, output) = (BytesMut::new(), BytesMut::new(), VecDeque::new());
-        Framed { io, input, room, buffer: FIRST_BUFFER, limit, output, written: 0, queued: 0 }
+        Framed {
+            io,
+            input: BytesMut::new(),
+            buffer: FIRST_BUFFER,
+            limit,
+            output: VecDeque::new(),
+            written: 0,
+            queued: 0,
+        }
     }
 
     /// Makes room to read into, unless enough is left. What was read so far is part of one packet.
-    fn make_room(&mut self) {
-        if self.room.is_empty() || self.room.len() < self.buffer / 8 {
-            let part = std::mem::take(&mut self.input);
-            self.room = BytesMut::zeroed(self.buffer.max(2 * part.len()));
-            self.input = self.room.split_to(part.len());
-            self.input.copy_from_slice(&part);
+    fn make_room(&mut self) -> usize {
+        if self.input.capacity() - self.input.len() < self.buffer / 8 {
+            self.input.reserve(self.buffer - self.buffer / 8);
         }
+        self.input.capacity() - self.input.len()
     }
 }
 
-impl<IO: AsyncRead + Unpin> Stream for Framed<IO> {
+impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
     type Item = io::Result<BytesMut>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
         let this = self.get_mut();
         loop {
-            match framing::split(&mut this.input, this.limit) {
+            let room = match framing::split(&mut this.input, this.limit) {
                 Ok(Some(packet)) => {
                     this.limit = MAX_PACKET;
                     return Poll::Ready(Some(Ok(packet)));
                 }
                 Ok(None) => this.make_room(),
                 Err(error) => return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)))),
-            }
-            match ready!(Pin::new(&mut this.io).poll_read(cx, &mut this.room)) {
+            };
+            match ready!(this.io.poll_read(cx, &mut this.input)) {
                 Ok(0) if this.input.is_empty() => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
-                Ok(read) => {
-                    if read == this.room.len() {
-                        this.buffer = (this.buffer * 2).min(LARGEST_BUFFER);
-                    }
-                    this.input.unsplit(this.room.split_to(read));
-                }
+                Ok(read) if read == room => this.buffer = (this.buffer * 2).min(LARGEST_BUFFER),
+                Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
     }
 }
 
-impl<IO: AsyncWrite + Unpin> Framed<IO> {
+impl<IO: ByteStream> Framed<IO> {
     /// Writes until at most `rest` bytes are queued.
     fn poll_write_out(&mut self, cx: &mut Context<'_>, rest: usize) -> Poll<io::Result<()>> {
         while self.queued > rest {
@@ -111,13 +160,18 @@ impl<IO: AsyncWrite + Unpin> Framed<IO> {
                 }
                 skip = skip.saturating_sub(part.len());
             }
-            let wrote = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count]))?;
+            let wrote = ready!(self.io.poll_write(cx, &slices[..count]))?;
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.queued -= wrote;
             self.written += wrote;
-            while let Some(length) = self.output.front().map(|(_, packet)| PREFIX + packet.len()).filter(|l| *l <= self.written) {
+            while let Some(length) = self
+                .output
+                .front()
+                .map(|(_, packet)| PREFIX + packet.len())
+                .filter(|l| *l <= self.written)
+            {
                 self.written -= length;
                 self.output.pop_front();
             }
@@ -126,7 +180,7 @@ impl<IO: AsyncWrite + Unpin> Framed<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> Sink<Bytes> for Framed<IO> {
+impl<IO: ByteStream + Unpin> Sink<Bytes> for Framed<IO> {
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -144,12 +198,12 @@ impl<IO: AsyncWrite + Unpin> Sink<Bytes> for Framed<IO> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_write_out(cx, 0))?;
-        Pin::new(&mut this.io).poll_flush(cx)
+        this.io.poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_write_out(cx, 0))?;
-        Pin::new(&mut this.io).poll_close(cx)
+        this.io.poll_close(cx)
     }
 }

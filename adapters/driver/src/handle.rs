@@ -29,7 +29,9 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     pub(crate) fn new(shared: Arc<Shared>) -> SessionHandle {
-        SessionHandle { lifeline: Arc::new(Lifeline { shared }) }
+        SessionHandle {
+            lifeline: Arc::new(Lifeline { shared }),
+        }
     }
 
     fn shared(&self) -> &Shared {
@@ -64,9 +66,14 @@ impl SessionHandle {
         let priority = options.priority;
         let (answer, opened) = oneshot::channel();
         if self.ended().is_none() {
-            self.shared().ask(|desk| desk.opens.push(OpenRequest { options, answer }));
+            self.shared()
+                .ask(|desk| desk.opens.push(OpenRequest { options, answer }));
         }
-        let stream = opened.await.map_err(|_| OpenError::SessionClosed)??.take().ok_or(OpenError::SessionClosed)?;
+        let stream = opened
+            .await
+            .map_err(|_| OpenError::SessionClosed)??
+            .take()
+            .ok_or(OpenError::SessionClosed)?;
         Ok(Stream::new(stream, Arc::clone(&self.lifeline), label, priority))
     }
 
@@ -81,7 +88,12 @@ impl SessionHandle {
             })
             .await?;
         self.shared().ask(|desk| desk.wishes.accepted = true);
-        Some(Stream::new(accepted.stream, Arc::clone(&self.lifeline), accepted.label, accepted.priority))
+        Some(Stream::new(
+            accepted.stream,
+            Arc::clone(&self.lifeline),
+            accepted.label,
+            accepted.priority,
+        ))
     }
 
     /// What happens to the session from now on.
@@ -125,7 +137,8 @@ impl SessionHandle {
     /// Moves the session to another connection while the old one still works. On the accepting side:
     /// asks the client to, within `within`, and tells it `alternate` (the host's own format).
     pub fn migrate(&self, within: Duration, alternate: Bytes) {
-        self.shared().ask(|desk| desk.wishes.migrate = Some((within, alternate)));
+        self.shared()
+            .ask(|desk| desk.wishes.migrate = Some((within, alternate)));
     }
 
     /// Dials now instead of waiting for the backoff.

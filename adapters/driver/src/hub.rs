@@ -11,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
-use unbroken_proto::server::{Admission, ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
+use unbroken_proto::server::{
+    Admission, ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo,
+};
 use unbroken_proto::{Carrier, Duration, Epoch, Instant, Session, SessionConfig, SessionId};
 
 use crate::clock::Timer;
@@ -57,19 +59,26 @@ struct Desk {
     /// Unproven connections; dropping what stands here lets go of one.
     silent: BTreeMap<ConnectionId, oneshot::Sender<()>>,
     handshakes: BTreeMap<ConnectionId, oneshot::Sender<()>>,
+    max_handshakes: usize,
     /// The housekeeper.
     waker: Option<Waker>,
     over: bool,
 }
 
 impl Desk {
-    /// Lets go of unproven connections the registry wants no more; the oldest go first.
+    /// Lets go of unproven connections the registry wants no more. Silent ones go in the order they
+    /// came in; handshakes in the order they began, and by their own deadlines.
     fn evict(&mut self) {
-        let Desk { registry, silent, handshakes, .. } = self;
-        for unproven in [silent, handshakes] {
-            while unproven.first_key_value().is_some_and(|(id, _)| !registry.is_wanted(*id)) {
-                unproven.pop_first();
-            }
+        let registry = &self.registry;
+        while self
+            .silent
+            .first_key_value()
+            .is_some_and(|(id, _)| !registry.is_wanted(*id))
+        {
+            self.silent.pop_first();
+        }
+        if self.handshakes.len() > self.max_handshakes {
+            self.handshakes.retain(|id, _| registry.is_wanted(*id));
         }
     }
 
@@ -107,12 +116,31 @@ impl Hub {
         timer: MakeTimer,
     ) -> Result<(Arc<Hub>, mpsc::Receiver<Established>), ConfigError> {
         let limits = config.session.clone();
+        let max_handshakes = config.max_handshakes;
         let clock = timer();
         let registry = Registry::new(config, seed, clock.now())?;
         let (established, backlog) = mpsc::channel(BACKLOG);
         let (silent, handshakes) = (BTreeMap::new(), BTreeMap::new());
-        let desk = Mutex::new(Desk { clock, registry, owners: HashMap::new(), silent, handshakes, waker: None, over: false });
-        Ok((Arc::new(Hub { desk, limits, authorise, timer, established }), backlog))
+        let desk = Mutex::new(Desk {
+            clock,
+            registry,
+            owners: HashMap::new(),
+            silent,
+            handshakes,
+            max_handshakes,
+            waker: None,
+            over: false,
+        });
+        Ok((
+            Arc::new(Hub {
+                desk,
+                limits,
+                authorise,
+                timer,
+                established,
+            }),
+            backlog,
+        ))
     }
 
     /// The established sessions.
@@ -148,7 +176,9 @@ impl Hub {
                 }
                 desk.evict();
                 register(&mut desk.waker, cx);
-                let Some(deadline) = desk.registry.poll_timeout() else { return Poll::Pending };
+                let Some(deadline) = desk.registry.poll_timeout() else {
+                    return Poll::Pending;
+                };
                 drop(desk);
                 if timer.poll_until(cx, deadline).is_pending() {
                     return Poll::Pending;
@@ -162,7 +192,10 @@ impl Hub {
     /// begins a session, to that session's end. Spawn it.
     pub async fn serve(self: Arc<Self>, accepted: Connected) {
         let mut timer = (self.timer)();
-        let Connected { mut connection, carrier } = accepted;
+        let Connected {
+            mut connection,
+            carrier,
+        } = accepted;
         let unproven = self.enter(carrier);
         match self.receive(unproven, &mut connection, &mut *timer).await {
             Arrival::New(newcomer) => self.own(*newcomer, connection, timer).await,
@@ -185,12 +218,24 @@ impl Hub {
             desk.silent.insert(id, sender);
         }
         desk.changed();
-        Unproven { hub: self, id, let_go, decided: false }
+        Unproven {
+            hub: self,
+            id,
+            let_go,
+            decided: false,
+        }
     }
 
     /// Reads the first packet and what a handshake needs, until it is known what this is.
-    async fn receive(&self, mut unproven: Unproven<'_>, connection: &mut BoxConnection, timer: &mut dyn Timer) -> Arrival {
-        let Some(packet) = unproven.next(connection).await else { return Arrival::Gone };
+    async fn receive(
+        &self,
+        mut unproven: Unproven<'_>,
+        connection: &mut BoxConnection,
+        timer: &mut dyn Timer,
+    ) -> Arrival {
+        let Some(packet) = unproven.next(connection).await else {
+            return Arrival::Gone;
+        };
         let mut incoming = match unproven.first_packet(packet) {
             Route::Handshake(incoming) => incoming,
             Route::Resume { session, incoming } => return Arrival::Known { session, incoming },
@@ -208,17 +253,26 @@ impl Hub {
             if let Some(request) = incoming.request() {
                 break request.clone();
             }
-            let Some(Some(packet)) = within(timer, deadline, unproven.next(connection)).await else { return Arrival::Gone };
+            let Some(Some(packet)) = within(timer, deadline, unproven.next(connection)).await else {
+                return Arrival::Gone;
+            };
             if incoming.handle_input(timer.now(), packet).is_err() {
                 return Arrival::Gone;
             }
         };
-        let Some(verdict) = within(timer, deadline, (self.authorise)(request.clone())).await else { return Arrival::Gone };
+        let Some(verdict) = within(timer, deadline, (self.authorise)(request.clone())).await else {
+            return Arrival::Gone;
+        };
         unproven.decide(incoming, request, verdict)
     }
 
     /// Hands a connection to the session's owner, or back with what to say if that is gone.
-    fn route(&self, session: SessionId, connection: BoxConnection, incoming: Incoming) -> Option<(BoxConnection, Rejection)> {
+    fn route(
+        &self,
+        session: SessionId,
+        connection: BoxConnection,
+        incoming: Incoming,
+    ) -> Option<(BoxConnection, Rejection)> {
         let mut desk = lock(&self.desk);
         let failed = match desk.owners.get_mut(&session) {
             Some(owner) => owner.try_send((connection, incoming)).err()?,
@@ -232,8 +286,16 @@ impl Hub {
 
     /// Drives a new session to its end, and shows it to the application once it is established.
     async fn own(self: Arc<Self>, newcomer: Newcomer, connection: BoxConnection, timer: Box<dyn Timer>) {
-        let Newcomer { session, epoch, request, routed } = newcomer;
-        let _owned = session.id().map(|id| Owned { hub: Arc::clone(&self), id });
+        let Newcomer {
+            session,
+            epoch,
+            request,
+            routed,
+        } = newcomer;
+        let _owned = session.id().map(|id| Owned {
+            hub: Arc::clone(&self),
+            id,
+        });
         let hub = Arc::clone(&self);
         let report = Box::new(move |now, news| {
             let mut desk = lock(&hub.desk);
@@ -246,7 +308,10 @@ impl Hub {
         let announce = async move {
             let proven = handle.established().await.is_ok();
             if proven && poll_fn(|cx| established.poll_ready(cx)).await.is_ok() {
-                let _nobody_accepts = established.start_send(Established { session: handle, request });
+                let _nobody_accepts = established.start_send(Established {
+                    session: handle,
+                    request,
+                });
             }
         };
         let mut announce = pin!(announce);
@@ -280,7 +345,10 @@ impl Unproven<'_> {
     async fn next(&mut self, connection: &mut BoxConnection) -> Option<BytesMut> {
         poll_fn(|cx| match Pin::new(&mut self.let_go).poll(cx) {
             Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => connection.as_mut().poll_next(cx).map(|packet| packet.and_then(Result::ok)),
+            Poll::Pending => connection
+                .as_mut()
+                .poll_next(cx)
+                .map(|packet| packet.and_then(Result::ok)),
         })
         .await
     }
@@ -314,7 +382,12 @@ impl Unproven<'_> {
             Admission::New { session, epoch } => {
                 let (owner, routed) = mpsc::channel(ROUTED);
                 session.id().map(|id| desk.owners.insert(id, owner));
-                Arrival::New(Box::new(Newcomer { session, epoch, request, routed }))
+                Arrival::New(Box::new(Newcomer {
+                    session,
+                    epoch,
+                    request,
+                    routed,
+                }))
             }
             Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
             Admission::Reject(rejection) => Arrival::Rejected(rejection),
@@ -371,7 +444,11 @@ async fn turn_away(mut connection: BoxConnection, rejection: Rejection, timer: &
         }
         poll_fn(|cx| connection.as_mut().poll_close(cx)).await?;
         // A peer that still sends would have its last packet destroyed by a reset.
-        while poll_fn(|cx| connection.as_mut().poll_next(cx)).await.transpose()?.is_some() {}
+        while poll_fn(|cx| connection.as_mut().poll_next(cx))
+            .await
+            .transpose()?
+            .is_some()
+        {}
         io::Result::Ok(())
     };
     let _lost_or_late = within(timer, deadline, goodbye).await;

@@ -37,7 +37,7 @@ mod stream;
 pub use clock::{SleepTimer, Timer, uptime};
 pub use connection::{BoxConnection, Connected, Connection, Deferred, Dial, Dialler, cause_of};
 pub use driver::{Driver, connect};
-pub use framed::Framed;
+pub use framed::{ByteStream, Framed, FuturesIo};
 pub use handle::{Events, SessionHandle};
 pub use hub::{Authorise, Established, Hub, MakeTimer};
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};

@@ -54,12 +54,29 @@ impl Links {
     /// A connection that gets no session: one last packet and goodbye.
     pub(crate) fn turn_away(&mut self, now: Instant, connection: BoxConnection, packet: Option<Vec<u8>>) {
         self.push(None, connection, packet.map(Bytes::from), Some(now + CLOSE_LIMIT));
-        let surplus = self.slots.iter().filter(|slot| slot.closing.is_some()).count().saturating_sub(CLOSING);
-        self.slots.iter_mut().filter(|slot| slot.closing.is_some()).take(surplus).for_each(|slot| slot.gone = true);
+        let surplus = self
+            .slots
+            .iter()
+            .filter(|slot| slot.closing.is_some())
+            .count()
+            .saturating_sub(CLOSING);
+        self.slots
+            .iter_mut()
+            .filter(|slot| slot.closing.is_some())
+            .take(surplus)
+            .for_each(|slot| slot.gone = true);
     }
 
     fn push(&mut self, epoch: Option<Epoch>, connection: BoxConnection, last: Option<Bytes>, closing: Option<Instant>) {
-        self.slots.push(Slot { epoch, connection, last, flushed: true, closing, closed: false, gone: false });
+        self.slots.push(Slot {
+            epoch,
+            connection,
+            last,
+            flushed: true,
+            closing,
+            closed: false,
+            gone: false,
+        });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -115,7 +132,9 @@ impl Slot {
                     }
                 }
                 Poll::Ready(end) => {
-                    let cause = end.and_then(Result::err).map_or(Cause::Network, |error| cause_of(&error));
+                    let cause = end
+                        .and_then(Result::err)
+                        .map_or(Cause::Network, |error| cause_of(&error));
                     self.lost(now, session, cause);
                     return Turn::Idle;
                 }

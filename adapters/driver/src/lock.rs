@@ -38,7 +38,10 @@ impl Waiters {
             self.next += 1;
             self.next
         });
-        self.wakers.entry(ticket).or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
+        self.wakers
+            .entry(ticket)
+            .or_insert_with(|| cx.waker().clone())
+            .clone_from(cx.waker());
     }
 
     pub(crate) fn remove(&mut self, ticket: u64) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use unbroken_proto::error::{OpenError, SendError, SendRefusal};
 use unbroken_proto::event::{Fates, StreamFate, Tally, Undelivered};
 use unbroken_proto::stream::Chunk;
-use unbroken_proto::{Instant, Session, StreamId};
+use unbroken_proto::{Instant, Session, SessionConfig, StreamId};
 
 use crate::lock::wake;
 use crate::shared::{Accepted, OpenRequest, Opened, Shared};
@@ -19,6 +19,7 @@ const ACCEPT_LIMIT: usize = 32;
 /// The driver's side of all streams of a session.
 pub(crate) struct Pump {
     shared: Arc<Shared>,
+    limits: SessionConfig,
     streams: HashMap<StreamId, Entry>,
     /// Streams that may have something to send, each at most once, in turn.
     ready: VecDeque<StreamId>,
@@ -53,9 +54,10 @@ enum Fed {
 }
 
 impl Pump {
-    pub(crate) fn new(shared: Arc<Shared>) -> Pump {
+    pub(crate) fn new(shared: Arc<Shared>, limits: SessionConfig) -> Pump {
         Pump {
             shared,
+            limits,
             streams: HashMap::new(),
             ready: VecDeque::new(),
             full: false,
@@ -70,8 +72,13 @@ impl Pump {
         !self.ready.is_empty()
     }
 
-    fn add(&mut self, id: StreamId) -> Arc<StreamShared> {
-        let shared = Arc::new(StreamShared::new(id));
+    fn add(&mut self, id: StreamId, fragment_size: Option<usize>) -> Arc<StreamShared> {
+        let fragment_size = fragment_size.unwrap_or(self.limits.fragment_size);
+        let limits = SessionConfig {
+            fragment_size,
+            ..self.limits.clone()
+        };
+        let shared = Arc::new(StreamShared::new(id, limits.largest_message()));
         let entry = Entry {
             shared: Arc::clone(&shared),
             items: VecDeque::new(),
@@ -85,7 +92,11 @@ impl Pump {
     }
 
     fn settle(&mut self, id: StreamId) {
-        if self.streams.get(&id).is_some_and(|entry| entry.send_over && entry.recv_over && !entry.queued) {
+        if self
+            .streams
+            .get(&id)
+            .is_some_and(|entry| entry.send_over && entry.recv_over && !entry.queued)
+        {
             self.streams.remove(&id);
         }
     }
@@ -120,7 +131,9 @@ impl Pump {
                 return;
             }
             let Some(id) = self.ready.pop_front() else { return };
-            let Some(entry) = self.streams.get_mut(&id) else { continue };
+            let Some(entry) = self.streams.get_mut(&id) else {
+                continue;
+            };
             match entry.feed(now, session) {
                 Fed::Done => entry.queued = false,
                 Fed::More => self.ready.push_back(id),
@@ -157,7 +170,10 @@ impl Pump {
         while !self.opens_wait {
             let Some(request) = self.opens.pop_front() else { return };
             let answer = match session.open(now, request.options.clone()) {
-                Ok(id) => Ok(Opened::new(self.add(id), Arc::clone(&self.shared))),
+                Ok(id) => Ok(Opened::new(
+                    self.add(id, request.options.fragment_size),
+                    Arc::clone(&self.shared),
+                )),
                 Err(OpenError::TooMany | OpenError::Full) => {
                     self.opens_wait = true;
                     self.opens.push_front(request);
@@ -177,10 +193,16 @@ impl Pump {
     pub(crate) fn accept(&mut self, now: Instant, session: &mut Session) {
         while self.shared.look(|view| view.accepted.len()) < ACCEPT_LIMIT {
             let Some(accepted) = session.accept(now) else { return };
-            let stream = self.add(accepted.id);
+            let stream = self.add(accepted.id, None);
             self.receive(now, session, accepted.id, RECV_LIMIT);
             let (label, priority) = (accepted.label, accepted.priority);
-            self.shared.show(|view| view.accepted.push_back(Accepted { stream, label, priority }));
+            self.shared.show(|view| {
+                view.accepted.push_back(Accepted {
+                    stream,
+                    label,
+                    priority,
+                })
+            });
         }
     }
 
@@ -240,17 +262,35 @@ impl Pump {
 fn hand_back(fates: &mut Fates, stream: StreamId, items: VecDeque<Outgoing>) {
     let undelivered = items.into_iter().map(|item| match item {
         Outgoing::Message(payload) => Undelivered { payload, message: true },
-        Outgoing::Bytes(payload) => Undelivered { payload, message: false },
-        Outgoing::Gathered(payload) => Undelivered { payload: payload.freeze(), message: false },
+        Outgoing::Bytes(payload) => Undelivered {
+            payload,
+            message: false,
+        },
+        Outgoing::Gathered(payload) => Undelivered {
+            payload: payload.freeze(),
+            message: false,
+        },
     });
     let mut undelivered = undelivered.peekable();
     if undelivered.peek().is_none() {
         return;
     }
-    let at = fates.streams.iter().position(|fate| fate.stream >= stream).unwrap_or(fates.streams.len());
+    let at = fates
+        .streams
+        .iter()
+        .position(|fate| fate.stream >= stream)
+        .unwrap_or(fates.streams.len());
     if fates.streams.get(at).is_none_or(|fate| fate.stream != stream) {
         let (delivered, unknown) = (Tally::default(), Tally::default());
-        fates.streams.insert(at, StreamFate { stream, delivered, unknown, not_delivered: Vec::new() });
+        fates.streams.insert(
+            at,
+            StreamFate {
+                stream,
+                delivered,
+                unknown,
+                not_delivered: Vec::new(),
+            },
+        );
     }
     if let Some(fate) = fates.streams.get_mut(at) {
         fate.not_delivered.extend(undelivered);
@@ -283,7 +323,10 @@ impl Entry {
             queue.failure = failure;
             queue.starved = more && !queue.chunks.is_empty();
             let news = !queue.chunks.is_empty() || failure.is_some();
-            (if news { queue.waker.take() } else { None }, more && queue.chunks.is_empty())
+            (
+                if news { queue.waker.take() } else { None },
+                more && queue.chunks.is_empty(),
+            )
         });
         wake(waker);
         again
@@ -296,7 +339,10 @@ impl Entry {
         }
         while let Some(item) = self.items.pop_front() {
             let refused = match item {
-                Outgoing::Message(payload) => session.send(now, self.shared.id, payload).err().map(|SendError { payload, reason }| (Outgoing::Message(payload), reason)),
+                Outgoing::Message(payload) => session
+                    .send(now, self.shared.id, payload)
+                    .err()
+                    .map(|SendError { payload, reason }| (Outgoing::Message(payload), reason)),
                 Outgoing::Bytes(payload) => self.write(now, session, payload),
                 Outgoing::Gathered(payload) => self.write(now, session, payload.freeze()),
             };
@@ -334,7 +380,11 @@ impl Entry {
         let batch = std::mem::take(&mut self.batch);
         let (more, finish, waker) = self.shared.send(|queue| {
             queue.held = queue.held.saturating_sub(batch);
-            let waker = if queue.held < SEND_LIMIT { queue.waker.take() } else { None };
+            let waker = if queue.held < SEND_LIMIT {
+                queue.waker.take()
+            } else {
+                None
+            };
             (!queue.items.is_empty(), queue.finish, waker)
         });
         wake(waker);

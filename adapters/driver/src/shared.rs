@@ -22,12 +22,10 @@ use crate::stream::StreamShared;
 /// Events a subscriber may leave unread; beyond, its oldest are dropped and counted.
 pub(crate) const EVENTS: usize = 256;
 
-/// The two of them, and what handles must know at once.
+/// The two of them.
 pub(crate) struct Shared {
     desk: Mutex<Desk>,
     view: Mutex<View>,
-    /// What a handle refuses as too large.
-    pub(crate) outbox_limit: usize,
 }
 
 /// From the handles to the driver. Wishes are levels, so that asking often costs nothing.
@@ -68,7 +66,10 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn new(stream: Arc<StreamShared>, shared: Arc<Shared>) -> Opened {
-        Opened { stream: Some(stream), shared }
+        Opened {
+            stream: Some(stream),
+            shared,
+        }
     }
 
     pub(crate) fn id(&self) -> Option<StreamId> {
@@ -137,7 +138,7 @@ impl Ring {
 }
 
 impl Shared {
-    pub(crate) fn new(state: SessionState, outbox_limit: usize) -> Arc<Shared> {
+    pub(crate) fn new(state: SessionState) -> Arc<Shared> {
         Arc::new(Shared {
             desk: Mutex::new(Desk::default()),
             view: Mutex::new(View {
@@ -151,7 +152,6 @@ impl Shared {
                 waiters: Waiters::default(),
                 subscribers: Vec::new(),
             }),
-            outbox_limit,
         })
     }
 
@@ -179,7 +179,13 @@ impl Shared {
 
     /// The session is over: what lies on the desk is dropped, and nothing more is taken.
     pub(crate) fn clear_desk(&self) {
-        let _dropped = std::mem::replace(&mut *lock(&self.desk), Desk { over: true, ..Desk::default() });
+        let _dropped = std::mem::replace(
+            &mut *lock(&self.desk),
+            Desk {
+                over: true,
+                ..Desk::default()
+            },
+        );
     }
 
     pub(crate) fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
@@ -222,7 +228,11 @@ pub(crate) struct Wait<'a, T> {
 
 impl<'a, T> Wait<'a, T> {
     pub(crate) fn new(shared: &'a Shared, check: fn(&mut View) -> Option<T>) -> Wait<'a, T> {
-        Wait { shared, check, ticket: None }
+        Wait {
+            shared,
+            check,
+            ticket: None,
+        }
     }
 }
 

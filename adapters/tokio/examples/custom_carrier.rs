@@ -56,7 +56,12 @@ async fn main() -> Result<(), Failure> {
     });
     let mut received = Vec::new();
     recv.read_to_end(&mut received).await?;
-    println!("{} bytes came back, intact: {}, over {} connections", received.len(), received == sent, session.stats().attaches);
+    println!(
+        "{} bytes came back, intact: {}, over {} connections",
+        received.len(),
+        received == sent,
+        session.stats().attaches
+    );
     Ok(())
 }
 

@@ -25,7 +25,13 @@ async fn main() -> Result<(), Failure> {
     });
 
     let session = unbroken_tokio::connect_ws(&format!("ws://{address}/"), ClientConfig::new(Auth::secret(secret)))?;
-    println!("session {}", session.established().await.map_err(|ended| format!("{:?}", ended.reason))?);
+    println!(
+        "session {}",
+        session
+            .established()
+            .await
+            .map_err(|ended| format!("{:?}", ended.reason))?
+    );
     let (mut send, mut recv) = session.open(StreamOptions::default()).await?.split();
     for word in ["outlives", "its", "connections"] {
         send.send(Bytes::from(word)).await?;
@@ -35,7 +41,11 @@ async fn main() -> Result<(), Failure> {
         println!("echoed: {}", String::from_utf8_lossy(&message));
     }
     let ended = session.close(0, Bytes::from("done")).await;
-    println!("ended: {:?}, all delivered: {}", ended.reason, ended.fates.all_delivered());
+    println!(
+        "ended: {:?}, all delivered: {}",
+        ended.reason,
+        ended.fates.all_delivered()
+    );
     Ok(())
 }
 

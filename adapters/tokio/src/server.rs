@@ -57,11 +57,16 @@ impl Server {
         A: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Refusal>> + Send + 'static,
     {
-        let authorise = Box::new(move |request| -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(authorise(request)) });
+        let authorise =
+            Box::new(move |request| -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(authorise(request)) });
         let timer = Box::new(|| -> Box<dyn unbroken_driver::Timer> { Box::new(crate::timer()) });
         let (hub, backlog) = Hub::new(config, crate::seed()?, authorise, timer).map_err(crate::invalid)?;
         tokio::spawn(Arc::clone(&hub).housekeeping());
-        Ok(Server { hub, backlog, listeners: Mutex::default() })
+        Ok(Server {
+            hub,
+            backlog,
+            listeners: Mutex::default(),
+        })
     }
 
     /// Accepts TCP connections on `listener` until the returned task is aborted or the server dropped.
@@ -109,7 +114,10 @@ impl Server {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
         match Pin::new(&mut self.backlog).poll_next(cx) {
-            Poll::Ready(Some(Established { session, request })) => Poll::Ready(Accepted { session: Session::new(session), request }),
+            Poll::Ready(Some(Established { session, request })) => Poll::Ready(Accepted {
+                session: Session::new(session),
+                request,
+            }),
             // The hub holds a sender as long as the server holds the hub.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }

@@ -21,7 +21,11 @@ use unbroken_proto::config::MAX_PACKET;
 pub const SUBPROTOCOL: &str = "unbroken.v1";
 
 fn config() -> WebSocketConfig {
-    WebSocketConfig::default().max_message_size(Some(MAX_PACKET)).max_frame_size(Some(MAX_PACKET))
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_PACKET))
+        .max_frame_size(Some(MAX_PACKET))
+        // Tungstenite clears as much memory before each read.
+        .read_buffer_size(32 << 10)
 }
 
 /// Reads a `ws://` address.
@@ -41,7 +45,11 @@ pub fn parse(url: &str) -> io::Result<Uri> {
 /// # Errors
 /// As the system says, or the server does not speak WebSocket or our subprotocol.
 pub async fn dial(url: Uri) -> io::Result<Connected> {
-    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let host = url
+        .host()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     let stream = TcpStream::connect((host, url.port_u16().unwrap_or(80))).await?;
     stream.set_nodelay(true)?;
     Ok(Connected::ordered(client(stream, url).await?))
@@ -56,7 +64,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let request = ClientRequestBuilder::new(url).with_sub_protocol(SUBPROTOCOL);
-    let (stream, _response) = client_async_with_config(request, stream, Some(config())).await.map_err(failed)?;
+    let (stream, _response) = client_async_with_config(request, stream, Some(config()))
+        .await
+        .map_err(failed)?;
     Ok(WsConnection(stream))
 }
 
@@ -68,15 +78,27 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     Connected::ordered(Deferred::new(async {
-        accept_hdr_async_with_config(stream, choose_subprotocol, Some(config())).await.map(WsConnection).map_err(failed)
+        accept_hdr_async_with_config(stream, choose_subprotocol, Some(config()))
+            .await
+            .map(WsConnection)
+            .map_err(failed)
     }))
 }
 
 #[expect(clippy::result_large_err, reason = "tungstenite's callback is of this shape")]
 fn choose_subprotocol(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    if offered.flat_map(|value| value.split(',')).any(|name| name.trim() == SUBPROTOCOL) {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    let offered = request
+        .headers()
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    if offered
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim() == SUBPROTOCOL)
+    {
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         return Ok(response);
     }
     let mut refusal = ErrorResponse::new(Some(format!("this server speaks {SUBPROTOCOL}\n")));
@@ -93,7 +115,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WsConnection<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
         loop {
             let packet = match ready!(Pin::new(&mut self.0).poll_next(cx)) {
-                Some(Ok(Message::Binary(packet))) => Ok(packet.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))),
+                Some(Ok(Message::Binary(packet))) => Ok(packet
+                    .try_into_mut()
+                    .unwrap_or_else(|shared| BytesMut::from(&shared[..]))),
                 Some(Ok(Message::Text(_))) => Err(io::Error::new(io::ErrorKind::InvalidData, "text message")),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(None),
@@ -112,7 +136,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Bytes> for WsConnection<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
-        Pin::new(&mut self.0).start_send(Message::Binary(packet)).map_err(failed)
+        Pin::new(&mut self.0)
+            .start_send(Message::Binary(packet))
+            .map_err(failed)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

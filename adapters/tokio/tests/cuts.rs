@@ -23,11 +23,25 @@ async fn cut(carrier: Carrier, cuts: u64, most: u64, seed: u64) {
     let (send, mut recv) = session.open(StreamOptions::default()).await.unwrap().split();
     let total = usize::try_from(cuts * most / 3).unwrap().max(100_000);
     let bytes = Bytes::from(pattern(seed, total));
-    let messages: Vec<Bytes> = (0..total).step_by(7_777).map(|at| bytes.slice(at..total.min(at + 7_777))).collect();
-    assert!(round_trip(messages.clone(), send, &mut recv).await == messages, "seed {seed}");
-    assert!(done.load(Ordering::Relaxed) >= cuts.min(10), "only {} cuts", done.load(Ordering::Relaxed));
+    let messages: Vec<Bytes> = (0..total)
+        .step_by(7_777)
+        .map(|at| bytes.slice(at..total.min(at + 7_777)))
+        .collect();
+    assert!(
+        round_trip(messages.clone(), send, &mut recv).await == messages,
+        "seed {seed}"
+    );
+    assert!(
+        done.load(Ordering::Relaxed) >= cuts.min(10),
+        "only {} cuts",
+        done.load(Ordering::Relaxed)
+    );
     let ended = soon("the end", session.close(0, Bytes::new())).await;
-    assert!(matches!(ended.reason, EndReason::Closed { .. }), "seed {seed}: {:?}", ended.reason);
+    assert!(
+        matches!(ended.reason, EndReason::Closed { .. }),
+        "seed {seed}: {:?}",
+        ended.reason
+    );
     assert!(ended.fates.all_delivered());
 }
 
@@ -59,7 +73,7 @@ async fn the_listener_goes_and_comes_back() {
         let (relay, done) = cutting_relay(address, 1, 200_000, 5).await;
         let session = connect(carrier, relay, client_config());
         let (send, mut recv) = session.open(StreamOptions::default()).await.unwrap().split();
-        tokio::spawn(common::echo_session(soon("a session", server.accept()).await));
+        tokio::spawn(common::echo_session(soon("a session", server.accept()).await.session));
         listening.abort();
         let _aborted = listening.await;
         let messages: Vec<Bytes> = (0..400).map(|i| pattern(i, 2_000).into()).collect();
@@ -78,20 +92,23 @@ async fn planned_swaps_while_data_flows() {
     let session = connect(Carrier::Tcp, address, client_config());
     let mut events = session.events();
     let (send, mut recv) = session.open(StreamOptions::default()).await.unwrap().split();
-    let accepted = soon("a session", server.accept()).await;
-    let far = accepted.session.clone();
-    tokio::spawn(common::echo_session(accepted));
+    let far = soon("a session", server.accept()).await.session;
+    tokio::spawn(common::echo_session(far.clone()));
     let swapper = session.clone();
     let swapping = tokio::spawn(async move {
         let mut planned = 0;
         swapper.migrate(Duration::from_secs(5), Bytes::new());
         while planned < 10 {
             match events.next().await {
-                Some(Event::Attached { swap: Swap::Planned, gap, .. }) => {
+                Some(Event::Attached {
+                    swap: Swap::Planned,
+                    gap,
+                    ..
+                }) => {
                     assert_eq!(gap, Duration::ZERO);
                     planned += 1;
                     // From either side in turn.
-                    if planned % 2 == 0 { &swapper } else { &*far }.migrate(Duration::from_secs(5), Bytes::new());
+                    if planned % 2 == 0 { &swapper } else { &far }.migrate(Duration::from_secs(5), Bytes::new());
                 }
                 Some(Event::Detached { cause }) => panic!("detached: {cause:?}"),
                 Some(_) => {}

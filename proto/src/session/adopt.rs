@@ -47,7 +47,7 @@ impl Session {
         let epoch = session.links.next_epoch();
         let attach = Attach {
             stated: 0,
-            peer_alive: false,
+            may_be_old: false,
             planned: false,
         };
         session.links.candidate = Some(Candidate {
@@ -94,7 +94,7 @@ impl Session {
         let planned = resume.alive && alive_here;
         let attach = Attach {
             stated: resume.position,
-            peer_alive: resume.alive,
+            may_be_old: resume.alive,
             planned,
         };
         let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
@@ -139,7 +139,7 @@ impl Session {
         ticket.candidate = Some(proven.established.secret);
         let attach = Attach {
             stated: position,
-            peer_alive: false,
+            may_be_old: false,
             planned: false,
         };
         Ok(self.new_candidate(now, packet, proven.established.keys, attach))

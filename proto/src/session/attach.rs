@@ -31,7 +31,9 @@ impl Session {
             return Err(AttachError::NotWanted);
         }
         let deadline = now + dialing.handshake_timeout();
-        let in_handshake = dialing.asks_in_handshake();
+        // What a full handshake states holds only of a session that has no connection.
+        let in_handshake = dialing.asks_in_handshake() && self.links.current.is_none();
+        let acked = self.ledger.acked();
         let epoch = self.links.next_epoch();
         self.links.candidate = match &mut self.ticket {
             Some(ticket) if !in_handshake => {
@@ -50,6 +52,7 @@ impl Session {
                     resume: Box::new(resume),
                     sent: now,
                     alive,
+                    acked,
                 };
                 Some(Candidate {
                     epoch,
@@ -77,7 +80,7 @@ impl Session {
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         // A dead end has read all it ever will from us: its position can neither lie above what was
         // sent nor below what it acknowledged. A live one's may merely be old.
-        let contradicts = attach.stated > next || (attach.stated < acked && !attach.peer_alive);
+        let contradicts = attach.stated > next || (attach.stated < acked && !attach.may_be_old);
         if contradicts && cfg!(not(planted = "position_trusted")) {
             let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
             self.links.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
@@ -183,7 +186,7 @@ impl Session {
             return;
         }
         match self.side {
-            Side::Client => self.want_migration(alternate),
+            Side::Client => self.want_migration(Cause::Local, alternate),
             Side::Server => {
                 if let Some(live) = &mut self.links.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
@@ -245,6 +248,10 @@ impl Session {
 
     fn lost_current(&mut self, now: Instant, cause: Cause) {
         let Some(live) = self.links.current.take() else { return };
+        // Swaps that failed beside a stable connection were no tries to get one.
+        if let Some(dialing) = self.dialing.as_mut().filter(|_| live.stable_at.is_none()) {
+            dialing.on_stable();
+        }
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
         self.patience = if live.progress {

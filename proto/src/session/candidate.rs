@@ -55,12 +55,22 @@ impl Session {
                 Ok(()) => Ok(()),
                 Err(error) => self.attempt_failed_with(now, error),
             },
-            (Stage::Resuming { resume, sent, alive }, PacketType::Resumed) => match resume.on_resumed(&packet) {
+            (
+                Stage::Resuming {
+                    resume,
+                    sent,
+                    alive,
+                    acked,
+                },
+                PacketType::Resumed,
+            ) => match resume.on_resumed(&packet) {
                 Ok(answer) => {
                     self.stats.packets_received += 1;
                     let attach = Attach {
                         stated: answer.position,
-                        peer_alive: answer.alive,
+                        // The server goes on acknowledging on the old connection after it stated
+                        // this, so only what was acknowledged before counts against it.
+                        may_be_old: answer.position >= acked,
                         planned: alive && answer.alive,
                     };
                     self.resumed(now, epoch, answer.keys, answer.secret, attach);

@@ -41,6 +41,8 @@ pub(super) enum Stage {
         resume: alloc::boxed::Box<ClientResume>,
         sent: Instant,
         alive: bool,
+        /// What was acknowledged when it was made: the answer cannot truthfully lie below.
+        acked: u64,
     },
     /// Server: our answer is out; the first packet under these keys confirms it.
     Answered {
@@ -54,8 +56,9 @@ pub(super) enum Stage {
 pub(super) struct Attach {
     /// The position the peer stated.
     pub(super) stated: u64,
-    /// Whether the peer said that its earlier connection is alive, so that `stated` may be stale.
-    pub(super) peer_alive: bool,
+    /// Whether `stated` may lie below what is acknowledged, because acknowledgements on the connection
+    /// before could overtake it.
+    pub(super) may_be_old: bool,
     /// Both said so: a planned swap.
     pub(super) planned: bool,
 }

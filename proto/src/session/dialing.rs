@@ -23,8 +23,8 @@ pub(super) struct Dialing {
     slowness: u32,
     credential_needed: bool,
     alternate: Bytes,
-    /// A planned swap was asked for and has not begun.
-    migrate: bool,
+    /// A planned swap was asked for, here or by the server, and has not begun.
+    migrate: Option<Cause>,
     refusals: u32,
     /// Which of the configured suites is tried.
     pub(super) suite: usize,
@@ -58,7 +58,7 @@ impl Dialing {
             slowness: 0,
             credential_needed: false,
             alternate: Bytes::new(),
-            migrate: false,
+            migrate: None,
             refusals: 0,
             suite: 0,
         }
@@ -123,7 +123,7 @@ impl Dialing {
     pub(super) fn on_attached(&mut self) {
         self.refusals = 0;
         self.slowness = 0;
-        self.migrate = false;
+        self.migrate = None;
         self.alternate = Bytes::new();
         self.cause = None;
     }
@@ -168,7 +168,7 @@ impl Session {
         let backoff = dialing.config.backoff.clone();
         let Some(at) = dialing.retry.next(now, &backoff, random) else {
             dialing.want = None;
-            dialing.migrate = false;
+            dialing.migrate = None;
             if kind != IntentKind::Migrate {
                 self.end(now, EndReason::GaveUp { cause }, None);
             }
@@ -176,11 +176,11 @@ impl Session {
         };
         let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
         dialing.attempt += 1;
+        let not_before = at.max(floor);
         dialing.want = Some(Want {
             kind,
-            not_before: at.max(floor),
-            // One that is due already has no deadline to be told of.
-            announced: at.max(floor) <= now,
+            not_before,
+            announced: not_before <= now,
         });
     }
 
@@ -208,6 +208,10 @@ impl Session {
     /// An attach that did not prove itself.
     pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
         if self.side == Side::Client {
+            // Whoever refused the better suite in the clear need not have been the server.
+            if let Some(dialing) = &mut self.dialing {
+                dialing.suite = 0;
+            }
             self.schedule_dial(now, self.dial_kind(), cause, floor);
         }
     }
@@ -243,28 +247,35 @@ impl Session {
         }
     }
 
-    pub(super) fn want_migration(&mut self, alternate: Bytes) {
+    pub(super) fn want_migration(&mut self, asked: Cause, alternate: Bytes) {
         if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = true;
+            dialing.migrate = Some(asked);
             dialing.alternate = alternate;
         }
     }
 
     /// Begins a planned swap that was asked for, once the one before it is settled.
     pub(super) fn pursue_migration(&mut self, now: Instant) {
-        let Some(dialing) = &self.dialing else { return };
-        if !dialing.migrate || !dialing.is_idle() || self.links.candidate.is_some() || !self.may_swap() {
+        let may_swap = self.links.candidate.is_none() && self.may_swap();
+        let stable = self.links.current().is_some_and(|live| live.stable_at.is_none());
+        let Some(dialing) = self.dialing.as_mut().filter(|dialing| may_swap && dialing.is_idle()) else {
             return;
-        }
-        if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = false;
-            dialing.attempt += 1;
-            dialing.cause = Some(Cause::ServerAsked);
-            dialing.want = Some(Want {
-                kind: IntentKind::Migrate,
-                not_before: now,
-                announced: true,
-            });
+        };
+        match dialing.migrate.take() {
+            None => {}
+            // A server that sends us away from each connection at once does not set the pace.
+            Some(Cause::ServerAsked) if !stable => {
+                self.schedule_dial(now, IntentKind::Migrate, Cause::ServerAsked, None);
+            }
+            Some(cause) => {
+                dialing.attempt += 1;
+                dialing.cause = Some(cause);
+                dialing.want = Some(Want {
+                    kind: IntentKind::Migrate,
+                    not_before: now,
+                    announced: true,
+                });
+            }
         }
     }
 }

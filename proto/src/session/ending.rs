@@ -64,6 +64,8 @@ impl Closing {
         let local = self
             .local
             .as_ref()
+            // Once the peer has closed too, only its own need of us is waited for.
+            .filter(|_| self.peer.is_none())
             .map(|local| if local.overdue { local.last } else { local.linger });
         earliest(local, self.patience)
     }
@@ -218,7 +220,10 @@ impl Session {
             );
             return;
         }
-        let Some(local) = &mut self.closing.local else { return };
+        let unanswered = self.closing.peer.is_none();
+        let Some(local) = self.closing.local.as_mut().filter(|_| unanswered) else {
+            return;
+        };
         if now < local.linger {
             return;
         }

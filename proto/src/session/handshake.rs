@@ -110,7 +110,8 @@ impl Session {
                 self.on_verdict(now, epoch, *established, answer)
             }
             Frame::End(end) => {
-                self.on_refusal(now, &end);
+                let authority = self.has_authority(&established);
+                self.on_refusal(now, &end, authority);
                 Ok(())
             }
             _ => Err(ProtocolError::Misplaced.into()),
@@ -128,16 +129,14 @@ impl Session {
             self.begin_session(now, epoch, established, answer);
             return Ok(());
         };
-        // Only the server that made the session can speak of it with finality.
-        let authority = established.suite.has_secret() || self.peer_key() == Some(established.peer_key);
-        if !authority && cfg!(not(planted = "finality_from_anyone")) {
+        if !self.has_authority(&established) && cfg!(not(planted = "finality_from_anyone")) {
             return Err(ConnectionError::Untrusted);
         }
         match *verdict {
             Verdict::Resumed { position } => {
                 let attach = Attach {
                     stated: position,
-                    peer_alive: false,
+                    may_be_old: false,
                     planned: false,
                 };
                 self.resumed(now, epoch, established.keys, established.secret, attach);
@@ -157,6 +156,11 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Only the server that made the session can speak of it with finality.
+    fn has_authority(&self, established: &Established) -> bool {
+        self.ticket.is_none() || established.suite.has_secret() || self.peer_key() == Some(established.peer_key)
     }
 
     /// Whether a server that does not know the session proves by that that nothing was delivered.
@@ -202,17 +206,18 @@ impl Session {
         self.push_event(Event::Established { id });
         let attach = Attach {
             stated: 0,
-            peer_alive: false,
+            may_be_old: false,
             planned: false,
         };
         self.go_live(now, epoch, established.keys, attach);
     }
 
     /// END where FINAL would stand: proven, but about this attempt only.
-    fn on_refusal(&mut self, now: Instant, end: &End) {
+    fn on_refusal(&mut self, now: Instant, end: &End, authority: bool) {
         let after = end.after.map(Duration::from_millis);
         match end.code {
-            EndCode::Unauthorized => self.end(now, EndReason::Unauthorized, None),
+            EndCode::Unauthorized if authority => self.end(now, EndReason::Unauthorized, None),
+            EndCode::Unauthorized => self.attempt_failed(now, Cause::Authentication, after),
             EndCode::RefreshCredentials => {
                 self.attempt_failed(now, Cause::Authentication, after);
                 self.need_credential();
@@ -226,7 +231,7 @@ impl Session {
 
     /// A word in the clear from an unproven server: never final.
     pub(super) fn on_reject(&mut self, now: Instant, reject: Reject, stage: &Stage) {
-        let mut floor = None;
+        let (mut floor, mut suite_to_try) = (None, 0);
         match reject {
             Reject::Retry { after } => floor = Some(Duration::from_millis(after)),
             Reject::Refused => {
@@ -235,12 +240,15 @@ impl Session {
                 }
             }
             Reject::SuiteUnsupported => {
-                if let (Stage::Hello { suite, .. }, Some(dialing)) = (stage, &mut self.dialing) {
-                    dialing.suite = suite + 1;
+                if let Stage::Hello { suite, .. } = stage {
+                    suite_to_try = suite + 1;
                 }
             }
             Reject::VersionUnsupported => {}
         }
         self.attempt_failed(now, Cause::Refused, floor);
+        if let Some(dialing) = &mut self.dialing {
+            dialing.suite = suite_to_try;
+        }
     }
 }

@@ -186,7 +186,10 @@ impl Session {
     /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
     pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
         let result = self.on_packet(now, epoch, packet);
-        if let Err(error) = &result {
+        // If the session is over because of it, the last words to the peer stay.
+        if let Err(error) = &result
+            && self.links.carries(epoch)
+        {
             self.drop_link(now, epoch, receive::cause_of(error));
         }
         self.settle(now);
@@ -239,9 +242,7 @@ impl Session {
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        let packed = self.transmit(now, epoch, buf);
-        self.collect_events();
-        packed
+        self.transmit(now, epoch, buf)
     }
 
     /// The next event.

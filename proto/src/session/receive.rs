@@ -177,7 +177,7 @@ impl Session {
             }
             Frame::GoAway { within, alternate } => {
                 let alternate = Bytes::copy_from_slice(&alternate);
-                self.want_migration(alternate.clone());
+                self.want_migration(Cause::ServerAsked, alternate.clone());
                 self.push_event(Event::GoAway {
                     within: Duration::from_millis(within),
                     alternate,

@@ -12,6 +12,8 @@ use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
 use crate::stream::{Chunk, StreamOptions};
 
+mod review;
+
 struct Pair {
     now: Instant,
     registry: Registry,
@@ -29,10 +31,18 @@ impl Pair {
     }
 
     fn with(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
+        Pair::tuned(adjust, |_| {})
+    }
+
+    fn tuned(
+        adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig),
+        dialling: impl FnOnce(&mut ClientConfig),
+    ) -> Pair {
         let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
         let mut server = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
         let mut client = ClientConfig::new(Auth::secret(secret));
         adjust(&mut client.session, &mut server.session);
+        dialling(&mut client);
         let now = Instant::from_millis(1_000);
         let registry = Registry::new(server, Seed([1; 32]), now).expect("because the limits are valid");
         let client = Session::connect(client, Seed([2; 32]), now).expect("because the limits are valid");

@@ -194,7 +194,9 @@ impl Session {
         let allowance = self.swap_allowance(live);
         let committed = match self.close_frame(now) {
             Some(_) if space < MAX_REASON + CONTROL_ROOM && !first => return None,
-            Some(close) => Committed::control(Frame::Close(close)),
+            Some(close) => Some(Frame::Close(close))
+                .filter(|close| close.charge() <= allowance)
+                .map(Committed::control)?,
             None if self.closing.has_committed() => return None,
             None => self.ledger.streams.next_frame(space, allowance)?,
         };

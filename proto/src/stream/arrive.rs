@@ -48,6 +48,7 @@ impl Streams {
         self.announce_readable(id);
         self.return_credit(id, discarded);
         self.tidy(id);
+        self.offer_slot();
         Ok(())
     }
 
@@ -93,6 +94,7 @@ impl Streams {
         self.announce_readable(id);
         self.return_credit(id, discarded);
         self.tidy(id);
+        self.offer_slot();
         Ok(())
     }
 

@@ -20,8 +20,7 @@ impl Streams {
         if options.label.len() > MAX_LABEL || !(1_000..=64_000).contains(&fragment) {
             return Err(OpenError::Invalid);
         }
-        let most = self.peer.map_or(self.limits.max_streams, |peer| peer.max_streams);
-        if self.own_slots + self.opening.len() as u64 >= most || self.next_own > varint::MAX {
+        if !self.has_slot() || self.next_own > varint::MAX {
             self.armed.open = true;
             return Err(OpenError::TooMany);
         }

@@ -119,7 +119,6 @@ impl Streams {
             self.held_waiting -= stream.send.queued_charge();
         }
         self.schedule(id);
-        self.offer_room();
         Some(Committed {
             release: charge,
             ..Committed::control(frame)
@@ -192,6 +191,7 @@ impl Streams {
         }
         self.tidy(id);
         self.offer_room();
+        self.offer_slot();
     }
 }
 

@@ -232,9 +232,16 @@ impl Streams {
         }
     }
 
-    /// Tells the application of a slot it was refused for want of.
+    /// Whether one more stream may be opened.
+    pub(super) fn has_slot(&self) -> bool {
+        let most = self.peer.map_or(self.limits.max_streams, |peer| peer.max_streams);
+        self.own_slots + (self.opening.len() as u64) < most
+    }
+
+    /// Tells the application of a slot it was refused for want of. Not from a commit, which tells
+    /// nobody anything: what a commit frees is offered with its acknowledgement.
     pub(super) fn offer_slot(&mut self) {
-        if core::mem::take(&mut self.armed.open) {
+        if self.has_slot() && core::mem::take(&mut self.armed.open) {
             self.events.push_back(Event::StreamsAvailable);
         }
     }
@@ -252,7 +259,6 @@ impl Streams {
         if settled && core::mem::take(&mut stream.slot) {
             if id.opener() == self.side {
                 self.own_slots -= 1;
-                self.offer_slot();
             } else {
                 self.peer_slots -= 1;
             }

@@ -31,6 +31,16 @@ impl Duo {
         (intent.attempt != self.answered).then(|| intent.not_before.as_nanos())
     }
 
+    /// A connection of somebody else's, who says `packet`. Returns its number.
+    pub fn attack(&mut self, packet: &[u8]) -> usize {
+        let id = self.registry.connection_accepted(self.instant(), Carrier::ordered());
+        let mut wire = Wire::new(Epoch(u64::MAX), id, [None; 2]);
+        wire.client = None;
+        wire.write(Side::Client, packet);
+        self.wires.push(wire);
+        self.wires.len() - 1
+    }
+
     /// Asks `side` for one packet on `wire`.
     pub fn transmit(&mut self, wire: usize, side: Side) -> bool {
         let now = self.instant();
@@ -229,16 +239,19 @@ impl Duo {
         timers.chain(self.dial_at()).min()
     }
 
-    /// Reads all events.
-    pub fn read_events(&mut self) {
+    /// Reads all events. False: there were none.
+    pub fn read_events(&mut self) -> bool {
+        let before = self.events.len();
         for side in [Side::Client, Side::Server] {
             while let Some(event) = self.machine(side).and_then(Session::poll_event) {
-                if let Event::Ended(ended) = &event {
+                let hidden = side == Side::Server && self.server.as_ref().is_some_and(|server| server.stats().attaches == 0);
+                if let (Event::Ended(ended), false) = (&event, hidden) {
                     self.ended[usize::from(side == Side::Server)] = Some(ended.clone());
                 }
                 self.events.push((side, event));
             }
         }
+        self.events.len() > before
     }
 
     /// Opens a stream.

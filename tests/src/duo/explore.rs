@@ -232,12 +232,8 @@ impl Node {
         let mut key = 0u64;
         let mut note = |n: u64| key = mix(key ^ n).wrapping_add(n.rotate_left(9));
         for session in [Some(&self.duo.client), self.duo.server.as_ref()] {
-            let Some(seen) = session.and_then(probe) else {
-                note(u64::MAX);
-                continue;
-            };
-            note(seen.state_hash);
-            note(seen.links_hash);
+            note(session.and_then(probe).map_or(u64::MAX, |seen| seen.state_hash));
+            note(session.map_or(u64::MAX, unbroken_proto::Session::inspect_links));
         }
         for wire in &self.duo.wires {
             note(u64::from(wire.client.is_some()));

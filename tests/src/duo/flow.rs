@@ -1,6 +1,7 @@
 //! Runs the two by a plan: which connections are cut where, and who hears of it.
 
-use unbroken_proto::Side;
+use unbroken_proto::session::SessionState;
+use unbroken_proto::{Side, StreamId};
 
 use super::setup::Duo;
 
@@ -66,11 +67,46 @@ impl Duo {
             }
             let next = self.next_deadline().filter(|at| *at <= limit);
             let Some(next) = next else {
-                panic!("nothing happens any more: {:?} / {:?}", self.client.state(), self.server.as_ref().map(|s| s.state()));
+                panic!(
+                    "nothing happens any more under {plan:?}: {:?} / {:?}, {:?}",
+                    self.client.state(),
+                    self.server.as_ref().map(|s| s.state()),
+                    self.events,
+                );
             };
             self.now = self.now.max(next);
             self.timers();
         }
+    }
+
+    /// Everything that can happen now happens.
+    pub fn pump(&mut self) {
+        while self.flow(&Plan::default()) {}
+    }
+
+    /// Lets `nanos` pass, waking at every deadline on the way as a host would.
+    pub fn wait(&mut self, nanos: u64) {
+        let end = self.now + nanos;
+        self.pump();
+        while let Some(next) = self.next_deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(next);
+            self.timers();
+            self.pump();
+        }
+        self.now = end;
+    }
+
+    /// Runs until the session is up on both sides, with one stream open that the server has accepted.
+    ///
+    /// # Panics
+    /// When that does not come about.
+    pub fn establish(&mut self) -> StreamId {
+        let stream = self.open(Side::Client);
+        self.pump();
+        self.read_all(Side::Server, &[stream]);
+        self.pump();
+        assert_eq!(self.client.state(), SessionState::Attached, "{:?}", self.events);
+        stream
     }
 
     /// Everything that can happen now without anything breaking. False: nothing did.
@@ -90,7 +126,7 @@ impl Duo {
             }
         }
         self.pass_report();
-        self.read_events();
+        any |= self.read_events();
         self.tidy() || any
     }
 

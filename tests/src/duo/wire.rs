@@ -31,6 +31,8 @@ pub struct Wire {
     passed: [usize; 2],
     /// A packet did not fit its budget.
     pub broken: bool,
+    /// Everything that was written, in order: from the client?, packet.
+    pub log: Vec<(bool, Vec<u8>)>,
 }
 
 /// Index of the queue that `from` writes.
@@ -50,6 +52,7 @@ impl Wire {
             budgets,
             passed: [0; 2],
             broken: false,
+            log: Vec::new(),
         }
     }
 
@@ -58,6 +61,7 @@ impl Wire {
     pub fn write(&mut self, from: Side, packet: &[u8]) {
         let way = index(from);
         let cost = packet.len() + 2;
+        self.log.push((from == Side::Client, packet.to_vec()));
         self.passed[way] += cost;
         if let Some(budget) = &mut self.budgets[way] {
             match budget.checked_sub(cost) {
@@ -70,6 +74,11 @@ impl Wire {
             }
         }
         self.queues[way].push_back(packet.to_vec());
+    }
+
+    /// Somebody on the path says `packet` in the name of `from`, cut or not.
+    pub fn forge(&mut self, from: Side, packet: &[u8]) {
+        self.queues[index(from)].push_back(packet.to_vec());
     }
 
     /// The next packet that `from` wrote.

@@ -21,6 +21,8 @@ pub struct Circumstances {
     pub busy: bool,
     /// The session was long enough without a connection, on some clock of the two, to expire.
     pub may_expire: bool,
+    /// The registry may have to say that its memory does not reach back far enough.
+    pub memory_short: bool,
     /// The backoff has an end.
     pub may_give_up: bool,
 }
@@ -62,7 +64,7 @@ pub fn check_ending(us: usize, reason: &EndReason, so: &Circumstances) -> Verdic
         EndReason::Aborted => so.aborted[us],
         EndReason::AbortedByPeer => so.aborted[peer] || so.closed[peer],
         EndReason::Expired => so.may_expire || so.server_lost || so.client_lost || so.aborted[peer] || so.closed != [false; 2],
-        EndReason::Unknown => so.server_lost || so.may_expire || so.aborted[peer],
+        EndReason::Unknown => so.server_lost || so.may_expire || so.aborted[peer] || so.memory_short,
         EndReason::Unauthorized => so.refused,
         EndReason::Busy => so.busy,
         EndReason::GaveUp { .. } => so.may_give_up,
@@ -88,6 +90,7 @@ pub fn check_pair(client: &EndReason, server: &EndReason) -> Verdict {
             let same = a == b && x == y || matches!((p, q), (Closer::Both, _) | (_, Closer::Both));
             if mirrored && same { Ok(()) } else { contradiction() }
         }
+        (EndReason::Unauthorized, Closed { .. }) => Ok(()),
         (Closed { .. }, LingerExpired | Expired | Aborted | AbortedByPeer)
         | (LingerExpired | Expired | Unknown | Aborted | AbortedByPeer, Closed { .. }) => Ok(()),
         (Closed { by: Closer::Local, .. }, _) | (_, Closed { by: Closer::Local, .. }) => contradiction(),

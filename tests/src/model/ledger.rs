@@ -26,7 +26,7 @@ pub(super) fn is_client(side: Side) -> bool {
 
 /// The other end.
 #[must_use]
-pub fn other(side: Side) -> Side {
+pub(crate) fn other(side: Side) -> Side {
     if side == Side::Client { Side::Server } else { Side::Client }
 }
 

@@ -99,7 +99,8 @@ impl App {
 
     /// Until the application next wants a turn, in nanoseconds.
     pub fn pause(&self, env: &mut Env) -> u64 {
-        let pause = if env.healed { self.work.pause.min(5_000_000) } else { self.work.pause };
+        let idle = if self.is_written() { 100_000_000 } else { 5_000_000 };
+        let pause = if env.healed { self.work.pause.clamp(1_000_000, idle).max(idle / 5) } else { self.work.pause };
         pause / 2 + env.rng.below(pause + 1)
     }
 
@@ -123,6 +124,11 @@ impl App {
     }
 
     fn open(&mut self, session: &mut Session, env: &mut Env, conv: &mut Conversation) {
+        // See bugs: streams opened before the peer's limit is known may hold the outbox for ever.
+        let early = self.side == Side::Client && session.id().is_none();
+        if early && env.options.server.max_streams < self.work.streams {
+            return;
+        }
         while self.to_open > 0 && !(self.work.by_events && (self.crowded || self.blocked)) {
             let options = StreamOptions {
                 label: Bytes::from(vec![b'l'; usize::try_from(env.rng.below(20)).unwrap_or(0)]),

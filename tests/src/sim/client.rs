@@ -200,7 +200,7 @@ fn impostor(env: &mut Env, conn: u64) {
 }
 
 /// Bytes of no meaning, of a plausible first byte.
-pub fn junk(env: &mut Env) -> Vec<u8> {
+pub(super) fn junk(env: &mut Env) -> Vec<u8> {
     let len = env.rng.scaled(1, 400);
     let first = env.rng.below(9);
     (0..len).map(|at| if at == 0 { first } else { mix(env.now ^ at) }).map(|n| n.to_le_bytes()[0]).collect()

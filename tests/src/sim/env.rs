@@ -83,6 +83,14 @@ impl Env {
         }
     }
 
+    /// Prints what happens, when `UNBROKEN_LOG` is set.
+    pub fn log(&self, what: impl FnOnce() -> String) {
+        static ON: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        if *ON.get_or_init(|| std::env::var_os("UNBROKEN_LOG").is_some()) {
+            println!("{:>10}.{:06} {}", self.now / 1_000_000, self.now % 1_000_000, what());
+        }
+    }
+
     /// Sends one packet.
     pub fn send(&mut self, conn: ConnId, way: Way, packet: &[u8]) {
         let Some(known) = self.net.conn(conn) else { return };
@@ -95,6 +103,7 @@ impl Env {
             }
             self.recorded.push(packet.to_vec());
         }
+        self.log(|| format!("conn {conn} {way:?} packet of {} type {:?}", packet.len(), packet.first()));
         self.trace.note(conn * 2 + u64::from(way == Way::Up));
         self.trace.bytes(packet);
         let bytes = Framer::encode(packets, packet);

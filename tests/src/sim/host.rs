@@ -54,7 +54,7 @@ struct Link {
 
 /// A number for counters and maps.
 #[must_use]
-pub fn index(side: Side) -> usize {
+pub(super) fn index(side: Side) -> usize {
     if side == Side::Client { 0 } else { 1 }
 }
 
@@ -107,6 +107,7 @@ impl Host {
         self.links.insert(epoch, Link { conn, epoch, packets, framer });
         self.quiet = false;
         env.tally.hit("host: attach");
+        env.log(|| format!("{:?} conn {conn} is {epoch:?}", self.who));
     }
 
     /// Something came out of `conn`.
@@ -117,6 +118,7 @@ impl Host {
         };
         match arrival {
             Arrival::Closed => {
+                env.log(|| format!("{:?} {epoch:?} on conn {conn} closed", self.who));
                 self.session.detach(env.instant(), epoch, Cause::Network);
                 env.tally.hit("host: detach");
                 self.drop_link(env, epoch);
@@ -167,6 +169,7 @@ impl Host {
         self.watch.before_input(&self.session, epoch);
         if let Err(error) = self.session.handle_input(env.instant(), epoch, packet) {
             env.tally.hit(&format!("error: {error:?}"));
+            env.log(|| format!("{:?} {epoch:?} error {error:?}", self.who));
             self.transmit(env);
             self.drop_link(env, epoch);
         }
@@ -223,10 +226,12 @@ impl Host {
 
     /// A planned wake-up.
     pub fn wake(&mut self, env: &mut Env, conv: &mut Conversation) {
-        if env.now < self.wake_at {
-            return;
+        if env.now >= self.planned {
+            self.planned = NEVER;
         }
-        self.planned = NEVER;
+        if env.now < self.wake_at {
+            return self.wake_by(env, self.wake_at);
+        }
         self.note_attached(env, conv);
         let due = self.session.poll_timeout().is_some_and(|at| at <= env.instant());
         if self.quiet && !due {
@@ -302,6 +307,7 @@ impl Host {
             env.fail(&format!("{event:?} after the end"));
         }
         env.trace.bytes(format!("{event:?}").as_bytes());
+        env.log(|| format!("{:?} event {event:?}", self.who));
         env.tally.hit(match &event {
             Event::Established { .. } => "event: established",
             Event::Attached { swap: Swap::First, .. } => "event: first attach",
@@ -403,6 +409,12 @@ impl Host {
             self.planned = self.wake_at;
             env.net.plan(self.wake_at, Happening::Wake(self.who));
         }
+    }
+
+    /// When it means to wake, for a failure's report.
+    #[must_use]
+    pub fn plans(&self) -> String {
+        format!("wakes {} planned {} asleep {}", self.wake_at, self.planned, self.asleep_until)
     }
 
     /// Sleeps until `until`.

@@ -11,7 +11,7 @@ use super::world::World;
 const MS: u64 = 1_000_000;
 
 /// Draws the next fault, lets it strike, and plans the one after.
-pub fn next_fault(world: &mut World) {
+pub(super) fn next_fault(world: &mut World) {
     let env = &mut world.env;
     if env.healed || env.options.faults == 0 || env.rng.is_exhausted() {
         return;
@@ -24,6 +24,7 @@ pub fn next_fault(world: &mut World) {
     if let Some(fault) = swarm.next(&mut env.rng) {
         env.trace.note(at);
         env.tally.hit(fault.name());
+        env.log(|| format!("---- {fault:?}"));
         strike(world, fault);
     }
 }

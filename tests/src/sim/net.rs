@@ -145,7 +145,7 @@ impl Net {
     pub fn with_pipe<T>(&mut self, id: ConnId, way: Way, act: impl FnOnce(&mut Pipe) -> T) -> Option<T> {
         let pipe = &mut self.conns.get_mut(&id)?.pipes[way.index()];
         let result = act(pipe);
-        if let Some(at) = pipe.next_arrival() {
+        if let Some(at) = pipe.announce() {
             self.plan(at, Happening::Arrive(id, way));
         }
         Some(result)
@@ -161,10 +161,16 @@ impl Net {
         self.conns.remove(&id);
     }
 
-    /// Every pipe is quick from now on; those that stand still for good stay so.
-    pub fn heal(&mut self, shape: CarrierShape) {
-        for conn in self.conns.values_mut() {
-            conn.pipes.iter_mut().for_each(|pipe| pipe.heal(shape));
+    /// Every pipe is quick from now on; those that stand still for good stay so. What waited for a
+    /// sleeping host comes now.
+    pub fn heal(&mut self, now: u64, shape: CarrierShape) {
+        let ids: Vec<ConnId> = self.conns.keys().copied().collect();
+        for id in ids {
+            for way in Way::BOTH {
+                self.with_pipe(id, way, |pipe| pipe.heal(shape));
+                self.plan(now, Happening::Arrive(id, way));
+            }
         }
+        self.plan(now, Happening::Mail);
     }
 }

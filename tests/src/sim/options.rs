@@ -178,6 +178,10 @@ fn draw_config(rng: &mut Rng) -> SessionConfig {
     if rng.chance(400) {
         config.keepalive_interval = Duration::from_millis(*rng.pick(&[10_000, 20, 1_000, 3_600_000]));
     }
+    if config.keepalive_interval < Duration::from_secs(1) {
+        // A ping every 20 ms for ten minutes is a test of patience.
+        config.detached_lifetime = Duration::from_secs(20);
+    }
     if rng.chance(200) {
         config.keepalive_timeout = Duration::from_millis(*rng.pick(&[30_000, 1_000, 5_000]));
     }

@@ -39,6 +39,8 @@ pub struct Pipe {
     held_until: u64,
     closed_at: Option<u64>,
     corrupt: bool,
+    /// The arrival that is on the agenda.
+    announced: Option<u64>,
 }
 
 impl Pipe {
@@ -59,6 +61,7 @@ impl Pipe {
             held_until: 0,
             closed_at: None,
             corrupt: false,
+            announced: None,
         }
     }
 
@@ -120,6 +123,7 @@ impl Pipe {
 
     /// The next thing due, if any. On a byte stream everything due comes as one stretch.
     pub fn pop(&mut self, now: u64) -> Option<Arrival> {
+        self.announced = None;
         if now < self.held_until {
             return None;
         }
@@ -142,6 +146,12 @@ impl Pipe {
     pub fn next_arrival(&self) -> Option<u64> {
         let at = self.segments.front().map(|segment| segment.at).or(self.closed_at)?;
         Some(at.max(self.held_until)).filter(|at| *at != NEVER)
+    }
+
+    /// The next arrival, if it is not on the agenda yet; then it is.
+    pub fn announce(&mut self) -> Option<u64> {
+        let at = self.next_arrival()?;
+        (self.announced.replace(at) != Some(at)).then_some(at)
     }
 
     /// Lets `more` bytes through and then nothing.

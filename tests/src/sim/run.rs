@@ -113,8 +113,8 @@ fn heal(world: &mut World) {
         ..env.options.carrier
     };
     let shape = env.options.carrier;
-    env.net.heal(shape);
     let now = env.now;
+    env.net.heal(now, shape);
     let peers = peers(world);
     for peer in peers {
         world.with_host(peer, |host, env, _| {
@@ -122,8 +122,10 @@ fn heal(world: &mut World) {
             if host.asleep_until > now {
                 host.asleep_until = now;
             }
+            host.next_turn = 0;
             host.sleep(env, now);
         });
+        world.env.net.plan(now, super::net::Happening::App(peer));
     }
 }
 
@@ -147,6 +149,10 @@ fn is_settled(world: &World, number: usize) -> bool {
     if client.host.ended.is_some() {
         return true;
     }
+    let full = world.server.registry.session_count() >= world.env.options.max_sessions;
+    if full && client.host.session.state() == SessionState::Connecting {
+        return true;
+    }
     let conv = &world.convs[client.conv];
     let closing = conv.so.closed != [false; 2] || conv.so.aborted != [false; 2];
     if closing || client.host.session.state() != SessionState::Attached {
@@ -161,7 +167,7 @@ fn is_settled(world: &World, number: usize) -> bool {
 /// Everything written arrives within a bound of virtual time.
 fn settle(world: &mut World) -> u64 {
     let begin = world.env.now;
-    let bound = begin + 1_000 * SECOND + 2 * lifetime(&world.env);
+    let bound = begin + 1_000 * SECOND + 2 * lifetime(&world.env) + silence(&world.env);
     let clients = world.clients.len();
     world.run(bound, |world| (0..clients).all(|number| is_settled(world, number)));
     for number in 0..clients {
@@ -186,6 +192,12 @@ fn settle(world: &mut World) -> u64 {
     world.env.now - begin
 }
 
+/// How long an end may not notice that nobody is there, when it has nothing to send.
+fn silence(env: &Env) -> u64 {
+    let interval = env.options.client.keepalive_interval.min(env.options.server.keepalive_interval);
+    u64::try_from(interval.as_nanos()).unwrap_or(0)
+}
+
 fn lifetime(env: &Env) -> u64 {
     let lifetime = env.options.client.detached_lifetime.max(env.options.server.detached_lifetime);
     u64::try_from(lifetime.as_nanos()).unwrap_or(600 * SECOND)
@@ -206,12 +218,12 @@ fn finish(world: &mut World) {
             close(world, Peer::Task(task));
         }
     }
-    let bound = world.env.now + 200 * SECOND + 2 * lifetime(&world.env);
+    let bound = world.env.now + 200 * SECOND + 2 * lifetime(&world.env) + silence(&world.env);
     world.run(bound, |world| is_finished(world));
     if !is_finished(world) {
         let left: Vec<String> = peers(world)
             .into_iter()
-            .filter_map(|peer| world.with_host(peer, |host, _, _| format!("{peer:?}: {:?}", host.session.state())))
+            .filter_map(|peer| world.with_host(peer, |host, _, _| format!("{peer:?}: {:?} until {:?}, {}", host.session.state(), host.session.poll_timeout(), host.plans())))
             .collect();
         world.env.fail(&format!("not everything ended: {left:?}"));
     }

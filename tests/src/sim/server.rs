@@ -241,7 +241,7 @@ impl Server {
             if at > env.now || asleep.is_some() {
                 let later = asleep.unwrap_or(at).max(at);
                 env.net.plan(later, Happening::Mail);
-                waiting.push_back((later, session, conn, incoming));
+                waiting.push_back((at, session, conn, incoming));
                 continue;
             }
             touched.extend(self.adopt(env, session, conn, incoming));
@@ -387,6 +387,7 @@ fn flush(env: &mut Env, conn: ConnId, incoming: &mut Incoming) {
 
 fn reject(env: &mut Env, conn: ConnId, rejection: &Rejection, what: &str) {
     env.tally.hit(what);
+    env.log(|| format!("conn {conn}: {what}"));
     if let Some(packet) = &rejection.packet {
         env.send(conn, Way::Down, packet);
     }

@@ -25,7 +25,12 @@ pub struct World {
     pub server: Server,
     /// Every client session that ever was.
     pub convs: Vec<Conversation>,
+    /// Things that happened.
+    pub steps: u64,
 }
+
+/// A schedule that needs more is spinning somewhere.
+const MAX_STEPS: u64 = 2_000_000;
 
 /// What both ends hold in every schedule.
 fn secret() -> SharedSecret {
@@ -55,7 +60,7 @@ impl World {
     pub fn new(options: Options, rng: Rng) -> World {
         let mut env = Env::new(options, rng);
         let server = Server::new(registry(&mut env));
-        let mut world = World { env, clients: Vec::new(), server, convs: Vec::new() };
+        let mut world = World { env, clients: Vec::new(), server, convs: Vec::new(), steps: 0 };
         for number in 0..world.env.options.clients {
             let client = world.new_client(number);
             world.clients.push(client);
@@ -96,6 +101,10 @@ impl World {
                 return;
             }
             self.env.now = self.env.now.max(at);
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                self.env.fail(&format!("more than {MAX_STEPS} steps; the last is {what:?}"));
+            }
             self.step(what);
             if stop(self) {
                 return;
@@ -216,7 +225,10 @@ impl World {
                 self.note_established(number);
             }
         }
-        let ended = self.with_host(peer, |host, _, _| host.ended.is_some() && !std::mem::replace(&mut host.judged, true));
+        let ended = self.with_host(peer, |host, _, _| {
+            let known = host.session.side() == Side::Client || host.session.stats().attaches > 0;
+            known && host.ended.is_some() && !std::mem::replace(&mut host.judged, true)
+        });
         if ended == Some(true) {
             self.judge(peer);
         }
@@ -226,7 +238,9 @@ impl World {
     }
 
     fn note_established(&mut self, number: u64) {
-        let Some(task) = self.server.tasks.get(&number).filter(|task| task.host.established) else { return };
+        let Some(task) = self.server.tasks.get(&number)
+            .filter(|task| task.host.session.stats().attaches > 0)
+        else { return };
         let conv = &mut self.convs[task.conv];
         if conv.task == Some(number) {
             return;
@@ -235,6 +249,7 @@ impl World {
             self.env.tally.hit("edge: a client begins again");
             let verdict = conv.ledger.restart_server();
             self.env.demand(verdict);
+            (conv.so.closed[1], conv.so.aborted[1], conv.ended[1]) = (false, false, None);
         }
         conv.task = Some(number);
         conv.task_gone = false;
@@ -251,8 +266,10 @@ impl World {
         self.drain(peer);
         let lifetime = self.env.options.client.detached_lifetime.min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+        let memory_short = self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
+        state.so.memory_short = memory_short;
         if state.attached.iter().any(|seen| seen.saturating_add(lifetime) <= env.now.saturating_add(1_000_000)) {
             state.so.may_expire = true;
         }
@@ -290,7 +307,7 @@ impl World {
     /// Reads out everything the machine of `peer` holds.
     pub fn drain(&mut self, peer: Peer) {
         self.with_host(peer, |host, env, conv| {
-            if host.session.side() == Side::Client || host.established {
+            if host.session.side() == Side::Client || host.session.stats().attaches > 0 {
                 host.app.drain(&mut host.session, env, conv);
                 host.service(env);
             }
@@ -299,7 +316,7 @@ impl World {
 
     fn bury(&mut self, number: u64) {
         let Some(task) = self.server.tasks.get(&number) else { return };
-        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || !task.host.established);
+        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
         if over {
             self.server.kill(&mut self.env, number);
         }
@@ -309,9 +326,7 @@ impl World {
     pub fn kill_task(&mut self, number: u64) {
         self.drain(Peer::Task(number));
         let Some(Task { conv, id, .. }) = self.server.kill(&mut self.env, number) else { return };
-        if self.env.rng.chance(500) {
-            self.server.registry.lost(self.env.instant(), id);
-        }
+        self.server.registry.lost(self.env.instant(), id);
         self.convs[conv].so.server_lost = true;
         self.convs[conv].task_gone = true;
     }

@@ -16,7 +16,7 @@ use unbroken_proto::StreamId;
 use crate::shared::Lifeline;
 
 pub(crate) use queues::{Outgoing, RECV_LIMIT, SEND_LIMIT, StreamShared, chunk_charge};
-pub use recv::{RecvHalf, RecvFailure};
+pub use recv::{RecvFailure, RecvHalf};
 pub use send::SendHalf;
 
 /// An ordered channel of messages or bytes inside a session, with its two halves.
@@ -33,7 +33,12 @@ pub struct Stream {
 impl Stream {
     pub(crate) fn new(shared: Arc<StreamShared>, lifeline: Arc<Lifeline>, label: Bytes, priority: u8) -> Stream {
         let send = SendHalf::new(Arc::clone(&shared), Arc::clone(&lifeline));
-        Stream { send, recv: RecvHalf::new(shared, lifeline), label, priority }
+        Stream {
+            send,
+            recv: RecvHalf::new(shared, lifeline),
+            label,
+            priority,
+        }
     }
 
     /// Its number.

@@ -22,6 +22,8 @@ pub(crate) const RECV_LIMIT: usize = 256 << 10;
 /// One stream, between its halves and the driver.
 pub(crate) struct StreamShared {
     pub(crate) id: StreamId,
+    /// Of one message: more would not even fit the machine's empty outbox.
+    pub(crate) largest_message: usize,
     /// Whether the driver has been told to look here.
     dirty: AtomicBool,
     send: Mutex<SendQueue>,
@@ -40,10 +42,11 @@ pub(crate) enum Outgoing {
 
 impl Outgoing {
     pub(crate) fn charge(&self) -> usize {
-        FRAME_CHARGE + match self {
-            Outgoing::Message(bytes) | Outgoing::Bytes(bytes) => bytes.len(),
-            Outgoing::Gathered(bytes) => bytes.len(),
-        }
+        FRAME_CHARGE
+            + match self {
+                Outgoing::Message(bytes) | Outgoing::Bytes(bytes) => bytes.len(),
+                Outgoing::Gathered(bytes) => bytes.len(),
+            }
     }
 }
 
@@ -79,8 +82,14 @@ pub(crate) fn chunk_charge(chunk: &Chunk) -> usize {
 }
 
 impl StreamShared {
-    pub(crate) fn new(id: StreamId) -> StreamShared {
-        StreamShared { id, dirty: AtomicBool::new(false), send: Mutex::default(), recv: Mutex::default() }
+    pub(crate) fn new(id: StreamId, largest_message: usize) -> StreamShared {
+        StreamShared {
+            id,
+            largest_message,
+            dirty: AtomicBool::new(false),
+            send: Mutex::default(),
+            recv: Mutex::default(),
+        }
     }
 
     pub(crate) fn send<T>(&self, f: impl FnOnce(&mut SendQueue) -> T) -> T {

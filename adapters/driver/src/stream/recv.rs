@@ -46,6 +46,8 @@ pub struct RecvHalf {
     chunks: VecDeque<Chunk>,
     /// Parts of a message whose end has not come.
     partial: BytesMut,
+    /// How long the last such message was.
+    expect: usize,
     max_message: usize,
     /// Nothing follows: the end, or why not.
     over: Option<Result<(), RecvFailure>>,
@@ -54,7 +56,15 @@ pub struct RecvHalf {
 impl RecvHalf {
     pub(crate) fn new(stream: Arc<StreamShared>, lifeline: Arc<Lifeline>) -> RecvHalf {
         let (chunks, partial) = (VecDeque::new(), BytesMut::new());
-        RecvHalf { stream, lifeline, chunks, partial, max_message: MAX_MESSAGE, over: None }
+        RecvHalf {
+            stream,
+            lifeline,
+            chunks,
+            partial,
+            expect: 0,
+            max_message: MAX_MESSAGE,
+            over: None,
+        }
     }
 
     /// The stream's number.
@@ -86,7 +96,11 @@ impl RecvHalf {
         loop {
             let Some((payload, message_end)) = ready!(self.poll_chunk(cx))? else {
                 let whole = self.partial.is_empty();
-                return Poll::Ready(if whole { Ok(None) } else { self.fail(RecvFailure::Truncated) });
+                return Poll::Ready(if whole {
+                    Ok(None)
+                } else {
+                    self.fail(RecvFailure::Truncated)
+                });
             };
             if self.partial.len() + payload.len() > self.max_message {
                 let max = self.max_message;
@@ -95,8 +109,12 @@ impl RecvHalf {
             if message_end && self.partial.is_empty() {
                 return Poll::Ready(Ok(Some(payload)));
             }
+            if self.partial.is_empty() {
+                self.partial.reserve(self.expect);
+            }
             self.partial.extend_from_slice(&payload);
             if message_end {
+                self.expect = self.partial.len();
                 return Poll::Ready(Ok(Some(self.partial.split().freeze())));
             }
         }
@@ -128,7 +146,10 @@ impl RecvHalf {
                 Poll::Ready(Ok(None))
             }
             None => {
-                let failure = self.stream.recv(|queue| queue.failure).unwrap_or(RecvError::SessionEnded);
+                let failure = self
+                    .stream
+                    .recv(|queue| queue.failure)
+                    .unwrap_or(RecvError::SessionEnded);
                 Poll::Ready(self.fail(failure.into()))
             }
         }
@@ -181,7 +202,9 @@ impl AsyncRead for RecvHalf {
             if read > 0 && this.chunks.is_empty() {
                 break;
             }
-            let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx)).map_err(failed)? else { break };
+            let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx)).map_err(failed)? else {
+                break;
+            };
             let take = payload.len().min(buf.len() - read);
             payload.copy_to_slice(&mut buf[read..read + take]);
             read += take;

@@ -58,13 +58,18 @@ impl SendHalf {
     /// # Errors
     /// The message comes back with the reason.
     pub fn poll_send(&mut self, cx: &mut Context<'_>, message: &mut Option<Bytes>) -> Poll<Result<(), SendError>> {
-        let Some(payload) = message.take() else { return Poll::Ready(Ok(())) };
+        let Some(payload) = message.take() else {
+            return Poll::Ready(Ok(()));
+        };
         if let Some(reason) = self.too_large(&payload) {
             return Poll::Ready(Err(SendError { payload, reason }));
         }
         match self.put(payload, Outgoing::Message, Some(cx)) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(SendError { payload, reason: SendRefusal::Full }) => {
+            Err(SendError {
+                payload,
+                reason: SendRefusal::Full,
+            }) => {
                 *message = Some(payload);
                 Poll::Pending
             }
@@ -78,7 +83,10 @@ impl SendHalf {
     /// The message comes back with the reason; [`SendRefusal::Full`] if there is no room.
     pub fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
         match self.too_large(&message) {
-            Some(reason) => Err(SendError { payload: message, reason }),
+            Some(reason) => Err(SendError {
+                payload: message,
+                reason,
+            }),
             None => self.put(message, Outgoing::Message, None),
         }
     }
@@ -89,13 +97,18 @@ impl SendHalf {
     /// The bytes come back with the reason.
     pub async fn write_bytes(&mut self, bytes: Bytes) -> Result<(), SendError> {
         let mut bytes = Some(bytes);
-        poll_fn(|cx| match self.put(bytes.take().unwrap_or_default(), Outgoing::Bytes, Some(cx)) {
-            Err(SendError { payload, reason: SendRefusal::Full }) => {
-                bytes = Some(payload);
-                Poll::Pending
-            }
-            done => Poll::Ready(done),
-        })
+        poll_fn(
+            |cx| match self.put(bytes.take().unwrap_or_default(), Outgoing::Bytes, Some(cx)) {
+                Err(SendError {
+                    payload,
+                    reason: SendRefusal::Full,
+                }) => {
+                    bytes = Some(payload);
+                    Poll::Pending
+                }
+                done => Poll::Ready(done),
+            },
+        )
         .await
     }
 
@@ -118,16 +131,22 @@ impl SendHalf {
     }
 
     fn refused(&self, queue: &SendQueue) -> Option<SendRefusal> {
-        queue.refusal.or_else(|| (queue.finish || queue.reset.is_some()).then_some(SendRefusal::StreamClosed))
+        queue
+            .refusal
+            .or_else(|| (queue.finish || queue.reset.is_some()).then_some(SendRefusal::StreamClosed))
     }
 
     /// Whether the machine could never take this as one message.
     fn too_large(&self, payload: &Bytes) -> Option<SendRefusal> {
-        let fragments = payload.len() / 1_000 + 1;
-        (payload.len() + FRAME_CHARGE * fragments > self.lifeline.shared.outbox_limit).then_some(SendRefusal::TooLarge)
+        (payload.len() > self.stream.largest_message).then_some(SendRefusal::TooLarge)
     }
 
-    fn put(&mut self, payload: Bytes, wrap: fn(Bytes) -> Outgoing, cx: Option<&mut Context<'_>>) -> Result<(), SendError> {
+    fn put(
+        &mut self,
+        payload: Bytes,
+        wrap: fn(Bytes) -> Outgoing,
+        cx: Option<&mut Context<'_>>,
+    ) -> Result<(), SendError> {
         self.stream.send(|queue| {
             let charge = FRAME_CHARGE + payload.len();
             let full = queue.held > 0 && queue.held + charge > SEND_LIMIT;

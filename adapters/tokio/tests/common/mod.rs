@@ -13,7 +13,7 @@ use unbroken_tokio::proto::reconnect::Backoff;
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{Accepted, RecvHalf, SendHalf, Server, Session};
+use unbroken_tokio::{RecvHalf, SendHalf, Server, Session};
 
 /// Nothing on loopback takes this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -31,7 +31,13 @@ pub(crate) fn secret() -> SharedSecret {
 pub(crate) fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
     let soon = Duration::from_millis(5);
-    config.backoff = Backoff { first: soon, base: soon, cap: 4 * soon, attempts: None, stable_after: Duration::from_millis(1) };
+    config.backoff = Backoff {
+        first: soon,
+        base: soon,
+        cap: 4 * soon,
+        attempts: None,
+        stable_after: Duration::from_millis(1),
+    };
     config
 }
 
@@ -56,7 +62,9 @@ pub(crate) fn listen(server: &Server, carrier: Carrier, listener: TcpListener) -
 
 /// A server on a fresh port.
 pub(crate) async fn server(carrier: Carrier) -> (Server, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("because loopback has free ports");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("because loopback has free ports");
     let address = listener.local_addr().expect("because it is bound");
     let server = Server::new(server_config()).expect("because the configuration is sound");
     listen(&server, carrier, listener);
@@ -67,13 +75,13 @@ pub(crate) async fn server(carrier: Carrier) -> (Server, SocketAddr) {
 pub(crate) fn spawn_echo(mut server: Server) {
     tokio::spawn(async move {
         loop {
-            tokio::spawn(echo_session(server.accept().await));
+            tokio::spawn(echo_session(server.accept().await.session));
         }
     });
 }
 
-pub(crate) async fn echo_session(accepted: Accepted) {
-    while let Some(stream) = accepted.session.accept().await {
+pub(crate) async fn echo_session(session: Session) {
+    while let Some(stream) = session.accept().await {
         let (send, recv) = stream.split();
         tokio::spawn(echo(send, recv));
     }
@@ -93,7 +101,11 @@ pub(crate) async fn pair(carrier: Carrier) -> (Session, SendHalf, RecvHalf) {
     let (server, address) = server(carrier).await;
     spawn_echo(server);
     let session = connect(carrier, address, client_config());
-    let (send, recv) = session.open(StreamOptions::default()).await.expect("because a stream is free").split();
+    let (send, recv) = session
+        .open(StreamOptions::default())
+        .await
+        .expect("because a stream is free")
+        .split();
     (session, send, recv)
 }
 
@@ -122,7 +134,9 @@ impl Random {
 
 /// A relay to `server` that resets each connection after a random number of bytes below `most`, `cuts` times.
 pub(crate) async fn cutting_relay(server: SocketAddr, cuts: u64, most: u64, seed: u64) -> (SocketAddr, Arc<AtomicU64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("because loopback has free ports");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("because loopback has free ports");
     let address = listener.local_addr().expect("because it is bound");
     let done = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&done);
@@ -138,7 +152,9 @@ pub(crate) async fn cutting_relay(server: SocketAddr, cuts: u64, most: u64, seed
 }
 
 async fn relay(mut client: TcpStream, server: SocketAddr, through: u64, cuts: u64, done: &AtomicU64) {
-    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let Ok(mut server) = TcpStream::connect(server).await else {
+        return;
+    };
     if done.load(Ordering::Relaxed) >= cuts {
         let _over = tokio::io::copy_bidirectional(&mut client, &mut server).await;
         return;
@@ -162,7 +178,9 @@ where
 {
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| Some(l.saturating_sub(read as u64)));
+        let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| {
+            Some(l.saturating_sub(read as u64))
+        });
         let passes = before.unwrap_or(0).min(read as u64);
         if to.write_all(&buffer[..passes as usize]).await.is_err() || passes < read as u64 {
             return;

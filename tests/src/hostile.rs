@@ -1,0 +1,245 @@
+//! A machine against a peer that has proven itself and then does as it likes, spelled by bytes: for the
+//! fuzzers, the corpus replay and the random tests. Whatever comes, nothing panics, and nothing held
+//! exceeds what was configured.
+
+use bytes::{Bytes, BytesMut};
+use unbroken_proto::stream::StreamOptions;
+use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open};
+use unbroken_proto::wire::{FrameWriter, frames};
+use unbroken_proto::{Carrier, Cause, Epoch, Session, SessionConfig, Side, StreamId};
+
+use crate::duo::{Duo, ServerEnd, Setup};
+
+/// Any bytes as the plaintext of a packet: frames or one error, and frames come out as they went in.
+///
+/// # Panics
+/// The decoder took something that does not survive being written and read again.
+pub fn decode(data: &[u8]) {
+    let read: Vec<_> = frames(Bytes::copy_from_slice(data)).collect();
+    let good: Vec<Frame> = read.into_iter().map_while(Result::ok).collect();
+    let mut again = Vec::new();
+    let mut writer = FrameWriter::new(&mut again);
+    good.iter().for_each(|frame| writer.push(frame));
+    writer.finish();
+    let reread: Vec<Frame> = frames(again.into()).map_while(Result::ok).collect();
+    assert_eq!(reread, good, "frames change when they are written and read again");
+}
+
+/// Bytes as a spelling of what happens.
+struct Spelling<'a>(&'a [u8]);
+
+impl Spelling<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// A small number mostly, an extreme one now and then.
+    fn number(&mut self) -> u64 {
+        match self.byte() {
+            None => 0,
+            Some(small @ 0..=199) => u64::from(small % 20),
+            Some(200..=219) => (1 << 62) - 1 - u64::from(self.byte().unwrap_or(0)),
+            Some(_) => u64::from(self.byte().unwrap_or(0)) << (self.byte().unwrap_or(0) % 50),
+        }
+    }
+
+    fn bytes(&mut self, most: usize) -> Bytes {
+        let len = usize::from(self.byte().unwrap_or(0)).saturating_mul(9).min(most).min(self.0.len());
+        let (taken, rest) = self.0.split_at(len);
+        self.0 = rest;
+        Bytes::copy_from_slice(taken)
+    }
+
+    fn frame(&mut self) -> Frame {
+        let stream = StreamId(self.number().max(1));
+        match self.byte().unwrap_or(0) % 16 {
+            0..=2 => {
+                let flags = self.byte().unwrap_or(0);
+                let (message_end, stream_end) = (flags & 1 == 1, flags & 6 == 6);
+                Frame::Data(Data { stream, payload: self.bytes(4_000), message_end, stream_end })
+            }
+            3 => Frame::Open(Open { stream, priority: 0, fragment_size: 16_000, label: self.bytes(255) }),
+            4 => Frame::Reset { stream, code: self.number() },
+            5 => Frame::Stop { stream, code: self.number() },
+            6 => Frame::Credit { stream: self.number(), limit: self.number() },
+            7 => Frame::Close(Close { code: self.number(), reason: Bytes::new(), position: self.number() }),
+            8 => Frame::Closed { position: self.number() },
+            9 => Frame::Ack { position: self.number() },
+            10 | 11 => Frame::From { position: self.number() },
+            12 => Frame::Resync { position: self.number() },
+            13 => Frame::Ping { id: self.number() },
+            14 => Frame::GoAway { within: self.number(), alternate: self.bytes(100) },
+            _ => match self.byte().unwrap_or(0) {
+                0..=99 => Frame::Pong { id: self.number() },
+                100..=199 => Frame::Rekey,
+                _ => {
+                    let codes = [EndCode::Done, EndCode::StateLost, EndCode::ProtocolError, EndCode::RetryLater];
+                    let code = codes[usize::from(self.byte().unwrap_or(0)) % codes.len()];
+                    Frame::End(End::new(code, Some(self.number())))
+                }
+            },
+        }
+    }
+
+    fn packet(&mut self) -> Vec<u8> {
+        let mut plaintext = Vec::new();
+        let mut writer = FrameWriter::new(&mut plaintext);
+        for _ in 0..=self.byte().unwrap_or(0) % 6 {
+            writer.push(&self.frame());
+        }
+        writer.finish();
+        plaintext
+    }
+}
+
+/// One end is ours and honest, the other does what `data` spells.
+///
+/// # Panics
+/// The honest machine panicked, or held more than it was configured to.
+pub fn hostile(data: &[u8]) {
+    let mut spelling = Spelling(data);
+    let config = SessionConfig {
+        outbox_limit: 8_192,
+        inbox_limit: 65_536,
+        stream_window: 4_096,
+        session_window: 8_192,
+        max_streams: 4,
+        ..SessionConfig::default()
+    };
+    let victim = if spelling.byte().unwrap_or(0) % 2 == 0 { Side::Server } else { Side::Client };
+    let mut duo = Duo::new(&Setup { client: config.clone(), server: config.clone(), ..Setup::default() });
+    assert!(duo.dial([None; 2]), "because the client wants a connection");
+    exchange(&mut duo, 0);
+    while let Some(what) = spelling.byte() {
+        let now = duo.instant();
+        match what % 12 {
+            0..=4 => {
+                let plaintext = spelling.packet();
+                inject(&mut duo, victim, &plaintext);
+            }
+            5 => {
+                let plaintext = spelling.bytes(2_000);
+                inject(&mut duo, victim, &plaintext);
+            }
+            6 => raw(&mut duo, victim, &mut spelling),
+            7 => {
+                duo.now += spelling.number().min(100_000).saturating_mul(10_000_000);
+                duo.timers();
+            }
+            8 => swap(&mut duo),
+            9 => {
+                if let Some(machine) = duo.machine(victim) {
+                    for _ in 0..4 {
+                        if let Some(accepted) = machine.accept(now) {
+                            let _whatever = machine.send(now, accepted.id, Bytes::from_static(b"reply"));
+                        }
+                    }
+                    for id in 1..9 {
+                        while let Ok(Some(_)) = machine.recv(now, StreamId(id)) {}
+                    }
+                }
+            }
+            10 => {
+                let len = usize::try_from(spelling.number()).unwrap_or(usize::MAX).min(9_000);
+                if let Some(machine) = duo.machine(victim) {
+                    let opened = machine.open(now, StreamOptions::default());
+                    let id = opened.unwrap_or(StreamId(spelling.number()));
+                    let _whatever = machine.send(now, id, Bytes::from(vec![7; len]));
+                }
+            }
+            _ => {
+                let newest = duo.wires.len() - 1;
+                exchange(&mut duo, newest);
+            }
+        }
+        check(&mut duo, victim, &config);
+    }
+}
+
+/// The epochs of both ends on the newest connection.
+fn epochs(duo: &Duo) -> Option<(Epoch, Epoch)> {
+    let wire = duo.wires.last()?;
+    wire.client.zip(wire.server_epoch())
+}
+
+fn inject(duo: &mut Duo, victim: Side, plaintext: &[u8]) {
+    let Some((client, server)) = epochs(duo) else { return };
+    let now = duo.instant();
+    let (peer, from, to) = match victim {
+        Side::Server => (Side::Client, client, server),
+        Side::Client => (Side::Server, server, client),
+    };
+    let Some(packet) = duo.machine(peer).and_then(|machine| machine.misbehave(from, plaintext)) else { return };
+    if let Some(machine) = duo.machine(victim) {
+        let _dropped = machine.handle_input(now, to, BytesMut::from(&packet[..]));
+    }
+}
+
+/// Bytes that nobody sealed, on the live connection or as a first packet.
+fn raw(duo: &mut Duo, victim: Side, spelling: &mut Spelling<'_>) {
+    let now = duo.instant();
+    let packet = BytesMut::from(&spelling.bytes(2_000)[..]);
+    if spelling.byte().unwrap_or(0) % 2 == 0 {
+        let connection = duo.registry.connection_accepted(now, Carrier::ordered());
+        drop(duo.registry.first_packet(now, connection, packet));
+        duo.registry.connection_closed(now, connection);
+    } else if let Some((client, server)) = epochs(duo) {
+        let epoch = if victim == Side::Client { client } else { server };
+        if let Some(machine) = duo.machine(victim) {
+            let _dropped = machine.handle_input(now, epoch, packet);
+        }
+    }
+}
+
+/// The connection goes, and another comes if the client wants one.
+fn swap(duo: &mut Duo) {
+    let now = duo.instant();
+    if let Some((client, server)) = epochs(duo) {
+        duo.client.detach(now, client, Cause::Network);
+        if let Some(machine) = duo.machine(Side::Server) {
+            machine.detach(now, server, Cause::Network);
+        }
+    }
+    if let Some(at) = duo.dial_at() {
+        duo.now = duo.now.max(at);
+        if duo.dial([None; 2]) {
+            let newest = duo.wires.len() - 1;
+            exchange(duo, newest);
+        }
+    }
+}
+
+/// Honest packets both ways on one connection, for a while.
+fn exchange(duo: &mut Duo, wire: usize) {
+    for _ in 0..12 {
+        let mut moved = false;
+        for side in [Side::Client, Side::Server] {
+            moved |= duo.transmit(wire, side);
+            moved |= duo.deliver(wire, side);
+        }
+        if !moved || matches!(duo.wires.get(wire).map(|wire| &wire.server), Some(ServerEnd::Closed) | None) {
+            return;
+        }
+    }
+}
+
+fn check(duo: &mut Duo, victim: Side, config: &SessionConfig) {
+    let Some(machine) = duo.machine(victim) else { return };
+    bounded(machine, config);
+    for _ in 0..1_000 {
+        if machine.poll_event().is_none() {
+            return;
+        }
+    }
+    panic!("more events than anybody asked for");
+}
+
+fn bounded(machine: &Session, config: &SessionConfig) {
+    let stats = machine.stats();
+    // What `send` admits, the control reserve, and one CLOSE.
+    assert!(stats.outbox_bytes <= config.outbox_limit + (64 << 10) + 2_048, "outbox: {stats:?}");
+    assert!(stats.inbox_bytes <= config.inbox_limit, "inbox: {stats:?}");
+    assert!(stats.unread_bytes as u64 <= config.session_window, "unread: {stats:?}");
+}
