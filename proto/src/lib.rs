@@ -45,8 +45,8 @@ pub mod wire;
 
 pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
-pub use peer::PeerKey;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};
+pub use peer::PeerKey;
 pub use reconnect::{Cause, ReconnectIntent};
 pub use session::Session;
 pub use time::{Duration, Instant};

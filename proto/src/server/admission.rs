@@ -9,8 +9,8 @@ use alloc::collections::BTreeMap;
 use crate::config::ServerConfig;
 use crate::id::Carrier;
 use crate::peer::PeerKey;
-use crate::server::bucket::LONGEST_RETRY;
 use crate::server::ConnectionId;
+use crate::server::bucket::LONGEST_RETRY;
 use crate::time::{Duration, Instant, earliest};
 
 /// The connections that have not proven themselves. Two bounds apart, so that connections which say

@@ -16,6 +16,7 @@
 //! | `dialing` | when the client wants a connection, and which |
 //! | `timers` | every deadline |
 //! | `ending` | close, ends, fates |
+//! | `events` | what the host is told, bounded |
 //! | `orders` | what the registry is told, and what it wants |
 
 mod adopt;
@@ -24,6 +25,7 @@ mod candidate;
 mod connection;
 mod dialing;
 mod ending;
+mod events;
 mod handshake;
 mod inspect;
 mod ledger;
@@ -60,9 +62,6 @@ use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
-
-/// Connection events kept for a host that does not ask; beyond it the oldest goes.
-const MAX_UNASKED_EVENTS: usize = 64;
 
 /// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
 const REKEY_EVERY: u64 = 1 << 20;
@@ -325,26 +324,6 @@ impl Session {
         self.finish_swap();
         self.pursue_migration(now);
         self.note_bytes();
-    }
-
-    fn collect_events(&mut self) {
-        while let Some(event) = self.ledger.streams.poll_event() {
-            self.events.push_back(event);
-        }
-    }
-
-    fn push_event(&mut self, event: Event) {
-        let lifecycle = |e: &Event| {
-            matches!(
-                e,
-                Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. }
-            )
-        };
-        let crowded = lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS;
-        if let Some(oldest) = self.events.iter().position(lifecycle).filter(|_| crowded) {
-            self.events.remove(oldest);
-        }
-        self.events.push_back(event);
     }
 }
 

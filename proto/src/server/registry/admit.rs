@@ -1,5 +1,8 @@
 //! What a proven client gets: a session, a way to the one it had, or a reason.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -8,8 +11,8 @@ use super::Registry;
 use crate::config::{MAX_LABEL, SameName, WhenDetachedFull};
 use crate::id::SessionId;
 use crate::server::held::Entry;
-use crate::server::index::Word;
 use crate::server::incoming::{IncomingKind, Proven, final_packet};
+use crate::server::index::Word;
 use crate::server::refusal::{Refusal, Rejection, millis};
 use crate::server::{Admission, Incoming, Order, Placement, Standing};
 use crate::session::Session;
@@ -112,7 +115,10 @@ impl Registry {
             self.refused.identity_limit += 1;
             return Err(Refusal::Busy);
         }
-        let mut named = self.sessions.named(identity, name.as_bytes()).map(|(_, standing)| standing);
+        let mut named = self
+            .sessions
+            .named(identity, name.as_bytes())
+            .map(|(_, standing)| standing);
         let taken = match self.config.same_name {
             SameName::Allow | SameName::Replace => Ok(()),
             SameName::Keep if named.next().is_some() => Err(Refusal::Busy),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::WhenDetachedFull;
 use crate::server::{Order, Select};
+use crate::wire::handshake::Reject;
 
 fn dialled(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
     let mut pair = Pair::with(adjust);
@@ -116,4 +117,57 @@ fn orders_close_abort_and_move() {
     pair.server().obey(now, Order::Abort);
     pair.settle();
     assert_eq!(pair.client.state(), SessionState::Ended);
+}
+
+/// A RESUME that gets as far as its session, and what that says.
+fn knock(pair: &mut Pair) -> Result<Epoch, Option<Vec<u8>>> {
+    pair.cut();
+    pair.now = pair
+        .now
+        .max(pair.client.wanted_connection().expect("wanted").not_before);
+    let now = pair.now;
+    let epoch = pair.client.attach(now, Carrier::ordered()).expect("wanted");
+    pair.links.push((epoch, None));
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let mut packet = Vec::new();
+    assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+    let route = pair.registry.first_packet(now, connection, BytesMut::from(&packet[..]));
+    let Route::Resume { incoming, .. } = route else {
+        panic!("it is held")
+    };
+    let adopted = pair.server().adopt(now, incoming);
+    adopted.map_err(|rejection| rejection.packet)
+}
+
+#[test]
+fn proven_attempts_that_come_to_nothing_are_limited_and_forged_ones_do_not_count() {
+    let mut pair = dialled(|_, _| {});
+    let mut told = 0;
+    // Each is proven, and none is confirmed.
+    for _ in 0..8 {
+        match knock(&mut pair) {
+            Ok(_) => {}
+            Err(Some(packet)) => {
+                assert!(matches!(
+                    Reject::decode(&packet),
+                    Ok(Reject::Retry { after: 1..=1_000 })
+                ));
+                told += 1;
+            }
+            Err(None) => panic!("left hanging"),
+        }
+        pair.client.reconnect_now(pair.now);
+    }
+    assert!(told >= 1, "eight in a row, at once");
+    // After a pause the true client is let in again, and what it confirms is forgiven.
+    pair.sleep(Duration::from_secs(1));
+    for _ in 0..8 {
+        pair.cut();
+        pair.client.reconnect_now(pair.now);
+        pair.now = pair
+            .now
+            .max(pair.client.wanted_connection().expect("wanted").not_before);
+        pair.dial();
+        assert_eq!(pair.client.state(), SessionState::Attached);
+    }
 }
