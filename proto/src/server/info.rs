@@ -143,6 +143,8 @@ pub struct Refused {
     pub unknown: u64,
     /// By the host.
     pub by_host: u64,
+    /// The registry is being drained.
+    pub draining: u64,
     /// No room for another session.
     pub no_room: u64,
     /// No room for another session of that identity, or too many in a short time.

@@ -15,6 +15,7 @@
 
 mod admission;
 mod bucket;
+mod drain;
 mod held;
 mod incoming;
 mod index;
@@ -22,6 +23,7 @@ mod info;
 mod order;
 mod refusal;
 mod registry;
+mod timers;
 mod tombstone;
 
 use alloc::string::String;
@@ -34,12 +36,14 @@ use crate::id::{Carrier, Epoch, SessionId};
 use crate::security::PublicKey;
 use crate::session::Session;
 
+pub use drain::{Drain, DrainStatus};
 pub use incoming::Incoming;
 pub(crate) use incoming::{IncomingKind, Proven, final_packet};
 pub use info::{EndedSession, Refused, Select, SessionInfo, Snapshot, Standing};
 pub use order::Order;
 pub use refusal::{Refusal, Rejection};
 pub use registry::Registry;
+pub use timers::Timers;
 pub(crate) use tombstone::Tombstone;
 
 /// Names an accepted connection until a session has it.

@@ -1,6 +1,7 @@
 //! The registry: which sessions there are, and what a first packet or a proven client gets.
 
 mod admit;
+mod drain;
 mod house;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
 use crate::server::admission::{HelloBudget, Lobby, Silent};
 use crate::server::bucket::Buckets;
+use crate::server::drain::Draining;
 use crate::server::held::{Entry, Held};
 use crate::server::incoming::{Handshake, IncomingKind};
 use crate::server::index::Word;
@@ -58,6 +60,7 @@ pub struct Registry {
     sessions: Held,
     tombstones: Tombstones,
     orders: Orders,
+    draining: Option<Draining>,
     refused: Refused,
     admitted: u64,
 }
@@ -85,6 +88,7 @@ impl Registry {
             tombstones: Tombstones::new(config.tombstone_lifetime, config.max_tombstones, now),
             config,
             orders: Orders::default(),
+            draining: None,
             refused: Refused::default(),
             admitted: 0,
         })
@@ -224,6 +228,7 @@ impl Registry {
                 self.sessions.shift(now, report.id, Standing::Connected, report.bytes);
                 if is_new {
                     self.replace_namesakes(report.id);
+                    self.ask_latecomer(now, report.id);
                 }
             }
             Status::Detached => {
@@ -273,11 +278,13 @@ impl Registry {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.lobby.expire(now);
         self.tombstones.expire(now);
+        self.ask_to_leave(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.lobby.deadline(), self.tombstones.deadline())
+        let drain = self.draining.as_ref().and_then(Draining::deadline);
+        earliest(earliest(self.lobby.deadline(), self.tombstones.deadline()), drain)
     }
 }

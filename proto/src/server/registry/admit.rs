@@ -104,6 +104,10 @@ impl Registry {
 
     /// Whether another session may be let in.
     fn judge(&mut self, now: Instant, identity: &Word, name: &str) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refusal_of_drain(now) {
+            self.refused.draining += 1;
+            return Err(refusal);
+        }
         let refuses = self.config.when_detached_full == WhenDetachedFull::RefuseNew;
         let spent = self.sessions.detached_bytes() > self.config.max_detached_bytes;
         if self.sessions.load() >= self.config.max_sessions || (refuses && spent) {
