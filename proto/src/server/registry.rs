@@ -7,11 +7,12 @@ mod house;
 mod tests;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::config::{Seed, ServerConfig, WhenDetachedFull};
+use crate::config::{Seed, ServerConfig, SessionConfig, WhenDetachedFull};
 use crate::error::ConfigError;
 use crate::event::EndReason;
 use crate::id::{Carrier, SessionId};
@@ -49,6 +50,8 @@ use crate::wire::packet::PacketType;
 /// RESUME leaves nothing behind.
 pub struct Registry {
     config: ServerConfig,
+    /// Its limits of a session, shared by all of them.
+    session: Arc<SessionConfig>,
     rng: Rng,
     suites: Vec<Suite>,
     incarnation: [u8; 8],
@@ -76,6 +79,7 @@ impl Registry {
         let mut incarnation = [0; 8];
         rng.fill(&mut incarnation);
         Ok(Registry {
+            session: Arc::new(config.session.clone()),
             rng,
             suites: config.accepted_suites(),
             incarnation,

@@ -2,6 +2,7 @@
 //! the connection. Until then only the candidate is touched.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 
@@ -20,14 +21,14 @@ use crate::wire::handshake::Reject;
 
 impl Session {
     /// Server: a session fresh from its handshake. Provisional until the client's first sealed packet.
-    pub(crate) fn accepted(now: Instant, config: &SessionConfig, rng: Rng, proven: Proven) -> (Session, Epoch) {
+    pub(crate) fn accepted(now: Instant, config: &Arc<SessionConfig>, rng: Rng, proven: Proven) -> (Session, Epoch) {
         let Proven {
             mut established,
             offer,
             answer,
             ..
         } = proven;
-        let mut session = Session::new(Side::Server, config.clone(), rng, None);
+        let mut session = Session::new(Side::Server, Arc::clone(config), rng, None);
         session.ledger.streams.set_peer(&offer.parameters);
         let incarnation = answer.incarnation;
         let packet = final_packet(&mut established.keys, answer);

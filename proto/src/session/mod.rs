@@ -40,6 +40,7 @@ mod transmit;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
@@ -72,7 +73,8 @@ const REKEY_EVERY: u64 = 1 << 20;
 /// ignored everywhere, and after [`Event::Ended`] every call is harmless.
 pub struct Session {
     side: Side,
-    config: SessionConfig,
+    /// One for all sessions of a registry.
+    config: Arc<SessionConfig>,
     rng: Rng,
     state: State,
     ledger: Ledger,
@@ -82,7 +84,7 @@ pub struct Session {
     peer: Option<Peer>,
     closing: Closing,
     /// The client's; the server never dials.
-    dialing: Option<Dialing>,
+    dialing: Option<Box<Dialing>>,
     /// Server: how long the client may take to confirm the session, over whichever connection.
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
@@ -112,12 +114,12 @@ impl Session {
     pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> {
         config.validate()?;
         let rng = Rng::new(&seed);
-        let session_config = config.session.clone();
-        let dialing = Dialing::new(now, config);
+        let session_config = Arc::new(config.session.clone());
+        let dialing = Box::new(Dialing::new(now, config));
         Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
     }
 
-    fn new(side: Side, config: SessionConfig, rng: Rng, dialing: Option<Dialing>) -> Session {
+    fn new(side: Side, config: Arc<SessionConfig>, rng: Rng, dialing: Option<Box<Dialing>>) -> Session {
         Session {
             side,
             ledger: Ledger::new(side, &config),
@@ -258,7 +260,7 @@ impl Session {
     /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
     #[must_use]
     pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
-        self.dialing.as_ref().and_then(Dialing::intent)
+        self.dialing.as_deref().and_then(Dialing::intent)
     }
 
     /// Whether the connection `epoch` is still of use. When not: send what

@@ -94,7 +94,7 @@ impl Registry {
         let entry = Entry::provisional(now, client_key, &proven.request.name, identity);
         self.admitted += 1;
         let seed = self.rng.fork();
-        let (session, epoch) = Session::accepted(now, &self.config.session, seed, proven);
+        let (session, epoch) = Session::accepted(now, &self.session, seed, proven);
         self.sessions.insert(id, entry);
         for label in &placement.labels {
             self.label(now, id, label);
