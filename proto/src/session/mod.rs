@@ -329,13 +329,11 @@ impl Session {
 
     /// For tests and tools: positions and counters that applications have no use for.
     #[doc(hidden)]
-    #[must_use]
     pub fn inspect(&self) -> Inspection {
         self.inspection()
     }
 
-    /// What follows from any change: events of the streams, a swap that is complete, a migration
-    /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
+    /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
         self.give_way(now);
         self.collect_events();
