@@ -18,7 +18,11 @@ fn setup() -> Setup {
         linger: Duration::from_secs(5),
         ..SessionConfig::default()
     };
-    Setup { client: config.clone(), server: config, ..Setup::default() }
+    Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    }
 }
 
 /// Which polls are asked between two calls: one bit each.
@@ -94,7 +98,9 @@ fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
             if any {
                 continue;
             }
-            let Some(next) = duo.next_deadline().filter(|at| *at <= end) else { break };
+            let Some(next) = duo.next_deadline().filter(|at| *at <= end) else {
+                break;
+            };
             duo.now = duo.now.max(next);
             duo.timers();
             step(&mut duo);
@@ -104,7 +110,13 @@ fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
     assert!(moves > 15, "the run was too short to mean anything: {moves}");
     ask(&mut duo, 8, &mut events);
     let packets = duo.wires.iter().flat_map(|wire| wire.log.iter().cloned()).collect();
-    let of = |client: bool| events.iter().filter(|(from, _)| *from == client).map(|(_, event)| event.clone()).collect();
+    let of = |client: bool| {
+        events
+            .iter()
+            .filter(|(from, _)| *from == client)
+            .map(|(_, event)| event.clone())
+            .collect()
+    };
     (packets, of(true), of(false))
 }
 
@@ -112,7 +124,16 @@ fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
 fn every_interleaving_of_polls_gives_the_same_bytes_and_events() {
     let silent = run(&mut || 0);
     assert!(matches!(silent.1.last(), Some(Event::Ended(_))), "{:?}", silent.1);
-    assert!(silent.1.iter().filter(|event| matches!(event, Event::Attached { .. })).count() >= 3, "{:?}", silent.1);
+    assert!(
+        silent
+            .1
+            .iter()
+            .filter(|event| matches!(event, Event::Attached { .. }))
+            .count()
+            >= 3,
+        "{:?}",
+        silent.1
+    );
     for constant in 1..16 {
         assert_eq!(run(&mut || constant), silent, "polls {constant:#b} after every step");
     }
@@ -210,12 +231,23 @@ fn pester(duo: &mut Duo, until: u64) {
             let Some(session) = duo.machine(side) else { continue };
             let before = session.poll_timeout();
             session.handle_timeout(now);
-            assert_eq!(session.poll_timeout(), before, "{side:?}: a deadline moved because somebody asked early");
-            assert_eq!(session.poll_event(), None, "{side:?}: an event that no deadline announced");
+            assert_eq!(
+                session.poll_timeout(),
+                before,
+                "{side:?}: a deadline moved because somebody asked early"
+            );
+            assert_eq!(
+                session.poll_event(),
+                None,
+                "{side:?}: an event that no deadline announced"
+            );
         }
         for wire in 0..duo.wires.len() {
             for side in [Side::Client, Side::Server] {
-                assert!(!duo.transmit(wire, side), "{side:?}: a packet that no deadline announced");
+                assert!(
+                    !duo.transmit(wire, side),
+                    "{side:?}: a packet that no deadline announced"
+                );
             }
         }
     }
@@ -228,7 +260,12 @@ fn a_lazy_host_sends_what_an_eager_one_sends() {
         let lazy = hours(Host::Lazy, seed);
         let eager = hours(Host::Eager, seed);
         assert!(lazy.len() > 30, "seed {seed}: {} packets", lazy.len());
-        assert!(lazy == eager, "seed {seed}: {} packets lazily, {} eagerly", lazy.len(), eager.len());
+        assert!(
+            lazy == eager,
+            "seed {seed}: {} packets lazily, {} eagerly",
+            lazy.len(),
+            eager.len()
+        );
     }
 }
 
@@ -236,7 +273,13 @@ fn a_lazy_host_sends_what_an_eager_one_sends() {
 fn skipping_reports_loses_nothing() {
     let mut duo = Duo::new(&setup());
     let stream = duo.establish();
-    let reports = duo.server.as_mut().map(|server: &mut Session| (server.poll_report().is_some(), server.poll_report().is_some()));
-    assert!(reports.is_some_and(|(_, second)| !second), "a level is told once a change");
+    let reports = duo
+        .server
+        .as_mut()
+        .map(|server: &mut Session| (server.poll_report().is_some(), server.poll_report().is_some()));
+    assert!(
+        reports.is_some_and(|(_, second)| !second),
+        "a level is told once a change"
+    );
     assert!(duo.put(Side::Client, stream, 5));
 }

@@ -15,7 +15,11 @@ const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
 fn duo(config: SessionConfig) -> Duo {
-    Duo::new(&Setup { client: config.clone(), server: config, ..Setup::default() })
+    Duo::new(&Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    })
 }
 
 /// The client, which has proven itself, says `frames` on its first connection.
@@ -26,7 +30,10 @@ fn say(duo: &mut Duo, frames: &[Frame]) -> Result<(), ConnectionError> {
     writer.finish();
     let now = duo.instant();
     let epoch = duo.wires[0].was;
-    let packet = duo.client.misbehave(epoch, &plaintext).expect("because the connection is current");
+    let packet = duo
+        .client
+        .misbehave(epoch, &plaintext)
+        .expect("because the connection is current");
     let epoch = duo.wires[0].server_epoch().expect("because it is bound");
     let server = duo.server.as_mut().expect("because it is established");
     let result = server.handle_input(now, epoch, BytesMut::from(packet.as_slice()));
@@ -35,7 +42,12 @@ fn say(duo: &mut Duo, frames: &[Frame]) -> Result<(), ConnectionError> {
 }
 
 fn data(stream: StreamId, payload: &'static [u8]) -> Frame {
-    Frame::Data(Data { stream, payload: Bytes::from_static(payload), message_end: true, stream_end: false })
+    Frame::Data(Data {
+        stream,
+        payload: Bytes::from_static(payload),
+        message_end: true,
+        stream_end: false,
+    })
 }
 
 fn server_reason(duo: &Duo) -> Option<EndReason> {
@@ -44,7 +56,10 @@ fn server_reason(duo: &Duo) -> Option<EndReason> {
 
 fn attaches(duo: &Duo, side: Side, kind: Swap) -> usize {
     let is = |event: &Event| matches!(event, Event::Attached { swap, .. } if *swap == kind);
-    duo.events.iter().filter(|(from, event)| *from == side && is(event)).count()
+    duo.events
+        .iter()
+        .filter(|(from, event)| *from == side && is(event))
+        .count()
 }
 
 #[test]
@@ -52,9 +67,21 @@ fn a_gap_in_the_sequence_is_never_delivered() {
     let mut duo = duo(SessionConfig::default());
     let stream = duo.establish();
     let expected = duo.server.as_ref().map_or(0, |server| server.inspect().expected);
-    let result = say(&mut duo, &[Frame::From { position: expected + 1 }, data(stream, b"lost one")]);
-    assert!(matches!(result, Err(ConnectionError::Protocol(ProtocolError::Gap | ProtocolError::StateLost))), "{result:?}");
-    assert!(matches!(server_reason(&duo), Some(EndReason::StateLost | EndReason::ProtocolError)));
+    let result = say(
+        &mut duo,
+        &[Frame::From { position: expected + 1 }, data(stream, b"lost one")],
+    );
+    assert!(
+        matches!(
+            result,
+            Err(ConnectionError::Protocol(ProtocolError::Gap | ProtocolError::StateLost))
+        ),
+        "{result:?}"
+    );
+    assert!(matches!(
+        server_reason(&duo),
+        Some(EndReason::StateLost | EndReason::ProtocolError)
+    ));
     let now = duo.instant();
     let read = duo.server.as_mut().map(|server| server.recv(now, stream));
     assert!(!matches!(read, Some(Ok(Some(_)))), "delivered across a gap: {read:?}");
@@ -69,9 +96,15 @@ fn a_position_that_was_never_sent_empties_no_buffer() {
     let next = duo.server.as_ref().map_or(0, |server| server.inspect().next);
     let result = say(&mut duo, &[Frame::Ack { position: next + 1 }]);
     assert_eq!(result, Err(ConnectionError::Protocol(ProtocolError::BadAck)));
-    let fates = duo.ended[1].as_ref().map(|ended| ended.fates.clone()).unwrap_or_default();
+    let fates = duo.ended[1]
+        .as_ref()
+        .map(|ended| ended.fates.clone())
+        .unwrap_or_default();
     let fate = fates.streams.iter().find(|fate| fate.stream == stream);
-    assert!(fate.is_some_and(|fate| fate.delivered.is_zero()), "a lie was believed: {fates:?}");
+    assert!(
+        fate.is_some_and(|fate| fate.delivered.is_zero()),
+        "a lie was believed: {fates:?}"
+    );
 }
 
 #[test]
@@ -86,9 +119,15 @@ fn every_moment_of_a_handshake_and_a_resume_has_a_deadline() {
         let wire = duo.wires.len() - 1;
         for _ in 0..6 {
             for side in [Side::Client, Side::Server] {
-                assert!(duo.client.poll_timeout().is_some(), "round {round}: the client waits for ever");
+                assert!(
+                    duo.client.poll_timeout().is_some(),
+                    "round {round}: the client waits for ever"
+                );
                 if let Some(server) = &duo.server {
-                    assert!(server.poll_timeout().is_some(), "round {round}: the server waits for ever");
+                    assert!(
+                        server.poll_timeout().is_some(),
+                        "round {round}: the server waits for ever"
+                    );
                 }
                 duo.transmit(wire, side);
                 duo.deliver(wire, side);
@@ -102,7 +141,10 @@ fn every_moment_of_a_handshake_and_a_resume_has_a_deadline() {
 
 #[test]
 fn connections_that_die_at_once_are_not_dialled_in_a_hot_loop() {
-    let mut duo = Duo::new(&Setup { backoff: Backoff::default(), ..Setup::default() });
+    let mut duo = Duo::new(&Setup {
+        backoff: Backoff::default(),
+        ..Setup::default()
+    });
     let end = duo.now + 60 * SECOND;
     let mut dials = 0;
     while duo.now < end {
@@ -120,7 +162,10 @@ fn connections_that_die_at_once_are_not_dialled_in_a_hot_loop() {
 
 #[test]
 fn attaches_that_die_at_once_are_not_dialled_in_a_hot_loop() {
-    let mut duo = Duo::new(&Setup { backoff: Backoff::default(), ..Setup::default() });
+    let mut duo = Duo::new(&Setup {
+        backoff: Backoff::default(),
+        ..Setup::default()
+    });
     duo.establish();
     let end = duo.now + 60 * SECOND;
     while duo.now < end {
@@ -133,7 +178,11 @@ fn attaches_that_die_at_once_are_not_dialled_in_a_hot_loop() {
         duo.now = duo.now.max(next);
         duo.timers();
     }
-    assert!((5..40).contains(&duo.wires.len()), "{} attaches in a minute", duo.wires.len());
+    assert!(
+        (5..40).contains(&duo.wires.len()),
+        "{} attaches in a minute",
+        duo.wires.len()
+    );
 }
 
 #[test]
@@ -154,13 +203,22 @@ fn no_timer_of_an_old_connection_closes_the_new_one() {
     duo.wait(300 * SECOND);
     duo.read_all(Side::Server, &[stream]);
     assert!(duo.ledger.is_settled());
-    assert_eq!((duo.wires.len(), attaches(&duo, Side::Client, Swap::Unplanned)), (2, 1), "{:?}", duo.events);
+    assert_eq!(
+        (duo.wires.len(), attaches(&duo, Side::Client, Swap::Unplanned)),
+        (2, 1),
+        "{:?}",
+        duo.events
+    );
 }
 
 #[test]
 fn throughput_has_no_cliff_over_message_size() {
     for size in [1, 100, 1_000, 16_000, 16_001, 60_000, 200_000] {
-        let config = SessionConfig { outbox_limit: 400_000, stream_window: 300_000, ..SessionConfig::default() };
+        let config = SessionConfig {
+            outbox_limit: 400_000,
+            stream_window: 300_000,
+            ..SessionConfig::default()
+        };
         let mut duo = duo(config);
         let stream = duo.establish();
         let begin = duo.now;
@@ -187,7 +245,11 @@ fn throughput_has_no_cliff_over_message_size() {
         // Each outboxful may cost one delayed acknowledgement, no more.
         let outboxes = (sent + 64 * sent / size.max(1)) as u64 / 400_000 + 2;
         let spent = duo.now - begin;
-        assert!(spent <= outboxes * 30 * MS, "{size} B: {} ms for {outboxes} outboxes", spent / MS);
+        assert!(
+            spent <= outboxes * 30 * MS,
+            "{size} B: {} ms for {outboxes} outboxes",
+            spent / MS
+        );
     }
 }
 
@@ -223,7 +285,11 @@ fn largest_arrives(mut duo: Duo, outbox: usize) {
         duo.wait(30 * MS);
         duo.read_all(Side::Server, &[stream]);
         rounds += 1;
-        assert!(rounds < 20_000 && duo.ended == [None, None], "{size} of {outbox}: {:?}", duo.ended);
+        assert!(
+            rounds < 20_000 && duo.ended == [None, None],
+            "{size} of {outbox}: {:?}",
+            duo.ended
+        );
     }
 }
 
@@ -247,7 +313,10 @@ fn a_length_prefix_is_not_trusted_before_proof() {
 
 #[test]
 fn a_full_outbox_pushes_back_and_evicts_nothing() {
-    let mut duo = duo(SessionConfig { outbox_limit: 4_096, ..SessionConfig::default() });
+    let mut duo = duo(SessionConfig {
+        outbox_limit: 4_096,
+        ..SessionConfig::default()
+    });
     let stream = duo.establish();
     duo.wires[0].cut([true; 2]);
     let mut admitted = 0;
@@ -266,11 +335,18 @@ fn a_full_outbox_pushes_back_and_evicts_nothing() {
 
 #[test]
 fn what_is_acknowledged_is_held_until_it_is_read() {
-    let mut duo = duo(SessionConfig { stream_window: 2_000, ..SessionConfig::default() });
+    let mut duo = duo(SessionConfig {
+        stream_window: 2_000,
+        ..SessionConfig::default()
+    });
     let stream = duo.establish();
     while duo.put(Side::Client, stream, 300) {}
     duo.wait(10 * SECOND);
-    let stats = duo.server.as_ref().map(unbroken_proto::Session::stats).unwrap_or_default();
+    let stats = duo
+        .server
+        .as_ref()
+        .map(unbroken_proto::Session::stats)
+        .unwrap_or_default();
     assert!(stats.unread_bytes > 1_000 && stats.unread_bytes <= 2_000, "{stats:?}");
     for _ in 0..2_000 {
         duo.read_all(Side::Server, &[stream]);
@@ -293,7 +369,11 @@ fn a_lost_acknowledgement_is_said_again() {
     duo.notice(0, Side::Server);
     duo.wait(SECOND);
     assert_eq!(duo.client.stats().outbox_bytes, 0, "the resume says what arrived");
-    assert_eq!(duo.client.stats().replayed_bytes, 0, "and nothing goes out again for nothing");
+    assert_eq!(
+        duo.client.stats().replayed_bytes,
+        0,
+        "and nothing goes out again for nothing"
+    );
 }
 
 #[test]
@@ -317,7 +397,11 @@ fn everything_owed_goes_out_at_once_after_an_attach() {
     }
     duo.pump();
     duo.read_all(Side::Server, &[stream]);
-    assert!(duo.ledger.is_settled(), "without a moment passing: {:?}", duo.ledger.unsettled());
+    assert!(
+        duo.ledger.is_settled(),
+        "without a moment passing: {:?}",
+        duo.ledger.unsettled()
+    );
 }
 
 #[test]
@@ -366,9 +450,14 @@ fn control_goes_before_bulk() {
     let now = duo.instant();
     let server_epoch = duo.wires[0].server_epoch().expect("because it is bound");
     let server = duo.server.as_mut().expect("because it is established");
-    let ping = server.misbehave(server_epoch, &plaintext).expect("because the connection is current");
+    let ping = server
+        .misbehave(server_epoch, &plaintext)
+        .expect("because the connection is current");
     let epoch = duo.wires[0].was;
-    assert_eq!(duo.client.handle_input(now, epoch, BytesMut::from(ping.as_slice())), Ok(()));
+    assert_eq!(
+        duo.client.handle_input(now, epoch, BytesMut::from(ping.as_slice())),
+        Ok(())
+    );
     assert!(duo.transmit(0, Side::Client));
     let first = duo.wires[0].log[before].1.clone();
     // Type byte, tag, PONG with its id: three bytes more than the same packet without it.
@@ -378,17 +467,32 @@ fn control_goes_before_bulk() {
     while quiet.put(Side::Client, other, 16_000) {}
     let before = quiet.wires[0].log.len();
     assert!(quiet.transmit(0, Side::Client));
-    assert!(first.len() >= quiet.wires[0].log[before].1.len(), "the PONG waits behind the bulk");
+    assert!(
+        first.len() >= quiet.wires[0].log[before].1.len(),
+        "the PONG waits behind the bulk"
+    );
 }
 
 #[test]
 fn attempts_are_counted_as_failures_and_the_count_is_refilled() {
-    let backoff = Backoff { attempts: Some(4), stable_after: Duration::from_secs(1), ..Backoff::default() };
-    let mut duo = Duo::new(&Setup { backoff, ..Setup::default() });
+    let backoff = Backoff {
+        attempts: Some(4),
+        stable_after: Duration::from_secs(1),
+        ..Backoff::default()
+    };
+    let mut duo = Duo::new(&Setup {
+        backoff,
+        ..Setup::default()
+    });
     duo.establish();
     for round in 0..12 {
         duo.wait(30 * SECOND);
-        assert_eq!(duo.client.state(), SessionState::Attached, "round {round}: {:?}", duo.ended[0]);
+        assert_eq!(
+            duo.client.state(),
+            SessionState::Attached,
+            "round {round}: {:?}",
+            duo.ended[0]
+        );
         let wire = duo.wires.len() - 1;
         duo.notice(wire, Side::Client);
         duo.notice(wire, Side::Server);
@@ -406,7 +510,14 @@ fn attempts_are_counted_as_failures_and_the_count_is_refilled() {
         rounds += 1;
         assert!(rounds < 100, "it goes on for ever");
     }
-    assert!(matches!(duo.ended[0].as_ref().map(|ended| &ended.reason), Some(EndReason::GaveUp { .. })), "{:?}", duo.ended[0]);
+    assert!(
+        matches!(
+            duo.ended[0].as_ref().map(|ended| &ended.reason),
+            Some(EndReason::GaveUp { .. })
+        ),
+        "{:?}",
+        duo.ended[0]
+    );
 }
 
 #[test]
@@ -427,14 +538,23 @@ fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
     duo.read_all(Side::Server, &[stream]);
     assert!(duo.ledger.is_settled(), "the old connection was dropped too early");
     duo.pump();
-    assert_eq!((attaches(&duo, Side::Client, Swap::Planned), attaches(&duo, Side::Server, Swap::Planned)), (1, 1));
+    assert_eq!(
+        (
+            attaches(&duo, Side::Client, Swap::Planned),
+            attaches(&duo, Side::Server, Swap::Planned)
+        ),
+        (1, 1)
+    );
 }
 
 /// A planned swap that the server answers with `dead`, because its own side is not settled: what it
 /// goes on acknowledging on the old connection must not make its statement look like a lie.
 #[test]
 fn a_statement_overtaken_by_an_acknowledgement_is_no_contradiction() {
-    let mut duo = duo(SessionConfig { ack_delay: Duration::ZERO, ..SessionConfig::default() });
+    let mut duo = duo(SessionConfig {
+        ack_delay: Duration::ZERO,
+        ..SessionConfig::default()
+    });
     let stream = duo.establish();
     duo.wait(SECOND);
     // Something of the server's is unacknowledged, so it cannot swap.
@@ -493,14 +613,28 @@ fn a_refused_swap_does_not_declare_the_live_connection_dead() {
 /// shown to its application yet.
 #[test]
 fn a_provisional_session_that_is_resumed_is_established() {
-    let cut = Cut { wire: 0, up: 140, down: usize::MAX, notice: Notice::OnlyClient };
+    let cut = Cut {
+        wire: 0,
+        up: 140,
+        down: usize::MAX,
+        notice: Notice::OnlyClient,
+    };
     let mut duo = duo(SessionConfig::default());
     let stream = duo.open(Side::Client);
     assert!(duo.put(Side::Client, stream, 10));
-    duo.run(&Plan { cuts: vec![cut], late: false }, |duo| {
-        duo.read_all(Side::Server, &[stream]);
-        duo.ledger.is_settled()
-    });
-    let established = duo.events.iter().filter(|(side, event)| *side == Side::Server && matches!(event, Event::Established { .. }));
+    duo.run(
+        &Plan {
+            cuts: vec![cut],
+            late: false,
+        },
+        |duo| {
+            duo.read_all(Side::Server, &[stream]);
+            duo.ledger.is_settled()
+        },
+    );
+    let established = duo
+        .events
+        .iter()
+        .filter(|(side, event)| *side == Side::Server && matches!(event, Event::Established { .. }));
     assert_eq!(established.count(), 1, "{:?}", duo.events);
 }

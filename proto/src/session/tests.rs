@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::testing::{Pair, events, shuttle};
 use super::*;
 use crate::config::ServerConfig;
 use crate::event::{Closer, EndReason, Event, Swap};
@@ -14,201 +15,6 @@ use crate::stream::{Chunk, StreamOptions};
 
 mod review;
 mod swaps;
-
-struct Pair {
-    now: Instant,
-    registry: Registry,
-    client: Session,
-    server: Option<Session>,
-    /// The connections: the client's epoch and, once it has one, the server's.
-    links: Vec<(Epoch, Option<Epoch>)>,
-    /// What the client says behind FINAL never arrives.
-    confirm_lost: bool,
-}
-
-impl Pair {
-    fn new() -> Pair {
-        Pair::with(|_, _| {})
-    }
-
-    fn with(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
-        Pair::tuned(adjust, |_| {})
-    }
-
-    fn tuned(
-        adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig),
-        dialling: impl FnOnce(&mut ClientConfig),
-    ) -> Pair {
-        let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
-        let mut server = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
-        let mut client = ClientConfig::new(Auth::secret(secret));
-        adjust(&mut client.session, &mut server.session);
-        dialling(&mut client);
-        let now = Instant::from_millis(1_000);
-        let registry = Registry::new(server, Seed([1; 32]), now).expect("because the limits are valid");
-        let client = Session::connect(client, Seed([2; 32]), now).expect("because the limits are valid");
-        Pair {
-            now,
-            registry,
-            client,
-            server: None,
-            links: Vec::new(),
-            confirm_lost: false,
-        }
-    }
-
-    /// Answers the client's wish and carries packets until nobody has any.
-    fn dial(&mut self) {
-        let epoch = self
-            .client
-            .attach(self.now, Carrier::ordered())
-            .expect("because a connection is wanted");
-        self.links.push((epoch, None));
-        let mut incoming = None;
-        let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
-        let mut hello = Vec::new();
-        assert!(self.client.poll_transmit(self.now, epoch, &mut hello));
-        match self
-            .registry
-            .first_packet(self.now, connection, BytesMut::from(&hello[..]))
-        {
-            Route::Handshake(handshake) => incoming = Some(handshake),
-            Route::Resume { incoming, .. } => {
-                let server = self.server.as_mut().expect("because it is registered");
-                self.links.last_mut().expect("because just pushed").1 =
-                    Some(server.adopt(self.now, incoming).expect("because the proof is good"));
-            }
-            Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
-        }
-        if let Some(mut incoming) = incoming {
-            let mut challenge = Vec::new();
-            assert!(incoming.poll_transmit(&mut challenge));
-            self.client
-                .handle_input(self.now, epoch, BytesMut::from(&challenge[..]))
-                .expect("because it is honest");
-            let mut proof = Vec::new();
-            assert!(self.client.poll_transmit(self.now, epoch, &mut proof));
-            incoming
-                .handle_input(self.now, BytesMut::from(&proof[..]))
-                .expect("because it is honest");
-            assert!(incoming.request().is_some());
-            match self.registry.admit(self.now, incoming) {
-                Admission::New { session, epoch } => {
-                    self.server = Some(session);
-                    self.links.last_mut().expect("because just pushed").1 = Some(epoch);
-                }
-                Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
-            }
-        }
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        loop {
-            let mut moved = false;
-            for (ours, theirs) in self.links.clone() {
-                let Some(theirs) = theirs else { continue };
-                let server = self.server.as_mut().expect("because it has an epoch");
-                if !self.confirm_lost {
-                    moved |= shuttle(self.now, &mut self.client, ours, server, theirs);
-                }
-                moved |= shuttle(self.now, server, theirs, &mut self.client, ours);
-            }
-            self.settle_registry();
-            if !moved {
-                return;
-            }
-        }
-    }
-
-    fn settle_registry(&mut self) {
-        if let Some(report) = self.server.as_mut().and_then(Session::poll_report) {
-            self.registry.update(self.now, report);
-        }
-    }
-
-    /// Dials a registry that no longer holds the session, whatever comes of it.
-    fn redial(&mut self) {
-        let Some(intent) = self.client.wanted_connection() else {
-            return;
-        };
-        self.now = self.now.max(intent.not_before);
-        let epoch = self
-            .client
-            .attach(self.now, Carrier::ordered())
-            .expect("because a connection is wanted");
-        let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
-        let mut packet = Vec::new();
-        assert!(self.client.poll_transmit(self.now, epoch, &mut packet));
-        let answer = match self
-            .registry
-            .first_packet(self.now, connection, BytesMut::from(&packet[..]))
-        {
-            Route::Reject(rejection) => rejection.packet,
-            Route::Resume { .. } => panic!("the session is over"),
-            Route::Handshake(mut incoming) => {
-                packet.clear();
-                incoming.poll_transmit(&mut packet);
-                self.client
-                    .handle_input(self.now, epoch, BytesMut::from(&packet[..]))
-                    .expect("because it is honest");
-                packet.clear();
-                assert!(self.client.poll_transmit(self.now, epoch, &mut packet));
-                incoming
-                    .handle_input(self.now, BytesMut::from(&packet[..]))
-                    .expect("because it is honest");
-                match self.registry.admit(self.now, incoming) {
-                    Admission::New { mut session, epoch } => {
-                        packet.clear();
-                        session.poll_transmit(self.now, epoch, &mut packet);
-                        Some(packet)
-                    }
-                    Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
-                }
-            }
-        };
-        let answer = answer.expect("because every refusal here says something");
-        self.client
-            .handle_input(self.now, epoch, BytesMut::from(&answer[..]))
-            .expect("because it is honest");
-    }
-
-    fn cut(&mut self) {
-        for (ours, theirs) in core::mem::take(&mut self.links) {
-            self.client.detach(self.now, ours, Cause::Network);
-            if let (Some(server), Some(theirs)) = (&mut self.server, theirs) {
-                server.detach(self.now, theirs, Cause::Network);
-            }
-        }
-    }
-
-    fn server(&mut self) -> &mut Session {
-        self.server.as_mut().expect("because dialled")
-    }
-
-    fn sleep(&mut self, time: Duration) {
-        self.now = self.now + time;
-        self.client.handle_timeout(self.now);
-        let now = self.now;
-        self.server().handle_timeout(now);
-    }
-}
-
-fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Session, b: Epoch) -> bool {
-    let mut packet = Vec::new();
-    let mut moved = false;
-    while from.poll_transmit(now, a, &mut packet) {
-        to.handle_input(now, b, BytesMut::from(&packet[..]))
-            .expect("because both ends are honest");
-        packet.clear();
-        moved = true;
-    }
-    moved
-}
-
-fn events(session: &mut Session) -> Vec<Event> {
-    core::iter::from_fn(|| session.poll_event()).collect()
-}
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     let mut all = Vec::new();
@@ -419,3 +225,5 @@ fn a_session_never_confirmed_ends_with_the_handshake_timeout() {
     pair.settle_registry();
     assert_eq!((pair.registry.session_count(), pair.registry.tombstone_count()), (0, 0));
 }
+
+mod orders;

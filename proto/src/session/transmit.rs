@@ -163,6 +163,8 @@ impl Session {
         if packed {
             live.liveness.on_data_committed(now);
             live.rate.on_committed(now);
+            live.busy_at = now;
+            live.unacked_since.get_or_insert(now);
             if live.timed.is_none() {
                 live.timed = Some((live.cursor - 1, now));
             }

@@ -60,6 +60,8 @@ pub(super) struct SendHalf {
     /// Charge of an item that was abandoned when a part of it was committed, until that is acknowledged.
     pub(super) stranded: usize,
     pub(super) delivered: Tally,
+    /// Messages ever queued.
+    pub(super) messages: u64,
     /// The peer's STOP.
     pub(super) stopped: Option<u64>,
     /// The scheduler knows of it.
@@ -78,6 +80,7 @@ impl SendHalf {
             in_flight: 0,
             stranded: 0,
             delivered: Tally::default(),
+            messages: 0,
             stopped: None,
             scheduled: false,
             was_reset: false,
@@ -87,6 +90,7 @@ impl SendHalf {
     /// Queues an item; returns its charge.
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
         let charge = item_charge(payload.len(), self.fragment);
+        self.messages += u64::from(message);
         self.queue.push_back(Item {
             rest: payload,
             whole: None,
