@@ -12,7 +12,11 @@ const MS: u64 = 1_000_000;
 /// Attached by a planned swap; what both ends sent last on the old connection, `len` bytes each, is
 /// lost with it, and neither knows yet.
 fn with_gaps(config: SessionConfig, len: usize) -> (Duo, StreamId) {
-    let mut duo = Duo::new(&Setup { client: config.clone(), server: config, ..Setup::default() });
+    let mut duo = Duo::new(&Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    });
     let stream = duo.establish();
     duo.wait(1_000 * MS);
     let now = duo.instant();
@@ -127,7 +131,17 @@ fn closes_that_cross_above_a_gap_complete_each_other() {
         duo.read_all(Side::Server, &[stream]);
         for (side, ended) in [Side::Client, Side::Server].into_iter().zip(duo.ended.clone()) {
             let ended = ended.unwrap_or_else(|| panic!("{side:?} waits for ever, {order:?}"));
-            assert!(matches!(ended.reason, EndReason::Closed { code: 4, by: Closer::Both, .. }), "{side:?}: {ended:?}");
+            assert!(
+                matches!(
+                    ended.reason,
+                    EndReason::Closed {
+                        code: 4,
+                        by: Closer::Both,
+                        ..
+                    }
+                ),
+                "{side:?}: {ended:?}"
+            );
             assert_eq!(duo.ledger.check_fates(side, &ended), Ok(()));
         }
     }
@@ -151,7 +165,10 @@ fn a_close_that_waits_in_the_inbox_is_answered_when_our_own_goes_out() {
     duo.read_all(Side::Server, &[stream]);
     for (side, ended) in [Side::Client, Side::Server].into_iter().zip(duo.ended.clone()) {
         let ended = ended.unwrap_or_else(|| panic!("{side:?} waits for ever"));
-        assert!(matches!(ended.reason, EndReason::Closed { code: 4, .. }), "{side:?}: {ended:?}");
+        assert!(
+            matches!(ended.reason, EndReason::Closed { code: 4, .. }),
+            "{side:?}: {ended:?}"
+        );
         assert_eq!(duo.ledger.check_fates(side, &ended), Ok(()));
     }
 }
