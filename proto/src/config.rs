@@ -1,5 +1,7 @@
 //! What a host chooses, with limits and defaults. Every buffer's bound is here.
 
+mod accepting;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,9 +14,11 @@ pub use patience::{Heartbeat, Stuck};
 
 use crate::error::ConfigError;
 use crate::reconnect::{Backoff, Heritage, Strategies};
-use crate::security::{Auth, ServerAuth, Suite};
+use crate::security::{Auth, Suite};
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
+
+pub use self::accepting::{Rate, SameName, ServerConfig, WhenDetachedFull};
 
 /// The seed of a machine's random generator: 32 bytes from the operating system, or chosen by a test.
 /// The same seed and the same calls give the same bytes, so never use one twice outside tests.
@@ -31,8 +35,10 @@ impl core::fmt::Debug for Seed {
 pub const MAX_PACKET: usize = 65_535;
 /// What each buffered frame or message is charged beyond its payload.
 pub const FRAME_CHARGE: usize = 64;
-/// Longest stream label in bytes.
+/// Longest label in bytes, of a stream or of a session in a registry.
 pub const MAX_LABEL: usize = 255;
+/// Most labels a registry's host may write on one session.
+pub const MAX_LABELS: usize = 16;
 /// Longest session name in bytes.
 pub const MAX_NAME: usize = 255;
 /// Longest credential in bytes.
@@ -72,6 +78,10 @@ pub struct SessionConfig {
     pub dial_timeout: Duration,
     /// How long the old connection may go on delivering after a planned swap. Default 5 s.
     pub drain_timeout: Duration,
+    /// Accepting end: attempts to attach that proved themselves and were not confirmed, in a row; beyond
+    /// it each is told to wait a second. What proves nothing does not count, so that no forger can shut
+    /// the client out. 1 to 1,000,000, default 3.
+    pub max_attempts: u32,
     /// How long `close` waits for queued data and for the peer's answer. Default 10 s.
     pub linger: Duration,
     /// How long nothing but heartbeats may be said before the session counts as idle. 1 ms to 1 day, default 60 s.
@@ -96,6 +106,7 @@ impl Default for SessionConfig {
             handshake_timeout: Duration::from_secs(10),
             dial_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
+            max_attempts: 3,
             linger: Duration::from_secs(10),
             idle_after: Duration::from_secs(60),
             stuck: Stuck::default(),
@@ -159,6 +170,7 @@ impl SessionConfig {
             ("handshake_timeout (ms)", millis(self.handshake_timeout), 1, 600_000),
             ("dial_timeout (ms)", millis(self.dial_timeout), 1, 600_000),
             ("drain_timeout (ms)", millis(self.drain_timeout), 1, 600_000),
+            ("max_attempts", u64::from(self.max_attempts), 1, 1_000_000),
             ("linger (ms)", millis(self.linger), 1, day),
             ("idle_after (ms)", millis(self.idle_after), 1, day),
         ] {
@@ -242,80 +254,5 @@ impl ClientConfig {
             });
         }
         Ok(())
-    }
-}
-
-/// What the accepting end needs.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// Limits and timers of its sessions.
-    pub session: SessionConfig,
-    /// Who we are and whom we let in.
-    pub auth: ServerAuth,
-    /// Suites accepted, of those that `auth` allows; default all.
-    pub suites: Vec<Suite>,
-    /// Connections accepted that have said nothing yet; when full the oldest goes. Some 100 bytes each.
-    /// Owner: the registry. 1 to 1,048,576, default 1,024.
-    pub max_silent: usize,
-    /// Handshakes past HELLO; when full the oldest goes. Some 2 KiB each, and up to 8 KiB more while
-    /// the host decides about a proven one. Owner: the registry. 1 to 1,048,576, default 1,024.
-    pub max_handshakes: usize,
-    /// HELLO packets answered per second beyond which `REJECT Retry` goes out. 1 to 1,000,000, default 1,000.
-    pub hello_rate: u32,
-    /// Sessions held at once, provisional ones included. The registry keeps some 150 bytes and the name
-    /// of each. 1 to 16,777,216, default 100,000.
-    pub max_sessions: usize,
-    /// How long a tombstone is kept. 1 ms to 365 days, default 1 h. Clients that stay away longer than
-    /// this may not learn what became of their data.
-    pub tombstone_lifetime: Duration,
-    /// Tombstones kept at most, some 400 bytes each; beyond, the oldest goes early, of the client that
-    /// ended the newest session if it has more than its share. Owner: the registry. 0 to 16,777,216,
-    /// default 100,000.
-    pub max_tombstones: usize,
-}
-
-impl ServerConfig {
-    /// The defaults, with `auth`.
-    #[must_use]
-    pub fn new(auth: ServerAuth) -> ServerConfig {
-        ServerConfig {
-            session: SessionConfig::default(),
-            auth,
-            suites: Suite::all(),
-            max_silent: 1_024,
-            max_handshakes: 1_024,
-            hello_rate: 1_000,
-            max_sessions: 100_000,
-            tombstone_lifetime: Duration::from_secs(3_600),
-            max_tombstones: 100_000,
-        }
-    }
-
-    /// Checks every range documented on the fields, the session's included.
-    ///
-    /// # Errors
-    /// The first field found out of its range, or as [`ServerAuth::validate`].
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        const DAY: u64 = 86_400_000;
-        self.session.validate()?;
-        let lifetime = u64::try_from(self.tombstone_lifetime.as_millis()).unwrap_or(u64::MAX);
-        for (field, value, min, max) in [
-            ("max_silent", self.max_silent as u64, 1, 1 << 20),
-            ("max_handshakes", self.max_handshakes as u64, 1, 1 << 20),
-            ("hello_rate", u64::from(self.hello_rate), 1, 1_000_000),
-            ("max_sessions", self.max_sessions as u64, 1, 1 << 24),
-            ("tombstone_lifetime (ms)", lifetime, 1, 365 * DAY),
-            ("max_tombstones", self.max_tombstones as u64, 0, 1 << 24),
-        ] {
-            if value < min || value > max {
-                return Err(ConfigError::OutOfRange { field, min, max });
-            }
-        }
-        self.auth.validate(&self.suites)
-    }
-
-    /// The suites that are configured and fit `auth`.
-    pub(crate) fn accepted_suites(&self) -> Vec<Suite> {
-        self.auth.suites(&self.suites)
     }
 }

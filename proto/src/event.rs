@@ -146,6 +146,10 @@ pub enum EndReason {
     /// What was sent stayed unacknowledged through more attaches, or for longer, than
     /// [`SessionConfig::stuck`](crate::SessionConfig::stuck) allows, though there were connections.
     Stuck,
+    /// Another session of the same identity took its name.
+    Replaced,
+    /// The accepting host's memory for detached sessions was spent, and this one was detached longest.
+    Evicted,
     /// A position, nonce or stream number reached its end.
     Exhausted,
 }

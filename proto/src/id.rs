@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::peer::PeerKey;
+
 /// Which end of the session this is. Only the client dials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -50,20 +52,42 @@ pub struct Epoch(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carrier {
     authenticated: bool,
+    peer: Option<PeerKey>,
 }
 
 impl Carrier {
     /// An ordered, reliable byte or message carrier.
     #[must_use]
     pub const fn ordered() -> Carrier {
-        Carrier { authenticated: false }
+        Carrier {
+            authenticated: false,
+            peer: None,
+        }
     }
 
     /// Declares that the host verified the peer's identity on this carrier itself (TLS with a checked
     /// certificate), so that a credential may be sent over it.
     #[must_use]
     pub const fn authenticated(self) -> Carrier {
-        Carrier { authenticated: true }
+        Carrier {
+            authenticated: true,
+            ..self
+        }
+    }
+
+    /// Says where the connection comes from, for limits on each origin (accepting side).
+    #[must_use]
+    pub const fn from_peer(self, peer: PeerKey) -> Carrier {
+        Carrier {
+            peer: Some(peer),
+            ..self
+        }
+    }
+
+    /// Where it comes from, if the host said so.
+    #[must_use]
+    pub const fn peer(self) -> Option<PeerKey> {
+        self.peer
     }
 
     /// Whether the host vouched for the peer.

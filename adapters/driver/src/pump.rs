@@ -174,7 +174,11 @@ impl Pump {
 
     /// Takes streams the peer opened, as long as somebody takes them from us.
     pub(crate) fn accept(&mut self, now: Instant, session: &mut Session) {
-        while self.shared.look(|view| view.accepted.len()) < ACCEPT_LIMIT {
+        self.accept_up_to(ACCEPT_LIMIT, now, session);
+    }
+
+    fn accept_up_to(&mut self, limit: usize, now: Instant, session: &mut Session) {
+        while self.shared.look(|view| view.accepted.len()) < limit {
             let Some(accepted) = session.accept(now) else { return };
             let stream = self.add(accepted.id, None);
             self.receive(now, session, accepted.id, RECV_LIMIT);
@@ -214,6 +218,8 @@ impl Pump {
     /// The session is over: gives the halves what can still be read, tells them, and adds to `fates`
     /// what the machine never got.
     pub(crate) fn end(&mut self, now: Instant, session: &mut Session, fates: &mut Fates) {
+        // The peer knows them delivered, and the machine goes with its driver.
+        self.accept_up_to(usize::MAX, now, session);
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in ids {
             self.receive(now, session, id, usize::MAX);

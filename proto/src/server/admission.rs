@@ -8,7 +8,9 @@ use alloc::collections::BTreeMap;
 
 use crate::config::ServerConfig;
 use crate::id::Carrier;
+use crate::peer::PeerKey;
 use crate::server::ConnectionId;
+use crate::server::bucket::LONGEST_RETRY;
 use crate::time::{Duration, Instant, earliest};
 
 /// The connections that have not proven themselves. Two bounds apart, so that connections which say
@@ -29,6 +31,9 @@ pub(crate) struct Lobby {
     handshakes: BTreeMap<ConnectionId, Handshaking>,
     /// Handshakes in the order of their HELLOs.
     turns: BTreeMap<u64, ConnectionId>,
+    max_per_peer: usize,
+    /// How many of the handshakes each peer has.
+    by_peer: BTreeMap<PeerKey, usize>,
 }
 
 /// A connection that has said nothing.
@@ -41,6 +46,7 @@ pub(crate) struct Silent {
 struct Handshaking {
     deadline: Instant,
     turn: u64,
+    peer: Option<PeerKey>,
 }
 
 impl Lobby {
@@ -55,6 +61,8 @@ impl Lobby {
             silent: BTreeMap::new(),
             handshakes: BTreeMap::new(),
             turns: BTreeMap::new(),
+            max_per_peer: config.max_handshakes_per_peer,
+            by_peer: BTreeMap::new(),
         }
     }
 
@@ -77,16 +85,44 @@ impl Lobby {
     }
 
     /// It said HELLO; the oldest handshake goes if there are too many now.
-    pub(crate) fn begin_handshake(&mut self, connection: ConnectionId, deadline: Instant) {
+    pub(crate) fn begin_handshake(&mut self, connection: ConnectionId, silent: Silent) {
+        let deadline = silent.deadline;
+        let peer = silent.carrier.peer();
         let turn = self.next_turn;
         self.next_turn = self.next_turn.saturating_add(1);
-        self.handshakes.insert(connection, Handshaking { deadline, turn });
+        self.handshakes.insert(connection, Handshaking { deadline, turn, peer });
+        if let Some(peer) = peer {
+            *self.by_peer.entry(peer).or_default() += 1;
+        }
         self.turns.insert(turn, connection);
         if self.handshakes.len() > self.max_handshakes
             && let Some(oldest) = goes(&mut self.turns)
         {
-            self.handshakes.remove(&oldest);
+            self.remove(oldest);
         }
+    }
+
+    /// Whether the peer may begin another handshake.
+    pub(crate) fn has_room_for(&self, peer: Option<PeerKey>) -> bool {
+        let held = peer.and_then(|peer| self.by_peer.get(&peer));
+        held.is_none_or(|held| *held < self.max_per_peer)
+    }
+
+    /// Takes a handshake out of every book.
+    fn remove(&mut self, connection: ConnectionId) -> bool {
+        let Some(handshake) = self.handshakes.remove(&connection) else {
+            return false;
+        };
+        self.turns.remove(&handshake.turn);
+        if let Some(peer) = handshake.peer
+            && let Some(held) = self.by_peer.get_mut(&peer)
+        {
+            *held -= 1;
+            if *held == 0 {
+                self.by_peer.remove(&peer);
+            }
+        }
+        true
     }
 
     /// Whether it still waits here.
@@ -97,13 +133,7 @@ impl Lobby {
     /// It is decided upon, or gone. Whether it was still waiting in a handshake.
     pub(crate) fn leave(&mut self, connection: ConnectionId) -> bool {
         self.silent.remove(&connection);
-        match self.handshakes.remove(&connection) {
-            Some(handshake) => {
-                self.turns.remove(&handshake.turn);
-                true
-            }
-            None => false,
-        }
+        self.remove(connection)
     }
 
     /// Drops what is due.
@@ -115,11 +145,10 @@ impl Lobby {
         {
             self.silent.pop_first();
         }
-        while let Some(first) = self.handshakes.first_entry()
-            && first.get().deadline <= now
+        while let Some((first, handshake)) = self.handshakes.first_key_value()
+            && handshake.deadline <= now
         {
-            let handshake = first.remove();
-            self.turns.remove(&handshake.turn);
+            self.remove(*first);
         }
     }
 
@@ -131,6 +160,11 @@ impl Lobby {
                 .first_key_value()
                 .map(|(_, handshake)| handshake.deadline),
         )
+    }
+
+    /// How many are silent, and how many in a handshake.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.silent.len(), self.handshakes.len())
     }
 
     /// How many wait here.
@@ -160,8 +194,6 @@ pub(crate) struct HelloBudget {
 }
 
 const BURST: Duration = Duration::from_secs(1);
-/// Nobody is told to stay away longer.
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 impl HelloBudget {
     /// `rate` is at least 1 (see `ServerConfig::validate`).

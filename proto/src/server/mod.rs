@@ -9,28 +9,41 @@
 //! | [`Registry::admit`] / [`Registry::refuse`] | the host has judged the request |
 //! | [`Session::adopt`] | by the owner that [`Route::Resume`] or [`Admission::Resume`] named |
 //! | [`Registry::update`] | a session's owner had a [`Report`] |
+//! | [`Registry::poll_order`] | after any of these: pass it on to the session's owner, for [`Session::obey`] |
+//! | [`Registry::poll_ended`] | after any of these: release what is kept for that session |
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 
 mod admission;
+mod bucket;
+mod drain;
 mod held;
 mod incoming;
+mod index;
+mod info;
+mod order;
 mod refusal;
 mod registry;
+mod timers;
 mod tombstone;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::event::EndReason;
 use crate::id::{Carrier, Epoch, SessionId};
 use crate::security::PublicKey;
 use crate::session::Session;
-use crate::time::Instant;
 
+pub use drain::{Drain, DrainStatus};
 pub use incoming::Incoming;
 pub(crate) use incoming::{IncomingKind, Proven, final_packet};
+pub use info::{EndedSession, Refused, Select, SessionInfo, Snapshot, Standing};
+pub use order::Order;
 pub use refusal::{Refusal, Rejection};
 pub use registry::Registry;
+pub use timers::Timers;
 pub(crate) use tombstone::Tombstone;
 
 /// Names an accepted connection until a session has it.
@@ -92,11 +105,26 @@ pub struct Request {
     pub carrier: Carrier,
 }
 
+/// What the host adds to a session it admits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Placement {
+    /// Whose it is, in the host's own words (an account, a device): up to 255 bytes, cut beyond. Empty:
+    /// the client's static key.
+    pub identity: Bytes,
+    /// Words to find it by; see [`Registry::label`] for their limits. What exceeds them is left out.
+    pub labels: Vec<Bytes>,
+}
+
 /// What a session's owner passes on to the registry, newest state only: see [`Session::poll_report`].
 #[derive(Clone, Debug)]
 pub struct Report {
     pub(crate) id: SessionId,
     pub(crate) status: Status,
+    /// What it holds.
+    pub(crate) bytes: u64,
+    /// Why it is over, if it is.
+    pub(crate) reason: Option<EndReason>,
 }
 
 /// What a registry must know of a session.
@@ -110,19 +138,4 @@ pub(crate) enum Status {
     Detached,
     /// It is over. No tombstone: it never was more than provisional.
     Ended(Option<Tombstone>),
-}
-
-/// A line of the registry's list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionInfo {
-    /// Its id.
-    pub id: SessionId,
-    /// The name its client gave it.
-    pub name: String,
-    /// Its client's static key.
-    pub client_key: PublicKey,
-    /// Whether a connection carries it.
-    pub attached: bool,
-    /// Since when it is so.
-    pub since: Instant,
 }

@@ -10,6 +10,9 @@ use crate::time::Duration;
 use crate::wire::frame::{End, EndCode, MAX_ALTERNATE};
 use crate::wire::handshake::Reject;
 
+/// When what passes by itself may have passed.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+
 /// Why the host refuses a proven client. It is told under seal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,7 +37,7 @@ impl Refusal {
     /// For what passes by itself.
     pub(crate) fn soon() -> Refusal {
         Refusal::RetryLater {
-            after: Duration::from_secs(1),
+            after: SOON,
             alternate: Bytes::new(),
         }
     }
@@ -77,6 +80,13 @@ pub struct Rejection {
 impl Rejection {
     /// Close without a word.
     pub(crate) const SILENT: Rejection = Rejection { packet: None };
+
+    /// Come back after this long, in the clear.
+    pub(crate) fn retry(after: Duration) -> Rejection {
+        Rejection::clear(Reject::Retry {
+            after: millis_up(after),
+        })
+    }
 
     /// A REJECT in the clear.
     pub(crate) fn clear(reject: Reject) -> Rejection {

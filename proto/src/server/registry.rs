@@ -1,27 +1,37 @@
 //! The registry: which sessions there are, and what a first packet or a proven client gets.
 
+mod admit;
+mod drain;
+mod house;
 #[cfg(test)]
 mod tests;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::config::{Seed, ServerConfig};
+use crate::config::{Seed, ServerConfig, SessionConfig, WhenDetachedFull};
 use crate::error::ConfigError;
+use crate::event::EndReason;
 use crate::id::{Carrier, SessionId};
+use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
 use crate::server::admission::{HelloBudget, Lobby, Silent};
-use crate::server::held::{Entry, Held, Phase};
-use crate::server::incoming::{Handshake, IncomingKind, Proven, final_packet};
-use crate::server::refusal::{Refusal, Rejection, millis, millis_up};
+use crate::server::bucket::Buckets;
+use crate::server::drain::Draining;
+use crate::server::held::{Entry, Held};
+use crate::server::incoming::{Handshake, IncomingKind};
+use crate::server::index::Word;
+use crate::server::info::{Refused, Standing};
+use crate::server::order::{Order, Orders};
+use crate::server::refusal::{Rejection, SOON};
 use crate::server::tombstone::Tombstones;
-use crate::server::{Admission, ConnectionId, Incoming, Report, Route, SessionInfo, Status};
-use crate::session::Session;
-use crate::time::{Instant, earliest};
-use crate::wire::frame::{Final, Verdict};
+use crate::server::{ConnectionId, Incoming, Report, Route, Status};
+use crate::time::{Duration, Instant, earliest};
+use crate::wire::frame::Final;
 use crate::wire::handshake::Reject;
 use crate::wire::packet::PacketType;
 
@@ -40,13 +50,22 @@ use crate::wire::packet::PacketType;
 /// RESUME leaves nothing behind.
 pub struct Registry {
     config: ServerConfig,
+    /// Its limits of a session, shared by all of them.
+    session: Arc<SessionConfig>,
     rng: Rng,
     suites: Vec<Suite>,
     incarnation: [u8; 8],
     lobby: Lobby,
     hellos: HelloBudget,
+    peer_hellos: Buckets<PeerKey>,
+    peer_resumes: Buckets<PeerKey>,
+    identity_sessions: Buckets<Word>,
     sessions: Held,
     tombstones: Tombstones,
+    orders: Orders,
+    draining: Option<Draining>,
+    refused: Refused,
+    admitted: u64,
 }
 
 impl Registry {
@@ -60,14 +79,22 @@ impl Registry {
         let mut incarnation = [0; 8];
         rng.fill(&mut incarnation);
         Ok(Registry {
+            session: Arc::new(config.session.clone()),
             rng,
             suites: config.accepted_suites(),
             incarnation,
             lobby: Lobby::new(&config),
             hellos: HelloBudget::new(config.hello_rate),
+            peer_hellos: Buckets::new(config.peer_hellos, config.max_limited),
+            peer_resumes: Buckets::new(config.peer_resumes, config.max_limited),
+            identity_sessions: Buckets::new(config.identity_sessions, config.max_limited),
             sessions: Held::default(),
             tombstones: Tombstones::new(config.tombstone_lifetime, config.max_tombstones, now),
             config,
+            orders: Orders::default(),
+            draining: None,
+            refused: Refused::default(),
+            admitted: 0,
         })
     }
 
@@ -83,24 +110,42 @@ impl Registry {
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
         self.handle_timeout(now);
         let Some(silent) = self.lobby.spoke(connection) else {
-            return Route::Reject(Rejection::SILENT);
+            return self.senseless();
         };
         match PacketType::of(&packet) {
             Ok(PacketType::Hello) => self.hello(now, connection, silent, &packet),
-            Ok(PacketType::Resume) => self.resume(connection, silent, packet),
-            _ => Route::Reject(Rejection::SILENT),
+            Ok(PacketType::Resume) => self.resume(now, connection, silent, packet),
+            _ => self.senseless(),
         }
     }
 
+    fn senseless(&mut self) -> Route {
+        self.refused.senseless += 1;
+        Route::Reject(Rejection::SILENT)
+    }
+
+    fn beyond_peer(&mut self, after: Duration) -> Route {
+        self.refused.peer_limit += 1;
+        Route::Reject(Rejection::retry(after))
+    }
+
     fn hello(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: &[u8]) -> Route {
+        let peer = silent.carrier.peer();
+        if !self.lobby.has_room_for(peer) {
+            return self.beyond_peer(SOON);
+        }
+        if let Some(peer) = peer
+            && let Err(after) = self.peer_hellos.take(now, &peer)
+        {
+            return self.beyond_peer(after);
+        }
         if let Err(after) = self.hellos.take(now) {
-            return Route::Reject(Rejection::clear(Reject::Retry {
-                after: millis_up(after),
-            }));
+            self.refused.hello_rate += 1;
+            return Route::Reject(Rejection::retry(after));
         }
         match ServerHandshake::new(&self.config.auth, &self.suites, packet, &mut self.rng) {
             Ok((noise, challenge)) => {
-                self.lobby.begin_handshake(connection, silent.deadline);
+                self.lobby.begin_handshake(connection, silent);
                 let answer = Final {
                     parameters: self.config.session.parameters(),
                     incarnation: self.incarnation,
@@ -119,16 +164,26 @@ impl Registry {
                     kind,
                 })
             }
-            Err(HelloRefusal::Version) => Route::Reject(Rejection::clear(Reject::VersionUnsupported)),
-            Err(HelloRefusal::Suite) => Route::Reject(Rejection::clear(Reject::SuiteUnsupported)),
-            Err(HelloRefusal::Malformed) => Route::Reject(Rejection::SILENT),
+            Err(HelloRefusal::Version) => self.unsupported(Reject::VersionUnsupported),
+            Err(HelloRefusal::Suite) => self.unsupported(Reject::SuiteUnsupported),
+            Err(HelloRefusal::Malformed) => self.senseless(),
         }
     }
 
-    fn resume(&mut self, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
+    fn unsupported(&mut self, reject: Reject) -> Route {
+        self.refused.unsupported += 1;
+        Route::Reject(Rejection::clear(reject))
+    }
+
+    fn resume(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
         let Some(clear) = parse_resume(&packet) else {
-            return Route::Reject(Rejection::SILENT);
+            return self.senseless();
         };
+        if let Some(peer) = silent.carrier.peer()
+            && let Err(after) = self.peer_resumes.take(now, &peer)
+        {
+            return self.beyond_peer(after);
+        }
         let session = clear.id;
         if self.sessions.contains(session) {
             let kind = IncomingKind::Resume { clear, packet };
@@ -141,6 +196,7 @@ impl Registry {
                 },
             };
         }
+        self.refused.unknown += 1;
         Route::Reject(self.unknown_resume(&packet))
     }
 
@@ -159,138 +215,56 @@ impl Registry {
     /// Level: whether this connection is still waited for. False once it was displaced by newer ones or
     /// its time is over: close it. Ask only until [`first_packet`](Self::first_packet) or
     /// [`admit`](Self::admit) has sent the connection to a session; from then on
-    /// [`Session::is_wanted`] knows.
+    /// [`Session::is_wanted`](crate::Session::is_wanted) knows.
     #[must_use]
     pub fn is_wanted(&self, connection: ConnectionId) -> bool {
         self.lobby.holds(connection)
     }
 
-    /// A proven handshake that the host accepts: makes the session, or names the owner of the
-    /// predecessor that the client would rather go on with.
-    ///
-    /// A new session is provisional, hidden from [`sessions`](Self::sessions), until its first
-    /// authentic packet. If the client asked for a predecessor that is over or unknown, FINAL tells it
-    /// so and offers the new session instead.
-    ///
-    /// An `incoming` that is not proven, or was displaced or timed out meanwhile, is rejected; so is
-    /// any when [`max_sessions`](ServerConfig::max_sessions) are held.
-    pub fn admit(&mut self, now: Instant, incoming: Incoming) -> Admission {
-        self.handle_timeout(now);
-        let in_time = self.lobby.leave(incoming.connection);
-        let Incoming {
-            connection,
-            deadline,
-            kind,
-        } = incoming;
-        let proven = match kind {
-            IncomingKind::Proven(proven) if in_time => proven,
-            kind => return Admission::Reject(self.too_late(kind)),
-        };
-        if let Some(session) = proven
-            .offer
-            .predecessor
-            .as_ref()
-            .map(|predecessor| SessionId(predecessor.id))
-            && self.sessions.contains(session)
-        {
-            let kind = IncomingKind::Proven(proven);
-            return Admission::Resume {
-                session,
-                incoming: Incoming {
-                    connection,
-                    deadline,
-                    kind,
-                },
-            };
-        }
-        self.open(now, *proven)
-    }
-
-    /// What FINAL says about a predecessor that is not held here; `None` if none was named.
-    fn verdict(&self, now: Instant, proven: &Proven) -> Option<Verdict> {
-        let predecessor = proven.offer.predecessor.as_ref()?;
-        let entombed = self.tombstones.verdict(predecessor, &proven.hash_after_2);
-        Some(entombed.unwrap_or_else(|| Verdict::Unknown {
-            reach: millis(self.tombstones.reach(now, &proven.established.peer_key)),
-        }))
-    }
-
-    /// A new session for a proven client, if there is room.
-    fn open(&mut self, now: Instant, mut proven: Proven) -> Admission {
-        proven.answer.verdict = self.verdict(now, &proven);
-        let id = proven.established.id;
-        if self.sessions.contains(id) || self.tombstones.contains(id) {
-            return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
-        }
-        if self.sessions.len() >= self.config.max_sessions {
-            let keys = &mut proven.established.keys;
-            return Admission::Reject(match &proven.answer.verdict {
-                None => Refusal::Busy.seal(keys),
-                // The client goes on with a session made here: it has to come again.
-                Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
-                // The old session's truth needs no room.
-                Some(_) => Rejection {
-                    packet: final_packet(keys, proven.answer),
-                },
-            });
-        }
-        let name = core::mem::take(&mut proven.request.name);
-        let entry = Entry::provisional(now, proven.established.peer_key, name);
-        let seed = self.rng.fork();
-        let (session, epoch) = Session::accepted(now, &self.config.session, seed, proven);
-        self.sessions.insert(id, entry);
-        Admission::New { session, epoch }
-    }
-
-    /// A proven handshake that the host refuses. Returns the packet to send before closing; there is
-    /// none if `incoming` is not proven.
-    pub fn refuse(&mut self, now: Instant, incoming: Incoming, refusal: Refusal) -> Rejection {
-        self.handle_timeout(now);
-        self.lobby.leave(incoming.connection);
-        match incoming.kind {
-            IncomingKind::Proven(mut proven) => refusal.seal(&mut proven.established.keys),
-            kind => self.too_late(kind),
-        }
-    }
-
-    /// The owner that [`Route::Resume`] or [`Admission::Resume`] named cannot take the connection: it
-    /// is gone, or has too many waiting already. The client is answered as one that may try again, and
-    /// nothing changes here. If the owner is gone without a last report, say
-    /// [`lost`](Self::lost), too.
-    pub fn orphan(&mut self, now: Instant, incoming: Incoming) -> Rejection {
-        self.handle_timeout(now);
-        self.lobby.leave(incoming.connection);
-        self.too_late(incoming.kind)
-    }
-
-    fn too_late(&mut self, kind: IncomingKind) -> Rejection {
-        match kind {
-            IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
-            IncomingKind::Resume { packet, .. } => self.unknown_resume(&packet),
-            IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
-        }
-    }
-
-    /// What a session's owner got from [`Session::poll_report`]. Saying it twice changes nothing, and
-    /// neither does a word about a session that is not held.
+    /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
+    /// twice changes nothing, and neither does a word about a session that is not held.
     pub fn update(&mut self, now: Instant, report: Report) {
         self.handle_timeout(now);
         match report.status {
             Status::Provisional => {}
-            Status::Attached => self.sessions.shift(now, report.id, Phase::Attached),
-            Status::Detached => self.sessions.shift(now, report.id, Phase::Detached),
-            Status::Ended(Some(tombstone)) => {
-                if let Some(entry) = self.sessions.remove(report.id) {
-                    self.tombstones.entomb(now, entry.client_key, tombstone);
+            Status::Attached => {
+                let is_new = self.sessions.standing(report.id) == Some(Standing::Connecting);
+                self.sessions.shift(now, report.id, Standing::Connected, report.bytes);
+                if is_new {
+                    self.replace_namesakes(report.id);
+                    self.ask_latecomer(now, report.id);
                 }
             }
-            Status::Ended(None) => {
-                if let Some(entry) = self.sessions.remove(report.id)
-                    && entry.phase != Phase::Provisional
-                {
-                    self.tombstones.forgotten(now, entry.client_key);
+            Status::Detached => {
+                self.sessions.shift(now, report.id, Standing::Detached, report.bytes);
+                self.keep_budget();
+            }
+            Status::Ended(tombstone) => {
+                let Some(entry) = self.forget(now, report.id, report.reason) else {
+                    return;
+                };
+                match tombstone {
+                    Some(tombstone) => self.tombstones.entomb(now, entry.client_key, tombstone),
+                    None if entry.standing == Standing::Connecting => {}
+                    None => self.tombstones.forgotten(now, entry.client_key),
                 }
             }
+        }
+    }
+
+    /// A session is over.
+    fn forget(&mut self, now: Instant, id: SessionId, reason: Option<EndReason>) -> Option<Entry> {
+        self.orders.forget(id);
+        self.sessions.remove(now, id, reason)
+    }
+
+    /// Those detached longest go while all together hold too much.
+    fn keep_budget(&mut self) {
+        while self.config.when_detached_full == WhenDetachedFull::EndLongestDetached
+            && self.sessions.detached_bytes() > self.config.max_detached_bytes
+            && let Some(longest) = self.sessions.evict()
+        {
+            self.orders.put(longest, Order::Evict);
         }
     }
 
@@ -298,7 +272,7 @@ impl Registry {
     /// that the fates of its data are unknown. Without effect for a session that is not held.
     pub fn lost(&mut self, now: Instant, session: SessionId) {
         self.handle_timeout(now);
-        if let Some(entry) = self.sessions.remove(session) {
+        if let Some(entry) = self.forget(now, session, None) {
             // Whether it was still provisional is what the dead owner knew.
             self.tombstones.forgotten(now, entry.client_key);
         }
@@ -308,29 +282,13 @@ impl Registry {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.lobby.expire(now);
         self.tombstones.expire(now);
+        self.ask_to_leave(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.lobby.deadline(), self.tombstones.deadline())
-    }
-
-    /// The established sessions, in the order of their ids.
-    pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.sessions.list()
-    }
-
-    /// How many sessions are held, provisional ones included; at most
-    /// [`max_sessions`](ServerConfig::max_sessions).
-    #[must_use]
-    pub fn session_count(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// How many tombstones are kept; at most [`max_tombstones`](ServerConfig::max_tombstones).
-    #[must_use]
-    pub fn tombstone_count(&self) -> usize {
-        self.tombstones.len()
+        let drain = self.draining.as_ref().and_then(Draining::deadline);
+        earliest(earliest(self.lobby.deadline(), self.tombstones.deadline()), drain)
     }
 }

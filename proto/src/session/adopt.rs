@@ -2,29 +2,33 @@
 //! the connection. Until then only the candidate is touched.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
 
 use super::connection::{Attach, Candidate, Stage};
+use super::ticket::Attempts;
 use super::{Peer, Session, Ticket};
 use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::id::{Epoch, Side};
 use crate::rng::Rng;
 use crate::security::{Keys, ResumptionSecret, ServerResume};
-use crate::server::{Incoming, IncomingKind, Proven, Rejection, final_packet};
+use crate::server::{Incoming, IncomingKind, Proven, Refusal, Rejection, final_packet};
 use crate::time::Instant;
 use crate::wire::frame::Verdict;
 use crate::wire::handshake::Reject;
 
 impl Session {
     /// Server: a session fresh from its handshake. Provisional until the client's first sealed packet.
-    pub(crate) fn accepted(now: Instant, config: &SessionConfig, rng: Rng, proven: Proven) -> (Session, Epoch) {
+    pub(crate) fn accepted(now: Instant, config: &Arc<SessionConfig>, rng: Rng, proven: Proven) -> (Session, Epoch) {
         let Proven {
             mut established,
             offer,
             answer,
             ..
         } = proven;
-        let mut session = Session::new(Side::Server, config.clone(), rng, None);
+        let mut session = Session::new(Side::Server, Arc::clone(config), rng, None);
         session.ledger.streams.set_peer(&offer.parameters);
         let incarnation = answer.incarnation;
         let packet = final_packet(&mut established.keys, answer);
@@ -81,6 +85,9 @@ impl Session {
             return Err(refused());
         }
         ticket.counter = counter;
+        if let Err(after) = self.attempts.take(now, self.config.max_attempts) {
+            return Err(Rejection::retry(after));
+        }
         // The candidate's secret was used: the client has it, so the older one is over.
         if let Some(newer) = ticket.candidate.take_if(|_| resume.which == 1) {
             ticket.secret = newer;
@@ -125,6 +132,10 @@ impl Session {
             .predecessor
             .as_ref()
             .map_or(ticket.counter, |named| named.counter);
+        if let Err(after) = self.attempts.take(now, self.config.max_attempts) {
+            let alternate = Bytes::new();
+            return Err(Refusal::RetryLater { after, alternate }.seal(&mut proven.established.keys));
+        }
         if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
             ticket.secret = newer;
         }
@@ -178,6 +189,7 @@ impl Session {
             }
         }
         self.provisional_until = None;
+        self.attempts = Attempts::default();
         self.go_live(now, epoch, keys, attach);
         self.report_due = true;
     }

@@ -1,5 +1,6 @@
 //! Close, every way a session ends, and the fate of every message.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -296,6 +297,7 @@ impl Session {
         }
         self.detached_at = None;
         self.closing = Closing::default();
+        self.end_reason = Some(Box::new(reason.clone()));
         self.ended = Some(Ended { reason, fates });
         self.report_due = true;
     }
@@ -308,7 +310,12 @@ impl Session {
             super::state::State::Detached | super::state::State::ClosingDetached => Status::Detached,
             super::state::State::Ended => Status::Ended(self.tombstone()),
         };
-        Some(Report { id: ticket.id, status })
+        Some(Report {
+            id: ticket.id,
+            status,
+            bytes: self.held_bytes(),
+            reason: self.end_reason.as_deref().cloned(),
+        })
     }
 
     /// What remains of a session that somebody may still ask for.

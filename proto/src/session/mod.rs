@@ -22,6 +22,8 @@
 //! | `health` | health, and the life cycle for people |
 //! | `events` | what waits to be asked for |
 //! | `ending` | close, ends, fates |
+//! | `events` | what the host is told, bounded |
+//! | `orders` | what the registry is told, and what it wants |
 
 mod adopt;
 mod answers;
@@ -37,6 +39,7 @@ mod health;
 mod inspect;
 mod ledger;
 mod links;
+mod orders;
 mod receive;
 mod reconnecting;
 mod scheduling;
@@ -48,6 +51,7 @@ mod transmit;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
@@ -60,10 +64,10 @@ use self::ledger::Ledger;
 use self::links::Links;
 use self::state::State;
 pub use self::state::{Lifecycle, SessionState};
-use self::ticket::{Peer, Ticket};
+use self::ticket::{Attempts, Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
-use crate::event::{Ended, Event};
+use crate::event::{EndReason, Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
 use crate::liveness::Health;
 use crate::reconnect::{Cause, History, Retry};
@@ -82,12 +86,14 @@ const REKEY_EVERY: u64 = 1 << 20;
 /// ignored everywhere, and after [`Event::Ended`] every call is harmless.
 pub struct Session {
     side: Side,
-    config: SessionConfig,
+    /// One for all sessions of a registry.
+    config: Arc<SessionConfig>,
     rng: Rng,
     state: State,
     ledger: Ledger,
     links: Links,
     ticket: Option<Ticket>,
+    attempts: Attempts,
     peer: Option<Peer>,
     closing: Closing,
     /// The client's; the server never dials.
@@ -114,8 +120,14 @@ pub struct Session {
     patience: u32,
     events: VecDeque<Event>,
     ended: Option<Ended>,
+    /// Why it is over, for the last report.
+    end_reason: Option<Box<EndReason>>,
     stats: Stats,
     report_due: bool,
+    /// The bytes held that the last report that became due was about.
+    reported_bytes: u64,
+    /// How long this end lets it be detached, if its host changed that.
+    own_lifetime: Option<Duration>,
     /// Payload bytes packed below what the peer had stated: an invariant, not a statistic.
     redundant: u64,
 }
@@ -129,7 +141,7 @@ impl Session {
     pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> {
         config.validate()?;
         let rng = Rng::new(&seed);
-        let session_config = config.session.clone();
+        let session_config = Arc::new(config.session.clone());
         let limit = config.history_limit;
         let history = match &config.heritage {
             Some(heritage) => History::after(heritage, limit),
@@ -148,7 +160,7 @@ impl Session {
         Ok(session)
     }
 
-    fn new(side: Side, config: SessionConfig, rng: Rng, dialing: Option<Box<Dialing>>) -> Session {
+    fn new(side: Side, config: Arc<SessionConfig>, rng: Rng, dialing: Option<Box<Dialing>>) -> Session {
         Session {
             side,
             ledger: Ledger::new(side, &config),
@@ -157,6 +169,7 @@ impl Session {
             state: State::Connecting,
             links: Links::default(),
             ticket: None,
+            attempts: Attempts::default(),
             peer: None,
             closing: Closing::default(),
             dialing,
@@ -172,8 +185,11 @@ impl Session {
             patience: 0,
             events: VecDeque::new(),
             ended: None,
+            end_reason: None,
             stats: Stats::default(),
             report_due: false,
+            reported_bytes: 0,
+            own_lifetime: None,
             redundant: 0,
         }
     }
@@ -313,19 +329,18 @@ impl Session {
 
     /// For tests and tools: positions and counters that applications have no use for.
     #[doc(hidden)]
-    #[must_use]
     pub fn inspect(&self) -> Inspection {
         self.inspection()
     }
 
-    /// What follows from any change: events of the streams, a swap that is complete, a migration
-    /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
+    /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
         self.give_way(now);
         self.collect_events();
         self.finish_swap();
         self.pursue_migration(now);
         self.show_health(now);
+        self.note_bytes();
     }
 }
 

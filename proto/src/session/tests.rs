@@ -225,3 +225,5 @@ fn a_session_never_confirmed_ends_with_the_handshake_timeout() {
     pair.settle_registry();
     assert_eq!((pair.registry.session_count(), pair.registry.tombstone_count()), (0, 0));
 }
+
+mod orders;

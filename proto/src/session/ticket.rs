@@ -2,7 +2,7 @@
 
 use crate::id::SessionId;
 use crate::security::{PublicKey, ResumptionSecret};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::frame::Parameters;
 
 /// What resuming rests on. Belongs to the session and outlives the connection that made it.
@@ -23,4 +23,30 @@ pub(super) struct Ticket {
 pub(super) struct Peer {
     pub(super) key: PublicKey,
     pub(super) parameters: Parameters,
+}
+
+/// Attempts to attach that proved themselves, since the last one that was confirmed (server).
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    count: u32,
+    last: Instant,
+}
+
+impl Attempts {
+    /// How long a client is told to wait that tries too often.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    /// One more.
+    ///
+    /// # Errors
+    /// It is beyond `most`, and too soon after the one before.
+    pub(super) fn take(&mut self, now: Instant, most: u32) -> Result<(), Duration> {
+        let next = self.last + Attempts::PAUSE;
+        if self.count >= most && now < next {
+            return Err(next.saturating_since(now));
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = now;
+        Ok(())
+    }
 }

@@ -99,8 +99,12 @@ impl Session {
         }
     }
 
-    /// How long the session lives without a connection: the smaller of both ends' wishes.
-    fn lifetime(&self) -> Duration {
+    /// How long the session lives without a connection: the smaller of both ends' wishes, until this
+    /// end's host says otherwise.
+    pub(super) fn lifetime(&self) -> Duration {
+        if let Some(own) = self.own_lifetime {
+            return own;
+        }
         let theirs = self
             .peer
             .as_ref()

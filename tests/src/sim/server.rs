@@ -19,6 +19,8 @@ use unbroken_proto::server::Refusal;
 pub struct Server {
     /// Knows about sessions.
     pub registry: Registry,
+    /// Sessions whose clean-up was asked for.
+    released: BTreeSet<SessionId>,
     /// Owns them.
     pub tasks: BTreeMap<u64, Task>,
     fronts: BTreeMap<ConnId, Front>,
@@ -73,6 +75,7 @@ impl Server {
     pub fn new(registry: Registry) -> Server {
         Server {
             registry,
+            released: BTreeSet::new(),
             tasks: BTreeMap::new(),
             fronts: BTreeMap::new(),
             seen: BTreeSet::new(),
@@ -367,8 +370,18 @@ impl Server {
                 env.fail(&format!("the registry has a deadline of {at:?} after handle_timeout"));
             }
         }
+        self.clean_up(env);
         self.planned = u64::MAX;
         self.sweep(env);
+    }
+
+    /// What is kept for a session is released once it is over, and once only.
+    fn clean_up(&mut self, env: &mut Env) {
+        while let Some(over) = self.registry.poll_ended() {
+            if !self.released.insert(over.info.id) {
+                env.fail(&format!("session {} was handed out for clean-up twice", over.info.id));
+            }
+        }
     }
 
     /// Closes what the registry no longer wants, and plans its next turn.

@@ -31,7 +31,7 @@ fn handshakes_have_a_bound_of_their_own_in_the_order_of_their_hellos() {
     let connections = [0, 1, 2, 3].map(|second| lobby.accept(at(second), Carrier::ordered()));
     for index in [2, 0, 1] {
         let silent = lobby.spoke(connections[index]).expect("it waits");
-        lobby.begin_handshake(connections[index], silent.deadline);
+        lobby.begin_handshake(connections[index], silent);
     }
     assert_eq!(
         connections.map(|connection| lobby.holds(connection)),
@@ -49,7 +49,7 @@ fn all_of_it_lives_for_the_handshake_timeout_from_accept() {
     let early = lobby.accept(at(0), Carrier::ordered());
     let late = lobby.accept(at(1), Carrier::ordered());
     let silent = lobby.spoke(early).expect("it waits");
-    lobby.begin_handshake(early, silent.deadline);
+    lobby.begin_handshake(early, silent);
     assert_eq!(lobby.deadline(), Some(at(10)));
     lobby.expire(Instant::from_millis(9_999));
     assert!(lobby.holds(early));

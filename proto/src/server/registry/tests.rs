@@ -5,24 +5,26 @@ use crate::config::SessionConfig;
 use crate::error::ConnectionError;
 use crate::security::{Auth, ClientHandshake, Established, ServerAuth};
 use crate::server::tombstone::Tombstone;
+use crate::server::{Admission, Refusal};
 use crate::time::Duration;
+use crate::wire::frame::Verdict;
 use crate::wire::frame::{End, EndCode, Frame, Offer, Predecessor};
 use crate::wire::{frames, handshake::encode_offer};
 use bytes::Bytes;
 
-fn at(seconds: u64) -> Instant {
+pub(super) fn at(seconds: u64) -> Instant {
     Instant::from_millis(seconds * 1_000)
 }
 
-fn config() -> ServerConfig {
+pub(super) fn config() -> ServerConfig {
     ServerConfig::new(ServerAuth::anonymous())
 }
 
-fn registry(config: ServerConfig) -> Registry {
+pub(super) fn registry(config: ServerConfig) -> Registry {
     Registry::new(config, Seed([7; 32]), at(0)).expect("the configuration is valid")
 }
 
-fn offer(predecessor: Option<Predecessor>) -> Offer {
+pub(super) fn offer(predecessor: Option<Predecessor>) -> Offer {
     Offer {
         versions: vec![1],
         suites: vec![Suite::ChaChaPoly.byte()],
@@ -34,25 +36,25 @@ fn offer(predecessor: Option<Predecessor>) -> Offer {
 }
 
 /// A client, its random numbers and what it has of the handshake.
-struct Client {
+pub(super) struct Client {
     rng: Rng,
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Client {
-    fn new(number: u8) -> Client {
+    pub(super) fn new(number: u8) -> Client {
         Client {
             rng: Rng::new(&Seed([number; 32])),
             now: at(1),
         }
     }
 
-    fn hello(&mut self, suite: Suite) -> (ClientHandshake, BytesMut) {
+    pub(super) fn hello(&mut self, suite: Suite) -> (ClientHandshake, BytesMut) {
         let (handshake, hello) = ClientHandshake::new(&Auth::anonymous(), suite, &mut self.rng);
         (handshake, BytesMut::from(&hello[..]))
     }
 
-    fn begin(&mut self, registry: &mut Registry) -> (ClientHandshake, Incoming) {
+    pub(super) fn begin(&mut self, registry: &mut Registry) -> (ClientHandshake, Incoming) {
         let connection = registry.connection_accepted(self.now, Carrier::ordered());
         let (mut handshake, hello) = self.hello(Suite::ChaChaPoly);
         let Route::Handshake(mut incoming) = registry.first_packet(self.now, connection, hello) else {
@@ -66,7 +68,7 @@ impl Client {
     }
 
     /// A whole handshake up to the host's decision; `predecessor` makes one of the handshake hash.
-    fn prove(
+    pub(super) fn prove(
         &mut self,
         registry: &mut Registry,
         predecessor: impl FnOnce(&[u8; 32]) -> Option<Predecessor>,
@@ -80,21 +82,23 @@ impl Client {
         (established, incoming)
     }
 
-    fn admitted(&mut self, registry: &mut Registry) -> Established {
+    pub(super) fn admitted(&mut self, registry: &mut Registry) -> Established {
         let (established, incoming) = self.prove(registry, |_| None);
         assert!(matches!(registry.admit(self.now, incoming), Admission::New { .. }));
         established
     }
 }
 
-fn report(established: &Established, status: Status) -> Report {
+pub(super) fn report(established: &Established, status: Status) -> Report {
     Report {
         id: established.id,
         status,
+        bytes: 0,
+        reason: None,
     }
 }
 
-fn tombstone(established: &Established, position: u64) -> Tombstone {
+pub(super) fn tombstone(established: &Established, position: u64) -> Tombstone {
     Tombstone {
         id: established.id,
         position,
@@ -102,7 +106,7 @@ fn tombstone(established: &Established, position: u64) -> Tombstone {
     }
 }
 
-fn claim(old: &Established, hash: &[u8; 32]) -> Predecessor {
+pub(super) fn claim(old: &Established, hash: &[u8; 32]) -> Predecessor {
     let mac = old.secret.verifier().mac(hash);
     Predecessor {
         id: old.id.0,
@@ -112,7 +116,7 @@ fn claim(old: &Established, hash: &[u8; 32]) -> Predecessor {
     }
 }
 
-fn first_frame(established: &mut Established, rejection: Rejection) -> Frame {
+pub(super) fn first_frame(established: &mut Established, rejection: Rejection) -> Frame {
     let packet = rejection.packet.expect("a last packet");
     assert_eq!(packet[0], PacketType::Sealed.byte());
     let mut sealed = BytesMut::from(&packet[1..]);
@@ -127,7 +131,7 @@ fn first_frame(established: &mut Established, rejection: Rejection) -> Frame {
         .expect("one that can be read")
 }
 
-fn rejected(admission: Admission) -> Rejection {
+pub(super) fn rejected(admission: Admission) -> Rejection {
     match admission {
         Admission::Reject(rejection) => rejection,
         Admission::New { .. } => panic!("a new session"),
@@ -135,7 +139,7 @@ fn rejected(admission: Admission) -> Rejection {
     }
 }
 
-fn refused_in_the_clear(route: Route) -> Option<Reject> {
+pub(super) fn refused_in_the_clear(route: Route) -> Option<Reject> {
     let Route::Reject(rejection) = route else {
         panic!("not rejected")
     };
@@ -144,7 +148,7 @@ fn refused_in_the_clear(route: Route) -> Option<Reject> {
         .map(|packet| Reject::decode(&packet).expect("a REJECT"))
 }
 
-fn resume_packet(id: SessionId) -> BytesMut {
+pub(super) fn resume_packet(id: SessionId) -> BytesMut {
     // As long as an honest one, and forged.
     let mut packet = BytesMut::zeroed(84);
     packet[0] = PacketType::Resume.byte();
@@ -154,7 +158,7 @@ fn resume_packet(id: SessionId) -> BytesMut {
     packet
 }
 
-fn first(registry: &mut Registry, now: Instant, packet: BytesMut) -> Route {
+pub(super) fn first(registry: &mut Registry, now: Instant, packet: BytesMut) -> Route {
     let connection = registry.connection_accepted(now, Carrier::ordered());
     registry.first_packet(now, connection, packet)
 }
@@ -180,7 +184,7 @@ fn a_new_session_is_hidden_until_it_is_established() {
     let listed: Vec<_> = registry.sessions().collect();
     assert_eq!(listed.len(), 1);
     assert_eq!(
-        (listed[0].id, listed[0].attached, listed[0].since),
+        (listed[0].id, listed[0].is_attached(), listed[0].since),
         (established.id, true, at(2))
     );
     assert_eq!(
@@ -194,7 +198,7 @@ fn a_new_session_is_hidden_until_it_is_established() {
     assert!(
         registry
             .sessions()
-            .all(|session| !session.attached && session.since == at(5))
+            .all(|session| !session.is_attached() && session.since == at(5))
     );
 
     for _ in 0..2 {
@@ -327,6 +331,7 @@ fn a_full_registry_still_tells_the_truth_about_what_is_over() {
     let mut registry = registry(config);
     let old = Client::new(1).admitted(&mut registry);
     registry.update(at(1), report(&old, Status::Ended(Some(tombstone(&old, 9)))));
+    assert!(registry.poll_ended().is_some());
     Client::new(2).admitted(&mut registry);
 
     let (mut new, incoming) = Client::new(3).prove(&mut registry, |_| None);
@@ -618,7 +623,7 @@ fn each_registry_has_its_own_incarnation_and_the_same_seed_the_same() {
 #[test]
 fn a_session_costs_little_here() {
     assert!(
-        size_of::<(SessionId, Entry)>() <= 80,
+        size_of::<(SessionId, Entry)>() <= 144,
         "{} bytes",
         size_of::<(SessionId, Entry)>()
     );

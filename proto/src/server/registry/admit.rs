@@ -1,0 +1,203 @@
+//! What a proven client gets: a session, a way to the one it had, or a reason.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Registry;
+use crate::config::{MAX_LABEL, SameName, WhenDetachedFull};
+use crate::id::SessionId;
+use crate::server::held::Entry;
+use crate::server::incoming::{IncomingKind, Proven, final_packet};
+use crate::server::index::Word;
+use crate::server::refusal::{Refusal, Rejection, millis};
+use crate::server::{Admission, Incoming, Order, Placement, Standing};
+use crate::session::Session;
+use crate::time::Instant;
+use crate::wire::frame::Verdict;
+
+impl Registry {
+    /// A proven handshake that the host accepts: makes the session, or names the owner of the
+    /// predecessor that the client would rather go on with.
+    ///
+    /// A new session is provisional, hidden from [`sessions`](Self::sessions), until its first
+    /// authentic packet. If the client asked for a predecessor that is over or unknown, FINAL tells it
+    /// so and offers the new session instead.
+    ///
+    /// An `incoming` that is not proven, or was displaced or timed out meanwhile, is rejected; so is
+    /// any when [`max_sessions`](ServerConfig::max_sessions) are held.
+    pub fn admit(&mut self, now: Instant, incoming: Incoming) -> Admission {
+        self.admit_as(now, incoming, &Placement::default())
+    }
+
+    /// The same, with what the host has to say about the session.
+    pub fn admit_as(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
+        self.handle_timeout(now);
+        let in_time = self.lobby.leave(incoming.connection);
+        let Incoming {
+            connection,
+            deadline,
+            kind,
+        } = incoming;
+        let proven = match kind {
+            IncomingKind::Proven(proven) if in_time => proven,
+            kind => return Admission::Reject(self.too_late(kind)),
+        };
+        if let Some(session) = proven
+            .offer
+            .predecessor
+            .as_ref()
+            .map(|predecessor| SessionId(predecessor.id))
+            && self.sessions.contains(session)
+        {
+            let kind = IncomingKind::Proven(proven);
+            return Admission::Resume {
+                session,
+                incoming: Incoming {
+                    connection,
+                    deadline,
+                    kind,
+                },
+            };
+        }
+        self.open(now, *proven, placement)
+    }
+
+    /// What FINAL says about a predecessor that is not held here; `None` if none was named.
+    pub(super) fn verdict(&self, now: Instant, proven: &Proven) -> Option<Verdict> {
+        let predecessor = proven.offer.predecessor.as_ref()?;
+        let entombed = self.tombstones.verdict(predecessor, &proven.hash_after_2);
+        Some(entombed.unwrap_or_else(|| Verdict::Unknown {
+            reach: millis(self.tombstones.reach(now, &proven.established.peer_key)),
+        }))
+    }
+
+    /// A new session for a proven client, if there is room.
+    fn open(&mut self, now: Instant, mut proven: Proven, placement: &Placement) -> Admission {
+        proven.answer.verdict = self.verdict(now, &proven);
+        let id = proven.established.id;
+        if self.sessions.contains(id) || self.tombstones.contains(id) {
+            self.refused.too_late += 1;
+            return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
+        }
+        let client_key = proven.established.peer_key;
+        let identity = Word::from(match &*placement.identity {
+            [] => &client_key.0[..],
+            named => &named[..named.len().min(MAX_LABEL)],
+        });
+        if let Err(refusal) = self.judge(now, &identity, &proven.request.name) {
+            return Admission::Reject(turn_away(proven, refusal));
+        }
+        let entry = Entry::provisional(now, client_key, &proven.request.name, identity);
+        self.admitted += 1;
+        let seed = self.rng.fork();
+        let (session, epoch) = Session::accepted(now, &self.session, seed, proven);
+        self.sessions.insert(id, entry);
+        for label in &placement.labels {
+            self.label(now, id, label);
+        }
+        Admission::New { session, epoch }
+    }
+
+    /// Whether another session may be let in.
+    fn judge(&mut self, now: Instant, identity: &Word, name: &str) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refusal_of_drain(now) {
+            self.refused.draining += 1;
+            return Err(refusal);
+        }
+        let refuses = self.config.when_detached_full == WhenDetachedFull::RefuseNew;
+        let spent = self.sessions.detached_bytes() > self.config.max_detached_bytes;
+        if self.sessions.load() >= self.config.max_sessions || (refuses && spent) {
+            self.refused.no_room += 1;
+            return Err(Refusal::Busy);
+        }
+        let most = self.config.max_sessions_per_identity;
+        if self.sessions.of_identity(identity, most) >= most {
+            self.refused.identity_limit += 1;
+            return Err(Refusal::Busy);
+        }
+        let mut named = self
+            .sessions
+            .named(identity, name.as_bytes())
+            .map(|(_, standing)| standing);
+        let taken = match self.config.same_name {
+            SameName::Allow | SameName::Replace => Ok(()),
+            SameName::Keep if named.next().is_some() => Err(Refusal::Busy),
+            SameName::KeepHealthy if named.any(|standing| standing == Standing::Connected) => Err(Refusal::soon()),
+            SameName::Keep | SameName::KeepHealthy => Ok(()),
+        };
+        if taken.is_err() {
+            self.refused.same_name += 1;
+            return taken;
+        }
+        self.identity_sessions.take(now, identity).map_err(|after| {
+            self.refused.identity_limit += 1;
+            Refusal::RetryLater {
+                after,
+                alternate: Bytes::new(),
+            }
+        })
+    }
+
+    /// A newcomer is established: those it takes its name from go.
+    pub(super) fn replace_namesakes(&mut self, newcomer: SessionId) {
+        let replaced = match self.config.same_name {
+            SameName::Allow => Vec::new(),
+            // With `Keep` there is one only if two were admitted before either was established.
+            SameName::Keep | SameName::KeepHealthy | SameName::Replace => self.sessions.namesakes(newcomer),
+        };
+        for older in replaced {
+            self.orders.put(older, Order::Replace);
+        }
+    }
+
+    /// A proven handshake that the host refuses. Returns the packet to send before closing; there is
+    /// none if `incoming` is not proven.
+    pub fn refuse(&mut self, now: Instant, incoming: Incoming, refusal: Refusal) -> Rejection {
+        self.handle_timeout(now);
+        self.lobby.leave(incoming.connection);
+        match incoming.kind {
+            IncomingKind::Proven(mut proven) => {
+                self.refused.by_host += 1;
+                refusal.seal(&mut proven.established.keys)
+            }
+            kind => self.too_late(kind),
+        }
+    }
+
+    /// The owner that [`Route::Resume`] or [`Admission::Resume`] named cannot take the connection: it
+    /// is gone, or has too many waiting already. The client is answered as one that may try again, and
+    /// nothing changes here. If the owner is gone without a last report, say
+    /// [`lost`](Self::lost), too.
+    pub fn orphan(&mut self, now: Instant, incoming: Incoming) -> Rejection {
+        self.handle_timeout(now);
+        self.lobby.leave(incoming.connection);
+        self.too_late(incoming.kind)
+    }
+
+    fn too_late(&mut self, kind: IncomingKind) -> Rejection {
+        self.refused.too_late += 1;
+        match kind {
+            IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
+            IncomingKind::Resume { packet, .. } => self.unknown_resume(&packet),
+            IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
+        }
+    }
+}
+
+/// What a client hears that gets no session.
+fn turn_away(mut proven: Proven, refusal: Refusal) -> Rejection {
+    let keys = &mut proven.established.keys;
+    match &proven.answer.verdict {
+        None => refusal.seal(keys),
+        // The client goes on with a session made here: it has to come again.
+        Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
+        // The old session's truth needs no room.
+        Some(_) => Rejection {
+            packet: final_packet(keys, proven.answer),
+        },
+    }
+}

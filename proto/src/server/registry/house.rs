@@ -1,0 +1,112 @@
+//! What a host asks of the registry about sessions it holds, and what it wants of them.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+use super::Registry;
+use crate::config::{MAX_LABEL, MAX_LABELS};
+use crate::id::SessionId;
+use crate::server::{EndedSession, Order, Select, SessionInfo, Snapshot, Standing};
+use crate::time::Instant;
+
+impl Registry {
+    /// The established sessions, in the order of their ids.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
+        self.sessions.list()
+    }
+
+    /// What is known of one session, established or not.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Option<SessionInfo> {
+        self.sessions.info(id)
+    }
+
+    /// The sessions that `select` means, in the order of their ids. Costs what it finds, not what
+    /// there is.
+    #[must_use]
+    pub fn find(&self, select: Select<'_>) -> Vec<SessionId> {
+        self.sessions.ids(select)
+    }
+
+    /// Writes a label of the host's own on a session, to find it by: up to 255 bytes, up to 16 a
+    /// session. `false`: it is not held, or the label is too long or one too many.
+    pub fn label(&mut self, now: Instant, session: SessionId, label: &[u8]) -> bool {
+        self.handle_timeout(now);
+        label.len() <= MAX_LABEL && self.sessions.label(session, label, MAX_LABELS)
+    }
+
+    /// Takes a label off again.
+    pub fn unlabel(&mut self, now: Instant, session: SessionId, label: &[u8]) {
+        self.handle_timeout(now);
+        self.sessions.unlabel(session, label);
+    }
+
+    /// Orders something of the sessions that `select` means; returns of how many. As the registry owns
+    /// none of them, the order waits until [`poll_order`](Self::poll_order) hands it out. A newer order
+    /// of the same kind replaces an older one that still waits.
+    pub fn order(&mut self, now: Instant, select: Select<'_>, order: &Order) -> usize {
+        self.handle_timeout(now);
+        let ids = self.sessions.ids(select);
+        ids.iter().for_each(|id| self.orders.put(*id, order.clone()));
+        ids.len()
+    }
+
+    /// The same for the established sessions that `wanted` picks. Looks at all of them.
+    pub fn order_where(&mut self, now: Instant, wanted: impl Fn(&SessionInfo) -> bool, order: &Order) -> usize {
+        self.handle_timeout(now);
+        let picked: Vec<SessionId> = self.sessions().filter(wanted).map(|info| info.id).collect();
+        picked.iter().for_each(|id| self.orders.put(*id, order.clone()));
+        picked.len()
+    }
+
+    /// The next order to pass on to a session's owner, for [`Session::obey`](crate::Session::obey). Ask
+    /// until `None` after any call that takes `now`; what is not asked for waits, and goes when its
+    /// session does.
+    pub fn poll_order(&mut self) -> Option<(SessionId, Order)> {
+        self.orders.poll()
+    }
+
+    /// The next session that is over. Each session that [`admit`](Self::admit) made is handed out here
+    /// exactly once, whichever way it ended, so this is the place to release what the host keeps for
+    /// one. Ask until `None` after any call that takes `now`: what is not asked for waits, and uses
+    /// room of [`max_sessions`](crate::ServerConfig::max_sessions).
+    pub fn poll_ended(&mut self) -> Option<EndedSession> {
+        self.sessions.poll_ended()
+    }
+
+    /// The registry in numbers, for a monitoring page. Costs the same however many sessions there are.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (silent, handshakes) = self.lobby.waiting();
+        let (ended_waiting, ended) = self.sessions.ended();
+        Snapshot {
+            connecting: self.sessions.counts(Standing::Connecting),
+            connected: self.sessions.counts(Standing::Connected),
+            detached: self.sessions.counts(Standing::Detached),
+            detached_bytes: self.sessions.detached_bytes(),
+            tombstones: self.tombstones.len(),
+            silent,
+            handshakes,
+            ordered: self.orders.len(),
+            ended_waiting,
+            admitted: self.admitted,
+            ended,
+            refused: self.refused,
+        }
+    }
+
+    /// How many sessions are held, provisional ones included; at most
+    /// [`max_sessions`](crate::ServerConfig::max_sessions).
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many tombstones are kept; at most [`max_tombstones`](crate::ServerConfig::max_tombstones).
+    #[must_use]
+    pub fn tombstone_count(&self) -> usize {
+        self.tombstones.len()
+    }
+}

@@ -1,0 +1,173 @@
+//! What the registry hears of a session, and what a session does at its word.
+
+use super::*;
+use crate::config::WhenDetachedFull;
+use crate::server::{Order, Select};
+use crate::wire::handshake::Reject;
+
+fn dialled(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
+    let mut pair = Pair::with(adjust);
+    pair.dial();
+    pair
+}
+
+#[test]
+fn a_lifetime_is_what_was_agreed_until_the_host_says_otherwise() {
+    let mut pair = dialled(|client, server| {
+        client.detached_lifetime = Duration::from_secs(100);
+        server.detached_lifetime = Duration::from_secs(200);
+    });
+    assert_eq!(pair.server().detached_lifetime(), Duration::from_secs(100));
+    pair.cut();
+    pair.sleep(Duration::from_secs(60));
+    let now = pair.now;
+    pair.server().set_detached_lifetime(now, Duration::from_secs(300));
+    pair.sleep(Duration::from_secs(200));
+    assert_eq!(pair.server().state(), SessionState::Detached);
+    assert_eq!(pair.client.state(), SessionState::Ended, "its own end did not extend");
+    pair.server().obey(now, Order::Lifetime(Duration::from_secs(261)));
+    assert_eq!(
+        pair.server().poll_timeout(),
+        Some(Instant::from_millis(1_000) + Duration::from_secs(261))
+    );
+    pair.sleep(Duration::from_secs(1));
+    assert_eq!(pair.server().state(), SessionState::Ended);
+}
+
+#[test]
+fn a_detached_session_reports_what_it_holds() {
+    let mut pair = dialled(|_, _| {});
+    let now = pair.now;
+    let stream = pair
+        .server()
+        .open(now, StreamOptions::default())
+        .expect("there is room");
+    pair.cut();
+    pair.settle_registry();
+    let id = pair.client.id().expect("established");
+    let before = pair.registry.session(id).expect("held").held_bytes;
+    pair.server()
+        .send(now, stream, Bytes::from_static(&[0; 100]))
+        .expect("there is room");
+    assert!(pair.server().poll_report().is_none(), "not worth a word");
+    pair.server()
+        .send(now, stream, Bytes::from_static(&[0; 8_000]))
+        .expect("there is room");
+    pair.settle_registry();
+    let after = pair.registry.session(id).expect("held").held_bytes;
+    assert!((8_100..8_300).contains(&(after - before)), "{before} {after}");
+    assert_eq!(pair.registry.snapshot().detached_bytes, after + 2_048);
+    assert!(pair.server().poll_report().is_none());
+}
+
+#[test]
+fn the_longest_detached_is_told_why_it_ends_and_its_client_learns_its_fates() {
+    let mut pair = dialled(|_, _| {});
+    let now = pair.now;
+    pair.server().obey(now, Order::Evict);
+    assert_eq!(pair.server().state(), SessionState::Attached, "it is not detached");
+    pair.cut();
+    pair.server().obey(now, Order::Evict);
+    let ended = events(pair.server()).pop();
+    assert!(
+        matches!(&ended, Some(Event::Ended(ended)) if ended.reason == EndReason::Evicted),
+        "{ended:?}"
+    );
+    pair.settle_registry();
+    let over = pair.registry.poll_ended().expect("handed out");
+    assert_eq!(over.reason, Some(EndReason::Evicted));
+    assert_eq!(WhenDetachedFull::default(), WhenDetachedFull::RefuseNew);
+}
+
+#[test]
+fn orders_close_abort_and_move() {
+    let mut pair = dialled(|_, _| {});
+    let leave = Order::Leave {
+        within: Duration::from_secs(3),
+        alternate: Bytes::from_static(b"there"),
+    };
+    let now = pair.now;
+    assert_eq!(pair.registry.order(now, Select::Name(""), &leave), 0);
+    assert_eq!(pair.registry.order(now, Select::All, &leave), 1);
+    while let Some((_, order)) = pair.registry.poll_order() {
+        pair.server().obey(now, order);
+    }
+    pair.settle();
+    let moved = events(&mut pair.client);
+    assert!(
+        moved
+            .iter()
+            .any(|event| matches!(event, Event::GoAway { alternate, .. } if alternate == "there")),
+        "{moved:?}"
+    );
+    let close = Order::Close {
+        code: 5,
+        reason: Bytes::from_static(b"night"),
+    };
+    for _ in 0..2 {
+        pair.server().obey(now, close.clone());
+    }
+    pair.settle();
+    let ended = events(&mut pair.client).pop();
+    assert!(
+        matches!(&ended, Some(Event::Ended(ended)) if matches!(ended.reason, EndReason::Closed { code: 5, .. })),
+        "{ended:?}"
+    );
+    let mut pair = dialled(|_, _| {});
+    pair.server().obey(now, Order::Abort);
+    pair.settle();
+    assert_eq!(pair.client.state(), SessionState::Ended);
+}
+
+/// A RESUME that gets as far as its session, and what that says.
+fn knock(pair: &mut Pair) -> Result<Epoch, Option<Vec<u8>>> {
+    pair.cut();
+    pair.now = pair
+        .now
+        .max(pair.client.wanted_connection().expect("wanted").not_before);
+    let now = pair.now;
+    let epoch = pair.client.attach(now, Carrier::ordered()).expect("wanted");
+    pair.links.push((epoch, None));
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let mut packet = Vec::new();
+    assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+    let route = pair.registry.first_packet(now, connection, BytesMut::from(&packet[..]));
+    let Route::Resume { incoming, .. } = route else {
+        panic!("it is held")
+    };
+    let adopted = pair.server().adopt(now, incoming);
+    adopted.map_err(|rejection| rejection.packet)
+}
+
+#[test]
+fn proven_attempts_that_come_to_nothing_are_limited_and_forged_ones_do_not_count() {
+    let mut pair = dialled(|_, _| {});
+    let mut told = 0;
+    // Each is proven, and none is confirmed.
+    for _ in 0..8 {
+        match knock(&mut pair) {
+            Ok(_) => {}
+            Err(Some(packet)) => {
+                assert!(matches!(
+                    Reject::decode(&packet),
+                    Ok(Reject::Retry { after: 1..=1_000 })
+                ));
+                told += 1;
+            }
+            Err(None) => panic!("left hanging"),
+        }
+        pair.client.reconnect_now(pair.now);
+    }
+    assert!(told >= 1, "eight in a row, at once");
+    // After a pause the true client is let in again, and what it confirms is forgiven.
+    pair.sleep(Duration::from_secs(1));
+    for _ in 0..8 {
+        pair.cut();
+        pair.client.reconnect_now(pair.now);
+        pair.now = pair
+            .now
+            .max(pair.client.wanted_connection().expect("wanted").not_before);
+        pair.dial();
+        assert_eq!(pair.client.state(), SessionState::Attached);
+    }
+}
