@@ -82,7 +82,9 @@ impl Session {
     }
 
     fn on_stuck_timeout(&mut self, now: Instant) {
-        let Some(due) = self.next_stuck().filter(|at| now >= *at) else { return };
+        let Some(due) = self.next_stuck().filter(|at| now >= *at) else {
+            return;
+        };
         match &mut self.links.current {
             // This host stood still; that is not the peer's silence, and the wait begins afresh.
             Some(live) if now.saturating_since(due) > STALL => live.unacked_since = Some(now),
