@@ -101,8 +101,8 @@ pub enum ProtocolError {
     /// A stream of the wrong parity, reused, never opened, or beyond `max_streams`.
     #[error("stream id out of place")]
     BadStream,
-    /// Data after the end of a stream.
-    #[error("data after end of stream")]
+    /// Data after the end of a stream, or anything sequenced behind a CLOSE.
+    #[error("data after the end")]
     AfterEnd,
     /// A rekey is overdue.
     #[error("rekey overdue")]

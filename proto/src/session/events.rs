@@ -9,6 +9,10 @@ const MAX_UNASKED_EVENTS: usize = 64;
 impl Session {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
+        #[cfg(planted = "poll_decides")]
+        if let Some(live) = &mut self.links.current {
+            live.acks.at_once();
+        }
         self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Ledger {
     expected: u64,
     /// What every position we state is from our CLOSE, or the peer's, on.
     frozen: Option<u64>,
+    /// Where the peer's CLOSE lies, which is its last sequenced frame.
+    last: Option<u64>,
 }
 
 /// What became of one sequenced frame.
@@ -43,6 +45,7 @@ impl Ledger {
             streams: Streams::new(side, config),
             expected: 0,
             frozen: None,
+            last: None,
         }
     }
 
@@ -83,6 +86,7 @@ impl Ledger {
         frame: Frame,
         gap_open: bool,
     ) -> Result<(Arrival, Option<PeerClose>), ProtocolError> {
+        self.check_last(position, &frame)?;
         if position < self.expected && cfg!(not(planted = "duplicate_delivered")) {
             return Ok((Arrival::Duplicate, None));
         }
@@ -103,6 +107,19 @@ impl Ledger {
             close = self.accept(frame)?.or(close);
         }
         Ok((Arrival::InOrder, close))
+    }
+
+    /// Nothing sequenced lies behind a CLOSE.
+    fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
+        if matches!(frame, Frame::Close(_)) {
+            self.last.get_or_insert(position);
+        }
+        match self.last {
+            Some(last) if cfg!(not(planted = "close_not_last")) && position.max(self.inbox.highest()) > last => {
+                Err(ProtocolError::AfterEnd)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes the frame at `expected` in.

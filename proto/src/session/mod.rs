@@ -20,9 +20,8 @@
 //! | `timers` | every deadline |
 //! | `deadlines` | messages that are overdue |
 //! | `health` | health, and the life cycle for people |
-//! | `events` | what waits to be asked for |
+//! | `events` | what the host is told, bounded, until it asks |
 //! | `ending` | close, ends, fates |
-//! | `events` | what the host is told, bounded |
 //! | `orders` | what the registry is told, and what it wants |
 
 mod adopt;
@@ -234,6 +233,8 @@ impl Session {
             && self.links.carries(epoch)
         {
             self.drop_link(now, epoch, receive::cause_of(error));
+            #[cfg(planted = "forgery_is_fatal")]
+            self.end(now, EndReason::ProtocolError, None);
         }
         self.settle(now);
         result
