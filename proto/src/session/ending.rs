@@ -209,6 +209,18 @@ impl Session {
         );
     }
 
+    /// No frame can be numbered any more.
+    pub(super) fn end_if_exhausted(&mut self, now: Instant) {
+        if self.ledger.is_exhausted() {
+            let finish = Finish {
+                reason: EndReason::Exhausted,
+                say: Some(EndCode::Aborted),
+                peer_position: None,
+            };
+            self.conclude(now, finish);
+        }
+    }
+
     /// What is owed was sent again and again, or long ago, and the peer never acknowledged it.
     pub(super) fn end_stuck(&mut self, now: Instant) {
         let finish = Finish {

@@ -8,6 +8,9 @@ use crate::reliability::{Inbox, Outbox};
 use crate::stream::Streams;
 use crate::wire::frame::{Close, Frame};
 
+/// The highest position there is (PROTOCOL.md, "Words").
+const MAX_POSITION: u64 = crate::wire::varint::MAX;
+
 pub(super) struct Ledger {
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
@@ -67,6 +70,18 @@ impl Ledger {
     /// The position the next commit gets.
     pub(super) fn next(&self) -> u64 {
         self.outbox.next()
+    }
+
+    /// Whether we may commit no further frame: the position behind it could not be stated any more.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.next() >= MAX_POSITION
+    }
+
+    /// A session that has come far.
+    #[cfg(test)]
+    pub(super) fn fast_forward(&mut self, ours: u64, theirs: u64) {
+        self.outbox.fast_forward(ours);
+        self.expected = theirs;
     }
 
     /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.

@@ -333,6 +333,37 @@ fn another_server_says_nothing_final_about_the_session() {
     assert_eq!(client.state(), SessionState::Detached);
 }
 
+/// Kills `positions_wrap`.
+#[test]
+fn a_session_that_reaches_the_last_position_ends_by_that_name() {
+    const LAST: u64 = (1 << 62) - 1;
+    let (mut pair, stream) = unacknowledged();
+    pair.settle();
+    pair.sleep(Duration::from_millis(25));
+    pair.settle();
+    pair.cut();
+    pair.client.ledger.fast_forward(LAST - 3, 0);
+    pair.server().ledger.fast_forward(0, LAST - 3);
+    pair.dial();
+    let now = pair.now;
+    for part in 0..4u8 {
+        let _ = pair.client.send(now, stream, Bytes::from(alloc::vec![part; 20_000]));
+        pair.settle();
+    }
+    let mut server = Vec::new();
+    server.extend(events(pair.server()));
+    let ended = events(&mut pair.client).pop();
+    let Some(Event::Ended(ended)) = ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(ended.reason, EndReason::Exhausted);
+    assert!(pair.client.inspect().next <= LAST);
+    assert!(
+        matches!(server.pop(), Some(Event::Ended(ended)) if ended.reason == EndReason::AbortedByPeer),
+        "the peer is told"
+    );
+}
+
 /// Invariant 9. Kills `dial_after_end`.
 #[test]
 fn nothing_is_left_of_a_session_that_is_over() {
