@@ -10,7 +10,7 @@ use futures_core::Stream;
 use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::error::ConfigError;
 use unbroken_proto::event::{EndReason, Ended, Fates};
-use unbroken_proto::server::{Incoming, Report};
+use unbroken_proto::server::{Incoming, Order, Report};
 use unbroken_proto::{Duration, Epoch, Event, Instant, Session, SessionConfig};
 
 use crate::clock::Timer;
@@ -33,6 +33,8 @@ pub(crate) enum Source {
     Dial(Dialling),
     Accept {
         routed: mpsc::Receiver<Routed>,
+        /// What the registry wants of the session.
+        orders: mpsc::UnboundedReceiver<Order>,
         /// Takes what the registry must know.
         report: Box<dyn FnMut(Instant, Report) + Send>,
     },
@@ -155,7 +157,10 @@ impl Driver {
                     }
                 }
             }
-            Source::Accept { routed, .. } => {
+            Source::Accept { routed, orders, .. } => {
+                while let Poll::Ready(Some(order)) = Pin::new(&mut *orders).poll_next(cx) {
+                    self.session.obey(now, order);
+                }
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;
                     match self.session.adopt(now, incoming) {

@@ -12,7 +12,7 @@ use futures_channel::{mpsc, oneshot};
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
 use unbroken_proto::server::{
-    Admission, ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo,
+    Admission, ConnectionId, Incoming, Order, Refusal, Registry, Rejection, Request, Route, SessionInfo,
 };
 use unbroken_proto::{Carrier, Duration, Epoch, Instant, Session, SessionConfig, SessionId};
 
@@ -45,17 +45,20 @@ pub struct Established {
 /// What all connections of a listening service share: the registry, and who owns which session. Its
 /// lock is taken when a connection comes, and when a session's state changes; never for data.
 pub struct Hub {
-    desk: Mutex<Desk>,
+    pub(crate) desk: Mutex<Desk>,
     limits: SessionConfig,
     authorise: Authorise,
     timer: MakeTimer,
     established: mpsc::Sender<Established>,
 }
 
-struct Desk {
-    clock: Box<dyn Timer>,
-    registry: Registry,
-    owners: HashMap<SessionId, mpsc::Sender<Routed>>,
+pub(crate) struct Desk {
+    pub(crate) clock: Box<dyn Timer>,
+    pub(crate) registry: Registry,
+    owners: HashMap<SessionId, Owner>,
+    /// Somebody collects the sessions that are over; until then they are dropped.
+    pub(crate) collected: bool,
+    pub(crate) collector: Option<Waker>,
     /// Unproven connections; dropping what stands here lets go of one.
     silent: BTreeMap<ConnectionId, oneshot::Sender<()>>,
     handshakes: BTreeMap<ConnectionId, oneshot::Sender<()>>,
@@ -63,6 +66,13 @@ struct Desk {
     /// The housekeeper.
     waker: Option<Waker>,
     over: bool,
+}
+
+/// How a session's owner is reached.
+struct Owner {
+    routed: mpsc::Sender<Routed>,
+    /// Unbounded, as the owner takes all of them whenever it runs.
+    orders: mpsc::UnboundedSender<Order>,
 }
 
 impl Desk {
@@ -82,9 +92,24 @@ impl Desk {
         }
     }
 
-    /// The registry's deadline may have changed.
-    fn changed(&mut self) {
+    /// What the registry wants of sessions goes to their owners; what is over to who collects it.
+    fn pass_on(&mut self) {
+        while let Some((session, order)) = self.registry.poll_order() {
+            if let Some(owner) = self.owners.get(&session) {
+                let _gone = owner.orders.unbounded_send(order);
+            }
+        }
+        if self.collected {
+            wake(self.collector.take());
+        } else {
+            while self.registry.poll_ended().is_some() {}
+        }
+    }
+
+    /// The registry's deadline may have changed, and what it wants.
+    pub(crate) fn changed(&mut self) {
         self.evict();
+        self.pass_on();
         wake(self.waker.take());
     }
 }
@@ -102,6 +127,7 @@ struct Newcomer {
     epoch: Epoch,
     request: Request,
     routed: mpsc::Receiver<Routed>,
+    orders: mpsc::UnboundedReceiver<Order>,
 }
 
 impl Hub {
@@ -125,6 +151,8 @@ impl Hub {
             clock,
             registry,
             owners: HashMap::new(),
+            collected: false,
+            collector: None,
             silent,
             handshakes,
             max_handshakes,
@@ -175,6 +203,7 @@ impl Hub {
                     desk.registry.handle_timeout(now);
                 }
                 desk.evict();
+                desk.pass_on();
                 register(&mut desk.waker, cx);
                 let Some(deadline) = desk.registry.poll_timeout() else {
                     return Poll::Pending;
@@ -275,7 +304,7 @@ impl Hub {
     ) -> Option<(BoxConnection, Rejection)> {
         let mut desk = lock(&self.desk);
         let failed = match desk.owners.get_mut(&session) {
-            Some(owner) => owner.try_send((connection, incoming)).err()?,
+            Some(owner) => owner.routed.try_send((connection, incoming)).err()?,
             None => return Some((connection, desk.orphan(incoming))),
         };
         // An owner with a full queue has better candidates; the client will try again.
@@ -291,6 +320,7 @@ impl Hub {
             epoch,
             request,
             routed,
+            orders,
         } = newcomer;
         let _owned = session.id().map(|id| Owned {
             hub: Arc::clone(&self),
@@ -302,7 +332,7 @@ impl Hub {
             desk.registry.update(now, news);
             desk.changed();
         });
-        let (handle, driver) = Driver::new(session, &self.limits, timer, Source::Accept { routed, report });
+        let (handle, driver) = Driver::new(session, &self.limits, timer, Source::Accept { routed, orders, report });
         let mut driver = pin!(driver.with_connection(epoch, connection));
         let mut established = self.established.clone();
         let announce = async move {
@@ -381,12 +411,18 @@ impl Unproven<'_> {
         match admission {
             Admission::New { session, epoch } => {
                 let (owner, routed) = mpsc::channel(ROUTED);
+                let (commands, orders) = mpsc::unbounded();
+                let owner = Owner {
+                    routed: owner,
+                    orders: commands,
+                };
                 session.id().map(|id| desk.owners.insert(id, owner));
                 Arrival::New(Box::new(Newcomer {
                     session,
                     epoch,
                     request,
                     routed,
+                    orders,
                 }))
             }
             Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
@@ -415,7 +451,12 @@ struct Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        lock(&self.hub.desk).owners.remove(&self.id);
+        let mut desk = lock(&self.hub.desk);
+        desk.owners.remove(&self.id);
+        // Harmless after a last report, and the only word of a driver that panicked.
+        let now = desk.clock.now();
+        desk.registry.lost(now, self.id);
+        desk.changed();
     }
 }
 

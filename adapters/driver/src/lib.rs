@@ -27,6 +27,7 @@ mod dialling;
 mod driver;
 mod framed;
 mod handle;
+mod house;
 mod hub;
 mod links;
 mod lock;

@@ -12,8 +12,9 @@ use futures_core::Stream as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinHandle};
 use unbroken_driver::{Connected, Established, Hub};
+use unbroken_proto::Instant;
 use unbroken_proto::ServerConfig;
-use unbroken_proto::server::{Refusal, Request, SessionInfo};
+use unbroken_proto::server::{Refusal, Registry, Request, SessionInfo};
 
 use crate::{Session, tcp, ws};
 
@@ -87,8 +88,9 @@ impl Server {
         let task = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         if let Ok(accepted) = connection(stream) {
+                            let accepted = accepted.from_peer(peer.ip().into());
                             tokio::spawn(Arc::clone(&hub).serve(accepted));
                         }
                     }
@@ -121,6 +123,17 @@ impl Server {
             // The hub holds a sender as long as the server holds the hub.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// The registry, for a moment: to list, find, label, order about, drain; see [`Hub::registry`].
+    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
+        self.hub.registry(visit)
+    }
+
+    /// What the sessions have in common, to be kept by tasks of its own: [`Hub::registry`] and [`Hub::ended`].
+    #[must_use]
+    pub fn hub(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
     }
 
     /// The established sessions.
