@@ -14,6 +14,7 @@
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 
 mod admission;
+mod broadcast;
 mod bucket;
 mod drain;
 mod held;
@@ -36,6 +37,7 @@ use crate::id::{Carrier, Epoch, SessionId};
 use crate::security::PublicKey;
 use crate::session::Session;
 
+pub use broadcast::{Delivery, Lagging, Listener};
 pub use drain::{Drain, DrainStatus};
 pub use incoming::Incoming;
 pub(crate) use incoming::{IncomingKind, Proven, final_packet};
