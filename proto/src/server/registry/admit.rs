@@ -28,7 +28,7 @@ impl Registry {
     /// so and offers the new session instead.
     ///
     /// An `incoming` that is not proven, or was displaced or timed out meanwhile, is rejected; so is
-    /// any when [`max_sessions`](ServerConfig::max_sessions) are held.
+    /// any when [`max_sessions`](crate::ServerConfig::max_sessions) are held.
     pub fn admit(&mut self, now: Instant, incoming: Incoming) -> Admission {
         self.admit_as(now, incoming, &Placement::default())
     }
@@ -168,7 +168,7 @@ impl Registry {
         }
     }
 
-    /// The owner that [`Route::Resume`] or [`Admission::Resume`] named cannot take the connection: it
+    /// The owner that [`Route::Resume`](crate::server::Route::Resume) or [`Admission::Resume`] named cannot take the connection: it
     /// is gone, or has too many waiting already. The client is answered as one that may try again, and
     /// nothing changes here. If the owner is gone without a last report, say
     /// [`lost`](Self::lost), too.
