@@ -2,13 +2,18 @@
 
 mod accepting;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+mod patience;
+
+pub use patience::{Heartbeat, Stuck};
+
 use crate::error::ConfigError;
-use crate::reconnect::Backoff;
+use crate::reconnect::{Backoff, Heritage, Strategies};
 use crate::security::{Auth, Suite};
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
@@ -38,6 +43,8 @@ pub const MAX_LABELS: usize = 16;
 pub const MAX_NAME: usize = 255;
 /// Longest credential in bytes.
 pub const MAX_CREDENTIAL: usize = 7_000;
+/// Most bytes of its own that a host may attach to a session.
+pub const MAX_PRESERVED: usize = 1 << 20;
 /// Longest reason of a close in bytes.
 pub const MAX_REASON: usize = 1_024;
 
@@ -77,6 +84,10 @@ pub struct SessionConfig {
     pub max_attempts: u32,
     /// How long `close` waits for queued data and for the peer's answer. Default 10 s.
     pub linger: Duration,
+    /// How long nothing but heartbeats may be said before the session counts as idle. 1 ms to 1 day, default 60 s.
+    pub idle_after: Duration,
+    /// When a session that moves nothing is given up, though it has connections.
+    pub stuck: Stuck,
 }
 
 impl Default for SessionConfig {
@@ -97,6 +108,8 @@ impl Default for SessionConfig {
             drain_timeout: Duration::from_secs(5),
             max_attempts: 3,
             linger: Duration::from_secs(10),
+            idle_after: Duration::from_secs(60),
+            stuck: Stuck::default(),
         }
     }
 }
@@ -114,6 +127,16 @@ impl SessionConfig {
             inbox_limit: self.inbox_limit as u64,
             keepalive_interval: millis(self.keepalive_interval),
             detached_lifetime: millis(self.detached_lifetime),
+        }
+    }
+
+    /// The same with the heartbeat changed.
+    #[must_use]
+    pub fn with_heartbeat(self, heartbeat: Heartbeat) -> SessionConfig {
+        SessionConfig {
+            keepalive_interval: heartbeat.interval,
+            keepalive_timeout: heartbeat.timeout,
+            ..self
         }
     }
 
@@ -149,6 +172,7 @@ impl SessionConfig {
             ("drain_timeout (ms)", millis(self.drain_timeout), 1, 600_000),
             ("max_attempts", u64::from(self.max_attempts), 1, 1_000_000),
             ("linger (ms)", millis(self.linger), 1, day),
+            ("idle_after (ms)", millis(self.idle_after), 1, day),
         ] {
             if value < min || value > max {
                 return Err(ConfigError::OutOfRange { field, min, max });
@@ -174,6 +198,13 @@ pub struct ClientConfig {
     pub credential: Bytes,
     /// When to dial again.
     pub backoff: Backoff,
+    /// What is done about each cause.
+    pub strategies: Strategies,
+    /// Attempts kept for [`Session::history`](crate::Session::history), some 100 bytes each. Owner: the session.
+    /// 0 to 65,536, default 64.
+    pub history_limit: usize,
+    /// What the session before this one left, if this one takes its place.
+    pub heritage: Option<Box<Heritage>>,
 }
 
 impl ClientConfig {
@@ -187,6 +218,9 @@ impl ClientConfig {
             name: String::new(),
             credential: Bytes::new(),
             backoff: Backoff::default(),
+            strategies: Strategies::default(),
+            history_limit: 64,
+            heritage: None,
         }
     }
 }
@@ -198,6 +232,14 @@ impl ClientConfig {
     /// The first field found out of its range, or an identity that no suite fits.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.session.validate()?;
+        self.backoff.validate()?;
+        if self.history_limit > 65_536 {
+            return Err(ConfigError::OutOfRange {
+                field: "history_limit",
+                min: 0,
+                max: 65_536,
+            });
+        }
         self.auth.validate(&self.suites)?;
         if self.name.len() > MAX_NAME {
             return Err(ConfigError::TooLong {

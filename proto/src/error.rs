@@ -192,3 +192,8 @@ pub enum AttachError {
     #[error("session ended")]
     Ended,
 }
+
+/// The state to be preserved is longer than [`MAX_PRESERVED`](crate::config::MAX_PRESERVED).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("more to preserve than a session keeps")]
+pub struct PreservedTooLarge;

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::id::{Epoch, SessionId, StreamId};
-use crate::reconnect::Cause;
+use crate::liveness::Health;
+use crate::reconnect::{Attempt, Cause};
 use crate::time::Duration;
 
 /// Something the host may want to know. Events wait until they are asked for; not asking, or asking
@@ -33,6 +34,22 @@ pub enum Event {
     Detached {
         /// Why the last connection ended.
         cause: Cause,
+    },
+    /// An attempt to have a connection was planned (its outcome is then pending), or came to an end (client).
+    Reconnect(Attempt),
+    /// Reconnecting was paused by [`pause_reconnecting`](crate::Session::pause_reconnecting).
+    ReconnectPaused,
+    /// Reconnecting goes on.
+    ReconnectResumed,
+    /// The session's health changed to this.
+    Health(Health),
+    /// A message sent with [`send_within`](crate::Session::send_within) is not known to be the peer's in time. It is not
+    /// dropped, and may still arrive.
+    Overdue {
+        /// Its stream.
+        stream: StreamId,
+        /// Its number on that stream, as `send_within` returned it.
+        message: u64,
     },
     /// The peer asks that this connection be left within `within`; the client is already about to dial.
     GoAway {
@@ -120,6 +137,15 @@ pub enum EndReason {
         /// What the last attempt died of.
         cause: Cause,
     },
+    /// What runs inside cannot go on in this session (see [`Strategy::Fresh`](crate::reconnect::Strategy::Fresh)):
+    /// a new one is to be opened. What it did not carry over is in the fates.
+    Fresh {
+        /// What made it necessary.
+        cause: Cause,
+    },
+    /// What was sent stayed unacknowledged through more attaches, or for longer, than
+    /// [`SessionConfig::stuck`](crate::SessionConfig::stuck) allows, though there were connections.
+    Stuck,
     /// Another session of the same identity took its name.
     Replaced,
     /// The accepting host's memory for detached sessions was spent, and this one was detached longest.

@@ -46,6 +46,7 @@ pub mod wire;
 pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};
+pub use liveness::Health;
 pub use peer::PeerKey;
 pub use reconnect::{Cause, ReconnectIntent};
 pub use session::Session;

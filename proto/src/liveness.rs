@@ -14,6 +14,20 @@ const FAST_VERDICT: Duration = Duration::from_secs(3);
 /// A timer that fires later than this after its deadline means that the host itself stood still.
 const STALL: Duration = Duration::from_secs(1);
 
+/// How a session fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// A connection carries it and the peer answers.
+    Healthy,
+    /// The same, and nothing but heartbeats has been said for
+    /// [`SessionConfig::idle_after`](crate::SessionConfig::idle_after).
+    Idle,
+    /// The peer has not answered a probe for longer than it should take.
+    Suspect,
+    /// No connection carries it.
+    Detached,
+}
+
 /// What a timer of this room asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -45,6 +59,8 @@ pub(crate) struct Liveness {
     /// When the oldest unacknowledged data was committed here, or the last input if later.
     waiting_since: Option<Instant>,
     probe: Probe,
+    /// When the probe under way became due.
+    probed_at: Instant,
     excused: bool,
 }
 
@@ -57,6 +73,7 @@ impl Liveness {
             last_input: now,
             waiting_since: None,
             probe: Probe::None,
+            probed_at: now,
             excused: false,
         }
     }
@@ -101,6 +118,7 @@ impl Liveness {
         let late = now.saturating_since(due) > STALL;
         match self.probe {
             Probe::None => {
+                self.probed_at = now;
                 self.probe = Probe::Wanted {
                     judged_at: now + self.verdict_wait(srtt),
                 };
@@ -109,6 +127,7 @@ impl Liveness {
             #[cfg(not(planted = "stall_is_silence"))]
             Probe::Wanted { .. } | Probe::Sent { .. } if late && !self.excused => {
                 self.excused = true;
+                self.probed_at = now;
                 self.probe = Probe::Wanted {
                     judged_at: now + self.fast_verdict(srtt),
                 };
@@ -119,6 +138,12 @@ impl Liveness {
                 Verdict::Dead
             }
         }
+    }
+
+    /// When silence becomes suspicious, if a probe is under way.
+    pub(crate) fn suspect_at(&self, srtt: Option<Duration>) -> Option<Instant> {
+        let probing = self.probe != Probe::None;
+        probing.then(|| self.probed_at + max(FAST_PROBE, four(srtt)))
     }
 
     fn probe_at(&self, srtt: Option<Duration>) -> Instant {

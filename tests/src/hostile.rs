@@ -46,7 +46,10 @@ impl Spelling<'_> {
     }
 
     fn bytes(&mut self, most: usize) -> Bytes {
-        let len = usize::from(self.byte().unwrap_or(0)).saturating_mul(9).min(most).min(self.0.len());
+        let len = usize::from(self.byte().unwrap_or(0))
+            .saturating_mul(9)
+            .min(most)
+            .min(self.0.len());
         let (taken, rest) = self.0.split_at(len);
         self.0 = rest;
         Bytes::copy_from_slice(taken)
@@ -58,24 +61,63 @@ impl Spelling<'_> {
             0..=2 => {
                 let flags = self.byte().unwrap_or(0);
                 let (message_end, stream_end) = (flags & 1 == 1, flags & 6 == 6);
-                Frame::Data(Data { stream, payload: self.bytes(4_000), message_end, stream_end })
+                Frame::Data(Data {
+                    stream,
+                    payload: self.bytes(4_000),
+                    message_end,
+                    stream_end,
+                })
             }
-            3 => Frame::Open(Open { stream, priority: 0, fragment_size: 16_000, label: self.bytes(255) }),
-            4 => Frame::Reset { stream, code: self.number() },
-            5 => Frame::Stop { stream, code: self.number() },
-            6 => Frame::Credit { stream: self.number(), limit: self.number() },
-            7 => Frame::Close(Close { code: self.number(), reason: Bytes::new(), position: self.number() }),
-            8 => Frame::Closed { position: self.number() },
-            9 => Frame::Ack { position: self.number() },
-            10 | 11 => Frame::From { position: self.number() },
-            12 => Frame::Resync { position: self.number() },
+            3 => Frame::Open(Open {
+                stream,
+                priority: 0,
+                fragment_size: 16_000,
+                label: self.bytes(255),
+            }),
+            4 => Frame::Reset {
+                stream,
+                code: self.number(),
+            },
+            5 => Frame::Stop {
+                stream,
+                code: self.number(),
+            },
+            6 => Frame::Credit {
+                stream: self.number(),
+                limit: self.number(),
+            },
+            7 => Frame::Close(Close {
+                code: self.number(),
+                reason: Bytes::new(),
+                position: self.number(),
+            }),
+            8 => Frame::Closed {
+                position: self.number(),
+            },
+            9 => Frame::Ack {
+                position: self.number(),
+            },
+            10 | 11 => Frame::From {
+                position: self.number(),
+            },
+            12 => Frame::Resync {
+                position: self.number(),
+            },
             13 => Frame::Ping { id: self.number() },
-            14 => Frame::GoAway { within: self.number(), alternate: self.bytes(100) },
+            14 => Frame::GoAway {
+                within: self.number(),
+                alternate: self.bytes(100),
+            },
             _ => match self.byte().unwrap_or(0) {
                 0..=99 => Frame::Pong { id: self.number() },
                 100..=199 => Frame::Rekey,
                 _ => {
-                    let codes = [EndCode::Done, EndCode::StateLost, EndCode::ProtocolError, EndCode::RetryLater];
+                    let codes = [
+                        EndCode::Done,
+                        EndCode::StateLost,
+                        EndCode::ProtocolError,
+                        EndCode::RetryLater,
+                    ];
                     let code = codes[usize::from(self.byte().unwrap_or(0)) % codes.len()];
                     Frame::End(End::new(code, Some(self.number())))
                 }
@@ -108,8 +150,16 @@ pub fn hostile(data: &[u8]) {
         max_streams: 4,
         ..SessionConfig::default()
     };
-    let victim = if spelling.byte().unwrap_or(0) % 2 == 0 { Side::Server } else { Side::Client };
-    let mut duo = Duo::new(&Setup { client: config.clone(), server: config.clone(), ..Setup::default() });
+    let victim = if spelling.byte().unwrap_or(0) % 2 == 0 {
+        Side::Server
+    } else {
+        Side::Client
+    };
+    let mut duo = Duo::new(&Setup {
+        client: config.clone(),
+        server: config.clone(),
+        ..Setup::default()
+    });
     assert!(duo.dial([None; 2]), "because the client wants a connection");
     exchange(&mut duo, 0);
     while let Some(what) = spelling.byte() {
@@ -171,7 +221,9 @@ fn inject(duo: &mut Duo, victim: Side, plaintext: &[u8]) {
         Side::Server => (Side::Client, client, server),
         Side::Client => (Side::Server, server, client),
     };
-    let Some(packet) = duo.machine(peer).and_then(|machine| machine.misbehave(from, plaintext)) else { return };
+    let Some(packet) = duo.machine(peer).and_then(|machine| machine.misbehave(from, plaintext)) else {
+        return;
+    };
     if let Some(machine) = duo.machine(victim) {
         let _dropped = machine.handle_input(now, to, BytesMut::from(&packet[..]));
     }
@@ -181,7 +233,7 @@ fn inject(duo: &mut Duo, victim: Side, plaintext: &[u8]) {
 fn raw(duo: &mut Duo, victim: Side, spelling: &mut Spelling<'_>) {
     let now = duo.instant();
     let packet = BytesMut::from(&spelling.bytes(2_000)[..]);
-    if spelling.byte().unwrap_or(0) % 2 == 0 {
+    if spelling.byte().unwrap_or(0).is_multiple_of(2) {
         let connection = duo.registry.connection_accepted(now, Carrier::ordered());
         drop(duo.registry.first_packet(now, connection, packet));
         duo.registry.connection_closed(now, connection);
@@ -219,7 +271,12 @@ fn exchange(duo: &mut Duo, wire: usize) {
             moved |= duo.transmit(wire, side);
             moved |= duo.deliver(wire, side);
         }
-        if !moved || matches!(duo.wires.get(wire).map(|wire| &wire.server), Some(ServerEnd::Closed) | None) {
+        if !moved
+            || matches!(
+                duo.wires.get(wire).map(|wire| &wire.server),
+                Some(ServerEnd::Closed) | None
+            )
+        {
             return;
         }
     }
@@ -239,7 +296,10 @@ fn check(duo: &mut Duo, victim: Side, config: &SessionConfig) {
 fn bounded(machine: &Session, config: &SessionConfig) {
     let stats = machine.stats();
     // What `send` admits, the control reserve, and one CLOSE.
-    assert!(stats.outbox_bytes <= config.outbox_limit + (64 << 10) + 2_048, "outbox: {stats:?}");
+    assert!(
+        stats.outbox_bytes <= config.outbox_limit + (64 << 10) + 2_048,
+        "outbox: {stats:?}"
+    );
     assert!(stats.inbox_bytes <= config.inbox_limit, "inbox: {stats:?}");
     assert!(stats.unread_bytes as u64 <= config.session_window, "unread: {stats:?}");
 }

@@ -21,13 +21,22 @@ impl Rng {
     /// Everything follows from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Rng {
-        Rng { state: seed ^ 0x6a09_e667_f3bc_c909, tape: None }
+        Rng {
+            state: seed ^ 0x6a09_e667_f3bc_c909,
+            tape: None,
+        }
     }
 
     /// Choices come from `bytes`.
     #[must_use]
     pub fn from_tape(bytes: &[u8]) -> Rng {
-        Rng { state: 0, tape: Some(Tape { bytes: bytes.to_vec(), at: 0 }) }
+        Rng {
+            state: 0,
+            tape: Some(Tape {
+                bytes: bytes.to_vec(),
+                at: 0,
+            }),
+        }
     }
 
     /// Whether a tape has been used up. A seeded generator never is.
@@ -101,7 +110,9 @@ impl Rng {
     pub fn seed(&mut self) -> Seed {
         let mut fork = self.fork();
         let mut bytes = [0; 32];
-        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&fork.number().to_le_bytes()));
+        bytes
+            .chunks_mut(8)
+            .for_each(|chunk| chunk.copy_from_slice(&fork.number().to_le_bytes()));
         Seed(bytes)
     }
 

@@ -52,7 +52,10 @@ pub struct Trace {
 
 impl Default for Trace {
     fn default() -> Self {
-        Trace { hash: 0x510e_527f_ade6_82d1, steps: 0 }
+        Trace {
+            hash: 0x510e_527f_ade6_82d1,
+            steps: 0,
+        }
     }
 }
 

@@ -7,8 +7,12 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut count = 0;
     for folder in ["corpus", "artifacts"] {
-        let Ok(entries) = fs::read_dir(root.join(folder).join(target)) else { continue };
-        let mut paths: Vec<_> = entries.map(|entry| entry.expect("because it is listed").path()).collect();
+        let Ok(entries) = fs::read_dir(root.join(folder).join(target)) else {
+            continue;
+        };
+        let mut paths: Vec<_> = entries
+            .map(|entry| entry.expect("because it is listed").path())
+            .collect();
         paths.sort();
         for path in paths {
             println!("{}", path.display());

@@ -25,8 +25,15 @@ enum Script {
 const STREAM: StreamId = StreamId(1);
 
 fn setup() -> Setup {
-    let config = SessionConfig { linger: Duration::from_secs(60), ..SessionConfig::default() };
-    Setup { client: config.clone(), server: config, ..Setup::default() }
+    let config = SessionConfig {
+        linger: Duration::from_secs(60),
+        ..SessionConfig::default()
+    };
+    Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    }
 }
 
 /// Runs the script under the plan and checks that nothing was lost and both ends know it.
@@ -45,7 +52,11 @@ fn exchange(script: Script, plan: &Plan) -> Duo {
 
 fn act(duo: &mut Duo, script: Script, step: &mut u32) {
     duo.read_all(Side::Client, &[STREAM]);
-    if duo.server.as_ref().is_some_and(|server| server.id().is_some() && server.state() != SessionState::Connecting) {
+    if duo
+        .server
+        .as_ref()
+        .is_some_and(|server| server.id().is_some() && server.state() != SessionState::Connecting)
+    {
         duo.read_all(Side::Server, &[STREAM]);
     }
     let now = duo.instant();
@@ -78,10 +89,10 @@ fn act(duo: &mut Duo, script: Script, step: &mut u32) {
             if script != Script::ServerCloses {
                 duo.client.close(now, 7, bytes::Bytes::from_static(b"bye"));
             }
-            if matches!(script, Script::BothClose | Script::ServerCloses) {
-                if let Some(server) = &mut duo.server {
-                    server.close(now, 7, bytes::Bytes::from_static(b"bye"));
-                }
+            if matches!(script, Script::BothClose | Script::ServerCloses)
+                && let Some(server) = &mut duo.server
+            {
+                server.close(now, 7, bytes::Bytes::from_static(b"bye"));
             }
             *step = 4;
         }
@@ -104,12 +115,19 @@ fn check(duo: &mut Duo, script: Script, plan: &Plan) {
         assert_eq!(duo.ledger.check_fates(side, ended), Ok(()), "{plan:?}");
         let by = match (script, side) {
             (Script::BothClose, _) => None,
-            (Script::ServerCloses, Side::Server) | (_, Side::Client) if !matches!((script, side), (Script::ServerCloses, Side::Client)) => Some(Closer::Local),
+            (Script::ServerCloses, Side::Server) | (_, Side::Client)
+                if !matches!((script, side), (Script::ServerCloses, Side::Client)) =>
+            {
+                Some(Closer::Local)
+            }
             _ => Some(Closer::Peer),
         };
         match (&ended.reason, by) {
             (EndReason::Closed { code: 7, reason, by }, expected) if reason.as_ref() == b"bye" => {
-                assert!(expected.is_none_or(|expected| expected == *by), "{plan:?} {side:?}: closed by {by:?}");
+                assert!(
+                    expected.is_none_or(|expected| expected == *by),
+                    "{plan:?} {side:?}: closed by {by:?}"
+                );
             }
             // Who cannot be reached any more may not learn that the close was complete.
             (EndReason::LingerExpired | EndReason::Expired, _) if is_lonely(plan) => {}
@@ -121,18 +139,32 @@ fn check(duo: &mut Duo, script: Script, plan: &Plan) {
             continue;
         }
         assert_eq!(session.inspect().redundant, 0, "{plan:?}: redundant replay");
-        assert_eq!((session.poll_timeout(), session.wanted_connection()), (None, None), "{script:?} {plan:?} {:?}", duo.events);
+        assert_eq!(
+            (session.poll_timeout(), session.wanted_connection()),
+            (None, None),
+            "{script:?} {plan:?} {:?}",
+            duo.events
+        );
     }
 }
 
 /// Whether an end was left to find out about a broken connection by itself.
 fn is_lonely(plan: &Plan) -> bool {
-    plan.cuts.iter().any(|cut| matches!(cut.notice, Notice::OnlyClient | Notice::OnlyServer)) || !plan.cuts.is_empty()
+    plan.cuts
+        .iter()
+        .any(|cut| matches!(cut.notice, Notice::OnlyClient | Notice::OnlyServer))
+        || !plan.cuts.is_empty()
 }
 
 /// Where packets end on connection `wire` of the run with `plan`, both ways.
 fn boundaries(script: Script, before: &[Cut], wire: usize) -> [usize; 2] {
-    let duo = exchange(script, &Plan { cuts: before.to_vec(), late: false });
+    let duo = exchange(
+        script,
+        &Plan {
+            cuts: before.to_vec(),
+            late: false,
+        },
+    );
     [Side::Client, Side::Server].map(|side| duo.wires.get(wire).map_or(0, |wire| wire.passed(side)))
 }
 
@@ -151,7 +183,11 @@ fn points(script: Script, before: &[Cut], wire: usize, up: bool, total: usize) -
         let mut cuts = before.to_vec();
         cuts.push(cut);
         let duo = exchange(script, &Plan { cuts, late: false });
-        let shape: Vec<usize> = duo.wires.iter().flat_map(|wire| [wire.passed(Side::Client), wire.passed(Side::Server)]).collect();
+        let shape: Vec<usize> = duo
+            .wires
+            .iter()
+            .flat_map(|wire| [wire.passed(Side::Client), wire.passed(Side::Server)])
+            .collect();
         if seen.insert(shape) {
             points.push(bytes);
         }
@@ -166,7 +202,10 @@ fn all_pairs(script: Script, before: &[Cut], wire: usize, notices: &[Notice]) ->
     let (ups, downs) = if full {
         ((0..=up).collect(), (0..=down).collect())
     } else {
-        (points(script, before, wire, true, up), points(script, before, wire, false, down))
+        (
+            points(script, before, wire, true, up),
+            points(script, before, wire, false, down),
+        )
     };
     let mut runs = 0;
     for notice in notices {
@@ -174,22 +213,42 @@ fn all_pairs(script: Script, before: &[Cut], wire: usize, notices: &[Notice]) ->
             for j in &downs {
                 for late in [false, true] {
                     let mut cuts = before.to_vec();
-                    cuts.push(Cut { wire, up: *i, down: *j, notice: *notice });
+                    cuts.push(Cut {
+                        wire,
+                        up: *i,
+                        down: *j,
+                        notice: *notice,
+                    });
                     exchange(script, &Plan { cuts, late });
                     runs += 1;
                 }
             }
         }
     }
-    println!("{script:?}, connection {wire}: {runs} runs, {up} x {down} bytes, {} x {} points", ups.len(), downs.len());
+    println!(
+        "{script:?}, connection {wire}: {runs} runs, {up} x {down} bytes, {} x {} points",
+        ups.len(),
+        downs.len()
+    );
     runs
 }
 
-const NOTICES: [Notice; 4] = [Notice::ServerFirst, Notice::ClientFirst, Notice::OnlyClient, Notice::OnlyServer];
+const NOTICES: [Notice; 4] = [
+    Notice::ServerFirst,
+    Notice::ClientFirst,
+    Notice::OnlyClient,
+    Notice::OnlyServer,
+];
 
 #[test]
 fn uncut() {
-    for script in [Script::Plain, Script::PlannedSwap, Script::ServerAsks, Script::BothClose, Script::ServerCloses] {
+    for script in [
+        Script::Plain,
+        Script::PlannedSwap,
+        Script::ServerAsks,
+        Script::BothClose,
+        Script::ServerCloses,
+    ] {
         let duo = exchange(script, &Plan::default());
         let attaches = duo.server.as_ref().map(Session::stats).map(|stats| stats.attaches);
         let swaps = matches!(script, Script::PlannedSwap | Script::ServerAsks);
@@ -212,7 +271,12 @@ fn first_connection_with_a_close_from_the_server_or_both() {
 fn second_connection_during_a_resume() {
     let [up, down] = boundaries(Script::Plain, &[], 0);
     for (up, down) in [(up / 2, down), (up, down / 2), (up * 3 / 4, down * 3 / 4)] {
-        let before = Cut { wire: 0, up, down, notice: Notice::ServerFirst };
+        let before = Cut {
+            wire: 0,
+            up,
+            down,
+            notice: Notice::ServerFirst,
+        };
         all_pairs(Script::Plain, &[before], 1, &NOTICES);
     }
 }
@@ -235,7 +299,12 @@ fn both_connections_of_a_planned_swap() {
     let tail = |total: usize| [total / 2, total * 2 / 3, total * 3 / 4, total * 7 / 8, total - 1, total];
     for (i, j) in tail(up).into_iter().zip(tail(down)) {
         for notice in [Notice::OnlyClient, Notice::ServerFirst] {
-            let before = Cut { wire: 0, up: i, down: j, notice };
+            let before = Cut {
+                wire: 0,
+                up: i,
+                down: j,
+                notice,
+            };
             if boundaries(Script::PlannedSwap, &[before], 1) != [0, 0] {
                 all_pairs(Script::PlannedSwap, &[before], 1, &[notice]);
             }

@@ -6,9 +6,16 @@ use unbroken_proto::{SessionConfig, Side};
 use unbroken_tests::duo::{Budget, Setup, explore};
 
 fn setup() -> Setup {
-    let config = SessionConfig { ack_delay: Duration::ZERO, ..SessionConfig::default() };
+    let config = SessionConfig {
+        ack_delay: Duration::ZERO,
+        ..SessionConfig::default()
+    };
     let _ = Side::Client;
-    Setup { client: config.clone(), server: config, ..Setup::default() }
+    Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    }
 }
 
 const SMALL: Budget = Budget {
@@ -23,7 +30,11 @@ const SMALL: Budget = Budget {
 };
 
 fn run(name: &str, small: Budget, full: Budget) {
-    let budget = if std::env::var_os("UNBROKEN_FULL").is_some() { full } else { small };
+    let budget = if std::env::var_os("UNBROKEN_FULL").is_some() {
+        full
+    } else {
+        small
+    };
     let explored = explore(&setup(), budget);
     println!("{name}: {explored:?}");
     assert!(explored.states > 100, "{name}: only {explored:?}");
@@ -31,17 +42,52 @@ fn run(name: &str, small: Budget, full: Budget) {
 
 #[test]
 fn a_swap_with_a_late_packet() {
-    run("unplanned", SMALL, Budget { messages: 2, connections: 3, states: 2_000_000, ..SMALL });
+    run(
+        "unplanned",
+        SMALL,
+        Budget {
+            messages: 2,
+            connections: 3,
+            states: 2_000_000,
+            ..SMALL
+        },
+    );
 }
 
 #[test]
 fn a_planned_swap() {
-    let small = Budget { migrations: 1, states: 15_000, ..SMALL };
-    run("planned", small, Budget { messages: 2, connections: 3, states: 2_000_000, ..small });
+    let small = Budget {
+        migrations: 1,
+        states: 15_000,
+        ..SMALL
+    };
+    run(
+        "planned",
+        small,
+        Budget {
+            messages: 2,
+            connections: 3,
+            states: 2_000_000,
+            ..small
+        },
+    );
 }
 
 #[test]
 fn crossing_closes() {
-    let small = Budget { closes: [true; 2], states: 15_000, ..SMALL };
-    run("closes", small, Budget { connections: 3, migrations: 1, states: 2_000_000, ..small });
+    let small = Budget {
+        closes: [true; 2],
+        states: 15_000,
+        ..SMALL
+    };
+    run(
+        "closes",
+        small,
+        Budget {
+            connections: 3,
+            migrations: 1,
+            states: 2_000_000,
+            ..small
+        },
+    );
 }

@@ -34,7 +34,12 @@ fn talks(duo: &mut Duo, stream: StreamId) {
     duo.read_all(Side::Server, &[stream]);
     assert!(duo.ledger.is_settled(), "{:?}", duo.ledger.unsettled());
     let news = &duo.events[before..];
-    assert!(!news.iter().any(|(_, event)| matches!(event, Event::Detached { .. } | Event::Ended(_))), "{news:?}");
+    assert!(
+        !news
+            .iter()
+            .any(|(_, event)| matches!(event, Event::Detached { .. } | Event::Ended(_))),
+        "{news:?}"
+    );
 }
 
 fn server_hash(duo: &Duo) -> u64 {
@@ -50,11 +55,20 @@ fn answer(duo: &mut Duo, wire: usize) -> Option<Vec<u8>> {
 fn a_replayed_resume_is_refused_and_changes_nothing() {
     let (mut duo, stream, resume) = resumed();
     for _ in 0..3 {
-        let before = (server_hash(&duo), duo.server.as_ref().map(|server| server.inspect().counter));
+        let before = (
+            server_hash(&duo),
+            duo.server.as_ref().map(|server| server.inspect().counter),
+        );
         let wire = duo.attack(&resume);
         duo.deliver(wire, Side::Client);
         assert_eq!(answer(&mut duo, wire).as_deref(), Some(&REFUSED[..]));
-        assert_eq!((server_hash(&duo), duo.server.as_ref().map(|server| server.inspect().counter)), before);
+        assert_eq!(
+            (
+                server_hash(&duo),
+                duo.server.as_ref().map(|server| server.inspect().counter)
+            ),
+            before
+        );
         talks(&mut duo, stream);
     }
 }
@@ -71,7 +85,10 @@ fn every_changed_bit_of_a_resume_is_refused_like_an_unknown_session() {
         let said = answer(&mut duo, wire);
         // A version or suite that nobody speaks is told so; everything else looks the same.
         assert!(at < 3 || said.as_deref() == Some(&REFUSED[..]), "byte {at}: {said:?}");
-        assert!(matches!(duo.wires[wire].server, ServerEnd::Closed), "byte {at} was let in");
+        assert!(
+            matches!(duo.wires[wire].server, ServerEnd::Closed),
+            "byte {at} was let in"
+        );
         assert_eq!(server_hash(&duo), before, "byte {at}");
     }
     talks(&mut duo, stream);
@@ -143,7 +160,11 @@ fn an_authentic_resume_that_is_never_confirmed_displaces_nobody() {
     assert!(duo.deliver(wire, Side::Client));
     duo.wires[wire].cut([true; 2]);
     let inside = duo.server.as_ref().map(|server| server.inspect().links);
-    assert_eq!(inside, Some([true, true, false]), "a candidate beside the current connection");
+    assert_eq!(
+        inside,
+        Some([true, true, false]),
+        "a candidate beside the current connection"
+    );
     for side in [Side::Client, Side::Server] {
         assert!(duo.put(side, stream, 9));
         while duo.transmit(1, side) {}
@@ -188,7 +209,8 @@ fn a_thousand_silent_strangers_do_not_shut_out_a_resumer() {
     duo.notice(1, Side::Server);
     for _ in 0..3_000 {
         let now = duo.instant();
-        duo.registry.connection_accepted(now, unbroken_proto::Carrier::ordered());
+        duo.registry
+            .connection_accepted(now, unbroken_proto::Carrier::ordered());
     }
     duo.wait(1_000 * MS);
     assert_eq!(duo.client.state(), SessionState::Attached);

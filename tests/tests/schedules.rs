@@ -27,7 +27,10 @@ fn fixed_set() {
     let next = std::sync::atomic::AtomicU64::new(0);
     let results: Vec<Result<Tally, String>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..2).map(|_| scope.spawn(|| work(&next, seeds))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err("a worker died".to_owned()))).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err("a worker died".to_owned())))
+            .collect()
     });
     let _ = std::panic::take_hook();
     let mut tally = Tally::default();

@@ -158,8 +158,8 @@ async fn set_up(options: &Demo, size: u64, seed: u64) -> Result<SetUp, Box<dyn s
         first: soon,
         base: soon,
         cap: 2 * soon,
-        attempts: None,
         stable_after: Duration::from_millis(1),
+        ..Backoff::default()
     };
     let client = match options.carrier {
         Carrier::Ws => unbroken_tokio::connect_ws(&format!("ws://{address}/"), config)?,

@@ -38,7 +38,7 @@ impl Dialling {
         let attempt = intent.attempt;
         if self.current.as_ref().is_none_or(|(dialled, _)| *dialled != attempt) {
             self.current = None;
-            if intent.refresh_credential {
+            if !intent.is_dial() {
                 return None;
             }
             if now < intent.not_before {

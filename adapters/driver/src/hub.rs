@@ -1,20 +1,26 @@
 //! The accepting side: one future per accepted connection, and what they share.
 
+mod desk;
+mod house;
+mod unproven;
+mod words;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
 use unbroken_proto::server::{
-    Admission, ConnectionId, Incoming, Order, Refusal, Registry, Rejection, Request, Route, SessionInfo,
+    ConnectionId, Incoming, Order, Refusal, Registry, Rejection, Request, Route, SessionInfo,
 };
-use unbroken_proto::{Carrier, Duration, Epoch, Instant, Session, SessionConfig, SessionId};
+use unbroken_proto::{Carrier, Epoch, Session, SessionConfig, SessionId};
+
+use unproven::{Owned, Unproven};
+use words::{send, turn_away, within};
 
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
@@ -26,8 +32,6 @@ use crate::lock::{lock, register, wake};
 const BACKLOG: usize = 128;
 /// Connections on their way to a session's owner.
 const ROUTED: usize = 4;
-/// How long a rejected connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Decides on a proven client.
 pub type Authorise = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>> + Send + Sync>;
@@ -45,20 +49,20 @@ pub struct Established {
 /// What all connections of a listening service share: the registry, and who owns which session. Its
 /// lock is taken when a connection comes, and when a session's state changes; never for data.
 pub struct Hub {
-    pub(crate) desk: Mutex<Desk>,
+    desk: Mutex<Desk>,
     limits: SessionConfig,
     authorise: Authorise,
     timer: MakeTimer,
     established: mpsc::Sender<Established>,
 }
 
-pub(crate) struct Desk {
-    pub(crate) clock: Box<dyn Timer>,
-    pub(crate) registry: Registry,
+struct Desk {
+    clock: Box<dyn Timer>,
+    registry: Registry,
     owners: HashMap<SessionId, Owner>,
     /// Somebody collects the sessions that are over; until then they are dropped.
-    pub(crate) collected: bool,
-    pub(crate) collector: Option<Waker>,
+    collected: bool,
+    collector: Option<Waker>,
     /// Unproven connections; dropping what stands here lets go of one.
     silent: BTreeMap<ConnectionId, oneshot::Sender<()>>,
     handshakes: BTreeMap<ConnectionId, oneshot::Sender<()>>,
@@ -73,45 +77,6 @@ struct Owner {
     routed: mpsc::Sender<Routed>,
     /// Unbounded, as the owner takes all of them whenever it runs.
     orders: mpsc::UnboundedSender<Order>,
-}
-
-impl Desk {
-    /// Lets go of unproven connections the registry wants no more. Silent ones go in the order they
-    /// came in; handshakes in the order they began, and by their own deadlines.
-    fn evict(&mut self) {
-        let registry = &self.registry;
-        while self
-            .silent
-            .first_key_value()
-            .is_some_and(|(id, _)| !registry.is_wanted(*id))
-        {
-            self.silent.pop_first();
-        }
-        if self.handshakes.len() > self.max_handshakes {
-            self.handshakes.retain(|id, _| registry.is_wanted(*id));
-        }
-    }
-
-    /// What the registry wants of sessions goes to their owners; what is over to who collects it.
-    fn pass_on(&mut self) {
-        while let Some((session, order)) = self.registry.poll_order() {
-            if let Some(owner) = self.owners.get(&session) {
-                let _gone = owner.orders.unbounded_send(order);
-            }
-        }
-        if self.collected {
-            wake(self.collector.take());
-        } else {
-            while self.registry.poll_ended().is_some() {}
-        }
-    }
-
-    /// The registry's deadline may have changed, and what it wants.
-    pub(crate) fn changed(&mut self) {
-        self.evict();
-        self.pass_on();
-        wake(self.waker.take());
-    }
 }
 
 /// What one connection turned out to be.
@@ -352,145 +317,4 @@ impl Hub {
         })
         .await;
     }
-}
-
-impl Desk {
-    fn orphan(&mut self, incoming: Incoming) -> Rejection {
-        let now = self.clock.now();
-        self.registry.orphan(now, incoming)
-    }
-}
-
-/// A connection no session has yet.
-struct Unproven<'a> {
-    hub: &'a Hub,
-    id: ConnectionId,
-    /// Ends when the connection is to be let go.
-    let_go: oneshot::Receiver<()>,
-    decided: bool,
-}
-
-impl Unproven<'_> {
-    /// The next packet; `None` when the connection is lost or let go.
-    async fn next(&mut self, connection: &mut BoxConnection) -> Option<BytesMut> {
-        poll_fn(|cx| match Pin::new(&mut self.let_go).poll(cx) {
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => connection
-                .as_mut()
-                .poll_next(cx)
-                .map(|packet| packet.and_then(Result::ok)),
-        })
-        .await
-    }
-
-    fn first_packet(&mut self, packet: BytesMut) -> Route {
-        let mut desk = lock(&self.hub.desk);
-        let now = desk.clock.now();
-        let route = desk.registry.first_packet(now, self.id, packet);
-        let sender = desk.silent.remove(&self.id);
-        match (&route, sender) {
-            (Route::Handshake(_), Some(sender)) => {
-                desk.handshakes.insert(self.id, sender);
-            }
-            _ => self.decided = true,
-        }
-        desk.changed();
-        route
-    }
-
-    fn decide(&mut self, incoming: Incoming, request: Request, verdict: Result<(), Refusal>) -> Arrival {
-        let mut desk = lock(&self.hub.desk);
-        let now = desk.clock.now();
-        let admission = match verdict {
-            Ok(()) => desk.registry.admit(now, incoming),
-            Err(refusal) => Admission::Reject(desk.registry.refuse(now, incoming, refusal)),
-        };
-        self.decided = true;
-        desk.handshakes.remove(&self.id);
-        desk.changed();
-        match admission {
-            Admission::New { session, epoch } => {
-                let (owner, routed) = mpsc::channel(ROUTED);
-                let (commands, orders) = mpsc::unbounded();
-                let owner = Owner {
-                    routed: owner,
-                    orders: commands,
-                };
-                session.id().map(|id| desk.owners.insert(id, owner));
-                Arrival::New(Box::new(Newcomer {
-                    session,
-                    epoch,
-                    request,
-                    routed,
-                    orders,
-                }))
-            }
-            Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
-            Admission::Reject(rejection) => Arrival::Rejected(rejection),
-        }
-    }
-}
-
-impl Drop for Unproven<'_> {
-    fn drop(&mut self) {
-        let mut desk = lock(&self.hub.desk);
-        desk.silent.remove(&self.id);
-        desk.handshakes.remove(&self.id);
-        if !self.decided {
-            let now = desk.clock.now();
-            desk.registry.connection_closed(now, self.id);
-        }
-    }
-}
-
-/// A session's place in the table of owners.
-struct Owned {
-    hub: Arc<Hub>,
-    id: SessionId,
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        let mut desk = lock(&self.hub.desk);
-        desk.owners.remove(&self.id);
-        // Harmless after a last report, and the only word of a driver that panicked.
-        let now = desk.clock.now();
-        desk.registry.lost(now, self.id);
-        desk.changed();
-    }
-}
-
-/// `future`'s output, or `None` once the deadline has come.
-async fn within<T>(timer: &mut dyn Timer, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.poll_until(cx, deadline).map(|()| None),
-    })
-    .await
-}
-
-async fn send(connection: &mut BoxConnection, packet: Vec<u8>) -> io::Result<()> {
-    poll_fn(|cx| connection.as_mut().poll_ready(cx)).await?;
-    connection.as_mut().start_send(Bytes::from(packet))?;
-    poll_fn(|cx| connection.as_mut().poll_flush(cx)).await
-}
-
-/// Says the last word on a connection and closes it.
-async fn turn_away(mut connection: BoxConnection, rejection: Rejection, timer: &mut dyn Timer) {
-    let deadline = timer.now() + GOODBYE;
-    let goodbye = async {
-        if let Some(packet) = rejection.packet {
-            send(&mut connection, packet).await?;
-        }
-        poll_fn(|cx| connection.as_mut().poll_close(cx)).await?;
-        // A peer that still sends would have its last packet destroyed by a reset.
-        while poll_fn(|cx| connection.as_mut().poll_next(cx))
-            .await
-            .transpose()?
-            .is_some()
-        {}
-        io::Result::Ok(())
-    };
-    let _lost_or_late = within(timer, deadline, goodbye).await;
 }

@@ -27,7 +27,6 @@ mod dialling;
 mod driver;
 mod framed;
 mod handle;
-mod house;
 mod hub;
 mod links;
 mod lock;

@@ -1,17 +1,21 @@
 //! Moves items between the machine and the queues of its streams. Decides nothing: what the machine
 //! refuses waits until it says there is room.
 
+mod entry;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use unbroken_proto::error::{OpenError, SendError, SendRefusal};
+use unbroken_proto::error::{OpenError, SendRefusal};
 use unbroken_proto::event::{Fates, StreamFate, Tally, Undelivered};
 use unbroken_proto::stream::Chunk;
 use unbroken_proto::{Instant, Session, SessionConfig, StreamId};
 
+use entry::{Entry, Fed};
+
 use crate::lock::wake;
 use crate::shared::{Accepted, OpenRequest, Opened, Shared};
-use crate::stream::{Outgoing, RECV_LIMIT, SEND_LIMIT, StreamShared, chunk_charge};
+use crate::stream::{Outgoing, RECV_LIMIT, StreamShared};
 
 /// Accepted streams nobody has taken, at most; the rest waits in the machine.
 const ACCEPT_LIMIT: usize = 32;
@@ -30,27 +34,6 @@ pub(crate) struct Pump {
     opens_wait: bool,
     /// Chunks on their way to a queue; empty between calls.
     chunks: VecDeque<Chunk>,
-}
-
-/// The driver's side of one stream.
-struct Entry {
-    shared: Arc<StreamShared>,
-    /// Taken out of the half's queue in one go, not yet by the machine.
-    items: VecDeque<Outgoing>,
-    /// Charges of the batch, given back to the half when all of it is taken.
-    batch: usize,
-    queued: bool,
-    send_over: bool,
-    recv_over: bool,
-}
-
-enum Fed {
-    /// Nothing is left.
-    Done,
-    /// More came meanwhile.
-    More,
-    /// The machine is full.
-    Full,
 }
 
 impl Pump {
@@ -191,7 +174,11 @@ impl Pump {
 
     /// Takes streams the peer opened, as long as somebody takes them from us.
     pub(crate) fn accept(&mut self, now: Instant, session: &mut Session) {
-        while self.shared.look(|view| view.accepted.len()) < ACCEPT_LIMIT {
+        self.accept_up_to(ACCEPT_LIMIT, now, session);
+    }
+
+    fn accept_up_to(&mut self, limit: usize, now: Instant, session: &mut Session) {
+        while self.shared.look(|view| view.accepted.len()) < limit {
             let Some(accepted) = session.accept(now) else { return };
             let stream = self.add(accepted.id, None);
             self.receive(now, session, accepted.id, RECV_LIMIT);
@@ -231,6 +218,8 @@ impl Pump {
     /// The session is over: gives the halves what can still be read, tells them, and adds to `fates`
     /// what the machine never got.
     pub(crate) fn end(&mut self, now: Instant, session: &mut Session, fates: &mut Fates) {
+        // The peer knows them delivered, and the machine goes with its driver.
+        self.accept_up_to(usize::MAX, now, session);
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in ids {
             self.receive(now, session, id, usize::MAX);
@@ -294,125 +283,5 @@ fn hand_back(fates: &mut Fates, stream: StreamId, items: VecDeque<Outgoing>) {
     }
     if let Some(fate) = fates.streams.get_mut(at) {
         fate.not_delivered.extend(undelivered);
-    }
-}
-
-impl Entry {
-    /// True if something is left in the machine although the half's queue is empty.
-    fn receive(&mut self, now: Instant, session: &mut Session, limit: usize, chunks: &mut VecDeque<Chunk>) -> bool {
-        let before = self.shared.recv(|queue| queue.held);
-        let (mut charge, mut drained, mut failure) = (0, false, None);
-        while before + charge < limit && !drained && !self.recv_over {
-            match session.recv(now, self.shared.id) {
-                Ok(Some(chunk)) => {
-                    charge += chunk_charge(&chunk);
-                    self.recv_over = chunk == Chunk::End;
-                    chunks.push_back(chunk);
-                }
-                Ok(None) => drained = true,
-                Err(error) => {
-                    failure = Some(error);
-                    self.recv_over = true;
-                }
-            }
-        }
-        let more = !drained && !self.recv_over;
-        let (waker, again) = self.shared.recv(|queue| {
-            queue.held += charge;
-            queue.chunks.append(chunks);
-            queue.failure = failure;
-            queue.starved = more && !queue.chunks.is_empty();
-            let news = !queue.chunks.is_empty() || failure.is_some();
-            (
-                if news { queue.waker.take() } else { None },
-                more && queue.chunks.is_empty(),
-            )
-        });
-        wake(waker);
-        again
-    }
-
-    /// One batch.
-    fn feed(&mut self, now: Instant, session: &mut Session) -> Fed {
-        if self.items.is_empty() {
-            self.take();
-        }
-        while let Some(item) = self.items.pop_front() {
-            let refused = match item {
-                Outgoing::Message(payload) => session
-                    .send(now, self.shared.id, payload)
-                    .err()
-                    .map(|SendError { payload, reason }| (Outgoing::Message(payload), reason)),
-                Outgoing::Bytes(payload) => self.write(now, session, payload),
-                Outgoing::Gathered(payload) => self.write(now, session, payload.freeze()),
-            };
-            if let Some((item, reason)) = refused {
-                self.items.push_front(item);
-                if reason == SendRefusal::Full {
-                    return Fed::Full;
-                }
-                self.refused(now, session, reason);
-                return Fed::Done;
-            }
-        }
-        self.taken(now, session)
-    }
-
-    fn write(&self, now: Instant, session: &mut Session, mut payload: bytes::Bytes) -> Option<(Outgoing, SendRefusal)> {
-        while !payload.is_empty() {
-            if let Err(reason) = session.write(now, self.shared.id, &mut payload) {
-                return Some((Outgoing::Bytes(payload), reason));
-            }
-        }
-        None
-    }
-
-    fn take(&mut self) {
-        let (items, batch) = (&mut self.items, &mut self.batch);
-        self.shared.send(|queue| {
-            std::mem::swap(items, &mut queue.items);
-            *batch = queue.held;
-        });
-    }
-
-    /// The machine took the batch: makes room for the half, and passes on how the stream ends.
-    fn taken(&mut self, now: Instant, session: &mut Session) -> Fed {
-        let batch = std::mem::take(&mut self.batch);
-        let (more, finish, waker) = self.shared.send(|queue| {
-            queue.held = queue.held.saturating_sub(batch);
-            let waker = if queue.held < SEND_LIMIT {
-                queue.waker.take()
-            } else {
-                None
-            };
-            (!queue.items.is_empty(), queue.finish, waker)
-        });
-        wake(waker);
-        if more {
-            return Fed::More;
-        }
-        if finish && !self.send_over {
-            let _already_over = session.finish(now, self.shared.id);
-            self.send_over = true;
-        }
-        Fed::Done
-    }
-
-    /// The machine takes nothing more. If the session is over for sending, what is left is handed
-    /// back at its end; if only the stream is, it is dropped with it.
-    fn refused(&mut self, now: Instant, session: &mut Session, reason: SendRefusal) {
-        if reason == SendRefusal::SessionClosed {
-            self.shared.refuse(reason);
-        } else {
-            let _already_over = session.reset(now, self.shared.id, 0);
-            self.end_sending(reason);
-        }
-    }
-
-    fn end_sending(&mut self, reason: SendRefusal) {
-        self.items.clear();
-        self.shared.send(|queue| queue.items.clear());
-        self.shared.refuse(reason);
-        self.send_over = true;
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{Carrier, client_config, connect, cutting_relay, listen, pattern, round_trip, server, soon, spawn_echo};
 use tokio::net::TcpListener;
-use unbroken_tokio::Server;
 use unbroken_tokio::proto::Event;
 use unbroken_tokio::proto::event::{EndReason, Swap};
 use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::{Events, Server};
 
 /// Data both ways while the line is reset at random bytes; everything arrives once and in order.
 async fn cut(carrier: Carrier, cuts: u64, most: u64, seed: u64) {
@@ -95,25 +95,14 @@ async fn planned_swaps_while_data_flows() {
     let far = soon("a session", server.accept()).await.session;
     tokio::spawn(common::echo_session(far.clone()));
     let swapper = session.clone();
+    let mut far_events = far.events();
     let swapping = tokio::spawn(async move {
-        let mut planned = 0;
-        swapper.migrate(Duration::from_secs(5), Bytes::new());
-        while planned < 10 {
-            match events.next().await {
-                Some(Event::Attached {
-                    swap: Swap::Planned,
-                    gap,
-                    ..
-                }) => {
-                    assert_eq!(gap, Duration::ZERO);
-                    planned += 1;
-                    // From either side in turn.
-                    if planned % 2 == 0 { &swapper } else { &far }.migrate(Duration::from_secs(5), Bytes::new());
-                }
-                Some(Event::Detached { cause }) => panic!("detached: {cause:?}"),
-                Some(_) => {}
-                None => panic!("ended"),
-            }
+        for number in 0..10 {
+            // From either side in turn; once both have seen the last swap, since asking to leave a
+            // connection that the other end has just left asks for nothing.
+            if number % 2 == 0 { &swapper } else { &far }.migrate(Duration::from_secs(5), Bytes::new());
+            planned(&mut events).await;
+            planned(&mut far_events).await;
         }
     });
     let flowing = tokio::spawn(async move {
@@ -124,4 +113,20 @@ async fn planned_swaps_while_data_flows() {
     soon("all of it", flowing).await.unwrap();
     let ended = soon("the end", session.close(0, Bytes::new())).await;
     assert!(ended.fates.all_delivered());
+}
+
+/// Waits for a planned swap, and sees that there is no other.
+async fn planned(events: &mut Events) {
+    loop {
+        match events.next().await {
+            Some(Event::Attached {
+                swap: Swap::Planned,
+                gap,
+                ..
+            }) => return assert_eq!(gap, Duration::ZERO),
+            Some(Event::Detached { cause }) => panic!("detached: {cause:?}"),
+            Some(_) => {}
+            None => panic!("ended"),
+        }
+    }
 }

@@ -263,6 +263,10 @@ async fn handles_dropped_in_any_order_leave_no_task() {
             .unwrap()
             .split();
         send.send(Bytes::from("something")).await.unwrap();
+        // Every other one in the middle of things.
+        if order % 2 == 0 {
+            soon("established", session.established()).await.unwrap();
+        }
         match order {
             0 => (drop(session), drop(send), drop(recv)).0,
             1 => (drop(session), drop(recv), drop(send)).0,
@@ -309,4 +313,27 @@ async fn a_silent_connection_is_let_go() {
     let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
     let read = tokio::time::timeout(LIMIT, silent.read(&mut [0; 1])).await.unwrap();
     assert!(matches!(read, Ok(0) | Err(_)));
+}
+
+/// What was delivered can be read after the end, however many streams it is on.
+#[tokio::test]
+async fn streams_nobody_has_accepted_yet_outlive_the_session() {
+    const STREAMS: usize = 40;
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let session = connect(Carrier::Tcp, address, client_config());
+    let accepted = soon("the session", server.accept()).await.session;
+    for _ in 0..STREAMS {
+        let (mut send, _recv) = session.open(StreamOptions::default()).await.unwrap().split();
+        send.send(Bytes::from("kept")).await.unwrap();
+        send.finish();
+    }
+    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    assert!(ended.fates.all_delivered());
+    soon("its other end", accepted.closed()).await;
+    let mut kept = 0;
+    while let Some(mut stream) = soon("a stream", accepted.accept()).await {
+        assert_eq!(stream.receiver().recv().await, Ok(Some(Bytes::from("kept"))));
+        kept += 1;
+    }
+    assert_eq!(kept, STREAMS);
 }

@@ -1,48 +1,73 @@
-//! Why a connection broke, and when to try again. The words; `backoff` has the numbers.
+//! Why a connection broke, what is done about it, and when.
+//!
+//! The machine decides by [`Cause`] and the table [`Strategies`]; the host carries out what
+//! [`wanted_connection`](crate::Session::wanted_connection) says and answers with typed calls. An attempt
+//! counts as a success only when the session is attached again, or a fresh one is established.
+//!
+//! | cause (default table) | strategy | the intent asks | the host answers |
+//! |---|---|---|---|
+//! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed) |
+//! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`refresh_credential`](crate::Session::refresh_credential) with a new one or a final no; then as above |
+//! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`restored`](crate::Session::restored); then as above |
+//! | process ended | [`Restart`](Strategy::Restart) | [`Preparation::Restart`], then a dial | [`restarted`](crate::Session::restarted): kept (then as above) or lost (then as fresh) |
+//! | application lost | [`Recover`](Strategy::Recover) | [`Preparation::Recover`], then a dial if no connection is up | [`recovered`](crate::Session::recovered); then as above |
+//! | by choice | [`Fresh`](Strategy::Fresh) | nothing: the session ends with [`EndReason::Fresh`](crate::event::EndReason::Fresh) and its fates | a new [`connect`](crate::Session::connect), with the old one's [`heritage`](crate::Session::heritage) |
+//! | by choice, or [`force`](crate::Session::force) | [`Force`](Strategy::Force) | resume, restore, restart, fresh, each once, with a pause between | as each of them |
+//!
+//! While no session exists yet (the first handshake) there is nothing to resume: every attempt is
+//! [`Fresh`](Strategy::Fresh), or [`Restart`](Strategy::Restart) where the table says so.
+//!
+//! # Why fresh ends the session
+//! An application that cannot go on in its old session (ssh behind a broken forward) has to start its
+//! own conversation anew: new streams, nothing sent twice. A `Session` value that silently became another
+//! would hand it streams that look alive and lead elsewhere. So the old value ends, truthfully, and
+//! hands back what was not delivered; the application opens the new one and decides what of it to say again.
+//! History, numbers, backoff and preserved state go over by [`Heritage`]; the attempt that was begun succeeds when the new
+//! session is established.
+//!
+//! # Authentication
+//! What is proven, the server's sealed word or the host's own, is never tried again before
+//! `refresh_credential` is answered. A handshake that merely fails to open could be anybody's forgery: it is
+//! dialled again by the backoff, but a session that was never established asks for a fresh credential after
+//! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.
 
 mod backoff;
+mod cause;
+mod history;
+mod preserved;
+mod strategy;
 
-pub use backoff::Backoff;
 pub(crate) use backoff::Retry;
+pub use backoff::{Backoff, Jitter};
+pub use cause::Cause;
+pub(crate) use history::History;
+pub use history::{Attempt, Heritage, Outcome, ReconnectStats};
+pub use preserved::{OutputHistory, ShellState, UnreadableState};
+pub use strategy::{Continuity, Preparation, Strategies, Strategy};
 
 use crate::time::Instant;
 
-/// Why a connection, or an attempt at one, ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The network or the peer's machine ended it.
-    Network,
-    /// The dial was refused, or the peer refused in the clear.
-    Refused,
-    /// The dial, handshake or resume took too long.
-    Timeout,
-    /// The peer fell silent.
-    Heartbeat,
-    /// The peer is not who it should be, or did not accept who we are.
-    Authentication,
-    /// The peer broke the protocol on this connection.
-    Protocol,
-    /// The peer asked that the connection be left.
-    ServerAsked,
-    /// This host closed it.
-    Local,
-}
-
-/// What the machine wants dialled. A level: it may be asked for again and again, and stands until the
-/// attempt is answered with [`attach`](crate::Session::attach) or
-/// [`dial_failed`](crate::Session::dial_failed), or its deadline passes.
+/// What the machine wants done to have a connection. A level: it may be asked for again and again, and
+/// stands until the attempt is answered, or its deadline passes. First comes
+/// [`preparation`](Self::preparation), then [`refresh_credential`](Self::refresh_credential), then the dial,
+/// answered with [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReconnectIntent {
     /// Number of the attempt; strictly growing over the session's life. A host whose dial is for an
     /// older number than the intent shows gives that dial up.
     pub attempt: u64,
-    /// Do not dial before this.
+    /// Do not prepare or dial before this.
     pub not_before: Instant,
     /// The machine gives the attempt up at this instant.
     pub deadline: Instant,
     /// What the connection is for.
     pub kind: IntentKind,
+    /// What is being done; never [`Strategy::Force`], but the step it has come to.
+    pub strategy: Strategy,
+    /// To be done and answered first; no dial counts before. `None` once it is done.
+    pub preparation: Option<Preparation>,
+    /// The host's own bytes, with [`Preparation::Restart`] and [`Preparation::Recover`]; else empty.
+    pub preserved: bytes::Bytes,
     /// What the last connection or attempt died of; `None` for the first.
     pub cause: Option<Cause>,
     /// Get a fresh credential first and pass it to
@@ -50,6 +75,14 @@ pub struct ReconnectIntent {
     pub refresh_credential: bool,
     /// Where the peer asked us to go instead, in the host's own format; empty: the usual place.
     pub alternate: bytes::Bytes,
+}
+
+impl ReconnectIntent {
+    /// Whether all that comes before the dial is done.
+    #[must_use]
+    pub fn is_dial(&self) -> bool {
+        self.preparation.is_none() && !self.refresh_credential
+    }
 }
 
 /// What a wanted connection is for.

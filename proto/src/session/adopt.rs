@@ -99,6 +99,10 @@ impl Session {
             planned,
         };
         let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
+        #[cfg(planted = "old_secret_deleted")]
+        {
+            ticket.secret = secret.clone();
+        }
         ticket.candidate = Some(secret);
         Ok(self.new_candidate(now, Some(answer), keys, attach))
     }

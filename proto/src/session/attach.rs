@@ -12,7 +12,7 @@ use crate::error::AttachError;
 use crate::event::{EndReason, Event, Swap};
 use crate::id::{Carrier, Epoch, Side};
 use crate::liveness::Liveness;
-use crate::reconnect::{Cause, IntentKind};
+use crate::reconnect::{Cause, IntentKind, Outcome};
 use crate::reliability::{AckPolicy, Rtt};
 use crate::security::{ClientResume, Keys, ResumptionSecret};
 use crate::time::{Duration, Instant};
@@ -27,10 +27,9 @@ impl Session {
         let Some(dialing) = self.dialing.as_mut().filter(|_| free) else {
             return Err(AttachError::NotWanted);
         };
-        if !dialing.take_dial() {
+        let Some(deadline) = dialing.take_dial(now) else {
             return Err(AttachError::NotWanted);
-        }
-        let deadline = now + dialing.handshake_timeout();
+        };
         // What a full handshake states holds only of a session that has no connection.
         let in_handshake = dialing.asks_in_handshake() && self.links.current.is_none();
         let acked = self.ledger.acked();
@@ -80,18 +79,25 @@ impl Session {
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         // A dead end has read all it ever will from us: its position can neither lie above what was
         // sent nor below what it acknowledged. A live one's may merely be old.
-        let contradicts = attach.stated > next || (attach.stated < acked && !attach.may_be_old);
+        let contradicts =
+            attach.stated > next || (attach.stated < acked && (!attach.may_be_old || cfg!(planted = "stale_judged")));
         if contradicts && cfg!(not(planted = "position_trusted")) {
             let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
             self.links.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
             self.end(now, EndReason::StateLost, None);
             return;
         }
-        self.ledger.acknowledge(attach.stated);
+        let progress = self.ledger.acked() < attach.stated;
+        if cfg!(not(planted = "replay_from_acked")) {
+            self.ledger.acknowledge(attach.stated);
+        }
         let acked = self.ledger.acked();
+        let again = !attach.planned && acked < self.ledger.next();
+        self.replays = if progress { 0 } else { self.replays + u32::from(again) };
         let old = self.links.current.take();
         let cursor = match &old {
             Some(old) if attach.planned => old.cursor.max(acked),
+            _ if cfg!(planted = "replay_from_acked") => acked,
             _ => attach.stated.max(acked),
         };
         let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
@@ -106,7 +112,14 @@ impl Session {
         if let Some(dialing) = &mut self.dialing {
             dialing.on_attached();
         }
+        if let Some(history) = &mut self.history {
+            history.on_attached(now);
+        }
         self.announce_attach(now, epoch, attach, had_connection, cursor);
+        self.end_attempt(now, Outcome::Succeeded);
+        if self.config.stuck.replays.is_some_and(|most| self.replays > most) {
+            self.end_stuck(now);
+        }
     }
 
     fn announce_attach(&mut self, now: Instant, epoch: Epoch, attach: Attach, had_connection: bool, cursor: u64) {
@@ -166,6 +179,8 @@ impl Session {
             timed: None,
             stated_by_peer: 0,
             rate: Rate::default(),
+            busy_at: now,
+            unacked_since: None,
             progress: false,
             stable_at: self.dialing.as_ref().map(|dialing| now + dialing.stable_after()),
         }
@@ -173,6 +188,9 @@ impl Session {
 
     /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
     pub(super) fn may_swap(&self) -> bool {
+        if cfg!(planted = "third_connection") {
+            return self.links.current.is_some();
+        }
         let (expected, acked, next) = (self.ledger.expected(), self.ledger.acked(), self.ledger.next());
         self.links.draining.is_none()
             && self
@@ -242,12 +260,28 @@ impl Session {
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
             // A session that is not confirmed yet may still be, over another connection.
-            Side::Server => {}
+            Side::Server =>
+            {
+                #[cfg(planted = "candidate_secret_dropped")]
+                if let Some(ticket) = &mut self.ticket {
+                    ticket.candidate = None;
+                }
+            }
         }
     }
 
     fn lost_current(&mut self, now: Instant, cause: Cause) {
-        let Some(live) = self.links.current.take() else { return };
+        let left = self.leave_current(now, cause);
+        if left && self.dialing.is_some() && self.links.candidate.is_none() {
+            self.schedule_dial(now, IntentKind::Resume, cause, None);
+        }
+    }
+
+    /// The current connection is over. False: there was none.
+    pub(super) fn leave_current(&mut self, now: Instant, cause: Cause) -> bool {
+        let Some(live) = self.links.current.take() else {
+            return false;
+        };
         // Swaps that failed beside a stable connection were no tries to get one.
         if let Some(dialing) = self.dialing.as_mut().filter(|_| live.stable_at.is_none()) {
             dialing.on_stable();
@@ -262,10 +296,10 @@ impl Session {
         self.state = self.state.detached();
         self.detached_at = Some(now);
         self.report_due = true;
-        self.push_event(Event::Detached { cause });
-        let dials = self.dialing.is_some() && self.links.candidate.is_none();
-        if dials {
-            self.schedule_dial(now, IntentKind::Resume, cause, None);
+        if let Some(history) = &mut self.history {
+            history.on_lost(now, cause);
         }
+        self.push_event(Event::Detached { cause });
+        true
     }
 }

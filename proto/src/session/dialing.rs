@@ -2,100 +2,176 @@
 
 use bytes::Bytes;
 
-use super::Session;
-use crate::config::{ClientConfig, MAX_CREDENTIAL};
-use crate::event::EndReason;
-use crate::id::Side;
-use crate::reconnect::{Cause, IntentKind, ReconnectIntent, Retry};
+use crate::config::ClientConfig;
+use crate::reconnect::{Cause, IntentKind, Preparation, ReconnectIntent, Retry, Strategy};
 use crate::time::{Duration, Instant, earliest};
 
 /// Refusals of a RESUME, in the clear and so without proof, before the session is asked for inside
 /// a full handshake.
 const REFUSALS_BEFORE_HANDSHAKE: u32 = 2;
+/// Handshakes in a row that did not open, while no session exists, before the host is asked for a fresh
+/// credential.
+const UNPROVEN_FAILURES: u32 = 3;
 
 pub(super) struct Dialing {
     pub(super) config: ClientConfig,
-    retry: Retry,
-    attempt: u64,
-    want: Option<Want>,
-    cause: Option<Cause>,
+    pub(super) retry: Retry,
+    pub(super) attempt: u64,
+    pub(super) want: Option<Want>,
+    /// The host wants nothing dialled for now.
+    pub(super) paused: bool,
+    pub(super) cause: Option<Cause>,
     /// Doublings of the dial and handshake timeouts: each one that ran out earns one.
-    slowness: u32,
-    credential_needed: bool,
-    alternate: Bytes,
+    pub(super) slowness: u32,
+    pub(super) credential_needed: bool,
+    pub(super) alternate: Bytes,
+    /// The attempt under way goes there.
+    pub(super) alternate_tried: bool,
     /// A planned swap was asked for, here or by the server, and has not begun.
-    migrate: Option<Cause>,
+    pub(super) migrate: Option<Cause>,
+    /// How far [`Strategy::Force`] has come, if it is under way.
+    pub(super) forced: Option<usize>,
     refusals: u32,
+    unproven: u32,
     /// Which of the configured suites is tried.
     pub(super) suite: usize,
 }
 
 /// A dial that is wanted or under way at the host.
 #[derive(Clone, Copy)]
-struct Want {
-    kind: IntentKind,
-    not_before: Instant,
+pub(super) struct Want {
+    pub(super) kind: IntentKind,
+    pub(super) strategy: Strategy,
+    /// What the host has to do before it dials.
+    pub(super) preparation: Option<Preparation>,
+    pub(super) not_before: Instant,
     /// `poll_timeout` has told the host of `not_before`.
-    announced: bool,
+    pub(super) announced: bool,
+}
+
+impl Want {
+    pub(super) fn new(kind: IntentKind, strategy: Strategy, not_before: Instant, now: Instant) -> Want {
+        Want {
+            kind,
+            strategy,
+            preparation: strategy.preparation(),
+            not_before,
+            // One that is due already has no deadline to be told of.
+            announced: not_before <= now,
+        }
+    }
+
+    /// The session is to end, so that a fresh one can begin; nothing is asked of the host.
+    pub(super) fn gives_way(&self) -> bool {
+        self.strategy == Strategy::Fresh && self.kind != IntentKind::Establish
+    }
 }
 
 impl Dialing {
     pub(super) fn new(now: Instant, config: ClientConfig) -> Dialing {
-        let want = Want {
-            kind: IntentKind::Establish,
-            not_before: now,
-            announced: true,
-        };
-        let mut retry = Retry::default();
-        // The very first try is made at once: nothing has failed yet, and no fleet moves in step.
-        retry.next(now, &config.backoff, 0);
+        let want = Want::new(IntentKind::Establish, Strategy::Fresh, now, now);
+        let heritage = config.heritage.as_deref();
+        let mut retry = heritage.map(|heritage| heritage.retry).unwrap_or_default();
+        // The very first try is made at once: nothing has failed yet, and no fleet moves in step. One that
+        // follows another session has had its wait there.
+        if heritage.is_none() {
+            retry.next(now, &config.backoff, 0);
+        }
+        let pending = heritage.and_then(|heritage| heritage.history.pending().copied());
+        let attempt = heritage.map_or(1, |heritage| {
+            heritage.history.stats.attempts + u64::from(pending.is_none())
+        });
         Dialing {
             config,
             retry,
-            attempt: 1,
+            attempt,
             want: Some(want),
-            cause: None,
+            paused: false,
+            cause: pending.and_then(|attempt| attempt.cause),
             slowness: 0,
             credential_needed: false,
             alternate: Bytes::new(),
+            alternate_tried: false,
             migrate: None,
+            forced: None,
             refusals: 0,
+            unproven: 0,
             suite: 0,
         }
     }
 
     pub(super) fn intent(&self) -> Option<ReconnectIntent> {
-        let want = self.want?;
+        let want = self.want.filter(|want| !want.gives_way() && !self.paused)?;
         Some(ReconnectIntent {
             attempt: self.attempt,
             not_before: want.not_before,
             deadline: self.deadline(want),
             kind: want.kind,
+            strategy: want.strategy,
+            preparation: want.preparation,
+            preserved: Bytes::new(),
             cause: self.cause,
             refresh_credential: self.credential_needed,
             alternate: self.alternate.clone(),
         })
     }
 
-    /// The dial was answered with a connection.
-    pub(super) fn take_dial(&mut self) -> bool {
-        !self.credential_needed && self.want.take().is_some()
+    /// The dial was answered with a connection: until when its handshake may take. `None`: no dial is wanted.
+    pub(super) fn take_dial(&mut self, now: Instant) -> Option<Instant> {
+        let want = self
+            .want
+            .filter(|want| want.preparation.is_none() && !want.gives_way())
+            .filter(|_| !self.credential_needed && !self.paused)?;
+        self.want = None;
+        self.alternate_tried = !self.alternate.is_empty();
+        let handshake = now + self.stretched(self.config.session.handshake_timeout);
+        Some(self.latest(want).map_or(handshake, |latest| handshake.min(latest)))
+    }
+
+    /// The preparation that attempt `attempt` asks for was done. False: it was not asked for.
+    pub(super) fn prepared(&mut self, now: Instant, attempt: u64, preparation: Preparation) -> bool {
+        let asked = self.preparing(attempt, preparation);
+        if let Some(want) = self.want.as_mut().filter(|_| asked) {
+            want.preparation = None;
+            // The time it took was no part of the dial.
+            want.not_before = want.not_before.max(now);
+            want.announced = true;
+        }
+        asked
+    }
+
+    pub(super) fn preparing(&self, attempt: u64, preparation: Preparation) -> bool {
+        let asked = self.want.and_then(|want| want.preparation);
+        self.attempt == attempt && asked == Some(preparation)
     }
 
     /// The next deadline of a wanted dial; none while the host fetches a credential.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let want = self.want?;
+        let want = self.want.filter(|_| !self.paused)?;
         let begin = (!want.announced).then_some(want.not_before);
-        let end = (!self.credential_needed).then(|| self.deadline(want));
+        let end = self.runs(want).then(|| self.deadline(want));
         earliest(begin, end)
     }
 
     /// Whether the dial under way has run out of time.
     pub(super) fn on_timeout(&mut self, now: Instant) -> bool {
-        let Some(want) = &mut self.want else { return false };
+        let Some(want) = self.want.as_mut().filter(|_| !self.paused) else {
+            return false;
+        };
         want.announced |= now >= want.not_before;
         let want = *want;
-        !self.credential_needed && now >= self.deadline(want)
+        self.runs(want) && now >= self.deadline(want)
+    }
+
+    /// Stops or goes on. Whether that is a change.
+    pub(super) fn set_paused(&mut self, now: Instant, paused: bool) -> bool {
+        let changed = core::mem::replace(&mut self.paused, paused) != paused;
+        if let Some(want) = self.want.as_mut().filter(|_| changed) {
+            // What was under way begins anew; what waited waits on.
+            want.not_before = want.not_before.max(now);
+            want.announced = want.not_before <= now;
+        }
+        changed
     }
 
     pub(super) fn hurry(&mut self, now: Instant) {
@@ -103,11 +179,6 @@ impl Dialing {
             want.not_before = want.not_before.min(now);
             want.announced = true;
         }
-    }
-
-    /// How long a handshake may take now.
-    pub(super) fn handshake_timeout(&self) -> Duration {
-        self.stretched(self.config.session.handshake_timeout)
     }
 
     /// The session asks for itself inside a full handshake now, because RESUME keeps being refused.
@@ -119,13 +190,40 @@ impl Dialing {
         self.refusals = self.refusals.saturating_add(1);
     }
 
+    /// A handshake did not open, and no session exists. Whether it is time to ask for a fresh credential.
+    pub(super) fn on_unproven(&mut self) -> bool {
+        self.unproven += 1;
+        self.unproven >= UNPROVEN_FAILURES
+    }
+
+    /// The host has answered with a fresh credential.
+    pub(super) fn on_fresh_credential(&mut self) {
+        self.unproven = 0;
+    }
+
     /// A connection proved itself.
     pub(super) fn on_attached(&mut self) {
+        self.unproven = 0;
+        self.forced = None;
         self.refusals = 0;
         self.slowness = 0;
+        if cfg!(planted = "backoff_forgotten") {
+            self.retry.reset();
+        }
         self.migrate = None;
         self.alternate = Bytes::new();
+        self.alternate_tried = false;
         self.cause = None;
+    }
+
+    /// An attempt failed. Where the peer sent us is tried once: if nobody is there, the usual place may know more.
+    pub(super) fn on_failed(&mut self) {
+        let dialled = self
+            .want
+            .is_some_and(|want| want.announced && want.preparation.is_none());
+        if core::mem::take(&mut self.alternate_tried) || dialled {
+            self.alternate = Bytes::new();
+        }
     }
 
     /// The connection stayed up long enough for the backoff to start afresh.
@@ -141,141 +239,31 @@ impl Dialing {
         self.want.is_none()
     }
 
+    /// Whether the attempt's time is running: not while the host fetches a credential.
+    fn runs(&self, want: Want) -> bool {
+        !want.gives_way() && (want.preparation.is_some() || !self.credential_needed)
+    }
+
     fn deadline(&self, want: Want) -> Instant {
-        want.not_before + self.stretched(self.config.session.dial_timeout)
+        let limit = match want.preparation {
+            Some(_) => self.config.strategies.preparation_timeout,
+            None => self.stretched(self.config.session.dial_timeout),
+        };
+        let deadline = want.not_before + limit;
+        self.latest(want)
+            .filter(|_| want.preparation.is_none())
+            .map_or(deadline, |latest| deadline.min(latest))
+    }
+
+    /// When the whole attempt must be over, by the host's choice.
+    fn latest(&self, want: Want) -> Option<Instant> {
+        let timeout = self.config.backoff.attempt_timeout?;
+        Some(want.not_before + timeout)
     }
 
     fn stretched(&self, wait: Duration) -> Duration {
         let factor = 1u32.checked_shl(self.slowness).unwrap_or(u32::MAX);
         wait.saturating_mul(factor)
             .min(self.config.session.keepalive_timeout.max(wait))
-    }
-}
-
-impl Session {
-    /// The next attempt, after one ended or the connection was lost. `floor`: not sooner than this
-    /// (the server's word, clamped to the backoff's cap).
-    pub(super) fn schedule_dial(&mut self, now: Instant, kind: IntentKind, cause: Cause, floor: Option<Duration>) {
-        if self.state.is_ended() {
-            return;
-        }
-        let random = self.rng.next_u64();
-        let Some(dialing) = &mut self.dialing else { return };
-        dialing.cause = Some(cause);
-        if cause == Cause::Timeout {
-            dialing.slowness = dialing.slowness.saturating_add(1);
-        }
-        let backoff = dialing.config.backoff.clone();
-        let Some(at) = dialing.retry.next(now, &backoff, random) else {
-            dialing.want = None;
-            dialing.migrate = None;
-            if kind != IntentKind::Migrate {
-                self.end(now, EndReason::GaveUp { cause }, None);
-            }
-            return;
-        };
-        let floor = floor.map_or(now, |after| now + after.min(backoff.cap));
-        dialing.attempt += 1;
-        let not_before = at.max(floor);
-        dialing.want = Some(Want {
-            kind,
-            not_before,
-            announced: not_before <= now,
-        });
-    }
-
-    /// What a dial is for now.
-    pub(super) fn dial_kind(&self) -> IntentKind {
-        if self.ticket.is_none() {
-            IntentKind::Establish
-        } else if self.links.current.is_some() {
-            IntentKind::Migrate
-        } else {
-            IntentKind::Resume
-        }
-    }
-
-    pub(super) fn on_dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        let over = self
-            .dialing
-            .as_ref()
-            .is_none_or(|d| d.want.is_none() || d.attempt != attempt);
-        if !over {
-            self.schedule_dial(now, self.dial_kind(), cause, None);
-        }
-    }
-
-    /// An attach that did not prove itself.
-    pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
-        if self.side == Side::Client {
-            // Whoever refused the better suite in the clear need not have been the server.
-            if let Some(dialing) = &mut self.dialing {
-                dialing.suite = 0;
-            }
-            self.schedule_dial(now, self.dial_kind(), cause, floor);
-        }
-    }
-
-    pub(super) fn on_credential(&mut self, now: Instant, credential: Option<Bytes>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        match credential.filter(|c| c.len() <= MAX_CREDENTIAL) {
-            Some(fresh) => {
-                dialing.config.credential = fresh;
-                if core::mem::take(&mut dialing.credential_needed) {
-                    // The wait for the host was no part of the dial.
-                    if let Some(want) = &mut dialing.want {
-                        want.not_before = want.not_before.max(now);
-                    }
-                }
-            }
-            None if dialing.credential_needed => self.end(now, EndReason::Unauthorized, None),
-            None => {}
-        }
-    }
-
-    /// The server wants a fresh credential before the next dial.
-    pub(super) fn need_credential(&mut self) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.credential_needed = true;
-            self.push_event(crate::event::Event::CredentialNeeded);
-        }
-    }
-
-    pub(super) fn go_elsewhere(&mut self, alternate: Bytes) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.alternate = alternate;
-        }
-    }
-
-    pub(super) fn want_migration(&mut self, asked: Cause, alternate: Bytes) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.migrate = Some(asked);
-            dialing.alternate = alternate;
-        }
-    }
-
-    /// Begins a planned swap that was asked for, once the one before it is settled.
-    pub(super) fn pursue_migration(&mut self, now: Instant) {
-        let may_swap = self.links.candidate.is_none() && self.may_swap();
-        let stable = self.links.current().is_some_and(|live| live.stable_at.is_none());
-        let Some(dialing) = self.dialing.as_mut().filter(|dialing| may_swap && dialing.is_idle()) else {
-            return;
-        };
-        match dialing.migrate.take() {
-            None => {}
-            // A server that sends us away from each connection at once does not set the pace.
-            Some(Cause::ServerAsked) if !stable => {
-                self.schedule_dial(now, IntentKind::Migrate, Cause::ServerAsked, None);
-            }
-            Some(cause) => {
-                dialing.attempt += 1;
-                dialing.cause = Some(cause);
-                dialing.want = Some(Want {
-                    kind: IntentKind::Migrate,
-                    not_before: now,
-                    announced: true,
-                });
-            }
-        }
     }
 }

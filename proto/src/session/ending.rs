@@ -6,11 +6,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
+use super::deadlines::Deadlines;
 use super::ledger::PeerClose;
 use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
 use crate::event::{Closer, EndReason, Ended};
 use crate::id::Side;
+use crate::reconnect::{Cause, Outcome};
 use crate::server::{Report, Status, Tombstone};
 use crate::time::{Instant, earliest};
 use crate::wire::frame::{Close, End, EndCode, Frame};
@@ -205,6 +207,16 @@ impl Session {
         );
     }
 
+    /// What is owed was sent again and again, or long ago, and the peer never acknowledged it.
+    pub(super) fn end_stuck(&mut self, now: Instant) {
+        let finish = Finish {
+            reason: EndReason::Stuck,
+            say: Some(EndCode::Aborted),
+            peer_position: None,
+        };
+        self.conclude(now, finish);
+    }
+
     /// A closing deadline has come.
     pub(super) fn on_closing_timeout(&mut self, now: Instant) {
         let attached = self.links.current.is_some();
@@ -264,19 +276,30 @@ impl Session {
             return;
         }
         self.state = super::state::State::Ended;
+        self.expired = reason == EndReason::Expired;
+        self.deadlines = Deadlines::default();
         let known = peer_position.or(self.closing.peer_position());
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         let known = known.filter(|p| (acked..=next).contains(p));
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
         self.ledger.streams.end();
         self.links.close_all();
-        self.dialing = None;
+        // An attempt at a fresh session goes on in that session.
+        if !matches!(reason, EndReason::Fresh { .. }) {
+            let outcome = match reason {
+                EndReason::Unauthorized => Outcome::Failed(Cause::Authentication),
+                _ => Outcome::Abandoned,
+            };
+            self.end_attempt(now, outcome);
+        }
+        if cfg!(not(planted = "dial_after_end")) {
+            self.retry = self.dialing.take().map(|dialing| dialing.retry).unwrap_or_default();
+        }
         self.detached_at = None;
         self.closing = Closing::default();
         self.end_reason = Some(Box::new(reason.clone()));
         self.ended = Some(Ended { reason, fates });
         self.report_due = true;
-        let _ = now;
     }
 
     pub(super) fn report(&self) -> Option<Report> {

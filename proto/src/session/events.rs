@@ -1,12 +1,17 @@
-//! What the host is told, and how much of it waits for a host that does not ask.
+//! Events that wait to be asked for.
 
 use super::Session;
 use crate::event::Event;
 
-/// Connection events kept for a host that does not ask; beyond it the oldest goes.
+/// Events of one kind kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
 
 impl Session {
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
+    }
+
     pub(super) fn collect_events(&mut self) {
         while let Some(event) = self.ledger.streams.poll_event() {
             self.events.push_back(event);
@@ -14,16 +19,22 @@ impl Session {
     }
 
     pub(super) fn push_event(&mut self, event: Event) {
-        let lifecycle = |e: &Event| {
-            matches!(
-                e,
-                Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. }
-            )
-        };
-        let crowded = lifecycle(&event) && self.events.iter().filter(|e| lifecycle(e)).count() >= MAX_UNASKED_EVENTS;
-        if let Some(oldest) = self.events.iter().position(lifecycle).filter(|_| crowded) {
-            self.events.remove(oldest);
+        let kind = unasked(&event);
+        let crowd = self.events.iter().filter(|e| unasked(e) == kind).count();
+        if kind.is_some() && crowd >= MAX_UNASKED_EVENTS {
+            let oldest = self.events.iter().position(|e| unasked(e) == kind);
+            oldest.and_then(|oldest| self.events.remove(oldest));
         }
         self.events.push_back(event);
+    }
+}
+
+/// Events that come without being armed, and so could pile up: which pile.
+fn unasked(event: &Event) -> Option<u8> {
+    match event {
+        Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. } => Some(0),
+        Event::Reconnect(_) => Some(1),
+        Event::Health(_) | Event::ReconnectPaused | Event::ReconnectResumed => Some(2),
+        _ => None,
     }
 }

@@ -69,7 +69,11 @@ impl Ledger {
     /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.
     pub(super) fn freeze(&mut self) -> Option<PeerClose> {
         self.frozen.get_or_insert(self.expected);
-        self.inbox.close().map(|close| PeerClose { close: close.clone() })
+        let held = self
+            .inbox
+            .close()
+            .filter(|_| cfg!(not(planted = "close_ahead_dropped")));
+        held.map(|close| PeerClose { close: close.clone() })
     }
 
     /// A sequenced frame arrived. `gap_open`: frames ahead of their turn are legal now.
@@ -79,7 +83,7 @@ impl Ledger {
         frame: Frame,
         gap_open: bool,
     ) -> Result<(Arrival, Option<PeerClose>), ProtocolError> {
-        if position < self.expected {
+        if position < self.expected && cfg!(not(planted = "duplicate_delivered")) {
             return Ok((Arrival::Duplicate, None));
         }
         if position > self.expected && cfg!(not(planted = "gap_delivered")) {
@@ -88,7 +92,9 @@ impl Ledger {
             }
             return match frame {
                 // Our own CLOSE is out: the peer's counts wherever it lies.
-                Frame::Close(close) if self.frozen.is_some() => Ok((Arrival::Ahead, Some(PeerClose { close }))),
+                Frame::Close(close) if self.frozen.is_some() && cfg!(not(planted = "close_ahead_dropped")) => {
+                    Ok((Arrival::Ahead, Some(PeerClose { close })))
+                }
                 frame => self.inbox.insert(position, frame).map(|()| (Arrival::Ahead, None)),
             };
         }
@@ -116,6 +122,7 @@ impl Ledger {
     /// The peer holds everything below `position`. Returns the charge freed.
     pub(super) fn acknowledge(&mut self, position: u64) -> usize {
         let mut freed = 0usize;
+        let position = position + u64::from(cfg!(planted = "freed_early"));
         while self.outbox.base() < position {
             let Some(committed) = self.outbox.pop() else { break };
             freed += committed.frame.charge();

@@ -13,25 +13,36 @@
 //! | `attach` | how one connection gives way to another |
 //! | `receive`, `transmit` | sealed packets in and out |
 //! | `streams` | the calls on streams |
-//! | `dialing` | when the client wants a connection, and which |
+//! | `dialing` | what connection the client wants |
+//! | `scheduling` | which strategy, which attempt, and when |
+//! | `answers` | what the host's answers and failures do |
+//! | `reconnecting` | the calls on reconnecting |
 //! | `timers` | every deadline |
+//! | `deadlines` | messages that are overdue |
+//! | `health` | health, and the life cycle for people |
+//! | `events` | what waits to be asked for |
 //! | `ending` | close, ends, fates |
 //! | `events` | what the host is told, bounded |
 //! | `orders` | what the registry is told, and what it wants |
 
 mod adopt;
+mod answers;
 mod attach;
 mod candidate;
 mod connection;
+mod deadlines;
 mod dialing;
 mod ending;
 mod events;
 mod handshake;
+mod health;
 mod inspect;
 mod ledger;
 mod links;
 mod orders;
 mod receive;
+mod reconnecting;
+mod scheduling;
 mod state;
 mod streams;
 mod ticket;
@@ -45,19 +56,21 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+use self::deadlines::Deadlines;
 use self::dialing::Dialing;
 use self::ending::Closing;
 pub use self::inspect::Inspection;
 use self::ledger::Ledger;
 use self::links::Links;
-pub use self::state::SessionState;
 use self::state::State;
+pub use self::state::{Lifecycle, SessionState};
 use self::ticket::{Attempts, Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{EndReason, Ended, Event};
 use crate::id::{Carrier, Epoch, SessionId, Side};
-use crate::reconnect::{Cause, ReconnectIntent};
+use crate::liveness::Health;
+use crate::reconnect::{Cause, History, Retry};
 use crate::rng::Rng;
 use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
@@ -85,10 +98,24 @@ pub struct Session {
     closing: Closing,
     /// The client's; the server never dials.
     dialing: Option<Box<Dialing>>,
+    /// The client's: what was tried.
+    history: Option<Box<History>>,
+    /// How far the backoff had come at the end.
+    retry: Retry,
     /// Server: how long the client may take to confirm the session, over whichever connection.
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
+    /// The health that the host was last told.
+    shown_health: Health,
+    /// The session ended because nobody came back to it in time.
+    expired: bool,
+    /// What the host wants back when it has to start or fill something again.
+    preserved: Bytes,
+    /// Attaches in a row that had something to send again and brought no acknowledgement.
+    replays: u32,
+    /// When which message is overdue.
+    deadlines: Deadlines,
     /// Doublings of the liveness waits, earned by attaches that ended without progress.
     patience: u32,
     events: VecDeque<Event>,
@@ -115,8 +142,22 @@ impl Session {
         config.validate()?;
         let rng = Rng::new(&seed);
         let session_config = Arc::new(config.session.clone());
+        let limit = config.history_limit;
+        let history = match &config.heritage {
+            Some(heritage) => History::after(heritage, limit),
+            None => History::new(limit),
+        };
+        let fresh = history.pending().is_none();
+        let preserved = config.heritage.as_ref().map(|heritage| heritage.preserved.clone());
+        let preserved = preserved.unwrap_or_default();
         let dialing = Box::new(Dialing::new(now, config));
-        Ok(Session::new(Side::Client, session_config, rng, Some(dialing)))
+        let mut session = Session::new(Side::Client, session_config, rng, Some(dialing));
+        session.history = Some(Box::new(history));
+        session.preserved = preserved;
+        if fresh {
+            session.record_attempt(now);
+        }
+        Ok(session)
     }
 
     fn new(side: Side, config: Arc<SessionConfig>, rng: Rng, dialing: Option<Box<Dialing>>) -> Session {
@@ -132,8 +173,15 @@ impl Session {
             peer: None,
             closing: Closing::default(),
             dialing,
+            history: None,
+            retry: Retry::default(),
             provisional_until: None,
             detached_at: None,
+            shown_health: Health::Detached,
+            expired: false,
+            preserved: Bytes::new(),
+            replays: 0,
+            deadlines: Deadlines::default(),
             patience: 0,
             events: VecDeque::new(),
             ended: None,
@@ -170,13 +218,7 @@ impl Session {
 
     /// A connection died. Ignored when its epoch is over.
     pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
-        self.drop_link(now, epoch, cause);
-        self.settle(now);
-    }
-
-    /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
-    pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        self.on_dial_failed(now, attempt, cause);
+        self.on_detach(now, epoch, cause);
         self.settle(now);
     }
 
@@ -224,43 +266,16 @@ impl Session {
         self.settle(now);
     }
 
-    /// The host's answer to an intent that asks for a fresh credential: the new one (cut to 7,000
-    /// bytes it would be useless, so a longer one counts as `None`), or `None` when there is none and
-    /// the session is to end.
-    pub fn refresh_credential(&mut self, now: Instant, credential: Option<Bytes>) {
-        self.on_credential(now, credential);
-        self.settle(now);
-    }
-
-    /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
-    pub fn reconnect_now(&mut self, now: Instant) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.hurry(now);
-        }
-        self.settle(now);
-    }
-
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
         self.transmit(now, epoch, buf)
     }
 
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_deadline()
-    }
-
-    /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
-    #[must_use]
-    pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
-        self.dialing.as_deref().and_then(Dialing::intent)
     }
 
     /// Whether the connection `epoch` is still of use. When not: send what
@@ -314,20 +329,22 @@ impl Session {
 
     /// For tests and tools: positions and counters that applications have no use for.
     #[doc(hidden)]
-    #[must_use]
     pub fn inspect(&self) -> Inspection {
         self.inspection()
     }
 
-    /// What follows from any change: events of the streams, a swap that is complete, a migration
-    /// that may begin. Called at the end of every call that takes `now`, so that polls decide nothing.
+    /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
+        self.give_way(now);
         self.collect_events();
         self.finish_swap();
         self.pursue_migration(now);
+        self.show_health(now);
         self.note_bytes();
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

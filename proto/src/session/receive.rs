@@ -97,6 +97,9 @@ impl Session {
         }
         let waiting = live.cursor > self.ledger.acked();
         live.liveness.on_input(now, waiting);
+        if tally.sequenced_bytes > 0 {
+            live.busy_at = now;
+        }
         if tally.sequenced_bytes > 0 || tally.urgent {
             // What arrives on a draining connection is acknowledged on the current one.
             let acks = if current {
@@ -281,6 +284,8 @@ impl Session {
         let freed = self.ledger.acknowledge(position);
         live.progress = true;
         self.patience = 0;
+        self.replays = 0;
+        live.unacked_since = (self.ledger.acked() < live.cursor).then_some(now);
         live.rate.on_acked(now, freed, self.ledger.acked() >= live.cursor);
         if let Some((_, sent)) = live.timed.take_if(|(timed, _)| *timed < position) {
             live.rtt.sample(now.saturating_since(sent));

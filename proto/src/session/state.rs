@@ -26,6 +26,21 @@ pub enum SessionState {
     Ended,
 }
 
+/// Where a session is in its life, as a list of sessions shows it to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lifecycle {
+    /// It has no connection, for the first time or again.
+    Connecting,
+    /// A connection carries it.
+    Connected,
+    /// A connection carries it, and nothing has been said for a while.
+    Idle,
+    /// Over: nobody came back in time.
+    Expired,
+    /// Over for any other reason.
+    Closed,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
     Connecting,
@@ -67,6 +82,16 @@ impl State {
 
     pub(super) fn is_ended(self) -> bool {
         self == State::Ended
+    }
+
+    pub(super) fn lifecycle(self, idle: bool, expired: bool) -> Lifecycle {
+        match self {
+            State::Connecting | State::Detached | State::ClosingDetached => Lifecycle::Connecting,
+            State::Attached | State::ClosingAttached if idle => Lifecycle::Idle,
+            State::Attached | State::ClosingAttached => Lifecycle::Connected,
+            State::Ended if expired => Lifecycle::Expired,
+            State::Ended => Lifecycle::Closed,
+        }
     }
 
     pub(super) fn public(self) -> SessionState {

@@ -6,7 +6,7 @@ use super::Session;
 use crate::error::{OpenError, RecvError, SendError, SendRefusal, UnknownStream};
 use crate::id::StreamId;
 use crate::stream::{AcceptedStream, Chunk, StreamOptions};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 impl Session {
     /// Opens a stream. It begins at the peer with the next packet, with or without data.
@@ -32,6 +32,30 @@ impl Session {
     /// The payload comes back with the reason; [`SendRefusal::Full`] arms [`Event::Writable`].
     pub fn send(&mut self, now: Instant, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
         let result = self.ledger.streams.send(stream, payload);
+        self.settle(now);
+        result
+    }
+
+    /// As [`send`](Self::send); if the message is not known to be the peer's `within` that time,
+    /// [`Event::Overdue`](crate::Event::Overdue) says so. Returns its number among the stream's messages, from 1.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_within(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        payload: Bytes,
+        within: Duration,
+    ) -> Result<u64, SendError> {
+        let result = self.ledger.streams.send(stream, payload);
+        let result = result.map(|()| {
+            let streams = &self.ledger.streams;
+            let message = streams.messages_sent(stream);
+            let delivered = |stream, message| streams.is_delivered(stream, message);
+            self.deadlines.add(now + within, stream, message, delivered);
+            message
+        });
         self.settle(now);
         result
     }

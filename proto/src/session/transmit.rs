@@ -101,7 +101,7 @@ impl Session {
     /// Frames that are said once a connection.
     fn pack_once(&mut self, live: &mut Live, writer: &mut FrameWriter<'_>) -> bool {
         let before = writer.len();
-        if core::mem::take(&mut live.silent) {
+        if core::mem::take(&mut live.silent) && cfg!(not(planted = "from_with_data_only")) {
             say_from(live, writer);
         }
         if core::mem::take(&mut live.resync_due) {
@@ -163,6 +163,8 @@ impl Session {
         if packed {
             live.liveness.on_data_committed(now);
             live.rate.on_committed(now);
+            live.busy_at = now;
+            live.unacked_since.get_or_insert(now);
             if live.timed.is_none() {
                 live.timed = Some((live.cursor - 1, now));
             }
@@ -211,6 +213,9 @@ impl Session {
     /// While a planned swap is unsettled: what may still be committed so that the peer's inbox holds it.
     fn swap_allowance(&self, live: &Live) -> usize {
         if !live.swap.planned || self.ledger.acked() >= live.swap.own_from {
+            return usize::MAX;
+        }
+        if cfg!(planted = "inbox_bound_lifted") && self.links.draining.is_none() {
             return usize::MAX;
         }
         let theirs = self.peer.as_ref().map_or(0, |peer| peer.parameters.inbox_limit);

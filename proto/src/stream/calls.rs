@@ -76,6 +76,18 @@ impl Streams {
         }
     }
 
+    /// How many messages were ever queued on the stream.
+    pub(crate) fn messages_sent(&self, stream: StreamId) -> u64 {
+        self.table.get(&stream).map_or(0, |stream| stream.send.messages)
+    }
+
+    /// Whether the message of that number is the peer's, or its stream was given up.
+    pub(crate) fn is_delivered(&self, stream: StreamId, message: u64) -> bool {
+        self.table
+            .get(&stream)
+            .is_none_or(|stream| stream.send.was_reset || stream.send.delivered.messages >= message)
+    }
+
     pub(crate) fn write(&mut self, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
         let fragment = self.fragment_of(stream);
         let waiting = self.table.get(&stream).is_some_and(|stream| !stream.opened);

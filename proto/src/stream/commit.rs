@@ -1,6 +1,6 @@
 //! What goes out next: control before data, data by priority.
 
-use super::send::End;
+use super::send::{CRUMBS, End, LEAST_FRAGMENT};
 use super::table::Streams;
 use crate::config::FRAME_CHARGE;
 use crate::id::StreamId;
@@ -12,8 +12,6 @@ use crate::wire::frame::Frame;
 const CONTROL_RESERVE: usize = 64 << 10;
 /// Header of a DATA frame at its longest: type, stream, length.
 const DATA_HEADER: usize = 1 + 8 + 4;
-/// A fragment cut short by the packet's end is not worth less than this.
-const LEAST_FRAGMENT: usize = 512;
 
 impl Streams {
     /// Whether [`next_frame`](Self::next_frame) may have something. Cheap; may say yes in vain.
@@ -141,6 +139,9 @@ impl Streams {
             let own = usize::try_from(stream.send.credit.left()).unwrap_or(usize::MAX);
             let charge_limit = session.min(own).min(allowance).checked_sub(FRAME_CHARGE)?;
             let waiting = stream.send.front_len();
+            if charge_limit < waiting.min(LEAST_FRAGMENT) && stream.send.in_flight >= CRUMBS {
+                return None;
+            }
             if room < waiting.min(LEAST_FRAGMENT).min(charge_limit) {
                 return None;
             }
@@ -186,9 +187,10 @@ impl Streams {
         }
         self.held -= committed.release;
         if let Some(stream) = self.table.get_mut(&id) {
-            stream.send.in_flight -= 1;
+            self.held -= stream.send.on_acked();
             stream.send.delivered.add(committed);
         }
+        self.schedule(id);
         self.tidy(id);
         self.offer_room();
         self.offer_slot();

@@ -12,6 +12,12 @@ use crate::id::StreamId;
 use crate::reliability::Committed;
 use crate::wire::frame::{Data, Frame};
 
+/// A fragment cut short is not worth less than this.
+pub(super) const LEAST_FRAGMENT: usize = 512;
+/// Unacknowledged frames of a stream from which on crumbs of credit are not spent: a peer that grants
+/// little and acknowledges nothing would have the outbox full of frames of a byte.
+pub(super) const CRUMBS: usize = 8;
+
 /// What the outbox is charged for an item of `len` bytes cut into fragments.
 pub(super) fn item_charge(len: usize, fragment: usize) -> usize {
     len.saturating_add(FRAME_CHARGE.saturating_mul(len.div_ceil(fragment).max(1)))
@@ -26,6 +32,8 @@ struct Item {
     whole: Option<Box<Bytes>>,
     message: bool,
     charge: usize,
+    /// A part is committed.
+    started: bool,
 }
 
 /// How this half ends.
@@ -49,7 +57,11 @@ pub(super) struct SendHalf {
     pub(super) credit: SendCredit,
     /// Frames committed and not yet acknowledged.
     pub(super) in_flight: usize,
+    /// Charge of an item that was abandoned when a part of it was committed, until that is acknowledged.
+    pub(super) stranded: usize,
     pub(super) delivered: Tally,
+    /// Messages ever queued.
+    pub(super) messages: u64,
     /// The peer's STOP.
     pub(super) stopped: Option<u64>,
     /// The scheduler knows of it.
@@ -66,7 +78,9 @@ impl SendHalf {
             fragment,
             credit: SendCredit::new(credit),
             in_flight: 0,
+            stranded: 0,
             delivered: Tally::default(),
+            messages: 0,
             stopped: None,
             scheduled: false,
             was_reset: false,
@@ -76,11 +90,13 @@ impl SendHalf {
     /// Queues an item; returns its charge.
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
         let charge = item_charge(payload.len(), self.fragment);
+        self.messages += u64::from(message);
         self.queue.push_back(Item {
             rest: payload,
             whole: None,
             message,
             charge,
+            started: false,
         });
         charge
     }
@@ -96,8 +112,8 @@ impl SendHalf {
 
     /// Whether the stream's own credit allows the next frame.
     pub(super) fn has_credit(&self) -> bool {
-        let least = FRAME_CHARGE + usize::from(self.queue.front().is_some_and(|item| !item.rest.is_empty()));
-        self.credit.left() >= least as u64
+        let least = if self.in_flight < CRUMBS { 1 } else { LEAST_FRAGMENT };
+        self.credit.left() >= (FRAME_CHARGE + self.front_len().min(least)) as u64
     }
 
     /// Commits the next fragment of at most `most` payload bytes; the caller has seen to credit.
@@ -119,6 +135,7 @@ impl SendHalf {
         if item.message && !last && item.whole.is_none() {
             item.whole = Some(Box::new(item.rest.clone()));
         }
+        item.started = true;
         let payload = item.rest.split_to(take);
         let message = item.message;
         let (release, whole) = if last {
@@ -164,9 +181,22 @@ impl SendHalf {
         self.queue.iter().map(|item| item.charge).sum()
     }
 
-    /// Drops what is queued; returns its charge.
+    /// Drops what is queued; returns the charge that this sets free now.
     pub(super) fn clear(&mut self) -> usize {
-        self.queue.drain(..).map(|item| item.charge).sum()
+        let started = self.queue.front().filter(|item| item.started && self.in_flight > 0);
+        let stranded = started.map_or(0, |item| item.charge);
+        self.stranded += stranded;
+        self.queue.drain(..).map(|item| item.charge).sum::<usize>() - stranded
+    }
+
+    /// A frame was acknowledged. Returns the charge that was waiting for the last of them.
+    pub(super) fn on_acked(&mut self) -> usize {
+        self.in_flight -= 1;
+        if self.in_flight == 0 {
+            core::mem::take(&mut self.stranded)
+        } else {
+            0
+        }
     }
 
     /// What was never committed whole, to be handed back.

@@ -517,3 +517,72 @@ fn reset_hands_the_outbox_back_what_was_queued() {
 }
 
 mod fates;
+
+/// A peer that takes and grants, and acknowledges nothing.
+#[test]
+fn what_is_abandoned_half_way_stays_on_the_account_until_the_peer_has_it() {
+    let [mut a, mut b] = pair();
+    let whole = a.streams.limits.outbox / 2;
+    for _ in 0..8 {
+        a.open();
+        let id = *a.mine.last().expect("because there is room");
+        let _ = a.streams.send(id, Bytes::from(std::vec![7; whole / 2]));
+        for _ in 0..4 {
+            if let Some(committed) = a.streams.next_frame(1_500, usize::MAX) {
+                a.outbox.commit(committed);
+            }
+        }
+        let _ = a.streams.reset(id, 0);
+        while let Some(committed) = a.streams.next_frame(1_500, usize::MAX) {
+            a.outbox.commit(committed);
+        }
+        b.streams.recv_credit.grant();
+    }
+    let most = a.streams.limits.outbox + (64 << 10);
+    assert!(
+        a.outbox.bytes() <= a.streams.outbox_bytes(),
+        "all of it is on the account"
+    );
+    assert!(a.outbox.bytes() <= most);
+    while let Some(committed) = a.outbox.pop() {
+        a.streams.on_acked(&committed);
+    }
+    assert_eq!(a.streams.outbox_bytes(), 0);
+}
+
+#[test]
+fn credit_in_crumbs_does_not_inflate_the_outbox() {
+    let config = SessionConfig::default();
+    let narrow = SessionConfig {
+        stream_window: 256,
+        session_window: 256,
+        ..SessionConfig::default()
+    };
+    let mut a = End::new(Side::Client, &config);
+    a.streams.set_peer(&narrow.parameters());
+    a.open();
+    let id = a.mine[0];
+    let len = a.streams.limits.outbox / 4;
+    a.streams
+        .send(id, Bytes::from(std::vec![7; len]))
+        .expect("because there is room");
+    let mut limit = 256;
+    for _ in 0..len {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+            a.outbox.commit(committed);
+        }
+        limit += 65;
+        let crumb = |stream| Frame::Credit { stream, limit };
+        a.streams.on_frame(crumb(id.0)).expect("because it rises");
+        let _ = a.streams.on_frame(crumb(0));
+    }
+    let (held, charged) = (a.outbox.bytes(), a.streams.outbox_bytes());
+    assert!(held <= charged + charged / 4 + 1_024, "{held} held, {charged} charged");
+    while a.streams.queued_items > 0 {
+        let committed = a.outbox.pop().expect("because something holds it up");
+        a.streams.on_acked(&committed);
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+            a.outbox.commit(committed);
+        }
+    }
+}

@@ -19,10 +19,21 @@ struct Arguments {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut parsed = Arguments { seeds: 1_000, start: 0, jobs: 1, verbose: false, keep_going: false };
+    let mut parsed = Arguments {
+        seeds: 1_000,
+        start: 0,
+        jobs: 1,
+        verbose: false,
+        keep_going: false,
+    };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
-        let mut number = || given.next().and_then(|text| text.parse().ok()).ok_or(format!("{name} needs a number"));
+        let mut number = || {
+            given
+                .next()
+                .and_then(|text| text.parse().ok())
+                .ok_or(format!("{name} needs a number"))
+        };
         match name.as_str() {
             "--seeds" => parsed.seeds = number()?,
             "--start" => parsed.start = number()?,
@@ -81,7 +92,10 @@ fn main() -> ExitCode {
     let done = next.load(Ordering::Relaxed).min(end) - arguments.start;
     let totals = totals.lock().expect("because no worker panics while it holds the lock");
     if arguments.verbose {
-        totals.tally.iter().for_each(|(name, count)| println!("{count:>12}  {name}"));
+        totals
+            .tally
+            .iter()
+            .for_each(|(name, count)| println!("{count:>12}  {name}"));
     }
     println!(
         "{done} schedules in {seconds:.1} s ({:.0}/s), {} swaps, {} messages, {} MB, {:.1} virtual hours",
@@ -91,7 +105,11 @@ fn main() -> ExitCode {
         totals.bytes / 1_000_000,
         totals.time as f64 / 3.6e12,
     );
-    if failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed.load(Ordering::Relaxed) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn work(arguments: &Arguments, next: &AtomicU64, end: u64, failed: &AtomicBool, totals: &Mutex<Totals>) {
@@ -101,13 +119,18 @@ fn work(arguments: &Arguments, next: &AtomicU64, end: u64, failed: &AtomicBool, 
             return;
         }
         match run_twice_sometimes(seed) {
-            Ok(summary) => totals.lock().expect("because no worker panics while it holds the lock").add(&summary),
+            Ok(summary) => totals
+                .lock()
+                .expect("because no worker panics while it holds the lock")
+                .add(&summary),
             Err(what) => {
                 let first = !failed.swap(true, Ordering::Relaxed);
                 if arguments.keep_going && !first {
                     println!("seed {seed}: {}", what.lines().next().unwrap_or_default());
                 } else {
-                    println!("seed {seed} FAILED: {what}\nrun it alone: UNBROKEN_SEED={seed} cargo test -p unbroken-tests --test schedules");
+                    println!(
+                        "seed {seed} FAILED: {what}\nrun it alone: UNBROKEN_SEED={seed} cargo test -p unbroken-tests --test schedules"
+                    );
                 }
             }
         }

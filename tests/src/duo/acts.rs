@@ -13,12 +13,16 @@ impl Duo {
     /// Dials if the client wants a connection now. `budgets`: bytes that pass each way.
     pub fn dial(&mut self, budgets: [Option<usize>; 2]) -> bool {
         let now = self.instant();
-        let Some(intent) = self.client.wanted_connection() else { return false };
+        let Some(intent) = self.client.wanted_connection() else {
+            return false;
+        };
         if intent.not_before > now || intent.attempt == self.answered {
             return false;
         }
         self.answered = intent.attempt;
-        let Ok(epoch) = self.client.attach(now, Carrier::ordered()) else { return false };
+        let Ok(epoch) = self.client.attach(now, Carrier::ordered()) else {
+            return false;
+        };
         let id = self.registry.connection_accepted(now, Carrier::ordered());
         self.wires.push(Wire::new(epoch, id, budgets));
         true
@@ -44,11 +48,19 @@ impl Duo {
     /// Asks `side` for one packet on `wire`.
     pub fn transmit(&mut self, wire: usize, side: Side) -> bool {
         let now = self.instant();
-        let Some(known) = self.wires.get(wire) else { return false };
-        let epoch = if side == Side::Client { known.client } else { known.server_epoch() };
+        let Some(known) = self.wires.get(wire) else {
+            return false;
+        };
+        let epoch = if side == Side::Client {
+            known.client
+        } else {
+            known.server_epoch()
+        };
         let Some(epoch) = epoch else { return false };
         let mut packet = Vec::new();
-        let some = self.machine(side).is_some_and(|session| session.poll_transmit(now, epoch, &mut packet));
+        let some = self
+            .machine(side)
+            .is_some_and(|session| session.poll_transmit(now, epoch, &mut packet));
         if some {
             self.wires[wire].write(side, &packet);
         }
@@ -57,15 +69,17 @@ impl Duo {
 
     /// Delivers the next packet that `from` wrote on `wire`, also to an end that gave up.
     pub fn deliver(&mut self, wire: usize, from: Side) -> bool {
-        let Some(packet) = self.wires.get_mut(wire).and_then(|wire| wire.take(from)) else { return false };
+        let Some(packet) = self.wires.get_mut(wire).and_then(|wire| wire.take(from)) else {
+            return false;
+        };
         match from {
-            Side::Server => self.to_client(wire, packet),
-            Side::Client => self.to_server(wire, packet),
+            Side::Server => self.give_client(wire, packet),
+            Side::Client => self.give_server(wire, packet),
         }
         true
     }
 
-    fn to_client(&mut self, wire: usize, packet: BytesMut) {
+    fn give_client(&mut self, wire: usize, packet: BytesMut) {
         let now = self.instant();
         let epoch = self.wires[wire].was;
         if self.client.handle_input(now, epoch, packet).is_err() {
@@ -73,17 +87,24 @@ impl Duo {
         }
     }
 
-    fn to_server(&mut self, wire: usize, packet: BytesMut) {
+    fn give_server(&mut self, wire: usize, packet: BytesMut) {
         let now = self.instant();
         let end = std::mem::replace(&mut self.wires[wire].server, ServerEnd::Closed);
         self.wires[wire].server = match end {
             ServerEnd::Closed => ServerEnd::Closed,
             ServerEnd::Bound(epoch) => {
-                let refused = self.server.as_mut().is_none_or(|server| server.handle_input(now, epoch, packet).is_err());
+                let refused = self
+                    .server
+                    .as_mut()
+                    .is_none_or(|server| server.handle_input(now, epoch, packet).is_err());
                 if refused {
                     self.flush(wire, epoch);
                 }
-                if refused { ServerEnd::Closed } else { ServerEnd::Bound(epoch) }
+                if refused {
+                    ServerEnd::Closed
+                } else {
+                    ServerEnd::Bound(epoch)
+                }
             }
             ServerEnd::Silent(id) => match self.registry.first_packet(now, id, packet) {
                 Route::Handshake(mut incoming) => {
@@ -139,7 +160,11 @@ impl Duo {
     fn flush(&mut self, wire: usize, epoch: Epoch) {
         let now = self.instant();
         let mut packet = Vec::new();
-        while self.server.as_mut().is_some_and(|server| server.poll_transmit(now, epoch, &mut packet)) {
+        while self
+            .server
+            .as_mut()
+            .is_some_and(|server| server.poll_transmit(now, epoch, &mut packet))
+        {
             self.wires[wire].write(Side::Server, &std::mem::take(&mut packet));
         }
     }
@@ -155,7 +180,9 @@ impl Duo {
     /// `side` hears that `wire` is gone.
     pub fn notice(&mut self, wire: usize, side: Side) -> bool {
         let now = self.instant();
-        let Some(known) = self.wires.get_mut(wire) else { return false };
+        let Some(known) = self.wires.get_mut(wire) else {
+            return false;
+        };
         match side {
             Side::Client => {
                 let Some(epoch) = known.client.take() else { return false };
@@ -214,17 +241,20 @@ impl Duo {
             let Some(session) = self.machine(side) else { continue };
             if session.poll_timeout().is_some_and(|at| at <= now) {
                 session.handle_timeout(now);
-                assert!(session.poll_timeout().is_none_or(|at| at > now), "{side:?}: due again at once");
+                assert!(
+                    session.poll_timeout().is_none_or(|at| at > now),
+                    "{side:?}: due again at once"
+                );
             }
         }
         if self.registry.poll_timeout().is_some_and(|at| at <= now) {
             self.registry.handle_timeout(now);
         }
         for wire in &mut self.wires {
-            if let ServerEnd::Silent(id) | ServerEnd::Handshake(id, _) = &wire.server {
-                if !self.registry.is_wanted(*id) {
-                    wire.server = ServerEnd::Closed;
-                }
+            if let ServerEnd::Silent(id) | ServerEnd::Handshake(id, _) = &wire.server
+                && !self.registry.is_wanted(*id)
+            {
+                wire.server = ServerEnd::Closed;
             }
         }
         self.pass_report();
@@ -244,7 +274,8 @@ impl Duo {
         let before = self.events.len();
         for side in [Side::Client, Side::Server] {
             while let Some(event) = self.machine(side).and_then(Session::poll_event) {
-                let hidden = side == Side::Server && self.server.as_ref().is_some_and(|server| server.stats().attaches == 0);
+                let hidden =
+                    side == Side::Server && self.server.as_ref().is_some_and(|server| server.stats().attaches == 0);
                 if let (Event::Ended(ended), false) = (&event, hidden) {
                     self.ended[usize::from(side == Side::Server)] = Some(ended.clone());
                 }
@@ -262,7 +293,9 @@ impl Duo {
         let now = self.instant();
         let options = StreamOptions::default();
         let session = self.machine(side).expect("because the script waits for the machine");
-        let id = session.open(now, options.clone()).expect("because the script keeps the limits");
+        let id = session
+            .open(now, options.clone())
+            .expect("because the script keeps the limits");
         self.ledger.opened(id, &options);
         id
     }
@@ -272,7 +305,9 @@ impl Duo {
         let now = self.instant();
         let half = self.ledger.half(stream, side);
         let (messages, mut payload) = (half.messages, half.payload(len));
-        let Some(session) = self.machine(side) else { return false };
+        let Some(session) = self.machine(side) else {
+            return false;
+        };
         let taken = if messages {
             session.send(now, stream, payload).is_ok().then_some(len)
         } else {
@@ -290,7 +325,9 @@ impl Duo {
     /// Half-closes.
     pub fn finish(&mut self, side: Side, stream: StreamId) -> bool {
         let now = self.instant();
-        let done = self.machine(side).is_some_and(|session| session.finish(now, stream).is_ok());
+        let done = self
+            .machine(side)
+            .is_some_and(|session| session.finish(now, stream).is_ok());
         self.ledger.half(stream, side).finished |= done;
         done
     }

@@ -68,6 +68,8 @@ pub struct Explored {
     pub edges: usize,
     /// States in which nothing could happen any more.
     pub ends: usize,
+    /// States from which a fair continuation was run to its end.
+    pub fair: usize,
     /// Whether a limit was hit.
     pub cut_short: bool,
 }
@@ -90,7 +92,13 @@ impl Node {
     fn begin(setup: &Setup, budget: Budget) -> Node {
         let mut duo = Duo::new(setup);
         assert_eq!(duo.open(Side::Client), STREAM, "because it is the first");
-        let mut node = Node { duo, left: budget, sent: [0; 2], closed: [false; 2], cut: BTreeSet::new() };
+        let mut node = Node {
+            duo,
+            left: budget,
+            sent: [0; 2],
+            closed: [false; 2],
+            cut: BTreeSet::new(),
+        };
         node.quiesce();
         node
     }
@@ -113,7 +121,12 @@ impl Node {
         }
         self.duo.pass_report();
         self.duo.read_events();
-        if self.duo.server.as_ref().is_some_and(|server| server.state() != SessionState::Connecting) {
+        if self
+            .duo
+            .server
+            .as_ref()
+            .is_some_and(|server| server.state() != SessionState::Connecting)
+        {
             self.duo.read_all(Side::Server, &[STREAM]);
         }
         self.duo.read_all(Side::Client, &[STREAM]);
@@ -126,7 +139,9 @@ impl Node {
             for from in [true, false] {
                 let receiver_open = if from { open[1] } else { open[0] };
                 let any = !wire.in_flight(side(from)).is_empty();
-                if any && (receiver_open || self.left.late > 0 && !(from && !open[1])) {
+                // A server that closed its connection has nobody left to hear it.
+                let late = self.left.late > 0 && (!from || open[1]);
+                if any && (receiver_open || late) {
                     acts.push(Act::Deliver(index, from));
                 }
             }
@@ -169,11 +184,17 @@ impl Node {
     }
 
     fn established(&self) -> bool {
-        self.duo.server.as_ref().is_some_and(|server| server.state() != SessionState::Connecting)
+        self.duo
+            .server
+            .as_ref()
+            .is_some_and(|server| server.state() != SessionState::Connecting)
     }
 
     fn accepted(&self) -> bool {
-        self.duo.server.as_ref().is_some_and(|server| server.inspect().expected > 0)
+        self.duo
+            .server
+            .as_ref()
+            .is_some_and(|server| server.inspect().expected > 0)
     }
 
     fn is_over(&self) -> bool {
@@ -185,7 +206,11 @@ impl Node {
         match act {
             Act::Deliver(wire, from) => {
                 let known = &self.duo.wires[wire];
-                let late = if from { matches!(known.server, ServerEnd::Closed) } else { known.client.is_none() };
+                let late = if from {
+                    matches!(known.server, ServerEnd::Closed)
+                } else {
+                    known.client.is_none()
+                };
                 self.left.late -= u32::from(late);
                 self.duo.deliver(wire, side(from));
             }
@@ -205,7 +230,9 @@ impl Node {
             }
             Act::Migrate => {
                 self.left.migrations -= 1;
-                self.duo.client.migrate(now, unbroken_proto::Duration::from_secs(1), bytes::Bytes::new());
+                self.duo
+                    .client
+                    .migrate(now, unbroken_proto::Duration::from_secs(1), bytes::Bytes::new());
             }
             Act::Send(client) => {
                 self.sent[usize::from(!client)] += 1;
@@ -246,7 +273,9 @@ impl Node {
             for from in [Side::Client, Side::Server] {
                 note(wire.in_flight(from).len() as u64);
                 // Sealed packets differ with every key; how long they are tells their frames apart.
-                wire.in_flight(from).iter().for_each(|packet| note(packet.len() as u64 * 8 + u64::from(packet[0])));
+                wire.in_flight(from)
+                    .iter()
+                    .for_each(|packet| note(packet.len() as u64 * 8 + u64::from(packet[0])));
             }
         }
         self.cut.iter().for_each(|wire| note(*wire as u64 + 100));
@@ -285,6 +314,38 @@ impl Node {
     }
 }
 
+/// From here on the network is well: everything written arrives, a close completes.
+fn check_fair(mut node: Node, path: &[Act]) {
+    let streams = [STREAM];
+    for _ in 0..8 {
+        node.duo.wait(20_000_000_000);
+        for side in [Side::Client, Side::Server] {
+            if side == Side::Client || node.established() {
+                node.duo.read_all(side, &streams);
+            }
+        }
+    }
+    let over = node.is_over();
+    if node.closed == [false; 2] && node.duo.ended == [None, None] {
+        assert!(
+            node.duo.ledger.is_settled(),
+            "stuck after {path:?}: {:?}",
+            node.duo.ledger.unsettled()
+        );
+        assert_eq!(node.duo.client.state(), SessionState::Attached, "stuck after {path:?}");
+    }
+    assert!(
+        node.closed == [false; 2] || over || !node.established(),
+        "a close never ends after {path:?}"
+    );
+    let at_rest = node
+        .duo
+        .wires
+        .iter()
+        .all(|wire| wire.client.is_none() || node.duo.client.is_wanted(wire.was));
+    assert!(at_rest, "a connection is left after {path:?}");
+}
+
 fn replay(setup: &Setup, budget: Budget, path: &[Act]) -> Node {
     let mut node = Node::begin(setup, budget);
     path.iter().for_each(|act| node.apply(*act));
@@ -312,6 +373,10 @@ pub fn explore(setup: &Setup, budget: Budget) -> Explored {
                 break;
             }
             let acts = node.acts();
+            if acts == [Act::Wait] || explored.states % 5 == 0 {
+                explored.fair += 1;
+                check_fair(replay(setup, budget, &path), &path);
+            }
             explored.edges += acts.len();
             let Some((first, rest)) = acts.split_first() else {
                 explored.ends += 1;

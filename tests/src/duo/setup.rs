@@ -28,7 +28,11 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let backoff = Backoff { first: Duration::ZERO, base: Duration::from_millis(1), ..Backoff::default() };
+        let backoff = Backoff {
+            first: Duration::ZERO,
+            base: Duration::from_millis(1),
+            ..Backoff::default()
+        };
         Setup {
             seed: 1,
             suite: Suite::ChaChaPoly,
@@ -90,7 +94,8 @@ impl Duo {
         let mut config = ServerConfig::new(server_auth);
         config.session = setup.server.clone();
         // The server was up before, so that its word on sessions it does not know has weight.
-        let registry = Registry::new(config, seed(setup.seed ^ 0x80), Instant::ZERO).expect("because the setup is in range");
+        let registry =
+            Registry::new(config, seed(setup.seed ^ 0x80), Instant::ZERO).expect("because the setup is in range");
         Duo {
             now: now.as_nanos(),
             client,
@@ -113,6 +118,10 @@ impl Duo {
 
     /// One of the two machines.
     pub fn machine(&mut self, side: Side) -> Option<&mut Session> {
-        if side == Side::Client { Some(&mut self.client) } else { self.server.as_mut() }
+        if side == Side::Client {
+            Some(&mut self.client)
+        } else {
+            self.server.as_mut()
+        }
     }
 }

@@ -83,7 +83,9 @@ impl Wire {
 
     /// The next packet that `from` wrote.
     pub fn take(&mut self, from: Side) -> Option<BytesMut> {
-        self.queues[index(from)].pop_front().map(|packet| BytesMut::from(packet.as_slice()))
+        self.queues[index(from)]
+            .pop_front()
+            .map(|packet| BytesMut::from(packet.as_slice()))
     }
 
     /// What is in flight from `from`.

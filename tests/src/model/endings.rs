@@ -63,14 +63,20 @@ pub fn check_ending(us: usize, reason: &EndReason, so: &Circumstances) -> Verdic
         EndReason::LingerExpired => so.closed[us] || so.closed[peer],
         EndReason::Aborted => so.aborted[us],
         EndReason::AbortedByPeer => so.aborted[peer] || so.closed[peer],
-        EndReason::Expired => so.may_expire || so.server_lost || so.client_lost || so.aborted[peer] || so.closed != [false; 2],
+        EndReason::Expired => {
+            so.may_expire || so.server_lost || so.client_lost || so.aborted[peer] || so.closed != [false; 2]
+        }
         EndReason::Unknown => so.server_lost || so.may_expire || so.aborted[peer] || so.memory_short,
         EndReason::Unauthorized => so.refused,
         EndReason::Busy => so.busy,
         EndReason::GaveUp { .. } => so.may_give_up,
         _ => false,
     };
-    if right { Ok(()) } else { Err(format!("side {us} ended with {reason:?} under {so:?}")) }
+    if right {
+        Ok(())
+    } else {
+        Err(format!("side {us} ended with {reason:?} under {so:?}"))
+    }
 }
 
 /// Whether two endings of one conversation agree: a completed close is known by both, or the other
@@ -82,7 +88,18 @@ pub fn check_pair(client: &EndReason, server: &EndReason) -> Verdict {
     use EndReason::{Aborted, AbortedByPeer, Closed, Expired, LingerExpired, Unknown};
     let contradiction = || Err(format!("client ended with {client:?}, server with {server:?}"));
     match (client, server) {
-        (Closed { code: a, reason: x, by: p }, Closed { code: b, reason: y, by: q }) => {
+        (
+            Closed {
+                code: a,
+                reason: x,
+                by: p,
+            },
+            Closed {
+                code: b,
+                reason: y,
+                by: q,
+            },
+        ) => {
             let mirrored = matches!(
                 (p, q),
                 (Closer::Local, Closer::Peer) | (Closer::Peer, Closer::Local) | (Closer::Both, _) | (_, Closer::Both)

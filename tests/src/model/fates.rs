@@ -61,7 +61,10 @@ fn check(half: &mut Half, fate: &StreamFate, complete: bool) -> Verdict {
     let payloads: Vec<Bytes> = fate.not_delivered.iter().map(|back| back.payload.clone()).collect();
     let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
     let back = if half.messages {
-        Count { messages: payloads.len() as u64, bytes: 0 }
+        Count {
+            messages: payloads.len() as u64,
+            bytes: 0,
+        }
     } else {
         Count { messages: 0, bytes }
     };
@@ -73,8 +76,14 @@ fn check(half: &mut Half, fate: &StreamFate, complete: bool) -> Verdict {
         return Err(format!("{fate:?} does not add up to {accepted:?}"));
     }
     if fate.delivered.messages > has.messages || fate.delivered.bytes > has.bytes {
-        return Err(format!("{:?} said to be delivered, the peer has {has:?}", fate.delivered));
+        return Err(format!(
+            "{:?} said to be delivered, the peer has {has:?}",
+            fate.delivered
+        ));
     }
     half.check_returned(&payloads)?;
-    half.limit(Count { messages: accepted.messages - back.messages, bytes: accepted.bytes - back.bytes })
+    half.limit(Count {
+        messages: accepted.messages - back.messages,
+        bytes: accepted.bytes - back.bytes,
+    })
 }

@@ -38,7 +38,11 @@ impl Half {
     /// A half whose content follows from `key`.
     #[must_use]
     pub fn new(key: u64) -> Half {
-        Half { key, messages: key & 1 == 0, ..Half::default() }
+        Half {
+            key,
+            messages: key & 1 == 0,
+            ..Half::default()
+        }
     }
 
     /// The next `len` bytes to write.
@@ -71,7 +75,11 @@ impl Half {
     }
 
     fn count(&self, bytes: u64, messages: u64) -> Count {
-        if self.messages { Count { messages, bytes: 0 } } else { Count { messages: 0, bytes } }
+        if self.messages {
+            Count { messages, bytes: 0 }
+        } else {
+            Count { messages: 0, bytes }
+        }
     }
 
     /// Whether either end gave up on it, so that what was written need not arrive.
@@ -142,14 +150,20 @@ impl Half {
         }
         self.read = after;
         if !self.messages {
-            return if message_end { Err("a message end in a byte stream".to_owned()) } else { self.check_cap() };
+            return if message_end {
+                Err("a message end in a byte stream".to_owned())
+            } else {
+                self.check_cap()
+            };
         }
         let index = usize::try_from(self.read_messages).unwrap_or(usize::MAX);
         let Some(end) = self.ends.get(index).copied() else {
             return Err("more messages read than written".to_owned());
         };
         if after > end || (message_end && after != end) || (!message_end && after == end) {
-            return Err(format!("message {index} ends at {end}, read to {after}, message_end {message_end}"));
+            return Err(format!(
+                "message {index} ends at {end}, read to {after}, message_end {message_end}"
+            ));
         }
         self.read_messages += u64::from(message_end);
         self.check_cap()
@@ -164,16 +178,26 @@ impl Half {
             let first = self.ends.len().saturating_sub(payloads.len());
             for (index, payload) in payloads.iter().enumerate() {
                 let number = first + index;
-                let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+                let start = number
+                    .checked_sub(1)
+                    .and_then(|before| self.ends.get(before))
+                    .copied()
+                    .unwrap_or(0);
                 let len = self.ends.get(number).copied().unwrap_or(start) - start;
                 if payload.len() as u64 != len || !content::matches(self.key, start, payload) {
-                    return Err(format!("message {number} came back changed ({} of {len} bytes)", payload.len()));
+                    return Err(format!(
+                        "message {number} came back changed ({} of {len} bytes)",
+                        payload.len()
+                    ));
                 }
             }
             return Ok(());
         }
         let total: u64 = payloads.iter().map(|payload| payload.len() as u64).sum();
-        let mut at = self.accepted.checked_sub(total).ok_or("more bytes came back than were written")?;
+        let mut at = self
+            .accepted
+            .checked_sub(total)
+            .ok_or("more bytes came back than were written")?;
         for payload in payloads {
             if !content::matches(self.key, at, payload) {
                 return Err(format!("bytes at {at} came back changed"));

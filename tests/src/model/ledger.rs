@@ -27,26 +27,38 @@ pub(super) fn is_client(side: Side) -> bool {
 /// The other end.
 #[must_use]
 pub(crate) fn other(side: Side) -> Side {
-    if side == Side::Client { Side::Server } else { Side::Client }
+    if side == Side::Client {
+        Side::Server
+    } else {
+        Side::Client
+    }
 }
 
 impl Ledger {
     /// Nothing written yet; contents follow from `key`.
     #[must_use]
     pub fn new(key: u64) -> Ledger {
-        Ledger { key, ..Ledger::default() }
+        Ledger {
+            key,
+            ..Ledger::default()
+        }
     }
 
     /// One direction of a stream.
     pub fn half(&mut self, stream: StreamId, writer: Side) -> &mut Half {
         let key = mix(self.key ^ mix(stream.0 * 2 + u64::from(is_client(writer))));
-        self.halves.entry((stream, is_client(writer))).or_insert_with(|| Half::new(key))
+        self.halves
+            .entry((stream, is_client(writer)))
+            .or_insert_with(|| Half::new(key))
     }
 
     /// All halves written by `writer`.
     pub fn written_by(&self, writer: Side) -> impl Iterator<Item = (StreamId, &Half)> {
         let wanted = is_client(writer);
-        self.halves.iter().filter(move |((_, client), _)| *client == wanted).map(|((id, _), half)| (*id, half))
+        self.halves
+            .iter()
+            .filter(move |((_, client), _)| *client == wanted)
+            .map(|((id, _), half)| (*id, half))
     }
 
     /// `stream` was opened by the side its number says.
@@ -80,7 +92,8 @@ impl Ledger {
     /// When it is not what the other side wrote next.
     pub fn read(&mut self, reader: Side, stream: StreamId, chunk: &Chunk) -> Verdict {
         let half = self.half(stream, other(reader));
-        half.read(chunk).map_err(|what| format!("{reader:?} reads {stream:?}: {what}"))
+        half.read(chunk)
+            .map_err(|what| format!("{reader:?} reads {stream:?}: {what}"))
     }
 
     /// `reader` was told why nothing more can be read.
@@ -115,7 +128,9 @@ impl Ledger {
     /// Whole messages and bytes that were read, all streams together.
     #[must_use]
     pub fn totals(&self) -> (u64, u64) {
-        self.halves.values().fold((0, 0), |(m, b), half| (m + half.read_messages, b + half.read))
+        self.halves
+            .values()
+            .fold((0, 0), |(m, b), half| (m + half.read_messages, b + half.read))
     }
 
     /// The server's end of this conversation is a fresh one: the machine says nothing had reached the
@@ -127,15 +142,25 @@ impl Ledger {
         for ((id, client), half) in &self.halves {
             if half.read > 0 || half.read_messages > 0 || half.end_seen {
                 let writer = if *client { "client" } else { "server" };
-                return Err(format!("a fresh server session, yet {id:?} of the {writer} had been read: {half:?}"));
+                return Err(format!(
+                    "a fresh server session, yet {id:?} of the {writer} had been read: {half:?}"
+                ));
             }
         }
         self.accepted.clear();
-        self.halves.retain(|(id, client), _| *client && id.opener() == Side::Client);
+        let stopped: BTreeMap<StreamId, Option<u64>> = self
+            .halves
+            .iter()
+            .filter(|((_, client), _)| !client)
+            .map(|((id, _), half)| (*id, half.stopped))
+            .collect();
+        self.halves
+            .retain(|(id, client), _| *client && id.opener() == Side::Client);
         let ids: Vec<StreamId> = self.halves.keys().map(|(id, _)| *id).collect();
         self.opened.retain(|id, _| id.opener() == Side::Client);
         for id in ids {
-            let _ = self.half(id, Side::Server);
+            // What the client asked before still stands.
+            self.half(id, Side::Server).stopped = stopped.get(&id).copied().flatten();
         }
         Ok(())
     }

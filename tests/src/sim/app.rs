@@ -100,7 +100,11 @@ impl App {
     /// Until the application next wants a turn, in nanoseconds.
     pub fn pause(&self, env: &mut Env) -> u64 {
         let idle = if self.is_written() { 100_000_000 } else { 5_000_000 };
-        let pause = if env.healed { self.work.pause.clamp(1_000_000, idle).max(idle / 5) } else { self.work.pause };
+        let pause = if env.healed {
+            self.work.pause.clamp(1_000_000, idle).max(idle / 5)
+        } else {
+            self.work.pause.max(idle / 5)
+        };
         pause / 2 + env.rng.below(pause + 1)
     }
 
@@ -120,7 +124,15 @@ impl App {
 
     fn begin(&mut self, stream: StreamId, to_write: u64, env: &mut Env) {
         let finishes = env.rng.chance(self.work.finishes);
-        self.streams.insert(stream, Use { to_write, finishes, readable: true, ..Use::default() });
+        self.streams.insert(
+            stream,
+            Use {
+                to_write,
+                finishes,
+                readable: true,
+                ..Use::default()
+            },
+        );
     }
 
     fn open(&mut self, session: &mut Session, env: &mut Env, conv: &mut Conversation) {
@@ -149,7 +161,11 @@ impl App {
                 Err(error) => {
                     self.crowded |= error == OpenError::TooMany;
                     self.blocked |= error == OpenError::Full;
-                    env.tally.hit(if error == OpenError::Full { "app: open full" } else { "app: too many streams" });
+                    env.tally.hit(if error == OpenError::Full {
+                        "app: open full"
+                    } else {
+                        "app: too many streams"
+                    });
                     return;
                 }
             }
@@ -255,14 +271,25 @@ impl App {
         }
         if !reset && session.stop(env.instant(), id, code).is_ok() {
             used.read_over = true;
-            let peer = if self.side == Side::Client { Side::Server } else { Side::Client };
+            let peer = if self.side == Side::Client {
+                Side::Server
+            } else {
+                Side::Client
+            };
             conv.ledger.half(id, peer).stopped.get_or_insert(code);
             env.tally.hit("app: stop");
         }
     }
 }
 
-fn put(id: StreamId, side: Side, most: u64, session: &mut Session, env: &mut Env, conv: &mut Conversation) -> Result<(), SendRefusal> {
+fn put(
+    id: StreamId,
+    side: Side,
+    most: u64,
+    session: &mut Session,
+    env: &mut Env,
+    conv: &mut Conversation,
+) -> Result<(), SendRefusal> {
     let size = usize::try_from(env.rng.scaled(0, most)).unwrap_or(0);
     let half = conv.ledger.half(id, side);
     let payload = half.payload(size);

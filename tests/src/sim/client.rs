@@ -29,7 +29,15 @@ impl Client {
     /// Has a machine and no connection.
     #[must_use]
     pub fn new(number: usize, host: Host, conv: usize, careless: u64) -> Client {
-        Client { number, host, conv, dial: None, fate: None, careless, dials: Vec::new() }
+        Client {
+            number,
+            host,
+            conv,
+            dial: None,
+            fate: None,
+            careless,
+            dials: Vec::new(),
+        }
     }
 
     /// Starts, keeps or gives up a dial, as the machine's wish says.
@@ -51,7 +59,9 @@ impl Client {
         }
         if intent.refresh_credential {
             env.tally.hit("intent: refresh credential");
-            self.host.session.refresh_credential(env.instant(), Some(Bytes::from_static(b"fresh")));
+            self.host
+                .session
+                .refresh_credential(env.instant(), Some(Bytes::from_static(b"fresh")));
             self.host.service(env);
             return;
         }
@@ -77,7 +87,8 @@ impl Client {
             Some(Fault::DialSlow) => takes += env.rng.below(15_000_000_000),
             _ => {}
         }
-        env.net.plan(start + takes, Happening::Dialled(self.number, intent.attempt));
+        env.net
+            .plan(start + takes, Happening::Dialled(self.number, intent.attempt));
     }
 
     /// Sixteen dials in a row cannot all draw tiny delays: with full jitter their sum stays below a
@@ -102,7 +113,11 @@ impl Client {
             env.net.plan(until, Happening::Dialled(self.number, attempt));
             return;
         }
-        let current = self.host.session.wanted_connection().is_some_and(|intent| intent.attempt == attempt);
+        let current = self
+            .host
+            .session
+            .wanted_connection()
+            .is_some_and(|intent| intent.attempt == attempt);
         if !current {
             if !env.rng.chance(self.careless) {
                 return;
@@ -121,7 +136,11 @@ impl Client {
     }
 
     fn connected(&mut self, env: &mut Env, fate: Option<Fault>) {
-        let carrier = if env.rng.chance(500) { Carrier::ordered() } else { Carrier::ordered().authenticated() };
+        let carrier = if env.rng.chance(500) {
+            Carrier::ordered()
+        } else {
+            Carrier::ordered().authenticated()
+        };
         let epoch = match self.host.session.attach(env.instant(), carrier) {
             Ok(epoch) => epoch,
             Err(error) => {
@@ -135,7 +154,8 @@ impl Client {
             impostor(env, conn);
             return;
         }
-        env.net.plan(env.now + env.options.carrier.latency, Happening::Accept(conn));
+        env.net
+            .plan(env.now + env.options.carrier.latency, Happening::Accept(conn));
         if fate == Some(Fault::DialDies) {
             let at = env.now + env.rng.below(2_000_000);
             for way in Way::BOTH {
@@ -203,5 +223,8 @@ fn impostor(env: &mut Env, conn: u64) {
 pub(super) fn junk(env: &mut Env) -> Vec<u8> {
     let len = env.rng.scaled(1, 400);
     let first = env.rng.below(9);
-    (0..len).map(|at| if at == 0 { first } else { mix(env.now ^ at) }).map(|n| n.to_le_bytes()[0]).collect()
+    (0..len)
+        .map(|at| if at == 0 { first } else { mix(env.now ^ at) })
+        .map(|n| n.to_le_bytes()[0])
+        .collect()
 }

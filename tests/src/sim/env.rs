@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use unbroken_proto::time::Instant;
 
 use super::fault::Fault;
+use super::framer::Framer;
 use super::net::{ConnId, Happening, Net, Way};
 use super::options::Options;
-use super::framer::Framer;
 use crate::model::{Circumstances, Ledger};
 use crate::rng::Rng;
 use crate::tally::{Tally, Trace};
@@ -103,7 +103,13 @@ impl Env {
             }
             self.recorded.push(packet.to_vec());
         }
-        self.log(|| format!("conn {conn} {way:?} packet of {} type {:?}", packet.len(), packet.first()));
+        self.log(|| {
+            format!(
+                "conn {conn} {way:?} packet of {} type {:?}",
+                packet.len(),
+                packet.first()
+            )
+        });
         self.trace.note(conn * 2 + u64::from(way == Way::Up));
         self.trace.bytes(packet);
         let bytes = Framer::encode(packets, packet);

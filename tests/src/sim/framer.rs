@@ -18,7 +18,10 @@ impl Framer {
     /// For a carrier of packets, or of bytes with the 2-byte framing.
     #[must_use]
     pub fn new(packets: bool, bytewise: bool) -> Framer {
-        Framer { stream: (!packets).then(|| Decoder::new(framing::MAX_PACKET)), bytewise }
+        Framer {
+            stream: (!packets).then(|| Decoder::new(framing::MAX_PACKET)),
+            bytewise,
+        }
     }
 
     /// What goes onto the carrier for `packet`.

@@ -104,7 +104,15 @@ impl Host {
     pub fn link(&mut self, env: &mut Env, conn: ConnId, epoch: Epoch) {
         let packets = env.net.conn(conn).is_some_and(|conn| conn.packets);
         let framer = Framer::new(packets, env.options.carrier.bytewise);
-        self.links.insert(epoch, Link { conn, epoch, packets, framer });
+        self.links.insert(
+            epoch,
+            Link {
+                conn,
+                epoch,
+                packets,
+                framer,
+            },
+        );
         self.quiet = false;
         env.tally.hit("host: attach");
         env.log(|| format!("{:?} conn {conn} is {epoch:?}", self.who));
@@ -113,7 +121,12 @@ impl Host {
     /// Something came out of `conn`.
     pub fn arrival(&mut self, env: &mut Env, conv: &mut Conversation, conn: ConnId, arrival: Arrival) {
         self.quiet = false;
-        let Some(epoch) = self.links.values().find(|link| link.conn == conn).map(|link| link.epoch) else {
+        let Some(epoch) = self
+            .links
+            .values()
+            .find(|link| link.conn == conn)
+            .map(|link| link.epoch)
+        else {
             return self.late(env, conn, arrival);
         };
         match arrival {
@@ -138,7 +151,12 @@ impl Host {
 
     /// The same, where only the connection is known.
     pub fn packet_on(&mut self, env: &mut Env, conn: ConnId, packet: bytes::BytesMut) {
-        if let Some(epoch) = self.links.values().find(|link| link.conn == conn).map(|link| link.epoch) {
+        if let Some(epoch) = self
+            .links
+            .values()
+            .find(|link| link.conn == conn)
+            .map(|link| link.epoch)
+        {
             self.packet(env, epoch, packet);
         }
     }
@@ -173,12 +191,15 @@ impl Host {
             self.transmit(env);
             self.drop_link(env, epoch);
         }
-        self.watch.after_input(&self.session, epoch, self.links.contains_key(&epoch), env);
+        self.watch
+            .after_input(&self.session, epoch, self.links.contains_key(&epoch), env);
     }
 
     fn late(&mut self, env: &mut Env, conn: ConnId, arrival: Arrival) {
         let Arrival::Bytes(bytes) = arrival else { return };
-        let Some(link) = self.given_up.get_mut(&conn) else { return };
+        let Some(link) = self.given_up.get_mut(&conn) else {
+            return;
+        };
         if !env.rng.chance(self.style.late) {
             return;
         }
@@ -246,7 +267,10 @@ impl Host {
         let epochs: Vec<Epoch> = self.links.keys().copied().collect();
         for epoch in epochs {
             if self.session.poll_transmit(env.instant(), epoch, &mut packet) {
-                env.fail(&format!("{:?} has a packet for {epoch:?} that no deadline announced", self.who));
+                env.fail(&format!(
+                    "{:?} has a packet for {epoch:?} that no deadline announced",
+                    self.who
+                ));
             }
         }
         if self.session.poll_event().is_some() {
@@ -285,7 +309,10 @@ impl Host {
             self.session.handle_timeout(now);
             env.trace.note(env.now);
             if let Some(at) = self.session.poll_timeout().filter(|at| *at <= now) {
-                env.fail(&format!("{:?}: a deadline of {at:?} after handle_timeout at {now:?}", self.who));
+                env.fail(&format!(
+                    "{:?}: a deadline of {at:?} after handle_timeout at {now:?}",
+                    self.who
+                ));
             }
         }
     }
@@ -311,8 +338,12 @@ impl Host {
         env.tally.hit(match &event {
             Event::Established { .. } => "event: established",
             Event::Attached { swap: Swap::First, .. } => "event: first attach",
-            Event::Attached { swap: Swap::Unplanned, .. } => "event: unplanned swap",
-            Event::Attached { swap: Swap::Planned, .. } => "event: planned swap",
+            Event::Attached {
+                swap: Swap::Unplanned, ..
+            } => "event: unplanned swap",
+            Event::Attached {
+                swap: Swap::Planned, ..
+            } => "event: planned swap",
             Event::Detached { .. } => "event: detached",
             Event::GoAway { .. } => "event: go away",
             Event::Incoming => "event: incoming",
@@ -349,7 +380,9 @@ impl Host {
         let epochs: Vec<Epoch> = self.links.keys().copied().collect();
         let mut packet = Vec::new();
         for epoch in epochs {
-            let Some(conn) = self.links.get(&epoch).map(|link| link.conn) else { continue };
+            let Some(conn) = self.links.get(&epoch).map(|link| link.conn) else {
+                continue;
+            };
             loop {
                 if !env.net.has_room(env.now, conn, way) {
                     self.quiet = false;
@@ -373,7 +406,10 @@ impl Host {
         for epoch in epochs {
             if !self.session.is_wanted(epoch) {
                 self.transmit(env);
-                let blocked = self.links.get(&epoch).is_some_and(|link| link.packets && !env.net.has_room(env.now, link.conn, self.out()));
+                let blocked = self
+                    .links
+                    .get(&epoch)
+                    .is_some_and(|link| link.packets && !env.net.has_room(env.now, link.conn, self.out()));
                 if !blocked {
                     env.tally.hit("host: unwanted connection closed");
                     self.drop_link(env, epoch);
@@ -414,7 +450,10 @@ impl Host {
     /// When it means to wake, for a failure's report.
     #[must_use]
     pub fn plans(&self) -> String {
-        format!("wakes {} planned {} asleep {}", self.wake_at, self.planned, self.asleep_until)
+        format!(
+            "wakes {} planned {} asleep {}",
+            self.wake_at, self.planned, self.asleep_until
+        )
     }
 
     /// Sleeps until `until`.
@@ -442,7 +481,12 @@ impl Host {
         if let Some(wish) = self.session.wanted_connection() {
             env.fail(&format!("{:?} ended and still wants {wish:?}", self.who));
         }
-        let left: Vec<Epoch> = self.links.keys().copied().filter(|epoch| self.session.is_wanted(*epoch)).collect();
+        let left: Vec<Epoch> = self
+            .links
+            .keys()
+            .copied()
+            .filter(|epoch| self.session.is_wanted(*epoch))
+            .collect();
         if !left.is_empty() {
             env.fail(&format!("{:?} ended and still wants {left:?}", self.who));
         }

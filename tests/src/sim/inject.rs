@@ -41,8 +41,12 @@ pub fn strike(world: &mut World, fault: Fault) {
                 world.env.dials.push_back(fault);
             }
         }
-        Fault::MigrateClient | Fault::MigrateServer | Fault::MigrateBoth | Fault::MigrateThenCut => migrate(world, fault),
-        Fault::StallHost | Fault::SleepHost | Fault::LateTimer | Fault::SpuriousTimeout | Fault::ReconnectNow => host(world, fault),
+        Fault::MigrateClient | Fault::MigrateServer | Fault::MigrateBoth | Fault::MigrateThenCut => {
+            migrate(world, fault)
+        }
+        Fault::StallHost | Fault::SleepHost | Fault::LateTimer | Fault::SpuriousTimeout | Fault::ReconnectNow => {
+            host(world, fault)
+        }
         Fault::SlowReader | Fault::ResetStream | Fault::StopStream => app(world, fault),
         Fault::ReplayFirst | Fault::RaceFirst | Fault::ForgeFirst | Fault::Junk | Fault::Flood => attack(world, fault),
         Fault::RetryLater | Fault::RefreshCredential | Fault::Refuse => {
@@ -68,7 +72,11 @@ fn any_conn(world: &mut World) -> Option<ConnId> {
     if live.is_empty() {
         live = world.env.net.honest();
     }
-    if live.is_empty() { None } else { Some(*world.env.rng.pick(&live)) }
+    if live.is_empty() {
+        None
+    } else {
+        Some(*world.env.rng.pick(&live))
+    }
 }
 
 fn any_client(world: &mut World) -> usize {
@@ -77,7 +85,11 @@ fn any_client(world: &mut World) -> usize {
 
 fn any_task(world: &mut World) -> Option<u64> {
     let tasks: Vec<u64> = world.server.tasks.keys().copied().collect();
-    if tasks.is_empty() { None } else { Some(*world.env.rng.pick(&tasks)) }
+    if tasks.is_empty() {
+        None
+    } else {
+        Some(*world.env.rng.pick(&tasks))
+    }
 }
 
 fn any_peer(world: &mut World) -> Peer {
@@ -96,7 +108,11 @@ fn cut_conn(world: &mut World, fault: Fault, conn: ConnId) {
     let env = &mut world.env;
     let deaf = env.rng.below(3);
     for (index, way) in Way::BOTH.into_iter().enumerate() {
-        let bytes = if env.rng.chance(500) { 0 } else { env.rng.scaled(0, 3_000) };
+        let bytes = if env.rng.chance(500) {
+            0
+        } else {
+            env.rng.scaled(0, 3_000)
+        };
         let notice = env.now + env.rng.below(200 * MS);
         let unheard = fault == Fault::CutUnnoticed && (deaf == 2 || deaf == index as u64);
         let now = env.now;
@@ -119,7 +135,11 @@ fn cut_conn(world: &mut World, fault: Fault, conn: ConnId) {
 fn hold(world: &mut World, fault: Fault) {
     let Some(conn) = any_conn(world) else { return };
     let env = &mut world.env;
-    let until = if fault == Fault::Stall { env.now + env.rng.scaled(MS, 60_000 * MS) } else { NEVER };
+    let until = if fault == Fault::Stall {
+        env.now + env.rng.scaled(MS, 60_000 * MS)
+    } else {
+        NEVER
+    };
     let both = fault == Fault::HoleBoth || fault == Fault::Stall && env.rng.chance(500);
     let one = *env.rng.pick(&Way::BOTH);
     for way in Way::BOTH {
@@ -214,7 +234,9 @@ fn app(world: &mut World, fault: Fault) {
         }
         match fault {
             Fault::SlowReader => host.app.paused_until = env.now + pause,
-            _ => host.app.give_up_one(fault == Fault::ResetStream, &mut host.session, env, conv),
+            _ => host
+                .app
+                .give_up_one(fault == Fault::ResetStream, &mut host.session, env, conv),
         }
         host.service(env);
     });
@@ -257,7 +279,11 @@ fn end(world: &mut World, fault: Fault) {
     let client = any_client(world);
     let conv = world.clients[client].conv;
     let task = world.convs[conv].task.map(Peer::Task);
-    let one = if world.env.rng.chance(500) { Some(Peer::Client(client)) } else { task };
+    let one = if world.env.rng.chance(500) {
+        Some(Peer::Client(client))
+    } else {
+        task
+    };
     match fault {
         Fault::Abort => {
             if let Some(peer) = one {
@@ -288,7 +314,8 @@ pub fn close(world: &mut World, peer: Peer) {
         let us = super::host::index(host.session.side());
         conv.so.closed[us] = true;
         env.tally.hit("app: close");
-        host.session.close(env.instant(), code, bytes::Bytes::from_static(b"done"));
+        host.session
+            .close(env.instant(), code, bytes::Bytes::from_static(b"done"));
         host.service(env);
     });
     world.touch(peer);

@@ -96,7 +96,7 @@ impl Net {
     }
 
     /// Takes the next happening off the agenda.
-    pub fn next(&mut self) -> Option<(u64, Happening)> {
+    pub fn soonest(&mut self) -> Option<(u64, Happening)> {
         self.agenda.pop_first().map(|((at, _), what)| (at, what))
     }
 
@@ -104,8 +104,20 @@ impl Net {
     pub fn connect(&mut self, shape: CarrierShape, client: Option<usize>, rng: &mut Rng) -> ConnId {
         let packets = !rng.chance(shape.streams);
         self.next_conn += 1;
-        let pipes = [Pipe::new(shape, packets, rng.fork()), Pipe::new(shape, packets, rng.fork())];
-        self.conns.insert(self.next_conn, Conn { packets, client, impostor: false, recorded: false, pipes });
+        let pipes = [
+            Pipe::new(shape, packets, rng.fork()),
+            Pipe::new(shape, packets, rng.fork()),
+        ];
+        self.conns.insert(
+            self.next_conn,
+            Conn {
+                packets,
+                client,
+                impostor: false,
+                recorded: false,
+                pipes,
+            },
+        );
         self.next_conn
     }
 
@@ -122,12 +134,18 @@ impl Net {
     /// Those a client of ours dialled.
     #[must_use]
     pub fn honest(&self) -> Vec<ConnId> {
-        self.conns.iter().filter(|(_, conn)| conn.client.is_some() && !conn.impostor).map(|(id, _)| *id).collect()
+        self.conns
+            .iter()
+            .filter(|(_, conn)| conn.client.is_some() && !conn.impostor)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Whether `way` of `id` takes a packet now. If not, whoever writes that way should be woken.
     pub fn has_room(&mut self, now: u64, id: ConnId, way: Way) -> bool {
-        self.conns.get_mut(&id).is_some_and(|conn| conn.pipes[way.index()].has_room(now))
+        self.conns
+            .get_mut(&id)
+            .is_some_and(|conn| conn.pipes[way.index()].has_room(now))
     }
 
     /// When there is room again.

@@ -152,6 +152,7 @@ fn draw_backoff(rng: &mut Rng) -> Backoff {
         cap: Duration::from_millis(if short { 500 } else { 5_000 }),
         attempts: if rng.chance(30) { Some(20) } else { None },
         stable_after: Duration::from_millis(*rng.pick(&[10_000, 100, 1_000])),
+        ..Backoff::default()
     }
 }
 
@@ -235,7 +236,11 @@ impl Work {
         Work {
             streams: *rng.pick(&[1, 0, 2, 3, 6]),
             messages: if huge { rng.between(0, 3) } else { rng.scaled(0, 60) },
-            size: if huge { 300_000 } else { *rng.pick(&[100, 0, 20, 1_500, 5_000, 40_000]) },
+            size: if huge {
+                300_000
+            } else {
+                *rng.pick(&[100, 0, 20, 1_500, 5_000, 40_000])
+            },
             burst: *rng.pick(&[4, 1, 50]),
             pause: rng.scaled(MS, 2_000 * MS),
             reads: *rng.pick(&[1_000, 1, 3]),

@@ -78,7 +78,10 @@ impl Pipe {
     /// When there will be room, if there is none now.
     #[must_use]
     pub fn room_at(&self) -> Option<u64> {
-        self.backlog.front().map(|(depart, _)| *depart).filter(|at| *at != NEVER)
+        self.backlog
+            .front()
+            .map(|(depart, _)| *depart)
+            .filter(|at| *at != NEVER)
     }
 
     /// Takes `bytes` in.
@@ -89,7 +92,9 @@ impl Pipe {
         self.backlog.push_back((depart, bytes.len()));
         self.queued += bytes.len();
         let allowed = match self.cut_at {
-            Some(cut) => usize::try_from(cut.saturating_sub(self.sent)).unwrap_or(usize::MAX).min(bytes.len()),
+            Some(cut) => usize::try_from(cut.saturating_sub(self.sent))
+                .unwrap_or(usize::MAX)
+                .min(bytes.len()),
             None => bytes.len(),
         };
         self.sent += bytes.len() as u64;
@@ -109,14 +114,24 @@ impl Pipe {
         let pieces = if self.packets { 1 } else { self.shape.pieces.max(1) };
         let mut rest = bytes.as_slice();
         for left in (1..=pieces).rev() {
-            let len = if left == 1 { rest.len() } else { usize::try_from(self.rng.below(rest.len() as u64 + 1)).unwrap_or(0) };
+            let len = if left == 1 {
+                rest.len()
+            } else {
+                usize::try_from(self.rng.below(rest.len() as u64 + 1)).unwrap_or(0)
+            };
             let (head, tail) = rest.split_at(len);
             rest = tail;
             if !head.is_empty() {
                 let jitter = self.rng.below(self.shape.jitter + 1);
-                let at = depart.saturating_add(self.shape.latency).saturating_add(jitter).max(self.last_arrival);
+                let at = depart
+                    .saturating_add(self.shape.latency)
+                    .saturating_add(jitter)
+                    .max(self.last_arrival);
                 self.last_arrival = at;
-                self.segments.push_back(Segment { at, bytes: head.to_vec() });
+                self.segments.push_back(Segment {
+                    at,
+                    bytes: head.to_vec(),
+                });
             }
         }
     }
@@ -128,9 +143,18 @@ impl Pipe {
             return None;
         }
         if self.segments.front().is_some_and(|segment| segment.at <= now) {
-            let mut bytes = self.segments.pop_front().map(|segment| segment.bytes).unwrap_or_default();
+            let mut bytes = self
+                .segments
+                .pop_front()
+                .map(|segment| segment.bytes)
+                .unwrap_or_default();
             while !self.packets && self.segments.front().is_some_and(|segment| segment.at <= now) {
-                bytes.extend(self.segments.pop_front().map(|segment| segment.bytes).unwrap_or_default());
+                bytes.extend(
+                    self.segments
+                        .pop_front()
+                        .map(|segment| segment.bytes)
+                        .unwrap_or_default(),
+                );
             }
             return Some(Arrival::Bytes(bytes));
         }
@@ -198,7 +222,9 @@ impl Pipe {
 
     /// What was put in last and is still in flight comes again.
     pub fn duplicate_last(&mut self) -> bool {
-        let Some(last) = self.segments.back().cloned() else { return false };
+        let Some(last) = self.segments.back().cloned() else {
+            return false;
+        };
         self.segments.push_back(last);
         true
     }

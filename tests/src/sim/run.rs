@@ -131,7 +131,9 @@ fn heal(world: &mut World) {
 
 fn peers(world: &World) -> Vec<Peer> {
     let clients = (0..world.clients.len()).map(Peer::Client);
-    clients.chain(world.server.tasks.keys().copied().map(Peer::Task)).collect()
+    clients
+        .chain(world.server.tasks.keys().copied().map(Peer::Task))
+        .collect()
 }
 
 /// A client whose session ended in the first phase is followed by another in half of the cases.
@@ -158,7 +160,9 @@ fn is_settled(world: &World, number: usize) -> bool {
     if closing || client.host.session.state() != SessionState::Attached {
         return false;
     }
-    let Some(task) = conv.task.and_then(|task| world.server.tasks.get(&task)) else { return false };
+    let Some(task) = conv.task.and_then(|task| world.server.tasks.get(&task)) else {
+        return false;
+    };
     let blocked = world.env.options.client.max_streams < 6 || world.env.options.server.max_streams < 6;
     let written = client.host.app.is_written() && task.host.app.is_written();
     conv.ledger.is_settled() && (written || blocked && client.host.app.is_idle() && task.host.app.is_idle())
@@ -180,9 +184,13 @@ fn settle(world: &mut World) -> u64 {
                 client.host.session.wanted_connection(),
                 client.host.session.poll_timeout(),
                 conv.task,
-                conv.task.and_then(|task| world.server.tasks.get(&task)).map(|task| task.host.session.state()),
+                conv.task
+                    .and_then(|task| world.server.tasks.get(&task))
+                    .map(|task| task.host.session.state()),
                 client.host.app.is_written(),
-                conv.task.and_then(|task| world.server.tasks.get(&task)).map(|task| task.host.app.is_written()),
+                conv.task
+                    .and_then(|task| world.server.tasks.get(&task))
+                    .map(|task| task.host.app.is_written()),
                 conv.ledger.unsettled(),
             );
             world.env.fail(&what);
@@ -194,12 +202,20 @@ fn settle(world: &mut World) -> u64 {
 
 /// How long an end may not notice that nobody is there, when it has nothing to send.
 fn silence(env: &Env) -> u64 {
-    let interval = env.options.client.keepalive_interval.min(env.options.server.keepalive_interval);
+    let interval = env
+        .options
+        .client
+        .keepalive_interval
+        .min(env.options.server.keepalive_interval);
     u64::try_from(interval.as_nanos()).unwrap_or(0)
 }
 
 fn lifetime(env: &Env) -> u64 {
-    let lifetime = env.options.client.detached_lifetime.max(env.options.server.detached_lifetime);
+    let lifetime = env
+        .options
+        .client
+        .detached_lifetime
+        .max(env.options.server.detached_lifetime);
     u64::try_from(lifetime.as_nanos()).unwrap_or(600 * SECOND)
 }
 
@@ -209,7 +225,9 @@ fn finish(world: &mut World) {
         if world.clients[number].host.ended.is_some() {
             continue;
         }
-        let task = world.convs[world.clients[number].conv].task.filter(|task| world.server.tasks.contains_key(task));
+        let task = world.convs[world.clients[number].conv]
+            .task
+            .filter(|task| world.server.tasks.contains_key(task));
         let closers = world.env.options.closers;
         if closers != Closers::Server || task.is_none() {
             close(world, Peer::Client(number));
@@ -223,7 +241,16 @@ fn finish(world: &mut World) {
     if !is_finished(world) {
         let left: Vec<String> = peers(world)
             .into_iter()
-            .filter_map(|peer| world.with_host(peer, |host, _, _| format!("{peer:?}: {:?} until {:?}, {}", host.session.state(), host.session.poll_timeout(), host.plans())))
+            .filter_map(|peer| {
+                world.with_host(peer, |host, _, _| {
+                    format!(
+                        "{peer:?}: {:?} until {:?}, {}",
+                        host.session.state(),
+                        host.session.poll_timeout(),
+                        host.plans()
+                    )
+                })
+            })
             .collect();
         world.env.fail(&format!("not everything ended: {left:?}"));
     }
@@ -231,7 +258,9 @@ fn finish(world: &mut World) {
     world.run(bound, |_| false);
     let (held, now) = (world.server.registry.session_count(), world.server.tasks.len());
     if held > now {
-        world.env.fail(&format!("the registry still counts {held} sessions, {now} live"));
+        world
+            .env
+            .fail(&format!("the registry still counts {held} sessions, {now} live"));
     }
 }
 
@@ -247,5 +276,12 @@ fn summarize(world: &World, begin: u64, settled: u64) -> Summary {
         let (messages, bytes) = conv.ledger.totals();
         (m + messages, b + bytes)
     });
-    Summary { trace: world.env.trace.value(), tally, swaps, messages, bytes, time: world.env.now - begin }
+    Summary {
+        trace: world.env.trace.value(),
+        tally,
+        swaps,
+        messages,
+        bytes,
+        time: world.env.now - begin,
+    }
 }

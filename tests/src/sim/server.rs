@@ -90,7 +90,10 @@ impl Server {
     /// Whether `conn` is known here at all.
     #[must_use]
     pub fn task_of(&self, conn: ConnId) -> Option<u64> {
-        self.tasks.iter().find(|(_, task)| task.host.has(conn)).map(|(id, _)| *id)
+        self.tasks
+            .iter()
+            .find(|(_, task)| task.host.has(conn))
+            .map(|(id, _)| *id)
     }
 
     /// Connections that have not been given to a session.
@@ -107,7 +110,16 @@ impl Server {
         let id = self.registry.connection_accepted(env.instant(), Carrier::ordered());
         let packets = env.net.conn(conn).is_some_and(|conn| conn.packets);
         let framer = Framer::new(packets, env.options.carrier.bytewise);
-        self.fronts.insert(conn, Front { id, framer, stage: Stage::Silent, held: Vec::new(), gone: false });
+        self.fronts.insert(
+            conn,
+            Front {
+                id,
+                framer,
+                stage: Stage::Silent,
+                held: Vec::new(),
+                gone: false,
+            },
+        );
         env.tally.hit("server: accepted");
         self.sweep(env);
     }
@@ -119,7 +131,9 @@ impl Server {
         match arrival {
             Arrival::Closed => self.hang_up(env, conn),
             Arrival::Bytes(bytes) => {
-                let Some(front) = self.fronts.get_mut(&conn) else { return outcomes };
+                let Some(front) = self.fronts.get_mut(&conn) else {
+                    return outcomes;
+                };
                 let (packets, framing) = front.framer.decode(bytes);
                 for packet in packets {
                     outcomes.push(self.packet(env, conn, packet));
@@ -138,7 +152,9 @@ impl Server {
             task.host.packet_on(env, conn, packet);
             return Outcome::Nothing;
         }
-        let Some(mut front) = self.fronts.remove(&conn) else { return Outcome::Nothing };
+        let Some(mut front) = self.fronts.remove(&conn) else {
+            return Outcome::Nothing;
+        };
         match &mut front.stage {
             Stage::Routed => {
                 front.held.push(packet);
@@ -180,11 +196,20 @@ impl Server {
     }
 
     fn decide(&mut self, env: &mut Env, conn: ConnId, front: Front, request: &Request) -> Outcome {
-        let Stage::Handshake(incoming) = front.stage else { return Outcome::Nothing };
-        let Some(conv) = request.name.parse().ok() else { env.fail("a name that no client has") };
+        let Stage::Handshake(incoming) = front.stage else {
+            return Outcome::Nothing;
+        };
+        let Some(conv) = request.name.parse().ok() else {
+            env.fail("a name that no client has")
+        };
         let refusal = match env.refusals.pop_front() {
-            Some(Fault::RetryLater) => Some(Refusal::RetryLater { after: Duration::from_millis(50), alternate: bytes::Bytes::new() }),
-            Some(Fault::RefreshCredential) if request.credential.as_ref() != b"fresh" => Some(Refusal::RefreshCredentials),
+            Some(Fault::RetryLater) => Some(Refusal::RetryLater {
+                after: Duration::from_millis(50),
+                alternate: bytes::Bytes::new(),
+            }),
+            Some(Fault::RefreshCredential) if request.credential.as_ref() != b"fresh" => {
+                Some(Refusal::RefreshCredentials)
+            }
             Some(Fault::Refuse) => Some(Refusal::Unauthorized),
             _ => None,
         };
@@ -193,13 +218,23 @@ impl Server {
             let is_final = refusal == Refusal::Unauthorized;
             let rejection = self.registry.refuse(env.instant(), *incoming, refusal);
             reject(env, conn, &rejection, "server: refused");
-            return if is_final { Outcome::Refused(conv) } else { Outcome::Nothing };
+            return if is_final {
+                Outcome::Refused(conv)
+            } else {
+                Outcome::Nothing
+            };
         }
         match self.registry.admit(env.instant(), *incoming) {
             Admission::New { session, epoch } => self.spawn(env, conn, conv, session, epoch),
             Admission::Resume { session, incoming } => {
                 env.tally.hit("server: predecessor found");
-                let front = Front { id: front.id, framer: front.framer, stage: Stage::Routed, held: front.held, gone: false };
+                let front = Front {
+                    id: front.id,
+                    framer: front.framer,
+                    stage: Stage::Routed,
+                    held: front.held,
+                    gone: false,
+                };
                 self.post(env, conn, front, session, incoming);
                 Outcome::Nothing
             }
@@ -213,8 +248,15 @@ impl Server {
     fn spawn(&mut self, env: &mut Env, conn: ConnId, conv: usize, session: Session, epoch: Epoch) -> Outcome {
         let number = self.next_task;
         self.next_task += 1;
-        let Some(id) = session.id() else { env.fail("a session without an id") };
-        let mut host = Host::new(Peer::Task(number), session, env.options.server_host, env.options.server_app);
+        let Some(id) = session.id() else {
+            env.fail("a session without an id")
+        };
+        let mut host = Host::new(
+            Peer::Task(number),
+            session,
+            env.options.server_host,
+            env.options.server_app,
+        );
         host.link(env, conn, epoch);
         host.service(env);
         env.tally.hit("server: session made");
@@ -226,7 +268,11 @@ impl Server {
     fn post(&mut self, env: &mut Env, conn: ConnId, mut front: Front, session: SessionId, incoming: Incoming) {
         front.stage = Stage::Routed;
         self.fronts.insert(conn, front);
-        let delay = if env.rng.chance(300) { env.rng.below(50_000_000) } else { 0 };
+        let delay = if env.rng.chance(300) {
+            env.rng.below(50_000_000)
+        } else {
+            0
+        };
         let at = env.now + delay;
         self.mail.push_back((at, session, conn, incoming));
         env.net.plan(at, Happening::Mail);
@@ -237,7 +283,11 @@ impl Server {
         let mut touched = Vec::new();
         let mut waiting = VecDeque::new();
         while let Some((at, session, conn, incoming)) = self.mail.pop_front() {
-            let asleep = self.owners.get(&session).and_then(|task| self.tasks.get(task)).and_then(|task| task.host.sleeps(env));
+            let asleep = self
+                .owners
+                .get(&session)
+                .and_then(|task| self.tasks.get(task))
+                .and_then(|task| task.host.sleeps(env));
             if at > env.now || asleep.is_some() {
                 let later = asleep.unwrap_or(at).max(at);
                 env.net.plan(later, Happening::Mail);
@@ -261,7 +311,11 @@ impl Server {
         let honest = env.net.conn(conn).is_some_and(|conn| conn.client.is_some());
         match task.host.session.adopt(env.instant(), incoming) {
             Ok(epoch) => {
-                env.tally.hit(if honest { "server: resume adopted" } else { "attack: resume adopted" });
+                env.tally.hit(if honest {
+                    "server: resume adopted"
+                } else {
+                    "attack: resume adopted"
+                });
                 task.host.link(env, conn, epoch);
                 let gone = front.as_ref().is_none_or(|front| front.gone);
                 for packet in front.map(|front| front.held).unwrap_or_default() {
@@ -272,7 +326,16 @@ impl Server {
                 }
             }
             Err(rejection) => {
-                reject(env, conn, &rejection, if honest { "server: resume refused" } else { "attack: resume refused" });
+                reject(
+                    env,
+                    conn,
+                    &rejection,
+                    if honest {
+                        "server: resume refused"
+                    } else {
+                        "attack: resume refused"
+                    },
+                );
             }
         }
         task.host.service(env);
@@ -283,7 +346,11 @@ impl Server {
     pub fn report(&mut self, env: &mut Env, task: u64) {
         let Some(task) = self.tasks.get_mut(&task) else { return };
         if let Some(report) = task.host.session.poll_report() {
-            let delay = if env.rng.chance(200) { env.rng.below(20_000_000) } else { 0 };
+            let delay = if env.rng.chance(200) {
+                env.rng.below(20_000_000)
+            } else {
+                0
+            };
             let at = self.reports.back().map_or(0, |(at, _)| *at).max(env.now + delay);
             self.reports.push_back((at, report));
             env.net.plan(at, Happening::Front);
@@ -347,7 +414,9 @@ impl Server {
     }
 
     fn hang_up(&mut self, env: &mut Env, conn: ConnId) {
-        let Some(mut front) = self.fronts.remove(&conn) else { return };
+        let Some(mut front) = self.fronts.remove(&conn) else {
+            return;
+        };
         if matches!(front.stage, Stage::Routed) {
             front.gone = true;
             self.fronts.insert(conn, front);

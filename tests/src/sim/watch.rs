@@ -25,16 +25,24 @@ impl Watch {
 
     /// `refused`: the machine answered with an error, or the epoch was over already.
     pub fn after_input(&mut self, session: &Session, epoch: Epoch, accepted: bool, env: &Env) {
-        let (Some(before), Some(after)) = (self.before, probe(session)) else { return };
+        let (Some(before), Some(after)) = (self.before, probe(session)) else {
+            return;
+        };
         if after.acked < before.acked || after.expected < before.expected || after.acked > after.next {
-            env.fail(&format!("positions went wrong at {epoch:?} (accepted {accepted}): {before:?}, then {after:?}"));
+            env.fail(&format!(
+                "positions went wrong at {epoch:?} (accepted {accepted}): {before:?}, then {after:?}"
+            ));
         }
     }
 
     /// Bounds and monotony.
     pub fn check(&mut self, session: &Session, side: Side, env: &mut Env) {
         let stats = session.stats();
-        let config = if side == Side::Client { &env.options.client } else { &env.options.server };
+        let config = if side == Side::Client {
+            &env.options.client
+        } else {
+            &env.options.server
+        };
         let window = usize::try_from(config.session_window).unwrap_or(usize::MAX);
         for (what, held, limit) in [
             ("outbox", stats.outbox_bytes, config.outbox_limit + CONTROL_RESERVE),
@@ -57,10 +65,13 @@ impl Watch {
             if now.redundant_replay > 0 {
                 env.fail(&format!("{side:?} replayed {} bytes for nothing", now.redundant_replay));
             }
-            if let Some(last) = self.last {
-                if now.acked < last.acked || now.expected < last.expected || now.next < last.next || now.acked > now.next {
-                    env.fail(&format!("{side:?}: positions went back: {last:?}, then {now:?}"));
-                }
+            if let Some(last) = self.last
+                && (now.acked < last.acked
+                    || now.expected < last.expected
+                    || now.next < last.next
+                    || now.acked > now.next)
+            {
+                env.fail(&format!("{side:?}: positions went back: {last:?}, then {now:?}"));
             }
             self.last = Some(now);
         }

@@ -44,7 +44,11 @@ fn server_key() -> StaticKey {
 
 fn registry(env: &mut Env) -> Registry {
     let auth = ServerAuth::key(server_key());
-    let auth = if env.options.suite.has_secret() { auth.with_secrets(vec![secret()]) } else { auth };
+    let auth = if env.options.suite.has_secret() {
+        auth.with_secrets(vec![secret()])
+    } else {
+        auth
+    };
     let mut config = ServerConfig::new(auth);
     config.session = env.options.server.clone();
     config.max_sessions = env.options.max_sessions;
@@ -60,7 +64,13 @@ impl World {
     pub fn new(options: Options, rng: Rng) -> World {
         let mut env = Env::new(options, rng);
         let server = Server::new(registry(&mut env));
-        let mut world = World { env, clients: Vec::new(), server, convs: Vec::new(), steps: 0 };
+        let mut world = World {
+            env,
+            clients: Vec::new(),
+            server,
+            convs: Vec::new(),
+            steps: 0,
+        };
         for number in 0..world.env.options.clients {
             let client = world.new_client(number);
             world.clients.push(client);
@@ -75,7 +85,11 @@ impl World {
         let env = &mut self.env;
         let conv = self.convs.len();
         let auth = Auth::pinned(vec![server_key().public()]);
-        let auth = if env.options.suite.has_secret() { auth.with_secret(secret()) } else { auth };
+        let auth = if env.options.suite.has_secret() {
+            auth.with_secret(secret())
+        } else {
+            auth
+        };
         let mut config = ClientConfig::new(auth);
         config.session = env.options.client.clone();
         config.suites = vec![env.options.suite];
@@ -84,9 +98,18 @@ impl World {
         config.backoff = env.options.backoff.clone();
         let seed = env.rng.seed();
         let session = Session::connect(config, seed, env.instant()).expect("because the options are in range");
-        let host = Host::new(Peer::Client(number), session, env.options.client_host, env.options.client_app);
+        let host = Host::new(
+            Peer::Client(number),
+            session,
+            env.options.client_host,
+            env.options.client_app,
+        );
         let ledger = Ledger::new(mix(env.now ^ mix(conv as u64)));
-        let mut conversation = Conversation { ledger, attached: [env.now; 2], ..Conversation::default() };
+        let mut conversation = Conversation {
+            ledger,
+            attached: [env.now; 2],
+            ..Conversation::default()
+        };
         conversation.so.may_give_up = env.options.backoff.attempts.is_some();
         self.convs.push(conversation);
         Client::new(number, host, conv, env.options.client_host.careless)
@@ -94,7 +117,7 @@ impl World {
 
     /// Runs until `until`, or until nothing happens any more, or `stop` says so.
     pub fn run(&mut self, until: u64, mut stop: impl FnMut(&mut World) -> bool) {
-        while let Some((at, what)) = self.env.net.next() {
+        while let Some((at, what)) = self.env.net.soonest() {
             if at > until {
                 self.env.net.plan(at, what);
                 self.env.now = until;
@@ -103,7 +126,8 @@ impl World {
             self.env.now = self.env.now.max(at);
             self.steps += 1;
             if self.steps > MAX_STEPS {
-                self.env.fail(&format!("more than {MAX_STEPS} steps; the last is {what:?}"));
+                self.env
+                    .fail(&format!("more than {MAX_STEPS} steps; the last is {what:?}"));
             }
             self.step(what);
             if stop(self) {
@@ -138,26 +162,46 @@ impl World {
     }
 
     /// Does something with one host, its surroundings and its conversation.
-    pub fn with_host<T>(&mut self, peer: Peer, act: impl FnOnce(&mut Host, &mut Env, &mut Conversation) -> T) -> Option<T> {
+    pub fn with_host<T>(
+        &mut self,
+        peer: Peer,
+        act: impl FnOnce(&mut Host, &mut Env, &mut Conversation) -> T,
+    ) -> Option<T> {
         let (host, conv) = match peer {
-            Peer::Client(number) => self.clients.get_mut(number).map(|client| (&mut client.host, client.conv))?,
-            Peer::Task(number) => self.server.tasks.get_mut(&number).map(|task| (&mut task.host, task.conv))?,
+            Peer::Client(number) => self
+                .clients
+                .get_mut(number)
+                .map(|client| (&mut client.host, client.conv))?,
+            Peer::Task(number) => self
+                .server
+                .tasks
+                .get_mut(&number)
+                .map(|task| (&mut task.host, task.conv))?,
         };
         Some(act(host, &mut self.env, &mut self.convs[conv]))
     }
 
     fn arrive(&mut self, conn: ConnId, way: Way) {
-        let task = if way == Way::Up { self.server.task_of(conn).map(Peer::Task) } else { None };
+        let task = if way == Way::Up {
+            self.server.task_of(conn).map(Peer::Task)
+        } else {
+            None
+        };
         let peer = match way {
             Way::Down => self.env.net.conn(conn).and_then(|conn| conn.client).map(Peer::Client),
             Way::Up => task,
         };
-        if let Some(until) = peer.and_then(|peer| self.with_host(peer, |host, env, _| host.sleeps(env))).flatten() {
+        if let Some(until) = peer
+            .and_then(|peer| self.with_host(peer, |host, env, _| host.sleeps(env)))
+            .flatten()
+        {
             self.env.net.plan(until, Happening::Arrive(conn, way));
             return;
         }
         let now = self.env.now;
-        let Some(Some(arrival)) = self.env.net.with_pipe(conn, way, |pipe| pipe.pop(now)) else { return };
+        let Some(Some(arrival)) = self.env.net.with_pipe(conn, way, |pipe| pipe.pop(now)) else {
+            return;
+        };
         let impostor = self.env.net.conn(conn).is_some_and(|conn| conn.impostor);
         match (way, peer) {
             (Way::Up, None) if !impostor => {
@@ -238,9 +282,14 @@ impl World {
     }
 
     fn note_established(&mut self, number: u64) {
-        let Some(task) = self.server.tasks.get(&number)
+        let Some(task) = self
+            .server
+            .tasks
+            .get(&number)
             .filter(|task| task.host.session.stats().attaches > 0)
-        else { return };
+        else {
+            return;
+        };
         let conv = &mut self.convs[task.conv];
         if conv.task == Some(number) {
             return;
@@ -259,18 +308,31 @@ impl World {
     fn judge(&mut self, peer: Peer) {
         let Some((conv, side)) = self.place(peer) else { return };
         let task = self.convs[conv].task;
-        let other = if side == Side::Client { task.map(Peer::Task) } else { self.client_of(conv).map(Peer::Client) };
+        let other = if side == Side::Client {
+            task.map(Peer::Task)
+        } else {
+            self.client_of(conv).map(Peer::Client)
+        };
         if let Some(other) = other {
             self.drain(other);
         }
         self.drain(peer);
-        let lifetime = self.env.options.client.detached_lifetime.min(self.env.options.server.detached_lifetime);
+        let lifetime = self
+            .env
+            .options
+            .client
+            .detached_lifetime
+            .min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
         let memory_short = self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;
-        if state.attached.iter().any(|seen| seen.saturating_add(lifetime) <= env.now.saturating_add(1_000_000)) {
+        if state
+            .attached
+            .iter()
+            .any(|seen| seen.saturating_add(lifetime) <= env.now.saturating_add(1_000_000))
+        {
             state.so.may_expire = true;
         }
         let host = match peer {
@@ -315,8 +377,11 @@ impl World {
     }
 
     fn bury(&mut self, number: u64) {
-        let Some(task) = self.server.tasks.get(&number) else { return };
-        let over = task.host.session.state() == SessionState::Ended && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
+        let Some(task) = self.server.tasks.get(&number) else {
+            return;
+        };
+        let over = task.host.session.state() == SessionState::Ended
+            && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
         if over {
             self.server.kill(&mut self.env, number);
         }
@@ -325,7 +390,9 @@ impl World {
     /// The owner of a server session is gone without a word.
     pub fn kill_task(&mut self, number: u64) {
         self.drain(Peer::Task(number));
-        let Some(Task { conv, id, .. }) = self.server.kill(&mut self.env, number) else { return };
+        let Some(Task { conv, id, .. }) = self.server.kill(&mut self.env, number) else {
+            return;
+        };
         self.server.registry.lost(self.env.instant(), id);
         self.convs[conv].so.server_lost = true;
         self.convs[conv].task_gone = true;

@@ -35,8 +35,8 @@ pub(crate) fn client_config() -> ClientConfig {
         first: soon,
         base: soon,
         cap: 4 * soon,
-        attempts: None,
         stable_after: Duration::from_millis(1),
+        ..Backoff::default()
     };
     config
 }

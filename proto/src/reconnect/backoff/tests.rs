@@ -44,3 +44,69 @@ fn attempts_are_counted_and_only_reset_gives_them_back() {
     retry.reset();
     assert!(retry.next(Instant::ZERO, &policy, 0).is_some());
 }
+
+#[test]
+fn the_presets_have_their_numbers() {
+    let ms = Duration::from_millis;
+    assert_eq!(
+        bounds(&Backoff::five_tries(), 9),
+        [2_000, 3_000, 4_500, 6_750, 10_125].map(ms)
+    );
+    assert_eq!(
+        bounds(&Backoff::endless_doubling(), 9),
+        [1, 2, 4, 8, 16, 32, 60, 60, 60].map(Duration::from_secs)
+    );
+    let varied = Backoff::five_varied_tries();
+    assert_eq!(bounds(&varied, 9), [1_200, 1_800, 2_700, 4_050, 6_075].map(ms));
+    assert_eq!(varied.vary(1_000, 0), Duration::from_nanos(800));
+    assert_eq!(varied.vary(1_000, u64::MAX / 2), Duration::from_nanos(1_000));
+    for preset in [
+        Backoff::default(),
+        Backoff::five_tries(),
+        Backoff::five_varied_tries(),
+        Backoff::endless_doubling(),
+    ] {
+        assert!(preset.validate().is_ok());
+        assert_eq!(preset.stable_after, Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_delay_too_small_to_grow_is_no_endless_loop() {
+    let policy = Backoff {
+        base: Duration::from_nanos(3),
+        multiplier: 101,
+        ..policy()
+    };
+    assert_eq!(policy.delay(u32::MAX), 3);
+}
+
+#[test]
+fn who_was_told_to_come_later_comes_later_still() {
+    let policy = policy();
+    let after = Duration::from_secs(10);
+    assert_eq!(policy.later(after, 0), after);
+    assert_eq!(policy.later(after, u64::MAX), Duration::from_secs(15));
+    assert_eq!(policy.later(Duration::from_secs(500), 0), policy.cap);
+    assert_eq!(policy.later(Duration::MAX, u64::MAX), policy.cap + policy.cap / 2);
+}
+
+#[test]
+fn out_of_range_is_refused() {
+    for wrong in [
+        Backoff {
+            multiplier: 99,
+            ..policy()
+        },
+        Backoff {
+            jitter: Jitter::Percent(101),
+            ..policy()
+        },
+        Backoff {
+            attempt_timeout: Some(Duration::ZERO),
+            ..policy()
+        },
+    ] {
+        assert!(wrong.validate().is_err());
+    }
+}

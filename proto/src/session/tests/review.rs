@@ -192,7 +192,7 @@ fn only_the_sessions_own_server_ends_it_for_want_of_authority() {
 
 #[test]
 fn fruitless_swaps_do_not_use_up_the_tries_of_a_stable_connection() {
-    let mut pair = Pair::tuned(|_, _| {}, |config| config.backoff.attempts = Some(2));
+    let mut pair = Pair::with_client(|config| config.backoff.attempts = Some(2));
     pair.dial();
     pair.sleep(Duration::from_secs(10));
     pair.settle();

@@ -1,0 +1,114 @@
+//! A connection's place at the hub: before it has a session, and as the owner of one.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use futures_channel::{mpsc, oneshot};
+use unbroken_proto::SessionId;
+use unbroken_proto::server::{Admission, ConnectionId, Incoming, Refusal, Request, Route};
+
+use super::{Arrival, Hub, Newcomer, Owner, ROUTED};
+use crate::connection::BoxConnection;
+use crate::lock::lock;
+
+/// A connection no session has yet.
+pub(super) struct Unproven<'a> {
+    pub(super) hub: &'a Hub,
+    pub(super) id: ConnectionId,
+    /// Ends when the connection is to be let go.
+    pub(super) let_go: oneshot::Receiver<()>,
+    pub(super) decided: bool,
+}
+
+impl Unproven<'_> {
+    /// The next packet; `None` when the connection is lost or let go.
+    pub(super) async fn next(&mut self, connection: &mut BoxConnection) -> Option<BytesMut> {
+        poll_fn(|cx| match Pin::new(&mut self.let_go).poll(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => connection
+                .as_mut()
+                .poll_next(cx)
+                .map(|packet| packet.and_then(Result::ok)),
+        })
+        .await
+    }
+
+    pub(super) fn first_packet(&mut self, packet: BytesMut) -> Route {
+        let mut desk = lock(&self.hub.desk);
+        let now = desk.clock.now();
+        let route = desk.registry.first_packet(now, self.id, packet);
+        let sender = desk.silent.remove(&self.id);
+        match (&route, sender) {
+            (Route::Handshake(_), Some(sender)) => {
+                desk.handshakes.insert(self.id, sender);
+            }
+            _ => self.decided = true,
+        }
+        desk.changed();
+        route
+    }
+
+    pub(super) fn decide(&mut self, incoming: Incoming, request: Request, verdict: Result<(), Refusal>) -> Arrival {
+        let mut desk = lock(&self.hub.desk);
+        let now = desk.clock.now();
+        let admission = match verdict {
+            Ok(()) => desk.registry.admit(now, incoming),
+            Err(refusal) => Admission::Reject(desk.registry.refuse(now, incoming, refusal)),
+        };
+        self.decided = true;
+        desk.handshakes.remove(&self.id);
+        desk.changed();
+        match admission {
+            Admission::New { session, epoch } => {
+                let (routes, routed) = mpsc::channel(ROUTED);
+                let (commands, orders) = mpsc::unbounded();
+                let owner = Owner {
+                    routed: routes,
+                    orders: commands,
+                };
+                session.id().map(|id| desk.owners.insert(id, owner));
+                Arrival::New(Box::new(Newcomer {
+                    session,
+                    epoch,
+                    request,
+                    routed,
+                    orders,
+                }))
+            }
+            Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
+            Admission::Reject(rejection) => Arrival::Rejected(rejection),
+        }
+    }
+}
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        let mut desk = lock(&self.hub.desk);
+        desk.silent.remove(&self.id);
+        desk.handshakes.remove(&self.id);
+        if !self.decided {
+            let now = desk.clock.now();
+            desk.registry.connection_closed(now, self.id);
+        }
+    }
+}
+
+/// A session's place in the table of owners.
+pub(super) struct Owned {
+    pub(super) hub: Arc<Hub>,
+    pub(super) id: SessionId,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let mut desk = lock(&self.hub.desk);
+        desk.owners.remove(&self.id);
+        // Harmless after a last report, and the only word of a driver that panicked.
+        let now = desk.clock.now();
+        desk.registry.lost(now, self.id);
+        desk.changed();
+    }
+}

@@ -1,0 +1,213 @@
+//! Two ends and a registry in one process, for the unit tests of this room.
+
+use alloc::vec::Vec;
+
+use bytes::BytesMut;
+
+use super::*;
+use crate::config::ServerConfig;
+use crate::id::Carrier;
+use crate::security::{Auth, ServerAuth, SharedSecret};
+use crate::server::{Admission, Registry, Route};
+
+pub(super) struct Pair {
+    pub(super) now: Instant,
+    pub(super) registry: Registry,
+    pub(super) client: Session,
+    pub(super) server: Option<Session>,
+    /// The connections: the client's epoch and, once it has one, the server's.
+    pub(super) links: Vec<(Epoch, Option<Epoch>)>,
+    /// What the client says behind FINAL never arrives.
+    pub(super) confirm_lost: bool,
+}
+
+impl Pair {
+    pub(super) fn new() -> Pair {
+        Pair::with(|_, _| {})
+    }
+
+    pub(super) fn with(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
+        Pair::with_configs(|client, server| adjust(&mut client.session, &mut server.session))
+    }
+
+    pub(super) fn with_client(adjust: impl FnOnce(&mut ClientConfig)) -> Pair {
+        Pair::with_configs(|client, _| adjust(client))
+    }
+
+    fn with_configs(adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Pair {
+        let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
+        let mut server = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
+        let mut client = ClientConfig::new(Auth::secret(secret));
+        adjust(&mut client, &mut server);
+        let now = Instant::from_millis(1_000);
+        let registry = Registry::new(server, Seed([1; 32]), now).expect("because the limits are valid");
+        let client = Session::connect(client, Seed([2; 32]), now).expect("because the limits are valid");
+        Pair {
+            now,
+            registry,
+            client,
+            server: None,
+            links: Vec::new(),
+            confirm_lost: false,
+        }
+    }
+
+    /// Answers the client's wish and carries packets until nobody has any.
+    pub(super) fn dial(&mut self) {
+        let epoch = self
+            .client
+            .attach(self.now, Carrier::ordered())
+            .expect("because a connection is wanted");
+        self.links.push((epoch, None));
+        let mut incoming = None;
+        let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
+        let mut hello = Vec::new();
+        assert!(self.client.poll_transmit(self.now, epoch, &mut hello));
+        match self
+            .registry
+            .first_packet(self.now, connection, BytesMut::from(&hello[..]))
+        {
+            Route::Handshake(handshake) => incoming = Some(handshake),
+            Route::Resume { incoming, .. } => {
+                let server = self.server.as_mut().expect("because it is registered");
+                self.links.last_mut().expect("because just pushed").1 =
+                    Some(server.adopt(self.now, incoming).expect("because the proof is good"));
+            }
+            Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
+        }
+        if let Some(mut incoming) = incoming {
+            let mut challenge = Vec::new();
+            assert!(incoming.poll_transmit(&mut challenge));
+            self.client
+                .handle_input(self.now, epoch, BytesMut::from(&challenge[..]))
+                .expect("because it is honest");
+            let mut proof = Vec::new();
+            assert!(self.client.poll_transmit(self.now, epoch, &mut proof));
+            incoming
+                .handle_input(self.now, BytesMut::from(&proof[..]))
+                .expect("because it is honest");
+            assert!(incoming.request().is_some());
+            match self.registry.admit(self.now, incoming) {
+                Admission::New { session, epoch } => {
+                    self.server = Some(session);
+                    self.links.last_mut().expect("because just pushed").1 = Some(epoch);
+                }
+                Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
+            }
+        }
+        self.settle();
+    }
+
+    pub(super) fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            for (ours, theirs) in self.links.clone() {
+                let Some(theirs) = theirs else { continue };
+                let server = self.server.as_mut().expect("because it has an epoch");
+                if !self.confirm_lost {
+                    moved |= shuttle(self.now, &mut self.client, ours, server, theirs);
+                }
+                moved |= shuttle(self.now, server, theirs, &mut self.client, ours);
+            }
+            self.settle_registry();
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn settle_registry(&mut self) {
+        if let Some(report) = self.server.as_mut().and_then(Session::poll_report) {
+            self.registry.update(self.now, report);
+        }
+    }
+
+    /// Dials a registry that no longer holds the session, whatever comes of it.
+    pub(super) fn redial(&mut self) {
+        let Some(intent) = self.client.wanted_connection() else {
+            return;
+        };
+        self.now = self.now.max(intent.not_before);
+        let epoch = self
+            .client
+            .attach(self.now, Carrier::ordered())
+            .expect("because a connection is wanted");
+        let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
+        let mut packet = Vec::new();
+        assert!(self.client.poll_transmit(self.now, epoch, &mut packet));
+        let answer = match self
+            .registry
+            .first_packet(self.now, connection, BytesMut::from(&packet[..]))
+        {
+            Route::Reject(rejection) => rejection.packet,
+            Route::Resume { .. } => panic!("the session is over"),
+            Route::Handshake(mut incoming) => {
+                packet.clear();
+                incoming.poll_transmit(&mut packet);
+                self.client
+                    .handle_input(self.now, epoch, BytesMut::from(&packet[..]))
+                    .expect("because it is honest");
+                packet.clear();
+                assert!(self.client.poll_transmit(self.now, epoch, &mut packet));
+                incoming
+                    .handle_input(self.now, BytesMut::from(&packet[..]))
+                    .expect("because it is honest");
+                match self.registry.admit(self.now, incoming) {
+                    Admission::New { mut session, epoch } => {
+                        packet.clear();
+                        session.poll_transmit(self.now, epoch, &mut packet);
+                        Some(packet)
+                    }
+                    Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
+                }
+            }
+        };
+        let answer = answer.expect("because every refusal here says something");
+        self.client
+            .handle_input(self.now, epoch, BytesMut::from(&answer[..]))
+            .expect("because it is honest");
+    }
+
+    pub(super) fn cut(&mut self) {
+        self.cut_with(Cause::Network);
+    }
+
+    pub(super) fn cut_with(&mut self, cause: Cause) {
+        for (ours, theirs) in core::mem::take(&mut self.links) {
+            self.client.detach(self.now, ours, cause);
+            if let (Some(server), Some(theirs)) = (&mut self.server, theirs) {
+                server.detach(self.now, theirs, Cause::Network);
+            }
+        }
+    }
+
+    pub(super) fn server(&mut self) -> &mut Session {
+        self.server.as_mut().expect("because dialled")
+    }
+
+    pub(super) fn sleep(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.client.handle_timeout(self.now);
+        let now = self.now;
+        self.server().handle_timeout(now);
+    }
+}
+
+pub(super) fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Session, b: Epoch) -> bool {
+    let mut packet = Vec::new();
+    let mut moved = false;
+    while from.poll_transmit(now, a, &mut packet) {
+        to.handle_input(now, b, BytesMut::from(&packet[..]))
+            .expect("because both ends are honest");
+        packet.clear();
+        moved = true;
+    }
+    moved
+}
+
+/// All events but those about attempts and health.
+pub(super) fn events(session: &mut Session) -> Vec<Event> {
+    let all = core::iter::from_fn(|| session.poll_event());
+    all.filter(|event| !matches!(event, Event::Reconnect(_) | Event::Health(_)))
+        .collect()
+}

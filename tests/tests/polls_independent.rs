@@ -1,0 +1,285 @@
+//! Event, timeout, intent and level polls commute with everything: asked in any interleaving, or not at
+//! all until the end, they change no byte that is sent and no event that is told. And a host that wakes
+//! only at `poll_timeout` sends what an eager one sends, at the same instants.
+
+use unbroken_proto::time::Duration;
+use unbroken_proto::{Event, Session, SessionConfig, Side};
+use unbroken_tests::duo::{Duo, Setup};
+use unbroken_tests::rng::Rng;
+
+const MS: u64 = 1_000_000;
+
+fn setup() -> Setup {
+    let config = SessionConfig {
+        outbox_limit: 2_048,
+        keepalive_interval: Duration::from_millis(200),
+        keepalive_timeout: Duration::from_millis(600),
+        drain_timeout: Duration::from_millis(30),
+        linger: Duration::from_secs(5),
+        ..SessionConfig::default()
+    };
+    Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    }
+}
+
+/// Which polls are asked between two calls: one bit each.
+fn ask(duo: &mut Duo, which: u64, events: &mut Vec<(bool, Event)>) {
+    for side in [Side::Client, Side::Server] {
+        let epoch = duo.wires.last().map(|wire| wire.was);
+        let Some(session) = duo.machine(side) else { continue };
+        if which & 1 != 0 {
+            let _ = (session.poll_timeout(), session.stats(), session.state());
+        }
+        if which & 2 != 0 {
+            let _ = (session.wanted_connection(), epoch.map(|epoch| session.is_wanted(epoch)));
+        }
+        if which & 4 != 0 {
+            events.extend(session.poll_event().map(|event| (side == Side::Client, event)));
+        }
+        if which & 8 != 0 {
+            while let Some(event) = session.poll_event() {
+                events.push((side == Side::Client, event));
+            }
+        }
+    }
+}
+
+type Trace = (Vec<(bool, Vec<u8>)>, Vec<Event>, Vec<Event>);
+
+/// A short run through everything: establish, talk, cut, resume, planned swap, close. After each step
+/// the polls named by `pattern` are asked. Returns all packets and both ends' events.
+fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
+    let mut duo = Duo::new(&setup());
+    let mut events = Vec::new();
+    let stream = duo.open(Side::Client);
+    let mut step = |duo: &mut Duo| ask(duo, pattern(), &mut events);
+    let mut moves = 0;
+    for phase in 0..9 {
+        let now = duo.instant();
+        match phase {
+            1 => assert!(duo.put(Side::Client, stream, 100)),
+            2 => while duo.put(Side::Client, stream, 300) {},
+            3 => {
+                duo.read_all(Side::Server, &[stream]);
+                assert!(duo.put(Side::Server, stream, 50));
+            }
+            4 => {
+                duo.notice(0, Side::Client);
+                step(&mut duo);
+                duo.notice(0, Side::Server);
+            }
+            5 => duo.client.migrate(now, Duration::from_secs(1), bytes::Bytes::new()),
+            6 => {
+                duo.read_all(Side::Client, &[stream]);
+                duo.read_all(Side::Server, &[stream]);
+            }
+            7 => duo.client.close(now, 3, bytes::Bytes::new()),
+            _ => {}
+        }
+        step(&mut duo);
+        let end = duo.now + 60 * MS;
+        loop {
+            let mut any = duo.dial([None; 2]);
+            for wire in 0..duo.wires.len() {
+                for side in [Side::Client, Side::Server] {
+                    any |= duo.transmit(wire, side);
+                    step(&mut duo);
+                    any |= duo.deliver(wire, side);
+                    step(&mut duo);
+                }
+            }
+            any |= duo.tidy();
+            step(&mut duo);
+            duo.pass_report();
+            moves += 1;
+            if any {
+                continue;
+            }
+            let Some(next) = duo.next_deadline().filter(|at| *at <= end) else {
+                break;
+            };
+            duo.now = duo.now.max(next);
+            duo.timers();
+            step(&mut duo);
+        }
+        duo.now = end;
+    }
+    assert!(moves > 15, "the run was too short to mean anything: {moves}");
+    ask(&mut duo, 8, &mut events);
+    let packets = duo.wires.iter().flat_map(|wire| wire.log.iter().cloned()).collect();
+    let of = |client: bool| {
+        events
+            .iter()
+            .filter(|(from, _)| *from == client)
+            .map(|(_, event)| event.clone())
+            .collect()
+    };
+    (packets, of(true), of(false))
+}
+
+#[test]
+fn every_interleaving_of_polls_gives_the_same_bytes_and_events() {
+    let silent = run(&mut || 0);
+    assert!(matches!(silent.1.last(), Some(Event::Ended(_))), "{:?}", silent.1);
+    assert!(
+        silent
+            .1
+            .iter()
+            .filter(|event| matches!(event, Event::Attached { .. }))
+            .count()
+            >= 3,
+        "{:?}",
+        silent.1
+    );
+    for constant in 1..16 {
+        assert_eq!(run(&mut || constant), silent, "polls {constant:#b} after every step");
+    }
+    // Every pattern of asking or not over ten consecutive steps, at ten places.
+    for place in 0..10u64 {
+        for pattern in 0..64u64 {
+            let mut count = 0u64;
+            let result = run(&mut || {
+                count += 1;
+                let bit = count.checked_sub(place * 12).filter(|bit| *bit < 6);
+                bit.map_or(0, |bit| if pattern >> bit & 1 == 1 { 7 } else { 0 })
+            });
+            assert_eq!(result, silent, "place {place}, pattern {pattern:#b}");
+        }
+    }
+    for seed in 0..300 {
+        let mut rng = Rng::new(seed);
+        assert_eq!(run(&mut || rng.below(16)), silent, "random polls, seed {seed}");
+    }
+}
+
+/// What a host does between two deadlines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Host {
+    /// Sleeps until exactly the next deadline.
+    Lazy,
+    /// Calls handle_timeout and asks for packets all the time.
+    Eager,
+}
+
+/// Packets with their instants, over half a minute in which connections die in all ways.
+fn hours(host: Host, seed: u64) -> Vec<(u64, usize, bool, Vec<u8>)> {
+    let mut duo = Duo::new(&setup());
+    let stream = duo.open(Side::Client);
+    let mut rng = Rng::new(seed);
+    let mut seen = Vec::new();
+    let mut noted = Vec::new();
+    for _ in 0..40 {
+        match rng.below(7) {
+            0 => while duo.put(Side::Client, stream, 200) {},
+            1 => {
+                duo.put(Side::Server, stream, 100);
+            }
+            2 => {
+                // Silence: nobody is told, the heartbeat has to find out.
+                if let Some(wire) = duo.wires.last_mut() {
+                    wire.cut([true; 2]);
+                }
+            }
+            3 => {
+                let wire = duo.wires.len().saturating_sub(1);
+                duo.notice(wire, Side::Client);
+                duo.notice(wire, Side::Server);
+            }
+            4 => duo.read_all(Side::Server, &[stream]),
+            5 => duo.read_all(Side::Client, &[stream]),
+            _ => {
+                let now = duo.instant();
+                duo.client.migrate(now, Duration::from_secs(1), bytes::Bytes::new());
+            }
+        }
+        let end = duo.now + rng.scaled(MS, 2_000 * MS);
+        loop {
+            duo.pump();
+            for (index, wire) in duo.wires.iter().enumerate() {
+                noted.resize(noted.len().max(index + 1), 0);
+                for (client, packet) in &wire.log[noted[index]..] {
+                    seen.push((duo.now, index, *client, packet.clone()));
+                }
+                noted[index] = wire.log.len();
+            }
+            let next = duo.next_deadline().map_or(end, |at| at.min(end));
+            if host == Host::Eager {
+                pester(&mut duo, next);
+            }
+            let due = duo.next_deadline().is_some_and(|at| at <= end);
+            duo.now = duo.now.max(next);
+            if !due {
+                break;
+            }
+            duo.timers();
+        }
+    }
+    assert!(duo.wires.len() > 3, "nothing happened");
+    seen
+}
+
+/// Everything a nervous host may do between two deadlines: none of it may have an effect.
+fn pester(duo: &mut Duo, until: u64) {
+    let begin = duo.now;
+    for part in 1..5 {
+        duo.now = begin + until.saturating_sub(begin).saturating_sub(1) * part / 5;
+        let now = duo.instant();
+        for side in [Side::Client, Side::Server] {
+            let Some(session) = duo.machine(side) else { continue };
+            let before = session.poll_timeout();
+            session.handle_timeout(now);
+            assert_eq!(
+                session.poll_timeout(),
+                before,
+                "{side:?}: a deadline moved because somebody asked early"
+            );
+            assert_eq!(
+                session.poll_event(),
+                None,
+                "{side:?}: an event that no deadline announced"
+            );
+        }
+        for wire in 0..duo.wires.len() {
+            for side in [Side::Client, Side::Server] {
+                assert!(
+                    !duo.transmit(wire, side),
+                    "{side:?}: a packet that no deadline announced"
+                );
+            }
+        }
+    }
+    duo.now = begin;
+}
+
+#[test]
+fn a_lazy_host_sends_what_an_eager_one_sends() {
+    for seed in 0..60 {
+        let lazy = hours(Host::Lazy, seed);
+        let eager = hours(Host::Eager, seed);
+        assert!(lazy.len() > 30, "seed {seed}: {} packets", lazy.len());
+        assert!(
+            lazy == eager,
+            "seed {seed}: {} packets lazily, {} eagerly",
+            lazy.len(),
+            eager.len()
+        );
+    }
+}
+
+#[test]
+fn skipping_reports_loses_nothing() {
+    let mut duo = Duo::new(&setup());
+    let stream = duo.establish();
+    let reports = duo
+        .server
+        .as_mut()
+        .map(|server: &mut Session| (server.poll_report().is_some(), server.poll_report().is_some()));
+    assert!(
+        reports.is_some_and(|(_, second)| !second),
+        "a level is told once a change"
+    );
+    assert!(duo.put(Side::Client, stream, 5));
+}

@@ -1,0 +1,630 @@
+//! What the closest peers get wrong, each as a test by name.
+
+use bytes::{Bytes, BytesMut};
+use unbroken_proto::error::{ConnectionError, ProtocolError};
+use unbroken_proto::event::{EndReason, Swap};
+use unbroken_proto::reconnect::Backoff;
+use unbroken_proto::session::SessionState;
+use unbroken_proto::time::Duration;
+use unbroken_proto::wire::frame::{Data, Frame};
+use unbroken_proto::wire::{FrameWriter, framing};
+use unbroken_proto::{Event, SessionConfig, Side, StreamId};
+use unbroken_tests::duo::{Cut, Duo, Notice, Plan, Setup};
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MS;
+
+fn duo(config: SessionConfig) -> Duo {
+    Duo::new(&Setup {
+        client: config.clone(),
+        server: config,
+        ..Setup::default()
+    })
+}
+
+/// The client, which has proven itself, says `frames` on its first connection.
+fn say(duo: &mut Duo, frames: &[Frame]) -> Result<(), ConnectionError> {
+    let mut plaintext = Vec::new();
+    let mut writer = FrameWriter::new(&mut plaintext);
+    frames.iter().for_each(|frame| writer.push(frame));
+    writer.finish();
+    let now = duo.instant();
+    let epoch = duo.wires[0].was;
+    let packet = duo
+        .client
+        .misbehave(epoch, &plaintext)
+        .expect("because the connection is current");
+    let epoch = duo.wires[0].server_epoch().expect("because it is bound");
+    let server = duo.server.as_mut().expect("because it is established");
+    let result = server.handle_input(now, epoch, BytesMut::from(packet.as_slice()));
+    duo.read_events();
+    result
+}
+
+fn data(stream: StreamId, payload: &'static [u8]) -> Frame {
+    Frame::Data(Data {
+        stream,
+        payload: Bytes::from_static(payload),
+        message_end: true,
+        stream_end: false,
+    })
+}
+
+fn server_reason(duo: &Duo) -> Option<EndReason> {
+    duo.ended[1].as_ref().map(|ended| ended.reason.clone())
+}
+
+fn attaches(duo: &Duo, side: Side, kind: Swap) -> usize {
+    let is = |event: &Event| matches!(event, Event::Attached { swap, .. } if *swap == kind);
+    duo.events
+        .iter()
+        .filter(|(from, event)| *from == side && is(event))
+        .count()
+}
+
+#[test]
+fn a_gap_in_the_sequence_is_never_delivered() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    let expected = duo.server.as_ref().map_or(0, |server| server.inspect().expected);
+    let result = say(
+        &mut duo,
+        &[Frame::From { position: expected + 1 }, data(stream, b"lost one")],
+    );
+    assert!(
+        matches!(
+            result,
+            Err(ConnectionError::Protocol(ProtocolError::Gap | ProtocolError::StateLost))
+        ),
+        "{result:?}"
+    );
+    assert!(matches!(
+        server_reason(&duo),
+        Some(EndReason::StateLost | EndReason::ProtocolError)
+    ));
+    let now = duo.instant();
+    let read = duo.server.as_mut().map(|server| server.recv(now, stream));
+    assert!(!matches!(read, Some(Ok(Some(_)))), "delivered across a gap: {read:?}");
+}
+
+#[test]
+fn a_position_that_was_never_sent_empties_no_buffer() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    assert!(duo.put(Side::Server, stream, 500));
+    assert!(duo.transmit(0, Side::Server));
+    let next = duo.server.as_ref().map_or(0, |server| server.inspect().next);
+    let result = say(&mut duo, &[Frame::Ack { position: next + 1 }]);
+    assert_eq!(result, Err(ConnectionError::Protocol(ProtocolError::BadAck)));
+    let fates = duo.ended[1]
+        .as_ref()
+        .map(|ended| ended.fates.clone())
+        .unwrap_or_default();
+    let fate = fates.streams.iter().find(|fate| fate.stream == stream);
+    assert!(
+        fate.is_some_and(|fate| fate.delivered.is_zero()),
+        "a lie was believed: {fates:?}"
+    );
+}
+
+#[test]
+fn every_moment_of_a_handshake_and_a_resume_has_a_deadline() {
+    let mut duo = duo(SessionConfig::default());
+    for round in 0..2 {
+        while !duo.dial([None; 2]) {
+            let next = duo.next_deadline().expect("because a dial is wanted");
+            duo.now = duo.now.max(next);
+            duo.timers();
+        }
+        let wire = duo.wires.len() - 1;
+        for _ in 0..6 {
+            for side in [Side::Client, Side::Server] {
+                assert!(
+                    duo.client.poll_timeout().is_some(),
+                    "round {round}: the client waits for ever"
+                );
+                if let Some(server) = &duo.server {
+                    assert!(
+                        server.poll_timeout().is_some(),
+                        "round {round}: the server waits for ever"
+                    );
+                }
+                duo.transmit(wire, side);
+                duo.deliver(wire, side);
+            }
+        }
+        assert_eq!(duo.client.state(), SessionState::Attached);
+        duo.notice(wire, Side::Client);
+        duo.notice(wire, Side::Server);
+    }
+}
+
+#[test]
+fn connections_that_die_at_once_are_not_dialled_in_a_hot_loop() {
+    let mut duo = Duo::new(&Setup {
+        backoff: Backoff::default(),
+        ..Setup::default()
+    });
+    let end = duo.now + 60 * SECOND;
+    let mut dials = 0;
+    while duo.now < end {
+        if duo.dial([None; 2]) {
+            dials += 1;
+            duo.transmit(duo.wires.len() - 1, Side::Client);
+            duo.notice(duo.wires.len() - 1, Side::Client);
+        }
+        let next = duo.next_deadline().expect("because it goes on trying");
+        duo.now = duo.now.max(next);
+        duo.timers();
+    }
+    assert!((5..40).contains(&dials), "{dials} dials in a minute");
+}
+
+#[test]
+fn attaches_that_die_at_once_are_not_dialled_in_a_hot_loop() {
+    let mut duo = Duo::new(&Setup {
+        backoff: Backoff::default(),
+        ..Setup::default()
+    });
+    duo.establish();
+    let end = duo.now + 60 * SECOND;
+    while duo.now < end {
+        duo.pump();
+        for wire in 0..duo.wires.len() {
+            duo.notice(wire, Side::Client);
+            duo.notice(wire, Side::Server);
+        }
+        let next = duo.next_deadline().expect("because it goes on trying");
+        duo.now = duo.now.max(next);
+        duo.timers();
+    }
+    assert!(
+        (5..40).contains(&duo.wires.len()),
+        "{} attaches in a minute",
+        duo.wires.len()
+    );
+}
+
+#[test]
+fn no_timer_of_an_old_connection_closes_the_new_one() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    // The old connection has a probe under way that nobody will answer.
+    duo.wires[0].cut([true; 2]);
+    assert!(duo.put(Side::Client, stream, 10));
+    duo.transmit(0, Side::Client);
+    for _ in 0..1 {
+        duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
+        duo.timers();
+        duo.transmit(0, Side::Client);
+    }
+    duo.notice(0, Side::Client);
+    duo.notice(0, Side::Server);
+    duo.wait(300 * SECOND);
+    duo.read_all(Side::Server, &[stream]);
+    assert!(duo.ledger.is_settled());
+    assert_eq!(
+        (duo.wires.len(), attaches(&duo, Side::Client, Swap::Unplanned)),
+        (2, 1),
+        "{:?}",
+        duo.events
+    );
+}
+
+#[test]
+fn throughput_has_no_cliff_over_message_size() {
+    for size in [1, 100, 1_000, 16_000, 16_001, 60_000, 200_000] {
+        let config = SessionConfig {
+            outbox_limit: 400_000,
+            stream_window: 300_000,
+            ..SessionConfig::default()
+        };
+        let mut duo = duo(config);
+        let stream = duo.establish();
+        let begin = duo.now;
+        let mut sent = 0;
+        let total = (size * 3_000).min(2_000_000);
+        while sent < total {
+            if duo.put(Side::Client, stream, size) {
+                sent += size;
+                continue;
+            }
+            let before = duo.now;
+            duo.pump();
+            duo.read_all(Side::Server, &[stream]);
+            duo.pump();
+            if duo.now == before && !duo.put(Side::Client, stream, size) {
+                // Only a delayed acknowledgement can be missing.
+                let next = duo.next_deadline().expect("because something is outstanding");
+                duo.now = duo.now.max(next);
+                duo.timers();
+            } else if duo.now == before {
+                sent += size;
+            }
+        }
+        // Each outboxful may cost one delayed acknowledgement, no more.
+        let outboxes = (sent + 64 * sent / size.max(1)) as u64 / 400_000 + 2;
+        let spent = duo.now - begin;
+        assert!(
+            spent <= outboxes * 30 * MS,
+            "{size} B: {} ms for {outboxes} outboxes",
+            spent / MS
+        );
+    }
+}
+
+#[test]
+fn an_admitted_message_is_never_fatal() {
+    for outbox in [2_048, 5_000, 70_000, 300_000] {
+        for window in [256, 257, 1_064, 16_064, 100_000] {
+            for fragment in [1_000, 64_000] {
+                let config = SessionConfig {
+                    outbox_limit: outbox,
+                    stream_window: window,
+                    session_window: window,
+                    fragment_size: fragment,
+                    ..SessionConfig::default()
+                };
+                largest_arrives(duo(config), outbox);
+            }
+        }
+    }
+}
+
+/// The largest message that is admitted goes through.
+fn largest_arrives(mut duo: Duo, outbox: usize) {
+    let stream = duo.establish();
+    duo.wait(SECOND);
+    let mut size = outbox;
+    while !duo.put(Side::Client, stream, size) {
+        size -= 1.max(size / 200);
+    }
+    assert!(size > outbox / 2, "an outbox of {outbox} takes only {size}");
+    let mut rounds = 0;
+    while !duo.ledger.is_settled() {
+        duo.wait(30 * MS);
+        duo.read_all(Side::Server, &[stream]);
+        rounds += 1;
+        assert!(
+            rounds < 20_000 && duo.ended == [None, None],
+            "{size} of {outbox}: {:?}",
+            duo.ended
+        );
+    }
+}
+
+#[test]
+fn a_forged_packet_is_an_error_and_no_panic() {
+    let mut duo = duo(SessionConfig::default());
+    duo.establish();
+    let now = duo.instant();
+    let epoch = duo.wires[0].was;
+    let result = duo.client.handle_input(now, epoch, BytesMut::from(&[7u8; 60][..]));
+    assert_eq!(result, Err(ConnectionError::Forged));
+    assert_eq!(duo.client.state(), SessionState::Detached);
+}
+
+#[test]
+fn a_length_prefix_is_not_trusted_before_proof() {
+    let mut decoder = framing::Decoder::new(framing::MAX_UNPROVEN);
+    decoder.extend(&[0xff, 0xff, 1]);
+    assert_eq!(decoder.next_packet(), Err(ConnectionError::TooLarge));
+}
+
+#[test]
+fn a_full_outbox_pushes_back_and_evicts_nothing() {
+    let mut duo = duo(SessionConfig {
+        outbox_limit: 4_096,
+        ..SessionConfig::default()
+    });
+    let stream = duo.establish();
+    duo.wires[0].cut([true; 2]);
+    let mut admitted = 0;
+    while duo.put(Side::Client, stream, 100) {
+        admitted += 1;
+    }
+    assert!((20..40).contains(&admitted), "{admitted}");
+    assert!(duo.client.stats().outbox_bytes <= 4_096);
+    duo.notice(0, Side::Client);
+    duo.notice(0, Side::Server);
+    duo.wait(SECOND);
+    duo.read_all(Side::Server, &[stream]);
+    assert!(duo.ledger.is_settled());
+    assert!(duo.put(Side::Client, stream, 100), "there is room again");
+}
+
+#[test]
+fn what_is_acknowledged_is_held_until_it_is_read() {
+    let mut duo = duo(SessionConfig {
+        stream_window: 2_000,
+        ..SessionConfig::default()
+    });
+    let stream = duo.establish();
+    while duo.put(Side::Client, stream, 300) {}
+    duo.wait(10 * SECOND);
+    let stats = duo
+        .server
+        .as_ref()
+        .map(unbroken_proto::Session::stats)
+        .unwrap_or_default();
+    assert!(stats.unread_bytes > 1_000 && stats.unread_bytes <= 2_000, "{stats:?}");
+    for _ in 0..2_000 {
+        duo.read_all(Side::Server, &[stream]);
+        duo.wait(30 * MS);
+    }
+    assert!(duo.ledger.is_settled(), "{:?}", duo.ledger.unsettled());
+}
+
+#[test]
+fn a_lost_acknowledgement_is_said_again() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    duo.wait(SECOND);
+    assert!(duo.put(Side::Client, stream, 700));
+    while duo.transmit(0, Side::Client) {}
+    while duo.deliver(0, Side::Client) {}
+    duo.wires[0].cut([true; 2]);
+    assert!(duo.client.stats().outbox_bytes > 700);
+    duo.notice(0, Side::Client);
+    duo.notice(0, Side::Server);
+    duo.wait(SECOND);
+    assert_eq!(duo.client.stats().outbox_bytes, 0, "the resume says what arrived");
+    assert_eq!(
+        duo.client.stats().replayed_bytes,
+        0,
+        "and nothing goes out again for nothing"
+    );
+}
+
+#[test]
+fn everything_owed_goes_out_at_once_after_an_attach() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    duo.wait(SECOND);
+    duo.wires[0].cut([true; 2]);
+    for _ in 0..1_000 {
+        assert!(duo.put(Side::Client, stream, 200));
+    }
+    while duo.transmit(0, Side::Client) {}
+    duo.notice(0, Side::Client);
+    duo.notice(0, Side::Server);
+    while duo.client.stats().attaches < 2 {
+        duo.pump();
+        if duo.client.stats().attaches < 2 {
+            duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
+            duo.timers();
+        }
+    }
+    duo.pump();
+    duo.read_all(Side::Server, &[stream]);
+    assert!(
+        duo.ledger.is_settled(),
+        "without a moment passing: {:?}",
+        duo.ledger.unsettled()
+    );
+}
+
+#[test]
+fn eight_hours_of_sleep_are_not_eight_hours_of_silence() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    for _ in 0..3 {
+        duo.wait(25 * SECOND);
+        duo.now += 8 * 3_600 * SECOND;
+        // Both hosts wake late: timers first, then everything else.
+        duo.timers();
+        duo.pump();
+        assert!(duo.put(Side::Client, stream, 10));
+        duo.wait(SECOND);
+        duo.read_all(Side::Server, &[stream]);
+        assert!(duo.ledger.is_settled());
+    }
+    assert_eq!(duo.wires.len(), 1, "{:?}", duo.events);
+}
+
+#[test]
+fn control_goes_before_bulk() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    duo.wait(SECOND);
+    while duo.put(Side::Client, stream, 16_000) {}
+    let before = duo.wires[0].log.len();
+    // The server asks; the answer is in the very next packet, whatever is queued.
+    let plaintext = {
+        let mut plaintext = Vec::new();
+        let mut writer = FrameWriter::new(&mut plaintext);
+        writer.push(&Frame::Ping { id: 9 });
+        writer.finish();
+        plaintext
+    };
+    let now = duo.instant();
+    let server_epoch = duo.wires[0].server_epoch().expect("because it is bound");
+    let server = duo.server.as_mut().expect("because it is established");
+    let ping = server
+        .misbehave(server_epoch, &plaintext)
+        .expect("because the connection is current");
+    let epoch = duo.wires[0].was;
+    assert_eq!(
+        duo.client.handle_input(now, epoch, BytesMut::from(ping.as_slice())),
+        Ok(())
+    );
+    assert!(duo.transmit(0, Side::Client));
+    let first = duo.wires[0].log[before].1.clone();
+    // Type byte, tag, PONG with its id: three bytes more than the same packet without it.
+    let mut quiet = self::duo(SessionConfig::default());
+    let other = quiet.establish();
+    quiet.wait(SECOND);
+    while quiet.put(Side::Client, other, 16_000) {}
+    let before = quiet.wires[0].log.len();
+    assert!(quiet.transmit(0, Side::Client));
+    assert!(
+        first.len() >= quiet.wires[0].log[before].1.len(),
+        "the PONG waits behind the bulk"
+    );
+}
+
+#[test]
+fn attempts_are_counted_as_failures_and_the_count_is_refilled() {
+    let backoff = Backoff {
+        attempts: Some(4),
+        stable_after: Duration::from_secs(1),
+        ..Backoff::default()
+    };
+    let mut duo = Duo::new(&Setup {
+        backoff,
+        ..Setup::default()
+    });
+    duo.establish();
+    for round in 0..12 {
+        duo.wait(30 * SECOND);
+        assert_eq!(
+            duo.client.state(),
+            SessionState::Attached,
+            "round {round}: {:?}",
+            duo.ended[0]
+        );
+        let wire = duo.wires.len() - 1;
+        duo.notice(wire, Side::Client);
+        duo.notice(wire, Side::Server);
+    }
+    // Without one stable connection in between they run out.
+    let mut rounds = 0;
+    while duo.ended[0].is_none() {
+        duo.pump();
+        for wire in 0..duo.wires.len() {
+            duo.notice(wire, Side::Client);
+        }
+        duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
+        duo.timers();
+        duo.read_events();
+        rounds += 1;
+        assert!(rounds < 100, "it goes on for ever");
+    }
+    assert!(
+        matches!(
+            duo.ended[0].as_ref().map(|ended| &ended.reason),
+            Some(EndReason::GaveUp { .. })
+        ),
+        "{:?}",
+        duo.ended[0]
+    );
+}
+
+#[test]
+fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    let now = duo.instant();
+    duo.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    assert!(duo.dial([None; 2]));
+    duo.transmit(1, Side::Client);
+    duo.deliver(1, Side::Client);
+    for side in [Side::Client, Side::Server] {
+        assert!(duo.put(side, stream, 30));
+        while duo.transmit(0, side) {}
+        while duo.deliver(0, side) {}
+    }
+    duo.read_all(Side::Client, &[stream]);
+    duo.read_all(Side::Server, &[stream]);
+    assert!(duo.ledger.is_settled(), "the old connection was dropped too early");
+    duo.pump();
+    assert_eq!(
+        (
+            attaches(&duo, Side::Client, Swap::Planned),
+            attaches(&duo, Side::Server, Swap::Planned)
+        ),
+        (1, 1)
+    );
+}
+
+/// A planned swap that the server answers with `dead`, because its own side is not settled: what it
+/// goes on acknowledging on the old connection must not make its statement look like a lie.
+#[test]
+fn a_statement_overtaken_by_an_acknowledgement_is_no_contradiction() {
+    let mut duo = duo(SessionConfig {
+        ack_delay: Duration::ZERO,
+        ..SessionConfig::default()
+    });
+    let stream = duo.establish();
+    duo.wait(SECOND);
+    // Something of the server's is unacknowledged, so it cannot swap.
+    assert!(duo.put(Side::Server, stream, 10));
+    let now = duo.instant();
+    duo.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    assert!(duo.dial([None; 2]));
+    assert!(duo.transmit(1, Side::Client) && duo.deliver(1, Side::Client));
+    assert!(duo.transmit(1, Side::Server));
+    // After RESUMED was written the old connection brings something, and its acknowledgement.
+    assert!(duo.put(Side::Client, stream, 10));
+    while duo.transmit(0, Side::Client) {}
+    while duo.deliver(0, Side::Client) {}
+    while duo.transmit(0, Side::Server) {}
+    while duo.deliver(0, Side::Server) {}
+    duo.pump();
+    duo.read_all(Side::Client, &[stream]);
+    duo.read_all(Side::Server, &[stream]);
+    assert_eq!(duo.ended, [None, None]);
+    assert!(duo.ledger.is_settled());
+}
+
+/// RESUMEs of a planned swap that are refused lead to no full handshake while the connection lives.
+#[test]
+fn a_refused_swap_does_not_declare_the_live_connection_dead() {
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.establish();
+    let now = duo.instant();
+    duo.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    for _ in 0..5 {
+        while !duo.dial([None; 2]) {
+            duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
+            duo.timers();
+        }
+        let wire = duo.wires.len() - 1;
+        duo.transmit(wire, Side::Client);
+        assert_eq!(duo.wires[wire].log[0].1[0], 4, "a RESUME, not a HELLO");
+        duo.wires[wire].cut([true; 2]);
+        duo.wires[wire].forge(Side::Server, &[6, 2]);
+        duo.deliver(wire, Side::Server);
+        duo.notice(wire, Side::Client);
+        for side in [Side::Client, Side::Server] {
+            assert!(duo.put(side, stream, 5));
+            while duo.transmit(0, side) {}
+            while duo.deliver(0, side) {}
+        }
+    }
+    duo.wait(60 * SECOND);
+    duo.read_all(Side::Client, &[stream]);
+    duo.read_all(Side::Server, &[stream]);
+    assert_eq!(duo.ended, [None, None]);
+    assert!(duo.ledger.is_settled());
+}
+
+/// A client that read FINAL and whose confirmation was lost resumes a session that the server has not
+/// shown to its application yet.
+#[test]
+fn a_provisional_session_that_is_resumed_is_established() {
+    let cut = Cut {
+        wire: 0,
+        up: 140,
+        down: usize::MAX,
+        notice: Notice::OnlyClient,
+    };
+    let mut duo = duo(SessionConfig::default());
+    let stream = duo.open(Side::Client);
+    assert!(duo.put(Side::Client, stream, 10));
+    duo.run(
+        &Plan {
+            cuts: vec![cut],
+            late: false,
+        },
+        |duo| {
+            duo.read_all(Side::Server, &[stream]);
+            duo.ledger.is_settled()
+        },
+    );
+    let established = duo
+        .events
+        .iter()
+        .filter(|(side, event)| *side == Side::Server && matches!(event, Event::Established { .. }));
+    assert_eq!(established.count(), 1, "{:?}", duo.events);
+}
