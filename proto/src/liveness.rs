@@ -12,7 +12,7 @@ const FAST_PROBE: Duration = Duration::from_secs(1);
 /// First verdict after a probe with data outstanding comes no sooner than this.
 const FAST_VERDICT: Duration = Duration::from_secs(3);
 /// A timer that fires later than this after its deadline means that the host itself stood still.
-const STALL: Duration = Duration::from_secs(1);
+pub(crate) const STALL: Duration = Duration::from_secs(1);
 
 /// How a session fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -19,6 +19,7 @@ use crate::dialling::Dialling;
 use crate::handle::SessionHandle;
 use crate::links::Links;
 use crate::pump::Pump;
+use crate::reconnecting::ReconnectView;
 use crate::shared::{Desk, Shared, Wishes};
 use crate::stream::RECV_LIMIT;
 
@@ -127,6 +128,9 @@ impl Driver {
         if let Some((within, alternate)) = wishes.migrate {
             self.session.migrate(now, within, alternate);
         }
+        if wishes.reconnecting.follow(now, &mut self.session) {
+            self.reflect(now);
+        }
         if wishes.reconnect {
             self.session.reconnect_now(now);
         }
@@ -184,13 +188,13 @@ impl Driver {
                 Event::StreamsAvailable => self.pump.on_streams_available(),
                 Event::Incoming => self.pump.accept(now, &mut self.session),
                 Event::Ended(ended) => self.end(now, ended),
-                event => self.tell(&event),
+                event => self.tell(now, &event),
             }
         }
         any
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, now: Instant, event: &Event) {
         match event {
             Event::Stopped { stream, code } => self.pump.on_stopped(*stream, *code),
             Event::Established { id } => {
@@ -198,13 +202,20 @@ impl Driver {
                 self.shared
                     .show(|view| (view.id, view.peer_key, view.established) = (Some(id), key, true));
             }
-            _ => {}
+            _ => self.reflect(now),
         }
         self.shared.publish(event);
     }
 
+    /// What handles are to see of reconnecting. Only its changes bring us here: it is dearer than other news.
+    fn reflect(&self, now: Instant) {
+        let view = ReconnectView::of(now, &self.session);
+        self.shared.note(|shown| shown.reconnecting = view);
+    }
+
     fn end(&mut self, now: Instant, mut ended: Ended) {
         self.pump.end(now, &mut self.session, &mut ended.fates);
+        self.reflect(now);
         self.announce_end(ended);
     }
 

@@ -34,7 +34,7 @@ impl SessionHandle {
         }
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.lifeline.shared
     }
 

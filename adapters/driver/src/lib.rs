@@ -31,6 +31,7 @@ mod hub;
 mod links;
 mod lock;
 mod pump;
+mod reconnecting;
 mod shared;
 mod stream;
 

@@ -17,6 +17,7 @@ use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Event, SessionId, StreamId};
 
 use crate::lock::{Waiters, lock, wake};
+use crate::reconnecting::{ReconnectView, ReconnectWishes};
 use crate::stream::StreamShared;
 
 /// Events a subscriber may leave unread; beyond, its oldest are dropped and counted.
@@ -46,6 +47,7 @@ pub(crate) struct Desk {
 pub(crate) struct Wishes {
     pub(crate) migrate: Option<(Duration, Bytes)>,
     pub(crate) reconnect: bool,
+    pub(crate) reconnecting: ReconnectWishes,
     pub(crate) credential: Option<Option<Bytes>>,
     pub(crate) close: Option<(u64, Bytes)>,
     pub(crate) abort: bool,
@@ -97,6 +99,7 @@ pub(crate) struct View {
     pub(crate) id: Option<SessionId>,
     pub(crate) peer_key: Option<PublicKey>,
     pub(crate) stats: Stats,
+    pub(crate) reconnecting: ReconnectView,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
     /// Streams the peer opened that nobody has taken yet.
@@ -146,6 +149,7 @@ impl Shared {
                 id: None,
                 peer_key: None,
                 stats: Stats::default(),
+                reconnecting: ReconnectView::default(),
                 established: false,
                 ended: None,
                 accepted: VecDeque::new(),

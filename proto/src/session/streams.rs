@@ -19,7 +19,7 @@ impl Session {
         result
     }
 
-    /// The next stream the peer opened. `None` arms [`Event::Incoming`].
+    /// The next stream the peer opened. `None` arms [`Event::Incoming`](crate::Event::Incoming).
     pub fn accept(&mut self, now: Instant) -> Option<AcceptedStream> {
         let accepted = self.ledger.streams.accept();
         self.settle(now);
@@ -29,7 +29,7 @@ impl Session {
     /// Queues one whole message.
     ///
     /// # Errors
-    /// The payload comes back with the reason; [`SendRefusal::Full`] arms [`Event::Writable`].
+    /// The payload comes back with the reason; [`SendRefusal::Full`] arms [`Event::Writable`](crate::Event::Writable).
     pub fn send(&mut self, now: Instant, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
         let result = self.ledger.streams.send(stream, payload);
         self.settle(now);
@@ -64,14 +64,14 @@ impl Session {
     /// Returns how many.
     ///
     /// # Errors
-    /// Nothing was taken; [`SendRefusal::Full`] arms [`Event::Writable`].
+    /// Nothing was taken; [`SendRefusal::Full`] arms [`Event::Writable`](crate::Event::Writable).
     pub fn write(&mut self, now: Instant, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
         let result = self.ledger.streams.write(stream, data);
         self.settle(now);
         result
     }
 
-    /// The next bytes of a stream. `None` arms [`Event::Readable`] for it.
+    /// The next bytes of a stream. `None` arms [`Event::Readable`](crate::Event::Readable) for it.
     ///
     /// # Errors
     /// The stream is unknown, was reset by the peer, or the session ended before it did.

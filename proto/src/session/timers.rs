@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::event::{EndReason, Event};
-use crate::liveness::Verdict;
+use crate::liveness::{STALL, Verdict};
 use crate::reconnect::Cause;
 use crate::time::{Duration, Instant, earliest};
 
@@ -71,9 +71,7 @@ impl Session {
                 self.push_event(Event::Overdue { stream, message });
             }
         }
-        if self.next_stuck().is_some_and(|at| now >= at) {
-            self.end_stuck(now);
-        }
+        self.on_stuck_timeout(now);
         self.on_live_timeout(now);
     }
 
@@ -81,6 +79,17 @@ impl Session {
     fn next_stuck(&self) -> Option<Instant> {
         let since = self.links.current()?.unacked_since?;
         Some(since + self.config.stuck.unacknowledged?)
+    }
+
+    fn on_stuck_timeout(&mut self, now: Instant) {
+        let Some(due) = self.next_stuck().filter(|at| now >= *at) else {
+            return;
+        };
+        match &mut self.links.current {
+            // This host stood still; that is not the peer's silence, and the wait begins afresh.
+            Some(live) if now.saturating_since(due) > STALL => live.unacked_since = Some(now),
+            _ => self.end_stuck(now),
+        }
     }
 
     fn on_live_timeout(&mut self, now: Instant) {
