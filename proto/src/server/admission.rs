@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::config::ServerConfig;
 use crate::id::Carrier;
@@ -34,6 +34,8 @@ pub(crate) struct Lobby {
     max_per_peer: usize,
     /// How many of the handshakes each peer has.
     by_peer: BTreeMap<PeerKey, usize>,
+    /// Displaced or too late, and not handed out yet; no more than could wait here.
+    unwanted: VecDeque<ConnectionId>,
 }
 
 /// A connection that has said nothing.
@@ -63,7 +65,21 @@ impl Lobby {
             turns: BTreeMap::new(),
             max_per_peer: config.max_handshakes_per_peer,
             by_peer: BTreeMap::new(),
+            unwanted: VecDeque::new(),
         }
+    }
+
+    /// Somebody has to be told that this one is not waited for any more.
+    fn let_go(&mut self, connection: ConnectionId) {
+        if self.unwanted.len() >= self.max_silent.saturating_add(self.max_handshakes) {
+            self.unwanted.pop_front();
+        }
+        self.unwanted.push_back(connection);
+    }
+
+    /// The next connection that was displaced, or whose time is over.
+    pub(crate) fn poll_unwanted(&mut self) -> Option<ConnectionId> {
+        self.unwanted.pop_front()
     }
 
     /// A connection came in; the oldest silent one goes if there are too many now.
@@ -73,8 +89,10 @@ impl Lobby {
         let deadline = (now + self.timeout).max(self.last_deadline);
         self.last_deadline = deadline;
         self.silent.insert(connection, Silent { deadline, carrier });
-        if self.silent.len() > self.max_silent {
-            goes(&mut self.silent);
+        if self.silent.len() > self.max_silent
+            && let Some((oldest, _)) = goes(&mut self.silent)
+        {
+            self.let_go(oldest);
         }
         connection
     }
@@ -96,9 +114,10 @@ impl Lobby {
         }
         self.turns.insert(turn, connection);
         if self.handshakes.len() > self.max_handshakes
-            && let Some(oldest) = goes(&mut self.turns)
+            && let Some((_, oldest)) = goes(&mut self.turns)
         {
             self.remove(oldest);
+            self.let_go(oldest);
         }
     }
 
@@ -138,17 +157,19 @@ impl Lobby {
 
     /// Drops what is due.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self
-            .silent
-            .first_key_value()
-            .is_some_and(|(_, silent)| silent.deadline <= now)
+        while let Some((first, silent)) = self.silent.first_key_value()
+            && silent.deadline <= now
         {
-            self.silent.pop_first();
+            let first = *first;
+            self.silent.remove(&first);
+            self.let_go(first);
         }
         while let Some((first, handshake)) = self.handshakes.first_key_value()
             && handshake.deadline <= now
         {
-            self.remove(*first);
+            let first = *first;
+            self.remove(first);
+            self.let_go(first);
         }
     }
 
@@ -175,13 +196,12 @@ impl Lobby {
 }
 
 /// Takes out the one that gives way when a bound is hit.
-fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<V> {
-    let gone = if cfg!(planted = "evict_newest") {
+fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<(K, V)> {
+    if cfg!(planted = "evict_newest") {
         map.pop_last()
     } else {
         map.pop_first()
-    };
-    gone.map(|(_, value)| value)
+    }
 }
 
 /// How many HELLO packets are worth an answer: `rate` a second, with at most one second's worth at once.

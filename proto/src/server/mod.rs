@@ -10,6 +10,7 @@
 //! | [`Session::adopt`] | by the owner that [`Route::Resume`] or [`Admission::Resume`] named |
 //! | [`Registry::update`] | a session's owner had a [`Report`] |
 //! | [`Registry::poll_order`] | after any of these: pass it on to the session's owner, for [`Session::obey`] |
+//! | [`Registry::poll_unwanted`] | after any of these: close that connection |
 //! | [`Registry::poll_ended`] | after any of these: release what is kept for that session |
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 

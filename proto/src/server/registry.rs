@@ -221,6 +221,13 @@ impl Registry {
         self.lobby.holds(connection)
     }
 
+    /// The next connection that [`is_wanted`](Self::is_wanted) no more because newer ones displaced it or
+    /// its time is over: close it. Ask until `None` after any call that takes `now`, instead of asking
+    /// about each. What nobody asks for is kept for as many connections as may wait here.
+    pub fn poll_unwanted(&mut self) -> Option<ConnectionId> {
+        self.lobby.poll_unwanted()
+    }
+
     /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
     /// twice changes nothing, and neither does a word about a session that is not held.
     pub fn update(&mut self, now: Instant, report: Report) {

@@ -44,6 +44,28 @@ fn handshakes_have_a_bound_of_their_own_in_the_order_of_their_hellos() {
 }
 
 #[test]
+fn each_that_is_let_go_is_told_once_and_the_list_is_bounded() {
+    let mut lobby = lobby(2, 2);
+    let connections = [0, 1, 2, 3, 4].map(|second| lobby.accept(at(second), Carrier::ordered()));
+    for index in [4, 3] {
+        let silent = lobby.spoke(connections[index]).expect("it waits");
+        lobby.begin_handshake(connections[index], silent);
+    }
+    let next = lobby.accept(at(4), Carrier::ordered());
+    let silent = lobby.spoke(next).expect("it waits");
+    lobby.begin_handshake(next, silent);
+    // By the order of HELLOs, not of accepts.
+    let told: alloc::vec::Vec<_> = core::iter::from_fn(|| lobby.poll_unwanted()).collect();
+    assert_eq!(told, [connections[0], connections[1], connections[2], connections[4]]);
+    assert!(lobby.leave(next), "what its host let go is told nobody");
+    lobby.expire(at(60));
+    assert_eq!(lobby.poll_unwanted(), Some(connections[3]));
+    assert_eq!(lobby.poll_unwanted(), None);
+    (0..100).for_each(|_| _ = lobby.accept(at(61), Carrier::ordered()));
+    assert_eq!(core::iter::from_fn(|| lobby.poll_unwanted()).count(), 4);
+}
+
+#[test]
 fn all_of_it_lives_for_the_handshake_timeout_from_accept() {
     let mut lobby = lobby(8, 8);
     let early = lobby.accept(at(0), Carrier::ordered());
