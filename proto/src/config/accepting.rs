@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::config::SessionConfig;
 use crate::error::ConfigError;
+use crate::peer::PeerPrefix;
 use crate::security::{ServerAuth, Suite};
 use crate::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct ServerConfig {
     pub max_handshakes: usize,
     /// HELLO packets answered per second beyond which `REJECT Retry` goes out. 1 to 1,000,000, default 1,000.
     pub hello_rate: u32,
+    /// Which addresses adapters take for one peer. Default: 24 bits of IPv4, 56 of IPv6.
+    pub peer_prefix: PeerPrefix,
     /// HELLO packets answered for each [`PeerKey`](crate::PeerKey); beyond, `REJECT Retry` goes out.
     /// Connections whose host gave no key are not limited by it. Default 100 a second, 200 at once.
     pub peer_hellos: Option<Rate>,
@@ -116,6 +119,7 @@ impl ServerConfig {
             max_silent: 1_024,
             max_handshakes: 1_024,
             hello_rate: 1_000,
+            peer_prefix: PeerPrefix::default(),
             peer_hellos: Some(Rate {
                 per_second: 100,
                 burst: 200,

@@ -119,6 +119,31 @@ pub struct Placement {
     pub labels: Vec<Bytes>,
 }
 
+impl Placement {
+    /// A session of `identity`.
+    #[must_use]
+    pub fn of(identity: impl Into<Bytes>) -> Placement {
+        Placement {
+            identity: identity.into(),
+            ..Placement::default()
+        }
+    }
+
+    /// With one label more.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<Bytes>) -> Placement {
+        self.labels.push(label.into());
+        self
+    }
+}
+
+/// Nothing to add.
+impl From<()> for Placement {
+    fn from((): ()) -> Placement {
+        Placement::default()
+    }
+}
+
 /// What a session's owner passes on to the registry, newest state only: see [`Session::poll_report`].
 #[derive(Clone, Debug)]
 pub struct Report {

@@ -1,24 +1,18 @@
 //! What the registry decided, carried out.
 
+use std::task::Waker;
+
 use unbroken_proto::server::{Incoming, Rejection};
 
 use super::Desk;
+use crate::errand::Errand;
 use crate::lock::wake;
 
 impl Desk {
-    /// Lets go of unproven connections the registry wants no more. Silent ones go in the order they
-    /// came in; handshakes in the order they began, and by their own deadlines.
+    /// Lets go of unproven connections that the registry waits for no more.
     pub(super) fn evict(&mut self) {
-        let registry = &self.registry;
-        while self
-            .silent
-            .first_key_value()
-            .is_some_and(|(id, _)| !registry.is_wanted(*id))
-        {
-            self.silent.pop_first();
-        }
-        if self.handshakes.len() > self.max_handshakes {
-            self.handshakes.retain(|id, _| registry.is_wanted(*id));
+        while let Some(connection) = self.registry.poll_unwanted() {
+            self.unproven.remove(&connection);
         }
     }
 
@@ -26,7 +20,7 @@ impl Desk {
     pub(super) fn pass_on(&mut self) {
         while let Some((session, order)) = self.registry.poll_order() {
             if let Some(owner) = self.owners.get(&session) {
-                let _gone = owner.orders.unbounded_send(order);
+                let _gone = owner.errands.unbounded_send(Errand::Order(order));
             }
         }
         if self.collected {
@@ -41,6 +35,9 @@ impl Desk {
         self.evict();
         self.pass_on();
         wake(self.waker.take());
+        if self.registry.draining().is_some() {
+            self.drainers.take().for_each(Waker::wake);
+        }
     }
 
     pub(super) fn orphan(&mut self, incoming: Incoming) -> Rejection {
