@@ -17,7 +17,7 @@ use super::{End, Fleet, peer};
 /// What one session made of one broadcast message.
 pub type Verdict = (SessionId, u64, Delivery);
 
-/// See the module.
+/// See the module. A session's identity is the first word of the name its client gave it.
 pub struct House {
     /// Knows about sessions.
     pub registry: Registry,
@@ -33,7 +33,6 @@ pub struct House {
     pub verdicts: Vec<Verdict>,
     /// Messages that owners received.
     pub heard: u64,
-    /// How many labels a client's name is worth: its first word is the identity.
     pub(super) config: ServerConfig,
     fronts: BTreeMap<ConnId, Front>,
     conns: BTreeMap<ConnId, SessionId>,
@@ -217,6 +216,9 @@ impl Fleet {
                     self.decide(conn, incoming);
                 }
             }
+        }
+        if !self.house.fronts.contains_key(&conn) {
+            self.house.by_number.remove(&front.number);
         }
         self.tidy();
     }

@@ -37,8 +37,10 @@ pub struct Client {
     pub restarts: bool,
     /// Sessions begun.
     pub lives: u64,
-    /// It was asked to leave.
+    /// How often it was asked to leave.
     pub asked: u64,
+    /// It closes its session when asked to leave.
+    pub leaves: bool,
     config: ClientConfig,
     reader: Reader,
     conns: BTreeMap<ConnId, Epoch>,
@@ -74,6 +76,7 @@ impl Fleet {
             restarts: false,
             lives: 1,
             asked: 0,
+            leaves: false,
             config,
             reader,
             conns: BTreeMap::new(),
@@ -197,7 +200,12 @@ impl Fleet {
                 streams.into_iter().for_each(|stream| self.near_read(client, stream));
             }
             Event::Readable(stream) => self.near_read(client, stream),
-            Event::GoAway { .. } => known.asked += 1,
+            Event::GoAway { .. } => {
+                known.asked += 1;
+                if known.leaves {
+                    known.session.close(now, 0, Bytes::new());
+                }
+            }
             Event::Ended(ended) => known.ended = Some(ended),
             _ => {}
         }
