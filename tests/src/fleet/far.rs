@@ -388,6 +388,11 @@ impl Fleet {
         }
     }
 
+    /// The application did something with this session's machine: what follows from it.
+    pub fn with_owner(&mut self, id: SessionId) {
+        self.serve_far(id);
+    }
+
     /// The owner dies without a word, as a task that panics would.
     pub fn kill(&mut self, id: SessionId) {
         let now = self.instant();
