@@ -51,6 +51,7 @@ pub(crate) struct Wishes {
     pub(crate) credential: Option<Option<Bytes>>,
     pub(crate) close: Option<(u64, Bytes)>,
     pub(crate) abort: bool,
+    pub(crate) lifetime: Option<Duration>,
     /// An accepted stream was taken.
     pub(crate) accepted: bool,
 }

@@ -38,7 +38,9 @@ use unbroken_proto::config::Seed;
 pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
-pub use unbroken_driver::{Connected, Events, Framed, RecvFailure, SessionHandle, cause_of};
+pub use unbroken_driver::{
+    Audience, Broadcast, Connected, Events, Framed, Hub, Reached, RecvFailure, SessionHandle, cause_of,
+};
 pub use unbroken_proto as proto;
 
 /// A session that dials with `dialler`: any closure from a
