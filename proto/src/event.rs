@@ -156,7 +156,7 @@ pub enum EndReason {
     Replaced,
     /// The accepting host's memory for detached sessions was spent, and this one was detached longest.
     Evicted,
-    /// A position, nonce or stream number reached its end.
+    /// One direction used up its 2^62 - 1 positions.
     Exhausted,
 }
 

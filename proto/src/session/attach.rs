@@ -106,6 +106,10 @@ impl Session {
         };
         let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
         live.stated_by_peer = attach.stated;
+        #[cfg(planted = "trace_left")]
+        if let Some(old) = &old {
+            live.go_away = old.go_away.clone();
+        }
         let had_connection = old.is_some();
         self.links.draining = old.filter(|_| attach.planned).map(|live| Draining {
             live,

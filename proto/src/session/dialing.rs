@@ -120,6 +120,10 @@ impl Dialing {
 
     /// The dial was answered with a connection: until when its handshake may take. `None`: no dial is wanted.
     pub(super) fn take_dial(&mut self, now: Instant) -> Option<Instant> {
+        #[cfg(planted = "want_lost")]
+        if self.paused {
+            self.want = None;
+        }
         let want = self
             .want
             .filter(|want| want.preparation.is_none() || cfg!(planted = "preparation_skipped"))

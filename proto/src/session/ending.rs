@@ -128,13 +128,15 @@ impl Session {
         })
     }
 
-    pub(super) fn on_close_committed(&mut self, now: Instant, position: u64) {
+    /// Our CLOSE was packed. Whether the peer's was held and counts now, so that CLOSED is owed.
+    pub(super) fn on_close_committed(&mut self, now: Instant, position: u64) -> bool {
         if let Some(local) = &mut self.closing.local {
             local.committed = Some(position);
         }
-        if let Some(held) = self.ledger.freeze() {
-            self.on_close(now, held);
-        }
+        let held = self.ledger.freeze();
+        let owed = held.is_some();
+        held.into_iter().for_each(|held| self.on_close(now, held));
+        owed
     }
 
     /// Why a session ended whose peer is over at `position`, if a close is the reason: the peer closed, or
@@ -210,6 +212,18 @@ impl Session {
                 peer_position: None,
             },
         );
+    }
+
+    /// No frame can be numbered any more.
+    pub(super) fn end_if_exhausted(&mut self, now: Instant) {
+        if self.ledger.is_exhausted() {
+            let finish = Finish {
+                reason: EndReason::Exhausted,
+                say: Some(EndCode::Aborted),
+                peer_position: None,
+            };
+            self.conclude(now, finish);
+        }
     }
 
     /// What is owed was sent again and again, or long ago, and the peer never acknowledged it.
