@@ -6,11 +6,10 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
-use super::deadlines::Deadlines;
 use super::ledger::PeerClose;
 use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
-use crate::event::{Closer, EndReason, Ended};
+use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
 use crate::reconnect::{Cause, Outcome};
 use crate::server::{Report, Status, Tombstone};
@@ -107,13 +106,16 @@ impl Session {
             overdue: false,
             committed: None,
         });
-        self.state = self.state.closing();
-        if self.state.is_ended() {
+        let early = self.state == super::state::State::Connecting;
+        let idle = self.side == Side::Server || self.ledger.streams.queue_empty();
+        if early && (idle || cfg!(planted = "early_close_hasty")) {
             // Nobody was ever there to tell.
-            self.state = super::state::State::Connecting;
             let reason = self.closing.reason().unwrap_or(EndReason::Aborted);
             self.end(now, reason, None);
+            return;
         }
+        self.state = self.state.closing();
+        self.push_event(Event::Closing { by: Closer::Local });
     }
 
     /// The CLOSE to commit now: behind what is queued, or at once when that took too long.
@@ -151,6 +153,9 @@ impl Session {
             reason: Bytes::copy_from_slice(&close.close.reason),
             ..close.close
         };
+        if self.closing.peer.is_none() {
+            self.push_event(Event::Closing { by: Closer::Peer });
+        }
         self.closing.peer.get_or_insert(close);
         self.closing.patience.get_or_insert(now + self.config.linger);
         self.ledger.streams.close_for_sending();
@@ -291,7 +296,7 @@ impl Session {
         }
         self.state = super::state::State::Ended;
         self.expired = reason == EndReason::Expired;
-        self.deadlines = Deadlines::default();
+        self.deadlines.clear();
         let known = peer_position.or(self.closing.peer_position());
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         let known = known.filter(|p| (acked..=next).contains(p));

@@ -13,7 +13,11 @@ impl Session {
         if let Some(live) = &mut self.links.current {
             live.acks.at_once();
         }
-        self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
+        let event = self.events.pop_front();
+        if matches!(event, Some(Event::Overdue { .. })) {
+            self.deadlines.on_asked();
+        }
+        event.or_else(|| self.ended.take().map(Event::Ended))
     }
 
     pub(super) fn collect_events(&mut self) {

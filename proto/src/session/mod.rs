@@ -70,7 +70,7 @@ use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{EndReason, Ended, Event};
 use crate::id::{Carrier, Epoch, Side};
-use crate::liveness::Health;
+use crate::liveness::{Health, Patience};
 use crate::reconnect::{Cause, History, Retry};
 use crate::rng::Rng;
 use crate::server::{Incoming, Rejection, Report};
@@ -116,8 +116,7 @@ pub struct Session {
     replays: u32,
     /// When which message is overdue.
     deadlines: Deadlines,
-    /// Doublings of the liveness waits, earned by attaches that ended without progress.
-    patience: u32,
+    patience: Patience,
     events: VecDeque<Event>,
     ended: Option<Ended>,
     /// Why it is over, for the last report.
@@ -182,7 +181,7 @@ impl Session {
             preserved: Bytes::new(),
             replays: 0,
             deadlines: Deadlines::default(),
-            patience: 0,
+            patience: Patience::default(),
             events: VecDeque::new(),
             ended: None,
             end_reason: None,
@@ -247,16 +246,11 @@ impl Session {
         self.settle(now);
     }
 
-    /// A planned swap. The client comes to want a second connection and moves to it once it has
-    /// proven itself. The server asks the client to do so `within` that time, at `alternate` if not
-    /// empty (one over 1,024 bytes is left out). Waits by itself while another swap settles.
-    pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
-        self.begin_migration(now, within, alternate);
-        self.settle(now);
-    }
-
     /// Closes the session gracefully, behind what is queued; see [`SessionConfig::linger`] for how
     /// long that may take. `reason` is cut to 1,024 bytes. [`Event::Ended`] tells how it went.
+    ///
+    /// A session that is not established yet lingers too, for what is queued to be delivered; with nothing
+    /// queued it ends at once. Who does not want to wait calls [`abort`](Self::abort).
     pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
         self.begin_close(now, code, reason);
         self.settle(now);

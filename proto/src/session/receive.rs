@@ -286,7 +286,7 @@ impl Session {
         }
         let freed = self.ledger.acknowledge(position);
         live.progress = true;
-        self.patience = 0;
+        self.patience.on_progress();
         self.replays = 0;
         live.unacked_since = (self.ledger.acked() < live.cursor).then_some(now);
         live.rate.on_acked(now, freed, self.ledger.acked() >= live.cursor);

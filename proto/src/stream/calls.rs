@@ -81,6 +81,15 @@ impl Streams {
         self.table.get(&stream).map_or(0, |stream| stream.send.messages)
     }
 
+    /// Whether anything may still be sent on it.
+    pub(crate) fn is_sending(&self, stream: StreamId) -> bool {
+        !self.closed
+            && self
+                .table
+                .get(&stream)
+                .is_some_and(|stream| stream.send.end == End::Open)
+    }
+
     /// Whether the message of that number is the peer's, or its stream was given up.
     pub(crate) fn is_delivered(&self, stream: StreamId, message: u64) -> bool {
         self.table
