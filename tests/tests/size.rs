@@ -169,7 +169,7 @@ fn many_sessions() {
 const TICKS: u64 = 50;
 
 /// What a tick with ten due takes in the middle of them, and what a look at every session would.
-fn tick(count: usize) -> (std::time::Duration, std::time::Duration) {
+fn tick(count: usize) -> (Duration, Duration) {
     let now = Instant::from_millis(1_000);
     let (server, config) = configs(Suite::Aes256GcmPsk);
     let mut registry = Registry::new(server, seed(0), now).expect("because it is valid");
