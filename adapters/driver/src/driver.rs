@@ -14,8 +14,9 @@ use unbroken_proto::server::{Incoming, Report};
 use unbroken_proto::{Duration, Epoch, Event, Instant, Session, SessionConfig};
 
 use crate::clock::Timer;
-use crate::connection::{BoxConnection, Dialler};
-use crate::dialling::Dialling;
+use crate::connection::BoxConnection;
+use crate::dialler::Dialler;
+use crate::dialling::{Dialling, Turn};
 use crate::errand::Errands;
 use crate::handle::SessionHandle;
 use crate::links::Links;
@@ -131,12 +132,6 @@ impl Driver {
         if wishes.reconnecting.follow(now, &mut self.session) {
             self.reflect(now);
         }
-        if wishes.reconnect {
-            self.session.reconnect_now(now);
-        }
-        if let Some(credential) = wishes.credential {
-            self.session.refresh_credential(now, credential);
-        }
         if wishes.accepted {
             self.pump.accept(now, &mut self.session);
         }
@@ -156,14 +151,16 @@ impl Driver {
     fn take_connections(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         match &mut self.source {
-            Source::Dial(dialling) => {
-                if let Some(up) = dialling.turn(now, &mut self.session, cx) {
+            Source::Dial(dialling) => match dialling.turn(now, &mut self.session, cx) {
+                Turn::Idle => {}
+                Turn::Told => self.reflect(now),
+                Turn::Up(up) => {
                     any = true;
                     if let Ok(epoch) = self.session.attach(now, up.carrier) {
                         self.links.add(epoch, up.connection);
                     }
                 }
-            }
+            },
             Source::Accept { routed, errands, .. } => {
                 errands.run(now, &mut self.session, cx);
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {

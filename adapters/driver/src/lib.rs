@@ -24,6 +24,7 @@
 
 mod clock;
 mod connection;
+mod dialler;
 mod dialling;
 mod driver;
 mod errand;
@@ -34,14 +35,17 @@ mod links;
 mod lock;
 mod pump;
 mod reconnecting;
+mod reconnector;
 mod shared;
 mod stream;
 
 pub use clock::{SleepTimer, Timer, uptime};
-pub use connection::{BoxConnection, Connected, Connection, Deferred, Dial, Dialler, cause_of};
+pub use connection::{BoxConnection, Connected, Connection, Deferred};
+pub use dialler::{Answer, Answering, Dial, DialError, Dialler, cause_of};
 pub use driver::{Driver, connect};
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use handle::{Events, SessionHandle};
 pub use hub::{Audience, Authorise, Broadcast, Established, Hub, MakeTimer, Reached, Verdict};
+pub use reconnector::Reconnector;
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;

@@ -31,7 +31,7 @@ pub mod ws;
 
 use std::io;
 
-use unbroken_driver::{Dialler, SleepTimer, Timer};
+use unbroken_driver::{SleepTimer, Timer};
 use unbroken_proto::ClientConfig;
 use unbroken_proto::config::Seed;
 
@@ -39,7 +39,8 @@ pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
 pub use unbroken_driver::{
-    Audience, Broadcast, Connected, Events, Framed, Hub, Reached, RecvFailure, SessionHandle, cause_of,
+    Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Events, Framed, Hub, Reached,
+    Reconnector, RecvFailure, SessionHandle, cause_of, uptime,
 };
 pub use unbroken_proto as proto;
 
@@ -55,23 +56,37 @@ pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io
     Ok(Session::new(handle))
 }
 
-/// A session over TCP to `address` (`host:port`).
+/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and
+/// preserved state. For [`EndReason::Fresh`](proto::event::EndReason::Fresh) above all; what `old` did not deliver stands in
+/// its [`Ended`](proto::event::Ended), and what of it is said again is the application's choice.
+///
+/// # Errors
+/// As [`connect_with`].
+pub async fn connect_after(
+    old: &Session,
+    config: ClientConfig,
+    dialler: impl Dialler + 'static,
+) -> io::Result<Session> {
+    old.closed().await;
+    connect_with(old.bequeath(config), dialler)
+}
+
+/// A session over TCP to `address` (`host:port`), or to where the server sends it, if that is of the same form.
 ///
 /// # Errors
 /// As [`connect_with`].
 pub fn connect_tcp(address: impl Into<String>, config: ClientConfig) -> io::Result<Session> {
     let address = address.into();
-    connect_with(config, move |_intent| tcp::dial(address.clone()))
+    connect_with(config, tcp::dialler(address))
 }
 
-/// A session over WebSocket to a `ws://` address. For `wss://` bring a dialler that makes the TLS
+/// A session over WebSocket to a `ws://` address, or to where the server sends it, if that is one. For `wss://` bring a dialler that makes the TLS
 /// stream, and wrap it with [`ws::client`].
 ///
 /// # Errors
 /// As [`connect_with`], and when the address is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    let url = ws::parse(url)?;
-    connect_with(config, move |_intent| ws::dial(url.clone()))
+    connect_with(config, ws::dialler(ws::parse(url)?))
 }
 
 /// A timer on tokio's sleep and the machine's uptime.

@@ -3,9 +3,21 @@
 use std::io;
 
 use tokio::net::{TcpStream, ToSocketAddrs};
-use unbroken_driver::{Connected, Framed};
+use unbroken_driver::{Connected, Dialler, Framed};
+use unbroken_proto::ReconnectIntent;
 
 use crate::Compat;
+
+/// Dials `address` (`host:port`), or the intent's alternate where that is one. For
+/// [`connect_with`](crate::connect_with), on its own or inside a [`Reconnector`](crate::Reconnector).
+pub fn dialler(address: impl Into<String>) -> impl Dialler {
+    let address = address.into();
+    move |intent: ReconnectIntent| {
+        let alternate = std::str::from_utf8(&intent.alternate).ok();
+        let elsewhere = alternate.filter(|alternate| alternate.contains(':'));
+        dial(elsewhere.unwrap_or(&address).to_owned())
+    }
+}
 
 /// Dials `address` once.
 ///

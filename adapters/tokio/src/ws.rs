@@ -10,12 +10,14 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, Uri, header::SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, client_async_with_config};
-use unbroken_driver::{Connected, Deferred};
+use unbroken_driver::{Connected, Deferred, DialError, Dialler};
 use unbroken_proto::config::MAX_PACKET;
+use unbroken_proto::{Cause, Duration, ReconnectIntent};
 
 /// The WebSocket subprotocol of sessions.
 pub const SUBPROTOCOL: &str = "unbroken.v1";
@@ -40,11 +42,31 @@ pub fn parse(url: &str) -> io::Result<Uri> {
     }
 }
 
+/// Dials a `ws://` address, or the intent's alternate where that is one. For
+/// [`connect_with`](crate::connect_with), on its own or inside a [`Reconnector`](crate::Reconnector).
+pub fn dialler(url: Uri) -> impl Dialler {
+    move |intent: ReconnectIntent| {
+        let alternate = std::str::from_utf8(&intent.alternate).ok();
+        let elsewhere = alternate.and_then(|alternate| parse(alternate).ok());
+        dial(elsewhere.unwrap_or_else(|| url.clone()))
+    }
+}
+
 /// Dials a `ws://` address once.
 ///
 /// # Errors
-/// As the system says, or the server does not speak WebSocket or our subprotocol.
+/// As the system says, or the server does not speak WebSocket or our subprotocol. An HTTP status in the place of
+/// the upgrade is a [`DialError`]: 401, 403 and 407 ask for fresh credentials, 429 and 503 for patience (as long as their
+/// Retry-After says in seconds), 408 and 504 are timeouts, and every other one is a refusal.
 pub async fn dial(url: Uri) -> io::Result<Connected> {
+    dial_with(url, &[]).await
+}
+
+/// As [`dial`], with header fields of one's own in the request (`Authorization` and the like).
+///
+/// # Errors
+/// As [`dial`], or a field is malformed.
+pub async fn dial_with(url: Uri, headers: &[(&str, &str)]) -> io::Result<Connected> {
     let host = url
         .host()
         .unwrap_or_default()
@@ -52,18 +74,32 @@ pub async fn dial(url: Uri) -> io::Result<Connected> {
         .trim_end_matches(']');
     let stream = TcpStream::connect((host, url.port_u16().unwrap_or(80))).await?;
     stream.set_nodelay(true)?;
-    Ok(Connected::ordered(client(stream, url).await?))
+    Ok(Connected::ordered(client_with(stream, url, headers).await?))
 }
 
 /// Makes a dialled byte stream (TLS, a proxy's tunnel, …) a WebSocket connection to `url`.
 ///
 /// # Errors
-/// The stream breaks, or the server does not speak WebSocket or our subprotocol.
+/// The stream breaks, or the server answers as in [`dial`].
 pub async fn client<S>(stream: S, url: Uri) -> io::Result<WsConnection<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let request = ClientRequestBuilder::new(url).with_sub_protocol(SUBPROTOCOL);
+    client_with(stream, url, &[]).await
+}
+
+/// As [`client`], with header fields of one's own in the request.
+///
+/// # Errors
+/// As [`client`], or a field is malformed.
+pub async fn client_with<S>(stream: S, url: Uri, headers: &[(&str, &str)]) -> io::Result<WsConnection<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let plain = ClientRequestBuilder::new(url).with_sub_protocol(SUBPROTOCOL);
+    let request = headers
+        .iter()
+        .fold(plain, |request, (name, value)| request.with_header(*name, *value));
     let (stream, _response) = client_async_with_config(request, stream, Some(config()))
         .await
         .map_err(failed)?;
@@ -154,7 +190,27 @@ fn failed(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
         Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::ConnectionAborted.into(),
-        Error::Http(_) => io::Error::new(io::ErrorKind::ConnectionRefused, error),
+        Error::Http(response) => answered(response.status(), response.headers())
+            .with_source(Error::Http(response))
+            .into(),
         error => io::Error::new(io::ErrorKind::InvalidData, error),
+    }
+}
+
+/// What an HTTP status in the place of the upgrade means.
+fn answered(status: StatusCode, headers: &HeaderMap) -> DialError {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            DialError::new(Cause::Authentication)
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map_or_else(
+                || DialError::new(Cause::ServerAsked),
+                |seconds| DialError::later(Duration::from_secs(seconds)),
+            ),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => DialError::new(Cause::Timeout),
+        _ => DialError::new(Cause::Refused),
     }
 }
