@@ -216,16 +216,19 @@ fn a_drain_asks_all_within_its_spread_and_says_truly_what_remains() {
         let status = fleet.house.registry.draining().expect("because it began");
         assert!(status.unasked <= there && !status.is_over(now));
         let stranger = fleet.add(client("stranger"), Reader::Eager);
+        let mut told = false;
         while !status.is_over(fleet.instant()) && fleet.house.registry.session_count() > 0 {
             fleet.run(100 * MS);
             let status = fleet.house.registry.draining().expect("because it goes on");
             assert_eq!((status.connected, status.detached), counted(&fleet), "seed {seed}");
             stayed += usize::from(attached(&fleet) > 0);
+            let wanted = fleet.clients[stranger].session.wanted_connection();
+            told |= wanted.is_some_and(|intent| intent.alternate == "elsewhere");
         }
         let status = fleet.house.registry.draining().expect("because it goes on");
         assert_eq!(status.unasked, 0, "all within the spread");
         remained += status.connected + status.detached;
-        assert!(!fleet.clients[stranger].is_attached());
+        assert!(told && !fleet.clients[stranger].is_attached());
         assert!(fleet.house.registry.snapshot().refused.draining > 0);
         // Those who went were asked to.
         let went = fleet.clients.iter().filter(|client| client.ended.is_some());
