@@ -31,4 +31,41 @@ fn whatever_goes_wrong_what_is_said_and_done_is_right() {
         tally.merge(&rig::run(seed).tally);
     }
     tally.iter().for_each(|(name, count)| println!("{count:>10}  {name}"));
+    if one.is_none() && number("UNBROKEN_SEEDS").is_none() {
+        check_coverage(&tally);
+    }
+}
+
+/// An untriggered fault is an untested one.
+fn check_coverage(tally: &Tally) {
+    let wanted = [
+        ("answer: bad", 200),
+        ("answer: good", 500),
+        ("answer: lost", 100),
+        ("answer: too late", 50),
+        ("attempt: abandoned", 500),
+        ("check: all arrived", 500),
+        ("check: escalation", 500),
+        ("check: pace", 5_000),
+        ("check: stable", 2_000),
+        ("dial: dead", 200),
+        ("dial: hangs", 200),
+        ("dial: postponed", 200),
+        ("end: closed", 500),
+        ("end: fresh", 300),
+        ("end: gave up", 100),
+        ("end: unauthorized", 10),
+        ("event: overdue", 5_000),
+        ("failed: Authentication", 500),
+        ("failed: ServerAsked", 300),
+        ("failed: Timeout", 300),
+        ("health: Idle", 500),
+        ("health: Suspect", 300),
+        ("lost: Heartbeat", 300),
+        ("strategy: Recover", 300),
+        ("strategy: Restart", 500),
+        ("strategy: Restore", 500),
+    ];
+    let rare: Vec<_> = wanted.iter().filter(|(name, least)| tally.of(name) < *least).collect();
+    assert!(rare.is_empty(), "too rare: {rare:?}");
 }

@@ -348,8 +348,13 @@ impl Oracle {
             DialFate::Fails(Cause::Authentication) => self.owe_credential(),
             _ => {}
         }
-        self.tally
-            .hit(&format!("dial: {:?}", std::mem::discriminant(&dial.fate)));
+        self.tally.hit(match &dial.fate {
+            DialFate::Up => "dial: up",
+            DialFate::Dead => "dial: dead",
+            DialFate::Hangs => "dial: hangs",
+            DialFate::Fails(_) => "dial: fails",
+            DialFate::Postponed(_) => "dial: postponed",
+        });
         Ok(())
     }
 

@@ -245,7 +245,11 @@ impl Rig {
             }
             self.hear();
             self.duo.read_all(Side::Server, &[self.stream]);
-            let due = self.duo.client.poll_timeout().is_some_and(|at| at <= self.duo.instant());
+            let due = self
+                .duo
+                .client
+                .poll_timeout()
+                .is_some_and(|at| at <= self.duo.instant());
             if !moved && due {
                 self.duo.timers();
             } else if !moved && !self.answer() {
@@ -308,14 +312,17 @@ impl Rig {
         if !right {
             self.fail(&format!("it ended with {:?}", ended.reason));
         }
-        self.oracle
-            .tally
-            .hit(&format!("end: {:?}", std::mem::discriminant(&ended.reason)));
+        self.oracle.tally.hit(match &ended.reason {
+            EndReason::Fresh { .. } => "end: fresh",
+            EndReason::GaveUp { .. } => "end: gave up",
+            EndReason::Unauthorized => "end: unauthorized",
+            EndReason::Closed { .. } => "end: closed",
+            _ => "end: other",
+        });
         if !matches!(ended.reason, EndReason::Fresh { .. }) {
             self.end = Some(ended.reason);
             return;
         }
-        self.oracle.tally.hit("end: fresh");
         self.setup.seed = self.setup.seed.wrapping_add(1);
         self.duo.follow(&self.setup);
         self.oracle.follow();
