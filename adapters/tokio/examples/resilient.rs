@@ -94,7 +94,7 @@ fn secret() -> Result<SharedSecret, Failure> {
 async fn serve(listener: std::net::TcpListener) -> Result<(), Failure> {
     let config = ServerConfig::new(ServerAuth::secrets(vec![secret()?]));
     let mut server = Server::with_authorise(config, |request| {
-        let fresh = request.credential == &b"fresh token"[..];
+        let fresh = request.credential == b"fresh token"[..];
         std::future::ready(if fresh {
             Ok(())
         } else {

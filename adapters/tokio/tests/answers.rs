@@ -38,7 +38,7 @@ async fn strict_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
     let address = listener.local_addr().expect("because it is bound").to_string();
     let server = Server::with_authorise(ServerConfig::new(ServerAuth::secrets(vec![secret()])), |request| {
-        let fresh = request.credential == &b"fresh"[..];
+        let fresh = request.credential == b"fresh"[..];
         std::future::ready(if fresh {
             Ok(())
         } else {

@@ -14,6 +14,8 @@ impl Duo {
     pub fn dial(&mut self, budgets: [Option<usize>; 2]) -> bool {
         let now = self.instant();
         let Some(intent) = self.client.wanted_connection() else {
+            // A dial whose wish is gone is given up; should the wish come back, it begins anew.
+            self.answered = 0;
             return false;
         };
         if intent.not_before > now || intent.attempt == self.answered || !intent.is_dial() {

@@ -44,11 +44,12 @@ pub struct Oracle {
     /// How far an escalation has come.
     forced: Option<usize>,
     /// What the last attempt was for, if the host never did what comes before its dial.
-    unprepared: Option<Strategy>,
+    /// Forgotten where no try was left to repeat it at once, which a connection that is up survives.
+    unprepared: Option<(u64, Strategy)>,
     /// The table from cause to strategy, rows that are not [`Strategy::Resume`].
     table: Vec<(Cause, Strategy)>,
-    /// The next attempt may come no sooner than this after it was planned.
-    floor: u64,
+    /// An attempt planned at this instant may come no sooner than so much later.
+    floor: (u64, u64),
     /// Since when nothing holds the attempt under way up.
     free_since: u64,
     /// The session is over.
@@ -73,6 +74,8 @@ struct Open {
     attempt: Attempt,
     /// When it was planned.
     planned: u64,
+    /// When it was dialled.
+    dialled: Option<u64>,
     /// A connection was made for it.
     up: bool,
     /// The client has attached since.
@@ -115,7 +118,7 @@ impl Oracle {
             forced: None,
             unprepared: None,
             table: table.to_vec(),
-            floor: 0,
+            floor: (0, 0),
             free_since: 0,
             over: false,
             paused: false,
@@ -170,7 +173,7 @@ impl Oracle {
         let asked = std::mem::take(&mut self.asked) || swap;
         let forced = self.forced.is_some();
         if !first && !asked {
-            self.check_strategy(&attempt)?;
+            self.check_strategy(now, &attempt)?;
             self.check_pace(now, &attempt)?;
         }
         self.tries += u32::from(!asked && !forced);
@@ -179,6 +182,7 @@ impl Oracle {
         self.open = Some(Open {
             attempt,
             planned: now,
+            dialled: None,
             up: false,
             attached: false,
             recovered: false,
@@ -189,13 +193,17 @@ impl Oracle {
     }
 
     /// What the table says about the cause, or the next step of an escalation, or again what was not prepared.
-    fn check_strategy(&mut self, attempt: &Attempt) -> Verdict {
+    fn check_strategy(&mut self, now: u64, attempt: &Attempt) -> Verdict {
         let Some(cause) = attempt.cause else {
             return fail(format!("{attempt:?} without a cause"));
         };
+        let unprepared = self
+            .unprepared
+            .filter(|(at, _)| *at == now)
+            .map(|(_, strategy)| strategy);
         let table = self.table.iter().find(|(row, _)| *row == cause);
         let table = table.map_or(Strategy::Resume, |(_, strategy)| *strategy);
-        let expected = match (&mut self.forced, self.unprepared, attempt.kind) {
+        let expected = match (&mut self.forced, unprepared, attempt.kind) {
             (None, None, IntentKind::Migrate) => Strategy::Resume,
             (Some(step), ..) => {
                 *step += 1;
@@ -217,7 +225,12 @@ impl Oracle {
     /// Never sooner than the policy's own numbers say.
     fn check_pace(&mut self, now: u64, attempt: &Attempt) -> Verdict {
         let delay = attempt.started.as_nanos().saturating_sub(now);
-        let floor = std::mem::take(&mut self.floor).min((self.pace.cap * 1e9) as u64);
+        let (said, floor) = std::mem::take(&mut self.floor);
+        let floor = if said == now {
+            floor.min((self.pace.cap * 1e9) as u64)
+        } else {
+            0
+        };
         if delay < floor {
             return fail(format!("{attempt:?} after {delay} ns, the other end said {floor}"));
         }
@@ -252,7 +265,7 @@ impl Oracle {
         };
         self.hurried = false;
         if !open.prepared && attempt.outcome != Outcome::Succeeded {
-            self.unprepared = Some(open.attempt.strategy);
+            self.unprepared = Some((now, open.attempt.strategy));
         }
         let took = now.saturating_sub(attempt.started.as_nanos());
         let same = attempt.number == open.attempt.number
@@ -343,8 +356,9 @@ impl Oracle {
             return fail(format!("{dial:?} before {:?}", open.attempt.started));
         }
         open.up = matches!(dial.fate, DialFate::Up);
+        open.dialled = Some(dial.at);
         match &dial.fate {
-            DialFate::Postponed(after) => self.later(*after),
+            DialFate::Postponed(after) => self.later(dial.at, *after),
             DialFate::Fails(Cause::Authentication) => self.owe_credential(),
             _ => {}
         }
@@ -359,8 +373,8 @@ impl Oracle {
     }
 
     /// The other end said "later".
-    pub fn later(&mut self, after: Duration) {
-        self.floor = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+    pub fn later(&mut self, now: u64, after: Duration) {
+        self.floor = (now, u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// The host says "now".
@@ -524,6 +538,12 @@ impl Oracle {
     #[must_use]
     pub fn may_give_up(&self) -> bool {
         self.pace.tries.is_some_and(|most| self.tries >= most)
+    }
+
+    /// When the attempt under way was dialled, if it was and nothing holds it up.
+    #[must_use]
+    pub fn dialled_at(&self) -> Option<u64> {
+        self.open.filter(|_| !self.paused)?.dialled
     }
 
     /// How long the attempt under way has been waited for, and whether anything holds it up.

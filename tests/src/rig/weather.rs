@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use unbroken_proto::event::{EndReason, Event};
-use unbroken_proto::reconnect::{Continuity, IntentKind, Preparation, Strategies, Strategy};
+use unbroken_proto::reconnect::{Backoff, Continuity, IntentKind, Preparation, Strategies, Strategy};
 use unbroken_proto::server::Refusal;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::time::Duration;
@@ -106,7 +106,10 @@ impl Rig {
         }
         let mut setup = Setup {
             seed: u8::try_from(seed % 251).unwrap_or(0),
-            backoff: pace.backoff(),
+            backoff: Backoff {
+                attempt_timeout: *rng.pick(&[None, Some(Duration::from_millis(2_500))]),
+                ..pace.backoff()
+            },
             strategies,
             history_limit: usize::try_from(*rng.pick(&[64, 0, 1, 5])).unwrap_or(0),
             ..Setup::default()
@@ -191,7 +194,11 @@ impl Rig {
         let now = self.duo.instant();
         self.duo.client.close(now, 0, Bytes::new());
         self.run(|rig| rig.end.is_some());
-        let closed = matches!(self.end, Some(EndReason::Closed { .. } | EndReason::LingerExpired));
+        // The connection may have been dead, and no try left.
+        let closed = matches!(
+            self.end,
+            Some(EndReason::Closed { .. } | EndReason::LingerExpired | EndReason::GaveUp { .. })
+        );
         if !closed {
             self.fail(&format!("a close ends with {:?}", self.end));
         }
@@ -229,16 +236,16 @@ impl Rig {
         loop {
             self.hear();
             let refusals = self.duo.refusals.front().cloned();
-            let (left, dials) = (self.duo.refusals.len(), self.duo.dialled.len());
+            let left = self.duo.refusals.len();
             let moved = self.duo.step();
-            for dial in self.duo.dialled[dials..].to_vec() {
+            for dial in std::mem::take(&mut self.duo.dialled) {
                 self.log(|| format!("{dial:?}"));
                 let verdict = self.oracle.dialled(&dial);
                 self.demand(verdict);
             }
             if self.duo.refusals.len() < left {
                 match refusals {
-                    Some(Refusal::RetryLater { after, .. }) => self.oracle.later(after),
+                    Some(Refusal::RetryLater { after, .. }) => self.oracle.later(self.duo.now, after),
                     Some(Refusal::RefreshCredentials) => self.oracle.owe_credential(),
                     _ => {}
                 }
@@ -264,6 +271,12 @@ impl Rig {
         }
         let verdict = self.oracle.check(self.duo.now, &self.duo.client);
         self.demand(verdict);
+        if let (Some(limit), Some(at)) = (self.setup.backoff.attempt_timeout, self.oracle.dialled_at())
+            && u128::from(self.duo.now - at) > limit.as_nanos()
+            && !over
+        {
+            self.fail(&format!("dialled at {} ms and still under way", at / MS));
+        }
         if let Some(since) = self.oracle.waiting_since().filter(|_| !over)
             && self.duo.now > since + PATIENCE
         {
