@@ -107,8 +107,8 @@ pub struct Session {
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
-    /// The health that the host was last told.
-    shown_health: Health,
+    /// The health that the host was last told, and when.
+    shown_health: (Health, Instant),
     /// The session ended because nobody came back to it in time.
     expired: bool,
     /// What the host wants back when it has to start or fill something again.
@@ -178,7 +178,7 @@ impl Session {
             retry: Retry::default(),
             provisional_until: None,
             detached_at: None,
-            shown_health: Health::Detached,
+            shown_health: (Health::Detached, Instant::ZERO),
             expired: false,
             preserved: Bytes::new(),
             replays: 0,
