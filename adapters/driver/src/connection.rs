@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
-use unbroken_proto::Carrier;
+use unbroken_proto::{Carrier, PeerKey};
 
 /// A carrier's two directions, in whole packets. Implemented by everything that is a stream and a sink
 /// of them; [`Framed`](crate::Framed) makes one out of a byte stream.
@@ -37,6 +37,15 @@ impl Connected {
         Connected {
             connection: Box::pin(connection),
             carrier: Carrier::ordered(),
+        }
+    }
+
+    /// Says where the connection comes from, for the accepting side's limits on each origin.
+    #[must_use]
+    pub fn from_peer(self, peer: PeerKey) -> Connected {
+        Connected {
+            carrier: self.carrier.from_peer(peer),
+            ..self
         }
     }
 

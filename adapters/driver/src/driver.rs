@@ -17,6 +17,7 @@ use crate::clock::Timer;
 use crate::connection::BoxConnection;
 use crate::dialler::Dialler;
 use crate::dialling::{Dialling, Turn};
+use crate::errand::Errands;
 use crate::handle::SessionHandle;
 use crate::links::Links;
 use crate::pump::Pump;
@@ -35,6 +36,7 @@ pub(crate) enum Source {
     Dial(Dialling),
     Accept {
         routed: mpsc::Receiver<Routed>,
+        errands: Errands,
         /// Takes what the registry must know.
         report: Box<dyn FnMut(Instant, Report) + Send>,
     },
@@ -137,6 +139,9 @@ impl Driver {
             self.pump.refuse_more();
             self.close.get_or_insert((code, reason, now + self.linger));
         }
+        if let Some(lifetime) = wishes.lifetime {
+            self.session.set_detached_lifetime(now, lifetime);
+        }
         if wishes.abort {
             self.session.abort(now);
         }
@@ -156,7 +161,8 @@ impl Driver {
                     }
                 }
             },
-            Source::Accept { routed, .. } => {
+            Source::Accept { routed, errands, .. } => {
+                errands.run(now, &mut self.session, cx);
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;
                     match self.session.adopt(now, incoming) {

@@ -143,6 +143,12 @@ impl SessionHandle {
             .ask(|desk| desk.wishes.migrate = Some((within, alternate)));
     }
 
+    /// From now on this end lets the session be without a connection for `lifetime`; the peer's own
+    /// limit stays what it was. See [`set_detached_lifetime`](unbroken_proto::Session::set_detached_lifetime).
+    pub fn set_detached_lifetime(&self, lifetime: Duration) {
+        self.shared().ask(|desk| desk.wishes.lifetime = Some(lifetime));
+    }
+
     /// The session's name, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {

@@ -49,6 +49,7 @@ pub(crate) struct Wishes {
     pub(crate) reconnecting: ReconnectWishes,
     pub(crate) close: Option<(u64, Bytes)>,
     pub(crate) abort: bool,
+    pub(crate) lifetime: Option<Duration>,
     /// An accepted stream was taken.
     pub(crate) accepted: bool,
 }

@@ -39,8 +39,8 @@ pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
 pub use unbroken_driver::{
-    Answer, Answering, Connected, Dial, DialError, Dialler, Events, Framed, Reconnector, RecvFailure, SessionHandle,
-    cause_of, uptime,
+    Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Events, Framed, Hub, Reached,
+    Reconnector, RecvFailure, SessionHandle, cause_of, uptime,
 };
 pub use unbroken_proto as proto;
 
