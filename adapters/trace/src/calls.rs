@@ -75,7 +75,10 @@ macro_rules! calls {
 pub(crate) enum Done {
     Said(String),
     /// A packet now, and the packet then.
-    Packed { packed: Vec<u8>, before: Vec<u8> },
+    Packed {
+        packed: Vec<u8>,
+        before: Vec<u8>,
+    },
 }
 
 calls! {

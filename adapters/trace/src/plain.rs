@@ -102,9 +102,9 @@ plain!(Cause, CauseName, |cause| CauseName(*cause), |name| name.0);
 plain!(Bytes, Binary, |bytes| Binary(bytes.to_vec()), |binary| Bytes::from(
     binary.0
 ));
-plain!(BytesMut, Binary, |bytes| Binary(bytes.to_vec()), |binary| BytesMut::from(
-    &binary.0[..]
-));
+plain!(BytesMut, Binary, |bytes| Binary(bytes.to_vec()), |binary| {
+    BytesMut::from(&binary.0[..])
+});
 plain!(
     Option<Bytes>,
     Option<Binary>,
