@@ -13,28 +13,28 @@ use crate::reconnect::{Cause, Continuity, IntentKind, Outcome, Preparation, Stra
 use crate::time::{Duration, Instant};
 
 impl Session {
-    pub(super) fn on_dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
+    pub(super) fn on_dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause, floor: Option<Duration>) {
         let over = self
             .dialing
             .as_ref()
             .is_none_or(|d| d.want.is_none() || d.attempt != attempt);
         if !over {
-            self.host_failed(now, cause);
+            self.host_failed(now, cause, floor);
         }
     }
 
     /// The host did not answer in time.
     pub(super) fn dial_timed_out(&mut self, now: Instant) {
-        self.host_failed(now, Cause::Timeout);
+        self.host_failed(now, Cause::Timeout, None);
     }
 
     /// An attempt failed by the host's own word, which needs no proof.
-    fn host_failed(&mut self, now: Instant, cause: Cause) {
+    fn host_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
         self.end_attempt(now, Outcome::Failed(cause));
         if let Some(dialing) = &mut self.dialing {
             dialing.on_failed();
         }
-        self.schedule_dial(now, self.dial_kind(), cause, None);
+        self.schedule_dial(now, self.dial_kind(), cause, floor);
         if cause == Cause::Authentication {
             self.need_credential();
         }
@@ -79,7 +79,7 @@ impl Session {
             history.stats.restarts += 1;
         }
         match result {
-            Err(cause) => self.host_failed(now, cause),
+            Err(cause) => self.host_failed(now, cause, None),
             Ok(Continuity::Lost) if self.ticket.is_some() => {
                 // The same attempt goes on in the session to come.
                 if let Some(want) = &mut dialing.want {
@@ -114,7 +114,7 @@ impl Session {
         let Some(epoch) = self.links.current().map(|live| live.epoch) else {
             match self.links.candidate.as_ref().map(|candidate| candidate.epoch) {
                 Some(epoch) => self.on_detach(now, epoch, cause),
-                None => self.host_failed(now, cause),
+                None => self.host_failed(now, cause, None),
             }
             return;
         };

@@ -7,7 +7,7 @@ use crate::config::MAX_PRESERVED;
 use crate::error::PreservedTooLarge;
 use crate::event::Event;
 use crate::reconnect::{Attempt, Cause, Continuity, Heritage, History, Preparation, ReconnectIntent, ReconnectStats};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 impl Session {
     /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
@@ -21,8 +21,18 @@ impl Session {
     }
 
     /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
+    ///
+    /// A cause that [is final](Cause::is_final) ends a session that was never established.
     pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
-        self.on_dial_failed(now, attempt, cause);
+        self.on_dial_failed(now, attempt, cause, None);
+        self.settle(now);
+    }
+
+    /// The dial of `attempt` was told to come back later (an HTTP 503 with `Retry-After`): the next is not
+    /// before `after`, clamped to the backoff's cap, with jitter on top. As [`dial_failed`](Self::dial_failed)
+    /// with [`Cause::ServerAsked`] otherwise.
+    pub fn dial_postponed(&mut self, now: Instant, attempt: u64, after: Duration) {
+        self.on_dial_failed(now, attempt, Cause::ServerAsked, Some(after));
         self.settle(now);
     }
 

@@ -439,3 +439,38 @@ fn preserved_state_comes_back_with_restart_and_recover_and_goes_to_the_heir() {
         assert_eq!(heir.client.preserved(), &state);
     }
 }
+
+#[test]
+fn what_would_fail_again_ends_a_session_that_never_was_and_no_other() {
+    for cause in Cause::ALL {
+        let mut fresh = Pair::new();
+        let wanted = intent(&fresh);
+        fresh.client.dial_failed(fresh.now, wanted.attempt, cause);
+        let ended = events(&mut fresh.client).into_iter().find_map(|event| match event {
+            Event::Ended(ended) => Some(ended.reason),
+            _ => None,
+        });
+        assert_eq!(ended, cause.is_final().then_some(EndReason::GaveUp { cause }));
+        assert_eq!(fresh.client.wanted_connection().is_none(), cause.is_final());
+        let mut pair = broken(Strategies::resume_always(), Cause::Network);
+        let wanted = intent(&pair);
+        pair.now = wanted.not_before;
+        pair.client.dial_failed(pair.now, wanted.attempt, cause);
+        let again = intent(&pair);
+        assert!(again.attempt > wanted.attempt && again.cause == Some(cause));
+    }
+}
+
+#[test]
+fn a_dial_told_to_come_later_comes_later() {
+    let mut pair = broken(Strategies::default(), Cause::Network);
+    let wanted = intent(&pair);
+    pair.now = wanted.not_before;
+    pair.client.dial_postponed(pair.now, wanted.attempt + 1, Duration::from_secs(7));
+    assert_eq!(intent(&pair), wanted, "not for this attempt");
+    pair.client.dial_postponed(pair.now, wanted.attempt, Duration::from_secs(7));
+    let again = intent(&pair);
+    assert_eq!(again.cause, Some(Cause::ServerAsked));
+    let (soonest, latest) = (pair.now + Duration::from_secs(7), pair.now + Duration::from_secs(11));
+    assert!(soonest <= again.not_before && again.not_before <= latest);
+}
