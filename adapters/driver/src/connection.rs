@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
-use unbroken_proto::{Carrier, Cause, ReconnectIntent};
+use unbroken_proto::{Carrier, ReconnectIntent};
 
 /// A carrier's two directions, in whole packets. Implemented by everything that is a stream and a sink
 /// of them; [`Framed`](crate::Framed) makes one out of a byte stream.
@@ -69,17 +69,6 @@ where
 {
     fn dial(&mut self, intent: ReconnectIntent) -> Dial {
         Box::pin(self(intent))
-    }
-}
-
-/// What an I/O error means to the machine.
-#[must_use]
-pub fn cause_of(error: &io::Error) -> Cause {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => Cause::Refused,
-        io::ErrorKind::TimedOut => Cause::Timeout,
-        io::ErrorKind::InvalidData => Cause::Protocol,
-        _ => Cause::Network,
     }
 }
 

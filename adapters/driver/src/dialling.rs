@@ -1,10 +1,12 @@
 //! Dials what the machine wants dialled, one at a time.
 
+use std::io;
 use std::task::{Context, Poll};
 
 use unbroken_proto::{Instant, Session};
 
-use crate::connection::{Connected, Dial, Dialler, cause_of};
+use crate::connection::{Connected, Dial, Dialler};
+use crate::failure::{Failure, cause_of};
 
 /// The dialler and its dial under way.
 pub(crate) struct Dialling {
@@ -12,6 +14,7 @@ pub(crate) struct Dialling {
     current: Option<(u64, Dial)>,
     /// When the next dial may begin.
     wait: Option<Instant>,
+    failed: Option<io::Error>,
 }
 
 impl Dialling {
@@ -20,6 +23,7 @@ impl Dialling {
             dialler,
             current: None,
             wait: None,
+            failed: None,
         }
     }
 
@@ -52,8 +56,21 @@ impl Dialling {
             return None;
         };
         self.current = None;
-        result
-            .map_err(|error| session.dial_failed(now, attempt, cause_of(&error)))
-            .ok()
+        match result {
+            Ok(up) => return Some(up),
+            Err(error) => {
+                match Failure::of(&error).and_then(Failure::after) {
+                    Some(after) => session.dial_postponed(now, attempt, after),
+                    None => session.dial_failed(now, attempt, cause_of(&error)),
+                }
+                self.failed = Some(error);
+            }
+        }
+        None
+    }
+
+    /// Why the last dial failed, once.
+    pub(crate) fn take_failed(&mut self) -> Option<io::Error> {
+        self.failed.take()
     }
 }

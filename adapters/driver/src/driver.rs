@@ -152,7 +152,11 @@ impl Driver {
         let mut any = false;
         match &mut self.source {
             Source::Dial(dialling) => {
-                if let Some(up) = dialling.turn(now, &mut self.session, cx) {
+                let up = dialling.turn(now, &mut self.session, cx);
+                if let Some(error) = dialling.take_failed() {
+                    self.shared.note(|view| view.dial_error = Some(Arc::new(error)));
+                }
+                if let Some(up) = up {
                     any = true;
                     if let Ok(epoch) = self.session.attach(now, up.carrier) {
                         self.links.add(epoch, up.connection);

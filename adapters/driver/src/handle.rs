@@ -163,6 +163,13 @@ impl SessionHandle {
         self.shared().look(|view| view.state)
     }
 
+    /// Why the last dial that failed did, in its dialler's words. The machine's word for it is the cause in
+    /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
+    #[must_use]
+    pub fn dial_error(&self) -> Option<Arc<std::io::Error>> {
+        self.shared().look(|view| view.dial_error.clone())
+    }
+
     /// The peer's static key, once proven.
     #[must_use]
     pub fn peer_key(&self) -> Option<PublicKey> {
