@@ -41,7 +41,9 @@ impl ByteStream for &mut Stingy {
             return Poll::Pending;
         }
         let take = self.step.min(self.input.len()).min(buf.len());
-        buf.iter_mut().zip(self.input.drain(..take)).for_each(|(to, byte)| *to = byte);
+        buf.iter_mut()
+            .zip(self.input.drain(..take))
+            .for_each(|(to, byte)| *to = byte);
         Poll::Ready(Ok(take))
     }
 

@@ -1,6 +1,7 @@
 //! Unbroken sessions on tokio.
 //!
-//! A client dials ([`connect_tcp`], [`connect_ws`], or [`connect_with`] and a closure of your own); a
+//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or [`connect_with`] and a
+//! closure of your own); a
 //! [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement tokio's `AsyncRead` and
 //! `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
 //! again, and nothing is lost or doubled.
@@ -26,19 +27,19 @@
 mod compat;
 mod server;
 mod session;
-pub mod tcp;
-pub mod ws;
 
 use std::io;
 
-use unbroken_driver::{Dialler, SleepTimer, Timer};
+use tokio::net::TcpStream;
+pub use unbroken_carriers as carriers;
+use unbroken_carriers::Endpoint;
+use unbroken_driver::{Dialler, SleepTimer, Timer, fresh_seed};
 use unbroken_proto::ClientConfig;
-use unbroken_proto::config::Seed;
 
 pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
-pub use unbroken_driver::{Connected, Events, Framed, RecvFailure, SessionHandle, cause_of};
+pub use unbroken_driver::{Connected, Events, Failure, Framed, RecvFailure, SessionHandle, cause_of};
 pub use unbroken_proto as proto;
 
 /// A session that dials with `dialler`: any closure from a
@@ -48,40 +49,62 @@ pub use unbroken_proto as proto;
 /// # Errors
 /// The configuration cannot work, or the system has no entropy.
 pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
-    let (handle, driver) = unbroken_driver::connect(config, seed()?, dialler, timer()).map_err(invalid)?;
+    let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer()).map_err(invalid)?;
     tokio::spawn(driver);
     Ok(Session::new(handle))
 }
 
-/// A session over TCP to `address` (`host:port`).
+/// A session with the server at `endpoint`, over whatever that says.
+///
+/// ```no_run
+/// # fn run() -> std::io::Result<()> {
+/// # use unbroken_tokio::{carriers::Endpoint, proto::{ClientConfig, security::Auth}};
+/// let endpoint = Endpoint::parse("ws://example.org/sessions")?.header("cookie", "tenant=1")?;
+/// let session = unbroken_tokio::connect(endpoint, ClientConfig::new(Auth::anonymous()))?;
+/// # drop(session);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// As [`connect_with`].
-pub fn connect_tcp(address: impl Into<String>, config: ClientConfig) -> io::Result<Session> {
-    let address = address.into();
-    connect_with(config, move |_intent| tcp::dial(address.clone()))
+pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
+    connect_with(config, move |_intent| {
+        let endpoint = endpoint.clone();
+        async move { dial(&endpoint).await }
+    })
 }
 
-/// A session over WebSocket to a `ws://` address. For `wss://` bring a dialler that makes the TLS
-/// stream, and wrap it with [`ws::client`].
+/// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
+///
+/// # Errors
+/// As [`connect_with`], and when the address is none.
+pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
+    connect(Endpoint::parse(address.as_ref())?, config)
+}
+
+/// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
 ///
 /// # Errors
 /// As [`connect_with`], and when the address is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    let url = ws::parse(url)?;
-    connect_with(config, move |_intent| ws::dial(url.clone()))
+    connect(Endpoint::parse(url)?, config)
+}
+
+/// Dials once: for a dialler of one's own that says where.
+///
+/// # Errors
+/// As the system says, or [`Endpoint::connect`].
+pub async fn dial(endpoint: &Endpoint) -> io::Result<Connected> {
+    let stream = TcpStream::connect(endpoint.address()).await?;
+    stream.set_nodelay(true)?;
+    endpoint.connect(Compat(stream)).await
 }
 
 /// A timer on tokio's sleep and the machine's uptime.
 #[must_use]
 pub fn timer() -> impl Timer + use<> {
     SleepTimer::new(tokio::time::sleep)
-}
-
-fn seed() -> io::Result<Seed> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    Ok(Seed(seed))
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

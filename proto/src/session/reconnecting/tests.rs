@@ -466,9 +466,11 @@ fn a_dial_told_to_come_later_comes_later() {
     let mut pair = broken(Strategies::default(), Cause::Network);
     let wanted = intent(&pair);
     pair.now = wanted.not_before;
-    pair.client.dial_postponed(pair.now, wanted.attempt + 1, Duration::from_secs(7));
+    pair.client
+        .dial_postponed(pair.now, wanted.attempt + 1, Duration::from_secs(7));
     assert_eq!(intent(&pair), wanted, "not for this attempt");
-    pair.client.dial_postponed(pair.now, wanted.attempt, Duration::from_secs(7));
+    pair.client
+        .dial_postponed(pair.now, wanted.attempt, Duration::from_secs(7));
     let again = intent(&pair);
     assert_eq!(again.cause, Some(Cause::ServerAsked));
     let (soonest, latest) = (pair.now + Duration::from_secs(7), pair.now + Duration::from_secs(11));
