@@ -65,10 +65,9 @@ impl SessionHandle {
         let label = options.label.clone();
         let priority = options.priority;
         let (answer, opened) = oneshot::channel();
-        if self.ended().is_none() {
-            self.shared()
-                .ask(|desk| desk.opens.push(OpenRequest { options, answer }));
-        }
+        // A driver that is gone drops the question, and with it the answer.
+        self.shared()
+            .ask(|desk| desk.opens.push(OpenRequest { options, answer }));
         let stream = opened
             .await
             .map_err(|_| OpenError::SessionClosed)??
