@@ -52,7 +52,8 @@ pub const MAX_REASON: usize = 1_024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
-    /// 2 KiB to 1 GiB, default 1 MiB.
+    /// 2 KiB to 1 GiB, default 1 MiB. At most half of it waits on streams whose reader has granted no
+    /// more (one larger message apart), so that they leave the others room.
     pub outbox_limit: usize,
     /// Bytes held ahead of their turn while a swap drains. Owner: the inbox. 64 KiB to 1 GiB, default 1 MiB.
     pub inbox_limit: usize,

@@ -2,6 +2,8 @@
 //!
 //! What ends a whole session is not an error but an event: [`Event::Ended`](crate::Event::Ended).
 
+use core::fmt;
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -101,8 +103,8 @@ pub enum ProtocolError {
     /// A stream of the wrong parity, reused, never opened, or beyond `max_streams`.
     #[error("stream id out of place")]
     BadStream,
-    /// Data after the end of a stream.
-    #[error("data after end of stream")]
+    /// Data after the end of a stream, or anything sequenced behind a CLOSE.
+    #[error("data after the end")]
     AfterEnd,
     /// A rekey is overdue.
     #[error("rekey overdue")]
@@ -110,13 +112,23 @@ pub enum ProtocolError {
 }
 
 /// Why a payload was not taken. It comes back, untouched.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub struct SendError {
     /// The refused payload.
     pub payload: Bytes,
     /// Why.
     pub reason: SendRefusal,
+}
+
+/// Names the payload's length, not its bytes: those are the application's, and may be many.
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError")
+            .field("reason", &self.reason)
+            .field("payload_len", &self.payload.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a payload was not taken.
@@ -197,3 +209,18 @@ pub enum AttachError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("more to preserve than a session keeps")]
 pub struct PreservedTooLarge;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_payload_is_not_printed() {
+        let error = SendError {
+            payload: Bytes::from_static(b"a secret"),
+            reason: SendRefusal::Full,
+        };
+        let printed = alloc::format!("{error:?}");
+        assert_eq!(printed, "SendError { reason: Full, payload_len: 8, .. }");
+    }
+}

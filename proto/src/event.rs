@@ -41,10 +41,16 @@ pub enum Event {
     ReconnectPaused,
     /// Reconnecting goes on.
     ReconnectResumed,
+    /// One end closes the session: what is queued still goes out, and [`Ended`](Event::Ended) follows.
+    Closing {
+        /// Who called `close`; never [`Closer::Both`]: of two closes that cross each is told.
+        by: Closer,
+    },
     /// The session's health changed to this.
     Health(Health),
     /// A message sent with [`send_within`](crate::Session::send_within) is not known to be the peer's in time. It is not
-    /// dropped, and may still arrive.
+    /// dropped, and may still arrive. A host that leaves over a thousand of these unread loses those of
+    /// messages that arrived after all.
     Overdue {
         /// Its stream.
         stream: StreamId,
@@ -150,7 +156,7 @@ pub enum EndReason {
     Replaced,
     /// The accepting host's memory for detached sessions was spent, and this one was detached longest.
     Evicted,
-    /// A position, nonce or stream number reached its end.
+    /// One direction used up its 2^62 - 1 positions.
     Exhausted,
 }
 

@@ -47,7 +47,7 @@ pub use config::{ClientConfig, ServerConfig, SessionConfig};
 pub use event::Event;
 pub use id::{Carrier, Epoch, SessionId, Side, StreamId};
 pub use liveness::Health;
-pub use peer::PeerKey;
+pub use peer::{PeerKey, PeerPrefix};
 pub use reconnect::{Cause, ReconnectIntent};
 pub use session::Session;
 pub use time::{Duration, Instant};

@@ -48,13 +48,43 @@ enum Probe {
     Sent { judged_at: Instant },
 }
 
+/// How much longer than usual silence is borne, because a slow link is not a dead one. One for all
+/// connections of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Patience {
+    doublings: u32,
+    /// The last connection was given up by our own verdict, which may have come too early.
+    in_doubt: bool,
+}
+
+impl Patience {
+    /// A connection is over; `progress`: the peer acknowledged something on it.
+    pub(crate) fn on_lost(&mut self, progress: bool, by_silence: bool) {
+        self.doublings = if progress { 0 } else { self.doublings.saturating_add(1) };
+        self.in_doubt = by_silence && !progress;
+    }
+
+    /// The peer acknowledged something new.
+    pub(crate) fn on_progress(&mut self) {
+        *self = Patience::default();
+    }
+
+    /// A new connection began; `progress`: the position that the peer stated for it shows that something
+    /// had arrived on the one before. If that one was given up for its silence, the silence was mere slowness.
+    pub(crate) fn on_attached(&mut self, progress: bool) {
+        if progress && !self.in_doubt && cfg!(not(planted = "stated_progress_ignored")) {
+            self.doublings = 0;
+        }
+        self.in_doubt = false;
+    }
+}
+
 /// Probes and verdicts for one connection.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     interval: Duration,
     timeout: Duration,
-    /// Doublings earned by attaches that ended without progress: a slow link is not a dead one.
-    patience: u32,
+    patience: Patience,
     last_input: Instant,
     /// When the oldest unacknowledged data was committed here, or the last input if later.
     waiting_since: Option<Instant>,
@@ -65,7 +95,7 @@ pub(crate) struct Liveness {
 }
 
 impl Liveness {
-    pub(crate) fn new(now: Instant, interval: Duration, timeout: Duration, patience: u32) -> Liveness {
+    pub(crate) fn new(now: Instant, interval: Duration, timeout: Duration, patience: Patience) -> Liveness {
         Liveness {
             interval,
             timeout,
@@ -167,7 +197,7 @@ impl Liveness {
     }
 
     fn stretched(&self, wait: Duration) -> Duration {
-        let factor = 1u32.checked_shl(self.patience).unwrap_or(u32::MAX);
+        let factor = 1u32.checked_shl(self.patience.doublings).unwrap_or(u32::MAX);
         min(wait.saturating_mul(factor), self.timeout)
     }
 }

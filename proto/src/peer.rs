@@ -1,6 +1,6 @@
 //! Who a connection comes from, as far as its host can tell before anything is proven.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
 /// What connections of one origin have in common, for limits on each origin: an address prefix, or
 /// any bytes of the host's choosing.
@@ -39,30 +39,55 @@ impl PeerKey {
     }
 }
 
-/// The first 24 bits.
-impl From<Ipv4Addr> for PeerKey {
-    fn from(address: Ipv4Addr) -> PeerKey {
-        let [a, b, c, _] = address.octets();
-        PeerKey::new(4, &[a, b, c])
+/// How many leading bits of an address make a peer: those that one subscriber has to himself, as a rule.
+///
+/// ```
+/// use unbroken_proto::PeerPrefix;
+/// let alone = PeerPrefix { v4: 32, v6: 128 };
+/// let [a, b] = ["192.0.2.7", "192.0.2.99"].map(|a| alone.key(a.parse().unwrap()));
+/// assert_ne!(a, b);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerPrefix {
+    /// Of IPv4. At most 32 count; default 24.
+    pub v4: u8,
+    /// Of IPv6, at most 128; default 56. An IPv4 address in IPv6's clothes counts as the former.
+    pub v6: u8,
+}
+
+impl Default for PeerPrefix {
+    fn default() -> PeerPrefix {
+        PeerPrefix { v4: 24, v6: 56 }
     }
 }
 
-/// The first 56 bits; an IPv4 address in IPv6's clothes counts as the former.
-impl From<Ipv6Addr> for PeerKey {
-    fn from(address: Ipv6Addr) -> PeerKey {
-        match address.to_ipv4_mapped() {
-            Some(address) => address.into(),
-            None => PeerKey::new(6, &address.octets()[..7]),
+impl PeerPrefix {
+    /// The key of the peers that share these bits of `address`.
+    #[must_use]
+    pub fn key(self, address: IpAddr) -> PeerKey {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let bits = leading(32, self.v4);
+                let masked = address.to_bits() & u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+                PeerKey::new(4, &masked.to_be_bytes())
+            }
+            IpAddr::V6(address) => {
+                let bits = leading(128, self.v6);
+                let masked = address.to_bits() & u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+                PeerKey::new(6, &masked.to_be_bytes())
+            }
         }
     }
 }
 
+fn leading(most: u32, bits: u8) -> u32 {
+    u32::from(bits).min(most)
+}
+
+/// By the default [`PeerPrefix`].
 impl From<IpAddr> for PeerKey {
     fn from(address: IpAddr) -> PeerKey {
-        match address {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => address.into(),
-        }
+        PeerPrefix::default().key(address)
     }
 }
 
@@ -78,8 +103,21 @@ mod tests {
         assert_eq!(key("::ffff:10.1.2.3"), key("10.1.2.9"));
         assert_eq!(key("2001:db8:1:200::1"), key("2001:db8:1:2ff::2"));
         assert_ne!(key("2001:db8:1:200::1"), key("2001:db8:1:300::1"));
-        assert_ne!(key("10.1.2.3"), PeerKey::opaque(&[10, 1, 2]));
+        assert_ne!(key("10.1.2.0"), PeerKey::opaque(&[10, 1, 2, 0]));
         assert_ne!(PeerKey::opaque(b"a"), PeerKey::opaque(b"a\0"));
         assert_eq!(PeerKey::opaque(&[7; 40]), PeerKey::opaque(&[7; 30]));
+    }
+
+    #[test]
+    fn a_prefix_may_be_of_any_length() {
+        let key = |v4, v6, text: &str| PeerPrefix { v4, v6 }.key(text.parse().expect("an address"));
+        assert_eq!(key(0, 0, "10.1.2.3"), key(0, 0, "192.0.2.1"));
+        assert_ne!(key(0, 0, "10.1.2.3"), key(0, 0, "2001:db8::1"), "the kinds stay apart");
+        assert_ne!(key(32, 0, "10.1.2.3"), key(255, 0, "10.1.2.2"));
+        assert_eq!(key(255, 0, "10.1.2.3"), key(32, 0, "10.1.2.3"));
+        assert_eq!(key(25, 0, "10.1.2.3"), key(25, 0, "10.1.2.120"));
+        assert_ne!(key(25, 0, "10.1.2.3"), key(25, 0, "10.1.2.130"));
+        assert_eq!(key(0, 64, "2001:db8::1"), key(0, 64, "2001:db8::2"));
+        assert_ne!(key(0, 255, "2001:db8::1"), key(0, 128, "2001:db8::2"));
     }
 }

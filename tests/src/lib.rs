@@ -3,10 +3,12 @@
 //!
 //! - [`sim`]: virtual time, carriers, hosts, faults; [`sim::run_seed`] runs one schedule.
 //! - [`model`]: what was written, read and promised, and the invariants over it.
+//! - [`fleet`]: a registry with its owners and thousands of clients, through packets.
 //! - [`duo`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
 pub mod duo;
+pub mod fleet;
 pub mod hostile;
 pub mod model;
 pub mod probe;

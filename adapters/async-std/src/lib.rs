@@ -16,13 +16,14 @@ use std::io;
 use async_std::net::TcpStream;
 pub use unbroken_carriers as carriers;
 use unbroken_carriers::Endpoint;
-use unbroken_driver::{Dialler, FuturesIo, SleepTimer, Timer, fresh_seed};
-use unbroken_proto::ClientConfig;
+use unbroken_driver::{FuturesIo, SleepTimer, Timer, fresh_seed};
+use unbroken_proto::{ClientConfig, ReconnectIntent};
 
 pub use server::Server;
 pub use unbroken_driver::{
-    Connected, Established as Accepted, Events, Failure, Framed, RecvFailure, RecvHalf, SendHalf,
-    SessionHandle as Session, Stream, cause_of,
+    Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Established as Accepted, Events,
+    Framed, Hub, Reached, Reconnector, RecvFailure, RecvHalf, SendHalf, SessionHandle as Session, Stream, cause_of,
+    uptime,
 };
 pub use unbroken_proto as proto;
 
@@ -44,10 +45,7 @@ pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io
 /// # Errors
 /// As [`connect_with`].
 pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, move |_intent| {
-        let endpoint = endpoint.clone();
-        async move { dial(&endpoint).await }
-    })
+    connect_with(config, dialler(endpoint))
 }
 
 /// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
@@ -64,6 +62,15 @@ pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result
 /// As [`connect_with`], and when the address is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
     connect(Endpoint::parse(url)?, config)
+}
+
+/// Dials `endpoint`, or the intent's alternate where that is one ([`Endpoint::elsewhere`]). For [`connect_with`],
+/// on its own or inside a [`Reconnector`].
+pub fn dialler(endpoint: Endpoint) -> impl Dialler {
+    move |intent: ReconnectIntent| {
+        let endpoint = endpoint.elsewhere(&intent.alternate);
+        async move { dial(&endpoint).await }
+    }
 }
 
 /// Dials once: for a dialler of one's own that says where.

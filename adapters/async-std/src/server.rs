@@ -10,7 +10,7 @@ use async_std::task::{JoinHandle, sleep, spawn};
 use unbroken_carriers::Entrance;
 use unbroken_driver::{Connected, Established, FuturesIo, Gate, Hub};
 use unbroken_proto::ServerConfig;
-use unbroken_proto::server::{Refusal, Request};
+use unbroken_proto::server::{Placement, Refusal, Request};
 
 /// How long accepting rests when the system refuses (out of file handles).
 const REST: Duration = Duration::from_millis(50);
@@ -34,15 +34,17 @@ impl Server {
         Server::with_authorise(config, |_request| std::future::ready(Ok(())))
     }
 
-    /// A server that asks `authorise` about every proven client. The decision must come within the
-    /// handshake timeout.
+    /// A server that asks `authorise` about every proven client: whom to refuse, and whose session it is that is
+    /// let in ([`Placement`]; `()` if there is nothing to add). The decision must come within the handshake
+    /// timeout.
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, F>(config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn with_authorise<A, F, P>(config: ServerConfig, authorise: A) -> io::Result<Server>
     where
         A: Fn(Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+        F: Future<Output = Result<P, Refusal>> + Send + 'static,
+        P: Into<Placement>,
     {
         let gate = Gate::new(config, authorise, crate::timer)?;
         spawn(Arc::clone(gate.hub()).housekeeping());
@@ -68,8 +70,10 @@ impl Server {
         let task = spawn(async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) if stream.set_nodelay(true).is_ok() => {
-                        let accepted = entrance.admit(FuturesIo::new(stream));
+                    Ok((stream, peer)) if stream.set_nodelay(true).is_ok() => {
+                        let accepted = entrance
+                            .admit(FuturesIo::new(stream))
+                            .from_peer(hub.peer_key(peer.ip()));
                         spawn(Arc::clone(&hub).serve(accepted));
                     }
                     Ok(_) => {}

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tungstenite::http::header::{
     CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use unbroken_driver::{ByteStream, Connected, Failure, Framed};
+use unbroken_driver::{ByteStream, Connected, DialError, Framed};
 use unbroken_proto::Cause;
 
 use crate::upgrade::{MAX_HEAD, Upgrade};
@@ -135,6 +136,27 @@ impl Endpoint {
         self
     }
 
+    /// Where `alternate`, the server's own words, says to go instead: an address of the forms of
+    /// [`parse`](Self::parse), with this endpoint's headers, subprotocols and TLS. This endpoint if it says
+    /// nothing of the kind, or would leave TLS.
+    #[must_use]
+    pub fn elsewhere(&self, alternate: &[u8]) -> Endpoint {
+        let said = std::str::from_utf8(alternate).ok();
+        let Some(mut there) = said.and_then(|address| Endpoint::parse(address).ok()) else {
+            return self.clone();
+        };
+        if self.secure && !there.secure {
+            return self.clone();
+        }
+        if let (Some(ws), Some(ours)) = (&mut there.websocket, &self.websocket) {
+            ws.headers.clone_from(&ours.headers);
+            ws.subprotocols.clone_from(&ours.subprotocols);
+        }
+        #[cfg(feature = "tls")]
+        there.tls.clone_from(&self.tls);
+        there
+    }
+
     /// What to connect a socket to.
     #[must_use]
     pub fn address(&self) -> (&str, u16) {
@@ -145,7 +167,7 @@ impl Endpoint {
     /// the upgrade to WebSocket happen here.
     ///
     /// # Errors
-    /// The stream breaks, or a [`Failure`] that says what is wrong with the other end. A certificate that does
+    /// The stream breaks, or a [`DialError`] that says what is wrong with the other end. A certificate that does
     /// not verify is [`Cause::Untrusted`].
     pub async fn connect<S>(&self, stream: S) -> io::Result<Connected>
     where
@@ -179,7 +201,9 @@ impl Endpoint {
         let mut received = BytesMut::with_capacity(1 << 10);
         let head = loop {
             if !read_some(&mut stream, &mut received).await? {
-                return Err(Failure::new(Cause::Network, "the connection ended in the middle of the upgrade").into());
+                return Err(DialError::new(Cause::Network)
+                    .with_source("the connection ended in the middle of the upgrade")
+                    .into());
             }
             if let Some(head) = upgrade.answered(&received)? {
                 break head;
@@ -189,6 +213,20 @@ impl Endpoint {
             stream,
             received[head..].to_vec(),
         )))
+    }
+}
+
+/// Plain TCP.
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Endpoint {
+        Endpoint {
+            host: address.ip().to_string().into(),
+            port: address.port(),
+            websocket: None,
+            secure: false,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 }
 

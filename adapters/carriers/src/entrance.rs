@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use tungstenite::http;
 #[cfg(feature = "tls")]
 use unbroken_driver::BoxConnection;
-use unbroken_driver::{ByteStream, Connected, Deferred, Failure, Framed};
+use unbroken_driver::{ByteStream, Connected, Deferred, DialError, Framed};
 use unbroken_proto::Cause;
 
 use crate::endpoint::{read_some, write_all};
@@ -136,7 +136,7 @@ async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io:
             let why = format!("an upgrade refused with {}", refusal.status());
             write_all(&mut stream, &encode_refusal(*refusal)?).await?;
             std::future::poll_fn(|cx| stream.poll_close(cx)).await?;
-            return Err(Failure::new(Cause::Local, why).into());
+            return Err(DialError::new(Cause::Local).with_source(why).into());
         }
     }
     Ok(WebSocket::accepted(stream, received[head..].to_vec()))

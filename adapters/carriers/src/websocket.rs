@@ -12,7 +12,7 @@ use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
-use unbroken_driver::{ByteStream, Failure};
+use unbroken_driver::{ByteStream, DialError};
 use unbroken_proto::Cause;
 use unbroken_proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
 
@@ -115,7 +115,9 @@ impl<S: ByteStream + Unpin> Stream for WebSocket<S> {
                         .try_into_mut()
                         .unwrap_or_else(|shared| BytesMut::from(&shared[..]))))
                 }
-                Ok(Message::Text(_)) => Some(Err(Failure::new(Cause::Protocol, "a text message").into())),
+                Ok(Message::Text(_)) => Some(Err(DialError::new(Cause::Protocol)
+                    .with_source("a text message")
+                    .into())),
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
                 Ok(Message::Close(frame)) => closed(frame).map(Err),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => None,
@@ -178,7 +180,11 @@ fn goodbye() -> CloseFrame {
 fn closed(frame: Option<CloseFrame>) -> Option<io::Error> {
     let frame = frame.filter(|frame| frame.code != CloseCode::Normal)?;
     let cause = cause_of_close(u16::from(frame.code));
-    Some(Failure::new(cause, format!("closed with {} {}", u16::from(frame.code), frame.reason)).into())
+    Some(
+        DialError::new(cause)
+            .with_source(format!("closed with {} {}", u16::from(frame.code), frame.reason))
+            .into(),
+    )
 }
 
 /// What a WebSocket close code means to the machine.
@@ -209,11 +215,9 @@ pub(crate) fn failed(error: WsError) -> io::Error {
         WsError::Io(error) => error,
         WsError::ConnectionClosed | WsError::AlreadyClosed => io::ErrorKind::ConnectionAborted.into(),
         WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => io::ErrorKind::ConnectionReset.into(),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => Failure::new(
-            Cause::Protocol,
-            format!("a message of {size} bytes, of at most {max_size}"),
-        )
-        .into(),
-        error => Failure::new(Cause::Protocol, error).into(),
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => DialError::new(Cause::Protocol)
+            .with_source(format!("a message of {size} bytes, of at most {max_size}"))
+            .into(),
+        error => DialError::new(Cause::Protocol).with_source(error).into(),
     }
 }

@@ -1,4 +1,4 @@
-//! What the driver takes for a connection, and who makes one.
+//! What the driver takes for a connection.
 
 use std::future::Future;
 use std::io;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
-use unbroken_proto::{Carrier, ReconnectIntent};
+use unbroken_proto::{Carrier, PeerKey};
 
 /// A carrier's two directions, in whole packets. Implemented by everything that is a stream and a sink
 /// of them; [`Framed`](crate::Framed) makes one out of a byte stream.
@@ -40,6 +40,15 @@ impl Connected {
         }
     }
 
+    /// Says where the connection comes from, for the accepting side's limits on each origin.
+    #[must_use]
+    pub fn from_peer(self, peer: PeerKey) -> Connected {
+        Connected {
+            carrier: self.carrier.from_peer(peer),
+            ..self
+        }
+    }
+
     /// Declares that the peer's identity was verified on this carrier (TLS with a checked certificate).
     #[must_use]
     pub fn authenticated(self) -> Connected {
@@ -47,28 +56,6 @@ impl Connected {
             carrier: self.carrier.authenticated(),
             ..self
         }
-    }
-}
-
-/// A dial under way.
-pub type Dial = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
-
-/// Makes connections for a session. Every closure from a [`ReconnectIntent`] to a future of a
-/// [`Connected`] is one.
-///
-/// A dial may be dropped at any point: when the machine gives its attempt up.
-pub trait Dialler: Send {
-    /// Begins one dial.
-    fn dial(&mut self, intent: ReconnectIntent) -> Dial;
-}
-
-impl<F, D> Dialler for F
-where
-    F: FnMut(ReconnectIntent) -> D + Send,
-    D: Future<Output = io::Result<Connected>> + Send + 'static,
-{
-    fn dial(&mut self, intent: ReconnectIntent) -> Dial {
-        Box::pin(self(intent))
     }
 }
 

@@ -1,20 +1,63 @@
-//! Dials what the machine wants dialled, one at a time.
+//! Does what the machine wants done to have a connection, one thing at a time.
 
 use std::io;
 use std::task::{Context, Poll};
 
-use unbroken_proto::{Instant, Session};
+use unbroken_proto::reconnect::Preparation;
+use unbroken_proto::{Instant, ReconnectIntent, Session};
 
-use crate::connection::{Connected, Dial, Dialler};
-use crate::failure::{Failure, cause_of};
+use crate::connection::Connected;
+use crate::dialler::{Answer, Answering, Dial, Dialler, cause_of, later_of};
 
-/// The dialler and its dial under way.
+/// Steps in one turn: a host that answers at once, or fails at once, does not keep others waiting.
+const STEPS: usize = 4;
+
+/// The dialler and what it has under way.
 pub(crate) struct Dialling {
     dialler: Box<dyn Dialler>,
-    current: Option<(u64, Dial)>,
-    /// When the next dial may begin.
+    current: Option<Task>,
+    /// When the next step may begin.
     wait: Option<Instant>,
     failed: Option<io::Error>,
+}
+
+struct Task {
+    attempt: u64,
+    step: Step,
+    work: Work,
+}
+
+/// What an intent asks for now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Prepare(Preparation),
+    Refresh,
+    Dial,
+}
+
+enum Work {
+    Dial(Dial),
+    Answer(Answering),
+    /// The application answers.
+    Elsewhere,
+}
+
+/// What a turn brought.
+pub(crate) enum Turn {
+    Idle,
+    /// The machine was told something.
+    Told,
+    Up(Connected),
+}
+
+impl Step {
+    fn of(intent: &ReconnectIntent) -> Step {
+        match intent.preparation {
+            Some(preparation) => Step::Prepare(preparation),
+            None if intent.refresh_credential => Step::Refresh,
+            None => Step::Dial,
+        }
+    }
 }
 
 impl Dialling {
@@ -32,45 +75,81 @@ impl Dialling {
         self.wait
     }
 
-    /// Follows the machine's wish; returns a connection that is up.
-    pub(crate) fn turn(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Option<Connected> {
+    /// Follows the machine's wish.
+    pub(crate) fn turn(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Turn {
+        let mut turn = Turn::Idle;
+        for _ in 0..STEPS {
+            match self.step(now, session, cx) {
+                Turn::Idle => return turn,
+                Turn::Told => turn = Turn::Told,
+                Turn::Up(up) => return Turn::Up(up),
+            }
+        }
+        cx.waker().wake_by_ref();
+        turn
+    }
+
+    fn step(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Turn {
         self.wait = None;
         let Some(intent) = session.wanted_connection() else {
             self.current = None;
-            return None;
+            return Turn::Idle;
         };
-        let attempt = intent.attempt;
-        if self.current.as_ref().is_none_or(|(dialled, _)| *dialled != attempt) {
+        let (attempt, step) = (intent.attempt, Step::of(&intent));
+        let known = |task: &Task| task.attempt == attempt && task.step == step;
+        if !self.current.as_ref().is_some_and(known) {
             self.current = None;
-            if !intent.is_dial() {
-                return None;
-            }
             if now < intent.not_before {
                 self.wait = Some(intent.not_before);
-                return None;
+                return Turn::Idle;
             }
-            self.current = Some((attempt, self.dialler.dial(intent)));
+            let work = match step {
+                Step::Dial => Work::Dial(self.dialler.dial(intent)),
+                Step::Prepare(_) | Step::Refresh => self.dialler.prepare(&intent).map_or(Work::Elsewhere, Work::Answer),
+            };
+            self.current = Some(Task { attempt, step, work });
         }
-        let (_, dial) = self.current.as_mut()?;
-        let Poll::Ready(result) = dial.as_mut().poll(cx) else {
-            return None;
+        let Some(task) = &mut self.current else {
+            return Turn::Idle;
         };
-        self.current = None;
-        match result {
-            Ok(up) => return Some(up),
-            Err(error) => {
-                match Failure::of(&error).and_then(Failure::after) {
-                    Some(after) => session.dial_postponed(now, attempt, after),
-                    None => session.dial_failed(now, attempt, cause_of(&error)),
+        let done = match &mut task.work {
+            Work::Elsewhere => Poll::Pending,
+            Work::Answer(answering) => answering.as_mut().poll(cx).map(|given| {
+                answer(now, session, attempt, given);
+                Turn::Told
+            }),
+            Work::Dial(dial) => dial.as_mut().poll(cx).map(|result| match result {
+                Ok(up) => Turn::Up(up),
+                Err(error) => {
+                    failed(now, session, attempt, &error);
+                    self.failed = Some(error);
+                    Turn::Told
                 }
-                self.failed = Some(error);
-            }
-        }
-        None
+            }),
+        };
+        let Poll::Ready(turn) = done else { return Turn::Idle };
+        self.current = None;
+        turn
     }
 
     /// Why the last dial failed, once.
     pub(crate) fn take_failed(&mut self) -> Option<io::Error> {
         self.failed.take()
+    }
+}
+
+fn failed(now: Instant, session: &mut Session, attempt: u64, error: &io::Error) {
+    match later_of(error) {
+        Some(after) => session.dial_postponed(now, attempt, after),
+        None => session.dial_failed(now, attempt, cause_of(error)),
+    }
+}
+
+fn answer(now: Instant, session: &mut Session, attempt: u64, answer: Answer) {
+    match answer {
+        Answer::Credential(credential) => session.refresh_credential(now, credential),
+        Answer::Restored(result) => session.restored(now, attempt, result),
+        Answer::Restarted(result) => session.restarted(now, attempt, result),
+        Answer::Recovered(result) => session.recovered(now, attempt, result),
     }
 }

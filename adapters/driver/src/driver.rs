@@ -14,8 +14,10 @@ use unbroken_proto::server::{Incoming, Report};
 use unbroken_proto::{Duration, Epoch, Event, Instant, Session, SessionConfig};
 
 use crate::clock::Timer;
-use crate::connection::{BoxConnection, Dialler};
-use crate::dialling::Dialling;
+use crate::connection::BoxConnection;
+use crate::dialler::Dialler;
+use crate::dialling::{Dialling, Turn};
+use crate::errand::Errands;
 use crate::handle::SessionHandle;
 use crate::links::Links;
 use crate::pump::Pump;
@@ -34,6 +36,7 @@ pub(crate) enum Source {
     Dial(Dialling),
     Accept {
         routed: mpsc::Receiver<Routed>,
+        errands: Errands,
         /// Takes what the registry must know.
         report: Box<dyn FnMut(Instant, Report) + Send>,
     },
@@ -129,18 +132,15 @@ impl Driver {
         if wishes.reconnecting.follow(now, &mut self.session) {
             self.reflect(now);
         }
-        if wishes.reconnect {
-            self.session.reconnect_now(now);
-        }
-        if let Some(credential) = wishes.credential {
-            self.session.refresh_credential(now, credential);
-        }
         if wishes.accepted {
             self.pump.accept(now, &mut self.session);
         }
         if let Some((code, reason)) = wishes.close {
             self.pump.refuse_more();
             self.close.get_or_insert((code, reason, now + self.linger));
+        }
+        if let Some(lifetime) = wishes.lifetime {
+            self.session.set_detached_lifetime(now, lifetime);
         }
         if wishes.abort {
             self.session.abort(now);
@@ -151,19 +151,23 @@ impl Driver {
     fn take_connections(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         match &mut self.source {
-            Source::Dial(dialling) => {
-                let up = dialling.turn(now, &mut self.session, cx);
-                if let Some(error) = dialling.take_failed() {
-                    self.shared.note(|view| view.dial_error = Some(Arc::new(error)));
+            Source::Dial(dialling) => match dialling.turn(now, &mut self.session, cx) {
+                Turn::Idle => {}
+                Turn::Told => {
+                    if let Some(error) = dialling.take_failed() {
+                        self.shared.note(|view| view.dial_error = Some(Arc::new(error)));
+                    }
+                    self.reflect(now);
                 }
-                if let Some(up) = up {
+                Turn::Up(up) => {
                     any = true;
                     if let Ok(epoch) = self.session.attach(now, up.carrier) {
                         self.links.add(epoch, up.connection);
                     }
                 }
-            }
-            Source::Accept { routed, .. } => {
+            },
+            Source::Accept { routed, errands, .. } => {
+                errands.run(now, &mut self.session, cx);
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;
                     match self.session.adopt(now, incoming) {

@@ -89,7 +89,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for FuturesIo<T> {
 
 /// A byte stream as a connection.
 ///
-/// What is read is cut into packets without being copied; what is written goes out with vectored
+/// What is read is cut into packets without being copied, unless a packet is small beside the buffer; what is written goes out with vectored
 /// writes, many packets at once if they are there.
 pub struct Framed<IO> {
     io: IO,
@@ -137,6 +137,15 @@ impl<IO> Framed<IO> {
     }
 }
 
+/// Copies a packet out of a buffer that is much larger: what is small must not pin it until it is read.
+fn unpin(packet: BytesMut, buffer: usize) -> BytesMut {
+    if packet.len().saturating_mul(8) < buffer {
+        BytesMut::from(&packet[..])
+    } else {
+        packet
+    }
+}
+
 impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
     type Item = io::Result<BytesMut>;
 
@@ -146,7 +155,7 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
             let room = match framing::split(&mut this.input, this.limit) {
                 Ok(Some(packet)) => {
                     this.limit = MAX_PACKET;
-                    return Poll::Ready(Some(Ok(packet)));
+                    return Poll::Ready(Some(Ok(unpin(packet, this.buffer))));
                 }
                 Ok(None) => this.make_room(),
                 Err(error) => return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)))),

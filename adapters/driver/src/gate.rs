@@ -10,10 +10,10 @@ use futures_channel::mpsc;
 use futures_core::Stream;
 use unbroken_proto::ServerConfig;
 use unbroken_proto::config::Seed;
-use unbroken_proto::server::{Refusal, Request};
+use unbroken_proto::server::{Placement, Refusal, Request};
 
 use crate::clock::Timer;
-use crate::hub::{Established, Hub};
+use crate::hub::{Established, Hub, Verdict};
 
 /// 32 fresh random bytes of the system.
 ///
@@ -35,19 +35,23 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that asks `authorise` about every proven client; the decision must come within the
-    /// handshake timeout. `timer` makes the timer of a task.
+    /// A gate that asks `authorise` about every proven client: whom to refuse, and whose session it is that is
+    /// let in ([`Placement`]; `()` if there is nothing to add). The decision must come within the handshake
+    /// timeout. `timer` makes the timer of a task.
     ///
     /// # Errors
     /// The configuration cannot work, or the system has no entropy.
-    pub fn new<A, F, T>(config: ServerConfig, authorise: A, timer: fn() -> T) -> io::Result<Gate>
+    pub fn new<A, F, P, T>(config: ServerConfig, authorise: A, timer: fn() -> T) -> io::Result<Gate>
     where
         A: Fn(Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+        F: Future<Output = Result<P, Refusal>> + Send + 'static,
+        P: Into<Placement>,
         T: Timer + 'static,
     {
-        let authorise =
-            Box::new(move |request| -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(authorise(request)) });
+        let authorise = Box::new(move |request| -> Verdict {
+            let decision = authorise(request);
+            Box::pin(async move { decision.await.map(P::into) })
+        });
         let timer = Box::new(move || -> Box<dyn Timer> { Box::new(timer()) });
         let (hub, backlog) = Hub::new(config, fresh_seed()?, authorise, timer)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

@@ -106,7 +106,9 @@ impl SessionHandle {
         Events { ring }
     }
 
-    /// Closes the session behind what was sent, and waits for the truth about all of it.
+    /// Closes the session behind what was sent, and waits for the truth about all of it: no longer than twice
+    /// [`SessionConfig::linger`](unbroken_proto::SessionConfig::linger) if nobody answers, also where the session was never
+    /// established. What was not delivered is handed back.
     ///
     /// The wish to close stands even if the future is dropped.
     pub async fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {
@@ -140,14 +142,10 @@ impl SessionHandle {
             .ask(|desk| desk.wishes.migrate = Some((within, alternate)));
     }
 
-    /// Dials now instead of waiting for the backoff.
-    pub fn reconnect_now(&self) {
-        self.shared().ask(|desk| desk.wishes.reconnect = true);
-    }
-
-    /// The answer to [`Event::CredentialNeeded`]: a fresh credential, or `None` if there is none, which ends the session.
-    pub fn refresh_credential(&self, credential: Option<Bytes>) {
-        self.shared().ask(|desk| desk.wishes.credential = Some(credential));
+    /// From now on this end lets the session be without a connection for `lifetime`; the peer's own
+    /// limit stays what it was. See [`set_detached_lifetime`](unbroken_proto::Session::set_detached_lifetime).
+    pub fn set_detached_lifetime(&self, lifetime: Duration) {
+        self.shared().ask(|desk| desk.wishes.lifetime = Some(lifetime));
     }
 
     /// The session's name, once it has one.

@@ -1,36 +1,45 @@
 //! The accepting side: one future per accepted connection, and what they share.
 
+mod audience;
+mod desk;
+mod house;
 mod unproven;
 mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
-use unbroken_proto::server::{ConnectionId, Incoming, Refusal, Registry, Rejection, Request, Route, SessionInfo};
-use unbroken_proto::{Carrier, Epoch, Session, SessionConfig, SessionId};
+use unbroken_proto::server::{ConnectionId, Incoming, Placement, Refusal, Registry, Rejection, Request, Route};
+use unbroken_proto::{Carrier, Epoch, PeerPrefix, Session, SessionConfig, SessionId};
 
+pub(crate) use audience::Slip;
+pub use audience::{Audience, Broadcast, Reached};
 use unproven::{Owned, Unproven};
 use words::{send, turn_away, within};
 
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
 use crate::driver::{Driver, Routed, Source};
+use crate::errand::{Errand, Errands};
 use crate::handle::SessionHandle;
-use crate::lock::{lock, register, wake};
+use crate::lock::{Waiters, lock, register, wake};
 
 /// Established sessions nobody has accepted yet.
 const BACKLOG: usize = 128;
 /// Connections on their way to a session's owner.
 const ROUTED: usize = 4;
 
-/// Decides on a proven client.
-pub type Authorise = Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>> + Send + Sync>;
+/// Decides on a proven client, and where its session belongs.
+pub type Authorise = Box<dyn Fn(Request) -> Verdict + Send + Sync>;
+/// The decision, on its way.
+pub type Verdict = Pin<Box<dyn Future<Output = Result<Placement, Refusal>> + Send>>;
 /// Makes the timer of a task.
 pub type MakeTimer = Box<dyn Fn() -> Box<dyn Timer> + Send + Sync>;
 
@@ -47,6 +56,7 @@ pub struct Established {
 pub struct Hub {
     desk: Mutex<Desk>,
     limits: SessionConfig,
+    prefix: PeerPrefix,
     authorise: Authorise,
     timer: MakeTimer,
     established: mpsc::Sender<Established>,
@@ -55,38 +65,27 @@ pub struct Hub {
 struct Desk {
     clock: Box<dyn Timer>,
     registry: Registry,
-    owners: HashMap<SessionId, mpsc::Sender<Routed>>,
+    owners: HashMap<SessionId, Owner>,
+    /// Somebody collects the sessions that are over; until then they are dropped.
+    collected: bool,
+    collector: Option<Waker>,
+    /// Those who wait for the end of a drain.
+    drainers: Waiters,
     /// Unproven connections; dropping what stands here lets go of one.
-    silent: BTreeMap<ConnectionId, oneshot::Sender<()>>,
-    handshakes: BTreeMap<ConnectionId, oneshot::Sender<()>>,
-    max_handshakes: usize,
+    unproven: HashMap<ConnectionId, oneshot::Sender<()>>,
+    /// Audiences so far.
+    audiences: u64,
     /// The housekeeper.
     waker: Option<Waker>,
     over: bool,
 }
 
-impl Desk {
-    /// Lets go of unproven connections the registry wants no more. Silent ones go in the order they
-    /// came in; handshakes in the order they began, and by their own deadlines.
-    fn evict(&mut self) {
-        let registry = &self.registry;
-        while self
-            .silent
-            .first_key_value()
-            .is_some_and(|(id, _)| !registry.is_wanted(*id))
-        {
-            self.silent.pop_first();
-        }
-        if self.handshakes.len() > self.max_handshakes {
-            self.handshakes.retain(|id, _| registry.is_wanted(*id));
-        }
-    }
-
-    /// The registry's deadline may have changed.
-    fn changed(&mut self) {
-        self.evict();
-        wake(self.waker.take());
-    }
+/// How a session's owner is reached.
+struct Owner {
+    routed: mpsc::Sender<Routed>,
+    errands: mpsc::UnboundedSender<Errand>,
+    /// Bytes of broadcast messages that it has not taken yet.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What one connection turned out to be.
@@ -102,6 +101,7 @@ struct Newcomer {
     epoch: Epoch,
     request: Request,
     routed: mpsc::Receiver<Routed>,
+    errands: mpsc::UnboundedReceiver<Errand>,
 }
 
 impl Hub {
@@ -116,18 +116,19 @@ impl Hub {
         timer: MakeTimer,
     ) -> Result<(Arc<Hub>, mpsc::Receiver<Established>), ConfigError> {
         let limits = config.session.clone();
-        let max_handshakes = config.max_handshakes;
+        let prefix = config.peer_prefix;
         let clock = timer();
         let registry = Registry::new(config, seed, clock.now())?;
         let (established, backlog) = mpsc::channel(BACKLOG);
-        let (silent, handshakes) = (BTreeMap::new(), BTreeMap::new());
         let desk = Mutex::new(Desk {
             clock,
             registry,
             owners: HashMap::new(),
-            silent,
-            handshakes,
-            max_handshakes,
+            collected: false,
+            collector: None,
+            drainers: Waiters::default(),
+            unproven: HashMap::new(),
+            audiences: 0,
             waker: None,
             over: false,
         });
@@ -135,6 +136,7 @@ impl Hub {
             Arc::new(Hub {
                 desk,
                 limits,
+                prefix,
                 authorise,
                 timer,
                 established,
@@ -143,19 +145,12 @@ impl Hub {
         ))
     }
 
-    /// The established sessions.
-    #[must_use]
-    pub fn sessions(&self) -> Vec<SessionInfo> {
-        lock(&self.desk).registry.sessions().collect()
-    }
-
     /// Lets go of all unproven connections and of the housekeeper. Sessions live on with their handles.
     pub fn shut_down(&self) {
         let waker = {
             let mut desk = lock(&self.desk);
             desk.over = true;
-            desk.silent.clear();
-            desk.handshakes.clear();
+            desk.unproven.clear();
             desk.waker.take()
         };
         wake(waker);
@@ -175,6 +170,7 @@ impl Hub {
                     desk.registry.handle_timeout(now);
                 }
                 desk.evict();
+                desk.pass_on();
                 register(&mut desk.waker, cx);
                 let Some(deadline) = desk.registry.poll_timeout() else {
                     return Poll::Pending;
@@ -215,7 +211,7 @@ impl Hub {
         let now = desk.clock.now();
         let id = desk.registry.connection_accepted(now, carrier);
         if !desk.over {
-            desk.silent.insert(id, sender);
+            desk.unproven.insert(id, sender);
         }
         desk.changed();
         Unproven {
@@ -275,7 +271,7 @@ impl Hub {
     ) -> Option<(BoxConnection, Rejection)> {
         let mut desk = lock(&self.desk);
         let failed = match desk.owners.get_mut(&session) {
-            Some(owner) => owner.try_send((connection, incoming)).err()?,
+            Some(owner) => owner.routed.try_send((connection, incoming)).err()?,
             None => return Some((connection, desk.orphan(incoming))),
         };
         // An owner with a full queue has better candidates; the client will try again.
@@ -291,6 +287,7 @@ impl Hub {
             epoch,
             request,
             routed,
+            errands,
         } = newcomer;
         let _owned = session.id().map(|id| Owned {
             hub: Arc::clone(&self),
@@ -302,7 +299,13 @@ impl Hub {
             desk.registry.update(now, news);
             desk.changed();
         });
-        let (handle, driver) = Driver::new(session, &self.limits, timer, Source::Accept { routed, report });
+        let errands = Errands::new(errands);
+        let source = Source::Accept {
+            routed,
+            errands,
+            report,
+        };
+        let (handle, driver) = Driver::new(session, &self.limits, timer, source);
         let mut driver = pin!(driver.with_connection(epoch, connection));
         let mut established = self.established.clone();
         let announce = async move {
@@ -321,12 +324,5 @@ impl Hub {
             driver.as_mut().poll(cx)
         })
         .await;
-    }
-}
-
-impl Desk {
-    fn orphan(&mut self, incoming: Incoming) -> Rejection {
-        let now = self.clock.now();
-        self.registry.orphan(now, incoming)
     }
 }

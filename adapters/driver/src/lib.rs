@@ -19,13 +19,15 @@
 //! | received on a stream, not yet read | 512 KiB, then the machine's own windows |
 //! | streams the peer opened, not yet accepted | 32, then the machine's `max_streams` |
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
+//! | broadcast messages an accepted session's driver has not taken | its audience's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 
 mod clock;
 mod connection;
+mod dialler;
 mod dialling;
 mod driver;
-mod failure;
+mod errand;
 mod framed;
 mod gate;
 mod handle;
@@ -34,16 +36,18 @@ mod links;
 mod lock;
 mod pump;
 mod reconnecting;
+mod reconnector;
 mod shared;
 mod stream;
 
 pub use clock::{SleepTimer, Timer, uptime};
-pub use connection::{BoxConnection, Connected, Connection, Deferred, Dial, Dialler};
+pub use connection::{BoxConnection, Connected, Connection, Deferred};
+pub use dialler::{Answer, Answering, Dial, DialError, Dialler, cause_of};
 pub use driver::{Driver, connect};
-pub use failure::{Failure, cause_of};
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use gate::{Gate, fresh_seed};
 pub use handle::{Events, SessionHandle};
-pub use hub::{Authorise, Established, Hub, MakeTimer};
+pub use hub::{Audience, Authorise, Broadcast, Established, Hub, MakeTimer, Reached, Verdict};
+pub use reconnector::Reconnector;
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;

@@ -8,7 +8,7 @@ use unbroken_proto::config::MAX_PACKET;
 use unbroken_proto::{Cause, Duration, Epoch, Instant, Session};
 
 use crate::connection::BoxConnection;
-use crate::failure::cause_of;
+use crate::dialler::cause_of;
 
 /// Packets a connection may read, and write, in one turn.
 const TURN: usize = 16;

@@ -92,6 +92,10 @@ impl Pump {
             let _already_over = session.reset(now, id, code);
             entry.end_sending(SendRefusal::StreamClosed);
         }
+        for (message, within) in entry.shared.send(|queue| std::mem::take(&mut queue.watched)) {
+            // A stream that is over has its fates; there is nothing to be late.
+            let _over = session.watch(now, id, message, within);
+        }
         if !entry.queued && !entry.send_over {
             entry.queued = true;
             self.ready.push_back(id);

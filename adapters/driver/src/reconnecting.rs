@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use unbroken_proto::config::MAX_PRESERVED;
-use unbroken_proto::error::PreservedTooLarge;
-use unbroken_proto::reconnect::{Attempt, Continuity, Heritage, ReconnectStats};
+use unbroken_proto::error::{ConfigError, PreservedTooLarge};
+use unbroken_proto::reconnect::{Attempt, Backoff, Continuity, Heritage, ReconnectStats, Strategies};
 use unbroken_proto::session::Lifecycle;
-use unbroken_proto::{Cause, Health, Instant, ReconnectIntent, Session};
+use unbroken_proto::{Cause, ClientConfig, Health, Instant, ReconnectIntent, Session};
 
 use crate::handle::SessionHandle;
 
@@ -17,7 +17,11 @@ pub(crate) struct ReconnectWishes {
     /// Pause (true) or go on; the last word counts.
     pause: Option<bool>,
     force: bool,
+    now: bool,
+    credential: Option<Option<Bytes>>,
     preserve: Option<Bytes>,
+    backoff: Option<Backoff>,
+    strategies: Option<Strategies>,
 }
 
 /// An answer to an attempt, or a report.
@@ -41,7 +45,16 @@ impl ReconnectWishes {
 
     /// True if there was anything.
     pub(crate) fn follow(self, now: Instant, session: &mut Session) -> bool {
-        let any = !self.said.is_empty() || self.pause.is_some() || self.force || self.preserve.is_some();
+        let policy = self.backoff.is_some() || self.strategies.is_some();
+        let wishes = self.pause.is_some() || self.force || self.now || policy;
+        let any = wishes || !self.said.is_empty() || self.preserve.is_some() || self.credential.is_some();
+        if let Some(backoff) = self.backoff {
+            // It was checked when it was handed in.
+            let _valid = session.set_backoff(now, backoff);
+        }
+        if let Some(strategies) = self.strategies {
+            session.set_strategies(now, strategies);
+        }
         if let Some(state) = self.preserve {
             // It was measured when it was handed in.
             let _kept = session.preserve(now, state);
@@ -59,8 +72,14 @@ impl ReconnectWishes {
                 Said::Broken(cause) => session.report_failure(now, cause),
             }
         }
+        if let Some(credential) = self.credential {
+            session.refresh_credential(now, credential);
+        }
         if self.force {
             session.force(now);
+        }
+        if self.now {
+            session.reconnect_now(now);
         }
         any
     }
@@ -75,6 +94,7 @@ pub(crate) struct ReconnectView {
     lifecycle: Lifecycle,
     health: Health,
     heritage: Option<Heritage>,
+    preserved: Bytes,
 }
 
 impl Default for ReconnectView {
@@ -87,6 +107,7 @@ impl Default for ReconnectView {
             lifecycle: Lifecycle::Connecting,
             health: Health::Detached,
             heritage: None,
+            preserved: Bytes::new(),
         }
     }
 }
@@ -101,11 +122,22 @@ impl ReconnectView {
             lifecycle: session.lifecycle(),
             health: session.health(now),
             heritage: session.heritage(),
+            preserved: session.preserved().clone(),
         }
     }
 }
 
-/// Reconnecting. What is asked shows the session when something about it last changed.
+/// Reconnecting. What is asked shows the session when something about it last changed; every change is told by
+/// [`events`](SessionHandle::events).
+///
+/// | wanted | call |
+/// |---|---|
+/// | a session that reconnects by itself | none: it does |
+/// | not now (the network is known to be down), but later | [`pause_reconnecting`](SessionHandle::pause_reconnecting), [`resume_reconnecting`](SessionHandle::resume_reconnecting) |
+/// | at once (the network is known to be back) | [`reconnect_now`](SessionHandle::reconnect_now) |
+/// | everything that may help, at once | [`force`](SessionHandle::force) |
+/// | in another manner | [`set_backoff`](SessionHandle::set_backoff), [`set_strategies`](SessionHandle::set_strategies) |
+/// | never again: its end comes with its connection's | [`set_backoff`](SessionHandle::set_backoff) with [`Backoff::never`] |
 impl SessionHandle {
     /// Numbers about reconnecting, the next retry's time among them.
     #[must_use]
@@ -148,6 +180,35 @@ impl SessionHandle {
         self.say(Said::Broken(cause));
     }
 
+    /// Dials now instead of waiting for the backoff.
+    pub fn reconnect_now(&self) {
+        self.shared().ask(|desk| desk.wishes.reconnecting.now = true);
+    }
+
+    /// The answer to [`Event::CredentialNeeded`](unbroken_proto::Event::CredentialNeeded): a fresh credential, or `None`, the final
+    /// no, which ends the session. [`Reconnector::credentials`](crate::Reconnector::credentials) does it with a closure.
+    pub fn refresh_credential(&self, credential: Option<Bytes>) {
+        self.shared()
+            .ask(|desk| desk.wishes.reconnecting.credential = Some(credential));
+    }
+
+    /// From the next attempt on `backoff` holds. As [`Session::set_backoff`].
+    ///
+    /// # Errors
+    /// It is out of range.
+    pub fn set_backoff(&self, backoff: Backoff) -> Result<(), ConfigError> {
+        backoff.validate()?;
+        self.shared()
+            .ask(|desk| desk.wishes.reconnecting.backoff = Some(backoff));
+        Ok(())
+    }
+
+    /// From the next failure or loss on `strategies` say what is done about it.
+    pub fn set_strategies(&self, strategies: Strategies) {
+        self.shared()
+            .ask(|desk| desk.wishes.reconnecting.strategies = Some(strategies));
+    }
+
     /// Begins [`Strategy::Force`](unbroken_proto::reconnect::Strategy::Force) now.
     pub fn force(&self) {
         self.shared().ask(|desk| desk.wishes.reconnecting.force = true);
@@ -179,8 +240,16 @@ impl SessionHandle {
             return Err(PreservedTooLarge);
         }
         self.shared()
+            .note(|view| view.reconnecting.preserved.clone_from(&state));
+        self.shared()
             .ask(|desk| desk.wishes.reconnecting.preserve = Some(state));
         Ok(())
+    }
+
+    /// What [`preserve`](Self::preserve) attached, or the session before this one left.
+    #[must_use]
+    pub fn preserved(&self) -> Bytes {
+        self.shared().look(|view| view.reconnecting.preserved.clone())
     }
 
     /// What this session leaves to one that takes its place: for
@@ -189,6 +258,17 @@ impl SessionHandle {
     #[must_use]
     pub fn heritage(&self) -> Option<Heritage> {
         self.shared().look(|view| view.reconnecting.heritage.clone())
+    }
+
+    /// `config` for a session that takes this one's place once it has [ended](Self::ended), for
+    /// [`EndReason::Fresh`](unbroken_proto::event::EndReason::Fresh) above all: with history, numbers, backoff and preserved state of
+    /// this one. Before the end, and on the accepting side, nothing is left and `config` comes back as it is.
+    #[must_use]
+    pub fn bequeath(&self, mut config: ClientConfig) -> ClientConfig {
+        if self.ended().is_some() {
+            config.heritage = self.heritage().map(Box::new);
+        }
+        config
     }
 
     /// Where the session is in its life, in five words for people.

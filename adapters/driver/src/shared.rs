@@ -46,11 +46,10 @@ pub(crate) struct Desk {
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(crate) migrate: Option<(Duration, Bytes)>,
-    pub(crate) reconnect: bool,
     pub(crate) reconnecting: ReconnectWishes,
-    pub(crate) credential: Option<Option<Bytes>>,
     pub(crate) close: Option<(u64, Bytes)>,
     pub(crate) abort: bool,
+    pub(crate) lifetime: Option<Duration>,
     /// An accepted stream was taken.
     pub(crate) accepted: bool,
 }

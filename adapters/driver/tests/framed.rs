@@ -144,3 +144,20 @@ fn a_stranger_is_refused_by_his_first_length() {
     let error = now(|cx| Pin::new(&mut framed).poll_next(cx)).unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
 }
+
+#[test]
+fn a_small_packet_does_not_pin_the_buffer_it_came_in() {
+    let mut io = Stingy::new(1 << 20);
+    for len in [60_000u16, 60_000, 60_000, 60_000, 60_000, 9] {
+        io.input.extend(len.to_be_bytes());
+        io.input.extend(std::iter::repeat_n(7, usize::from(len)));
+    }
+    let mut framed = Framed::new(&mut io);
+    let mut last = BytesMut::new();
+    for _ in 0..6 {
+        last = now(|cx| Pin::new(&mut framed).poll_next(cx)).unwrap().unwrap();
+    }
+    drop(framed);
+    assert_eq!(last.len(), 9);
+    assert!(!last.try_reclaim(4_096), "it holds on to a buffer of its own size only");
+}

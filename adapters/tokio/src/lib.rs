@@ -33,13 +33,16 @@ use std::io;
 use tokio::net::TcpStream;
 pub use unbroken_carriers as carriers;
 use unbroken_carriers::Endpoint;
-use unbroken_driver::{Dialler, SleepTimer, Timer, fresh_seed};
-use unbroken_proto::ClientConfig;
+use unbroken_driver::{SleepTimer, Timer, fresh_seed};
+use unbroken_proto::{ClientConfig, ReconnectIntent};
 
 pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
-pub use unbroken_driver::{Connected, Events, Failure, Framed, RecvFailure, SessionHandle, cause_of};
+pub use unbroken_driver::{
+    Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Events, Framed, Hub, Reached,
+    Reconnector, RecvFailure, SessionHandle, cause_of, uptime,
+};
 pub use unbroken_proto as proto;
 
 /// A session that dials with `dialler`: any closure from a
@@ -52,6 +55,21 @@ pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io
     let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer()).map_err(invalid)?;
     tokio::spawn(driver);
     Ok(Session::new(handle))
+}
+
+/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and
+/// preserved state. For [`EndReason::Fresh`](proto::event::EndReason::Fresh) above all; what `old` did not deliver stands in
+/// its [`Ended`](proto::event::Ended), and what of it is said again is the application's choice.
+///
+/// # Errors
+/// As [`connect_with`].
+pub async fn connect_after(
+    old: &Session,
+    config: ClientConfig,
+    dialler: impl Dialler + 'static,
+) -> io::Result<Session> {
+    old.closed().await;
+    connect_with(old.bequeath(config), dialler)
 }
 
 /// A session with the server at `endpoint`, over whatever that says.
@@ -69,10 +87,7 @@ pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io
 /// # Errors
 /// As [`connect_with`].
 pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, move |_intent| {
-        let endpoint = endpoint.clone();
-        async move { dial(&endpoint).await }
-    })
+    connect_with(config, dialler(endpoint))
 }
 
 /// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
@@ -89,6 +104,15 @@ pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result
 /// As [`connect_with`], and when the address is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
     connect(Endpoint::parse(url)?, config)
+}
+
+/// Dials `endpoint`, or the intent's alternate where that is one ([`Endpoint::elsewhere`]). For [`connect_with`],
+/// on its own or inside a [`Reconnector`].
+pub fn dialler(endpoint: Endpoint) -> impl Dialler {
+    move |intent: ReconnectIntent| {
+        let endpoint = endpoint.elsewhere(&intent.alternate);
+        async move { dial(&endpoint).await }
+    }
 }
 
 /// Dials once: for a dialler of one's own that says where.

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -12,9 +13,10 @@ use futures_core::Stream as _;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
 use unbroken_carriers::Entrance;
-use unbroken_driver::{Connected, Established, Hub, fresh_seed};
+use unbroken_driver::{Audience, Connected, Established, Hub, Verdict, fresh_seed};
 use unbroken_proto::ServerConfig;
-use unbroken_proto::server::{Refusal, Request, SessionInfo};
+use unbroken_proto::server::{Lagging, Placement, Refusal, Request};
+use unbroken_proto::stream::StreamOptions;
 
 use crate::{Compat, Session};
 
@@ -30,6 +32,7 @@ pub struct Accepted {
 }
 
 /// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back.
+/// A [`Hub`], whose methods it has: to list sessions, order about, drain, and clean up after them.
 ///
 /// Dropping it stops its listeners and refuses further resumes of none: sessions that were accepted
 /// live on with their handles, but no new connection reaches them.
@@ -48,18 +51,22 @@ impl Server {
         Server::with_authorise(config, |_request| std::future::ready(Ok(())))
     }
 
-    /// A server that asks `authorise` about every proven client. The decision must come within the
-    /// handshake timeout.
+    /// A server that asks `authorise` about every proven client: whom to refuse, and whose session it is
+    /// that is let in ([`Placement`]; `()` if there is nothing to add). The decision must come within
+    /// the handshake timeout.
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, F>(config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn with_authorise<A, F, P>(config: ServerConfig, authorise: A) -> io::Result<Server>
     where
         A: Fn(Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+        F: Future<Output = Result<P, Refusal>> + Send + 'static,
+        P: Into<Placement>,
     {
-        let authorise =
-            Box::new(move |request| -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(authorise(request)) });
+        let authorise = Box::new(move |request| -> Verdict {
+            let decision = authorise(request);
+            Box::pin(async move { decision.await.map(P::into) })
+        });
         let timer = Box::new(|| -> Box<dyn unbroken_driver::Timer> { Box::new(crate::timer()) });
         let (hub, backlog) = Hub::new(config, fresh_seed()?, authorise, timer).map_err(crate::invalid)?;
         tokio::spawn(Arc::clone(&hub).housekeeping());
@@ -86,9 +93,9 @@ impl Server {
         let task = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         if stream.set_nodelay(true).is_ok() {
-                            let accepted = entrance.admit(Compat(stream));
+                            let accepted = entrance.admit(Compat(stream)).from_peer(hub.peer_key(peer.ip()));
                             tokio::spawn(Arc::clone(&hub).serve(accepted));
                         }
                     }
@@ -123,10 +130,24 @@ impl Server {
         }
     }
 
-    /// The established sessions.
+    /// The hub, to be kept by tasks of its own: for [`Hub::ended`], say.
     #[must_use]
-    pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.hub.sessions()
+    pub fn hub(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
+    }
+
+    /// For one message to many sessions: see [`Hub::audience`].
+    #[must_use]
+    pub fn audience(&self, options: StreamOptions, backlog: usize, lagging: Lagging) -> Audience {
+        self.hub.audience(options, backlog, lagging)
+    }
+}
+
+impl Deref for Server {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.hub
     }
 }
 

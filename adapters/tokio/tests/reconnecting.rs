@@ -5,8 +5,9 @@ mod common;
 use bytes::Bytes;
 use common::{Carrier, pair, soon};
 use unbroken_tokio::proto::event::{EndReason, Event};
-use unbroken_tokio::proto::reconnect::{Continuity, Outcome, Preparation, Strategy};
+use unbroken_tokio::proto::reconnect::{Backoff, Continuity, Outcome, Preparation, Strategies, Strategy};
 use unbroken_tokio::proto::session::Lifecycle;
+use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, Health};
 use unbroken_tokio::{Events, Session};
 
@@ -91,4 +92,93 @@ async fn an_application_answers_what_the_machine_asks() {
     );
     let heritage = session.heritage().expect("because it dialled");
     assert_eq!(heritage.preserved, &b"cwd=/srv"[..]);
+}
+
+/// Messages with a deadline are told of wherever they wait: in the machine, or before it.
+#[tokio::test]
+async fn a_message_that_is_late_is_told_of_and_still_arrives() {
+    let (server, address) = common::server(Carrier::Tcp).await;
+    common::spawn_echo(server);
+    let mut config = common::client_config();
+    config.session.outbox_limit = 4_096;
+    let session = unbroken_tokio::connect_tcp(address.to_string(), config).expect("because it is sound");
+    session.pause_reconnecting();
+    let mut events = session.events();
+    let (mut send, mut recv) = session
+        .open(StreamOptions::default())
+        .await
+        .expect("because a stream is free")
+        .split();
+    let within = std::time::Duration::from_millis(10);
+    for number in 1..=10 {
+        let sent = send.send_within(Bytes::from(vec![1; 1_000]), within).await;
+        assert_eq!(sent.expect("because the half has room"), number);
+    }
+    for number in 1..=10 {
+        let overdue = until(&mut events, |event| matches!(event, Event::Overdue { .. })).await;
+        let stream = send.id();
+        assert_eq!(
+            overdue,
+            Event::Overdue {
+                stream,
+                message: number
+            }
+        );
+    }
+    session.resume_reconnecting();
+    for _ in 1..=10 {
+        let echoed = soon("an echo", recv.recv()).await.expect("because it was not dropped");
+        assert_eq!(echoed.map(|echoed| echoed.len()), Some(1_000));
+    }
+    // What arrives in time is not told of.
+    let on_time = send.send_within(Bytes::from_static(b"x"), common::LIMIT).await;
+    assert_eq!(on_time.expect("because the half has room"), 11);
+    soon("an echo", recv.recv()).await.expect("because the session lives");
+    soon("the end", session.close(0, Bytes::new())).await;
+    while let Some(event) = soon("the rest", events.next()).await {
+        assert!(!matches!(event, Event::Overdue { .. }), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_taken_out_of_reconnecting_ends_with_its_connection() {
+    let (session, _send, _recv) = pair(Carrier::Ws).await;
+    soon("the session", session.established())
+        .await
+        .expect("because a server is there");
+    let wrong = Backoff {
+        multiplier: 1,
+        ..Backoff::default()
+    };
+    assert!(session.set_backoff(wrong).is_err());
+    session.set_backoff(Backoff::never()).expect("because it is in range");
+    session.set_strategies(Strategies::resume_always());
+    session.report_failure(Cause::ProcessEnded);
+    let ended = soon("the end", session.closed()).await;
+    let cause = Cause::ProcessEnded;
+    assert_eq!(ended.reason, EndReason::GaveUp { cause });
+}
+
+#[tokio::test]
+async fn every_change_is_told() {
+    let (session, _send, _recv) = pair(Carrier::Ws).await;
+    let mut events = session.events();
+    until(&mut events, |event| matches!(event, Event::Attached { .. })).await;
+    session.force();
+    for wanted in [
+        |event: &Event| matches!(event, Event::Detached { .. }),
+        |event: &Event| matches!(event, Event::Reconnect(attempt) if attempt.outcome == Outcome::Pending),
+        |event: &Event| *event == Event::Health(Health::Detached),
+        |event: &Event| matches!(event, Event::Attached { .. }),
+        |event: &Event| matches!(event, Event::Reconnect(attempt) if attempt.outcome == Outcome::Succeeded),
+        |event: &Event| *event == Event::Health(Health::Healthy),
+    ] {
+        until(&mut events, wanted).await;
+    }
+    assert_eq!(session.reconnect_stats().next_retry, None);
+    soon("the end", session.close(3, Bytes::new())).await;
+    until(&mut events, |event| matches!(event, Event::Closing { .. })).await;
+    let ended = until(&mut events, |event| matches!(event, Event::Ended(_))).await;
+    assert!(matches!(ended, Event::Ended(ended) if ended.fates.all_delivered()));
+    assert_eq!(session.lifecycle(), Lifecycle::Closed);
 }

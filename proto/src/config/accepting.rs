@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::config::SessionConfig;
 use crate::error::ConfigError;
+use crate::peer::PeerPrefix;
 use crate::security::{ServerAuth, Suite};
 use crate::time::Duration;
 
@@ -65,13 +66,20 @@ pub struct ServerConfig {
     /// Handshakes past HELLO; when full the oldest goes. Some 2 KiB each, and up to 8 KiB more while
     /// the host decides about a proven one. Owner: the registry. 1 to 1,048,576, default 1,024.
     pub max_handshakes: usize,
-    /// HELLO packets answered per second beyond which `REJECT Retry` goes out. 1 to 1,000,000, default 1,000.
+    /// HELLO packets answered in any one second, a tenth of them at once; beyond, `REJECT Retry` goes out
+    /// with a moment for each to come back at. 1 to 1,000,000, default 1,000.
     pub hello_rate: u32,
+    /// The same for RESUME packets that name a session held here: how fast a fleet that lost its
+    /// connections all at once comes back. 1 to 1,000,000, default 10,000.
+    pub resume_rate: u32,
+    /// Which addresses adapters take for one peer. Default: 24 bits of IPv4, 56 of IPv6.
+    pub peer_prefix: PeerPrefix,
     /// HELLO packets answered for each [`PeerKey`](crate::PeerKey); beyond, `REJECT Retry` goes out.
-    /// Connections whose host gave no key are not limited by it. Default 100 a second, 200 at once.
+    /// Connections whose host gave no key are not limited by it. Default 50 a second, 50 at
+    /// once: a part of what all together may, so that one peer cannot use up the others' share.
     pub peer_hellos: Option<Rate>,
-    /// RESUME packets looked at for each [`PeerKey`](crate::PeerKey), likewise. Default 1,000 a second,
-    /// 2,000 at once.
+    /// RESUME packets looked at for each [`PeerKey`](crate::PeerKey), likewise. Default 500 a second,
+    /// 500 at once.
     pub peer_resumes: Option<Rate>,
     /// New sessions of each identity; beyond, the client is told to try again later. Default 100 a
     /// second, 1,000 at once.
@@ -116,13 +124,15 @@ impl ServerConfig {
             max_silent: 1_024,
             max_handshakes: 1_024,
             hello_rate: 1_000,
+            resume_rate: 10_000,
+            peer_prefix: PeerPrefix::default(),
             peer_hellos: Some(Rate {
-                per_second: 100,
-                burst: 200,
+                per_second: 50,
+                burst: 50,
             }),
             peer_resumes: Some(Rate {
-                per_second: 1_000,
-                burst: 2_000,
+                per_second: 500,
+                burst: 500,
             }),
             identity_sessions: Some(Rate {
                 per_second: 100,
@@ -152,6 +162,7 @@ impl ServerConfig {
             ("max_silent", self.max_silent as u64, 1, 1 << 20),
             ("max_handshakes", self.max_handshakes as u64, 1, 1 << 20),
             ("hello_rate", u64::from(self.hello_rate), 1, 1_000_000),
+            ("resume_rate", u64::from(self.resume_rate), 1, 1_000_000),
             ("max_limited", self.max_limited as u64, 1, 1 << 20),
             (
                 "max_handshakes_per_peer",

@@ -2,12 +2,18 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn patience(losses: u32) -> Patience {
+    let mut patience = Patience::default();
+    (0..losses).for_each(|_| patience.on_lost(false, true));
+    patience
+}
+
 fn at(seconds: u64) -> Instant {
     Instant::ZERO + Duration::from_secs(seconds)
 }
 
 fn idle() -> Liveness {
-    Liveness::new(at(0), SECOND * 10, SECOND * 30, 0)
+    Liveness::new(at(0), SECOND * 10, SECOND * 30, patience(0))
 }
 
 #[test]
@@ -35,13 +41,13 @@ fn data_outstanding_hastens_both() {
 
 #[test]
 fn a_slow_link_and_fruitless_attaches_stretch_the_wait_up_to_the_timeout() {
-    let mut live = Liveness::new(at(0), SECOND * 10, SECOND * 30, 1);
+    let mut live = Liveness::new(at(0), SECOND * 10, SECOND * 30, patience(1));
     live.on_data_committed(at(0));
     assert_eq!(live.deadline(Some(SECOND)), at(8));
     live.on_timeout(at(8), Some(SECOND));
     live.on_ping_committed(at(8), Some(SECOND));
     assert_eq!(live.deadline(Some(SECOND)), at(16));
-    let stretched = Liveness::new(at(0), SECOND * 100, SECOND * 30, 40);
+    let stretched = Liveness::new(at(0), SECOND * 100, SECOND * 30, patience(40));
     assert_eq!(stretched.stretched(SECOND), SECOND * 30);
 }
 

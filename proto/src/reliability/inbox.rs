@@ -51,6 +51,11 @@ impl Inbox {
         Some(frame)
     }
 
+    /// The highest position held; 0 if nothing is.
+    pub(crate) fn highest(&self) -> u64 {
+        self.frames.last_key_value().map_or(0, |(position, _)| *position)
+    }
+
     /// A CLOSE among them: the last frame of its sender, so it can only be the highest.
     pub(crate) fn close(&self) -> Option<&Close> {
         match self.frames.last_key_value() {

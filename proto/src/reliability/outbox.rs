@@ -50,6 +50,11 @@ impl Outbox {
         self.base + self.frames.len() as u64
     }
 
+    #[cfg(test)]
+    pub(crate) fn fast_forward(&mut self, base: u64) {
+        self.base = base;
+    }
+
     /// Charges held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -1,10 +1,10 @@
-//! Bounds on strangers: the connections that have proven nothing yet, and the rate of the one packet
-//! that makes us work before they do.
+//! Bounds on strangers: the connections that have proven nothing yet, and the rate of the packets that
+//! make us work before they do.
 
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::config::ServerConfig;
 use crate::id::Carrier;
@@ -34,6 +34,8 @@ pub(crate) struct Lobby {
     max_per_peer: usize,
     /// How many of the handshakes each peer has.
     by_peer: BTreeMap<PeerKey, usize>,
+    /// Displaced or too late, and not handed out yet; no more than could wait here.
+    unwanted: VecDeque<ConnectionId>,
 }
 
 /// A connection that has said nothing.
@@ -63,7 +65,21 @@ impl Lobby {
             turns: BTreeMap::new(),
             max_per_peer: config.max_handshakes_per_peer,
             by_peer: BTreeMap::new(),
+            unwanted: VecDeque::new(),
         }
+    }
+
+    /// Somebody has to be told that this one is not waited for any more.
+    fn let_go(&mut self, connection: ConnectionId) {
+        if self.unwanted.len() >= self.max_silent.saturating_add(self.max_handshakes) {
+            self.unwanted.pop_front();
+        }
+        self.unwanted.push_back(connection);
+    }
+
+    /// The next connection that was displaced, or whose time is over.
+    pub(crate) fn poll_unwanted(&mut self) -> Option<ConnectionId> {
+        self.unwanted.pop_front()
     }
 
     /// A connection came in; the oldest silent one goes if there are too many now.
@@ -73,8 +89,10 @@ impl Lobby {
         let deadline = (now + self.timeout).max(self.last_deadline);
         self.last_deadline = deadline;
         self.silent.insert(connection, Silent { deadline, carrier });
-        if self.silent.len() > self.max_silent {
-            goes(&mut self.silent);
+        if self.silent.len() > self.max_silent
+            && let Some((oldest, _)) = goes(&mut self.silent)
+        {
+            self.let_go(oldest);
         }
         connection
     }
@@ -96,9 +114,10 @@ impl Lobby {
         }
         self.turns.insert(turn, connection);
         if self.handshakes.len() > self.max_handshakes
-            && let Some(oldest) = goes(&mut self.turns)
+            && let Some((_, oldest)) = goes(&mut self.turns)
         {
             self.remove(oldest);
+            self.let_go(oldest);
         }
     }
 
@@ -138,17 +157,19 @@ impl Lobby {
 
     /// Drops what is due.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self
-            .silent
-            .first_key_value()
-            .is_some_and(|(_, silent)| silent.deadline <= now)
+        while let Some((first, silent)) = self.silent.first_key_value()
+            && silent.deadline <= now
         {
-            self.silent.pop_first();
+            let first = *first;
+            self.silent.remove(&first);
+            self.let_go(first);
         }
         while let Some((first, handshake)) = self.handshakes.first_key_value()
             && handshake.deadline <= now
         {
-            self.remove(*first);
+            let first = *first;
+            self.remove(first);
+            self.let_go(first);
         }
     }
 
@@ -175,51 +196,66 @@ impl Lobby {
 }
 
 /// Takes out the one that gives way when a bound is hit.
-fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<V> {
-    let gone = if cfg!(planted = "evict_newest") {
+fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<(K, V)> {
+    if cfg!(planted = "evict_newest") {
         map.pop_last()
     } else {
         map.pop_first()
-    };
-    gone.map(|(_, value)| value)
+    }
 }
 
-/// How many HELLO packets are worth an answer: `rate` a second, with at most one second's worth at once.
-pub(crate) struct HelloBudget {
+/// How much of one kind may happen: in no second more than its rate, a tenth of it at once. The rest
+/// of the registry's limits are about peers; this one bounds what all of them together may cost.
+pub(crate) struct Budget {
+    /// The time in which one token comes back.
     interval: Duration,
-    /// When the bucket is full again; a token is there while this is less than `BURST` ahead.
+    /// What may be taken at once, as time.
+    burst: Duration,
+    /// When all tokens are back.
     full_at: Instant,
     /// The last moment a refused client was told to come back at.
     told: Instant,
 }
 
-const BURST: Duration = Duration::from_secs(1);
-
-impl HelloBudget {
+impl Budget {
     /// `rate` is at least 1 (see `ServerConfig::validate`).
-    pub(crate) fn new(rate: u32) -> HelloBudget {
-        HelloBudget {
-            interval: BURST / rate.max(1),
+    pub(crate) fn new(rate: u32) -> Budget {
+        let at_once = rate.div_ceil(10).max(1);
+        // What is there at once and what comes back within a second are `rate` together.
+        let interval = Duration::from_secs(1) / rate.saturating_sub(at_once).saturating_add(1).max(1);
+        Budget {
+            // A remainder lost in the division must not let in one more.
+            interval: interval.saturating_add(Duration::from_nanos(1)),
+            burst: interval.saturating_add(Duration::from_nanos(1)).saturating_mul(at_once),
             full_at: Instant::ZERO,
             told: Instant::ZERO,
         }
     }
 
-    /// One HELLO.
+    /// Takes one token.
     ///
     /// # Errors
     /// The budget is spent; come back after this long. Each refused client is told a moment of its
     /// own, at the rate they can be served, so that they do not all come back at once.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + self.interval;
-        let ahead = full_at.saturating_since(now);
-        if ahead <= BURST {
-            self.full_at = full_at;
-            return Ok(());
+        match self.missing(now) {
+            None => {
+                self.full_at = full_at;
+                Ok(())
+            }
+            Some(token_in) => {
+                let told = (self.told + self.interval).max(now + token_in).min(now + LONGEST_RETRY);
+                self.told = told;
+                Err(told.saturating_since(now))
+            }
         }
-        let token_in = ahead.saturating_sub(BURST);
-        let told = (self.told + self.interval).max(now + token_in).min(now + LONGEST_RETRY);
-        self.told = told;
-        Err(told.saturating_since(now))
+    }
+
+    /// When there is a token again; `None`: there is one.
+    pub(crate) fn missing(&self, now: Instant) -> Option<Duration> {
+        let full_at = self.full_at.max(now) + self.interval;
+        let ahead = full_at.saturating_since(now);
+        (ahead > self.burst).then(|| ahead.saturating_sub(self.burst))
     }
 }

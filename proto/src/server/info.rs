@@ -137,6 +137,8 @@ pub struct Refused {
     pub unsupported: u64,
     /// HELLO beyond [`hello_rate`](crate::ServerConfig::hello_rate).
     pub hello_rate: u64,
+    /// RESUME beyond [`resume_rate`](crate::ServerConfig::resume_rate).
+    pub resume_rate: u64,
     /// HELLO or RESUME beyond what the peer may say: its rate, or its handshakes in progress.
     pub peer_limit: u64,
     /// RESUME of a session that is not held.

@@ -10,10 +10,12 @@
 //! | [`Session::adopt`] | by the owner that [`Route::Resume`] or [`Admission::Resume`] named |
 //! | [`Registry::update`] | a session's owner had a [`Report`] |
 //! | [`Registry::poll_order`] | after any of these: pass it on to the session's owner, for [`Session::obey`] |
+//! | [`Registry::poll_unwanted`] | after any of these: close that connection |
 //! | [`Registry::poll_ended`] | after any of these: release what is kept for that session |
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
 
 mod admission;
+mod broadcast;
 mod bucket;
 mod drain;
 mod held;
@@ -36,6 +38,7 @@ use crate::id::{Carrier, Epoch, SessionId};
 use crate::security::PublicKey;
 use crate::session::Session;
 
+pub use broadcast::{Delivery, Lagging, Listener};
 pub use drain::{Drain, DrainStatus};
 pub use incoming::Incoming;
 pub(crate) use incoming::{IncomingKind, Proven, final_packet};
@@ -114,6 +117,31 @@ pub struct Placement {
     pub identity: Bytes,
     /// Words to find it by; see [`Registry::label`] for their limits. What exceeds them is left out.
     pub labels: Vec<Bytes>,
+}
+
+impl Placement {
+    /// A session of `identity`.
+    #[must_use]
+    pub fn of(identity: impl Into<Bytes>) -> Placement {
+        Placement {
+            identity: identity.into(),
+            ..Placement::default()
+        }
+    }
+
+    /// With one label more.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<Bytes>) -> Placement {
+        self.labels.push(label.into());
+        self
+    }
+}
+
+/// Nothing to add.
+impl From<()> for Placement {
+    fn from((): ()) -> Placement {
+        Placement::default()
+    }
 }
 
 /// What a session's owner passes on to the registry, newest state only: see [`Session::poll_report`].

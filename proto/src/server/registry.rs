@@ -19,7 +19,7 @@ use crate::id::{Carrier, SessionId};
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
-use crate::server::admission::{HelloBudget, Lobby, Silent};
+use crate::server::admission::{Budget, Lobby, Silent};
 use crate::server::bucket::Buckets;
 use crate::server::drain::Draining;
 use crate::server::held::{Entry, Held};
@@ -56,7 +56,8 @@ pub struct Registry {
     suites: Vec<Suite>,
     incarnation: [u8; 8],
     lobby: Lobby,
-    hellos: HelloBudget,
+    hellos: Budget,
+    resumes: Budget,
     peer_hellos: Buckets<PeerKey>,
     peer_resumes: Buckets<PeerKey>,
     identity_sessions: Buckets<Word>,
@@ -84,7 +85,8 @@ impl Registry {
             suites: config.accepted_suites(),
             incarnation,
             lobby: Lobby::new(&config),
-            hellos: HelloBudget::new(config.hello_rate),
+            hellos: Budget::new(config.hello_rate),
+            resumes: Budget::new(config.resume_rate),
             peer_hellos: Buckets::new(config.peer_hellos, config.max_limited),
             peer_resumes: Buckets::new(config.peer_resumes, config.max_limited),
             identity_sessions: Buckets::new(config.identity_sessions, config.max_limited),
@@ -185,7 +187,12 @@ impl Registry {
             return self.beyond_peer(after);
         }
         let session = clear.id;
-        if self.sessions.contains(session) {
+        let is_held = self.sessions.contains(session);
+        if let Err(after) = self.charge_resume(now, is_held) {
+            self.refused.resume_rate += 1;
+            return Route::Reject(Rejection::retry(after));
+        }
+        if is_held {
             let kind = IncomingKind::Resume { clear, packet };
             return Route::Resume {
                 session,
@@ -198,6 +205,15 @@ impl Registry {
         }
         self.refused.unknown += 1;
         Route::Reject(self.unknown_resume(&packet))
+    }
+
+    /// Only who names a session that is held is charged, so that nobody else can spend it; and while it
+    /// is spent all hear the same, so that nobody learns from it which sessions are held.
+    fn charge_resume(&mut self, now: Instant, is_held: bool) -> Result<(), Duration> {
+        if is_held || cfg!(planted = "strangers_charged") {
+            return self.resumes.take(now);
+        }
+        self.resumes.missing(now).map_or(Ok(()), Err)
     }
 
     /// Costs what a RESUME that fails at its session's owner costs, and looks the same.
@@ -219,6 +235,13 @@ impl Registry {
     #[must_use]
     pub fn is_wanted(&self, connection: ConnectionId) -> bool {
         self.lobby.holds(connection)
+    }
+
+    /// The next connection that [`is_wanted`](Self::is_wanted) no more because newer ones displaced it or
+    /// its time is over: close it. Ask until `None` after any call that takes `now`, instead of asking
+    /// about each. What nobody asks for is kept for as many connections as may wait here.
+    pub fn poll_unwanted(&mut self) -> Option<ConnectionId> {
+        self.lobby.poll_unwanted()
     }
 
     /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
@@ -254,7 +277,9 @@ impl Registry {
 
     /// A session is over.
     fn forget(&mut self, now: Instant, id: SessionId, reason: Option<EndReason>) -> Option<Entry> {
-        self.orders.forget(id);
+        if !cfg!(planted = "order_outlives") {
+            self.orders.forget(id);
+        }
         self.sessions.remove(now, id, reason)
     }
 

@@ -62,6 +62,9 @@ impl Session {
             }
             _ => self.hello(epoch, carrier, deadline),
         };
+        if cfg!(planted = "attempt_counted_early") {
+            self.end_attempt(now, Outcome::Succeeded);
+        }
         Ok(epoch)
     }
 
@@ -92,6 +95,7 @@ impl Session {
             self.ledger.acknowledge(attach.stated);
         }
         let acked = self.ledger.acked();
+        self.patience.on_attached(progress);
         let again = !attach.planned && acked < self.ledger.next();
         self.replays = if progress { 0 } else { self.replays + u32::from(again) };
         let old = self.links.current.take();
@@ -102,6 +106,10 @@ impl Session {
         };
         let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
         live.stated_by_peer = attach.stated;
+        #[cfg(planted = "trace_left")]
+        if let Some(old) = &old {
+            live.go_away = old.go_away.clone();
+        }
         let had_connection = old.is_some();
         self.links.draining = old.filter(|_| attach.planned).map(|live| Draining {
             live,
@@ -288,11 +296,7 @@ impl Session {
         }
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
-        self.patience = if live.progress {
-            0
-        } else {
-            self.patience.saturating_add(1)
-        };
+        self.patience.on_lost(live.progress, cause == Cause::Heartbeat);
         self.state = self.state.detached();
         self.detached_at = Some(now);
         self.report_due = true;

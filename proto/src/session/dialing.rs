@@ -101,7 +101,9 @@ impl Dialing {
     }
 
     pub(super) fn intent(&self) -> Option<ReconnectIntent> {
-        let want = self.want.filter(|want| !want.gives_way() && !self.paused)?;
+        let want = self
+            .want
+            .filter(|want| !want.gives_way() && (!self.paused || cfg!(planted = "pause_ignored")))?;
         Some(ReconnectIntent {
             attempt: self.attempt,
             not_before: want.not_before,
@@ -118,9 +120,14 @@ impl Dialing {
 
     /// The dial was answered with a connection: until when its handshake may take. `None`: no dial is wanted.
     pub(super) fn take_dial(&mut self, now: Instant) -> Option<Instant> {
+        #[cfg(planted = "want_lost")]
+        if self.paused {
+            self.want = None;
+        }
         let want = self
             .want
-            .filter(|want| want.preparation.is_none() && !want.gives_way())
+            .filter(|want| want.preparation.is_none() || cfg!(planted = "preparation_skipped"))
+            .filter(|want| !want.gives_way())
             .filter(|_| !self.credential_needed && !self.paused)?;
         self.want = None;
         self.alternate_tried = !self.alternate.is_empty();
@@ -228,7 +235,9 @@ impl Dialing {
 
     /// The connection stayed up long enough for the backoff to start afresh.
     pub(super) fn on_stable(&mut self) {
-        self.retry.reset();
+        if cfg!(not(planted = "backoff_never_reset")) {
+            self.retry.reset();
+        }
     }
 
     pub(super) fn stable_after(&self) -> Duration {

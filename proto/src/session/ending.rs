@@ -6,11 +6,10 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
-use super::deadlines::Deadlines;
 use super::ledger::PeerClose;
 use crate::config::MAX_REASON;
 use crate::error::ProtocolError;
-use crate::event::{Closer, EndReason, Ended};
+use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
 use crate::reconnect::{Cause, Outcome};
 use crate::server::{Report, Status, Tombstone};
@@ -107,13 +106,16 @@ impl Session {
             overdue: false,
             committed: None,
         });
-        self.state = self.state.closing();
-        if self.state.is_ended() {
+        let early = self.state == super::state::State::Connecting;
+        let idle = self.side == Side::Server || self.ledger.streams.queue_empty();
+        if early && (idle || cfg!(planted = "early_close_hasty")) {
             // Nobody was ever there to tell.
-            self.state = super::state::State::Connecting;
             let reason = self.closing.reason().unwrap_or(EndReason::Aborted);
             self.end(now, reason, None);
+            return;
         }
+        self.state = self.state.closing();
+        self.push_event(Event::Closing { by: Closer::Local });
     }
 
     /// The CLOSE to commit now: behind what is queued, or at once when that took too long.
@@ -126,13 +128,15 @@ impl Session {
         })
     }
 
-    pub(super) fn on_close_committed(&mut self, now: Instant, position: u64) {
+    /// Our CLOSE was packed. Whether the peer's was held and counts now, so that CLOSED is owed.
+    pub(super) fn on_close_committed(&mut self, now: Instant, position: u64) -> bool {
         if let Some(local) = &mut self.closing.local {
             local.committed = Some(position);
         }
-        if let Some(held) = self.ledger.freeze() {
-            self.on_close(now, held);
-        }
+        let held = self.ledger.freeze();
+        let owed = held.is_some();
+        held.into_iter().for_each(|held| self.on_close(now, held));
+        owed
     }
 
     /// Why a session ended whose peer is over at `position`, if a close is the reason: the peer closed, or
@@ -149,6 +153,9 @@ impl Session {
             reason: Bytes::copy_from_slice(&close.close.reason),
             ..close.close
         };
+        if self.closing.peer.is_none() {
+            self.push_event(Event::Closing { by: Closer::Peer });
+        }
         self.closing.peer.get_or_insert(close);
         self.closing.patience.get_or_insert(now + self.config.linger);
         self.ledger.streams.close_for_sending();
@@ -205,6 +212,18 @@ impl Session {
                 peer_position: None,
             },
         );
+    }
+
+    /// No frame can be numbered any more.
+    pub(super) fn end_if_exhausted(&mut self, now: Instant) {
+        if self.ledger.is_exhausted() {
+            let finish = Finish {
+                reason: EndReason::Exhausted,
+                say: Some(EndCode::Aborted),
+                peer_position: None,
+            };
+            self.conclude(now, finish);
+        }
     }
 
     /// What is owed was sent again and again, or long ago, and the peer never acknowledged it.
@@ -277,7 +296,7 @@ impl Session {
         }
         self.state = super::state::State::Ended;
         self.expired = reason == EndReason::Expired;
-        self.deadlines = Deadlines::default();
+        self.deadlines.clear();
         let known = peer_position.or(self.closing.peer_position());
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         let known = known.filter(|p| (acked..=next).contains(p));

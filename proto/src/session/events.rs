@@ -9,7 +9,15 @@ const MAX_UNASKED_EVENTS: usize = 64;
 impl Session {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front().or_else(|| self.ended.take().map(Event::Ended))
+        #[cfg(planted = "poll_decides")]
+        if let Some(live) = &mut self.links.current {
+            live.acks.at_once();
+        }
+        let event = self.events.pop_front();
+        if matches!(event, Some(Event::Overdue { .. })) {
+            self.deadlines.on_asked();
+        }
+        event.or_else(|| self.ended.take().map(Event::Ended))
     }
 
     pub(super) fn collect_events(&mut self) {

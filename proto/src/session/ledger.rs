@@ -8,6 +8,9 @@ use crate::reliability::{Inbox, Outbox};
 use crate::stream::Streams;
 use crate::wire::frame::{Close, Frame};
 
+/// The highest position there is (PROTOCOL.md, "Words").
+const MAX_POSITION: u64 = crate::wire::varint::MAX;
+
 pub(super) struct Ledger {
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
@@ -16,6 +19,8 @@ pub(super) struct Ledger {
     expected: u64,
     /// What every position we state is from our CLOSE, or the peer's, on.
     frozen: Option<u64>,
+    /// Where the peer's CLOSE lies, which is its last sequenced frame.
+    last: Option<u64>,
 }
 
 /// What became of one sequenced frame.
@@ -43,6 +48,7 @@ impl Ledger {
             streams: Streams::new(side, config),
             expected: 0,
             frozen: None,
+            last: None,
         }
     }
 
@@ -66,6 +72,18 @@ impl Ledger {
         self.outbox.next()
     }
 
+    /// Whether we may commit no further frame: the position behind it could not be stated any more.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.next() >= MAX_POSITION
+    }
+
+    /// A session that has come far.
+    #[cfg(test)]
+    pub(super) fn fast_forward(&mut self, ours: u64, theirs: u64) {
+        self.outbox.fast_forward(ours);
+        self.expected = theirs;
+    }
+
     /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.
     pub(super) fn freeze(&mut self) -> Option<PeerClose> {
         self.frozen.get_or_insert(self.expected);
@@ -83,6 +101,7 @@ impl Ledger {
         frame: Frame,
         gap_open: bool,
     ) -> Result<(Arrival, Option<PeerClose>), ProtocolError> {
+        self.check_last(position, &frame)?;
         if position < self.expected && cfg!(not(planted = "duplicate_delivered")) {
             return Ok((Arrival::Duplicate, None));
         }
@@ -103,6 +122,19 @@ impl Ledger {
             close = self.accept(frame)?.or(close);
         }
         Ok((Arrival::InOrder, close))
+    }
+
+    /// Nothing sequenced lies behind a CLOSE.
+    fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
+        if matches!(frame, Frame::Close(_)) {
+            self.last.get_or_insert(position);
+        }
+        match self.last {
+            Some(last) if cfg!(not(planted = "close_not_last")) && position.max(self.inbox.highest()) > last => {
+                Err(ProtocolError::AfterEnd)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes the frame at `expected` in.

@@ -20,9 +20,9 @@
 //! | `timers` | every deadline |
 //! | `deadlines` | messages that are overdue |
 //! | `health` | health, and the life cycle for people |
-//! | `events` | what waits to be asked for |
+//! | `events` | what the host is told, bounded, until it asks |
 //! | `ending` | close, ends, fates |
-//! | `events` | what the host is told, bounded |
+//! | `queries` | who it is, where it stands, what it has done |
 //! | `orders` | what the registry is told, and what it wants |
 
 mod adopt;
@@ -40,6 +40,7 @@ mod inspect;
 mod ledger;
 mod links;
 mod orders;
+mod queries;
 mod receive;
 mod reconnecting;
 mod scheduling;
@@ -68,11 +69,10 @@ use self::ticket::{Attempts, Peer, Ticket};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError, ConnectionError};
 use crate::event::{EndReason, Ended, Event};
-use crate::id::{Carrier, Epoch, SessionId, Side};
-use crate::liveness::Health;
+use crate::id::{Carrier, Epoch, Side};
+use crate::liveness::{Health, Patience};
 use crate::reconnect::{Cause, History, Retry};
 use crate::rng::Rng;
-use crate::security::PublicKey;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
@@ -116,8 +116,7 @@ pub struct Session {
     replays: u32,
     /// When which message is overdue.
     deadlines: Deadlines,
-    /// Doublings of the liveness waits, earned by attaches that ended without progress.
-    patience: u32,
+    patience: Patience,
     events: VecDeque<Event>,
     ended: Option<Ended>,
     /// Why it is over, for the last report.
@@ -182,7 +181,7 @@ impl Session {
             preserved: Bytes::new(),
             replays: 0,
             deadlines: Deadlines::default(),
-            patience: 0,
+            patience: Patience::default(),
             events: VecDeque::new(),
             ended: None,
             end_reason: None,
@@ -234,6 +233,8 @@ impl Session {
             && self.links.carries(epoch)
         {
             self.drop_link(now, epoch, receive::cause_of(error));
+            #[cfg(planted = "forgery_is_fatal")]
+            self.end(now, EndReason::ProtocolError, None);
         }
         self.settle(now);
         result
@@ -245,16 +246,11 @@ impl Session {
         self.settle(now);
     }
 
-    /// A planned swap. The client comes to want a second connection and moves to it once it has
-    /// proven itself. The server asks the client to do so `within` that time, at `alternate` if not
-    /// empty (one over 1,024 bytes is left out). Waits by itself while another swap settles.
-    pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
-        self.begin_migration(now, within, alternate);
-        self.settle(now);
-    }
-
     /// Closes the session gracefully, behind what is queued; see [`SessionConfig::linger`] for how
     /// long that may take. `reason` is cut to 1,024 bytes. [`Event::Ended`] tells how it went.
+    ///
+    /// A session that is not established yet lingers too, for what is queued to be delivered; with nothing
+    /// queued it ends at once. Who does not want to wait calls [`abort`](Self::abort).
     pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
         self.begin_close(now, code, reason);
         self.settle(now);
@@ -291,42 +287,6 @@ impl Session {
         core::mem::take(&mut self.report_due).then(|| self.report()).flatten()
     }
 
-    /// Which end this is.
-    #[must_use]
-    pub fn side(&self) -> Side {
-        self.side
-    }
-
-    /// The session's name, once the handshake is complete.
-    #[must_use]
-    pub fn id(&self) -> Option<SessionId> {
-        self.ticket.as_ref().map(|ticket| ticket.id)
-    }
-
-    /// Where it is in its life.
-    #[must_use]
-    pub fn state(&self) -> SessionState {
-        self.state.public()
-    }
-
-    /// The peer's static key, once proven.
-    #[must_use]
-    pub fn peer_key(&self) -> Option<PublicKey> {
-        self.peer.as_ref().map(|peer| peer.key)
-    }
-
-    /// What it has done so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
-            srtt: self.links.current().and_then(|live| live.rtt.srtt()),
-            outbox_bytes: self.ledger.streams.outbox_bytes(),
-            inbox_bytes: self.ledger.inbox.bytes(),
-            unread_bytes: self.ledger.streams.unread_bytes(),
-            ..self.stats
-        }
-    }
-
     /// For tests and tools: positions and counters that applications have no use for.
     #[doc(hidden)]
     pub fn inspect(&self) -> Inspection {
@@ -335,6 +295,7 @@ impl Session {
 
     /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
     fn settle(&mut self, now: Instant) {
+        self.end_if_exhausted(now);
         self.give_way(now);
         self.collect_events();
         self.finish_swap();

@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::config::MAX_PRESERVED;
-use crate::error::PreservedTooLarge;
+use crate::error::{ConfigError, PreservedTooLarge};
 use crate::event::Event;
-use crate::reconnect::{Attempt, Cause, Continuity, Heritage, History, Preparation, ReconnectIntent, ReconnectStats};
+use crate::reconnect::{
+    Attempt, Backoff, Cause, Continuity, Heritage, History, Preparation, ReconnectIntent, ReconnectStats, Strategies,
+};
 use crate::time::{Duration, Instant};
 
 impl Session {
@@ -28,9 +30,9 @@ impl Session {
         self.settle(now);
     }
 
-    /// The dial of `attempt` was told to come back later (an HTTP 503 with `Retry-After`): the next is not
-    /// before `after`, clamped to the backoff's cap, with jitter on top. As [`dial_failed`](Self::dial_failed)
-    /// with [`Cause::ServerAsked`] otherwise.
+    /// The dial of `attempt` was answered "later" by somebody on the way (a proxy's or an HTTP server's 429 or 503): as
+    /// [`dial_failed`](Self::dial_failed) with [`Cause::ServerAsked`], and the next dial comes no sooner than `after`. As nobody
+    /// has proven anything, `after` is clamped to the backoff's cap; up to half as much again comes on top, at random.
     pub fn dial_postponed(&mut self, now: Instant, attempt: u64, after: Duration) {
         self.on_dial_failed(now, attempt, Cause::ServerAsked, Some(after));
         self.settle(now);
@@ -97,6 +99,18 @@ impl Session {
         self.settle(now);
     }
 
+    /// A planned swap. The client comes to want a second connection and moves to it once it has
+    /// proven itself. The server asks the client to do so `within` that time, at `alternate` if not
+    /// empty (one over 1,024 bytes is left out).
+    ///
+    /// Waits by itself while an earlier swap settles. Asked for while one is under way, whose new connection has
+    /// not attached yet, it is that same one, wherever it goes: who wants another place then asks again after
+    /// [`Event::Attached`].
+    pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
+        self.begin_migration(now, within, alternate);
+        self.settle(now);
+    }
+
     /// Dials and prepares nothing until [`resume_reconnecting`](Self::resume_reconnecting); what the host has under way for an
     /// attempt is to be given up, as the wish is gone. A connection that is up, and one whose handshake is under way, go on.
     /// A detached session's lifetime runs on.
@@ -109,6 +123,28 @@ impl Session {
     /// anew, one that waited for its time waits on.
     pub fn resume_reconnecting(&mut self, now: Instant) {
         self.set_paused(now, false);
+        self.settle(now);
+    }
+
+    /// From the next attempt on `backoff` holds; one that waits for its time waits on, and the tries made so far count.
+    /// [`Backoff::never`] takes the session out of reconnecting: it ends when its connection does.
+    ///
+    /// # Errors
+    /// It is out of range; nothing changed.
+    pub fn set_backoff(&mut self, now: Instant, backoff: Backoff) -> Result<(), ConfigError> {
+        backoff.validate()?;
+        if let Some(dialing) = &mut self.dialing {
+            dialing.config.backoff = backoff;
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// From the next failure or loss on `strategies` say what is done about it.
+    pub fn set_strategies(&mut self, now: Instant, strategies: Strategies) {
+        if let Some(dialing) = &mut self.dialing {
+            dialing.config.strategies = strategies;
+        }
         self.settle(now);
     }
 

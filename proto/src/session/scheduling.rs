@@ -90,7 +90,7 @@ impl Session {
     fn choose(&mut self, kind: IntentKind, cause: Cause) -> Option<Strategy> {
         let closing = matches!(self.state, State::ClosingAttached | State::ClosingDetached);
         let dialing = self.dialing.as_mut()?;
-        if closing {
+        if closing && kind != IntentKind::Establish {
             // All that is left is to learn what arrived.
             return Some(Strategy::Resume);
         }

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!  Connecting ──attached──▶ Attached ◀──attached── Detached
-//!      │                     │  └─────detached────────▲
-//!      │                   close                    close
-//!      │                     ▼                        ▼
-//!      │               ClosingAttached ◀─────▶ ClosingDetached
-//!      └───────────────┴──────── end ────────────────┴────▶ Ended
+//!      │  │                │  └──────detached───────▲  │
+//!      │  │              close                       close
+//!      │  │                ▼                           ▼
+//!      │  │         ClosingAttached ◀───────▶ ClosingDetached
+//!      │  └──────────────close───────────────────────▲ │
+//!      └───────────────────┴───────── end ─────────────┴──▶ Ended
 //! ```
-//! `close` while Connecting ends the session at once; `end` is possible everywhere.
+//! `close` while Connecting ends the session at once if nothing is queued; `end` is possible everywhere.
 
 /// Where a session is in its life, as its owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,8 @@ impl State {
     pub(super) fn closing(self) -> State {
         match self {
             State::Attached | State::ClosingAttached => State::ClosingAttached,
-            State::Detached | State::ClosingDetached => State::ClosingDetached,
-            State::Connecting | State::Ended => State::Ended,
+            State::Connecting | State::Detached | State::ClosingDetached => State::ClosingDetached,
+            State::Ended => State::Ended,
         }
     }
 
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn transitions() {
         let rows = [
-            (Connecting, Attached, Connecting, Ended),
+            (Connecting, Attached, Connecting, ClosingDetached),
             (Attached, Attached, Detached, ClosingAttached),
             (Detached, Attached, Detached, ClosingDetached),
             (ClosingAttached, ClosingAttached, ClosingDetached, ClosingAttached),

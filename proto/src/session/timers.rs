@@ -1,7 +1,7 @@
 //! Every deadline of a session. After `handle_timeout(t)` the next one is later than `t`.
 
 use super::Session;
-use crate::event::{EndReason, Event};
+use crate::event::EndReason;
 use crate::liveness::{STALL, Verdict};
 use crate::reconnect::Cause;
 use crate::time::{Duration, Instant, earliest};
@@ -66,11 +66,7 @@ impl Session {
         if self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now)) {
             self.dial_timed_out(now);
         }
-        while let Some((stream, message)) = self.deadlines.pop(now) {
-            if !self.ledger.streams.is_delivered(stream, message) {
-                self.push_event(Event::Overdue { stream, message });
-            }
-        }
+        self.on_deadlines(now);
         self.on_stuck_timeout(now);
         self.on_live_timeout(now);
     }

@@ -60,7 +60,9 @@ impl Session {
             self.skip_acknowledged(live);
             packed |= self.pack_once(live, &mut writer);
         }
-        packed |= pack_replies(now, live, &mut writer);
+        if cfg!(not(planted = "replies_wait")) || live.cursor == self.ledger.next() {
+            packed |= pack_replies(now, live, &mut writer);
+        }
         if slot == Slot::Current {
             packed |= self.pack_ack(live, &mut writer, packed);
             packed |= self.pack_sequenced(now, live, &mut writer);
@@ -177,7 +179,7 @@ impl Session {
     fn next_position(
         &mut self,
         now: Instant,
-        live: &Live,
+        live: &mut Live,
         writer: &FrameWriter<'_>,
         limit: usize,
         first: bool,
@@ -193,6 +195,9 @@ impl Session {
             let alone = first && writer.len() + writer.room_for(&owed.frame) <= hard;
             return (fits || alone).then_some(false);
         }
+        if self.ledger.is_exhausted() && cfg!(not(planted = "positions_wrap")) {
+            return None;
+        }
         let allowance = self.swap_allowance(live);
         let committed = match self.close_frame(now) {
             Some(_) if space < MAX_REASON + CONTROL_ROOM && !first => return None,
@@ -205,7 +210,7 @@ impl Session {
         let closes = matches!(committed.frame, Frame::Close(_));
         let position = self.ledger.outbox.commit(committed);
         if closes {
-            self.on_close_committed(now, position);
+            live.closed_due |= self.on_close_committed(now, position);
         }
         Some(true)
     }

@@ -124,7 +124,9 @@ impl Streams {
             return Err(ProtocolError::BadStream);
         }
         raise(&mut stream.send.credit, limit)?;
+        self.recount(id);
         self.schedule(id);
+        self.offer_room();
         Ok(())
     }
 

@@ -81,6 +81,15 @@ impl Streams {
         self.table.get(&stream).map_or(0, |stream| stream.send.messages)
     }
 
+    /// Whether anything may still be sent on it.
+    pub(crate) fn is_sending(&self, stream: StreamId) -> bool {
+        !self.closed
+            && self
+                .table
+                .get(&stream)
+                .is_some_and(|stream| stream.send.end == End::Open)
+    }
+
     /// Whether the message of that number is the peer's, or its stream was given up.
     pub(crate) fn is_delivered(&self, stream: StreamId, message: u64) -> bool {
         self.table
@@ -90,11 +99,9 @@ impl Streams {
 
     pub(crate) fn write(&mut self, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
         let fragment = self.fragment_of(stream);
-        let waiting = self.table.get(&stream).is_some_and(|stream| !stream.opened);
+        let granted = self.table.get(&stream).map_or(0, |s| s.send.within_grant(s.opened));
         let mut room = self.limits.outbox.saturating_sub(self.held);
-        if waiting {
-            room = room.min((self.limits.outbox / 2).saturating_sub(self.held_waiting));
-        }
+        room = room.min(granted.saturating_add(self.waiting_room()));
         let mut take = data.len().min(room);
         // Each fragment is charged too; what they are over goes.
         while take > 0 && item_charge(take, fragment) > room {
@@ -126,11 +133,7 @@ impl Streams {
             return Err(SendRefusal::SessionClosed);
         }
         let known = self.table.get(&stream).filter(|s| s.accepted);
-        let Stream {
-            send: half,
-            opened: stream_opened,
-            ..
-        } = known.ok_or(SendRefusal::UnknownStream)?;
+        let Stream { send: half, opened, .. } = known.ok_or(SendRefusal::UnknownStream)?;
         if let Some(code) = half.stopped {
             return Err(SendRefusal::Stopped(code));
         }
@@ -140,9 +143,11 @@ impl Streams {
         if charge > self.limits.outbox {
             return Err(SendRefusal::TooLarge);
         }
-        let waits = !stream_opened && self.held_waiting + charge > self.limits.outbox / 2;
-        if waits {
-            self.want_room(charge);
+        let waits = half.held_up(*opened, charge) - half.waiting;
+        // A message larger than this room has to be let in some time: when nothing else waits.
+        let alone = *opened && self.held_waiting == 0;
+        if waits > self.waiting_room() && !alone && cfg!(not(planted = "stalled_stream_fills_outbox")) {
+            self.want_waiting_room(waits);
             return Err(SendRefusal::Full);
         }
         if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
@@ -156,8 +161,8 @@ impl Streams {
         if let Some(stream) = self.table.get_mut(&id) {
             let charge = stream.send.push(payload, message);
             self.held += charge;
-            self.held_waiting += if stream.opened { 0 } else { charge };
             self.queued_items += 1;
+            self.recount(id);
             self.schedule(id);
         }
     }
@@ -225,7 +230,6 @@ impl Streams {
         let before = stream.send.queued();
         let dropped = stream.send.clear();
         self.held -= dropped;
-        self.held_waiting -= if stream.opened { 0 } else { dropped };
         self.queued_items -= before;
         stream.send.end = End::Resetting { code };
         stream.send.was_reset = true;
@@ -235,6 +239,7 @@ impl Streams {
         if stream.accepted {
             self.control.reset.insert(id);
         }
+        self.recount(id);
         self.offer_room();
     }
 }

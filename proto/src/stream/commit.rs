@@ -114,8 +114,8 @@ impl Streams {
             stream.opened = true;
             stream.slot = true;
             stream.send.in_flight += 1;
-            self.held_waiting -= stream.send.queued_charge();
         }
+        self.recount(id);
         self.schedule(id);
         Some(Committed {
             release: charge,
@@ -152,6 +152,7 @@ impl Streams {
                 self.queued_items -= 1;
             }
             self.send_credit.spend(charge);
+            self.recount(id);
             if stream_has_more(self, id) {
                 self.schedule.spent(priority, charge, quantum);
             } else {

@@ -52,6 +52,10 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct SendHalf {
     queue: VecDeque<Item>,
+    /// Charge of the items that are not wholly committed.
+    queued_charge: usize,
+    /// Of it, what was last counted as held up; see [`held_up`](Self::held_up).
+    pub(super) waiting: usize,
     pub(super) end: End,
     pub(super) fragment: usize,
     pub(super) credit: SendCredit,
@@ -74,6 +78,8 @@ impl SendHalf {
     pub(super) fn new(fragment: usize, credit: u64) -> SendHalf {
         SendHalf {
             queue: VecDeque::new(),
+            queued_charge: 0,
+            waiting: 0,
             end: End::Open,
             fragment,
             credit: SendCredit::new(credit),
@@ -91,6 +97,7 @@ impl SendHalf {
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
         let charge = item_charge(payload.len(), self.fragment);
         self.messages += u64::from(message);
+        self.queued_charge += charge;
         self.queue.push_back(Item {
             rest: payload,
             whole: None,
@@ -144,6 +151,7 @@ impl SendHalf {
             (0, None)
         };
         if last {
+            self.queued_charge -= release;
             self.queue.pop_front();
         }
         let stream_end = self.end == End::Finishing && self.queue.is_empty();
@@ -176,9 +184,25 @@ impl SendHalf {
         self.queue.len()
     }
 
-    /// Charge of the items that are not wholly committed.
-    pub(super) fn queued_charge(&self) -> usize {
-        self.queue.iter().map(|item| item.charge).sum()
+    /// Of what is queued, and `more` with it, what lies beyond the peer's grant: only the peer's
+    /// application can move it.
+    pub(super) fn held_up(&self, opened: bool, more: usize) -> usize {
+        let queued = self.queued_charge + more;
+        if opened {
+            queued.saturating_sub(self.granted())
+        } else {
+            queued
+        }
+    }
+
+    fn granted(&self) -> usize {
+        usize::try_from(self.credit.left()).unwrap_or(usize::MAX)
+    }
+
+    /// How much more may be queued before the peer's grant is used up.
+    pub(super) fn within_grant(&self, opened: bool) -> usize {
+        let granted = if opened { self.granted() } else { 0 };
+        granted.saturating_sub(self.queued_charge)
     }
 
     /// Drops what is queued; returns the charge that this sets free now.
@@ -186,6 +210,7 @@ impl SendHalf {
         let started = self.queue.front().filter(|item| item.started && self.in_flight > 0);
         let stranded = started.map_or(0, |item| item.charge);
         self.stranded += stranded;
+        self.queued_charge = 0;
         self.queue.drain(..).map(|item| item.charge).sum::<usize>() - stranded
     }
 
@@ -201,6 +226,8 @@ impl SendHalf {
 
     /// What was never committed whole, to be handed back.
     pub(super) fn take_queued(&mut self) -> impl Iterator<Item = Undelivered> + '_ {
+        self.queued_charge = 0;
+        self.waiting = 0;
         self.queue.drain(..).map(|item| Undelivered {
             payload: item.whole.map_or(item.rest, |whole| *whole),
             message: item.message,

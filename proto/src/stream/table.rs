@@ -36,8 +36,8 @@ pub(crate) struct Streams {
     pub(super) schedule: Schedule,
     /// Charges of items and OPENs not yet acknowledged.
     pub(super) held: usize,
-    /// Of these, what is queued on streams whose OPEN still waits for one of the peer's slots. Bounded
-    /// apart, so that it cannot starve the streams whose end would free a slot.
+    /// Of these, what is queued on streams beyond what the peer granted them, or without one of its
+    /// slots. Bounded apart, so that it cannot starve the streams that move.
     pub(super) held_waiting: usize,
     /// Items that are queued and not wholly committed.
     pub(super) queued_items: usize,
@@ -77,6 +77,8 @@ pub(super) struct Armed {
     pub(super) open: bool,
     /// Room at which a refused write may be tried again.
     pub(super) room: Option<usize>,
+    /// The same for one that would have to wait for the peer's grant.
+    pub(super) waiting: Option<usize>,
 }
 
 pub(crate) struct Stream {
@@ -128,6 +130,7 @@ impl Streams {
                 accept: true,
                 open: false,
                 room: None,
+                waiting: None,
             },
         }
     }
@@ -142,6 +145,23 @@ impl Streams {
         for stream in self.table.values_mut() {
             stream.send.credit.raise(parameters.stream_window);
         }
+        self.recount_all();
+    }
+
+    fn recount_all(&mut self) {
+        self.held_waiting = 0;
+        for stream in self.table.values_mut() {
+            stream.send.waiting = stream.send.held_up(stream.opened, 0);
+            self.held_waiting += stream.send.waiting;
+        }
+    }
+
+    /// After anything that changes what is queued on a stream, or what the peer grants it.
+    pub(super) fn recount(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(&id) else { return };
+        let now = stream.send.held_up(stream.opened, 0);
+        let before = core::mem::replace(&mut stream.send.waiting, now);
+        self.held_waiting = self.held_waiting + now - before;
     }
 
     /// A new server, which never had any of it, takes the session over: whether what is committed
@@ -224,10 +244,26 @@ impl Streams {
         self.armed.room = Some(self.armed.room.map_or(charge, |room| room.min(charge)));
     }
 
+    pub(super) fn want_waiting_room(&mut self, charge: usize) {
+        self.armed.waiting = Some(self.armed.waiting.map_or(charge, |room| room.min(charge)));
+    }
+
+    /// What may still be queued beyond the peer's grants.
+    pub(super) fn waiting_room(&self) -> usize {
+        (self.limits.outbox / 2).saturating_sub(self.held_waiting)
+    }
+
     /// Tells the application of room it was refused for want of.
     pub(super) fn offer_room(&mut self) {
         let room = self.limits.outbox.saturating_sub(self.held);
-        if self.armed.room.take_if(|wanted| room >= *wanted).is_some() {
+        let waiting = if self.held_waiting == 0 {
+            room
+        } else {
+            self.waiting_room()
+        };
+        let moves = self.armed.room.take_if(|wanted| room >= *wanted).is_some();
+        let waits = self.armed.waiting.take_if(|wanted| waiting >= *wanted).is_some();
+        if moves || waits {
             self.events.push_back(Event::Writable);
         }
     }

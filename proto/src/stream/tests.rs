@@ -586,3 +586,63 @@ fn credit_in_crumbs_does_not_inflate_the_outbox() {
         }
     }
 }
+
+/// Kills `stalled_stream_fills_outbox`.
+#[test]
+fn a_stream_that_nobody_reads_leaves_the_others_room() {
+    let config = SessionConfig::default();
+    let [mut a, _] = pair();
+    a.streams.set_peer(&config.parameters());
+    a.open();
+    a.open();
+    let (stalled, other) = (a.mine[0], a.mine[1]);
+    let message = || Bytes::from_static(&[7; 10_000]);
+    let pump = |a: &mut End| {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+            a.outbox.commit(committed);
+        }
+        // The peer has all of it, and its application reads none of it.
+        while let Some(committed) = a.outbox.pop() {
+            a.streams.on_acked(&committed);
+        }
+    };
+    while a.streams.send(stalled, message()).is_ok() {
+        pump(&mut a);
+    }
+    while a.streams.poll_event().is_some() {}
+    let most = a.streams.limits.outbox;
+    assert!(a.streams.outbox_bytes() <= most / 2, "{}", a.streams.outbox_bytes());
+    for _ in 0..20 {
+        a.streams.send(other, message()).expect("because it moves");
+    }
+    let refused = a.streams.send(stalled, message()).expect_err("because it is as before");
+    assert_eq!(refused.reason, SendRefusal::Full);
+    pump(&mut a);
+    assert_eq!(a.streams.poll_event(), None, "no room to wait in yet");
+    let limit = 2 * config.stream_window;
+    let granted = Frame::Credit {
+        stream: stalled.0,
+        limit,
+    };
+    a.streams.on_frame(granted).expect("because it rises");
+    assert_eq!(a.streams.poll_event(), Some(Event::Writable));
+    assert!(a.streams.send(stalled, message()).is_ok());
+}
+
+#[test]
+fn a_message_beyond_what_may_wait_is_let_in_when_nothing_else_does() {
+    let [mut a, _] = pair();
+    let narrow = SessionConfig {
+        stream_window: 256,
+        ..SessionConfig::default()
+    };
+    a.streams.set_peer(&narrow.parameters());
+    a.open();
+    while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+        a.outbox.commit(committed);
+    }
+    let large = Bytes::from(std::vec![7; a.streams.limits.outbox * 3 / 4]);
+    assert!(a.streams.send(a.mine[0], large.clone()).is_ok());
+    let refused = a.streams.send(a.mine[0], large).expect_err("because one waits");
+    assert_eq!(refused.reason, SendRefusal::Full);
+}

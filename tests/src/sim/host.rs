@@ -1,6 +1,6 @@
 //! A host: drives one machine as an adapter would, in its own style, and checks it after every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use unbroken_proto::event::{Ended, Swap};
 use unbroken_proto::session::SessionState;
@@ -40,6 +40,8 @@ pub struct Host {
     given_up: BTreeMap<ConnId, Link>,
     wake_at: u64,
     planned: u64,
+    /// Wake-ups that are on their way; none is planned twice for one instant.
+    alarms: BTreeSet<u64>,
     quiet: bool,
     watch: Watch,
 }
@@ -79,6 +81,7 @@ impl Host {
             given_up: BTreeMap::new(),
             wake_at: NEVER,
             planned: NEVER,
+            alarms: BTreeSet::new(),
             quiet: false,
             watch: Watch::default(),
         }
@@ -236,6 +239,9 @@ impl Host {
     fn note_attached(&self, env: &Env, conv: &mut Conversation) {
         if matches!(self.session.state(), SessionState::Attached | SessionState::Closing) && !self.links.is_empty() {
             conv.attached[index(self.side)] = env.now;
+            if self.side == Side::Client {
+                conv.first_attach.get_or_insert(env.now);
+            }
         }
     }
 
@@ -247,6 +253,7 @@ impl Host {
 
     /// A planned wake-up.
     pub fn wake(&mut self, env: &mut Env, conv: &mut Conversation) {
+        self.alarms = self.alarms.split_off(&env.now.saturating_add(1));
         if env.now >= self.planned {
             self.planned = NEVER;
         }
@@ -443,7 +450,13 @@ impl Host {
         self.wake_at = self.wake_at.min(at);
         if self.wake_at < self.planned || self.planned < env.now {
             self.planned = self.wake_at;
-            env.net.plan(self.wake_at, Happening::Wake(self.who));
+            self.alarm(env, self.wake_at);
+        }
+    }
+
+    fn alarm(&mut self, env: &mut Env, at: u64) {
+        if self.alarms.insert(at) {
+            env.net.plan(at, Happening::Wake(self.who));
         }
     }
 
@@ -462,7 +475,7 @@ impl Host {
         self.quiet = false;
         self.planned = NEVER;
         self.wake_at = self.asleep_until;
-        env.net.plan(self.asleep_until, Happening::Wake(self.who));
+        self.alarm(env, self.asleep_until);
     }
 
     /// Cuts all connections from this side without telling the machine anything.

@@ -221,23 +221,14 @@ fn lifetime(env: &Env) -> u64 {
 
 /// Everybody closes; everything ends; nothing is left.
 fn finish(world: &mut World) {
-    for number in 0..world.clients.len() {
-        if world.clients[number].host.ended.is_some() {
-            continue;
-        }
-        let task = world.convs[world.clients[number].conv]
-            .task
-            .filter(|task| world.server.tasks.contains_key(task));
-        let closers = world.env.options.closers;
-        if closers != Closers::Server || task.is_none() {
-            close(world, Peer::Client(number));
-        }
-        if let Some(task) = task.filter(|_| closers != Closers::Client) {
-            close(world, Peer::Task(task));
+    for round in 0.. {
+        close_all(world, round);
+        let bound = world.env.now + 200 * SECOND + 2 * lifetime(&world.env) + silence(&world.env);
+        world.run(bound, |world| is_finished(world) || any_begun_again(world));
+        if !any_begun_again(world) {
+            break;
         }
     }
-    let bound = world.env.now + 200 * SECOND + 2 * lifetime(&world.env) + silence(&world.env);
-    world.run(bound, |world| is_finished(world));
     if !is_finished(world) {
         let left: Vec<String> = peers(world)
             .into_iter()
@@ -262,6 +253,33 @@ fn finish(world: &mut World) {
             .env
             .fail(&format!("the registry still counts {held} sessions, {now} live"));
     }
+}
+
+fn close_all(world: &mut World, round: usize) {
+    for number in 0..world.clients.len() {
+        let conv = &world.convs[world.clients[number].conv];
+        if world.clients[number].host.ended.is_some() || round > 0 && conv.so.closed != [false; 2] {
+            continue;
+        }
+        let task = conv.task.filter(|task| world.server.tasks.contains_key(task));
+        let closers = world.env.options.closers;
+        if closers != Closers::Server || task.is_none() {
+            close(world, Peer::Client(number));
+        }
+        if let Some(task) = task.filter(|_| closers != Closers::Client) {
+            close(world, Peer::Task(task));
+        }
+    }
+}
+
+/// A client that had sent nothing does not know what was closed while it was away: it opens afresh.
+fn any_begun_again(world: &World) -> bool {
+    world.clients.iter().any(|client| {
+        let conv = &world.convs[client.conv];
+        client.host.ended.is_none()
+            && conv.so.closed == [false; 2]
+            && client.host.session.state() == SessionState::Attached
+    })
 }
 
 fn is_finished(world: &World) -> bool {

@@ -25,12 +25,15 @@ pub struct World {
     pub server: Server,
     /// Every client session that ever was.
     pub convs: Vec<Conversation>,
-    /// Things that happened.
-    pub steps: u64,
+    /// Things that happened since `lap`.
+    steps: u64,
+    lap: u64,
+    began: u64,
 }
 
-/// A schedule that needs more is spinning somewhere.
-const MAX_STEPS: u64 = 2_000_000;
+/// A schedule that needs more for a lap of virtual time is spinning somewhere.
+const MAX_STEPS: u64 = 1_000_000;
+const LAP: u64 = 20_000_000_000;
 
 /// What both ends hold in every schedule.
 fn secret() -> SharedSecret {
@@ -63,6 +66,7 @@ impl World {
     #[must_use]
     pub fn new(options: Options, rng: Rng) -> World {
         let mut env = Env::new(options, rng);
+        let began = env.now;
         let server = Server::new(registry(&mut env));
         let mut world = World {
             env,
@@ -70,6 +74,8 @@ impl World {
             server,
             convs: Vec::new(),
             steps: 0,
+            lap: began,
+            began,
         };
         for number in 0..world.env.options.clients {
             let client = world.new_client(number);
@@ -125,9 +131,13 @@ impl World {
             }
             self.env.now = self.env.now.max(at);
             self.steps += 1;
+            if self.env.now - self.lap > LAP {
+                (self.lap, self.steps) = (self.env.now, 0);
+            }
             if self.steps > MAX_STEPS {
-                self.env
-                    .fail(&format!("more than {MAX_STEPS} steps; the last is {what:?}"));
+                self.env.fail(&format!(
+                    "more than {MAX_STEPS} steps within {LAP} ns; the last is {what:?}"
+                ));
             }
             self.step(what);
             if stop(self) {
@@ -324,7 +334,9 @@ impl World {
             .detached_lifetime
             .min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
-        let memory_short = self.convs.iter().any(|conv| conv.so.server_lost);
+        // What the registry says of its memory is in whole milliseconds.
+        let young = |conv: &Conversation| conv.first_attach.is_some_and(|at| at < self.began + 1_000_000);
+        let memory_short = self.convs.iter().any(|conv| conv.so.server_lost) || young(&self.convs[conv]);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;

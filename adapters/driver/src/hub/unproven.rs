@@ -8,9 +8,9 @@ use std::task::Poll;
 use bytes::BytesMut;
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::SessionId;
-use unbroken_proto::server::{Admission, ConnectionId, Incoming, Refusal, Request, Route};
+use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Request, Route};
 
-use super::{Arrival, Hub, Newcomer, ROUTED};
+use super::{Arrival, Hub, Newcomer, Owner, ROUTED};
 use crate::connection::BoxConnection;
 use crate::lock::lock;
 
@@ -40,36 +40,45 @@ impl Unproven<'_> {
         let mut desk = lock(&self.hub.desk);
         let now = desk.clock.now();
         let route = desk.registry.first_packet(now, self.id, packet);
-        let sender = desk.silent.remove(&self.id);
-        match (&route, sender) {
-            (Route::Handshake(_), Some(sender)) => {
-                desk.handshakes.insert(self.id, sender);
-            }
-            _ => self.decided = true,
+        if !matches!(route, Route::Handshake(_)) {
+            self.decided = true;
+            desk.unproven.remove(&self.id);
         }
         desk.changed();
         route
     }
 
-    pub(super) fn decide(&mut self, incoming: Incoming, request: Request, verdict: Result<(), Refusal>) -> Arrival {
+    pub(super) fn decide(
+        &mut self,
+        incoming: Incoming,
+        request: Request,
+        verdict: Result<Placement, Refusal>,
+    ) -> Arrival {
         let mut desk = lock(&self.hub.desk);
         let now = desk.clock.now();
         let admission = match verdict {
-            Ok(()) => desk.registry.admit(now, incoming),
+            Ok(placement) => desk.registry.admit_as(now, incoming, &placement),
             Err(refusal) => Admission::Reject(desk.registry.refuse(now, incoming, refusal)),
         };
         self.decided = true;
-        desk.handshakes.remove(&self.id);
+        desk.unproven.remove(&self.id);
         desk.changed();
         match admission {
             Admission::New { session, epoch } => {
-                let (owner, routed) = mpsc::channel(ROUTED);
+                let (routes, routed) = mpsc::channel(ROUTED);
+                let (sender, errands) = mpsc::unbounded();
+                let owner = Owner {
+                    routed: routes,
+                    errands: sender,
+                    waiting: Arc::default(),
+                };
                 session.id().map(|id| desk.owners.insert(id, owner));
                 Arrival::New(Box::new(Newcomer {
                     session,
                     epoch,
                     request,
                     routed,
+                    errands,
                 }))
             }
             Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
@@ -81,8 +90,7 @@ impl Unproven<'_> {
 impl Drop for Unproven<'_> {
     fn drop(&mut self) {
         let mut desk = lock(&self.hub.desk);
-        desk.silent.remove(&self.id);
-        desk.handshakes.remove(&self.id);
+        desk.unproven.remove(&self.id);
         if !self.decided {
             let now = desk.clock.now();
             desk.registry.connection_closed(now, self.id);
@@ -98,6 +106,11 @@ pub(super) struct Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        lock(&self.hub.desk).owners.remove(&self.id);
+        let mut desk = lock(&self.hub.desk);
+        desk.owners.remove(&self.id);
+        // Harmless after a last report, and the only word of a driver that panicked.
+        let now = desk.clock.now();
+        desk.registry.lost(now, self.id);
+        desk.changed();
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
-use unbroken_proto::StreamId;
 use unbroken_proto::config::FRAME_CHARGE;
 use unbroken_proto::error::{RecvError, SendRefusal};
 use unbroken_proto::stream::Chunk;
+use unbroken_proto::{Duration, StreamId};
 
 use crate::lock::{lock, wake};
 use crate::shared::Shared;
@@ -55,6 +55,10 @@ pub(crate) struct SendQueue {
     pub(crate) items: VecDeque<Outgoing>,
     /// Charges of what was put in and the machine has not taken yet.
     pub(crate) held: usize,
+    /// Messages ever put in.
+    pub(crate) messages: u64,
+    /// Of these, which are to be known to be the peer's within which time.
+    pub(crate) watched: Vec<(u64, Duration)>,
     pub(crate) finish: bool,
     pub(crate) reset: Option<u64>,
     /// Why nothing more is taken.

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_io::AsyncWrite;
-use unbroken_proto::StreamId;
 use unbroken_proto::config::FRAME_CHARGE;
 use unbroken_proto::error::{SendError, SendRefusal};
+use unbroken_proto::{Duration, StreamId};
 
 use super::queues::{Outgoing, SEND_LIMIT, SendQueue, StreamShared};
 use crate::lock::register;
@@ -52,20 +52,40 @@ impl SendHalf {
         poll_fn(|cx| self.poll_send(cx, &mut message)).await
     }
 
+    /// As [`send`](SendHalf::send); if the message is not known to be the peer's `within` that time, from when it was
+    /// taken, [`Event::Overdue`](unbroken_proto::Event::Overdue) says so in the session's
+    /// [`events`](crate::SessionHandle::events), wherever the message waits. It is not dropped. Returns its number among this
+    /// half's messages, from 1, which the event names.
+    ///
+    /// # Errors
+    /// The message comes back with the reason.
+    pub async fn send_within(&mut self, message: Bytes, within: Duration) -> Result<u64, SendError> {
+        let mut message = Some(message);
+        let number = poll_fn(|cx| self.poll_message(cx, &mut message)).await?;
+        self.stream.send(|queue| queue.watched.push((number, within)));
+        self.stream.touch(&self.lifeline.shared);
+        Ok(number)
+    }
+
     /// As [`send`](SendHalf::send), for callers with a context of their own. Takes the message out of
     /// `message` when it is ready.
     ///
     /// # Errors
     /// The message comes back with the reason.
     pub fn poll_send(&mut self, cx: &mut Context<'_>, message: &mut Option<Bytes>) -> Poll<Result<(), SendError>> {
+        self.poll_message(cx, message).map_ok(drop)
+    }
+
+    /// Ready with the number of the message.
+    fn poll_message(&mut self, cx: &mut Context<'_>, message: &mut Option<Bytes>) -> Poll<Result<u64, SendError>> {
         let Some(payload) = message.take() else {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(self.stream.send(|queue| queue.messages)));
         };
         if let Some(reason) = self.too_large(&payload) {
             return Poll::Ready(Err(SendError { payload, reason }));
         }
         match self.put(payload, Outgoing::Message, Some(cx)) {
-            Ok(()) => Poll::Ready(Ok(())),
+            Ok(number) => Poll::Ready(Ok(number)),
             Err(SendError {
                 payload,
                 reason: SendRefusal::Full,
@@ -87,7 +107,7 @@ impl SendHalf {
                 payload: message,
                 reason,
             }),
-            None => self.put(message, Outgoing::Message, None),
+            None => self.put(message, Outgoing::Message, None).map(drop),
         }
     }
 
@@ -106,7 +126,7 @@ impl SendHalf {
                     bytes = Some(payload);
                     Poll::Pending
                 }
-                done => Poll::Ready(done),
+                done => Poll::Ready(done.map(drop)),
             },
         )
         .await
@@ -141,13 +161,14 @@ impl SendHalf {
         (payload.len() > self.stream.largest_message).then_some(SendRefusal::TooLarge)
     }
 
+    /// Returns how many messages this half has taken so far.
     fn put(
         &mut self,
         payload: Bytes,
         wrap: fn(Bytes) -> Outgoing,
         cx: Option<&mut Context<'_>>,
-    ) -> Result<(), SendError> {
-        self.stream.send(|queue| {
+    ) -> Result<u64, SendError> {
+        let number = self.stream.send(|queue| {
             let charge = FRAME_CHARGE + payload.len();
             let full = queue.held > 0 && queue.held + charge > SEND_LIMIT;
             if let Some(reason) = self.refused(queue).or(full.then_some(SendRefusal::Full)) {
@@ -157,11 +178,13 @@ impl SendHalf {
                 return Err(SendError { payload, reason });
             }
             queue.held += charge;
-            queue.items.push_back(wrap(payload));
-            Ok(())
+            let item = wrap(payload);
+            queue.messages += u64::from(matches!(item, Outgoing::Message(_)));
+            queue.items.push_back(item);
+            Ok(queue.messages)
         })?;
         self.stream.touch(&self.lifeline.shared);
-        Ok(())
+        Ok(number)
     }
 }
 

@@ -1,8 +1,6 @@
 use super::*;
 use crate::security::ServerAuth;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 fn lobby(max_silent: usize, max_handshakes: usize) -> Lobby {
     let mut config = ServerConfig::new(ServerAuth::anonymous());
     (config.max_silent, config.max_handshakes) = (max_silent, max_handshakes);
@@ -44,6 +42,28 @@ fn handshakes_have_a_bound_of_their_own_in_the_order_of_their_hellos() {
 }
 
 #[test]
+fn each_that_is_let_go_is_told_once_and_the_list_is_bounded() {
+    let mut lobby = lobby(2, 2);
+    let connections = [0, 1, 2, 3, 4].map(|second| lobby.accept(at(second), Carrier::ordered()));
+    for index in [4, 3] {
+        let silent = lobby.spoke(connections[index]).expect("it waits");
+        lobby.begin_handshake(connections[index], silent);
+    }
+    let next = lobby.accept(at(4), Carrier::ordered());
+    let silent = lobby.spoke(next).expect("it waits");
+    lobby.begin_handshake(next, silent);
+    // By the order of HELLOs, not of accepts.
+    let told: alloc::vec::Vec<_> = core::iter::from_fn(|| lobby.poll_unwanted()).collect();
+    assert_eq!(told, [connections[0], connections[1], connections[2], connections[4]]);
+    assert!(lobby.leave(next), "what its host let go is told nobody");
+    lobby.expire(at(60));
+    assert_eq!(lobby.poll_unwanted(), Some(connections[3]));
+    assert_eq!(lobby.poll_unwanted(), None);
+    (0..100).for_each(|_| _ = lobby.accept(at(61), Carrier::ordered()));
+    assert_eq!(core::iter::from_fn(|| lobby.poll_unwanted()).count(), 4);
+}
+
+#[test]
 fn all_of_it_lives_for_the_handshake_timeout_from_accept() {
     let mut lobby = lobby(8, 8);
     let early = lobby.accept(at(0), Carrier::ordered());
@@ -70,25 +90,52 @@ fn a_clock_that_falls_back_keeps_deadlines_in_order() {
 }
 
 #[test]
-fn the_budget_holds_over_any_second_and_comes_back() {
-    let mut budget = HelloBudget::new(10);
-    let taken = |budget: &mut HelloBudget, now| (0..100).filter(|_| budget.take(now).is_ok()).count();
+fn in_no_second_is_more_taken_than_the_rate_and_nearly_all_of_it_can_be() {
+    for rate in [1, 2, 9, 10, 11, 100, 999, 1_000, 30_000] {
+        let mut budget = Budget::new(rate);
+        let mut taken = VecDeque::new();
+        let (mut worst, mut all) = (0, 0);
+        // Asked far more often than it may be, for three seconds.
+        for step in 0..90_000 {
+            let now = at(5) + Duration::from_secs(3) * step / 90_000;
+            while budget.take(now).is_ok() {
+                taken.push_back(now);
+                all += 1;
+            }
+            while taken
+                .front()
+                .is_some_and(|taken| now.saturating_since(*taken) >= Duration::from_secs(1))
+            {
+                taken.pop_front();
+            }
+            worst = worst.max(taken.len());
+        }
+        let rate = usize::try_from(rate).expect("small");
+        assert!(worst <= rate, "{worst} of {rate} within a second");
+        assert!(all * 10 >= rate * 25, "{all} in three seconds at {rate}");
+    }
+}
+
+#[test]
+fn a_budget_comes_back_and_a_clock_that_falls_back_gives_nothing() {
+    let mut budget = Budget::new(100);
+    let taken = |budget: &mut Budget, now| (0..100).filter(|_| budget.take(now).is_ok()).count();
     assert_eq!(taken(&mut budget, at(5)), 10);
+    assert_eq!((taken(&mut budget, at(5)), budget.missing(at(5)).is_some()), (0, true));
+    assert_eq!(taken(&mut budget, Instant::from_millis(5_011)), 1);
     assert_eq!(taken(&mut budget, at(5)), 0);
-    assert_eq!(taken(&mut budget, Instant::from_millis(5_100)), 1);
-    assert_eq!(taken(&mut budget, at(5)), 0, "a clock that falls back gives nothing");
-    assert_eq!(taken(&mut budget, at(60)), 10);
+    assert_eq!((budget.missing(at(60)), taken(&mut budget, at(60))), (None, 10));
 }
 
 #[test]
 fn refused_clients_are_told_moments_of_their_own() {
-    let mut budget = HelloBudget::new(1);
+    let mut budget = Budget::new(1);
     assert_eq!(budget.take(at(0)), Ok(()));
     let told: alloc::vec::Vec<_> = (0..12)
         .map(|_| budget.take(at(0)).map_err(|after| after.as_secs()))
         .collect();
     assert_eq!(told[..3], [Err(1), Err(2), Err(3)]);
     assert_eq!(told[11], Err(LONGEST_RETRY.as_secs()));
-    assert_eq!(budget.take(at(1)), Ok(()));
-    assert_eq!(SECOND, BURST);
+    assert_eq!(budget.take(at(1)), Err(LONGEST_RETRY), "a nanosecond too early");
+    assert_eq!(budget.take(at(2)), Ok(()));
 }

@@ -96,6 +96,9 @@ impl Registry {
         let seed = self.rng.fork();
         let (session, epoch) = Session::accepted(now, &self.session, seed, proven);
         self.sessions.insert(id, entry);
+        if cfg!(planted = "replaced_before_proof") {
+            self.replace_namesakes(id);
+        }
         for label in &placement.labels {
             self.label(now, id, label);
         }
@@ -126,7 +129,11 @@ impl Registry {
         let taken = match self.config.same_name {
             SameName::Allow | SameName::Replace => Ok(()),
             SameName::Keep if named.next().is_some() => Err(Refusal::Busy),
-            SameName::KeepHealthy if named.any(|standing| standing == Standing::Connected) => Err(Refusal::soon()),
+            SameName::KeepHealthy
+                if named.any(|standing| standing == Standing::Connected) && !cfg!(planted = "healthy_replaced") =>
+            {
+                Err(Refusal::soon())
+            }
             SameName::Keep | SameName::KeepHealthy => Ok(()),
         };
         if taken.is_err() {

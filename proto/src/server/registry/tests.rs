@@ -540,7 +540,7 @@ fn a_version_or_suite_not_spoken_here_is_named() {
 #[test]
 fn a_flood_leaves_nothing_and_shuts_nobody_out() {
     let mut config = config();
-    (config.hello_rate, config.max_silent, config.max_handshakes) = (3, 16, 16);
+    (config.hello_rate, config.max_silent, config.max_handshakes) = (30, 16, 16);
     let mut registry = registry(config);
     let established = Client::new(1).admitted(&mut registry);
     let (_, hello) = Client::new(2).hello(Suite::ChaChaPoly);
@@ -632,10 +632,11 @@ fn a_session_costs_little_here() {
 
 #[test]
 fn limits_are_checked() {
-    let tweaks: [fn(&mut ServerConfig); 7] = [
+    let tweaks: [fn(&mut ServerConfig); 8] = [
         |config| config.max_silent = 0,
         |config| config.max_handshakes = (1 << 20) + 1,
         |config| config.hello_rate = 0,
+        |config| config.resume_rate = 0,
         |config| config.max_sessions = 0,
         |config| config.tombstone_lifetime = Duration::ZERO,
         |config| config.max_tombstones = (1 << 24) + 1,

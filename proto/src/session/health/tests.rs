@@ -194,3 +194,149 @@ fn an_overdue_message_is_told_of_and_not_dropped() {
     pair.sleep(Duration::from_secs(8));
     assert_eq!(overdue(&mut pair), 0);
 }
+
+#[test]
+fn a_message_that_waits_before_the_machine_is_watched_like_one_inside() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    let within = Duration::from_secs(2);
+    assert_eq!(pair.client.watch(now, stream, 2, within), Ok(()));
+    assert!(pair.client.watch(now, stream, 20_000, within).is_err(), "too far ahead");
+    assert!(pair.client.watch(now, crate::id::StreamId(99), 1, within).is_err());
+    pair.client
+        .send(now, stream, Bytes::from_static(b"first"))
+        .expect("because there is room");
+    pair.settle();
+    pair.sleep(within);
+    let told: alloc::vec::Vec<Event> = events(&mut pair.client)
+        .into_iter()
+        .filter(|event| matches!(event, Event::Overdue { .. }))
+        .collect();
+    assert_eq!(
+        told,
+        [Event::Overdue { stream, message: 2 }],
+        "the second was never sent"
+    );
+}
+
+/// A host that asks for no events while thousands of messages arrive late.
+#[test]
+fn overdue_messages_that_nobody_asks_about_are_forgotten_once_they_arrived() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    let mut number = 0;
+    for _ in 0..40 {
+        for _ in 0..100 {
+            let now = pair.now;
+            number = pair
+                .client
+                .send_within(now, stream, Bytes::from_static(b"x"), Duration::from_millis(1))
+                .expect("because there is room");
+        }
+        // Late, but then they arrive and are acknowledged.
+        pair.sleep(Duration::from_millis(2));
+        pair.settle();
+        while pair.server().accept(Instant::ZERO).is_some() {}
+        while matches!(pair.server().recv(Instant::ZERO, stream), Ok(Some(_))) {}
+        pair.sleep(Duration::from_millis(30));
+        pair.settle();
+    }
+    let now = pair.now;
+    let last = pair
+        .client
+        .send_within(now, stream, Bytes::from_static(b"x"), Duration::from_millis(1));
+    assert_eq!(last, Ok(number + 1));
+    pair.sleep(Duration::from_millis(2));
+    let told: alloc::vec::Vec<u64> = core::iter::from_fn(|| pair.client.poll_event())
+        .filter_map(|event| match event {
+            Event::Overdue { message, .. } => Some(message),
+            _ => None,
+        })
+        .collect();
+    assert!(told.len() <= 1_100, "{}", told.len());
+    assert_eq!(told.last(), Some(&(number + 1)), "what is overdue now is told");
+}
+
+/// Sends something that arrives, and loses the connection before its acknowledgement; `cause`: of what.
+fn unheard_progress(cause: Cause) -> Pair {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    for _ in 0..6 {
+        let now = pair.now;
+        pair.client
+            .send(now, stream, Bytes::from_static(b"x"))
+            .expect("because there is room");
+        let (ours, theirs) = pair.links[pair.links.len() - 1];
+        let server = pair.server.as_mut().expect("because dialled");
+        let theirs = theirs.expect("because attached");
+        super::super::testing::shuttle(now, &mut pair.client, ours, server, theirs);
+        pair.cut_with(cause);
+        pair.now = pair.client.wanted_connection().map_or(now, |intent| intent.not_before);
+        pair.dial();
+    }
+    let now = pair.now;
+    pair.client
+        .send(now, stream, Bytes::from_static(b"x"))
+        .expect("because there is room");
+    let epoch = pair.links[pair.links.len() - 1].0;
+    while pair.client.poll_transmit(pair.now, epoch, &mut alloc::vec::Vec::new()) {}
+    pair
+}
+
+/// How long the client bears silence now that something waits.
+fn borne(pair: &mut Pair) -> Duration {
+    let begin = pair.now;
+    while pair.client.health(pair.now) != Health::Detached {
+        pair.now = pair.client.poll_timeout().expect("because it waits");
+        pair.client.handle_timeout(pair.now);
+    }
+    pair.now.saturating_since(begin)
+}
+
+#[test]
+fn progress_that_only_the_next_attach_tells_of_is_progress() {
+    let mut cut = unheard_progress(Cause::Network);
+    assert!(borne(&mut cut) < Duration::from_secs(5), "no patience was earned");
+    // But where our own verdict took the connection, it came too early: the link is slow.
+    let mut slow = unheard_progress(Cause::Heartbeat);
+    assert!(borne(&mut slow) > Duration::from_secs(20));
+}
+
+#[test]
+fn stuck_counts_no_replays_that_arrived() {
+    let mut pair = with_unacked(Stuck {
+        replays: Some(2),
+        unacknowledged: None,
+    });
+    let stream = pair.client.open(pair.now, StreamOptions::default());
+    for _ in 0..6 {
+        // It arrives each time, and each time its acknowledgement is lost.
+        let now = pair.now;
+        let (ours, theirs) = pair.links[0];
+        let theirs = theirs.expect("because attached");
+        let server = pair.server.as_mut().expect("because dialled");
+        super::super::testing::shuttle(now, &mut pair.client, ours, server, theirs);
+        pair.cut();
+        let sent = stream.map(|stream| pair.client.send(now, stream, Bytes::from_static(b"more")));
+        assert_eq!(sent, Ok(Ok(())));
+        pair.confirm_lost = true;
+        pair.dial();
+        pair.confirm_lost = false;
+    }
+    assert_eq!(end(&mut pair), None);
+}

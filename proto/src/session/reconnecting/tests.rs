@@ -2,7 +2,7 @@ use super::super::testing::{Pair, events};
 use super::*;
 use crate::event::{EndReason, Event};
 use crate::id::Carrier;
-use crate::reconnect::{IntentKind, Outcome, Strategies, Strategy};
+use crate::reconnect::{Backoff, IntentKind, Outcome, Strategies, Strategy};
 use crate::session::SessionState;
 use crate::stream::StreamOptions;
 use crate::time::Duration;
@@ -462,17 +462,105 @@ fn what_would_fail_again_ends_a_session_that_never_was_and_no_other() {
 }
 
 #[test]
-fn a_dial_told_to_come_later_comes_later() {
-    let mut pair = broken(Strategies::default(), Cause::Network);
-    let wanted = intent(&pair);
-    pair.now = wanted.not_before;
+fn a_session_may_be_put_under_another_policy_and_taken_out() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    let slow = Backoff::endless_doubling();
+    assert_eq!(pair.client.set_backoff(now, slow), Ok(()));
+    let wrong = Backoff {
+        multiplier: 50,
+        ..Backoff::default()
+    };
+    assert!(pair.client.set_backoff(now, wrong).is_err());
+    pair.cut();
+    assert_eq!(
+        intent(&pair).not_before.saturating_since(now),
+        Duration::from_secs(2),
+        "the first dial was the first try"
+    );
     pair.client
-        .dial_postponed(pair.now, wanted.attempt + 1, Duration::from_secs(7));
-    assert_eq!(intent(&pair), wanted, "not for this attempt");
-    pair.client
-        .dial_postponed(pair.now, wanted.attempt, Duration::from_secs(7));
-    let again = intent(&pair);
-    assert_eq!(again.cause, Some(Cause::ServerAsked));
-    let (soonest, latest) = (pair.now + Duration::from_secs(7), pair.now + Duration::from_secs(11));
-    assert!(soonest <= again.not_before && again.not_before <= latest);
+        .set_strategies(now, Strategies::default().with(Cause::Refused, Strategy::Restore));
+    let attempt = intent(&pair).attempt;
+    pair.client.dial_failed(now, attempt, Cause::Refused);
+    assert_eq!(intent(&pair).strategy, Strategy::Restore);
+    assert_eq!(pair.client.set_backoff(now, Backoff::never()), Ok(()));
+    let attempt = intent(&pair).attempt;
+    pair.client.restored(now, attempt, Ok(()));
+    pair.dial();
+    pair.cut_with(Cause::Heartbeat);
+    let last = events(&mut pair.client).pop();
+    let cause = Cause::Heartbeat;
+    assert!(matches!(last, Some(Event::Ended(ended)) if ended.reason == EndReason::GaveUp { cause }));
+}
+
+#[test]
+fn a_close_before_the_first_handshake_delivers_what_is_queued() {
+    let queued = |pair: &mut Pair| {
+        let now = pair.now;
+        let stream = pair
+            .client
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        pair.client
+            .send(now, stream, Bytes::from_static(b"last words"))
+            .expect("because there is room");
+        pair.client.close(now, 7, Bytes::new());
+        assert_eq!(pair.client.state(), SessionState::Closing);
+    };
+    let mut pair = Pair::new();
+    queued(&mut pair);
+    // A dial that fails is not the end of it.
+    let attempt = intent(&pair).attempt;
+    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    assert_eq!(intent(&pair).strategy, Strategy::Fresh);
+    pair.now = intent(&pair).not_before;
+    pair.dial();
+    let all = events(&mut pair.client);
+    assert!(matches!(all.first(), Some(Event::Closing { .. })), "{all:?}");
+    match all.last() {
+        Some(Event::Ended(ended)) => {
+            assert!(matches!(ended.reason, EndReason::Closed { code: 7, .. }), "{ended:?}");
+            assert_eq!(ended.fates.streams[0].delivered.messages, 1);
+        }
+        other => panic!("{other:?}"),
+    }
+    let told = events(pair.server());
+    assert!(told.contains(&Event::Closing {
+        by: crate::event::Closer::Peer
+    }));
+    // Nobody answers: after the linger time it is handed back.
+    let mut pair = Pair::new();
+    queued(&mut pair);
+    let limit = pair.now + pair.client.config.linger;
+    while let Some(at) = pair.client.poll_timeout() {
+        assert!(at <= limit, "nothing is left to do after that");
+        pair.client.handle_timeout(at);
+    }
+    match events(&mut pair.client).pop() {
+        Some(Event::Ended(ended)) => {
+            assert_eq!(ended.reason, EndReason::LingerExpired);
+            assert_eq!(ended.fates.streams[0].not_delivered[0].payload, &b"last words"[..]);
+        }
+        other => panic!("{other:?}"),
+    }
+    // With nothing to deliver there is nothing to wait for.
+    let mut pair = Pair::new();
+    pair.client.close(pair.now, 7, Bytes::new());
+    assert_eq!(pair.client.state(), SessionState::Ended);
+}
+
+#[test]
+fn history_is_bounded_and_keeps_the_newest() {
+    let mut pair = Pair::with_client(|config| config.history_limit = 3);
+    pair.dial();
+    pair.cut();
+    for _ in 0..10 {
+        let wanted = intent(&pair);
+        pair.now = wanted.not_before;
+        pair.client.dial_failed(pair.now, wanted.attempt, Cause::Refused);
+    }
+    let numbers: alloc::vec::Vec<u64> = pair.client.history().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [9, 10, 11, 12], "three that are over, and the one that waits");
+    assert_eq!(pair.client.reconnect_stats().failures, 10, "the numbers know of all");
 }

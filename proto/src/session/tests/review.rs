@@ -16,7 +16,7 @@ fn hello_suite(session: &mut Session, now: Instant) -> (Epoch, u8) {
 }
 
 /// Carries a handshake to where the host decides, and stops there.
-fn shake(registry: &mut Registry, client: &mut Session, now: Instant) -> (Epoch, Incoming) {
+pub(super) fn shake(registry: &mut Registry, client: &mut Session, now: Instant) -> (Epoch, Incoming) {
     let connection = registry.connection_accepted(now, Carrier::ordered());
     let epoch = client
         .attach(now, Carrier::ordered())
@@ -139,7 +139,7 @@ fn what_an_application_asks_for_is_not_held_up() {
 }
 
 /// A client whose session is at `home`, and that comes to `elsewhere`.
-fn stray() -> (Session, Registry, Instant) {
+pub(super) fn stray() -> (Session, Registry, Instant) {
     let (home, other) = (StaticKey::from_bytes([1; 32]), StaticKey::from_bytes([2; 32]));
     let now = Instant::from_millis(1_000);
     let auth = Auth::pinned(alloc::vec![home.public(), other.public()]);

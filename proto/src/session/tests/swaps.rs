@@ -4,7 +4,7 @@ use super::*;
 use crate::server::Incoming;
 
 /// A RESUME on its way to the session's owner.
-fn resume(pair: &mut Pair) -> (Epoch, Incoming) {
+pub(super) fn resume(pair: &mut Pair) -> (Epoch, Incoming) {
     let epoch = pair
         .client
         .attach(pair.now, Carrier::ordered())

@@ -105,6 +105,29 @@ fn each_peer_has_a_rate_of_its_own() {
 }
 
 #[test]
+fn resumes_have_a_rate_together_that_strangers_cannot_spend_nor_read() {
+    let mut config = config();
+    config.resume_rate = 30;
+    let mut registry = registry(config);
+    let held = Client::new(1).admitted(&mut registry);
+    let stranger = SessionId([9; 16]);
+    for _ in 0..100 {
+        let route = first(&mut registry, at(1), resume_packet(stranger));
+        assert_eq!(refused_in_the_clear(route), Some(Reject::Refused));
+    }
+    for _ in 0..3 {
+        let route = first(&mut registry, at(1), resume_packet(held.id));
+        assert!(matches!(route, Route::Resume { .. }));
+    }
+    for id in [held.id, stranger] {
+        assert!(is_retry(first(&mut registry, at(1), resume_packet(id))));
+    }
+    assert_eq!(registry.snapshot().refused.resume_rate, 2);
+    let route = first(&mut registry, at(2), resume_packet(held.id));
+    assert!(matches!(route, Route::Resume { .. }));
+}
+
+#[test]
 fn one_peer_cannot_displace_the_handshakes_of_others() {
     let mut config = config();
     (config.max_handshakes, config.max_handshakes_per_peer) = (4, 2);

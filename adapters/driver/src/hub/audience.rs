@@ -1,0 +1,238 @@
+//! One message to many sessions.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use unbroken_proto::SessionId;
+use unbroken_proto::server::{Delivery, Lagging, Listener, Select, SessionInfo};
+use unbroken_proto::stream::StreamOptions;
+
+use super::{Desk, Hub, Owner};
+use crate::errand::Errand;
+use crate::lock::{lock, register, wake};
+
+/// What a message is charged beyond its payload while it waits for a session's owner.
+const CHARGE: usize = 64;
+
+/// Sends the same messages to many sessions: to each over a stream of its own there, opened when the
+/// first message for it comes. Messages of one audience arrive in order; between two audiences there is none.
+///
+/// A session that is slow or detached is judged by its own backlog, and delays nobody. Memory holds one
+/// copy of a message, however many sessions there are, until the last of them has it acknowledged.
+///
+/// Dropping it finishes its streams, behind what was sent.
+pub struct Audience {
+    hub: Arc<Hub>,
+    seat: Arc<Seat>,
+}
+
+/// What each of its sessions needs to know of an audience.
+struct Seat {
+    number: u64,
+    options: StreamOptions,
+    backlog: usize,
+    lagging: Lagging,
+}
+
+/// A message on its way to a session's owner. Dropped unjudged, the session was gone.
+pub(crate) struct Slip {
+    session: SessionId,
+    seat: Arc<Seat>,
+    message: Bytes,
+    ballot: Arc<Ballot>,
+    /// The owner's account of messages waiting for it, in bytes.
+    waiting: Arc<AtomicUsize>,
+    judged: bool,
+}
+
+/// What became of one message so far.
+struct Ballot {
+    state: Mutex<Count>,
+}
+
+struct Count {
+    pending: usize,
+    reached: Reached,
+    waker: Option<Waker>,
+}
+
+/// What became of a broadcast message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reached {
+    /// Sessions whose turn it is now to deliver it; as safe there as any other message of theirs.
+    pub queued: usize,
+    /// Those that do not get it, and why.
+    pub refused: Vec<(SessionId, Delivery)>,
+}
+
+/// A broadcast message on its way to the sessions' owners. Ready once each has judged; dropping it
+/// changes nothing.
+pub struct Broadcast {
+    ballot: Arc<Ballot>,
+}
+
+impl Hub {
+    /// An audience. Its streams are opened with `options`, whose label tells the clients which it is. A
+    /// session is behind when more than `backlog` bytes of it would wait, everything it sends counted;
+    /// `lagging` says what becomes of it then.
+    ///
+    /// Dropping the audience takes the hub's lock: do not do so inside [`registry`](Hub::registry).
+    #[must_use]
+    pub fn audience(self: &Arc<Self>, options: StreamOptions, backlog: usize, lagging: Lagging) -> Audience {
+        let number = {
+            let mut desk = lock(&self.desk);
+            desk.audiences += 1;
+            desk.audiences
+        };
+        let seat = Seat {
+            number,
+            options,
+            backlog,
+            lagging,
+        };
+        Audience {
+            hub: Arc::clone(self),
+            seat: Arc::new(seat),
+        }
+    }
+}
+
+impl Audience {
+    /// Sends a message to the sessions that `select` means.
+    pub fn send(&self, select: Select<'_>, message: Bytes) -> Broadcast {
+        let desk = &mut *lock(&self.hub.desk);
+        let sessions = desk.registry.find(select);
+        self.broadcast(desk, &sessions, &message)
+    }
+
+    /// The same for those that `wanted` picks. Looks at all of them, and must not call the hub.
+    pub fn send_where(&self, wanted: impl Fn(&SessionInfo) -> bool, message: Bytes) -> Broadcast {
+        let desk = &mut *lock(&self.hub.desk);
+        let picked = desk.registry.sessions().filter(wanted).map(|info| info.id);
+        let sessions: Vec<SessionId> = picked.collect();
+        self.broadcast(desk, &sessions, &message)
+    }
+
+    fn broadcast(&self, desk: &mut Desk, sessions: &[SessionId], message: &Bytes) -> Broadcast {
+        let ballot = Arc::new(Ballot {
+            state: Mutex::new(Count {
+                pending: sessions.len(),
+                reached: Reached::default(),
+                waker: None,
+            }),
+        });
+        for session in sessions {
+            match desk.owners.get(session) {
+                Some(owner) => owner.tell(self.slip(*session, owner, message, &ballot)),
+                None => ballot.vote(*session, Delivery::Declined),
+            }
+        }
+        Broadcast { ballot }
+    }
+
+    fn slip(&self, session: SessionId, owner: &Owner, message: &Bytes, ballot: &Arc<Ballot>) -> Slip {
+        let waiting = Arc::clone(&owner.waiting);
+        waiting.fetch_add(message.len().saturating_add(CHARGE), Ordering::Relaxed);
+        Slip {
+            session,
+            seat: Arc::clone(&self.seat),
+            message: message.clone(),
+            ballot: Arc::clone(ballot),
+            waiting,
+            judged: false,
+        }
+    }
+}
+
+impl Drop for Audience {
+    fn drop(&mut self) {
+        let desk = lock(&self.hub.desk);
+        for owner in desk.owners.values() {
+            let _gone = owner.errands.unbounded_send(Errand::Over(self.seat.number));
+        }
+    }
+}
+
+impl Owner {
+    /// Passes a message on, unless too many wait for this owner already.
+    fn tell(&self, slip: Slip) {
+        let before = slip.waiting.load(Ordering::Relaxed) - slip.message.len() - CHARGE;
+        let behind = before > 0 && before.saturating_add(slip.message.len()) > slip.seat.backlog;
+        if !behind {
+            let _gone = self.errands.unbounded_send(Errand::Message(slip));
+            return;
+        }
+        match slip.seat.lagging {
+            Lagging::Skip => slip.judged(Delivery::Missed),
+            Lagging::End => {
+                let abort = Errand::Order(unbroken_proto::server::Order::Abort);
+                let _gone = self.errands.unbounded_send(abort);
+                slip.judged(Delivery::Ended);
+            }
+        }
+    }
+}
+
+impl Slip {
+    pub(crate) fn audience(&self) -> u64 {
+        self.seat.number
+    }
+
+    pub(crate) fn message(&self) -> &Bytes {
+        &self.message
+    }
+
+    /// The session's place in the audience, if it has none yet.
+    pub(crate) fn listener(&self) -> Listener {
+        Listener::new(self.seat.options.clone(), self.seat.backlog, self.seat.lagging)
+    }
+
+    pub(crate) fn judged(mut self, delivery: Delivery) {
+        self.judged = true;
+        self.ballot.vote(self.session, delivery);
+    }
+}
+
+impl Drop for Slip {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.message.len() + CHARGE, Ordering::Relaxed);
+        if !self.judged {
+            self.ballot.vote(self.session, Delivery::Declined);
+        }
+    }
+}
+
+impl Ballot {
+    fn vote(&self, session: SessionId, delivery: Delivery) {
+        let waker = {
+            let mut count = lock(&self.state);
+            count.pending -= 1;
+            match delivery {
+                Delivery::Queued => count.reached.queued += 1,
+                refused => count.reached.refused.push((session, refused)),
+            }
+            if count.pending > 0 {
+                return;
+            }
+            count.waker.take()
+        };
+        wake(waker);
+    }
+}
+
+impl Future for Broadcast {
+    type Output = Reached;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
+        let mut count = lock(&self.ballot.state);
+        if count.pending == 0 {
+            return Poll::Ready(std::mem::take(&mut count.reached));
+        }
+        register(&mut count.waker, cx);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,127 @@
+//! What an application asks of all its accepted sessions together.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::task::Poll;
+
+use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Order, Registry, Select, SessionInfo, Snapshot};
+use unbroken_proto::{Instant, PeerKey};
+
+use super::Hub;
+use crate::lock::{lock, register};
+
+impl Hub {
+    /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too;
+    /// it must not block, nor call the hub. Orders reach their sessions' owners at once.
+    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
+        let mut desk = lock(&self.desk);
+        let now = desk.clock.now();
+        let result = visit(&mut desk.registry, now);
+        desk.changed();
+        result
+    }
+
+    /// The established sessions, in the order of their ids.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        lock(&self.desk).registry.sessions().collect()
+    }
+
+    /// Those that `select` means. Costs what it finds, not what there is.
+    #[must_use]
+    pub fn find(&self, select: Select<'_>) -> Vec<SessionInfo> {
+        let registry = &lock(&self.desk).registry;
+        let found = registry.find(select).into_iter();
+        found.filter_map(|id| registry.session(id)).collect()
+    }
+
+    /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
+    pub fn order(&self, select: Select<'_>, order: &Order) -> usize {
+        self.registry(|registry, now| registry.order(now, select, order))
+    }
+
+    /// The same for those that `wanted` picks. Looks at all of them.
+    pub fn order_where(&self, wanted: impl Fn(&SessionInfo) -> bool, order: &Order) -> usize {
+        self.registry(|registry, now| registry.order_where(now, wanted, order))
+    }
+
+    /// The registry in numbers, for a monitoring page. Costs the same however many sessions there are.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        lock(&self.desk).registry.snapshot()
+    }
+
+    /// The key of the peer at `address`, by [`peer_prefix`](unbroken_proto::ServerConfig::peer_prefix): for
+    /// [`Connected::from_peer`](crate::Connected::from_peer) wherever connections are accepted.
+    #[must_use]
+    pub fn peer_key(&self, address: IpAddr) -> PeerKey {
+        self.prefix.key(address)
+    }
+
+    /// Begins to drain ([`Registry::drain`]) and waits until no session is left or the plan's time is
+    /// over; returns what remains then, which is the host's to close. The drain stands even if the
+    /// future is dropped; see [`drained`](Hub::drained).
+    pub async fn drain(&self, plan: Drain) -> Option<DrainStatus> {
+        self.registry(|registry, now| registry.drain(now, plan));
+        self.drained().await
+    }
+
+    /// Waits for the end of a drain; `None` if there is none, or it was stopped. Any number of tasks may
+    /// wait. Cancel safe.
+    pub async fn drained(&self) -> Option<DrainStatus> {
+        let mut timer = (self.timer)();
+        let mut wait = Waiting {
+            hub: self,
+            ticket: None,
+        };
+        poll_fn(|cx| {
+            let mut desk = lock(&self.desk);
+            let now = desk.clock.now();
+            match desk.registry.draining() {
+                Some(status) if !status.is_over(now) => {
+                    desk.drainers.wait(&mut wait.ticket, cx);
+                    drop(desk);
+                    // Due by the timer: over by the clock, or soon.
+                    timer.poll_until(cx, status.until).map(|()| Some(status))
+                }
+                status => Poll::Ready(status),
+            }
+        })
+        .await
+    }
+
+    /// The next session that is over, each exactly once, whichever way it ended: hang clean-up on it.
+    /// One task may ask. From the first call on what is not asked for waits, and uses room of
+    /// [`max_sessions`](unbroken_proto::ServerConfig::max_sessions); before, ended sessions are dropped,
+    /// so ask before the first connection is served.
+    ///
+    /// Cancel safe.
+    pub async fn ended(&self) -> EndedSession {
+        poll_fn(|cx| {
+            let mut desk = lock(&self.desk);
+            desk.collected = true;
+            match desk.registry.poll_ended() {
+                Some(over) => Poll::Ready(over),
+                None => {
+                    register(&mut desk.collector, cx);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Somebody who waits for the end of a drain.
+struct Waiting<'a> {
+    hub: &'a Hub,
+    ticket: Option<u64>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            lock(&self.hub.desk).drainers.remove(ticket);
+        }
+    }
+}

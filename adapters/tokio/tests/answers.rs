@@ -1,0 +1,368 @@
+//! What comes before a dial, answered by closures; and what dials that failed mean.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use common::{client_config, secret, server, soon, spawn_echo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use unbroken_tokio::carriers::Endpoint;
+use unbroken_tokio::proto::event::{EndReason, Event};
+use unbroken_tokio::proto::reconnect::{Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
+use unbroken_tokio::proto::security::ServerAuth;
+use unbroken_tokio::proto::server::Refusal;
+use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
+use unbroken_tokio::{DialError, Dialler, Events, Reconnector, Server, Session, cause_of, dial, dialler};
+
+async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+    soon("an event", async {
+        loop {
+            let event = events.next().await.expect("because the session lives");
+            if wanted(&event) {
+                return event;
+            }
+        }
+    })
+    .await
+}
+
+fn attached(event: &Event) -> bool {
+    matches!(event, Event::Attached { .. })
+}
+
+/// A server that wants the credential "fresh".
+async fn strict_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
+    let address = listener.local_addr().expect("because it is bound").to_string();
+    let server = Server::with_authorise(ServerConfig::new(ServerAuth::secrets(vec![secret()])), |request| {
+        let fresh = request.credential == b"fresh"[..];
+        std::future::ready(if fresh {
+            Ok(())
+        } else {
+            Err(Refusal::RefreshCredentials)
+        })
+    })
+    .expect("because the configuration is sound");
+    server.listen_tcp(listener);
+    spawn_echo(server);
+    address
+}
+
+fn with_credential(credential: &'static [u8]) -> ClientConfig {
+    ClientConfig {
+        credential: Bytes::from_static(credential),
+        ..client_config()
+    }
+}
+
+fn endpoint(address: &str) -> Endpoint {
+    Endpoint::parse(address).expect("because it is an address")
+}
+
+fn dialler_to(address: &str) -> impl Dialler + use<> {
+    dialler(endpoint(address))
+}
+
+#[tokio::test]
+async fn a_closure_fetches_credentials() {
+    let address = strict_server().await;
+    let asked = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&asked);
+    let reconnector = Reconnector::new(dialler_to(&address)).credentials(move |intent| {
+        let counter = Arc::clone(&counter);
+        async move {
+            assert!(intent.refresh_credential);
+            counter.fetch_add(1, Ordering::Relaxed);
+            Some(Bytes::from_static(b"fresh"))
+        }
+    });
+    let session = unbroken_tokio::connect_with(with_credential(b"stale"), reconnector).expect("because it is sound");
+    soon("the session", session.established())
+        .await
+        .expect("because the credential is fresh");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    let failed = session
+        .history()
+        .iter()
+        .filter(|attempt| attempt.outcome == Outcome::Failed(Cause::Authentication))
+        .count();
+    assert_eq!(failed, 1);
+}
+
+#[tokio::test]
+async fn a_final_no_ends_the_session_from_a_closure_and_from_an_event_loop() {
+    let address = strict_server().await;
+    let reconnector = Reconnector::new(dialler_to(&address)).credentials(|_intent| async { None });
+    let session = unbroken_tokio::connect_with(with_credential(b"stale"), reconnector).expect("because it is sound");
+    assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Unauthorized);
+    let session = unbroken_tokio::connect_tcp(address, with_credential(b"stale")).expect("because it is sound");
+    let mut events = session.events();
+    until(&mut events, |event| *event == Event::CredentialNeeded).await;
+    session.refresh_credential(None);
+    assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Unauthorized);
+}
+
+/// What a shell's host would keep.
+fn shell() -> ShellState {
+    let mut shell = ShellState {
+        working_directory: "/srv".into(),
+        last_command: "make".into(),
+        ..ShellState::new(10)
+    };
+    shell.output.push(b"cc main.c\nld main.o\n");
+    shell
+}
+
+#[tokio::test]
+async fn closures_restore_restart_and_recover_with_the_preserved_state() {
+    let (server, address) = server(common::Carrier::Tcp).await;
+    spawn_echo(server);
+    let steps: Arc<[AtomicU64; 3]> = Arc::default();
+    let counters = [(); 3].map(|()| Arc::clone(&steps));
+    let [restored, restarted, recovered] = counters;
+    let reconnector = Reconnector::new(dialler_to(&address.to_string()))
+        .restore(move |_intent| {
+            // The storage fails once.
+            let before = restored[0].fetch_add(1, Ordering::Relaxed);
+            async move { if before == 0 { Err(Cause::Network) } else { Ok(()) } }
+        })
+        .restart(move |intent| {
+            restarted[1].fetch_add(1, Ordering::Relaxed);
+            async move {
+                assert_eq!(ShellState::decode(intent.preserved), Ok(shell()));
+                Ok(Continuity::Kept)
+            }
+        })
+        .recover(move |intent| {
+            recovered[2].fetch_add(1, Ordering::Relaxed);
+            async move {
+                let mut output = OutputHistory::new(10);
+                output.push(b"ld main.o\n");
+                let shell = ShellState::decode(intent.preserved).map_err(|_| Cause::StateDamaged)?;
+                assert_eq!((shell.output.bytes(), shell.output.forgotten()), (output.bytes(), 10));
+                Ok(())
+            }
+        });
+    let session = unbroken_tokio::connect_with(client_config(), reconnector).expect("because it is sound");
+    let mut events = session.events();
+    session.preserve(shell().encode()).expect("because it is short");
+    assert_eq!(session.preserved(), shell().encode());
+    until(&mut events, attached).await;
+    session.report_failure(Cause::StateDamaged);
+    until(&mut events, attached).await;
+    session.report_failure(Cause::ProcessEnded);
+    until(&mut events, attached).await;
+    // The connection lives on; the answer is the success.
+    session.report_failure(Cause::ApplicationLost);
+    let recovered = until(
+        &mut events,
+        |event| matches!(event, Event::Reconnect(attempt) if attempt.strategy == Strategy::Recover && attempt.outcome != Outcome::Pending),
+    )
+    .await;
+    assert!(matches!(recovered, Event::Reconnect(attempt) if attempt.outcome == Outcome::Succeeded));
+    let done: Vec<u64> = steps.iter().map(|step| step.load(Ordering::Relaxed)).collect();
+    assert_eq!(done, [2, 1, 1]);
+    assert_eq!(session.reconnect_stats().restarts, 1);
+}
+
+#[tokio::test]
+async fn a_fresh_session_follows_with_what_the_old_one_leaves() {
+    let (server, address) = server(common::Carrier::Tcp).await;
+    spawn_echo(server);
+    let mut config = client_config();
+    config.strategies = Strategies::default().with(Cause::ApplicationLost, Strategy::Fresh);
+    let old = unbroken_tokio::connect_tcp(address.to_string(), config.clone()).expect("because it is sound");
+    old.preserve(Bytes::from_static(b"cwd")).expect("because it is short");
+    soon("the session", old.established())
+        .await
+        .expect("because a server is there");
+    assert!(old.bequeath(config.clone()).heritage.is_none(), "it lives");
+    old.report_failure(Cause::ApplicationLost);
+    let dialler = dialler_to(&address.to_string());
+    let new = soon("the heir", unbroken_tokio::connect_after(&old, config, dialler))
+        .await
+        .expect("because it is sound");
+    let cause = Cause::ApplicationLost;
+    assert_eq!(
+        old.ended().map(|ended| ended.reason.clone()),
+        Some(EndReason::Fresh { cause })
+    );
+    soon("the session", new.established())
+        .await
+        .expect("because a server is there");
+    assert_eq!(new.preserved(), &b"cwd"[..]);
+    let last = new.history().pop().expect("because history went over");
+    assert_eq!(
+        (last.number, last.outcome, last.cause),
+        (2, Outcome::Succeeded, Some(cause))
+    );
+}
+
+/// Answers every connection with `response`, once its request was read.
+async fn http_server(response: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
+    let address = listener.local_addr().expect("because it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
+                while !request.ends_with(b"\r\n\r\n") {
+                    let Ok(read @ 1..) = stream.read(&mut buffer).await else {
+                        return;
+                    };
+                    request.extend_from_slice(&buffer[..read]);
+                }
+                let expected = request.windows(19).any(|part| part == b"x-token: tell-me-so");
+                let response = if expected {
+                    "HTTP/1.1 418 Teapot\r\ncontent-length: 0\r\n\r\n"
+                } else {
+                    response
+                };
+                let _gone = stream.write_all(response.as_bytes()).await;
+            });
+        }
+    });
+    format!("ws://{address}/")
+}
+
+#[tokio::test]
+async fn an_http_status_is_a_cause() {
+    for (status, cause, words) in [
+        ("401 Unauthorized", Cause::Authentication, "authentication"),
+        ("403 Forbidden", Cause::Authentication, "authentication"),
+        (
+            "429 Too Many Requests\r\nretry-after: 7",
+            Cause::ServerAsked,
+            "not before 7s",
+        ),
+        (
+            "503 Unavailable\r\nretry-after: 120",
+            Cause::ServerAsked,
+            "not before 120s",
+        ),
+        ("503 Unavailable", Cause::ServerAsked, "server asked"),
+        ("504 Gateway Timeout", Cause::Timeout, "timeout"),
+        ("500 Internal Server Error", Cause::Refused, "refused"),
+        ("404 Not Found", Cause::NoService, "no service"),
+        ("426 Upgrade Required", Cause::NoService, "no service"),
+    ] {
+        let response = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        let url = http_server(String::leak(response)).await;
+        let endpoint = endpoint(&url);
+        let Err(error) = soon("an answer", dial(&endpoint)).await else {
+            panic!("{status} is no connection")
+        };
+        assert_eq!(cause_of(&error), cause, "{status}");
+        let told = error.get_ref().and_then(|inner| inner.downcast_ref::<DialError>());
+        let told = told.map(ToString::to_string).unwrap_or_default();
+        let (code, _) = status.split_once(' ').expect("because it has a reason");
+        assert!(told.starts_with(words) && told.contains(code), "{told}");
+        let endpoint = endpoint.header("X-Token", "tell-me-so").expect("because it is fine");
+        let Err(error) = soon("an answer", dial(&endpoint)).await else {
+            panic!("418 is no connection")
+        };
+        assert_eq!(cause_of(&error), Cause::Refused, "the header was sent");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_refused_and_no_such_name_is_the_network() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
+    let address = listener.local_addr().expect("because it is bound");
+    drop(listener);
+    let refused = soon("an answer", dial(&endpoint(&address.to_string())))
+        .await
+        .err()
+        .expect("because nobody is there");
+    assert_eq!(cause_of(&refused), Cause::Refused);
+    let nameless = soon("an answer", dial(&endpoint("no-such-name.invalid:1"))).await;
+    let nameless = nameless.err().expect("because the name does not exist");
+    assert_eq!(cause_of(&nameless), Cause::Network);
+}
+
+#[tokio::test]
+async fn an_http_401_asks_for_credentials_and_dials_no_more() {
+    let url = http_server("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await;
+    let dials = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&dials);
+    let session = unbroken_tokio::connect_with(client_config(), move |_intent| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let endpoint = endpoint(&url);
+        async move { dial(&endpoint).await }
+    })
+    .expect("because it is sound");
+    let mut events = session.events();
+    for answered in 1..=3 {
+        until(&mut events, |event| *event == Event::CredentialNeeded).await;
+        assert_eq!(dials.load(Ordering::Relaxed), answered);
+        assert!(
+            session
+                .wanted_connection()
+                .is_some_and(|intent| intent.refresh_credential)
+        );
+        session.refresh_credential(Some(Bytes::from_static(b"new")));
+    }
+}
+
+#[tokio::test]
+async fn a_session_goes_where_its_server_sends_it() {
+    let (mut server, first) = server(common::Carrier::Tcp).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
+    let second = listener.local_addr().expect("because it is bound");
+    server.listen_tcp(listener);
+    let session = unbroken_tokio::connect_tcp(first.to_string(), client_config()).expect("because it is sound");
+    let mut events = session.events();
+    let accepted = soon("the session", server.accept()).await;
+    until(&mut events, attached).await;
+    accepted
+        .session
+        .migrate(std::time::Duration::from_secs(5), Bytes::from(second.to_string()));
+    let seen = until(&mut events, |event| matches!(event, Event::GoAway { .. })).await;
+    assert!(matches!(seen, Event::GoAway { alternate, .. } if alternate == second.to_string()));
+    until(&mut events, attached).await;
+    assert_eq!(session.history().len(), 2);
+}
+
+/// What an application that only sends and closes expects: that it was sent.
+#[tokio::test]
+async fn a_close_waits_for_the_first_connection() {
+    let (mut server, address) = server(common::Carrier::Tcp).await;
+    let dials = AtomicU64::new(0);
+    let dialler = move |_intent| {
+        let early = dials.fetch_add(1, Ordering::Relaxed) < 3;
+        async move {
+            if early {
+                return Err(DialError::new(Cause::Refused).into());
+            }
+            dial(&endpoint(&address.to_string())).await
+        }
+    };
+    let session = unbroken_tokio::connect_with(client_config(), dialler).expect("because it is sound");
+    let (mut send, _recv) = session
+        .open(StreamOptions::default())
+        .await
+        .expect("because a stream is free")
+        .split();
+    send.send(Bytes::from_static(b"only this"))
+        .await
+        .expect("because there is room");
+    send.finish();
+    let ended = soon("the end", session.close(0, Bytes::new()));
+    let taken = async {
+        let accepted: Session = soon("the session", server.accept()).await.session;
+        let mut stream = soon("a stream", accepted.accept())
+            .await
+            .expect("because one was opened");
+        soon("a message", stream.receiver().recv()).await
+    };
+    let (ended, taken) = tokio::join!(ended, taken);
+    assert_eq!(
+        taken.expect("because it was delivered").as_deref(),
+        Some(&b"only this"[..])
+    );
+    assert!(matches!(ended.reason, EndReason::Closed { .. }) && ended.fates.all_delivered());
+}

@@ -1,0 +1,155 @@
+//! One message to many sessions, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(dead_code, reason = "the helpers are shared")]
+
+mod common;
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use common::{Carrier, client_config, connect, eventually, listen, server_config, soon};
+use tokio::net::TcpListener;
+use unbroken_tokio::proto::event::EndReason;
+use unbroken_tokio::proto::server::{Delivery, Lagging, Placement, Select};
+use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::{RecvHalf, Server, Session};
+
+fn news() -> StreamOptions {
+    StreamOptions {
+        label: Bytes::from_static(b"news"),
+        ..StreamOptions::default()
+    }
+}
+
+/// A server that writes the client's name on its session, as a label.
+async fn labelling() -> (Server, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::with_authorise(server_config(), |request| async move {
+        Ok(Placement::of("fleet").labelled(request.name))
+    })
+    .unwrap();
+    listen(&server, Carrier::Tcp, listener);
+    (server, address)
+}
+
+/// Clients of these names, each with its other end.
+async fn clients(server: &mut Server, address: SocketAddr, names: &[&str]) -> Vec<(Session, Session)> {
+    let mut all = Vec::new();
+    for name in names {
+        let mut config = client_config();
+        config.name = (*name).into();
+        let near = connect(Carrier::Tcp, address, config);
+        let far = soon("a session", server.accept()).await.session;
+        all.push((near, far));
+    }
+    all
+}
+
+async fn listener(session: &Session) -> RecvHalf {
+    let stream = soon("the stream", session.accept()).await.unwrap();
+    assert_eq!(stream.label(), &b"news"[..]);
+    stream.split().1
+}
+
+async fn heard(recv: &mut RecvHalf) -> Option<Bytes> {
+    soon("a message", recv.recv()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_or_some_hear_it_in_order_until_the_audience_goes() {
+    let (mut server, address) = labelling().await;
+    let sessions = clients(&mut server, address, &["east", "west", "east"]).await;
+    let audience = server.audience(news(), 1 << 20, Lagging::Skip);
+    let reached = soon("all", audience.send(Select::All, Bytes::from("one"))).await;
+    assert_eq!((reached.queued, reached.refused.len()), (3, 0));
+    let reached = soon("some", audience.send(Select::Label(b"east"), Bytes::from("two"))).await;
+    assert_eq!(reached.queued, 2);
+    let reached = audience.send_where(|info| info.name == "west", Bytes::from("three"));
+    assert_eq!(soon("one", reached).await.queued, 1);
+    let nobody = soon("nobody", audience.send(Select::Name("north"), Bytes::from("lost"))).await;
+    assert_eq!((nobody.queued, nobody.refused.len()), (0, 0));
+    drop(audience);
+    for (index, second) in [(0, "two"), (1, "three"), (2, "two")] {
+        let mut recv = listener(&sessions[index].0).await;
+        assert_eq!(heard(&mut recv).await.unwrap(), "one");
+        assert_eq!(heard(&mut recv).await.unwrap(), second);
+        assert_eq!(heard(&mut recv).await, None, "finished with its audience");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_behind_misses_or_ends_and_delays_nobody() {
+    let (mut server, address) = labelling().await;
+    let sessions = clients(&mut server, address, &["slow", "quick"]).await;
+    let audience = server.audience(news(), 600 << 10, Lagging::Skip);
+    let mut quick = None;
+    let mut missed = 0;
+    // The slow one never reads: its windows fill, and then its backlog.
+    for number in 0..100u8 {
+        let message = Bytes::from(vec![number; 20_000]);
+        let reached = soon("a verdict", audience.send(Select::All, message.clone())).await;
+        for (id, delivery) in &reached.refused {
+            assert_eq!((Some(*id), *delivery), (sessions[0].1.id(), Delivery::Missed));
+            missed += 1;
+        }
+        let quick = match &mut quick {
+            Some(quick) => quick,
+            none => none.insert(listener(&sessions[1].0).await),
+        };
+        assert_eq!(heard(quick).await.unwrap(), message);
+    }
+    assert!(missed > 0, "2 MB do not fit");
+    let strict = server.audience(news(), 100, Lagging::End);
+    let reached = soon("a verdict", strict.send(Select::Label(b"slow"), Bytes::from("the end"))).await;
+    assert_eq!(reached.refused, [(sessions[0].1.id().unwrap(), Delivery::Ended)]);
+    let ended = soon("its end", sessions[0].0.closed()).await;
+    assert_eq!(ended.reason, EndReason::AbortedByPeer);
+    eventually("it is gone", || server.sessions().len() == 1).await;
+}
+
+/// Messages that come faster than a session's owner runs wait for it within the backlog.
+#[tokio::test]
+async fn a_burst_before_the_owner_runs_is_held_against_the_backlog() {
+    let (mut server, address) = labelling().await;
+    let sessions = clients(&mut server, address, &["one"]).await;
+    let audience = server.audience(news(), 10_000, Lagging::Skip);
+    // On one thread no owner runs between these.
+    let verdicts: Vec<_> = (0..100u8)
+        .map(|number| audience.send(Select::All, Bytes::from(vec![number; 1_000])))
+        .collect();
+    let mut queued = Vec::new();
+    for (number, verdict) in (0..100u8).zip(verdicts) {
+        if soon("a verdict", verdict).await.queued == 1 {
+            queued.push(number);
+        }
+    }
+    assert!((1..=10).contains(&queued.len()), "{queued:?}");
+    drop(audience);
+    let mut recv = listener(&sessions[0].0).await;
+    for number in queued {
+        assert_eq!(heard(&mut recv).await.unwrap(), vec![number; 1_000]);
+    }
+    assert_eq!(heard(&mut recv).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_unasked_declines() {
+    let (mut server, address) = labelling().await;
+    let sessions = clients(&mut server, address, &["one"]).await;
+    let audience = server.audience(news(), 1 << 20, Lagging::Skip);
+    let ended = sessions[0].1.abort();
+    let message = Bytes::from(b"late".to_vec());
+    let id = sessions[0].1.id().unwrap();
+    soon("the end", ended).await;
+    let reached = soon("a verdict", audience.send(Select::Session(id), message.clone())).await;
+    assert_eq!(reached.queued, 0);
+    assert!(
+        reached
+            .refused
+            .iter()
+            .all(|(_, delivery)| *delivery == Delivery::Declined)
+    );
+    drop(audience);
+    eventually("nobody holds the message", || message.is_unique()).await;
+}

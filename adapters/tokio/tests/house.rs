@@ -1,0 +1,222 @@
+//! A server that looks after its sessions: lists, orders, drains, cleans up.
+#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(dead_code, reason = "the helpers are shared")]
+
+mod common;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use common::{Carrier, client_config, connect, eventually, server, soon};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use unbroken_tokio::proto::event::EndReason;
+use unbroken_tokio::proto::server::{Drain, Order, Placement, Select};
+use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::proto::{Event, PeerPrefix};
+use unbroken_tokio::{Compat, Connected, Framed, Server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let hub = server.hub();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let collecting = Arc::clone(&hub);
+    let collector = tokio::spawn(async move {
+        loop {
+            let over = collecting.ended().await;
+            tell.send((over.info.name, over.reason)).unwrap();
+        }
+    });
+    let mut clients = Vec::new();
+    let mut far = Vec::new();
+    for name in ["one", "two", "three"] {
+        let mut config = client_config();
+        config.name = name.into();
+        clients.push(connect(Carrier::Tcp, address, config));
+        far.push(soon("a session", server.accept()).await.session);
+    }
+    let two = server.registry(|registry, now| {
+        let found = registry.find(Select::Name("two"));
+        assert!(found.iter().all(|id| registry.label(now, *id, b"picked")));
+        found
+    });
+    assert_eq!(two, [far[1].id().unwrap()]);
+    let close = Order::Close {
+        code: 3,
+        reason: Bytes::from_static(b"that one"),
+    };
+    let ordered = server.registry(|registry, now| registry.order(now, Select::Label(b"picked"), &close));
+    assert_eq!(ordered, 1);
+    let ended = soon("the end", clients[1].closed()).await;
+    assert!(matches!(ended.reason, EndReason::Closed { code: 3, .. }), "{ended:?}");
+    let (name, reason) = soon("the clean-up", told.recv()).await.unwrap();
+    assert_eq!(name, "two");
+    assert!(matches!(reason, Some(EndReason::Closed { code: 3, .. })), "{reason:?}");
+    assert_eq!(
+        server.registry(|registry, now| registry.order(now, Select::All, &Order::Abort)),
+        2
+    );
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        names.push(soon("the clean-up", told.recv()).await.unwrap().0);
+    }
+    names.sort();
+    assert_eq!(names, ["one", "three"]);
+    eventually("all gone", || server.sessions().is_empty()).await;
+    assert!(told.try_recv().is_err(), "each once");
+    collector.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_asks_clients_to_leave_and_lets_nobody_new_in() {
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let client = connect(Carrier::Tcp, address, client_config());
+    let _far = soon("a session", server.accept()).await;
+    let mut events = client.events();
+    let plan = Drain {
+        spread: std::time::Duration::from_millis(50),
+        within: std::time::Duration::from_secs(30),
+        alternate: Bytes::new(),
+    };
+    server.registry(|registry, now| registry.drain(now, plan));
+    soon("the wish", async {
+        while !matches!(events.next().await, Some(Event::GoAway { .. })) {}
+    })
+    .await;
+    let _stranger = connect(Carrier::Tcp, address, client_config());
+    eventually("the stranger is told", || {
+        server.registry(|registry, _| registry.snapshot().refused.draining) > 0
+    })
+    .await;
+    let status = server.registry(|registry, _| registry.draining()).unwrap();
+    assert_eq!((status.unasked, status.connected), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let hub = server.hub();
+    assert_eq!(hub.drained().await, None, "there is none");
+    let client = connect(Carrier::Tcp, address, client_config());
+    let far = soon("a session", server.accept()).await.session;
+    let plan = |within| Drain {
+        spread: std::time::Duration::ZERO,
+        within,
+        alternate: Bytes::from_static(b"elsewhere"),
+    };
+    let remains = soon("its end", hub.drain(plan(std::time::Duration::from_millis(30)))).await;
+    assert_eq!(remains.unwrap().connected, 1, "{remains:?}");
+    let waiting = tokio::spawn(async move { hub.drain(plan(common::LIMIT)).await });
+    let mut events = client.events();
+    soon("the wish", async {
+        while !matches!(events.next().await, Some(Event::GoAway { alternate, .. }) if alternate == "elsewhere") {}
+    })
+    .await;
+    client.close(0, Bytes::new()).await;
+    soon("the other end", far.closed()).await;
+    let remains = soon("its end", waiting).await.unwrap().unwrap();
+    assert_eq!((remains.connected, remains.detached), (0, 0));
+    server.registry(|registry, now| registry.stop_draining(now));
+    let client = connect(Carrier::Tcp, address, client_config());
+    soon("welcome again", client.established()).await.unwrap();
+}
+
+/// A pipe whose reader panics once it is armed.
+struct Bomb(tokio::io::DuplexStream, Arc<AtomicBool>);
+
+impl AsyncRead for Bomb {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        assert!(!self.1.load(Ordering::Relaxed), "as planned");
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Bomb {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() {
+    let mut server = Server::new(common::server_config()).unwrap();
+    let hub = server.hub();
+    let armed = Arc::new(AtomicBool::new(false));
+    let (near, far) = tokio::io::duplex(8_192);
+    let mut pipe = Some(Connected::ordered(Framed::new(Compat(near))));
+    server.serve(Connected::ordered(Framed::accepted(Compat(Bomb(
+        far,
+        Arc::clone(&armed),
+    )))));
+    let client = unbroken_tokio::connect_with(client_config(), move |_| {
+        std::future::ready(pipe.take().ok_or_else(|| io::ErrorKind::ConnectionRefused.into()))
+    })
+    .unwrap();
+    let session = soon("a session", server.accept()).await.session;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            tell.send(hub.ended().await).unwrap();
+        }
+    });
+    eventually("it is known", || server.sessions().len() == 1).await;
+    armed.store(true, Ordering::Relaxed);
+    // Something to read.
+    let (mut send, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
+    let _ended = send.send(Bytes::from("light")).await;
+    let over = soon("the clean-up", told.recv()).await.unwrap();
+    assert_eq!((Some(over.info.id), over.reason), (session.id(), None));
+    assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Aborted);
+    assert!(server.sessions().is_empty());
+    server.registry(|_, _| ());
+    assert!(told.try_recv().is_err(), "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_placed_limited_and_prolonged() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut config = common::server_config();
+    config.max_sessions_per_identity = 1;
+    config.peer_prefix = PeerPrefix { v4: 32, v6: 128 };
+    let mut server = Server::with_authorise(config, |request| async move {
+        Ok(Placement::of(request.name).labelled("door 1"))
+    })
+    .unwrap();
+    server.listen_tcp(listener);
+    let mut alice = client_config();
+    alice.name = "alice".into();
+    let first = connect(Carrier::Tcp, address, alice.clone());
+    let far = soon("a session", server.accept()).await.session;
+    let _second = connect(Carrier::Tcp, address, alice);
+    eventually("the second finds no room", || {
+        server.snapshot().refused.identity_limit > 0
+    })
+    .await;
+    let found = server.find(Select::Identity(b"alice"));
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0].labels[..], &found[0].name[..]),
+        (&[Bytes::from("door 1")][..], "alice")
+    );
+    assert_ne!(
+        server.peer_key([127, 0, 0, 1].into()),
+        server.peer_key([127, 0, 0, 2].into())
+    );
+    let day = std::time::Duration::from_secs(86_400);
+    assert_eq!(server.order(Select::Label(b"door 1"), &Order::Lifetime(day)), 1);
+    first.set_detached_lifetime(day);
+    assert_eq!(server.order_where(|info| info.name == "bob", &Order::Abort), 0);
+    assert_eq!(server.order_where(|info| info.name == "alice", &Order::Abort), 1);
+    soon("its end", far.closed()).await;
+}

@@ -1,0 +1,415 @@
+//! The server: a registry, connections that have not proven themselves, and an owner for each session.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use unbroken_proto::config::ServerConfig;
+use unbroken_proto::server::{
+    Admission, ConnectionId, Delivery, EndedSession, Incoming, Listener, Order, Placement, Registry, Rejection, Report,
+    Request, Route, Select,
+};
+use unbroken_proto::stream::Chunk;
+use unbroken_proto::{Carrier, Cause, Epoch, Event, Session, SessionId};
+
+use super::queue::{ConnId, What};
+use super::{End, Fleet, peer};
+
+/// What one session made of one broadcast message.
+pub type Verdict = (SessionId, u64, Delivery);
+
+/// See the module. A session's identity is the first word of the name its client gave it.
+pub struct House {
+    /// Knows about sessions.
+    pub registry: Registry,
+    /// Own them.
+    pub owners: BTreeMap<SessionId, Owner>,
+    /// Sessions the registry said are over.
+    pub over: BTreeMap<SessionId, EndedSession>,
+    /// Sessions that were admitted.
+    pub admitted: Vec<SessionId>,
+    /// When a session was attached, each time.
+    pub attaches: Vec<u64>,
+    /// What became of broadcast messages.
+    pub verdicts: Vec<Verdict>,
+    /// Messages that owners received.
+    pub heard: u64,
+    pub(super) config: ServerConfig,
+    fronts: BTreeMap<ConnId, Front>,
+    conns: BTreeMap<ConnId, SessionId>,
+    by_number: BTreeMap<ConnectionId, ConnId>,
+    planned: Option<u64>,
+    /// Errands and reports stay in order.
+    last_gossip: u64,
+}
+
+/// A session and what its host keeps for it.
+pub struct Owner {
+    /// Its machine.
+    pub session: Session,
+    /// What its client said of itself.
+    pub request: Request,
+    seat: Option<Listener>,
+    conns: BTreeMap<ConnId, Epoch>,
+    planned: Option<u64>,
+}
+
+struct Front {
+    number: ConnectionId,
+    incoming: Option<Incoming>,
+}
+
+/// What an owner is asked to do.
+pub enum Errand {
+    /// By the registry.
+    Order(Order),
+    /// A broadcast message: its number, and the place in the audience that the first one takes.
+    Hear(u64, Bytes, fn() -> Listener),
+}
+
+impl House {
+    pub(super) fn new(registry: Registry, config: ServerConfig) -> House {
+        House {
+            registry,
+            owners: BTreeMap::new(),
+            over: BTreeMap::new(),
+            admitted: Vec::new(),
+            attaches: Vec::new(),
+            verdicts: Vec::new(),
+            heard: 0,
+            config,
+            fronts: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            by_number: BTreeMap::new(),
+            planned: None,
+            last_gossip: 0,
+        }
+    }
+}
+
+impl Fleet {
+    pub(super) fn accepted(&mut self, conn: ConnId) {
+        let now = self.instant();
+        let Some(client) = self.conns.get(&conn).map(|conn| conn.client) else {
+            return;
+        };
+        let carrier = Carrier::ordered().from_peer(peer(client));
+        let number = self.house.registry.connection_accepted(now, carrier);
+        self.house.by_number.insert(number, conn);
+        let incoming = None;
+        self.house.fronts.insert(conn, Front { number, incoming });
+        self.tidy();
+    }
+
+    /// What the registry wants, carried out; asked after each call that may have changed it.
+    ///
+    /// # Panics
+    /// A session is over twice.
+    pub fn tidy(&mut self) {
+        while let Some(number) = self.house.registry.poll_unwanted() {
+            if let Some(conn) = self.house.by_number.remove(&number) {
+                self.house.fronts.remove(&conn);
+                self.close(conn, End::Far);
+            }
+        }
+        while let Some((session, order)) = self.house.registry.poll_order() {
+            let at = self.gossip();
+            self.queue.push(at, What::Errand(session, Errand::Order(order)));
+        }
+        while let Some(over) = self.house.registry.poll_ended() {
+            let id = over.info.id;
+            let before = self.house.over.insert(id, over);
+            assert!(before.is_none(), "cleaned up twice after {id}: {before:?}");
+        }
+        let due = self.house.registry.poll_timeout().map(|at| at.as_nanos().max(self.now));
+        if let Some(at) = due.filter(|at| self.house.planned.is_none_or(|planned| *at < planned)) {
+            self.house.planned = Some(at);
+            self.queue.push(at, What::Front);
+        }
+    }
+
+    fn gossip(&mut self) -> u64 {
+        let at = self.now + self.rng.below(self.weather.gossip);
+        self.house.last_gossip = self.house.last_gossip.max(at);
+        self.house.last_gossip
+    }
+
+    pub(super) fn front_timer(&mut self) {
+        self.house.planned = None;
+        let now = self.instant();
+        self.house.registry.handle_timeout(now);
+        self.tidy();
+    }
+
+    pub(super) fn reported(&mut self, report: Report) {
+        let now = self.instant();
+        self.house.registry.update(now, report);
+        self.tidy();
+    }
+
+    /// Orders something, as the application would.
+    pub fn order(&mut self, select: Select<'_>, order: &Order) -> usize {
+        let now = self.instant();
+        let ordered = self.house.registry.order(now, select, order);
+        self.tidy();
+        ordered
+    }
+
+    /// Sends message `number` to whom `select` means.
+    pub fn broadcast(&mut self, select: Select<'_>, message: (u64, Bytes), seat: fn() -> Listener) {
+        for session in self.house.registry.find(select) {
+            let at = self.gossip();
+            let errand = Errand::Hear(message.0, message.1.clone(), seat);
+            self.queue.push(at, What::Errand(session, errand));
+        }
+    }
+
+    pub(super) fn errand(&mut self, session: SessionId, errand: Errand) {
+        let now = self.instant();
+        let Some(owner) = self.house.owners.get_mut(&session) else {
+            if let Errand::Hear(number, ..) = errand {
+                self.house.verdicts.push((session, number, Delivery::Declined));
+            }
+            return;
+        };
+        match errand {
+            Errand::Order(order) => owner.session.obey(now, order),
+            Errand::Hear(number, message, seat) => {
+                let listener = owner.seat.get_or_insert_with(seat);
+                let delivery = listener.deliver(now, &mut owner.session, &message);
+                self.house.verdicts.push((session, number, delivery));
+            }
+        }
+        self.serve_far(session);
+    }
+
+    pub(super) fn far_packet(&mut self, conn: ConnId, packet: &[u8]) {
+        let now = self.instant();
+        if let Some(session) = self.house.conns.get(&conn).copied() {
+            let Some(owner) = self.house.owners.get_mut(&session) else {
+                return;
+            };
+            let Some(epoch) = owner.conns.get(&conn).copied() else {
+                return;
+            };
+            if owner.session.handle_input(now, epoch, BytesMut::from(packet)).is_err() {
+                owner.conns.remove(&conn);
+                self.close(conn, End::Far);
+            }
+            return self.serve_far(session);
+        }
+        let Some(front) = self.house.fronts.remove(&conn) else {
+            return;
+        };
+        match front.incoming {
+            None => {
+                let route = self
+                    .house
+                    .registry
+                    .first_packet(now, front.number, BytesMut::from(packet));
+                self.route(conn, front.number, route);
+            }
+            Some(mut incoming) => {
+                if incoming.handle_input(now, BytesMut::from(packet)).is_err() {
+                    self.house.registry.connection_closed(now, front.number);
+                    self.close(conn, End::Far);
+                } else {
+                    self.decide(conn, incoming);
+                }
+            }
+        }
+        if !self.house.fronts.contains_key(&conn) {
+            self.house.by_number.remove(&front.number);
+        }
+        self.tidy();
+    }
+
+    fn route(&mut self, conn: ConnId, number: ConnectionId, route: Route) {
+        match route {
+            Route::Handshake(mut incoming) => {
+                let mut packet = Vec::new();
+                incoming.poll_transmit(&mut packet);
+                self.send(conn, End::Far, packet);
+                let incoming = Some(incoming);
+                self.house.fronts.insert(conn, Front { number, incoming });
+            }
+            Route::Resume { session, incoming } => self.adopt(conn, session, incoming),
+            Route::Reject(rejection) => self.turn_away(conn, rejection),
+        }
+    }
+
+    fn decide(&mut self, conn: ConnId, incoming: Incoming) {
+        let now = self.instant();
+        let Some(request) = incoming.request().cloned() else {
+            return;
+        };
+        let identity = request.name.split(' ').next().unwrap_or_default().to_owned();
+        let placement = Placement::of(identity);
+        match self.house.registry.admit_as(now, incoming, &placement) {
+            Admission::New { session, epoch } => {
+                let id = session.id().expect("because it was admitted");
+                self.house.admitted.push(id);
+                self.house.conns.insert(conn, id);
+                let owner = Owner {
+                    session,
+                    request,
+                    seat: None,
+                    conns: BTreeMap::from([(conn, epoch)]),
+                    planned: None,
+                };
+                let before = self.house.owners.insert(id, owner);
+                assert!(before.is_none(), "two sessions of one id");
+                self.serve_far(id);
+            }
+            Admission::Resume { session, incoming } => self.adopt(conn, session, incoming),
+            Admission::Reject(rejection) => self.turn_away(conn, rejection),
+        }
+    }
+
+    fn adopt(&mut self, conn: ConnId, session: SessionId, incoming: Incoming) {
+        let now = self.instant();
+        let Some(owner) = self.house.owners.get_mut(&session) else {
+            let rejection = self.house.registry.orphan(now, incoming);
+            return self.turn_away(conn, rejection);
+        };
+        match owner.session.adopt(now, incoming) {
+            Ok(epoch) => {
+                owner.conns.insert(conn, epoch);
+                self.house.conns.insert(conn, session);
+            }
+            Err(rejection) => self.turn_away(conn, rejection),
+        }
+        self.serve_far(session);
+    }
+
+    fn turn_away(&mut self, conn: ConnId, rejection: Rejection) {
+        if let Some(packet) = rejection.packet {
+            self.send(conn, End::Far, packet);
+        }
+        self.close(conn, End::Far);
+    }
+
+    pub(super) fn far_lost(&mut self, conn: ConnId) {
+        let now = self.instant();
+        if let Some(front) = self.house.fronts.remove(&conn) {
+            self.house.by_number.remove(&front.number);
+            self.house.registry.connection_closed(now, front.number);
+            self.tidy();
+        }
+        let Some(session) = self.house.conns.remove(&conn) else {
+            return;
+        };
+        if let Some(owner) = self.house.owners.get_mut(&session)
+            && let Some(epoch) = owner.conns.remove(&conn)
+        {
+            owner.session.detach(now, epoch, Cause::Network);
+        }
+        self.serve_far(session);
+    }
+
+    /// Fires what is due at an owner, and carries out what its machine wants.
+    pub(super) fn serve_far(&mut self, id: SessionId) {
+        let now = self.instant();
+        let Some(owner) = self.house.owners.get_mut(&id) else {
+            return;
+        };
+        if owner.planned.is_some_and(|at| at <= self.now) {
+            owner.planned = None;
+        }
+        if owner.session.poll_timeout().is_some_and(|at| at <= now) {
+            owner.session.handle_timeout(now);
+        }
+        let mut over = false;
+        while let Some(event) = owner.session.poll_event() {
+            match event {
+                Event::Attached { .. } => self.house.attaches.push(self.now),
+                Event::Incoming => {
+                    while owner.session.accept(now).is_some_and(|stream| {
+                        self.house.heard += read(&mut owner.session, now, stream.id);
+                        true
+                    }) {}
+                }
+                Event::Readable(stream) => self.house.heard += read(&mut owner.session, now, stream),
+                Event::Ended(_) => over = true,
+                _ => {}
+            }
+        }
+        let report = owner.session.poll_report();
+        self.far_transmit(id);
+        if let Some(report) = report {
+            let at = self.gossip();
+            self.queue.push(at, What::Reported(report));
+        }
+        let Some(owner) = self.house.owners.get_mut(&id) else {
+            return;
+        };
+        let due = owner.session.poll_timeout().map(|at| at.as_nanos().max(self.now));
+        if let Some(at) = due.filter(|at| owner.planned.is_none_or(|planned| *at < planned)) {
+            owner.planned = Some(at);
+            self.queue.push(at, What::Far(id));
+        }
+        if over {
+            self.retire(id);
+        }
+    }
+
+    fn far_transmit(&mut self, id: SessionId) {
+        let now = self.instant();
+        let Some(owner) = self.house.owners.get(&id) else {
+            return;
+        };
+        let conns: Vec<(ConnId, Epoch)> = owner.conns.iter().map(|(conn, epoch)| (*conn, *epoch)).collect();
+        for (conn, epoch) in conns {
+            let mut packet = Vec::new();
+            while self
+                .house
+                .owners
+                .get_mut(&id)
+                .is_some_and(|owner| owner.session.poll_transmit(now, epoch, &mut packet))
+            {
+                self.send(conn, End::Far, std::mem::take(&mut packet));
+            }
+            if let Some(owner) = self.house.owners.get_mut(&id)
+                && !owner.session.is_wanted(epoch)
+            {
+                owner.conns.remove(&conn);
+                self.house.conns.remove(&conn);
+                self.close(conn, End::Far);
+            }
+        }
+    }
+
+    /// The owner of a session that is over goes once its connections have.
+    fn retire(&mut self, id: SessionId) {
+        if let Some(owner) = self.house.owners.remove(&id) {
+            for conn in owner.conns.into_keys() {
+                self.house.conns.remove(&conn);
+                self.close(conn, End::Far);
+            }
+        }
+    }
+
+    /// The application did something with this session's machine: what follows from it.
+    pub fn with_owner(&mut self, id: SessionId) {
+        self.serve_far(id);
+    }
+
+    /// The owner dies without a word, as a task that panics would.
+    pub fn kill(&mut self, id: SessionId) {
+        let now = self.instant();
+        self.retire(id);
+        self.house.registry.lost(now, id);
+        self.tidy();
+    }
+}
+
+/// Reads all there is; how many messages that is.
+fn read(session: &mut Session, now: unbroken_proto::Instant, stream: unbroken_proto::StreamId) -> u64 {
+    let mut whole = 0;
+    while let Ok(Some(chunk)) = session.recv(now, stream) {
+        match chunk {
+            Chunk::Data { message_end, .. } => whole += u64::from(message_end),
+            Chunk::End => return whole,
+        }
+    }
+    whole
+}

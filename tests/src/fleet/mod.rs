@@ -1,0 +1,303 @@
+//! A fleet: one registry with its owners, and any number of real client machines, in virtual time. Where
+//! the simulator ([`sim`](crate::sim)) looks at one session through bytes, this looks at thousands
+//! through packets: connections die, with and without notice, and reports and orders arrive late.
+
+mod far;
+mod near;
+mod queue;
+
+use std::collections::BTreeMap;
+
+use unbroken_proto::config::{Seed, ServerConfig};
+use unbroken_proto::server::Registry;
+use unbroken_proto::{Instant, PeerKey};
+
+use crate::rng::Rng;
+pub use far::{House, Owner, Verdict};
+pub use near::{Client, Reader};
+pub use queue::{ConnId, Queue, What};
+
+/// A millisecond of virtual time, in nanoseconds.
+pub const MS: u64 = 1_000_000;
+/// A second.
+pub const SECOND: u64 = 1_000 * MS;
+
+/// What connections have to stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// A packet takes from so long to so long.
+    pub latency: (u64, u64),
+    /// A connection lives at most so long; zero: until somebody ends it.
+    pub life: u64,
+    /// Of a thousand ends of cut connections so many learn of it by their own timers only.
+    pub unnoticed: u64,
+    /// Of a thousand dials so many are refused.
+    pub refused: u64,
+    /// Reports to the registry, and orders from it, take up to so long.
+    pub gossip: u64,
+}
+
+impl Default for Weather {
+    /// Nothing breaks.
+    fn default() -> Weather {
+        Weather {
+            latency: (MS, 20 * MS),
+            life: 0,
+            unnoticed: 0,
+            refused: 0,
+            gossip: 0,
+        }
+    }
+}
+
+impl Weather {
+    /// Connections live for seconds, half of the cuts go unnoticed at one end or the other.
+    #[must_use]
+    pub fn stormy() -> Weather {
+        Weather {
+            latency: (MS, 80 * MS),
+            life: 8 * SECOND,
+            unnoticed: 300,
+            refused: 200,
+            gossip: 100 * MS,
+        }
+    }
+}
+
+/// See the module.
+pub struct Fleet {
+    /// Virtual time in nanoseconds.
+    pub now: u64,
+    /// Chance.
+    pub rng: Rng,
+    /// What connections have to stand, from now on.
+    pub weather: Weather,
+    /// The server's side.
+    pub house: House,
+    /// The clients.
+    pub clients: Vec<Client>,
+    /// Dials are refused until then.
+    pub down_until: u64,
+    queue: Queue,
+    conns: BTreeMap<ConnId, Conn>,
+    next_conn: ConnId,
+}
+
+/// One connection.
+struct Conn {
+    client: usize,
+    /// When the last packet each way arrives: they stay in order.
+    last: [u64; 2],
+    /// The ends that still have it: client, server.
+    open: [bool; 2],
+    cut: bool,
+}
+
+/// The client's end of a connection, or the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client's.
+    Near,
+    /// The server's.
+    Far,
+}
+
+impl End {
+    fn other(self) -> End {
+        match self {
+            End::Near => End::Far,
+            End::Far => End::Near,
+        }
+    }
+}
+
+impl Fleet {
+    /// Nobody yet.
+    ///
+    /// # Panics
+    /// The configuration is invalid.
+    #[must_use]
+    pub fn new(seed: u64, config: ServerConfig, weather: Weather) -> Fleet {
+        let mut rng = Rng::new(seed);
+        let now = SECOND;
+        let house = House::new(registry(config.clone(), rng.seed(), now), config);
+        Fleet {
+            now,
+            rng,
+            weather,
+            house,
+            clients: Vec::new(),
+            down_until: 0,
+            queue: Queue::default(),
+            conns: BTreeMap::new(),
+            next_conn: 0,
+        }
+    }
+
+    /// The time as the machines know it.
+    #[must_use]
+    pub fn instant(&self) -> Instant {
+        Instant::from_nanos(self.now)
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, nanos: u64) {
+        let until = self.now + nanos;
+        while let Some((at, what)) = self.queue.pop_until(until) {
+            self.now = self.now.max(at);
+            self.happen(what);
+        }
+        self.now = until;
+    }
+
+    /// Lets time pass until `done`, a second at most at a time; `false`: `limit` seconds were not enough.
+    pub fn run_until(&mut self, limit: u64, done: impl Fn(&Fleet) -> bool) -> bool {
+        for _ in 0..limit * 10 {
+            if done(self) {
+                return true;
+            }
+            self.run(SECOND / 10);
+        }
+        done(self)
+    }
+
+    fn happen(&mut self, what: What) {
+        match what {
+            What::Dialled(client, attempt) => self.dialled(client, attempt),
+            What::Near(client) => self.serve_near(client),
+            What::Read(client) => self.read_slowly(client),
+            What::Accepted(conn) => self.accepted(conn),
+            What::Arrives(conn, end, packet) => self.arrives(conn, end, packet),
+            What::Gone(conn, end) => self.gone(conn, end),
+            What::Cut(conn) => self.cut(conn),
+            What::Far(session) => self.serve_far(session),
+            What::Front => self.front_timer(),
+            What::Reported(report) => self.reported(report),
+            What::Errand(session, errand) => self.errand(session, errand),
+        }
+    }
+
+    fn latency(&mut self) -> u64 {
+        let (low, high) = self.weather.latency;
+        self.rng.between(low, high)
+    }
+
+    fn connect(&mut self, client: usize) -> ConnId {
+        let conn = self.next_conn;
+        self.next_conn += 1;
+        let at = self.now + self.latency();
+        self.conns.insert(
+            conn,
+            Conn {
+                client,
+                last: [at, at],
+                open: [true, true],
+                cut: false,
+            },
+        );
+        self.queue.push(at, What::Accepted(conn));
+        if self.weather.life > 0 {
+            let end = self.now + self.rng.below(self.weather.life);
+            self.queue.push(end, What::Cut(conn));
+        }
+        conn
+    }
+
+    /// `end` sends a packet.
+    fn send(&mut self, conn: ConnId, end: End, packet: Vec<u8>) {
+        let latency = self.latency();
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        let last = &mut known.last[end as usize];
+        *last = (*last + 1).max(self.now + latency);
+        let at = *last;
+        self.queue.push(at, What::Arrives(conn, end.other(), packet));
+    }
+
+    fn arrives(&mut self, conn: ConnId, end: End, packet: Vec<u8>) {
+        let Some(known) = self.conns.get(&conn) else { return };
+        if known.cut || !known.open[end as usize] {
+            return;
+        }
+        match end {
+            End::Near => self.near_packet(known.client, conn, &packet),
+            End::Far => self.far_packet(conn, &packet),
+        }
+    }
+
+    /// `end` closes the connection; the other end learns of it behind what was sent.
+    fn close(&mut self, conn: ConnId, end: End) {
+        let latency = self.latency();
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        known.open[end as usize] = false;
+        if known.open[end.other() as usize] {
+            let at = (known.last[end as usize] + 1).max(self.now + latency);
+            self.queue.push(at, What::Gone(conn, end.other()));
+        } else {
+            self.conns.remove(&conn);
+        }
+    }
+
+    /// `end` learns that the connection is no more.
+    fn gone(&mut self, conn: ConnId, end: End) {
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        let client = known.client;
+        if !std::mem::replace(&mut known.open[end as usize], false) {
+            return;
+        }
+        let over = !known.open[end.other() as usize];
+        if over {
+            self.conns.remove(&conn);
+        }
+        match end {
+            End::Near => self.near_lost(client, conn),
+            End::Far => self.far_lost(conn),
+        }
+    }
+
+    /// The connection breaks: what is under way is lost, and the ends may learn of it, each in its time.
+    pub fn cut(&mut self, conn: ConnId) {
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        known.cut = true;
+        for end in [End::Near, End::Far] {
+            if !self.rng.chance(self.weather.unnoticed) {
+                let at = self.now + self.rng.below(100 * MS);
+                self.queue.push(at, What::Gone(conn, end));
+            }
+        }
+    }
+
+    /// Every connection breaks at once, and all ends know.
+    pub fn cut_all(&mut self) {
+        let conns: Vec<ConnId> = self.conns.keys().copied().collect();
+        for conn in conns {
+            if let Some(known) = self.conns.get_mut(&conn) {
+                known.cut = true;
+            }
+            for end in [End::Near, End::Far] {
+                self.queue.push(self.now, What::Gone(conn, end));
+            }
+        }
+    }
+
+    /// The server's process dies with all it knew, and a new one starts.
+    pub fn restart(&mut self) {
+        self.cut_all();
+        let registry = registry(self.house.config.clone(), self.rng.seed(), self.now);
+        self.house = House::new(registry, self.house.config.clone());
+    }
+
+    /// Connections there are.
+    #[must_use]
+    pub fn conn_count(&self) -> usize {
+        self.conns.len()
+    }
+}
+
+fn registry(config: ServerConfig, seed: Seed, now: u64) -> Registry {
+    Registry::new(config, seed, Instant::from_nanos(now)).expect("because the configuration is valid")
+}
+
+/// The key of a client's address: each has one of its own.
+fn peer(client: usize) -> PeerKey {
+    PeerKey::opaque(&client.to_le_bytes())
+}
