@@ -129,7 +129,10 @@ async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io:
             break request;
         }
     };
-    let checked = check.map_or(Ok(()), |check| check(&request)).map_err(Box::new);
+    let checked = match check {
+        Some(check) => check(&request).map_err(Box::new),
+        None => Ok(()),
+    };
     match checked.and_then(|()| answer(&request)) {
         Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
         Err(refusal) => {
