@@ -30,6 +30,7 @@ mod driver;
 mod errand;
 mod framed;
 mod gate;
+pub mod guide;
 mod handle;
 mod hub;
 mod links;
