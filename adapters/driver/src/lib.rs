@@ -49,6 +49,7 @@ mod driver;
 mod errand;
 mod framed;
 mod gate;
+pub mod guide;
 mod handle;
 mod hub;
 mod links;

@@ -6,23 +6,7 @@
 //! `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
 //! again, and nothing is lost or doubled.
 //!
-//! ```no_run
-//! use bytes::Bytes;
-//! use unbroken_tokio::proto::{ClientConfig, security::{Auth, SharedSecret}, stream::StreamOptions};
-//!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
-//! let session = unbroken_tokio::connect_ws("ws://localhost:7000/", ClientConfig::new(auth))?;
-//! let (mut send, mut recv) = session.open(StreamOptions::default()).await?.split();
-//! send.send(Bytes::from("hello")).await?;
-//! send.finish();
-//! while let Some(message) = recv.recv().await? {
-//!     println!("{} bytes", message.len());
-//! }
-//! session.close(0, Bytes::new()).await;
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod compat;
 mod server;
@@ -39,6 +23,7 @@ use unbroken_proto::{ClientConfig, ReconnectIntent};
 pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
+pub use unbroken_driver as driver;
 #[cfg(feature = "trace")]
 pub use unbroken_driver::trace;
 pub use unbroken_driver::{
