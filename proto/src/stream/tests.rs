@@ -616,7 +616,7 @@ fn a_stream_that_nobody_reads_leaves_the_others_room() {
         a.streams.send(other, message()).expect("because it moves");
     }
     let refused = a.streams.send(stalled, message()).expect_err("because it is as before");
-    assert_eq!(refused.reason, SendRefusal::Full);
+    assert_eq!(refused.reason, SendRefusal::Unread);
     pump(&mut a);
     assert_eq!(a.streams.poll_event(), None, "no room to wait in yet");
     let limit = 2 * config.stream_window;
@@ -644,7 +644,7 @@ fn a_message_beyond_what_may_wait_is_let_in_when_nothing_else_does() {
     let large = Bytes::from(std::vec![7; a.streams.limits.outbox * 3 / 4]);
     assert!(a.streams.send(a.mine[0], large.clone()).is_ok());
     let refused = a.streams.send(a.mine[0], large).expect_err("because one waits");
-    assert_eq!(refused.reason, SendRefusal::Full);
+    assert_eq!(refused.reason, SendRefusal::Unread);
 }
 
 /// One end with a stream that nobody reads and which holds all that may wait.
@@ -689,7 +689,7 @@ fn who_was_refused_beside_a_stalled_stream_hears_of_its_own_readers_grant() {
         .streams
         .send(moving, large.clone())
         .expect_err("because it would wait");
-    assert_eq!(refused.reason, SendRefusal::Full);
+    assert_eq!(refused.reason, SendRefusal::Unread);
     // All of it was read.
     let limit = 2 * window;
     let granted = Frame::Credit {
@@ -710,7 +710,7 @@ fn who_was_refused_before_its_stream_was_open_hears_when_it_is() {
         .streams
         .send(a.mine[1], large.clone())
         .expect_err("because it would wait");
-    assert_eq!(refused.reason, SendRefusal::Full);
+    assert_eq!(refused.reason, SendRefusal::Unread);
     exchange(&mut a);
     assert_eq!(a.streams.poll_event(), Some(Event::Writable));
     assert!(a.streams.send(a.mine[1], large).is_ok());
