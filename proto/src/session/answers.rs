@@ -98,6 +98,9 @@ impl Session {
                     dialing.want = None;
                     dialing.forced = None;
                     self.end_attempt(now, Outcome::Succeeded);
+                } else if self.links.candidate.is_some() {
+                    // The swap that was under way when it went is the dial that is wanted.
+                    dialing.want = None;
                 }
             }
         }

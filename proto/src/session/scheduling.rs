@@ -92,6 +92,8 @@ impl Session {
                 dialing.want = None;
                 self.end_attempt(now, Outcome::Abandoned);
             }
+            // Or over the one that has yet to prove itself.
+            Some(_) if self.links.candidate.is_some() => dialing.want = None,
             Some(want) => {
                 let at = want.not_before.max(now);
                 self.begin_attempt(now, Want::new(IntentKind::Resume, Strategy::Resume, at, now));

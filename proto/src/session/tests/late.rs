@@ -168,6 +168,30 @@ fn a_swap_is_no_answer_to_another_attempt() {
     assert_eq!(last(&pair.client), (Strategy::Recover, Outcome::Succeeded));
 }
 
+/// What is wanted can be had: a host that dials as soon as it is told to would else do so again and again.
+#[test]
+fn nothing_is_dialled_beside_a_connection_that_has_yet_to_prove_itself() {
+    for closes in [false, true] {
+        let mut pair = Pair::new();
+        let swap = swapping(&mut pair);
+        pair.client.report_failure(pair.now, Cause::ApplicationLost);
+        let wanted = intent(&pair);
+        let first = pair.links[0].0;
+        pair.client.detach(pair.now, first, Cause::Network);
+        assert!(pair.client.is_wanted(swap));
+        if closes {
+            pair.client.close(pair.now, 7, Bytes::new());
+        } else {
+            pair.client.recovered(pair.now, wanted.attempt, Ok(()));
+        }
+        assert_eq!(pair.client.wanted_connection(), None);
+        pair.client.detach(pair.now, swap, Cause::Network);
+        let wanted = intent(&pair);
+        assert!(wanted.is_dial(), "{wanted:?}");
+        assert!(pair.client.attach(wanted.not_before, Carrier::ordered()).is_ok());
+    }
+}
+
 #[test]
 fn a_host_that_slept_right_after_it_sent_comes_to_rest() {
     let mut pair = Pair::new();
