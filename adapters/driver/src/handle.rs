@@ -101,7 +101,10 @@ impl SessionHandle {
         let ring = Arc::new(Mutex::new(Ring::default()));
         self.shared().note(|view| match &view.ended {
             Some(ended) => lock(&ring).end(ended),
-            None => view.subscribers.push(Arc::clone(&ring)),
+            None => {
+                view.subscribers.retain(|ring| Arc::strong_count(ring) > 1);
+                view.subscribers.push(Arc::clone(&ring));
+            }
         });
         Events { ring }
     }
@@ -220,5 +223,20 @@ impl futures_core::Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.poll_event(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscribers_that_are_gone_are_forgotten() {
+        let handle = SessionHandle::new(Shared::new(SessionState::Connecting));
+        for _ in 0..100 {
+            drop(handle.events());
+        }
+        let _kept = handle.events();
+        assert!(handle.shared().look(|view| view.subscribers.len()) <= 2);
     }
 }
