@@ -24,6 +24,8 @@ pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
 pub use unbroken_driver as driver;
+#[cfg(feature = "trace")]
+pub use unbroken_driver::trace;
 pub use unbroken_driver::{
     Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Events, Framed, Hub, Reached,
     Reconnector, RecvFailure, SessionHandle, cause_of, uptime,
@@ -38,6 +40,24 @@ pub use unbroken_proto as proto;
 /// The configuration cannot work, or the system has no entropy.
 pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
     let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer()).map_err(invalid)?;
+    tokio::spawn(driver);
+    Ok(Session::new(handle))
+}
+
+/// [`connect_with`], with a record of all that the session is told and says in `writer`, for
+/// [`replay`](unbroken_driver::trace::replay). **What is written is a secret**: the session's keys follow from it. The driver
+/// writes as it goes, so `writer` should buffer, and not block for long.
+///
+/// # Errors
+/// As [`connect_with`].
+#[cfg(feature = "trace")]
+pub fn connect_traced(
+    config: ClientConfig,
+    dialler: impl Dialler + 'static,
+    writer: impl io::Write + Send + 'static,
+) -> io::Result<Session> {
+    let traced = unbroken_driver::connect_traced(config, fresh_seed()?, dialler, timer(), writer);
+    let (handle, driver) = traced.map_err(invalid)?;
     tokio::spawn(driver);
     Ok(Session::new(handle))
 }
