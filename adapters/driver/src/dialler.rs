@@ -105,9 +105,11 @@ impl DialError {
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.later {
-            Some(after) => write!(f, "not before {after:?}"),
-            None => self.cause.fmt(f),
+            Some(after) => write!(f, "not before {after:?}")?,
+            None => self.cause.fmt(f)?,
         }
+        // Whoever holds the error holds it inside an I/O error, which shows this line and no other.
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
     }
 }
 
@@ -120,10 +122,10 @@ impl Error for DialError {
 impl From<DialError> for io::Error {
     fn from(error: DialError) -> io::Error {
         let kind = match error.cause {
-            Cause::Refused => io::ErrorKind::ConnectionRefused,
+            Cause::Refused | Cause::NoService => io::ErrorKind::ConnectionRefused,
             Cause::Timeout | Cause::Heartbeat => io::ErrorKind::TimedOut,
             Cause::Authentication => io::ErrorKind::PermissionDenied,
-            Cause::Protocol => io::ErrorKind::InvalidData,
+            Cause::Protocol | Cause::Untrusted => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

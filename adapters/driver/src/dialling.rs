@@ -18,6 +18,7 @@ pub(crate) struct Dialling {
     current: Option<Task>,
     /// When the next step may begin.
     wait: Option<Instant>,
+    failed: Option<io::Error>,
 }
 
 struct Task {
@@ -65,6 +66,7 @@ impl Dialling {
             dialler,
             current: None,
             wait: None,
+            failed: None,
         }
     }
 
@@ -120,6 +122,7 @@ impl Dialling {
                 Ok(up) => Turn::Up(up),
                 Err(error) => {
                     failed(now, session, attempt, &error);
+                    self.failed = Some(error);
                     Turn::Told
                 }
             }),
@@ -127,6 +130,11 @@ impl Dialling {
         let Poll::Ready(turn) = done else { return Turn::Idle };
         self.current = None;
         turn
+    }
+
+    /// Why the last dial failed, once.
+    pub(crate) fn take_failed(&mut self) -> Option<io::Error> {
+        self.failed.take()
     }
 }
 

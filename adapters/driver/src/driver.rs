@@ -153,7 +153,12 @@ impl Driver {
         match &mut self.source {
             Source::Dial(dialling) => match dialling.turn(now, &mut self.session, cx) {
                 Turn::Idle => {}
-                Turn::Told => self.reflect(now),
+                Turn::Told => {
+                    if let Some(error) = dialling.take_failed() {
+                        self.shared.note(|view| view.dial_error = Some(Arc::new(error)));
+                    }
+                    self.reflect(now);
+                }
                 Turn::Up(up) => {
                     any = true;
                     if let Ok(epoch) = self.session.attach(now, up.carrier) {

@@ -18,13 +18,25 @@ const SLICES: usize = 32;
 /// A reader's buffer begins small, so that a connection that says nothing costs little, and grows
 /// with what really arrives.
 const FIRST_BUFFER: usize = 2 << 10;
+/// What a byte stream without a way of its own reads into before it copies.
+const STACK: usize = 4 << 10;
+/// What [`FuturesIo`] reads into before it copies.
+const SCRATCH: usize = 16 << 10;
 const LARGEST_BUFFER: usize = 128 << 10;
 
-/// What [`Framed`] needs of a byte stream. A runtime's own traits can do better than the futures ones,
+/// What [`Framed`] and other carriers need of a byte stream. A runtime's own traits can do better than the futures ones,
 /// for which there is [`FuturesIo`]: read without clearing the memory first.
 pub trait ByteStream {
+    /// Reads into `buf`, which is not empty; 0 at the end.
+    fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
     /// Reads into the spare capacity of `buf`, of which there is some; 0 at the end.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let mut scratch = [0; STACK];
+        let room = STACK.min(buf.capacity() - buf.len());
+        let read = ready!(self.poll_read_slice(cx, &mut scratch[..room]))?;
+        buf.extend_from_slice(&scratch[..read]);
+        Poll::Ready(Ok(read))
+    }
     /// Writes some of `parts`.
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
     /// Sees to it that what was written goes out.
@@ -44,17 +56,22 @@ impl<T> FuturesIo<T> {
     pub fn new(io: T) -> FuturesIo<T> {
         FuturesIo {
             io,
-            scratch: vec![0; 16 << 10],
+            scratch: Vec::new(),
         }
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for FuturesIo<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let room = self.scratch.len().min(buf.capacity() - buf.len());
+        self.scratch.resize(SCRATCH, 0);
+        let room = SCRATCH.min(buf.capacity() - buf.len());
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut self.scratch[..room]))?;
         buf.extend_from_slice(&self.scratch[..read]);
         Poll::Ready(Ok(read))
+    }
+
+    fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

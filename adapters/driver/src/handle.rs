@@ -65,10 +65,9 @@ impl SessionHandle {
         let label = options.label.clone();
         let priority = options.priority;
         let (answer, opened) = oneshot::channel();
-        if self.ended().is_none() {
-            self.shared()
-                .ask(|desk| desk.opens.push(OpenRequest { options, answer }));
-        }
+        // A driver that is gone drops the question, and with it the answer.
+        self.shared()
+            .ask(|desk| desk.opens.push(OpenRequest { options, answer }));
         let stream = opened
             .await
             .map_err(|_| OpenError::SessionClosed)??
@@ -159,6 +158,13 @@ impl SessionHandle {
     #[must_use]
     pub fn state(&self) -> SessionState {
         self.shared().look(|view| view.state)
+    }
+
+    /// Why the last dial that failed did, in its dialler's words. The machine's word for it is the cause in
+    /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
+    #[must_use]
+    pub fn dial_error(&self) -> Option<Arc<std::io::Error>> {
+        self.shared().look(|view| view.dial_error.clone())
     }
 
     /// The peer's static key, once proven.

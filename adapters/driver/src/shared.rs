@@ -101,6 +101,7 @@ pub(crate) struct View {
     pub(crate) reconnecting: ReconnectView,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
+    pub(crate) dial_error: Option<Arc<std::io::Error>>,
     /// Streams the peer opened that nobody has taken yet.
     pub(crate) accepted: VecDeque<Accepted>,
     pub(crate) waiters: Waiters,
@@ -151,6 +152,7 @@ impl Shared {
                 reconnecting: ReconnectView::default(),
                 established: false,
                 ended: None,
+                dial_error: None,
                 accepted: VecDeque::new(),
                 waiters: Waiters::default(),
                 subscribers: Vec::new(),

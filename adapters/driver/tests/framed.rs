@@ -36,6 +36,17 @@ impl Stingy {
 }
 
 impl ByteStream for &mut Stingy {
+    fn poll_read_slice(&mut self, _cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.blocks() {
+            return Poll::Pending;
+        }
+        let take = self.step.min(self.input.len()).min(buf.len());
+        buf.iter_mut()
+            .zip(self.input.drain(..take))
+            .for_each(|(to, byte)| *to = byte);
+        Poll::Ready(Ok(take))
+    }
+
     fn poll_read(&mut self, _cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         if self.blocks() {
             return Poll::Pending;

@@ -1,6 +1,7 @@
 //! Unbroken sessions on tokio.
 //!
-//! A client dials ([`connect_tcp`], [`connect_ws`], or [`connect_with`] and a closure of your own); a
+//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or [`connect_with`] and a
+//! closure of your own); a
 //! [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement tokio's `AsyncRead` and
 //! `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
 //! again, and nothing is lost or doubled.
@@ -26,14 +27,14 @@
 mod compat;
 mod server;
 mod session;
-pub mod tcp;
-pub mod ws;
 
 use std::io;
 
-use unbroken_driver::{SleepTimer, Timer};
-use unbroken_proto::ClientConfig;
-use unbroken_proto::config::Seed;
+use tokio::net::TcpStream;
+pub use unbroken_carriers as carriers;
+use unbroken_carriers::Endpoint;
+use unbroken_driver::{SleepTimer, Timer, fresh_seed};
+use unbroken_proto::{ClientConfig, ReconnectIntent};
 
 pub use compat::Compat;
 pub use server::{Accepted, Server};
@@ -51,7 +52,7 @@ pub use unbroken_proto as proto;
 /// # Errors
 /// The configuration cannot work, or the system has no entropy.
 pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
-    let (handle, driver) = unbroken_driver::connect(config, seed()?, dialler, timer()).map_err(invalid)?;
+    let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer()).map_err(invalid)?;
     tokio::spawn(driver);
     Ok(Session::new(handle))
 }
@@ -71,34 +72,63 @@ pub async fn connect_after(
     connect_with(old.bequeath(config), dialler)
 }
 
-/// A session over TCP to `address` (`host:port`), or to where the server sends it, if that is of the same form.
+/// A session with the server at `endpoint`, over whatever that says.
+///
+/// ```no_run
+/// # fn run() -> std::io::Result<()> {
+/// # use unbroken_tokio::{carriers::Endpoint, proto::{ClientConfig, security::Auth}};
+/// let endpoint = Endpoint::parse("ws://example.org/sessions")?.header("cookie", "tenant=1")?;
+/// let session = unbroken_tokio::connect(endpoint, ClientConfig::new(Auth::anonymous()))?;
+/// # drop(session);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// As [`connect_with`].
-pub fn connect_tcp(address: impl Into<String>, config: ClientConfig) -> io::Result<Session> {
-    let address = address.into();
-    connect_with(config, tcp::dialler(address))
+pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
+    connect_with(config, dialler(endpoint))
 }
 
-/// A session over WebSocket to a `ws://` address, or to where the server sends it, if that is one. For `wss://` bring a dialler that makes the TLS
-/// stream, and wrap it with [`ws::client`].
+/// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
+///
+/// # Errors
+/// As [`connect_with`], and when the address is none.
+pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
+    connect(Endpoint::parse(address.as_ref())?, config)
+}
+
+/// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
 ///
 /// # Errors
 /// As [`connect_with`], and when the address is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, ws::dialler(ws::parse(url)?))
+    connect(Endpoint::parse(url)?, config)
+}
+
+/// Dials `endpoint`, or the intent's alternate where that is one ([`Endpoint::elsewhere`]). For [`connect_with`],
+/// on its own or inside a [`Reconnector`].
+pub fn dialler(endpoint: Endpoint) -> impl Dialler {
+    move |intent: ReconnectIntent| {
+        let endpoint = endpoint.elsewhere(&intent.alternate);
+        async move { dial(&endpoint).await }
+    }
+}
+
+/// Dials once: for a dialler of one's own that says where.
+///
+/// # Errors
+/// As the system says, or [`Endpoint::connect`].
+pub async fn dial(endpoint: &Endpoint) -> io::Result<Connected> {
+    let stream = TcpStream::connect(endpoint.address()).await?;
+    stream.set_nodelay(true)?;
+    endpoint.connect(Compat(stream)).await
 }
 
 /// A timer on tokio's sleep and the machine's uptime.
 #[must_use]
 pub fn timer() -> impl Timer + use<> {
     SleepTimer::new(tokio::time::sleep)
-}
-
-fn seed() -> io::Result<Seed> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    Ok(Seed(seed))
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

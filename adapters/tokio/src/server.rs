@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use futures_channel::mpsc;
 use futures_core::Stream as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
-use unbroken_driver::{Audience, Connected, Established, Hub, Verdict};
+use unbroken_carriers::Entrance;
+use unbroken_driver::{Audience, Connected, Established, Hub, Verdict, fresh_seed};
 use unbroken_proto::ServerConfig;
 use unbroken_proto::server::{Lagging, Placement, Refusal, Request};
 use unbroken_proto::stream::StreamOptions;
 
-use crate::{Session, tcp, ws};
+use crate::{Compat, Session};
 
 /// How long accepting rests when the system refuses (out of file handles).
 const REST: Duration = Duration::from_millis(50);
@@ -67,7 +68,7 @@ impl Server {
             Box::pin(async move { decision.await.map(P::into) })
         });
         let timer = Box::new(|| -> Box<dyn unbroken_driver::Timer> { Box::new(crate::timer()) });
-        let (hub, backlog) = Hub::new(config, crate::seed()?, authorise, timer).map_err(crate::invalid)?;
+        let (hub, backlog) = Hub::new(config, fresh_seed()?, authorise, timer).map_err(crate::invalid)?;
         tokio::spawn(Arc::clone(&hub).housekeeping());
         Ok(Server {
             hub,
@@ -78,25 +79,23 @@ impl Server {
 
     /// Accepts TCP connections on `listener` until the returned task is aborted or the server dropped.
     pub fn listen_tcp(&self, listener: TcpListener) -> JoinHandle<()> {
-        self.listen(listener, tcp::accepted)
+        self.listen(listener, Entrance::tcp())
     }
 
     /// Accepts WebSocket connections on `listener` until the returned task is aborted or the server dropped.
     pub fn listen_ws(&self, listener: TcpListener) -> JoinHandle<()> {
-        self.listen(listener, |stream| {
-            stream.set_nodelay(true)?;
-            Ok(ws::accepted(stream))
-        })
+        self.listen(listener, Entrance::websocket())
     }
 
-    fn listen(&self, listener: TcpListener, connection: fn(TcpStream) -> io::Result<Connected>) -> JoinHandle<()> {
+    /// Accepts connections on `listener`, through `entrance`, until the returned task is aborted or the server dropped.
+    pub fn listen(&self, listener: TcpListener, entrance: Entrance) -> JoinHandle<()> {
         let hub = Arc::clone(&self.hub);
         let task = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) => {
-                        if let Ok(accepted) = connection(stream) {
-                            let accepted = accepted.from_peer(hub.peer_key(peer.ip()));
+                        if stream.set_nodelay(true).is_ok() {
+                            let accepted = entrance.admit(Compat(stream)).from_peer(hub.peer_key(peer.ip()));
                             tokio::spawn(Arc::clone(&hub).serve(accepted));
                         }
                     }

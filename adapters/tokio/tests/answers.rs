@@ -9,13 +9,14 @@ use bytes::Bytes;
 use common::{client_config, secret, server, soon, spawn_echo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use unbroken_tokio::carriers::Endpoint;
 use unbroken_tokio::proto::event::{EndReason, Event};
 use unbroken_tokio::proto::reconnect::{Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
 use unbroken_tokio::proto::security::ServerAuth;
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
-use unbroken_tokio::{DialError, Events, Reconnector, Server, Session, cause_of, tcp, ws};
+use unbroken_tokio::{DialError, Dialler, Events, Reconnector, Server, Session, cause_of, dial, dialler};
 
 async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     soon("an event", async {
@@ -58,12 +59,20 @@ fn with_credential(credential: &'static [u8]) -> ClientConfig {
     }
 }
 
+fn endpoint(address: &str) -> Endpoint {
+    Endpoint::parse(address).expect("because it is an address")
+}
+
+fn dialler_to(address: &str) -> impl Dialler + use<> {
+    dialler(endpoint(address))
+}
+
 #[tokio::test]
 async fn a_closure_fetches_credentials() {
     let address = strict_server().await;
     let asked = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&asked);
-    let reconnector = Reconnector::new(tcp::dialler(address)).credentials(move |intent| {
+    let reconnector = Reconnector::new(dialler_to(&address)).credentials(move |intent| {
         let counter = Arc::clone(&counter);
         async move {
             assert!(intent.refresh_credential);
@@ -87,7 +96,7 @@ async fn a_closure_fetches_credentials() {
 #[tokio::test]
 async fn a_final_no_ends_the_session_from_a_closure_and_from_an_event_loop() {
     let address = strict_server().await;
-    let reconnector = Reconnector::new(tcp::dialler(address.clone())).credentials(|_intent| async { None });
+    let reconnector = Reconnector::new(dialler_to(&address)).credentials(|_intent| async { None });
     let session = unbroken_tokio::connect_with(with_credential(b"stale"), reconnector).expect("because it is sound");
     assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Unauthorized);
     let session = unbroken_tokio::connect_tcp(address, with_credential(b"stale")).expect("because it is sound");
@@ -115,7 +124,7 @@ async fn closures_restore_restart_and_recover_with_the_preserved_state() {
     let steps: Arc<[AtomicU64; 3]> = Arc::default();
     let counters = [(); 3].map(|()| Arc::clone(&steps));
     let [restored, restarted, recovered] = counters;
-    let reconnector = Reconnector::new(tcp::dialler(address.to_string()))
+    let reconnector = Reconnector::new(dialler_to(&address.to_string()))
         .restore(move |_intent| {
             // The storage fails once.
             let before = restored[0].fetch_add(1, Ordering::Relaxed);
@@ -173,7 +182,7 @@ async fn a_fresh_session_follows_with_what_the_old_one_leaves() {
         .expect("because a server is there");
     assert!(old.bequeath(config.clone()).heritage.is_none(), "it lives");
     old.report_failure(Cause::ApplicationLost);
-    let dialler = tcp::dialler(address.to_string());
+    let dialler = dialler_to(&address.to_string());
     let new = soon("the heir", unbroken_tokio::connect_after(&old, config, dialler))
         .await
         .expect("because it is sound");
@@ -237,18 +246,23 @@ async fn an_http_status_is_a_cause() {
         ),
         ("503 Unavailable", Cause::ServerAsked, "server asked"),
         ("504 Gateway Timeout", Cause::Timeout, "timeout"),
-        ("404 Not Found", Cause::Refused, "refused"),
+        ("500 Internal Server Error", Cause::Refused, "refused"),
+        ("404 Not Found", Cause::NoService, "no service"),
+        ("426 Upgrade Required", Cause::NoService, "no service"),
     ] {
         let response = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
         let url = http_server(String::leak(response)).await;
-        let url = ws::parse(&url).expect("because it is one");
-        let Err(error) = soon("an answer", ws::dial(url.clone())).await else {
+        let endpoint = endpoint(&url);
+        let Err(error) = soon("an answer", dial(&endpoint)).await else {
             panic!("{status} is no connection")
         };
         assert_eq!(cause_of(&error), cause, "{status}");
         let told = error.get_ref().and_then(|inner| inner.downcast_ref::<DialError>());
-        assert_eq!(told.map(ToString::to_string).as_deref(), Some(words));
-        let Err(error) = soon("an answer", ws::dial_with(url, &[("X-Token", "tell-me-so")])).await else {
+        let told = told.map(ToString::to_string).unwrap_or_default();
+        let (code, _) = status.split_once(' ').expect("because it has a reason");
+        assert!(told.starts_with(words) && told.contains(code), "{told}");
+        let endpoint = endpoint.header("X-Token", "tell-me-so").expect("because it is fine");
+        let Err(error) = soon("an answer", dial(&endpoint)).await else {
             panic!("418 is no connection")
         };
         assert_eq!(cause_of(&error), Cause::Refused, "the header was sent");
@@ -260,12 +274,12 @@ async fn nobody_there_is_refused_and_no_such_name_is_the_network() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
     let address = listener.local_addr().expect("because it is bound");
     drop(listener);
-    let refused = soon("an answer", tcp::dial(address))
+    let refused = soon("an answer", dial(&endpoint(&address.to_string())))
         .await
         .err()
         .expect("because nobody is there");
     assert_eq!(cause_of(&refused), Cause::Refused);
-    let nameless = soon("an answer", tcp::dial("no-such-name.invalid:1")).await;
+    let nameless = soon("an answer", dial(&endpoint("no-such-name.invalid:1"))).await;
     let nameless = nameless.err().expect("because the name does not exist");
     assert_eq!(cause_of(&nameless), Cause::Network);
 }
@@ -277,8 +291,8 @@ async fn an_http_401_asks_for_credentials_and_dials_no_more() {
     let counter = Arc::clone(&dials);
     let session = unbroken_tokio::connect_with(client_config(), move |_intent| {
         counter.fetch_add(1, Ordering::Relaxed);
-        let url = ws::parse(&url).expect("because it is one");
-        ws::dial(url)
+        let endpoint = endpoint(&url);
+        async move { dial(&endpoint).await }
     })
     .expect("because it is sound");
     let mut events = session.events();
@@ -324,7 +338,7 @@ async fn a_close_waits_for_the_first_connection() {
             if early {
                 return Err(DialError::new(Cause::Refused).into());
             }
-            tcp::dial(address).await
+            dial(&endpoint(&address.to_string())).await
         }
     };
     let session = unbroken_tokio::connect_with(client_config(), dialler).expect("because it is sound");

@@ -31,11 +31,15 @@ pub enum Cause {
     Protocol,
     /// This host closed it.
     Local,
+    /// The carrier's own check of the server failed: its TLS certificate did not verify.
+    Untrusted,
+    /// Something answers there, but it is not a server of sessions: the WebSocket upgrade got a 404 or 426.
+    NoService,
 }
 
 impl Cause {
     /// Every cause, in the order of their declaration.
-    pub const ALL: [Cause; 11] = [
+    pub const ALL: [Cause; 13] = [
         Cause::Network,
         Cause::Refused,
         Cause::Timeout,
@@ -47,11 +51,24 @@ impl Cause {
         Cause::ServerAsked,
         Cause::Protocol,
         Cause::Local,
+        Cause::Untrusted,
+        Cause::NoService,
     ];
 
     /// Its place in [`ALL`](Self::ALL).
     pub(crate) fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether trying again the same way would fail again: the certificate or the address has to change.
+    ///
+    /// Such a cause ends a session that was never established
+    /// ([`EndReason::GaveUp`](crate::event::EndReason::GaveUp)). One that was goes on trying by its backoff for as
+    /// long as it lives: what stands in the way (a captive portal, a proxy without its backend) has proven
+    /// nothing, and so ends nothing.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Cause::Untrusted | Cause::NoService)
     }
 
     /// A few words for people and logs. Not for decisions: match on the cause.
@@ -69,6 +86,8 @@ impl Cause {
             Cause::ServerAsked => "server asked",
             Cause::Protocol => "protocol",
             Cause::Local => "local",
+            Cause::Untrusted => "untrusted",
+            Cause::NoService => "no service",
         }
     }
 }

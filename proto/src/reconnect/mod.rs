@@ -7,6 +7,7 @@
 //! | cause (default table) | strategy | the intent asks | the host answers |
 //! |---|---|---|---|
 //! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed) |
+//! | untrusted, no service | none before a session exists: it ends, [`GaveUp`](crate::event::EndReason::GaveUp); else [`Resume`](Strategy::Resume) | as above | as above |
 //! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`refresh_credential`](crate::Session::refresh_credential) with a new one or a final no; then as above |
 //! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`restored`](crate::Session::restored); then as above |
 //! | process ended | [`Restart`](Strategy::Restart) | [`Preparation::Restart`], then a dial | [`restarted`](crate::Session::restarted): kept (then as above) or lost (then as fresh) |

@@ -23,6 +23,8 @@ impl Session {
     }
 
     /// The dial of `attempt` failed. Ignored when the intent is no longer for that attempt.
+    ///
+    /// A cause that [is final](Cause::is_final) ends a session that was never established.
     pub fn dial_failed(&mut self, now: Instant, attempt: u64, cause: Cause) {
         self.on_dial_failed(now, attempt, cause, None);
         self.settle(now);

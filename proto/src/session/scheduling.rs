@@ -30,7 +30,9 @@ impl Session {
             dialing.slowness = dialing.slowness.saturating_add(1);
         }
         let backoff = dialing.config.backoff.clone();
+        let hopeless = kind == IntentKind::Establish && cause.is_final() && cfg!(not(planted = "final_cause_retried"));
         let at = match dialing.forced {
+            _ if hopeless => None,
             Some(0) => Some(now),
             Some(_) => Some(now + dialing.config.strategies.escalation_pause),
             None => dialing.retry.next(now, &backoff, random),

@@ -441,27 +441,24 @@ fn preserved_state_comes_back_with_restart_and_recover_and_goes_to_the_heir() {
 }
 
 #[test]
-fn a_dial_answered_later_waits_and_no_two_wait_alike() {
-    let mut delays = alloc::collections::BTreeSet::new();
-    let mut pair = broken(Strategies::default(), Cause::Network);
-    for _ in 0..8 {
+fn what_would_fail_again_ends_a_session_that_never_was_and_no_other() {
+    for cause in Cause::ALL {
+        let mut fresh = Pair::new();
+        let wanted = intent(&fresh);
+        fresh.client.dial_failed(fresh.now, wanted.attempt, cause);
+        let ended = events(&mut fresh.client).into_iter().find_map(|event| match event {
+            Event::Ended(ended) => Some(ended.reason),
+            _ => None,
+        });
+        assert_eq!(ended, cause.is_final().then_some(EndReason::GaveUp { cause }));
+        assert_eq!(fresh.client.wanted_connection().is_none(), cause.is_final());
+        let mut pair = broken(Strategies::resume_always(), Cause::Network);
         let wanted = intent(&pair);
         pair.now = wanted.not_before;
-        pair.client
-            .dial_postponed(pair.now, wanted.attempt, Duration::from_secs(10));
-        let next = intent(&pair);
-        assert_eq!(next.cause, Some(Cause::ServerAsked));
-        let delay = next.not_before.saturating_since(pair.now);
-        assert!((10..=30).contains(&delay.as_secs()), "{delay:?}");
-        delays.insert(delay);
+        pair.client.dial_failed(pair.now, wanted.attempt, cause);
+        let again = intent(&pair);
+        assert!(again.attempt > wanted.attempt && again.cause == Some(cause));
     }
-    assert_eq!(delays.len(), 8, "they are all different");
-    // Whoever it was has proven nothing: a day is too much to ask.
-    let wanted = intent(&pair);
-    pair.client
-        .dial_postponed(pair.now, wanted.attempt, Duration::from_secs(86_400));
-    let delay = intent(&pair).not_before.saturating_since(pair.now);
-    assert!(delay <= Duration::from_secs(45), "{delay:?}");
 }
 
 #[test]

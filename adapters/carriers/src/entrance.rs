@@ -1,0 +1,154 @@
+//! How a server makes a connection of a byte stream it accepted.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tungstenite::http;
+#[cfg(feature = "tls")]
+use unbroken_driver::BoxConnection;
+use unbroken_driver::{ByteStream, Connected, Deferred, DialError, Framed};
+use unbroken_proto::Cause;
+
+use crate::endpoint::{read_some, write_all};
+use crate::upgrade::{answer, encode_refusal, encode_response, parse_request};
+use crate::websocket::WebSocket;
+
+/// Looks at the request of an upgrade: lets it pass, or says what to answer instead.
+type Check = dyn Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync;
+
+/// What stands behind a listening socket: plain packets or WebSockets, in TLS or not. Cheap to clone.
+///
+/// ```
+/// use unbroken_carriers::{Entrance, http};
+/// let entrance = Entrance::websocket().checking(|request| match request.uri().path() {
+///     "/sessions" => Ok(()),
+///     _ => {
+///         let mut refusal = http::Response::new(String::from("nothing here\n"));
+///         *refusal.status_mut() = http::StatusCode::NOT_FOUND;
+///         Err(refusal)
+///     }
+/// });
+/// # let _ = entrance;
+/// ```
+#[derive(Clone)]
+pub struct Entrance {
+    websocket: bool,
+    check: Option<Arc<Check>>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::TlsServer>,
+}
+
+impl fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entrance")
+            .field("websocket", &self.websocket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Entrance {
+    /// Packets on a byte stream.
+    #[must_use]
+    pub fn tcp() -> Entrance {
+        Entrance {
+            websocket: false,
+            check: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// WebSockets.
+    #[must_use]
+    pub fn websocket() -> Entrance {
+        Entrance {
+            websocket: true,
+            ..Entrance::tcp()
+        }
+    }
+
+    /// Asks `check` about every request for an upgrade (its path, query, headers) before it is answered. What
+    /// it returns instead is sent, and the connection closed.
+    #[must_use]
+    pub fn checking<F>(self, check: F) -> Entrance
+    where
+        F: Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync + 'static,
+    {
+        let check: Option<Arc<Check>> = Some(Arc::new(check));
+        Entrance { check, ..self }
+    }
+
+    /// Inside TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, tls: crate::TlsServer) -> Entrance {
+        Entrance { tls: Some(tls), ..self }
+    }
+
+    /// An accepted byte stream as a connection, for a server to serve. TLS and the upgrade happen when the
+    /// connection is first read, so that it counts as one that has said nothing until then.
+    pub fn admit<S>(&self, stream: S) -> Connected
+    where
+        S: ByteStream + Unpin + Send + 'static,
+    {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            let entrance = self.clone();
+            return Connected::ordered(Deferred::new(async move {
+                entrance.converse(tls.accept(stream).await?).await
+            }));
+        }
+        if !self.websocket {
+            return Connected::ordered(Framed::accepted(stream));
+        }
+        let check = self.check.clone();
+        Connected::ordered(Deferred::new(upgrade(stream, check)))
+    }
+
+    #[cfg(feature = "tls")]
+    async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>
+    where
+        S: ByteStream + Unpin + Send + 'static,
+    {
+        Ok(match self.websocket {
+            true => Box::pin(upgrade(stream, self.check).await?),
+            false => Box::pin(Framed::accepted(stream)),
+        })
+    }
+}
+
+async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io::Result<WebSocket<S>> {
+    let mut received = BytesMut::with_capacity(1 << 10);
+    let (head, request) = loop {
+        if !read_some(&mut stream, &mut received).await? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(request) = parse_request(&received)? {
+            break request;
+        }
+    };
+    let checked = check.map_or(Ok(()), |check| check(&request)).map_err(Box::new);
+    match checked.and_then(|()| answer(&request)) {
+        Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
+        Err(refusal) => {
+            let why = format!("an upgrade refused with {}", refusal.status());
+            write_all(&mut stream, &encode_refusal(*refusal)?).await?;
+            std::future::poll_fn(|cx| stream.poll_close(cx)).await?;
+            return Err(DialError::new(Cause::Local).with_source(why).into());
+        }
+    }
+    Ok(WebSocket::accepted(stream, received[head..].to_vec()))
+}
+
+/// A WebSocket that an HTTP server upgrades for us, as a connection: `stream` is ready when the server hands
+/// the byte stream out, after the response of [`answer`] was sent.
+pub fn upgrading<S>(stream: impl Future<Output = io::Result<S>> + Send + 'static) -> Connected
+where
+    S: ByteStream + Unpin + Send + 'static,
+{
+    Connected::ordered(Deferred::new(async {
+        Ok(WebSocket::accepted(stream.await?, Vec::new()))
+    }))
+}

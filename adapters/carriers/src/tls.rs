@@ -1,0 +1,250 @@
+//! TLS through rustls, over any byte stream.
+
+use std::future::poll_fn;
+use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, Connection, Error as TlsError, RootCertStore, ServerConfig,
+    ServerConnection,
+};
+use rustls_platform_verifier::BuilderVerifierExt;
+use unbroken_driver::{ByteStream, DialError};
+use unbroken_proto::Cause;
+
+use crate::pollable::{Pollable, unblock};
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// How a client verifies servers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Tls(Arc<ClientConfig>);
+
+impl Tls {
+    /// As the platform does: with its verifier, or its roots.
+    ///
+    /// # Errors
+    /// The platform has none to show.
+    pub fn platform() -> io::Result<Tls> {
+        static PLATFORM: OnceLock<Tls> = OnceLock::new();
+        if let Some(tls) = PLATFORM.get() {
+            return Ok(tls.clone());
+        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(failed)?
+            .with_no_client_auth();
+        Ok(PLATFORM.get_or_init(|| Tls::with_config(Arc::new(config))).clone())
+    }
+
+    /// By these roots and no others.
+    ///
+    /// # Errors
+    /// One of them is no certificate.
+    pub fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> io::Result<Tls> {
+        let mut store = RootCertStore::empty();
+        for root in roots {
+            store.add(root).map_err(failed)?;
+        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        Ok(Tls::with_config(Arc::new(config)))
+    }
+
+    /// As `config` says. Credentials are sent over connections that it verified: a verifier that accepts
+    /// everything gives them to everybody.
+    #[must_use]
+    pub fn with_config(config: Arc<ClientConfig>) -> Tls {
+        Tls(config)
+    }
+
+    /// Runs the client's handshake on `stream` with the server called `name`.
+    ///
+    /// # Errors
+    /// The stream breaks, or a [`DialError`]: [`Cause::Untrusted`] when the certificate does not verify.
+    pub async fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<S>> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| DialError::new(Cause::Untrusted).with_source(format!("{name} cannot be in a certificate")))?;
+        let session = ClientConnection::new(Arc::clone(&self.0), name).map_err(failed)?;
+        TlsStream::up(stream, session.into()).await
+    }
+}
+
+/// What a server shows. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TlsServer(Arc<ServerConfig>);
+
+impl TlsServer {
+    /// A chain of certificates, its own first, and its key.
+    ///
+    /// # Errors
+    /// They do not fit together.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> io::Result<TlsServer> {
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(failed)?;
+        Ok(TlsServer::with_config(Arc::new(config)))
+    }
+
+    /// As `config` says.
+    #[must_use]
+    pub fn with_config(config: Arc<ServerConfig>) -> TlsServer {
+        TlsServer(config)
+    }
+
+    /// Runs the server's handshake on `stream`.
+    ///
+    /// # Errors
+    /// The stream breaks, or the client does not agree.
+    pub async fn accept<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        let session = ServerConnection::new(Arc::clone(&self.0)).map_err(failed)?;
+        TlsStream::up(stream, session.into()).await
+    }
+}
+
+/// A byte stream inside TLS.
+pub struct TlsStream<S> {
+    stream: S,
+    session: Connection,
+    closing: bool,
+}
+
+impl<S: ByteStream> TlsStream<S> {
+    async fn up(stream: S, session: Connection) -> io::Result<TlsStream<S>> {
+        let mut up = TlsStream {
+            stream,
+            session,
+            closing: false,
+        };
+        poll_fn(|cx| up.poll_up(cx)).await?;
+        Ok(up)
+    }
+
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.session.is_handshaking() {
+            ready!(self.poll_out(cx))?;
+            if self.session.is_handshaking() && !ready!(self.poll_in(cx))? {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Writes what the session has to say.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.session.wants_write() {
+            let stream = &mut self.stream;
+            if ready!(unblock(self.session.write_tls(&mut Pollable { stream, cx })))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once; false at the stream's end.
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let stream = &mut self.stream;
+        let read = ready!(unblock(self.session.read_tls(&mut Pollable { stream, cx })))?;
+        if let Err(error) = self.session.process_new_packets() {
+            // The alert that says so goes out if it can.
+            let _told = self.poll_out(cx);
+            return Poll::Ready(Err(failed(error)));
+        }
+        Poll::Ready(Ok(read > 0))
+    }
+
+    /// Waits for plaintext, and takes it with `take`. An end without a goodbye is an error.
+    fn poll_plain<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut rustls::Reader<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            if let Poll::Ready(done) = unblock(take(&mut self.session.reader())) {
+                return Poll::Ready(done);
+            }
+            ready!(self.poll_in(cx))?;
+            // A key update's answer, if the stream takes it; else it goes with what is written next.
+            let _later = self.poll_out(cx)?;
+        }
+    }
+}
+
+impl<S: ByteStream> ByteStream for TlsStream<S> {
+    fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_plain(cx, |reader| reader.read(buf))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.poll_plain(cx, |reader| {
+            let plain = reader.fill_buf()?;
+            let take = plain.len().min(buf.capacity() - buf.len());
+            buf.extend_from_slice(&plain[..take]);
+            reader.consume(take);
+            Ok(take)
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if parts.iter().all(|part| part.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            // The session's own buffer is bounded; what it takes none of waits for the stream.
+            let blocked = self.poll_out(cx)?.is_pending();
+            let took = self.session.writer().write_vectored(parts)?;
+            if took > 0 {
+                let _later = self.poll_out(cx)?;
+                return Poll::Ready(Ok(took));
+            }
+            if blocked {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(cx))?;
+        self.stream.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.closing, true) {
+            self.session.send_close_notify();
+        }
+        ready!(self.poll_out(cx))?;
+        self.stream.poll_close(cx)
+    }
+}
+
+/// What rustls says, with what it means to the machine.
+fn failed(error: TlsError) -> io::Error {
+    let cause = match &error {
+        TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented | TlsError::UnsupportedNameType => {
+            Cause::Untrusted
+        }
+        TlsError::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateRequired
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::AccessDenied,
+        ) => Cause::Authentication,
+        _ => Cause::Protocol,
+    };
+    DialError::new(cause).with_source(error).into()
+}

@@ -1,0 +1,87 @@
+//! Unbroken sessions on smol.
+//!
+//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
+//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose
+//! [`Stream`]s implement futures' `AsyncRead` and `AsyncWrite` and carry whole messages, too. Connections may
+//! die at any byte; the session dials again, and nothing is lost or doubled.
+#![doc = include_str!("../README.md")]
+
+mod server;
+
+use std::io;
+
+use smol::net::TcpStream;
+pub use unbroken_carriers as carriers;
+use unbroken_carriers::Endpoint;
+use unbroken_driver::{FuturesIo, SleepTimer, Timer, fresh_seed};
+use unbroken_proto::{ClientConfig, ReconnectIntent};
+
+pub use server::Server;
+pub use unbroken_driver::{
+    Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Established as Accepted, Events,
+    Framed, Hub, Reached, Reconnector, RecvFailure, RecvHalf, SendHalf, SessionHandle as Session, Stream, cause_of,
+    uptime,
+};
+pub use unbroken_proto as proto;
+
+/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a
+/// future of a [`Connected`]. Its driver is spawned on smol's global executor. Returns at once; see
+/// [`Session::established`].
+///
+/// # Errors
+/// The configuration cannot work, or the system has no entropy.
+pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
+    let (session, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    smol::spawn(driver).detach();
+    Ok(session)
+}
+
+/// A session with the server at `endpoint`, over whatever that says.
+///
+/// # Errors
+/// As [`connect_with`].
+pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
+    connect_with(config, dialler(endpoint))
+}
+
+/// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
+///
+/// # Errors
+/// As [`connect_with`], and when the address is none.
+pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
+    connect(Endpoint::parse(address.as_ref())?, config)
+}
+
+/// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
+///
+/// # Errors
+/// As [`connect_with`], and when the address is none.
+pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
+    connect(Endpoint::parse(url)?, config)
+}
+
+/// Dials `endpoint`, or the intent's alternate where that is one ([`Endpoint::elsewhere`]). For [`connect_with`],
+/// on its own or inside a [`Reconnector`].
+pub fn dialler(endpoint: Endpoint) -> impl Dialler {
+    move |intent: ReconnectIntent| {
+        let endpoint = endpoint.elsewhere(&intent.alternate);
+        async move { dial(&endpoint).await }
+    }
+}
+
+/// Dials once: for a dialler of one's own that says where.
+///
+/// # Errors
+/// As the system says, or [`Endpoint::connect`].
+pub async fn dial(endpoint: &Endpoint) -> io::Result<Connected> {
+    let stream = TcpStream::connect(endpoint.address()).await?;
+    stream.set_nodelay(true)?;
+    endpoint.connect(FuturesIo::new(stream)).await
+}
+
+/// A timer on smol's timer and the machine's uptime.
+#[must_use]
+pub fn timer() -> impl Timer + use<> {
+    SleepTimer::new(smol::Timer::after)
+}

@@ -1,0 +1,112 @@
+//! The accepting side.
+
+use std::io;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use smol::Task;
+use smol::net::TcpListener;
+use unbroken_carriers::Entrance;
+use unbroken_driver::{Connected, Established, FuturesIo, Gate, Hub};
+use unbroken_proto::ServerConfig;
+use unbroken_proto::server::{Placement, Refusal, Request};
+
+/// How long accepting rests when the system refuses (out of file handles).
+const REST: Duration = Duration::from_millis(50);
+
+/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. A
+/// [`Hub`], whose methods it has.
+///
+/// Dropping it stops its listeners: sessions that were accepted live on with their handles, but no new
+/// connection reaches them.
+pub struct Server {
+    gate: Gate,
+    listeners: Mutex<Vec<Task<()>>>,
+}
+
+impl Server {
+    /// A server that lets in everyone the configuration's [`ServerAuth`](crate::proto::security::ServerAuth) does.
+    ///
+    /// # Errors
+    /// The configuration cannot work, or the system has no entropy.
+    pub fn new(config: ServerConfig) -> io::Result<Server> {
+        Server::with_authorise(config, |_request| std::future::ready(Ok(())))
+    }
+
+    /// A server that asks `authorise` about every proven client: whom to refuse, and whose session it is that is
+    /// let in ([`Placement`]; `()` if there is nothing to add). The decision must come within the handshake
+    /// timeout.
+    ///
+    /// # Errors
+    /// As [`new`](Server::new).
+    pub fn with_authorise<A, F, P>(config: ServerConfig, authorise: A) -> io::Result<Server>
+    where
+        A: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<P, Refusal>> + Send + 'static,
+        P: Into<Placement>,
+    {
+        let gate = Gate::new(config, authorise, crate::timer)?;
+        smol::spawn(Arc::clone(gate.hub()).housekeeping()).detach();
+        Ok(Server {
+            gate,
+            listeners: Mutex::default(),
+        })
+    }
+
+    /// Accepts TCP connections on `listener` until [`stop_listening`](Server::stop_listening).
+    pub fn listen_tcp(&self, listener: TcpListener) {
+        self.listen(listener, Entrance::tcp());
+    }
+
+    /// Accepts WebSocket connections on `listener` until [`stop_listening`](Server::stop_listening).
+    pub fn listen_ws(&self, listener: TcpListener) {
+        self.listen(listener, Entrance::websocket());
+    }
+
+    /// Accepts connections on `listener`, through `entrance`, until [`stop_listening`](Server::stop_listening).
+    pub fn listen(&self, listener: TcpListener, entrance: Entrance) {
+        let hub = Arc::clone(self.gate.hub());
+        let task = smol::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, peer)) if stream.set_nodelay(true).is_ok() => {
+                        let accepted = entrance
+                            .admit(FuturesIo::new(stream))
+                            .from_peer(hub.peer_key(peer.ip()));
+                        smol::spawn(Arc::clone(&hub).serve(accepted)).detach();
+                    }
+                    Ok(_) => {}
+                    Err(_) => drop(smol::Timer::after(REST).await),
+                }
+            }
+        });
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Closes all listeners; connections that were accepted are not touched.
+    pub async fn stop_listening(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        for listener in listeners {
+            listener.cancel().await;
+        }
+    }
+
+    /// Takes a connection that was accepted some other way.
+    pub fn serve(&self, accepted: Connected) {
+        smol::spawn(Arc::clone(self.gate.hub()).serve(accepted)).detach();
+    }
+
+    /// The next session to be established. Cancel safe.
+    pub async fn accept(&mut self) -> Established {
+        self.gate.accept().await
+    }
+}
+
+impl Deref for Server {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        self.gate.hub()
+    }
+}

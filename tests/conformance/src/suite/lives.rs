@@ -1,0 +1,183 @@
+//! How sessions move and end.
+
+use std::thread;
+
+use bytes::Bytes;
+use unbroken_proto::Duration;
+use unbroken_proto::Event;
+use unbroken_proto::error::SendRefusal;
+use unbroken_proto::event::{EndReason, Swap};
+
+use crate::block::eventually;
+use crate::cancel;
+use crate::suite::streams::{echo_streams, round_trip};
+use crate::world::{World, pattern};
+
+/// What was sent before a close arrives, though nobody reads it until the session is over.
+pub fn graceful_close_and_drain(world: &World) {
+    let (mut server, address) = world.serve();
+    let near = world.connect(address);
+    let far = server.accept();
+    for stream in 0..5 {
+        let (mut send, _recv) = near.open().expect("because streams are free");
+        for number in 0..10 {
+            send.send(pattern(stream * 10 + number, 5_000))
+                .expect("because it is open");
+        }
+        send.finish();
+    }
+    let ended = near.close(1);
+    assert!(
+        matches!(ended.reason, EndReason::Closed { code: 1, .. }),
+        "{:?}",
+        ended.reason
+    );
+    assert!(ended.fates.all_delivered());
+    far.closed();
+    let mut streams = 0;
+    while let Some((_send, mut recv)) = far.accept() {
+        for number in 0..10 {
+            assert_eq!(recv.recv(), Ok(Some(pattern(streams * 10 + number, 5_000))));
+        }
+        assert_eq!(recv.recv(), Ok(None));
+        streams += 1;
+    }
+    assert_eq!(streams, 5);
+    assert!(near.open().is_none() && far.open().is_none());
+    eventually("the server forgot it", || server.sessions() == 0);
+}
+
+/// Closes that cross.
+pub fn both_close_at_once(world: &World) {
+    let (mut server, address) = world.serve();
+    let near = world.connect(address);
+    let far = server.accept();
+    let other = thread::spawn(move || far.close(2));
+    let one = near.close(1);
+    let other = other.join().expect("because it closes");
+    for ended in [one, other] {
+        assert!(matches!(ended.reason, EndReason::Closed { .. }), "{:?}", ended.reason);
+    }
+    eventually("the server forgot it", || server.sessions() == 0);
+}
+
+/// Every message has a fate, whichever.
+pub fn aborts_tell_the_truth(world: &World) {
+    let (mut server, address) = world.serve();
+    let near = world.connect(address);
+    let (mut send, _recv) = near.open().expect("because the session lives");
+    let mut sent = 0;
+    while sent < 200 && send.try_send(pattern(sent, 10_000)).is_ok() {
+        sent += 1;
+    }
+    let far = server.accept();
+    let ended = near.abort();
+    assert_eq!(ended.reason, EndReason::Aborted);
+    let streams = ended.fates.streams.iter();
+    let told: u64 = streams
+        .map(|fate| fate.delivered.messages + fate.unknown.messages + fate.not_delivered.len() as u64)
+        .sum();
+    assert_eq!(told, sent);
+    let refused = send.send(Bytes::new()).expect_err("because the session is over");
+    assert_eq!(refused.reason, SendRefusal::SessionClosed);
+    assert_eq!(far.closed().reason, EndReason::AbortedByPeer);
+}
+
+/// Swaps by turns from either side, without a gap, while data flows.
+pub fn planned_swaps_while_data_flows(world: &World) {
+    let (mut server, address) = world.serve();
+    let near = world.connect(address);
+    let mut events = near.events();
+    let far = server.accept();
+    let mut far_events = far.events();
+    echo_streams(far.another());
+    let (send, mut recv) = near.open().expect("because the session lives");
+    let swapper = near.another();
+    let swapping = thread::spawn(move || {
+        for number in 0..4 {
+            // Once both have seen the last: asking to leave a connection that the other end has just left asks
+            // for nothing.
+            if number % 2 == 0 { &swapper } else { &far }.migrate(Duration::from_secs(20));
+            planned("near", number, &mut *events);
+            planned("far", number, &mut *far_events);
+        }
+    });
+    round_trip(
+        (0..600).map(|number| pattern(number, 5_000)).collect(),
+        send,
+        &mut *recv,
+    );
+    swapping.join().expect("because swaps succeed");
+    assert!(near.close(0).fates.all_delivered());
+}
+
+/// Waits for a planned swap, and sees that there is no other.
+fn planned(who: &str, number: u32, events: &mut dyn FnMut() -> Option<Event>) {
+    let mut seen = Vec::new();
+    loop {
+        let event = events().expect("because the session lives");
+        seen.push(event.clone());
+        match event {
+            Event::Attached {
+                swap: Swap::Planned,
+                gap,
+                ..
+            } => return assert_eq!(gap, Duration::ZERO),
+            Event::Attached { swap: Swap::First, .. } => {}
+            Event::Attached { swap, .. } => panic!("{swap:?}, swap {number}, {who}: {seen:?}"),
+            Event::Detached { cause } => panic!("detached: {cause}, swap {number}, {who}: {seen:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// The last handle that goes closes the session; the other end and the server learn of it.
+pub fn handles_dropped_in_every_order(world: &World) {
+    let (mut server, address) = world.serve();
+    for order in 0..6 {
+        for ours in [true, false] {
+            let near = world.connect(address);
+            let (mut send, recv) = near.open().expect("because the session lives");
+            send.send(Bytes::from("something")).expect("because it is open");
+            let far = server.accept();
+            let (far_send, far_recv) = far.accept().expect("because one was opened");
+            let dropped = match ours {
+                true => (near, send, recv),
+                false => (far.another(), far_send, far_recv),
+            };
+            let witness = if ours {
+                far
+            } else {
+                drop(far);
+                world.connect(address)
+            };
+            let (session, send, recv) = dropped;
+            match order {
+                0 => (drop(session), drop(send), drop(recv)).0,
+                1 => (drop(session), drop(recv), drop(send)).0,
+                2 => (drop(send), drop(session), drop(recv)).0,
+                3 => (drop(send), drop(recv), drop(session)).0,
+                4 => (drop(recv), drop(session), drop(send)).0,
+                _ => (drop(recv), drop(send), drop(session)).0,
+            }
+            if ours {
+                assert!(matches!(witness.closed().reason, EndReason::Closed { code: 0, .. }));
+            } else {
+                drop(server.accept());
+            }
+        }
+    }
+    eventually("the server forgot them all", || server.sessions() == 0);
+}
+
+/// Every call that waits, given up at every point where it waits.
+pub fn futures_cancelled_at_every_await(world: &World) {
+    let (mut server, address) = world.serve();
+    let near = world.connect(address);
+    let far = server.accept();
+    let (Some(near), Some(far)) = (near.handle(), far.handle()) else {
+        // A blocking adapter has no futures.
+        return;
+    };
+    cancel::every_call(&near, &far);
+}
