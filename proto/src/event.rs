@@ -1,6 +1,7 @@
 //! What the machine tells its host.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -203,12 +204,22 @@ pub struct StreamFate {
 }
 
 /// Something that never arrived, handed back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Undelivered {
     /// The payload.
     pub payload: Bytes,
     /// Whether it was a message (else bytes of a byte stream).
     pub message: bool,
+}
+
+/// Names the payload's length, not its bytes.
+impl fmt::Debug for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undelivered")
+            .field("payload_len", &self.payload.len())
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A count of messages, and of bytes written without message boundaries.

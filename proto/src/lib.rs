@@ -41,6 +41,7 @@ pub mod session;
 pub mod stats;
 pub mod stream;
 pub mod time;
+mod trace;
 pub mod wire;
 
 pub use config::{ClientConfig, ServerConfig, SessionConfig};

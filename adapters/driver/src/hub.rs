@@ -53,6 +53,18 @@ pub struct Established {
 
 /// What all connections of a listening service share: the registry, and who owns which session. Its
 /// lock is taken when a connection comes, and when a session's state changes; never for data.
+///
+/// | to | call |
+/// |---|---|
+/// | list sessions, find them by id, name, label or identity | [`sessions`](Hub::sessions), [`find`](Hub::find) |
+/// | close, end, move or prolong one, some or all | [`order`](Hub::order), [`order_where`](Hub::order_where) |
+/// | tell all or some of them something | [`audience`](Hub::audience) |
+/// | release what is kept for a session, once, however it ended | [`ended`](Hub::ended) |
+/// | empty the house before it closes | [`drain`](Hub::drain), [`drained`](Hub::drained) |
+/// | show numbers | [`snapshot`](Hub::snapshot) |
+/// | label, or anything else the registry can do | [`registry`](Hub::registry) |
+/// | say who comes in, whose session it is, by which labels | [`Authorise`] |
+/// | set limits | [`ServerConfig`] |
 pub struct Hub {
     desk: Mutex<Desk>,
     limits: SessionConfig,

@@ -12,11 +12,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use common::{Carrier, client_config, connect, eventually, server, soon};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use unbroken_tokio::proto::config::Seed;
 use unbroken_tokio::proto::event::EndReason;
 use unbroken_tokio::proto::server::{Drain, Order, Placement, Select};
 use unbroken_tokio::proto::stream::StreamOptions;
-use unbroken_tokio::proto::{Event, PeerPrefix};
+use unbroken_tokio::proto::{self, Event, Instant, PeerPrefix};
 use unbroken_tokio::{Compat, Connected, Framed, Server};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,4 +221,45 @@ async fn sessions_are_placed_limited_and_prolonged() {
     assert_eq!(server.order_where(|info| info.name == "bob", &Order::Abort), 0);
     assert_eq!(server.order_where(|info| info.name == "alice", &Order::Abort), 1);
     soon("its end", far.closed()).await;
+}
+
+/// A HELLO as a client would say it, in its chunk.
+fn hello() -> Vec<u8> {
+    let now = Instant::from_millis(1);
+    let mut client = proto::Session::connect(client_config(), Seed([3; 32]), now).unwrap();
+    let epoch = client.attach(now, proto::Carrier::ordered()).unwrap();
+    let mut packet = vec![0, 0];
+    assert!(client.poll_transmit(now, epoch, &mut packet));
+    let length = u16::try_from(packet.len() - 2).unwrap();
+    packet[..2].copy_from_slice(&length.to_be_bytes());
+    packet
+}
+
+/// The one whose HELLO is oldest goes, whenever it was accepted.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_handshakes_displace_the_oldest_of_them() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut config = common::server_config();
+    config.max_handshakes = 2;
+    config.session.handshake_timeout = 2 * common::LIMIT;
+    let server = Server::new(config).unwrap();
+    server.listen_tcp(listener);
+    let mut strangers = Vec::new();
+    for number in 1..4 {
+        strangers.push(TcpStream::connect(address).await.unwrap());
+        eventually("it is accepted", || server.snapshot().silent == number).await;
+    }
+    for (said, index) in [(1, 1), (2, 0), (2, 2)] {
+        strangers[index].write_all(&hello()).await.unwrap();
+        // The answer; then it is waited for.
+        assert!(soon("CHALLENGE", strangers[index].read(&mut [0; 512])).await.unwrap() > 2);
+        assert_eq!(server.snapshot().handshakes, said);
+    }
+    let gone = soon("its end", strangers[1].read(&mut [0; 512])).await;
+    assert!(matches!(gone, Ok(0) | Err(_)), "{gone:?}");
+    for index in [0, 2] {
+        let waits = strangers[index].try_read(&mut [0; 512]);
+        assert_eq!(waits.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
 }

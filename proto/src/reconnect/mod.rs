@@ -6,7 +6,7 @@
 //!
 //! | cause (default table) | strategy | the intent asks | the host answers |
 //! |---|---|---|---|
-//! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed) |
+//! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`dial_failed`](crate::Session::dial_failed) or [`dial_postponed`](crate::Session::dial_postponed) |
 //! | untrusted, no service | none before a session exists: it ends, [`GaveUp`](crate::event::EndReason::GaveUp); else [`Resume`](Strategy::Resume) | as above | as above |
 //! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`refresh_credential`](crate::Session::refresh_credential) with a new one or a final no; then as above |
 //! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`restored`](crate::Session::restored); then as above |
@@ -18,13 +18,26 @@
 //! While no session exists yet (the first handshake) there is nothing to resume: every attempt is
 //! [`Fresh`](Strategy::Fresh), or [`Restart`](Strategy::Restart) where the table says so.
 //!
+//! # Putting a session under it, and taking it out
+//! Every dialling session reconnects by itself from the start. A host that manages many puts one under it and takes it out
+//! again, at any time:
+//!
+//! | wanted | call |
+//! |---|---|
+//! | not now: the session lives on without a connection, as long as its lifetime | [`pause_reconnecting`](crate::Session::pause_reconnecting) |
+//! | again | [`resume_reconnecting`](crate::Session::resume_reconnecting) |
+//! | at once | [`reconnect_now`](crate::Session::reconnect_now), [`force`](crate::Session::force) |
+//! | at another pace, by another table | [`set_backoff`](crate::Session::set_backoff), [`set_strategies`](crate::Session::set_strategies) |
+//! | never: the session ends when its connection does | [`set_backoff`](crate::Session::set_backoff) with [`Backoff::never`] |
+//!
 //! # Why fresh ends the session
 //! An application that cannot go on in its old session (ssh behind a broken forward) has to start its
 //! own conversation anew: new streams, nothing sent twice. A `Session` value that silently became another
 //! would hand it streams that look alive and lead elsewhere. So the old value ends, truthfully, and
 //! hands back what was not delivered; the application opens the new one and decides what of it to say again.
 //! History, numbers, backoff and preserved state go over by [`Heritage`]; the attempt that was begun succeeds when the new
-//! session is established.
+//! session is established. The server is told, if a connection is up; else its end of the old session waits for its lifetime, or
+//! gives way to the new one, if both have one name and the server's [`SameName`](crate::config::SameName) says so.
 //!
 //! # Authentication
 //! What is proven, the server's sealed word or the host's own, is never tried again before

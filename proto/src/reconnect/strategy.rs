@@ -18,7 +18,8 @@ pub enum Strategy {
     /// [`EndReason::Fresh`](crate::event::EndReason::Fresh) and its fates.
     Fresh,
     /// Give what runs inside its preserved state and output history again, then resume if there is no
-    /// connection.
+    /// connection. Where no try is left to do so and a connection is up, that goes on; the host, whose answers
+    /// these failures were, decides what becomes of what runs inside.
     Recover,
     /// One after the other, with a pause between, until one succeeds: resume, restore, restart, fresh.
     Force,

@@ -31,6 +31,7 @@ use crate::server::refusal::{Rejection, SOON};
 use crate::server::tombstone::Tombstones;
 use crate::server::{ConnectionId, Incoming, Report, Route, Status};
 use crate::time::{Duration, Instant, earliest};
+use crate::trace;
 use crate::wire::frame::Final;
 use crate::wire::handshake::Reject;
 use crate::wire::packet::PacketType;
@@ -122,11 +123,13 @@ impl Registry {
     }
 
     fn senseless(&mut self) -> Route {
+        trace::refused_stranger("senseless");
         self.refused.senseless += 1;
         Route::Reject(Rejection::SILENT)
     }
 
     fn beyond_peer(&mut self, after: Duration) -> Route {
+        trace::refused_stranger("its peer's limit");
         self.refused.peer_limit += 1;
         Route::Reject(Rejection::retry(after))
     }
@@ -142,6 +145,7 @@ impl Registry {
             return self.beyond_peer(after);
         }
         if let Err(after) = self.hellos.take(now) {
+            trace::refused_stranger("too many HELLOs");
             self.refused.hello_rate += 1;
             return Route::Reject(Rejection::retry(after));
         }
@@ -173,6 +177,7 @@ impl Registry {
     }
 
     fn unsupported(&mut self, reject: Reject) -> Route {
+        trace::refused_stranger("version or suite");
         self.refused.unsupported += 1;
         Route::Reject(Rejection::clear(reject))
     }
@@ -189,6 +194,7 @@ impl Registry {
         let session = clear.id;
         let is_held = self.sessions.contains(session);
         if let Err(after) = self.charge_resume(now, is_held) {
+            trace::refused_stranger("too many RESUMEs");
             self.refused.resume_rate += 1;
             return Route::Reject(Rejection::retry(after));
         }
@@ -203,6 +209,7 @@ impl Registry {
                 },
             };
         }
+        trace::refused_stranger("unknown session");
         self.refused.unknown += 1;
         Route::Reject(self.unknown_resume(&packet))
     }

@@ -32,6 +32,7 @@ impl Session {
         session.ledger.streams.set_peer(&offer.parameters);
         let incarnation = answer.incarnation;
         let packet = final_packet(&mut established.keys, answer);
+        session.span.named(established.id);
         session.ticket = Some(Ticket {
             id: established.id,
             secret: established.secret,

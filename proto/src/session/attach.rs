@@ -98,6 +98,7 @@ impl Session {
         self.patience.on_attached(progress);
         let again = !attach.planned && acked < self.ledger.next();
         self.replays = if progress { 0 } else { self.replays + u32::from(again) };
+        self.forgive_swaps();
         let old = self.links.current.take();
         let cursor = match &old {
             Some(old) if attach.planned => old.cursor.max(acked),
@@ -287,13 +288,10 @@ impl Session {
 
     /// The current connection is over. False: there was none.
     pub(super) fn leave_current(&mut self, now: Instant, cause: Cause) -> bool {
+        self.forgive_swaps();
         let Some(live) = self.links.current.take() else {
             return false;
         };
-        // Swaps that failed beside a stable connection were no tries to get one.
-        if let Some(dialing) = self.dialing.as_mut().filter(|_| live.stable_at.is_none()) {
-            dialing.on_stable();
-        }
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.links.draining = None;
         self.patience.on_lost(live.progress, cause == Cause::Heartbeat);

@@ -12,8 +12,8 @@ use crate::error::ProtocolError;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
 use crate::reconnect::{Cause, Outcome};
-use crate::server::{Report, Status, Tombstone};
 use crate::time::{Instant, earliest};
+use crate::trace;
 use crate::wire::frame::{Close, End, EndCode, Frame};
 
 /// How far a close has come, from either end.
@@ -316,35 +316,9 @@ impl Session {
         }
         self.detached_at = None;
         self.closing = Closing::default();
+        trace::ended(&reason);
         self.end_reason = Some(Box::new(reason.clone()));
         self.ended = Some(Ended { reason, fates });
         self.report_due = true;
-    }
-
-    pub(super) fn report(&self) -> Option<Report> {
-        let ticket = self.ticket.as_ref().filter(|_| self.side == Side::Server)?;
-        let status = match self.state {
-            super::state::State::Connecting => Status::Provisional,
-            super::state::State::Attached | super::state::State::ClosingAttached => Status::Attached,
-            super::state::State::Detached | super::state::State::ClosingDetached => Status::Detached,
-            super::state::State::Ended => Status::Ended(self.tombstone()),
-        };
-        Some(Report {
-            id: ticket.id,
-            status,
-            bytes: self.held_bytes(),
-            reason: self.end_reason.as_deref().cloned(),
-        })
-    }
-
-    /// What remains of a session that somebody may still ask for.
-    fn tombstone(&self) -> Option<Tombstone> {
-        let ticket = self.ticket.as_ref().filter(|_| self.stats.attaches > 0)?;
-        let secrets = core::iter::once(&ticket.secret).chain(ticket.candidate.as_ref());
-        Some(Tombstone {
-            id: ticket.id,
-            position: self.ledger.stated(),
-            verifiers: secrets.map(|secret| secret.verifier()).collect(),
-        })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::event::Event;
+use crate::trace;
 
 /// Events of one kind kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
@@ -27,6 +28,7 @@ impl Session {
     }
 
     pub(super) fn push_event(&mut self, event: Event) {
+        trace::event(&event);
         let kind = unasked(&event);
         let crowd = self.events.iter().filter(|e| unasked(e) == kind).count();
         if kind.is_some() && crowd >= MAX_UNASKED_EVENTS {

@@ -191,6 +191,7 @@ impl Session {
 
     fn adopt_identity(&mut self, now: Instant, epoch: Epoch, established: Established, answer: Final) {
         let id = established.id;
+        self.span.named(id);
         self.ticket = Some(Ticket {
             id,
             secret: established.secret,

@@ -24,14 +24,14 @@ impl Session {
     /// Where the session is in its life, in five words for people.
     #[must_use]
     pub fn lifecycle(&self) -> Lifecycle {
-        self.state.lifecycle(self.shown_health == Health::Idle, self.expired)
+        self.state.lifecycle(self.shown_health.0 == Health::Idle, self.expired)
     }
 
     /// Tells the host of a change.
     pub(super) fn show_health(&mut self, now: Instant) {
         let health = self.health(now);
-        if health != self.shown_health {
-            self.shown_health = health;
+        if health != self.shown_health.0 {
+            self.shown_health = (health, now);
             self.push_event(Event::Health(health));
         }
     }
@@ -39,12 +39,16 @@ impl Session {
     /// When the health changes by itself.
     pub(super) fn next_health(&self) -> Option<Instant> {
         let live = self.links.current()?;
+        let (shown, since) = self.shown_health;
         let suspect = live.liveness.suspect_at(live.rtt.srtt());
         let idle = live.busy_at + self.config.idle_after;
-        earliest(
-            suspect.filter(|_| self.shown_health != Health::Suspect),
-            Some(idle).filter(|_| self.shown_health == Health::Healthy),
-        )
+        // Data was packed, where nothing is decided: idle no more, and that is due to be told.
+        let busy = (shown == Health::Idle && live.busy_at >= since).then_some(live.busy_at);
+        let quiet = earliest(
+            suspect.filter(|_| shown != Health::Suspect),
+            Some(idle).filter(|_| shown == Health::Healthy),
+        );
+        earliest(quiet, busy.filter(|_| cfg!(not(planted = "busy_untold"))))
     }
 }
 

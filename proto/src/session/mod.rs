@@ -76,6 +76,7 @@ use crate::rng::Rng;
 use crate::server::{Incoming, Rejection, Report};
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
+use crate::trace::{self, Span};
 
 /// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
 const REKEY_EVERY: u64 = 1 << 20;
@@ -106,8 +107,8 @@ pub struct Session {
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
-    /// The health that the host was last told.
-    shown_health: Health,
+    /// The health that the host was last told, and when.
+    shown_health: (Health, Instant),
     /// The session ended because nobody came back to it in time.
     expired: bool,
     /// What the host wants back when it has to start or fill something again.
@@ -129,6 +130,7 @@ pub struct Session {
     own_lifetime: Option<Duration>,
     /// Payload bytes packed below what the peer had stated: an invariant, not a statistic.
     redundant: u64,
+    span: Span,
 }
 
 impl Session {
@@ -176,7 +178,7 @@ impl Session {
             retry: Retry::default(),
             provisional_until: None,
             detached_at: None,
-            shown_health: Health::Detached,
+            shown_health: (Health::Detached, Instant::ZERO),
             expired: false,
             preserved: Bytes::new(),
             replays: 0,
@@ -190,6 +192,7 @@ impl Session {
             reported_bytes: 0,
             own_lifetime: None,
             redundant: 0,
+            span: Span::session(side),
         }
     }
 
@@ -199,6 +202,7 @@ impl Session {
     /// # Errors
     /// No connection is wanted now, or the session is over: drop the connection.
     pub fn attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
+        let _span = self.span.enter();
         let epoch = self.begin_attach(now, carrier)?;
         self.settle(now);
         Ok(epoch)
@@ -210,6 +214,7 @@ impl Session {
     /// # Errors
     /// The proof is not accepted. Nothing changed; send the rejection's packet, if any, and close.
     pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
+        let _span = self.span.enter();
         let epoch = self.begin_adopt(now, incoming)?;
         self.settle(now);
         Ok(epoch)
@@ -217,6 +222,7 @@ impl Session {
 
     /// A connection died. Ignored when its epoch is over.
     pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
+        let _span = self.span.enter();
         self.on_detach(now, epoch, cause);
         self.settle(now);
     }
@@ -227,7 +233,10 @@ impl Session {
     /// Drop this connection (what [`poll_transmit`](Self::poll_transmit) still has for it may be sent
     /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
     pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
+        let _span = self.span.enter();
+        trace::packet_in(epoch, packet.len());
         let result = self.on_packet(now, epoch, packet);
+        let _ = result.as_ref().inspect_err(|error| trace::refused_input(epoch, error));
         // If the session is over because of it, the last words to the peer stay.
         if let Err(error) = &result
             && self.links.carries(epoch)
@@ -242,6 +251,7 @@ impl Session {
 
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let _span = self.span.enter();
         self.on_timeout(now);
         self.settle(now);
     }
@@ -252,12 +262,14 @@ impl Session {
     /// A session that is not established yet lingers too, for what is queued to be delivered; with nothing
     /// queued it ends at once. Who does not want to wait calls [`abort`](Self::abort).
     pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
+        let _span = self.span.enter();
         self.begin_close(now, code, reason);
         self.settle(now);
     }
 
     /// Ends the session now. The peer is told if a connection is up; fates as far as known.
     pub fn abort(&mut self, now: Instant) {
+        let _span = self.span.enter();
         self.end_by_host(now);
         self.settle(now);
     }
@@ -265,7 +277,13 @@ impl Session {
     /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        self.transmit(now, epoch, buf)
+        let _span = self.span.enter();
+        let start = buf.len();
+        let packed = self.transmit(now, epoch, buf);
+        if packed {
+            trace::packet_out(epoch, buf.len() - start);
+        }
+        packed
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.

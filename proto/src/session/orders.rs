@@ -2,8 +2,10 @@
 
 use super::Session;
 use super::ending::Finish;
+use super::state::State;
 use crate::event::EndReason;
-use crate::server::Order;
+use crate::id::Side;
+use crate::server::{Order, Report, Status, Tombstone};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::EndCode;
 
@@ -78,5 +80,33 @@ impl Session {
         if self.report_due {
             self.reported_bytes = held;
         }
+    }
+
+    /// What the registry is to know.
+    pub(super) fn report(&self) -> Option<Report> {
+        let ticket = self.ticket.as_ref().filter(|_| self.side == Side::Server)?;
+        let status = match self.state {
+            State::Connecting => Status::Provisional,
+            State::Attached | State::ClosingAttached => Status::Attached,
+            State::Detached | State::ClosingDetached => Status::Detached,
+            State::Ended => Status::Ended(self.tombstone()),
+        };
+        Some(Report {
+            id: ticket.id,
+            status,
+            bytes: self.held_bytes(),
+            reason: self.end_reason.as_deref().cloned(),
+        })
+    }
+
+    /// What remains of a session that somebody may still ask for.
+    fn tombstone(&self) -> Option<Tombstone> {
+        let ticket = self.ticket.as_ref().filter(|_| self.stats.attaches > 0)?;
+        let secrets = core::iter::once(&ticket.secret).chain(ticket.candidate.as_ref());
+        Some(Tombstone {
+            id: ticket.id,
+            position: self.ledger.stated(),
+            verifiers: secrets.map(|secret| secret.verifier()).collect(),
+        })
     }
 }

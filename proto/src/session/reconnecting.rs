@@ -107,6 +107,7 @@ impl Session {
     /// not attached yet, it is that same one, wherever it goes: who wants another place then asks again after
     /// [`Event::Attached`].
     pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
+        let _span = self.span.enter();
         self.begin_migration(now, within, alternate);
         self.settle(now);
     }

@@ -126,6 +126,7 @@ impl Session {
             .is_some_and(|want| want.gives_way() && want.not_before <= now);
         if due && !dialing.paused {
             let cause = dialing.cause.unwrap_or(Cause::Local);
+            self.forgive_swaps();
             self.conclude(
                 now,
                 Finish {
@@ -134,6 +135,14 @@ impl Session {
                     peer_position: None,
                 },
             );
+        }
+    }
+
+    /// The current connection gives way. Swaps that failed beside it were no tries to get one, if it was stable.
+    pub(super) fn forgive_swaps(&mut self) {
+        let stable = self.links.current().is_some_and(|live| live.stable_at.is_none());
+        if let Some(dialing) = self.dialing.as_mut().filter(|_| stable) {
+            dialing.on_stable();
         }
     }
 

@@ -16,6 +16,8 @@ use crate::stream::{Chunk, StreamOptions};
 mod laws;
 mod review;
 mod swaps;
+#[cfg(feature = "tracing")]
+mod traced;
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     let mut all = Vec::new();

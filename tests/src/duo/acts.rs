@@ -6,7 +6,7 @@ use unbroken_proto::server::{Admission, Route};
 use unbroken_proto::stream::{Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Cause, Epoch, Session, Side, StreamId};
 
-use super::setup::Duo;
+use super::setup::{DialFate, Dialled, Duo};
 use super::wire::{ServerEnd, Wire};
 
 impl Duo {
@@ -14,12 +14,34 @@ impl Duo {
     pub fn dial(&mut self, budgets: [Option<usize>; 2]) -> bool {
         let now = self.instant();
         let Some(intent) = self.client.wanted_connection() else {
+            // A dial whose wish is gone is given up; should the wish come back, it begins anew.
+            self.answered = 0;
             return false;
         };
-        if intent.not_before > now || intent.attempt == self.answered {
+        if intent.not_before > now || intent.attempt == self.answered || !intent.is_dial() {
             return false;
         }
-        self.answered = intent.attempt;
+        let attempt = intent.attempt;
+        self.answered = attempt;
+        let fate = self.dials.pop_front().unwrap_or(DialFate::Up);
+        self.dialled.push(Dialled {
+            at: self.now,
+            intent,
+            fate: fate.clone(),
+        });
+        let budgets = match fate {
+            DialFate::Up => budgets,
+            DialFate::Dead => [Some(0); 2],
+            DialFate::Hangs => return true,
+            DialFate::Fails(cause) => {
+                self.client.dial_failed(now, attempt, cause);
+                return true;
+            }
+            DialFate::Postponed(after) => {
+                self.client.dial_postponed(now, attempt, after);
+                return true;
+            }
+        };
         let Ok(epoch) = self.client.attach(now, Carrier::ordered()) else {
             return false;
         };
@@ -32,7 +54,7 @@ impl Duo {
     #[must_use]
     pub fn dial_at(&self) -> Option<u64> {
         let intent = self.client.wanted_connection()?;
-        (intent.attempt != self.answered).then(|| intent.not_before.as_nanos())
+        (intent.attempt != self.answered && intent.is_dial()).then(|| intent.not_before.as_nanos())
     }
 
     /// A connection of somebody else's, who says `packet`. Returns its number.
@@ -123,6 +145,9 @@ impl Duo {
                     ServerEnd::Closed
                 } else if incoming.request().is_none() {
                     ServerEnd::Handshake(id, incoming)
+                } else if let Some(refusal) = self.refusals.pop_front() {
+                    let rejection = self.registry.refuse(now, *incoming, refusal);
+                    self.reject(wire, rejection.packet)
                 } else {
                     match self.registry.admit(now, *incoming) {
                         Admission::New { session, epoch } => {

@@ -84,6 +84,11 @@ impl Duo {
         while self.flow(&Plan::default()) {}
     }
 
+    /// One round of what can happen now. False: nothing did.
+    pub fn step(&mut self) -> bool {
+        self.flow(&Plan::default())
+    }
+
     /// Lets `nanos` pass, waking at every deadline on the way as a host would.
     pub fn wait(&mut self, nanos: u64) {
         let end = self.now + nanos;

@@ -10,5 +10,5 @@ mod wire;
 
 pub use explore::{Act, Budget, Explored, explore};
 pub use flow::{Cut, Notice, Plan};
-pub use setup::{Duo, Setup};
+pub use setup::{DialFate, Dialled, Duo, Setup};
 pub use wire::{ServerEnd, Wire};

@@ -1,12 +1,14 @@
 //! The two machines and the registry, made for a test.
 
+use std::collections::VecDeque;
+
 use unbroken_proto::config::{ClientConfig, Seed, ServerConfig};
 use unbroken_proto::event::{Ended, Event};
-use unbroken_proto::reconnect::Backoff;
+use unbroken_proto::reconnect::{Backoff, ReconnectIntent, Strategies};
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret, StaticKey, Suite};
-use unbroken_proto::server::Registry;
+use unbroken_proto::server::{Refusal, Registry};
 use unbroken_proto::time::{Duration, Instant};
-use unbroken_proto::{Session, SessionConfig, Side};
+use unbroken_proto::{Cause, Session, SessionConfig, Side};
 
 use super::wire::Wire;
 use crate::model::Ledger;
@@ -24,6 +26,10 @@ pub struct Setup {
     pub server: SessionConfig,
     /// When to dial again; by default at once.
     pub backoff: Backoff,
+    /// What the client does about each cause.
+    pub strategies: Strategies,
+    /// Attempts it remembers.
+    pub history_limit: usize,
 }
 
 impl Default for Setup {
@@ -39,6 +45,8 @@ impl Default for Setup {
             client: SessionConfig::default(),
             server: SessionConfig::default(),
             backoff,
+            strategies: Strategies::default(),
+            history_limit: 64,
         }
     }
 }
@@ -63,7 +71,62 @@ pub struct Duo {
     pub ended: [Option<Ended>; 2],
     /// What was written and read.
     pub ledger: Ledger,
+    /// What becomes of the next dials; those beyond are connections.
+    pub dials: VecDeque<DialFate>,
+    /// Every dial there was.
+    pub dialled: Vec<Dialled>,
+    /// What the accepting host answers the next clients; those beyond are let in.
+    pub refusals: VecDeque<Refusal>,
     pub(super) answered: u64,
+}
+
+/// What becomes of a dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialFate {
+    /// A connection.
+    Up,
+    /// A connection on which nothing ever passes.
+    Dead,
+    /// Nothing, ever.
+    Hangs,
+    /// It fails of this.
+    Fails(Cause),
+    /// Somebody on the way says "later".
+    Postponed(Duration),
+}
+
+/// A dial, as the host made it.
+#[derive(Clone, Debug)]
+pub struct Dialled {
+    /// When.
+    pub at: u64,
+    /// What was asked for.
+    pub intent: ReconnectIntent,
+    /// What became of it.
+    pub fate: DialFate,
+}
+
+fn secret() -> SharedSecret {
+    SharedSecret::from_key(b"duo", [7; 32]).expect("because the hint is short")
+}
+
+fn client_auth(setup: &Setup) -> Auth {
+    let auth = Auth::pinned(vec![StaticKey::from_bytes([9; 32]).public()]);
+    if setup.suite.has_secret() {
+        auth.with_secret(secret())
+    } else {
+        auth
+    }
+}
+
+fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
+    let mut config = ClientConfig::new(auth);
+    config.session = setup.client.clone();
+    config.suites = vec![setup.suite];
+    config.backoff = setup.backoff.clone();
+    config.strategies = setup.strategies.clone();
+    config.history_limit = setup.history_limit;
+    config
 }
 
 fn seed(n: u8) -> Seed {
@@ -79,17 +142,13 @@ impl Duo {
     pub fn new(setup: &Setup) -> Duo {
         let now = Instant::from_millis(1_000);
         let key = StaticKey::from_bytes([9; 32]);
-        let secret = SharedSecret::from_key(b"duo", [7; 32]).expect("because the hint is short");
-        let mut auth = Auth::pinned(vec![key.public()]);
+        let secret = secret();
+        let auth = client_auth(setup);
         let mut server_auth = ServerAuth::key(key);
         if setup.suite.has_secret() {
-            auth = auth.with_secret(secret.clone());
             server_auth = server_auth.with_secrets(vec![secret]);
         }
-        let mut config = ClientConfig::new(auth);
-        config.session = setup.client.clone();
-        config.suites = vec![setup.suite];
-        config.backoff = setup.backoff.clone();
+        let config = client_config(setup, auth);
         let client = Session::connect(config, seed(setup.seed), now).expect("because the setup is in range");
         let mut config = ServerConfig::new(server_auth);
         config.session = setup.server.clone();
@@ -106,8 +165,27 @@ impl Duo {
             events: Vec::new(),
             ended: [None, None],
             ledger: Ledger::new(u64::from(setup.seed)),
+            dials: VecDeque::new(),
+            dialled: Vec::new(),
+            refusals: VecDeque::new(),
             answered: 0,
         }
+    }
+
+    /// The client's session is over and a fresh one takes its place, with what it leaves. What the server has of the
+    /// old one is nobody's any more.
+    ///
+    /// # Panics
+    /// When the setup is out of range.
+    pub fn follow(&mut self, setup: &Setup) {
+        let mut config = client_config(setup, client_auth(setup));
+        config.heritage = self.client.heritage().map(Box::new);
+        let heir = Session::connect(config, seed(setup.seed), self.instant()).expect("because the setup is in range");
+        self.client = heir;
+        self.former.extend(self.server.take());
+        self.wires.clear();
+        self.ended = [None, None];
+        self.ledger = Ledger::new(u64::from(setup.seed));
     }
 
     /// The machines' word for now.

@@ -17,6 +17,7 @@ use crate::server::refusal::{Refusal, Rejection, millis};
 use crate::server::{Admission, Incoming, Order, Placement, Standing};
 use crate::session::Session;
 use crate::time::Instant;
+use crate::trace;
 use crate::wire::frame::Verdict;
 
 impl Registry {
@@ -80,6 +81,7 @@ impl Registry {
         proven.answer.verdict = self.verdict(now, &proven);
         let id = proven.established.id;
         if self.sessions.contains(id) || self.tombstones.contains(id) {
+            trace::refused_stranger("too late");
             self.refused.too_late += 1;
             return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
         }
@@ -108,17 +110,20 @@ impl Registry {
     /// Whether another session may be let in.
     fn judge(&mut self, now: Instant, identity: &Word, name: &str) -> Result<(), Refusal> {
         if let Some(refusal) = self.refusal_of_drain(now) {
+            trace::refused_stranger("draining");
             self.refused.draining += 1;
             return Err(refusal);
         }
         let refuses = self.config.when_detached_full == WhenDetachedFull::RefuseNew;
         let spent = self.sessions.detached_bytes() > self.config.max_detached_bytes;
         if self.sessions.load() >= self.config.max_sessions || (refuses && spent) {
+            trace::refused_stranger("no room");
             self.refused.no_room += 1;
             return Err(Refusal::Busy);
         }
         let most = self.config.max_sessions_per_identity;
         if self.sessions.of_identity(identity, most) >= most {
+            trace::refused_stranger("its identity's limit");
             self.refused.identity_limit += 1;
             return Err(Refusal::Busy);
         }
@@ -137,10 +142,12 @@ impl Registry {
             SameName::Keep | SameName::KeepHealthy => Ok(()),
         };
         if taken.is_err() {
+            trace::refused_stranger("name taken");
             self.refused.same_name += 1;
             return taken;
         }
         self.identity_sessions.take(now, identity).map_err(|after| {
+            trace::refused_stranger("its identity's limit");
             self.refused.identity_limit += 1;
             Refusal::RetryLater {
                 after,
@@ -168,6 +175,7 @@ impl Registry {
         self.lobby.leave(incoming.connection);
         match incoming.kind {
             IncomingKind::Proven(mut proven) => {
+                trace::refused_stranger("by the host");
                 self.refused.by_host += 1;
                 refusal.seal(&mut proven.established.keys)
             }
@@ -186,6 +194,7 @@ impl Registry {
     }
 
     fn too_late(&mut self, kind: IncomingKind) -> Rejection {
+        trace::refused_stranger("too late");
         self.refused.too_late += 1;
         match kind {
             IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),

@@ -340,3 +340,22 @@ fn stuck_counts_no_replays_that_arrived() {
     }
     assert_eq!(end(&mut pair), None);
 }
+
+#[test]
+fn what_is_packed_on_an_idle_session_is_told_at_once() {
+    let mut pair = Pair::new();
+    pair.dial();
+    live(&mut pair, Duration::from_secs(61), true);
+    healths(&mut pair);
+    let now = pair.now;
+    pair.client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    assert_eq!(healths(&mut pair), [], "nothing was said yet");
+    let epoch = pair.links[0].0;
+    assert!(pair.client.poll_transmit(now, epoch, &mut alloc::vec::Vec::new()));
+    assert_eq!(pair.client.poll_timeout(), Some(now), "there is something to tell");
+    pair.client.handle_timeout(now);
+    assert_eq!(healths(&mut pair), [Health::Healthy]);
+    assert!(pair.client.poll_timeout().is_some_and(|at| at > now));
+}

@@ -1,0 +1,581 @@
+//! Counts for itself what happened to one client, from its events and from what its host really did, and compares.
+
+use std::collections::BTreeMap;
+
+use unbroken_proto::reconnect::{Attempt, IntentKind, Outcome, Strategy};
+use unbroken_proto::session::{Lifecycle, SessionState};
+use unbroken_proto::time::{Duration, Instant};
+use unbroken_proto::{Cause, Event, Health, Session};
+
+use super::paces::Pace;
+use crate::duo::{DialFate, Dialled};
+use crate::model::Verdict;
+
+/// How long a connection must last for the backoff to start afresh.
+const STABLE: u64 = 10_000_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Oracle {
+    pace: Pace,
+    limit: usize,
+    open: Option<Open>,
+    last_number: u64,
+    done: Vec<Attempt>,
+    attempts: u64,
+    successes: u64,
+    failures: u64,
+    /// Good answers to "start the process".
+    pub restarts: u64,
+    lost: BTreeMap<Cause, u32>,
+    resumes: u64,
+    last_gap: Option<u64>,
+    total_gap: u64,
+    lost_at: Option<u64>,
+    attached_at: Option<u64>,
+    first: bool,
+    health: Health,
+    /// Tries since the last connection that lasted.
+    tries: u32,
+    /// The host asked for the next attempt itself, so that no pace holds.
+    pub asked: bool,
+    /// The host said "now" to the attempt under way.
+    hurried: bool,
+    /// How far an escalation has come.
+    forced: Option<usize>,
+    /// What the last attempt was for, if the host never did what comes before its dial.
+    /// Forgotten where no try was left to repeat it at once, which a connection that is up survives.
+    unprepared: Option<(u64, Strategy)>,
+    /// The table from cause to strategy, rows that are not [`Strategy::Resume`].
+    table: Vec<(Cause, Strategy)>,
+    /// An attempt planned at this instant may come no sooner than so much later.
+    floor: (u64, u64),
+    /// Since when nothing holds the attempt under way up.
+    free_since: u64,
+    /// The session is over.
+    pub over: bool,
+    /// It said "pause".
+    pub paused: bool,
+    /// A fresh credential is owed.
+    pub credential_owed: bool,
+    /// How often the client must have said so.
+    credentials_told: u64,
+    credentials_expected: u64,
+    /// Messages with a deadline that is not over: when, and which.
+    due: Vec<(u64, u64)>,
+    told: Vec<u64>,
+    /// What is checked, by name.
+    pub tally: crate::tally::Tally,
+}
+
+/// The attempt under way.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    attempt: Attempt,
+    /// When it was planned.
+    planned: u64,
+    /// When it was dialled.
+    dialled: Option<u64>,
+    /// A connection was made for it.
+    up: bool,
+    /// The client has attached since.
+    attached: bool,
+    /// The host has answered that what runs inside is well again.
+    recovered: bool,
+    /// What the host had to do first is done.
+    prepared: bool,
+}
+
+fn fail<T>(what: String) -> Result<T, String> {
+    Err(what)
+}
+
+impl Oracle {
+    /// Nothing happened yet.
+    #[must_use]
+    pub fn new(pace: Pace, limit: usize, table: &[(Cause, Strategy)]) -> Oracle {
+        Oracle {
+            pace,
+            limit,
+            open: None,
+            last_number: 0,
+            done: Vec::new(),
+            attempts: 0,
+            successes: 0,
+            failures: 0,
+            restarts: 0,
+            lost: BTreeMap::new(),
+            resumes: 0,
+            last_gap: None,
+            total_gap: 0,
+            lost_at: None,
+            attached_at: None,
+            first: true,
+            health: Health::Detached,
+            tries: 0,
+            asked: false,
+            hurried: false,
+            forced: None,
+            unprepared: None,
+            table: table.to_vec(),
+            floor: (0, 0),
+            free_since: 0,
+            over: false,
+            paused: false,
+            credential_owed: false,
+            credentials_told: 0,
+            credentials_expected: 0,
+            due: Vec::new(),
+            told: Vec::new(),
+            tally: crate::tally::Tally::default(),
+        }
+    }
+
+    /// The client said this.
+    ///
+    /// # Errors
+    /// It cannot be true.
+    pub fn event(&mut self, now: u64, event: &Event) -> Verdict {
+        match event {
+            Event::Reconnect(attempt) if attempt.outcome == Outcome::Pending => self.planned(now, *attempt),
+            Event::Reconnect(attempt) => self.over(now, *attempt),
+            Event::Attached { .. } => self.attached(now),
+            Event::Detached { cause } => self.detached(now, *cause),
+            Event::Health(health) => {
+                self.health = *health;
+                let detached = *health == Health::Detached;
+                if detached == self.attached_at.is_some() && !self.over {
+                    return fail(format!("{health:?} while attached since {:?}", self.attached_at));
+                }
+                self.tally.hit(&format!("health: {health:?}"));
+                Ok(())
+            }
+            Event::CredentialNeeded => {
+                self.credentials_told += 1;
+                Ok(())
+            }
+            Event::Overdue { message, .. } => self.overdue(now, *message),
+            _ => Ok(()),
+        }
+    }
+
+    fn planned(&mut self, now: u64, attempt: Attempt) -> Verdict {
+        if let Some(open) = &self.open {
+            return fail(format!("{attempt:?} begins beside {open:?}"));
+        }
+        if attempt.number <= self.last_number {
+            return fail(format!("attempt {} after {}", attempt.number, self.last_number));
+        }
+        self.last_number = attempt.number;
+        self.attempts += 1;
+        let first = std::mem::take(&mut self.first);
+        let swap = attempt.kind == IntentKind::Migrate && attempt.cause == Some(Cause::Local);
+        let asked = std::mem::take(&mut self.asked) || swap;
+        let forced = self.forced.is_some();
+        if !first && !asked {
+            self.check_strategy(now, &attempt)?;
+            self.check_pace(now, &attempt)?;
+        }
+        self.tries += u32::from(!asked && !forced);
+        self.unprepared = None;
+        self.free_since = now;
+        self.open = Some(Open {
+            attempt,
+            planned: now,
+            dialled: None,
+            up: false,
+            attached: false,
+            recovered: false,
+            prepared: attempt.strategy.preparation().is_none(),
+        });
+        self.tally.hit(&format!("strategy: {:?}", attempt.strategy));
+        Ok(())
+    }
+
+    /// What the table says about the cause, or the next step of an escalation, or again what was not prepared.
+    fn check_strategy(&mut self, now: u64, attempt: &Attempt) -> Verdict {
+        let Some(cause) = attempt.cause else {
+            return fail(format!("{attempt:?} without a cause"));
+        };
+        let unprepared = self
+            .unprepared
+            .filter(|(at, _)| *at == now)
+            .map(|(_, strategy)| strategy);
+        let table = self.table.iter().find(|(row, _)| *row == cause);
+        let table = table.map_or(Strategy::Resume, |(_, strategy)| *strategy);
+        let expected = match (&mut self.forced, unprepared, attempt.kind) {
+            (None, None, IntentKind::Migrate) => Strategy::Resume,
+            (Some(step), ..) => {
+                *step += 1;
+                self.tally.hit("check: escalation");
+                [Strategy::Resume, Strategy::Restore, Strategy::Restart, Strategy::Fresh][(*step).min(3)]
+            }
+            (None, Some(same), _) => same,
+            (None, None, IntentKind::Establish) if table == Strategy::Restart => table,
+            (None, None, IntentKind::Establish) => Strategy::Fresh,
+            (None, None, IntentKind::Resume) => table,
+        };
+        if attempt.strategy == expected {
+            Ok(())
+        } else {
+            fail(format!("{attempt:?} should be {expected:?}"))
+        }
+    }
+
+    /// Never sooner than the policy's own numbers say.
+    fn check_pace(&mut self, now: u64, attempt: &Attempt) -> Verdict {
+        let delay = attempt.started.as_nanos().saturating_sub(now);
+        let (said, floor) = std::mem::take(&mut self.floor);
+        let floor = if said == now {
+            floor.min((self.pace.cap * 1e9) as u64)
+        } else {
+            0
+        };
+        if delay < floor {
+            return fail(format!("{attempt:?} after {delay} ns, the other end said {floor}"));
+        }
+        if self.forced.is_some() {
+            return if delay < 2_000_000_000 {
+                fail(format!("{attempt:?} after {delay} ns, without a pause"))
+            } else {
+                Ok(())
+            };
+        }
+        if self.pace.tries.is_some_and(|most| self.tries >= most) {
+            return fail(format!("try {} of {:?}", self.tries + 1, self.pace.tries));
+        }
+        if delay > self.pace.most(self.tries).max(floor + floor / 2) && self.tries > 0 {
+            return fail(format!("{attempt:?} only after {delay} ns"));
+        }
+        if delay < self.pace.least(self.tries) {
+            return fail(format!(
+                "{attempt:?} after {delay} ns, the {}th of {}: at least {}",
+                self.tries,
+                self.pace.name,
+                self.pace.least(self.tries)
+            ));
+        }
+        self.tally.hit("check: pace");
+        Ok(())
+    }
+
+    fn over(&mut self, now: u64, attempt: Attempt) -> Verdict {
+        let Some(open) = self.open.take() else {
+            return fail(format!("{attempt:?} ends and never began"));
+        };
+        self.hurried = false;
+        if !open.prepared && attempt.outcome != Outcome::Succeeded {
+            self.unprepared = Some((now, open.attempt.strategy));
+        }
+        let took = now.saturating_sub(attempt.started.as_nanos());
+        let same = attempt.number == open.attempt.number
+            && attempt.strategy == open.attempt.strategy
+            && attempt.cause == open.attempt.cause
+            && attempt.duration == Some(Duration::from_nanos(took));
+        if !same {
+            return fail(format!("{open:?} ends as {attempt:?} at {now}"));
+        }
+        let truly = open.up && open.attached || open.recovered && self.attached_at.is_some();
+        match attempt.outcome {
+            Outcome::Succeeded if !truly => return fail(format!("{open:?} is no success")),
+            Outcome::Succeeded => {
+                self.successes += 1;
+                self.forced = None;
+            }
+            Outcome::Failed(_) if open.attached => return fail(format!("{open:?} is no failure")),
+            Outcome::Failed(cause) => {
+                self.failures += 1;
+                self.tally.hit(&format!("failed: {cause:?}"));
+            }
+            Outcome::Abandoned => self.tally.hit("attempt: abandoned"),
+            Outcome::Pending => return fail("over, and pending".to_owned()),
+        }
+        self.done.push(attempt);
+        Ok(())
+    }
+
+    fn attached(&mut self, now: u64) -> Verdict {
+        let Some(open) = self.open.as_mut().filter(|open| open.up) else {
+            return fail(format!("attached by no dial of {:?}", self.open));
+        };
+        open.attached = true;
+        // A connection that lasted, and was replaced.
+        self.settle_tries(now);
+        self.attached_at = Some(now);
+        if let Some(lost) = self.lost_at.take() {
+            self.resumes += 1;
+            self.last_gap = Some(now - lost);
+            self.total_gap += now - lost;
+        }
+        Ok(())
+    }
+
+    fn detached(&mut self, now: u64, cause: Cause) -> Verdict {
+        if self.attached_at.is_none() {
+            return fail("detached twice".to_owned());
+        }
+        self.settle_tries(now);
+        self.attached_at = None;
+        self.lost_at = Some(now);
+        *self.lost.entry(cause).or_default() += 1;
+        self.tally.hit(&format!("lost: {cause:?}"));
+        Ok(())
+    }
+
+    /// Only what stayed for ten seconds counts as stable.
+    fn settle_tries(&mut self, now: u64) {
+        if self.attached_at.is_some_and(|since| now - since >= STABLE) {
+            self.tries = 0;
+            self.tally.hit("check: stable");
+        }
+    }
+
+    /// Attempts of a swap are tries, too, but not beside a connection that lasted.
+    pub fn time(&mut self, now: u64) {
+        self.settle_tries(now);
+    }
+
+    /// The host dialled.
+    ///
+    /// # Errors
+    /// It should not have been asked to.
+    pub fn dialled(&mut self, dial: &Dialled) -> Verdict {
+        let Some(open) = &mut self.open else {
+            return fail(format!("{dial:?} for no attempt"));
+        };
+        if open.attempt.number != dial.intent.attempt {
+            return fail(format!("{dial:?} while {open:?}"));
+        }
+        if self.paused || self.credential_owed || !open.prepared {
+            return fail(format!(
+                "{dial:?}: paused {}, credential owed {}, prepared {}",
+                self.paused, self.credential_owed, open.prepared
+            ));
+        }
+        if dial.at < open.attempt.started.as_nanos() && !self.hurried {
+            return fail(format!("{dial:?} before {:?}", open.attempt.started));
+        }
+        open.up = matches!(dial.fate, DialFate::Up);
+        open.dialled = Some(dial.at);
+        match &dial.fate {
+            DialFate::Postponed(after) => self.later(dial.at, *after),
+            DialFate::Fails(Cause::Authentication) => self.owe_credential(),
+            _ => {}
+        }
+        self.tally.hit(match &dial.fate {
+            DialFate::Up => "dial: up",
+            DialFate::Dead => "dial: dead",
+            DialFate::Hangs => "dial: hangs",
+            DialFate::Fails(_) => "dial: fails",
+            DialFate::Postponed(_) => "dial: postponed",
+        });
+        Ok(())
+    }
+
+    /// The other end said "later".
+    pub fn later(&mut self, now: u64, after: Duration) {
+        self.floor = (now, u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// The host says "now".
+    pub fn hurry(&mut self) {
+        self.hurried = self.open.is_some();
+    }
+
+    /// The host forces it: what is planned next is asked for.
+    pub fn force(&mut self) {
+        (self.forced, self.asked) = (Some(0), true);
+    }
+
+    /// Nothing holds the attempt under way up any more.
+    pub fn free(&mut self, now: u64) {
+        self.free_since = now;
+    }
+
+    /// The host gave a good answer to what attempt `number` asks for before the dial.
+    pub fn prepared(&mut self, number: u64) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.attempt.number == number) {
+            open.prepared = true;
+            open.recovered = open.attempt.strategy == Strategy::Recover;
+            if open.attempt.strategy == Strategy::Restart {
+                self.restarts += 1;
+            }
+        }
+    }
+
+    /// What the host did means that the client must ask for a fresh credential.
+    pub fn owe_credential(&mut self) {
+        if !std::mem::replace(&mut self.credential_owed, true) {
+            self.credentials_expected += 1;
+        }
+    }
+
+    /// A message was sent that is overdue at `due`.
+    pub fn watch(&mut self, due: u64, message: u64) {
+        self.due.push((due, message));
+    }
+
+    fn overdue(&mut self, now: u64, message: u64) -> Verdict {
+        match self.due.iter().find(|(_, watched)| *watched == message) {
+            Some((due, _)) if *due <= now && !self.told.contains(&message) => {
+                self.told.push(message);
+                self.tally.hit("event: overdue");
+                Ok(())
+            }
+            other => fail(format!("{message} overdue at {now}: {other:?}")),
+        }
+    }
+
+    /// Whoever is late and not even at the peer, which has `arrived`, must have been told of.
+    ///
+    /// # Errors
+    /// One was not.
+    pub fn check_due(&mut self, now: u64, arrived: u64) -> Verdict {
+        let (over, open): (Vec<_>, Vec<_>) = self.due.iter().partition(|(due, _)| *due <= now);
+        let silent = over
+            .iter()
+            .find(|(_, message)| *message > arrived && !self.told.contains(message));
+        if let Some((due, message)) = silent {
+            return fail(format!("{message} was due at {due}, and nothing was said by {now}"));
+        }
+        self.due = open;
+        // Those are told in the same instant or never.
+        self.told.clear();
+        Ok(())
+    }
+
+    /// Everything the client says about itself now.
+    ///
+    /// # Errors
+    /// It is not what happened.
+    pub fn check(&self, now: u64, session: &Session) -> Verdict {
+        let stats = session.reconnect_stats();
+        let nanos = Duration::from_nanos;
+        let rate = self.successes + self.failures;
+        let rate = (rate > 0).then(|| self.successes as f64 / rate as f64);
+        let same = (stats.attempts, stats.successes, stats.failures, stats.restarts)
+            == (self.attempts, self.successes, self.failures, self.restarts)
+            && stats.resumes == self.resumes
+            && stats.last_time_to_resume == self.last_gap.map(nanos)
+            && stats.total_time_to_resume == nanos(self.total_gap)
+            && stats.success_rate() == rate
+            && stats.all_disconnections() == self.lost.values().map(|n| u64::from(*n)).sum::<u64>()
+            && Cause::ALL
+                .iter()
+                .all(|cause| stats.disconnections(*cause) == self.lost.get(cause).copied().unwrap_or(0));
+        if !same {
+            return fail(format!("{stats:?}, but {self:?}"));
+        }
+        self.check_history(session)?;
+        // Where no try is left there is nothing to ask for.
+        if self.credentials_told != self.credentials_expected && !ended(session) {
+            return fail(format!(
+                "a credential was asked for {} times, not {}",
+                self.credentials_told, self.credentials_expected
+            ));
+        }
+        let wanted = session.wanted_connection();
+        if self.paused && wanted.is_some() || session.is_reconnecting_paused() != self.paused && !ended(session) {
+            return fail(format!("paused {}, and {wanted:?}", self.paused));
+        }
+        if let Some(wanted) = &wanted {
+            let open = self.open.map(|open| open.attempt.number);
+            if open != Some(wanted.attempt) || wanted.refresh_credential != self.credential_owed {
+                return fail(format!("{wanted:?}, but {open:?}, owed {}", self.credential_owed));
+            }
+            if wanted.strategy == Strategy::Force {
+                return fail("force is no step".to_owned());
+            }
+        }
+        if stats.next_retry != wanted.map(|wanted| wanted.not_before) {
+            return fail(format!("next retry {:?}", stats.next_retry));
+        }
+        self.check_state(now, session)
+    }
+
+    fn check_history(&self, session: &Session) -> Verdict {
+        let told: Vec<&Attempt> = session.history().collect();
+        let skipped = self.done.len().saturating_sub(self.limit);
+        let open = self.open.as_ref().map(|open| &open.attempt);
+        let expected: Vec<&Attempt> = self.done.iter().skip(skipped).chain(open).collect();
+        let plain = |attempts: &[&Attempt]| -> Vec<(u64, Strategy, IntentKind, Outcome, Option<Duration>)> {
+            attempts
+                .iter()
+                .map(|a| (a.number, a.strategy, a.kind, a.outcome, a.duration))
+                .collect()
+        };
+        if plain(&told) == plain(&expected) {
+            Ok(())
+        } else {
+            fail(format!("history {told:?} is not {expected:?}"))
+        }
+    }
+
+    fn check_state(&self, now: u64, session: &Session) -> Verdict {
+        let attached = self.attached_at.is_some();
+        let state = session.state();
+        if !ended(session) && (state == SessionState::Attached) != attached && state != SessionState::Closing {
+            return fail(format!("{state:?}, attached {attached}"));
+        }
+        let health = session.health(Instant::from_nanos(now));
+        if health != self.health {
+            return fail(format!("{health:?}, last told {:?}", self.health));
+        }
+        let right = match session.lifecycle() {
+            Lifecycle::Connecting => !attached && !ended(session),
+            Lifecycle::Connected => attached && health != Health::Idle,
+            Lifecycle::Idle => attached && health == Health::Idle,
+            Lifecycle::Expired | Lifecycle::Closed => ended(session),
+        };
+        if right {
+            Ok(())
+        } else {
+            fail(format!("{:?} is wrong", session.lifecycle()))
+        }
+    }
+
+    /// Whether the session may give up by its count.
+    #[must_use]
+    pub fn may_give_up(&self) -> bool {
+        self.pace.tries.is_some_and(|most| self.tries >= most)
+    }
+
+    /// When the attempt under way was dialled, if it was and nothing holds it up.
+    #[must_use]
+    pub fn dialled_at(&self) -> Option<u64> {
+        self.open.filter(|_| !self.paused)?.dialled
+    }
+
+    /// How long the attempt under way has been waited for, and whether anything holds it up.
+    #[must_use]
+    pub fn waiting_since(&self) -> Option<u64> {
+        let open = self.open.filter(|_| !self.paused && !self.credential_owed)?;
+        Some(open.attempt.started.as_nanos().max(open.planned).max(self.free_since))
+    }
+
+    /// The session ended for a fresh one, which goes on here.
+    pub fn follow(&mut self) {
+        self.attached_at = None;
+        self.health = Health::Detached;
+        self.credential_owed = false;
+        self.paused = false;
+        self.over = false;
+        (self.forced, self.unprepared) = (None, None);
+        (self.due, self.told) = (Vec::new(), Vec::new());
+        if self.open.is_none() {
+            // Nothing is under way: the fresh one plans its own.
+            self.first = true;
+            self.asked = true;
+        }
+    }
+
+    /// The end of the session: detached, if it was attached, without a word.
+    pub fn end(&mut self) {
+        self.attached_at = None;
+        self.health = Health::Detached;
+    }
+}
+
+fn ended(session: &Session) -> bool {
+    session.state() == SessionState::Ended
+}
