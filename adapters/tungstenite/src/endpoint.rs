@@ -106,7 +106,7 @@ impl Endpoint {
     /// Waits no longer than the intent's deadline for a socket. For a [`Dialler`](crate::Dialler).
     ///
     /// # Errors
-    /// As the system says, or a [`Failure`](crate::Failure).
+    /// As the system says, or a [`DialError`](crate::DialError).
     pub fn dial(&self, intent: &ReconnectIntent) -> io::Result<Wire> {
         let alternate = std::str::from_utf8(&intent.alternate).ok();
         let elsewhere = alternate.and_then(|alternate| self.moved(alternate));

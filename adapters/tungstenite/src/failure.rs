@@ -10,64 +10,81 @@ use unbroken_proto::{Cause, Duration};
 /// what the error's kind would say.
 ///
 /// ```
-/// use unbroken_tungstenite::{Failure, cause_of, proto::Cause};
-/// let error = std::io::Error::from(Failure::new(Cause::Authentication, "this token is over"));
+/// use unbroken_tungstenite::{DialError, cause_of, proto::Cause};
+/// let error = std::io::Error::from(DialError::new(Cause::Authentication).with_source("this token is over"));
 /// assert_eq!(cause_of(&error), Cause::Authentication);
 /// ```
 #[derive(Debug)]
-pub struct Failure {
+pub struct DialError {
     cause: Cause,
     later: Option<Duration>,
-    source: Box<dyn Error + Send + Sync>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl Failure {
-    /// It failed of `cause`, because of `source`.
-    pub fn new(cause: Cause, source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure {
+impl DialError {
+    /// It failed of `cause`. [`Cause::Authentication`]: it is not tried again before a fresh credential is there.
+    #[must_use]
+    pub fn new(cause: Cause) -> DialError {
+        DialError {
             cause,
             later: None,
-            source: source.into(),
+            source: None,
         }
     }
 
-    /// The other end, or somebody on the way, said "not before `after`". See
+    /// The other end, or somebody on the way, said "not before `after`" (HTTP 429 or 503 with Retry-After). See
     /// [`Session::dial_postponed`](unbroken_proto::Session::dial_postponed).
-    pub fn later(after: Duration, source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure {
+    #[must_use]
+    pub fn later(after: Duration) -> DialError {
+        DialError {
             later: Some(after),
-            ..Failure::new(Cause::ServerAsked, source)
+            ..DialError::new(Cause::ServerAsked)
+        }
+    }
+
+    /// The same, with what lies behind it.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> DialError {
+        DialError {
+            source: Some(source.into()),
+            ..self
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
+        match self.later {
+            Some(after) => write!(f, "not before {after:?}")?,
+            None => self.cause.fmt(f)?,
+        }
+        // Whoever holds the error holds it inside an I/O error, which shows this line and no other.
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
     }
 }
 
-impl Error for Failure {
+impl Error for DialError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.source()
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> io::Error {
-        io::Error::other(failure)
+impl From<DialError> for io::Error {
+    fn from(error: DialError) -> io::Error {
+        // Of no kind that a caller would take for "try again".
+        io::Error::other(error)
     }
 }
 
-fn failure_in(error: &io::Error) -> Option<&Failure> {
+fn told(error: &io::Error) -> Option<&DialError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What an I/O error means to the machine.
+/// What an I/O error means to the machine: what a [`DialError`] inside it says, or else its kind.
 #[must_use]
 pub fn cause_of(error: &io::Error) -> Cause {
-    if let Some(failure) = failure_in(error) {
-        return failure.cause;
+    if let Some(told) = told(error) {
+        return told.cause;
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => Cause::Refused,
@@ -77,9 +94,9 @@ pub fn cause_of(error: &io::Error) -> Cause {
     }
 }
 
-/// How long to wait, if the error says so.
+/// How long the other end asked to wait.
 pub(crate) fn later_of(error: &io::Error) -> Option<Duration> {
-    failure_in(error)?.later
+    told(error)?.later
 }
 
 pub(crate) fn invalid(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {

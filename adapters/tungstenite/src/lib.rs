@@ -62,7 +62,7 @@ pub use clock::uptime;
 pub use connection::{ByteStream, Connection};
 pub use dialling::Dialler;
 pub use endpoint::Endpoint;
-pub use failure::{Failure, cause_of};
+pub use failure::{DialError, cause_of};
 pub use framed::Framed;
 #[cfg(feature = "tls")]
 pub use rustls;
@@ -75,7 +75,7 @@ pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite;
 pub use unbroken_proto as proto;
-pub use websocket::{SUBPROTOCOL, WebSocket, cause_of_close};
+pub use websocket::{SUBPROTOCOL, WebSocket, cause_of_close, cause_of_status};
 pub use wire::{SharedSocket, Socket, Wire};
 
 /// A session that dials with `dialler`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a [`Wire`].

@@ -14,7 +14,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use unbroken_proto::Cause;
 
 use crate::connection::ByteStream;
-use crate::failure::Failure;
+use crate::failure::DialError;
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -72,7 +72,8 @@ impl Tls {
     /// Nothing can be called that.
     pub fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<ClientConnection, S>> {
         let server = ServerName::try_from(name.to_owned());
-        let server = server.map_err(|error| Failure::new(UNTRUSTED, format!("{name}: {error}")))?;
+        let server =
+            server.map_err(|error| DialError::new(Cause::Untrusted).with_source(format!("{name}: {error}")))?;
         let session = ClientConnection::new(Arc::clone(&self.0), server).map_err(failed)?;
         Ok(TlsStream::new(session, stream))
     }
@@ -181,9 +182,6 @@ where
     }
 }
 
-/// Of what a certificate that does not verify makes a dial fail.
-const UNTRUSTED: Cause = Cause::Authentication;
-
 /// rustls hides its errors in I/O errors.
 fn explained(error: io::Error) -> io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
@@ -196,7 +194,7 @@ fn explained(error: io::Error) -> io::Error {
 fn failed(error: TlsError) -> io::Error {
     let cause = match &error {
         TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented | TlsError::UnsupportedNameType => {
-            UNTRUSTED
+            Cause::Untrusted
         }
         TlsError::AlertReceived(
             AlertDescription::BadCertificate
@@ -208,5 +206,5 @@ fn failed(error: TlsError) -> io::Error {
         ) => Cause::Authentication,
         _ => Cause::Protocol,
     };
-    Failure::new(cause, error).into()
+    DialError::new(cause).with_source(error).into()
 }

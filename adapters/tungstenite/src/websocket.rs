@@ -1,13 +1,14 @@
 //! A WebSocket as a connection: one binary message is one packet.
 
 use std::io;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::handshake::client::ClientHandshake;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response, ServerHandshake};
 use tungstenite::handshake::{HandshakeError, MidHandshake};
-use tungstenite::http::header::{HeaderMap, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use tungstenite::http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
 use tungstenite::http::{HeaderValue, StatusCode};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -17,7 +18,7 @@ use unbroken_proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
 use unbroken_proto::{Cause, Duration};
 
 use crate::connection::{ByteStream, Connection, Watched};
-use crate::failure::{Failure, is_blocked};
+use crate::failure::{DialError, is_blocked};
 
 /// What both ends call what they speak.
 pub const SUBPROTOCOL: &str = "unbroken.v1";
@@ -176,7 +177,9 @@ impl<S: ByteStream> Connection for WebSocket<S> {
                     let packet = packet.try_into_mut();
                     return Ok(Some(packet.unwrap_or_else(|shared| BytesMut::from(&shared[..]))));
                 }
-                Ok(Message::Text(_)) => return Err(Failure::new(Cause::Protocol, "a text message").into()),
+                Ok(Message::Text(_)) => {
+                    return Err(DialError::new(Cause::Protocol).with_source("a text message").into());
+                }
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
                 Ok(Message::Close(frame)) => return closed(frame).map_or(Ok(None), Err),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return Ok(None),
@@ -233,7 +236,8 @@ fn goodbye() -> CloseFrame {
 fn closed(frame: Option<CloseFrame>) -> Option<io::Error> {
     let frame = frame.filter(|frame| frame.code != CloseCode::Normal)?;
     let code = u16::from(frame.code);
-    Some(Failure::new(cause_of_close(code), format!("closed with {code} {}", frame.reason)).into())
+    let why = format!("closed with {code} {}", frame.reason);
+    Some(DialError::new(cause_of_close(code)).with_source(why).into())
 }
 
 /// What a WebSocket close code means to the machine: 1001, 1012 and 1013 are the server's wish; 1002, 1003, 1007, 1009
@@ -276,29 +280,50 @@ fn failed(error: Error) -> io::Error {
         }
         Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
             let why = format!("a message of {size} bytes, of at most {max_size}");
-            Failure::new(Cause::Protocol, why).into()
+            DialError::new(Cause::Protocol).with_source(why).into()
         }
         Error::Http(response) => answered(response.status(), response.headers()).into(),
-        error => Failure::new(Cause::Protocol, error).into(),
+        Error::Protocol(
+            error @ (ProtocolError::SecWebSocketSubProtocolError(_)
+            | ProtocolError::MissingConnectionUpgradeHeader
+            | ProtocolError::MissingUpgradeWebSocketHeader),
+        ) => DialError::new(Cause::NoService).with_source(error).into(),
+        error => DialError::new(Cause::Protocol).with_source(error).into(),
     }
 }
 
-/// What an HTTP status in the place of the upgrade means.
-fn answered(status: StatusCode, headers: &HeaderMap) -> Failure {
-    let why = format!("the upgrade was answered with {status}");
-    let cause = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            Cause::Authentication
-        }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            if let Some(seconds) = after.and_then(|after| after.trim().parse().ok()) {
-                return Failure::later(Duration::from_secs(seconds), why);
-            }
-            Cause::ServerAsked
-        }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Cause::Timeout,
+/// What an HTTP status means that is not an upgrade: 401, 403 and 407 ask for fresh credentials; 404, 405, 410, 426 and 501:
+/// there is no such service; 408 and 504: a timeout; 429 and 503: later; any other is a refusal.
+#[must_use]
+pub fn cause_of_status(status: u16) -> Cause {
+    match status {
+        401 | 403 | 407 => Cause::Authentication,
+        404 | 405 | 410 | 426 | 501 => Cause::NoService,
+        408 | 504 => Cause::Timeout,
+        429 | 503 => Cause::ServerAsked,
         _ => Cause::Refused,
-    };
-    Failure::new(cause, why)
+    }
+}
+
+/// What an HTTP answer in the place of the upgrade means.
+fn answered(status: StatusCode, headers: &HeaderMap) -> DialError {
+    let why = format!("the upgrade was answered with {status}");
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let cause = cause_of_status(status.as_u16());
+    let after = text(RETRY_AFTER).filter(|_| cause == Cause::ServerAsked);
+    match after.and_then(|after| retry_after(after, text(DATE))) {
+        Some(after) => DialError::later(after).with_source(why),
+        None => DialError::new(cause).with_source(why),
+    }
+}
+
+/// `Retry-After` is a number of seconds or a date, by the server's own clock if it shows that.
+fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = httpdate::parse_http_date(value).ok()?;
+    let now = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let left = then.duration_since(now.unwrap_or_else(SystemTime::now));
+    Some(left.unwrap_or_default())
 }

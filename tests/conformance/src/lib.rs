@@ -11,6 +11,7 @@
 pub mod adapter;
 pub mod adapters;
 pub mod block;
+pub mod blocking;
 pub mod cancel;
 pub mod relay;
 pub mod suite;
