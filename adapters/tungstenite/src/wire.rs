@@ -141,7 +141,17 @@ impl Wire {
         Wire { carrier, ..self }
     }
 
-    pub(crate) fn described(&self) -> Carrier {
+    /// Whether its socket's calls wait. To be switched off for a [`Stepper`](crate::Stepper).
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        self.socket.set_blocking(blocking)
+    }
+
+    /// The carrier, as far as it was described.
+    #[must_use]
+    pub fn described(&self) -> Carrier {
         self.carrier
     }
 

@@ -19,6 +19,7 @@ use crate::adapter::{Adapter, Pick, Receiver, Sender, Server, Session};
 use crate::block::soon;
 
 pub use crate::blocking::Blocking;
+pub use crate::stepped::Stepped;
 
 /// unbroken-tokio, on a runtime of two threads.
 pub struct Tokio;

@@ -35,7 +35,8 @@ pub fn endpoint(place: &Endpoint) -> blocking::Endpoint {
     endpoint.expect("because it is an address").tls(tls().0.clone())
 }
 
-fn tls() -> &'static (blocking::Tls, blocking::TlsServer) {
+/// The certificate of these tests, as the blocking adapter takes it.
+pub fn tls() -> &'static (blocking::Tls, blocking::TlsServer) {
     static MADE: OnceLock<(blocking::Tls, blocking::TlsServer)> = OnceLock::new();
     MADE.get_or_init(|| {
         let (certificate, key) = identity();

@@ -14,6 +14,7 @@ pub mod block;
 pub mod blocking;
 pub mod cancel;
 pub mod relay;
+pub mod stepped;
 pub mod suite;
 pub mod world;
 

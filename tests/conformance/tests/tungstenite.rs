@@ -1,4 +1,4 @@
-//! The suite over unbroken-tungstenite, blocking.
+//! The suite over unbroken-tungstenite, blocking and stepped.
 
 use unbroken_conformance::suite;
 
@@ -16,4 +16,24 @@ mod tls {
 
 mod wss {
     super::suite!(Blocking, Blocking, Wss);
+}
+
+mod stepped_tcp {
+    super::suite!(Stepped, Stepped, Tcp);
+}
+
+mod stepped_ws {
+    super::suite!(Stepped, Stepped, Ws);
+}
+
+mod stepped_wss {
+    super::suite!(Stepped, Stepped, Wss);
+}
+
+mod blocking_to_stepped {
+    super::suite!(Blocking, Stepped, Ws);
+}
+
+mod smol_to_blocking {
+    super::suite!(Smol, Blocking, Ws);
 }
