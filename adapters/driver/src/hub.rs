@@ -9,7 +9,6 @@ mod words;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -19,6 +18,7 @@ use unbroken_proto::error::ConfigError;
 use unbroken_proto::server::{ConnectionId, Incoming, Placement, Refusal, Registry, Rejection, Request, Route};
 use unbroken_proto::{Carrier, Epoch, PeerPrefix, Session, SessionConfig, SessionId};
 
+use audience::Mailbox;
 pub(crate) use audience::Slip;
 pub use audience::{Audience, Broadcast, Reached};
 use unproven::{Owned, Unproven};
@@ -30,6 +30,7 @@ use crate::driver::{Driver, Routed, Source};
 use crate::errand::{Errand, Errands};
 use crate::handle::SessionHandle;
 use crate::lock::{Waiters, lock, register, wake};
+use crate::machine::plain;
 
 /// Established sessions nobody has accepted yet.
 const BACKLOG: usize = 128;
@@ -95,9 +96,7 @@ struct Desk {
 /// How a session's owner is reached.
 struct Owner {
     routed: mpsc::Sender<Routed>,
-    errands: mpsc::UnboundedSender<Errand>,
-    /// Bytes of broadcast messages that it has not taken yet.
-    waiting: Arc<AtomicUsize>,
+    mailbox: Mailbox,
 }
 
 /// What one connection turned out to be.
@@ -317,7 +316,7 @@ impl Hub {
             errands,
             report,
         };
-        let (handle, driver) = Driver::new(session, &self.limits, timer, source);
+        let (handle, driver) = Driver::new(plain(session), &self.limits, timer, source);
         let mut driver = pin!(driver.with_connection(epoch, connection));
         let mut established = self.established.clone();
         let announce = async move {

@@ -23,6 +23,7 @@
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 
 mod clock;
+mod connect;
 mod connection;
 mod dialler;
 mod dialling;
@@ -34,6 +35,8 @@ mod handle;
 mod hub;
 mod links;
 mod lock;
+mod machine;
+mod meters;
 mod pump;
 mod reconnecting;
 mod reconnector;
@@ -41,9 +44,12 @@ mod shared;
 mod stream;
 
 pub use clock::{SleepTimer, Timer, uptime};
+pub use connect::connect;
+#[cfg(feature = "trace")]
+pub use connect::connect_traced;
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
 pub use dialler::{Answer, Answering, Dial, DialError, Dialler, cause_of};
-pub use driver::{Driver, connect};
+pub use driver::Driver;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use gate::{Gate, fresh_seed};
 pub use handle::{Events, SessionHandle};
@@ -51,3 +57,5 @@ pub use hub::{Audience, Authorise, Broadcast, Established, Hub, MakeTimer, Reach
 pub use reconnector::Reconnector;
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;
+#[cfg(feature = "trace")]
+pub use unbroken_trace as trace;

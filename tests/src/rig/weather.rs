@@ -6,7 +6,7 @@ use unbroken_proto::reconnect::{Backoff, Continuity, IntentKind, Preparation, St
 use unbroken_proto::server::Refusal;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::time::Duration;
-use unbroken_proto::{Cause, Health, Side, StreamId};
+use unbroken_proto::{Carrier, Cause, Health, Side, StreamId};
 
 use super::oracle::Oracle;
 use super::paces::Pace;
@@ -353,6 +353,9 @@ impl Rig {
         };
         if intent.not_before > self.duo.instant() {
             return false;
+        }
+        if !intent.is_dial() && self.duo.client.attach(self.duo.instant(), Carrier::ordered()).is_ok() {
+            self.fail(&format!("a connection was taken before {intent:?} was answered"));
         }
         let calm = self.faults == 0;
         if let Some(asked) = intent.preparation.filter(|_| self.seen[0] != intent.attempt) {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use futures_channel::mpsc;
 use unbroken_proto::SessionId;
-use unbroken_proto::server::{Delivery, Lagging, Listener, Select, SessionInfo};
+use unbroken_proto::server::{Delivery, Lagging, Listener, Order, Select, SessionInfo};
 use unbroken_proto::stream::StreamOptions;
 
-use super::{Desk, Hub, Owner};
+use super::{Desk, Hub};
 use crate::errand::Errand;
 use crate::lock::{lock, register, wake};
 
@@ -27,6 +28,7 @@ const CHARGE: usize = 64;
 pub struct Audience {
     hub: Arc<Hub>,
     seat: Arc<Seat>,
+    turn: Mutex<()>,
 }
 
 /// What each of its sessions needs to know of an audience.
@@ -97,6 +99,7 @@ impl Hub {
         Audience {
             hub: Arc::clone(self),
             seat: Arc::new(seat),
+            turn: Mutex::default(),
         }
     }
 }
@@ -104,38 +107,47 @@ impl Hub {
 impl Audience {
     /// Sends a message to the sessions that `select` means.
     pub fn send(&self, select: Select<'_>, message: Bytes) -> Broadcast {
-        let desk = &mut *lock(&self.hub.desk);
-        let sessions = desk.registry.find(select);
-        self.broadcast(desk, &sessions, &message)
+        self.broadcast(|desk| desk.registry.find(select), &message)
     }
 
     /// The same for those that `wanted` picks. Looks at all of them, and must not call the hub.
     pub fn send_where(&self, wanted: impl Fn(&SessionInfo) -> bool, message: Bytes) -> Broadcast {
-        let desk = &mut *lock(&self.hub.desk);
-        let picked = desk.registry.sessions().filter(wanted).map(|info| info.id);
-        let sessions: Vec<SessionId> = picked.collect();
-        self.broadcast(desk, &sessions, &message)
+        let pick = |desk: &Desk| {
+            let picked = desk.registry.sessions().filter(wanted);
+            picked.map(|info| info.id).collect()
+        };
+        self.broadcast(pick, &message)
     }
 
-    fn broadcast(&self, desk: &mut Desk, sessions: &[SessionId], message: &Bytes) -> Broadcast {
+    fn broadcast(&self, pick: impl FnOnce(&Desk) -> Vec<SessionId>, message: &Bytes) -> Broadcast {
+        // Taken first, so that all sessions hear two messages in the same order. The hub's own lock is
+        // let go before anything is sent: who is just arriving does not wait for thousands of others.
+        let _turn = lock(&self.turn);
+        let owners: Vec<(SessionId, Option<Mailbox>)> = {
+            let desk = lock(&self.hub.desk);
+            let sessions = pick(&desk).into_iter();
+            sessions
+                .map(|id| (id, desk.owners.get(&id).map(|owner| owner.mailbox.clone())))
+                .collect()
+        };
         let ballot = Arc::new(Ballot {
             state: Mutex::new(Count {
-                pending: sessions.len(),
+                pending: owners.len(),
                 reached: Reached::default(),
                 waker: None,
             }),
         });
-        for session in sessions {
-            match desk.owners.get(session) {
-                Some(owner) => owner.tell(self.slip(*session, owner, message, &ballot)),
-                None => ballot.vote(*session, Delivery::Declined),
+        for (session, mailbox) in owners {
+            match mailbox {
+                Some(mailbox) => mailbox.tell(self.slip(session, &mailbox, message, &ballot)),
+                None => ballot.vote(session, Delivery::Declined),
             }
         }
         Broadcast { ballot }
     }
 
-    fn slip(&self, session: SessionId, owner: &Owner, message: &Bytes, ballot: &Arc<Ballot>) -> Slip {
-        let waiting = Arc::clone(&owner.waiting);
+    fn slip(&self, session: SessionId, mailbox: &Mailbox, message: &Bytes, ballot: &Arc<Ballot>) -> Slip {
+        let waiting = Arc::clone(&mailbox.waiting);
         waiting.fetch_add(message.len().saturating_add(CHARGE), Ordering::Relaxed);
         Slip {
             session,
@@ -150,27 +162,46 @@ impl Audience {
 
 impl Drop for Audience {
     fn drop(&mut self) {
-        let desk = lock(&self.hub.desk);
-        for owner in desk.owners.values() {
-            let _gone = owner.errands.unbounded_send(Errand::Over(self.seat.number));
+        let mailboxes: Vec<Mailbox> = {
+            let desk = lock(&self.hub.desk);
+            desk.owners.values().map(|owner| owner.mailbox.clone()).collect()
+        };
+        for mailbox in mailboxes {
+            mailbox.put(Errand::Over(self.seat.number));
         }
     }
 }
 
-impl Owner {
-    /// Passes a message on, unless too many wait for this owner already.
+/// Where errands for a session's owner go.
+#[derive(Clone)]
+pub(super) struct Mailbox {
+    errands: mpsc::UnboundedSender<Errand>,
+    /// Bytes of broadcast messages that it has not taken yet.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Mailbox {
+    pub(super) fn new() -> (Mailbox, mpsc::UnboundedReceiver<Errand>) {
+        let (errands, mail) = mpsc::unbounded();
+        let waiting = Arc::default();
+        (Mailbox { errands, waiting }, mail)
+    }
+
+    pub(super) fn put(&self, errand: Errand) {
+        let _gone = self.errands.unbounded_send(errand);
+    }
+
+    /// Passes a message on, unless too much waits for this owner already.
     fn tell(&self, slip: Slip) {
         let before = slip.waiting.load(Ordering::Relaxed) - slip.message.len() - CHARGE;
         let behind = before > 0 && before.saturating_add(slip.message.len()) > slip.seat.backlog;
         if !behind {
-            let _gone = self.errands.unbounded_send(Errand::Message(slip));
-            return;
+            return self.put(Errand::Message(slip));
         }
         match slip.seat.lagging {
             Lagging::Skip => slip.judged(Delivery::Missed),
             Lagging::End => {
-                let abort = Errand::Order(unbroken_proto::server::Order::Abort);
-                let _gone = self.errands.unbounded_send(abort);
+                self.put(Errand::Order(Order::Abort));
                 slip.judged(Delivery::Ended);
             }
         }

@@ -20,7 +20,7 @@ impl Desk {
     pub(super) fn pass_on(&mut self) {
         while let Some((session, order)) = self.registry.poll_order() {
             if let Some(owner) = self.owners.get(&session) {
-                let _gone = owner.errands.unbounded_send(Errand::Order(order));
+                owner.mailbox.put(Errand::Order(order));
             }
         }
         if self.collected {

@@ -10,6 +10,7 @@ use futures_channel::{mpsc, oneshot};
 use unbroken_proto::SessionId;
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Request, Route};
 
+use super::audience::Mailbox;
 use super::{Arrival, Hub, Newcomer, Owner, ROUTED};
 use crate::connection::BoxConnection;
 use crate::lock::lock;
@@ -66,11 +67,10 @@ impl Unproven<'_> {
         match admission {
             Admission::New { session, epoch } => {
                 let (routes, routed) = mpsc::channel(ROUTED);
-                let (sender, errands) = mpsc::unbounded();
+                let (mailbox, errands) = Mailbox::new();
                 let owner = Owner {
                     routed: routes,
-                    errands: sender,
-                    waiting: Arc::default(),
+                    mailbox,
                 };
                 session.id().map(|id| desk.owners.insert(id, owner));
                 Arrival::New(Box::new(Newcomer {
