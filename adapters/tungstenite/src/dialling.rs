@@ -156,10 +156,9 @@ impl Done {
                 core.stepper.dial_failed(now, attempt, &error);
                 core.dial_error = Some(Arc::new(error));
             }
-            // Without one the application answers.
-            Done::Answered(answer) => {
-                answer.map(|answer| core.stepper.answer(now, attempt, answer));
-            }
+            // The application answers.
+            Done::Answered(None) => {}
+            Done::Answered(Some(answer)) => core.stepper.answer(now, attempt, answer),
         }
     }
 }

@@ -9,11 +9,14 @@ use crate::clock::uptime;
 use crate::dialling::Dialling;
 use crate::shared::Shared;
 
+/// Takes what becomes of a session to whoever lists it.
+pub(crate) type Tell = Box<dyn FnMut(&Arc<Shared>, Instant, Vec<Report>)>;
+
 /// Where a session's connections come from.
 pub(crate) enum Source {
     Dial(Dialling),
     /// The server's threads bring them; it hears what becomes of the session.
-    Accept(Box<dyn FnMut(&Arc<Shared>, Instant, Vec<Report>)>),
+    Accept(Tell),
 }
 
 /// Drives the session to its end. The lock is held while the machine works and sockets take or give what they
@@ -44,6 +47,9 @@ pub(crate) fn run(shared: &Arc<Shared>, mut source: Source) {
             return;
         }
         if next.at_once {
+            drop(core);
+            // Callers wait for the lock, too.
+            std::thread::yield_now();
             continue;
         }
         let limit = next.deadline.map(|deadline| deadline.saturating_since(uptime()));

@@ -9,7 +9,7 @@ use unbroken_proto::{Carrier, Instant, Session, SessionId};
 
 use crate::connection::Connection;
 use crate::door::{Door, Visitor};
-use crate::links::Links;
+use crate::links::{Links, Turn};
 use crate::stepper::{Next, Stepper};
 
 /// Decides on a proven client, and where its session belongs.
@@ -123,9 +123,9 @@ impl<C: Connection> StepServer<C> {
         // Who never was established was never shown.
         self.sessions
             .retain(|_, owned| owned.announced || !owned.stepper.is_over());
-        let _nothing_is_owed = (self.leaving.read(now, None), self.leaving.write(now, None));
+        let leaving = self.leaving.read(now, None).or(self.leaving.write(now, None));
         // What the sessions reported may be orders for others.
-        next.at_once |= self.pass_on(now);
+        next.at_once |= self.pass_on(now) || leaving == Turn::More;
         next.deadline = [next.deadline, self.registry.poll_timeout(), self.leaving.deadline()]
             .into_iter()
             .flatten()

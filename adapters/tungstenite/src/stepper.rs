@@ -32,7 +32,8 @@ pub enum Answer {
 /// When to step again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next {
-    /// At once, without asking the sockets: the step was only cut short.
+    /// At once, without asking the sockets: the step was only cut short, or the machine has a new
+    /// [wish](Stepper::poll_intent).
     pub at_once: bool,
     /// At the latest; `None`: when a socket has news, or the machine was called.
     pub deadline: Option<Instant>,
@@ -79,6 +80,16 @@ enum Step {
     Prepare(Preparation),
     Refresh,
     Dial,
+}
+
+impl Step {
+    fn of(intent: &ReconnectIntent) -> Step {
+        match intent.preparation {
+            Some(preparation) => Step::Prepare(preparation),
+            None if intent.refresh_credential => Step::Refresh,
+            None => Step::Dial,
+        }
+    }
 }
 
 impl<C: Connection> Stepper<C> {
@@ -144,11 +155,7 @@ impl<C: Connection> Stepper<C> {
             (self.asked, self.opening) = (None, None);
             return None;
         };
-        let step = match intent.preparation {
-            Some(preparation) => Step::Prepare(preparation),
-            None if intent.refresh_credential => Step::Refresh,
-            None => Step::Dial,
-        };
+        let step = Step::of(&intent);
         if self.asked == Some((intent.attempt, step)) {
             return None;
         }
@@ -158,6 +165,12 @@ impl<C: Connection> Stepper<C> {
         }
         self.asked = Some((intent.attempt, step));
         Some(intent)
+    }
+
+    /// Whether [`poll_intent`](Self::poll_intent) would have something new now.
+    fn has_intent(&self, now: Instant) -> bool {
+        let intent = self.session.wanted_connection();
+        intent.is_some_and(|intent| now >= intent.not_before && self.asked != Some((intent.attempt, Step::of(&intent))))
     }
 
     /// The dial of `attempt` has a connection. Its own handshake goes on in [`step`](Self::step).
@@ -221,13 +234,13 @@ impl<C: Connection> Stepper<C> {
             turn = turn.or(self.links.write(now, Some(&mut self.session)));
         }
         Next {
-            at_once: turn == Turn::More,
+            at_once: turn == Turn::More || self.has_intent(now),
             deadline: self.deadline(now),
         }
     }
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
-        // A wish that is due is with the host already, or is its to ask for.
+        // A wish that is due is with the host already, or to be asked for at once.
         let wanted = self.session.wanted_connection().map(|intent| intent.not_before);
         let wanted = wanted.filter(|at| *at > now);
         [self.session.poll_timeout(), self.links.deadline(), wanted]

@@ -1,20 +1,19 @@
 //! TLS through rustls, under packets.
 
 use std::io::{self, Read, Write};
-use std::ops::DerefMut;
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, ConnectionCommon, Error as TlsError, RootCertStore, ServerConfig,
-    ServerConnection, SideData, StreamOwned,
+    AlertDescription, ClientConfig, ClientConnection, Connection, Error as TlsError, RootCertStore, ServerConfig,
+    ServerConnection,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
 use unbroken_proto::Cause;
 
 use crate::connection::ByteStream;
-use crate::failure::DialError;
+use crate::failure::{DialError, is_blocked};
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -70,12 +69,12 @@ impl Tls {
     ///
     /// # Errors
     /// Nothing can be called that.
-    pub fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<ClientConnection, S>> {
+    pub fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<S>> {
         let server = ServerName::try_from(name.to_owned());
         let server =
             server.map_err(|error| DialError::new(Cause::Untrusted).with_source(format!("{name}: {error}")))?;
         let session = ClientConnection::new(Arc::clone(&self.0), server).map_err(failed)?;
-        Ok(TlsStream::new(session, stream))
+        Ok(TlsStream::new(session.into(), stream))
     }
 }
 
@@ -108,85 +107,109 @@ impl TlsServer {
     ///
     /// # Errors
     /// The configuration cannot work.
-    pub fn accept<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<ServerConnection, S>> {
+    pub fn accept<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let session = ServerConnection::new(Arc::clone(&self.0)).map_err(failed)?;
-        Ok(TlsStream::new(session, stream))
+        Ok(TlsStream::new(session.into(), stream))
     }
 }
 
-/// A byte stream inside TLS.
-pub struct TlsStream<C, S: Read + Write> {
-    inner: StreamOwned<C, S>,
+/// A byte stream inside TLS. Reading never waits for writing, unlike with rustls's own streams: two ends that both have
+/// more to say than the sockets take would wait for each other.
+pub struct TlsStream<S> {
+    session: Connection,
+    stream: S,
     told: bool,
 }
 
-impl<C, S, D> TlsStream<C, S>
-where
-    C: DerefMut<Target = ConnectionCommon<D>>,
-    S: ByteStream,
-    D: SideData,
-{
-    fn new(session: C, stream: S) -> TlsStream<C, S> {
+impl<S: ByteStream> TlsStream<S> {
+    fn new(session: Connection, stream: S) -> TlsStream<S> {
         TlsStream {
-            inner: StreamOwned::new(session, stream),
+            session,
+            stream,
             told: false,
         }
     }
-}
 
-impl<C, S, D> Read for TlsStream<C, S>
-where
-    C: DerefMut<Target = ConnectionCommon<D>>,
-    S: ByteStream,
-    D: SideData,
-{
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buf).map_err(explained)
-    }
-}
-
-impl<C, S, D> Write for TlsStream<C, S>
-where
-    C: DerefMut<Target = ConnectionCommon<D>>,
-    S: ByteStream,
-    D: SideData,
-{
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.inner.write(buf).map_err(explained)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush().map_err(explained)
-    }
-}
-
-impl<C, S, D> ByteStream for TlsStream<C, S>
-where
-    C: DerefMut<Target = ConnectionCommon<D>>,
-    S: ByteStream,
-    D: SideData,
-{
-    fn open(&mut self) -> io::Result<()> {
-        while self.inner.conn.is_handshaking() {
-            self.inner.conn.complete_io(&mut self.inner.sock).map_err(explained)?;
+    /// Writes what the session has to say.
+    fn put(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            if self.session.write_tls(&mut self.stream)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.told, true) {
-            self.inner.conn.send_close_notify();
+    /// The same, if the stream takes it now; else it goes with what is written next.
+    fn put_or_later(&mut self) -> io::Result<()> {
+        match self.put() {
+            Err(error) if is_blocked(&error) => Ok(()),
+            done => done,
         }
-        self.flush()?;
-        self.inner.sock.finish()
+    }
+
+    /// Reads once; false at the stream's end.
+    fn take(&mut self) -> io::Result<bool> {
+        let read = self.session.read_tls(&mut self.stream)?;
+        if let Err(error) = self.session.process_new_packets() {
+            // The alert that says so goes out if it can.
+            let _told = self.put();
+            return Err(failed(error));
+        }
+        Ok(read > 0)
     }
 }
 
-/// rustls hides its errors in I/O errors.
-fn explained(error: io::Error) -> io::Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-        Some(tls) => failed(tls.clone()),
-        None => error,
+impl<S: ByteStream> Read for TlsStream<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            self.take()?;
+            // The answer to a key update.
+            self.put_or_later()?;
+        }
+    }
+}
+
+impl<S: ByteStream> Write for TlsStream<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.put_or_later()?;
+        // The session's own buffer is bounded; what it takes none of waits for the stream.
+        let taken = self.session.writer().write(buf)?;
+        if taken == 0 && !buf.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.put_or_later()?;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.put()?;
+        self.stream.flush()
+    }
+}
+
+impl<S: ByteStream> ByteStream for TlsStream<S> {
+    fn open(&mut self) -> io::Result<()> {
+        self.stream.open()?;
+        while self.session.is_handshaking() {
+            self.put()?;
+            if self.session.is_handshaking() && !self.take()? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.put()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.told, true) {
+            self.session.send_close_notify();
+        }
+        self.flush()?;
+        self.stream.finish()
     }
 }
 

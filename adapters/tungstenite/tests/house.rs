@@ -46,7 +46,12 @@ fn silent_strangers_are_let_go() {
 #[test]
 fn senseless_strangers_are_turned_away() {
     let (server, address) = serve(server_config());
-    for senseless in [&[0, 3, 99, 2, 3][..], &[0, 0], &[255, 255, 1], b"GET / HTTP/1.1\r\n\r\n"] {
+    for senseless in [
+        &[0, 3, 99, 2, 3][..],
+        &[0, 0],
+        &[255, 255, 1],
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(senseless).unwrap();
         assert_eq!(hear(stream), []);
@@ -179,7 +184,9 @@ impl House {
                 stream.set_nonblocking(true).unwrap();
                 client.dialled(intent.attempt, Carrier::ordered(), Framed::new(stream));
             }
-            client.step(now);
+            let next = client.step(now);
+            let heard = next.at_once || client.poll_intent(now).is_none();
+            assert!(heard, "a wish that a host which waits would not hear of");
         }
         while let Ok((stream, _)) = self.listener.accept() {
             stream.set_nonblocking(true).unwrap();

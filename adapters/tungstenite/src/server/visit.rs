@@ -114,7 +114,9 @@ impl House {
             house: Arc::clone(self),
             id,
         };
-        shared.map(|shared| self.own(&shared, request));
+        if let Some(shared) = shared {
+            self.own(&shared, request);
+        }
         None
     }
 

@@ -1,6 +1,8 @@
 //! What the tests of real sockets share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod pipe;
+
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
