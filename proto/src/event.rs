@@ -69,7 +69,7 @@ pub enum Event {
     Incoming,
     /// There is something to read on this stream: call `recv` until it returns `None` or an error.
     Readable(StreamId),
-    /// The outbox has room again after a send was refused as full.
+    /// There is, or may be, room after a send was refused as full or unread: try again.
     Writable,
     /// Streams may be opened again after an open was refused.
     StreamsAvailable,

@@ -16,7 +16,7 @@ use crate::upgrade::{answer, encode_refusal, encode_response, parse_request};
 use crate::websocket::WebSocket;
 
 /// Looks at the request of an upgrade: lets it pass, or says what to answer instead.
-type Check = dyn Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync;
+type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>>> + Send + Sync;
 
 /// What stands behind a listening socket: plain packets or WebSockets, in TLS or not. Cheap to clone.
 ///
@@ -76,7 +76,7 @@ impl Entrance {
     where
         F: Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync + 'static,
     {
-        let check: Option<Arc<Check>> = Some(Arc::new(check));
+        let check: Option<Arc<Check>> = Some(Arc::new(move |request| check(request).map_err(Box::new)));
         Entrance { check, ..self }
     }
 
@@ -142,7 +142,7 @@ async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io:
             break request;
         }
     };
-    let checked = check.map_or(Ok(()), |check| check(&request)).map_err(Box::new);
+    let checked = check.map_or(Ok(()), |check| check(&request));
     match checked.and_then(|()| answer(&request)) {
         Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
         Err(refusal) => {

@@ -42,7 +42,7 @@ impl SessionHandle {
         Wait::new(self.shared(), check).await
     }
 
-    /// Waits until the session is established for the first time.
+    /// Waits until the session is established for the first time. Cancel safe.
     ///
     /// # Errors
     /// It ended before it ever was.
@@ -101,7 +101,10 @@ impl SessionHandle {
         let ring = Arc::new(Mutex::new(Ring::default()));
         self.shared().note(|view| match &view.ended {
             Some(ended) => lock(&ring).end(ended),
-            None => view.subscribers.push(Arc::clone(&ring)),
+            None => {
+                view.subscribers.retain(|ring| Arc::strong_count(ring) > 1);
+                view.subscribers.push(Arc::clone(&ring));
+            }
         });
         Events { ring }
     }
@@ -118,13 +121,14 @@ impl SessionHandle {
         self.closed().await
     }
 
-    /// Ends the session at once; what became of what was sent is told as far as it is known.
+    /// Ends the session at once; what became of what was sent is told as far as it is known. The wish to end
+    /// it stands even if the future is dropped.
     pub async fn abort(&self) -> Arc<Ended> {
         self.shared().ask(|desk| desk.wishes.abort = true);
         self.closed().await
     }
 
-    /// Waits until the session is over.
+    /// Waits until the session is over. Cancel safe.
     pub async fn closed(&self) -> Arc<Ended> {
         self.wait(|view| view.ended.clone()).await
     }
@@ -219,5 +223,20 @@ impl futures_core::Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.poll_event(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscribers_that_are_gone_are_forgotten() {
+        let handle = SessionHandle::new(Shared::new(SessionState::Connecting));
+        for _ in 0..100 {
+            drop(handle.events());
+        }
+        let _kept = handle.events();
+        assert!(handle.shared().look(|view| view.subscribers.len()) <= 2);
     }
 }

@@ -21,6 +21,24 @@
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
 //! | broadcast messages an accepted session's driver has not taken | its audience's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
+//!
+//! # Observing
+//! [`SessionHandle::events`] and [`SessionHandle::stats`] need no feature. `tracing` passes on the machine's spans and events,
+//! `trace` adds `connect_traced`, a record of one session that replays to the same bytes, and `metrics` tells the facade
+//! of that name (`side` is `client` or `server`):
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `unbroken_sessions` | gauge: sessions that are established and not over | `side` |
+//! | `unbroken_sessions_total` | counter: sessions established | `side` |
+//! | `unbroken_attaches_total` | counter | `side`, `swap`: first, planned, unplanned |
+//! | `unbroken_detaches_total` | counter | `side`, `cause` |
+//! | `unbroken_ends_total` | counter | `side`, `reason` |
+//! | `unbroken_attempts_total` | counter: attempts to connect that are over | `side`, `outcome` |
+//! | `unbroken_resume_seconds` | histogram: from the loss of a connection to the next attach | `side` |
+//! | `unbroken_packets_sent_total`, `unbroken_packets_received_total` | counter | `side` |
+//! | `unbroken_payload_sent_bytes_total`, `unbroken_payload_received_bytes_total` | counter | `side` |
+//! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
 
 mod clock;
 mod connect;
@@ -31,6 +49,7 @@ mod driver;
 mod errand;
 mod framed;
 mod gate;
+pub mod guide;
 mod handle;
 mod hub;
 mod links;

@@ -1,17 +1,4 @@
-//! Counters through the `metrics` facade, with the feature of that name; else nothing.
-//!
-//! | name | kind | labels |
-//! |---|---|---|
-//! | `unbroken_sessions` | gauge: sessions that are established and not over | `side` |
-//! | `unbroken_sessions_total` | counter: sessions established | `side` |
-//! | `unbroken_attaches_total` | counter | `side`, `swap`: first, planned, unplanned |
-//! | `unbroken_detaches_total` | counter | `side`, `cause` |
-//! | `unbroken_ends_total` | counter | `side`, `reason` |
-//! | `unbroken_attempts_total` | counter: attempts to connect that are over | `side`, `outcome` |
-//! | `unbroken_resume_seconds` | histogram: from the loss of a connection to the next attach | `side` |
-//! | `unbroken_packets_sent_total`, `unbroken_packets_received_total` | counter | `side` |
-//! | `unbroken_payload_sent_bytes_total`, `unbroken_payload_received_bytes_total` | counter | `side` |
-//! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
+//! Counters through the `metrics` facade, with the feature of that name; else nothing. Their names: the crate documentation.
 
 #[cfg(feature = "metrics")]
 mod on {

@@ -30,6 +30,8 @@ pub(crate) struct Pump {
     ready: VecDeque<StreamId>,
     /// The machine said it is full and has not taken it back.
     full: bool,
+    /// Streams whose readers have granted no more, until the machine says to try again.
+    unread: VecDeque<StreamId>,
     /// Waiting for a stream, in turn.
     opens: VecDeque<OpenRequest>,
     opens_wait: bool,
@@ -45,6 +47,7 @@ impl Pump {
             streams: HashMap::new(),
             ready: VecDeque::new(),
             full: false,
+            unread: VecDeque::new(),
             opens: VecDeque::new(),
             opens_wait: false,
             chunks: VecDeque::new(),
@@ -53,7 +56,7 @@ impl Pump {
 
     /// Whether something a half took has not reached the machine.
     pub(crate) fn holds_items(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.unread.is_empty()
     }
 
     fn add(&mut self, id: StreamId, fragment_size: Option<usize>) -> Arc<StreamShared> {
@@ -106,8 +109,12 @@ impl Pump {
             let _already_over = session.stop(now, id, code);
             entry.recv_over = true;
         }
+        let send_over = entry.send_over;
         if starved {
             self.receive(now, session, id, RECV_LIMIT);
+        }
+        if send_over {
+            self.wait_no_more(id);
         }
         self.settle(id);
     }
@@ -129,6 +136,7 @@ impl Pump {
                     self.full = true;
                     self.ready.push_front(id);
                 }
+                Fed::Unread => self.unread.push_back(id),
             }
             self.settle(id);
         }
@@ -142,6 +150,15 @@ impl Pump {
     pub(crate) fn on_writable(&mut self) {
         self.full = false;
         self.opens_wait = false;
+        self.ready.append(&mut self.unread);
+    }
+
+    /// A stream that takes no more waits for no reader.
+    fn wait_no_more(&mut self, id: StreamId) {
+        if let Some(at) = self.unread.iter().position(|waiting| *waiting == id) {
+            self.unread.remove(at);
+            self.ready.push_back(id);
+        }
     }
 
     pub(crate) fn on_streams_available(&mut self) {
@@ -209,6 +226,7 @@ impl Pump {
     pub(crate) fn on_stopped(&mut self, id: StreamId, code: u64) {
         if let Some(entry) = self.streams.get_mut(&id) {
             entry.end_sending(SendRefusal::Stopped(code));
+            self.wait_no_more(id);
         }
     }
 
@@ -236,6 +254,7 @@ impl Pump {
     pub(crate) fn finish_off(&mut self, fates: &mut Fates) {
         self.opens.clear();
         self.ready.clear();
+        self.unread.clear();
         for (id, mut entry) in self.streams.drain() {
             entry.shared.refuse(SendRefusal::SessionClosed);
             wake(entry.shared.recv(|queue| {

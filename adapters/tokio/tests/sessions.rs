@@ -183,6 +183,28 @@ async fn what_an_unread_stream_holds_is_accounted_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_reads_delays_no_other() {
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let client = connect(Carrier::Tcp, address, client_config());
+    let (mut stalled, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
+    stalled.send(Bytes::from_static(b"first")).await.unwrap();
+    let far = soon("a session", server.accept()).await.session;
+    let _unread = soon("a stream", far.accept()).await.unwrap();
+    // Until its windows are used up, and as much as may waits behind them.
+    eventually("back-pressure", || {
+        let full = stalled.try_send(Bytes::from(vec![1; 10_000])).is_err();
+        let stats = client.stats();
+        full && stats.payload_sent > 700_000 && stats.outbox_bytes > 500_000
+    })
+    .await;
+    tokio::spawn(common::echo_session(far));
+    let (send, mut recv) = client.open(StreamOptions::default()).await.unwrap().split();
+    let messages: Vec<Bytes> = (0..200u64).map(|n| Bytes::from(pattern(n, 10_000))).collect();
+    let back = soon("all of it", round_trip(messages.clone(), send, &mut recv)).await;
+    assert!(back == messages);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn futures_dropped_in_the_middle_lose_nothing() {
     let (session, mut send, mut recv) = pair(Carrier::Tcp).await;
     let sending = tokio::spawn(async move {

@@ -81,7 +81,7 @@ impl Listener {
         match session.send(now, stream, message.clone()) {
             Ok(()) => Delivery::Queued,
             Err(refused) => match refused.reason {
-                SendRefusal::Full | SendRefusal::TooLarge => self.behind(now, session),
+                SendRefusal::Full | SendRefusal::Unread | SendRefusal::TooLarge => self.behind(now, session),
                 _ => Delivery::Declined,
             },
         }

@@ -1,11 +1,10 @@
 //! Leaving: every client is asked to go, each at a moment of its own, and nobody new comes in.
 
-use alloc::collections::BTreeSet;
-
 use bytes::Bytes;
 
 use crate::id::SessionId;
 use crate::rng::Rng;
+use crate::server::Timers;
 use crate::time::{Duration, Instant};
 
 /// How a registry is to be drained.
@@ -50,7 +49,7 @@ pub(crate) struct Draining {
     pub(crate) plan: Drain,
     pub(crate) until: Instant,
     /// When each client is to be asked.
-    unasked: BTreeSet<(Instant, SessionId)>,
+    unasked: Timers<SessionId>,
 }
 
 impl Draining {
@@ -58,27 +57,23 @@ impl Draining {
         Draining {
             until: now + plan.within,
             plan,
-            unasked: BTreeSet::new(),
+            unasked: Timers::new(),
         }
     }
 
     /// The session's client is to be asked within the spread.
     pub(crate) fn ask(&mut self, now: Instant, id: SessionId, rng: &mut Rng) {
         let wait = draw(self.plan.spread, rng);
-        self.unasked.insert((now + wait, id));
+        self.unasked.set(id, Some(now + wait));
     }
 
     /// The next session whose client is to be asked now.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<SessionId> {
-        let (at, id) = *self.unasked.first()?;
-        (at <= now).then(|| {
-            self.unasked.pop_first();
-            id
-        })
+        self.unasked.pop_due(now)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.unasked.first().map(|(at, _)| *at)
+        self.unasked.next()
     }
 
     pub(crate) fn unasked(&self) -> usize {

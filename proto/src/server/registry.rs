@@ -255,13 +255,13 @@ impl Registry {
     /// twice changes nothing, and neither does a word about a session that is not held.
     pub fn update(&mut self, now: Instant, report: Report) {
         self.handle_timeout(now);
+        let before = self.sessions.standing(report.id);
+        let alive = matches!(report.status, Status::Attached | Status::Detached);
         match report.status {
             Status::Provisional => {}
             Status::Attached => {
-                let is_new = self.sessions.standing(report.id) == Some(Standing::Connecting);
                 self.sessions.shift(now, report.id, Standing::Connected, report.bytes);
-                if is_new {
-                    self.replace_namesakes(report.id);
+                if before.is_some_and(|before| before != Standing::Connected) {
                     self.ask_latecomer(now, report.id);
                 }
             }
@@ -279,6 +279,10 @@ impl Registry {
                     None => self.tombstones.forgotten(now, entry.client_key),
                 }
             }
+        }
+        // It may have been attached and lost again between two reports.
+        if alive && before == Some(Standing::Connecting) {
+            self.replace_namesakes(report.id);
         }
     }
 

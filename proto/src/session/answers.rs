@@ -51,6 +51,10 @@ impl Session {
 
     /// An attach that did not prove itself.
     pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
+        // One that has taken its place goes on.
+        if self.dialing.as_ref().is_some_and(|dialing| !dialing.is_idle()) {
+            return;
+        }
         self.end_attempt(now, Outcome::Failed(cause));
         let Some(dialing) = &mut self.dialing else { return };
         dialing.on_failed();
@@ -94,6 +98,9 @@ impl Session {
                     dialing.want = None;
                     dialing.forced = None;
                     self.end_attempt(now, Outcome::Succeeded);
+                } else if self.links.candidate.is_some() {
+                    // The swap that was under way when it went is the dial that is wanted.
+                    dialing.want = None;
                 }
             }
         }
@@ -114,6 +121,7 @@ impl Session {
         let Some(epoch) = self.links.current().map(|live| live.epoch) else {
             match self.links.candidate.as_ref().map(|candidate| candidate.epoch) {
                 Some(epoch) => self.on_detach(now, epoch, cause),
+                None if self.is_waiting(now) => self.plan_anew(now, cause),
                 None => self.host_failed(now, cause, None),
             }
             return;

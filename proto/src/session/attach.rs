@@ -125,7 +125,10 @@ impl Session {
             history.on_attached(now);
         }
         self.announce_attach(now, epoch, attach, had_connection, cursor);
-        self.end_attempt(now, Outcome::Succeeded);
+        // One that began meanwhile still waits for an answer of its own.
+        if self.dialing.as_ref().is_none_or(|dialing| dialing.is_idle()) {
+            self.end_attempt(now, Outcome::Succeeded);
+        }
         if self.config.stuck.replays.is_some_and(|most| self.replays > most) {
             self.end_stuck(now);
         }

@@ -115,6 +115,7 @@ impl Session {
             return;
         }
         self.state = self.state.closing();
+        self.plan_close(now);
         self.push_event(Event::Closing { by: Closer::Local });
     }
 

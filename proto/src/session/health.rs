@@ -30,8 +30,8 @@ impl Session {
     /// Tells the host of a change.
     pub(super) fn show_health(&mut self, now: Instant) {
         let health = self.health(now);
-        if health != self.shown_health.0 {
-            self.shown_health = (health, now);
+        let (shown, _) = core::mem::replace(&mut self.shown_health, (health, now));
+        if health != shown {
             self.push_event(Event::Health(health));
         }
     }

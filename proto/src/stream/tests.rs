@@ -616,7 +616,7 @@ fn a_stream_that_nobody_reads_leaves_the_others_room() {
         a.streams.send(other, message()).expect("because it moves");
     }
     let refused = a.streams.send(stalled, message()).expect_err("because it is as before");
-    assert_eq!(refused.reason, SendRefusal::Full);
+    assert_eq!(refused.reason, SendRefusal::Unread);
     pump(&mut a);
     assert_eq!(a.streams.poll_event(), None, "no room to wait in yet");
     let limit = 2 * config.stream_window;
@@ -644,5 +644,74 @@ fn a_message_beyond_what_may_wait_is_let_in_when_nothing_else_does() {
     let large = Bytes::from(std::vec![7; a.streams.limits.outbox * 3 / 4]);
     assert!(a.streams.send(a.mine[0], large.clone()).is_ok());
     let refused = a.streams.send(a.mine[0], large).expect_err("because one waits");
-    assert_eq!(refused.reason, SendRefusal::Full);
+    assert_eq!(refused.reason, SendRefusal::Unread);
+}
+
+/// One end with a stream that nobody reads and which holds all that may wait.
+fn stalled() -> End {
+    let roomy = SessionConfig {
+        session_window: 64 << 20,
+        ..SessionConfig::default()
+    };
+    let [mut a, _] = pair();
+    a.streams.set_peer(&roomy.parameters());
+    a.open();
+    while a.streams.send(a.mine[0], Bytes::from_static(&[7; 10_000])).is_ok() {
+        exchange(&mut a);
+    }
+    while a.streams.poll_event().is_some() {}
+    a
+}
+
+/// The peer gets and has all of it, and its application reads none of it.
+fn exchange(a: &mut End) {
+    while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+        a.outbox.commit(committed);
+    }
+    while let Some(committed) = a.outbox.pop() {
+        a.streams.on_acked(&committed);
+    }
+}
+
+/// Kills `grant_untold`.
+#[test]
+fn who_was_refused_beside_a_stalled_stream_hears_of_its_own_readers_grant() {
+    let window = SessionConfig::default().stream_window;
+    let mut a = stalled();
+    a.open();
+    let moving = a.mine[1];
+    let large = Bytes::from(std::vec![7; 400_000]);
+    exchange(&mut a);
+    a.streams.send(moving, large.clone()).expect("because it was granted");
+    exchange(&mut a);
+    while a.streams.poll_event().is_some() {}
+    let refused = a
+        .streams
+        .send(moving, large.clone())
+        .expect_err("because it would wait");
+    assert_eq!(refused.reason, SendRefusal::Unread);
+    // All of it was read.
+    let limit = 2 * window;
+    let granted = Frame::Credit {
+        stream: moving.0,
+        limit,
+    };
+    a.streams.on_frame(granted).expect("because it rises");
+    assert_eq!(a.streams.poll_event(), Some(Event::Writable));
+    assert!(a.streams.send(moving, large).is_ok());
+}
+
+#[test]
+fn who_was_refused_before_its_stream_was_open_hears_when_it_is() {
+    let mut a = stalled();
+    a.open();
+    let large = Bytes::from(std::vec![7; 400_000]);
+    let refused = a
+        .streams
+        .send(a.mine[1], large.clone())
+        .expect_err("because it would wait");
+    assert_eq!(refused.reason, SendRefusal::Unread);
+    exchange(&mut a);
+    assert_eq!(a.streams.poll_event(), Some(Event::Writable));
+    assert!(a.streams.send(a.mine[1], large).is_ok());
 }

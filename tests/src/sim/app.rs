@@ -195,7 +195,7 @@ impl App {
             burst -= 1;
             match put(id, self.side, self.work.size, session, env, conv) {
                 Ok(()) => used.to_write -= 1,
-                Err(SendRefusal::Full) => {
+                Err(SendRefusal::Full | SendRefusal::Unread) => {
                     self.blocked = true;
                     env.tally.hit("app: outbox full");
                     return;

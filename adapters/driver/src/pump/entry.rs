@@ -30,6 +30,8 @@ pub(super) enum Fed {
     More,
     /// The machine is full.
     Full,
+    /// This stream's reader has granted no more; the machine takes from others.
+    Unread,
 }
 
 impl Entry {
@@ -89,8 +91,10 @@ impl Entry {
             };
             if let Some((item, reason)) = refused {
                 self.items.push_front(item);
-                if reason == SendRefusal::Full {
-                    return Fed::Full;
+                match reason {
+                    SendRefusal::Full => return Fed::Full,
+                    SendRefusal::Unread => return Fed::Unread,
+                    _ => {}
                 }
                 self.refused(now, session, reason);
                 return Fed::Done;

@@ -58,7 +58,8 @@ impl Registry {
         }
     }
 
-    /// One that was let in before the drain is established only now.
+    /// One that was let in before the drain is established only now, or has come back: what it was asked while
+    /// it was away it never heard.
     pub(super) fn ask_latecomer(&mut self, now: Instant, id: SessionId) {
         if let Some(draining) = &mut self.draining {
             draining.ask(now, id, &mut self.rng);

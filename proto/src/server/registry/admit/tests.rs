@@ -249,3 +249,12 @@ fn the_older_one_goes_once_the_newcomer_is_established() {
         assert_eq!(registry.poll_order(), None, "once");
     }
 }
+
+#[test]
+fn a_newcomer_that_came_and_went_between_two_reports_has_its_name() {
+    let (mut registry, older) = named(SameName::Replace);
+    let newer = holds(&mut registry, 2, b"alice");
+    // Reports are newest only: that it was attached meanwhile was never said.
+    registry.update(at(3), report(&newer, Status::Detached));
+    assert_eq!(registry.poll_order(), Some((older.id, Order::Replace)));
+}

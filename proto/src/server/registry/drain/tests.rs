@@ -99,3 +99,23 @@ fn what_remains_is_told() {
     registry.handle_timeout(at(30));
     assert_eq!(registry.poll_order(), None, "nobody is asked who is gone");
 }
+
+#[test]
+fn who_was_away_when_it_was_asked_is_asked_when_it_comes_back() {
+    let mut registry = registry(config());
+    let away = Client::new(1).admitted(&mut registry);
+    registry.update(at(1), report(&away, Status::Attached));
+    registry.update(at(2), report(&away, Status::Detached));
+    registry.drain(at(2), plan());
+    let asked = |registry: &mut Registry, now| {
+        registry.handle_timeout(now);
+        core::iter::from_fn(|| registry.poll_order()).count()
+    };
+    asked(&mut registry, at(13));
+    registry.update(at(20), report(&away, Status::Attached));
+    assert_eq!(registry.draining().map(|status| status.unasked), Some(1));
+    assert_eq!(asked(&mut registry, at(30)), 1);
+    // Not because of the swap that it makes then.
+    registry.update(at(31), report(&away, Status::Attached));
+    assert_eq!(asked(&mut registry, at(50)), 0);
+}
