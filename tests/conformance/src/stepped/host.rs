@@ -201,7 +201,9 @@ impl Host for House {
             self.heard.insert(id, Heard::default());
         }
         for (id, heard) in &mut self.heard {
-            self.server.session_mut(*id).map(|session| heard.listen(session));
+            if let Some(session) = self.server.session_mut(*id) {
+                heard.listen(session);
+            }
         }
         next
     }
