@@ -168,6 +168,18 @@ impl Endpoint {
         (&self.host, self.port)
     }
 
+    /// Whether it speaks WebSocket, or packets on the byte stream itself.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+
+    /// Whether it is inside TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// Makes a connection of a byte stream to [`address`](Self::address): a socket, a proxy's tunnel. TLS and
     /// the upgrade to WebSocket happen here.
     ///

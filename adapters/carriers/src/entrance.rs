@@ -80,6 +80,19 @@ impl Entrance {
         Entrance { check, ..self }
     }
 
+    /// Whether it takes WebSockets, or packets on the byte stream itself.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.websocket
+    }
+
+    /// Whether it is inside TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Inside TLS.
     #[cfg(feature = "tls")]
     #[must_use]

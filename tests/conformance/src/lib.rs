@@ -11,8 +11,10 @@
 pub mod adapter;
 pub mod adapters;
 pub mod block;
+pub mod blocking;
 pub mod cancel;
 pub mod relay;
+pub mod stepped;
 pub mod suite;
 pub mod world;
 
