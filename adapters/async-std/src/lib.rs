@@ -20,6 +20,7 @@ use unbroken_driver::{FuturesIo, SleepTimer, Timer, fresh_seed};
 use unbroken_proto::{ClientConfig, ReconnectIntent};
 
 pub use server::Server;
+pub use unbroken_driver as driver;
 pub use unbroken_driver::{
     Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Established as Accepted, Events,
     Framed, Hub, Reached, Reconnector, RecvFailure, RecvHalf, SendHalf, SessionHandle as Session, Stream, cause_of,
@@ -27,7 +28,7 @@ pub use unbroken_driver::{
 };
 pub use unbroken_proto as proto;
 
-/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a
+/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`] to a
 /// future of a [`Connected`]. Its driver is spawned on async-std. Returns at once; see
 /// [`Session::established`].
 ///
@@ -38,6 +39,20 @@ pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     async_std::task::spawn(driver);
     Ok(session)
+}
+
+/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and
+/// preserved state. What `old` did not deliver stands in its [`Ended`](proto::event::Ended).
+///
+/// # Errors
+/// As [`connect_with`].
+pub async fn connect_after(
+    old: &Session,
+    config: ClientConfig,
+    dialler: impl Dialler + 'static,
+) -> io::Result<Session> {
+    old.closed().await;
+    connect_with(old.bequeath(config), dialler)
 }
 
 /// A session with the server at `endpoint`, over whatever that says.

@@ -77,6 +77,11 @@ impl Endpoint {
             return Err(invalid("built without the feature `tls`"));
         }
         let host = uri.host().unwrap_or_default();
+        // What stands behind the host and is no port must not be taken for none.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if !authority.ends_with(host) && uri.port_u16().is_none() {
+            return Err(invalid("no port of that number"));
+        }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let (false, Some(port)) = (host.is_empty(), uri.port_u16().or(port)) else {
             return Err(invalid("no host, or no port"));
@@ -161,6 +166,18 @@ impl Endpoint {
     #[must_use]
     pub fn address(&self) -> (&str, u16) {
         (&self.host, self.port)
+    }
+
+    /// Whether it speaks WebSocket, or packets on the byte stream itself.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+
+    /// Whether it is inside TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Makes a connection of a byte stream to [`address`](Self::address): a socket, a proxy's tunnel. TLS and

@@ -16,7 +16,7 @@ use crate::upgrade::{answer, encode_refusal, encode_response, parse_request};
 use crate::websocket::WebSocket;
 
 /// Looks at the request of an upgrade: lets it pass, or says what to answer instead.
-type Check = dyn Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync;
+type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>>> + Send + Sync;
 
 /// What stands behind a listening socket: plain packets or WebSockets, in TLS or not. Cheap to clone.
 ///
@@ -27,7 +27,7 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), http::Response<String>> + 
 ///     _ => {
 ///         let mut refusal = http::Response::new(String::from("nothing here\n"));
 ///         *refusal.status_mut() = http::StatusCode::NOT_FOUND;
-///         Err(refusal)
+///         Err(refusal.into())
 ///     }
 /// });
 /// # let _ = entrance;
@@ -74,10 +74,23 @@ impl Entrance {
     #[must_use]
     pub fn checking<F>(self, check: F) -> Entrance
     where
-        F: Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync + 'static,
+        F: Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>>> + Send + Sync + 'static,
     {
         let check: Option<Arc<Check>> = Some(Arc::new(check));
         Entrance { check, ..self }
+    }
+
+    /// Whether it takes WebSockets, or packets on the byte stream itself.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.websocket
+    }
+
+    /// Whether it is inside TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Inside TLS.
@@ -129,7 +142,7 @@ async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io:
             break request;
         }
     };
-    let checked = check.map_or(Ok(()), |check| check(&request)).map_err(Box::new);
+    let checked = check.map_or(Ok(()), |check| check(&request));
     match checked.and_then(|()| answer(&request)) {
         Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
         Err(refusal) => {

@@ -4,10 +4,11 @@ use std::io;
 use std::task::{Context, Poll};
 
 use unbroken_proto::reconnect::Preparation;
-use unbroken_proto::{Instant, ReconnectIntent, Session};
+use unbroken_proto::{Instant, ReconnectIntent};
 
 use crate::connection::Connected;
 use crate::dialler::{Answer, Answering, Dial, Dialler, cause_of, later_of};
+use crate::machine::Machine;
 
 /// Steps in one turn: a host that answers at once, or fails at once, does not keep others waiting.
 const STEPS: usize = 4;
@@ -76,7 +77,7 @@ impl Dialling {
     }
 
     /// Follows the machine's wish.
-    pub(crate) fn turn(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Turn {
+    pub(crate) fn turn(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) -> Turn {
         let mut turn = Turn::Idle;
         for _ in 0..STEPS {
             match self.step(now, session, cx) {
@@ -89,7 +90,7 @@ impl Dialling {
         turn
     }
 
-    fn step(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Turn {
+    fn step(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) -> Turn {
         self.wait = None;
         let Some(intent) = session.wanted_connection() else {
             self.current = None;
@@ -138,14 +139,14 @@ impl Dialling {
     }
 }
 
-fn failed(now: Instant, session: &mut Session, attempt: u64, error: &io::Error) {
+fn failed(now: Instant, session: &mut Machine, attempt: u64, error: &io::Error) {
     match later_of(error) {
         Some(after) => session.dial_postponed(now, attempt, after),
         None => session.dial_failed(now, attempt, cause_of(error)),
     }
 }
 
-fn answer(now: Instant, session: &mut Session, attempt: u64, answer: Answer) {
+fn answer(now: Instant, session: &mut Machine, attempt: u64, answer: Answer) {
     match answer {
         Answer::Credential(credential) => session.refresh_credential(now, credential),
         Answer::Restored(result) => session.restored(now, attempt, result),

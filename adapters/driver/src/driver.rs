@@ -7,19 +7,18 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_channel::mpsc;
 use futures_core::Stream;
-use unbroken_proto::config::{ClientConfig, Seed};
-use unbroken_proto::error::ConfigError;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::server::{Incoming, Report};
-use unbroken_proto::{Duration, Epoch, Event, Instant, Session, SessionConfig};
+use unbroken_proto::{Duration, Epoch, Event, Instant, SessionConfig};
 
 use crate::clock::Timer;
 use crate::connection::BoxConnection;
-use crate::dialler::Dialler;
 use crate::dialling::{Dialling, Turn};
 use crate::errand::Errands;
 use crate::handle::SessionHandle;
 use crate::links::Links;
+use crate::machine::Machine;
+use crate::meters::Meters;
 use crate::pump::Pump;
 use crate::reconnecting::ReconnectView;
 use crate::shared::{Desk, Shared, Wishes};
@@ -48,7 +47,7 @@ pub(crate) enum Source {
 /// Dropping it aborts the session; its handles learn of it.
 #[must_use = "nothing moves until the driver is polled"]
 pub struct Driver {
-    session: Session,
+    session: Machine,
     timer: Box<dyn Timer>,
     source: Source,
     links: Links,
@@ -59,34 +58,18 @@ pub struct Driver {
     /// `close` was asked for: with what, and when it goes out even if halves still hold items.
     close: Option<(u64, Bytes, Instant)>,
     over: bool,
-}
-
-/// A dialling session: its handle, and the driver to spawn.
-///
-/// `seed` is 32 fresh random bytes.
-///
-/// # Errors
-/// The configuration cannot work.
-pub fn connect(
-    config: ClientConfig,
-    seed: Seed,
-    dialler: impl Dialler + 'static,
-    timer: impl Timer + 'static,
-) -> Result<(SessionHandle, Driver), ConfigError> {
-    let limits = config.session.clone();
-    let session = Session::connect(config, seed, timer.now())?;
-    let source = Source::Dial(Dialling::new(Box::new(dialler)));
-    Ok(Driver::new(session, &limits, Box::new(timer), source))
+    meters: Meters,
 }
 
 impl Driver {
     pub(crate) fn new(
-        session: Session,
+        session: Machine,
         limits: &SessionConfig,
         timer: Box<dyn Timer>,
         source: Source,
     ) -> (SessionHandle, Driver) {
         let shared = Shared::new(session.state());
+        let meters = Meters::new(session.side());
         let driver = Driver {
             session,
             timer,
@@ -98,6 +81,7 @@ impl Driver {
             linger: limits.linger,
             close: None,
             over: false,
+            meters,
         };
         (SessionHandle::new(shared), driver)
     }
@@ -207,6 +191,7 @@ impl Driver {
             }
             _ => self.reflect(now),
         }
+        self.meters.event(event);
         self.shared.publish(event);
     }
 
@@ -225,8 +210,10 @@ impl Driver {
     fn announce_end(&mut self, ended: Ended) {
         self.over = true;
         self.close = None;
-        self.shared.publish(&Event::Ended(ended.clone()));
         let (state, stats) = (self.session.state(), self.session.stats());
+        self.meters.stats(&stats);
+        self.meters.ended(&ended.reason);
+        self.shared.publish(&Event::Ended(ended.clone()));
         self.shared.show(|view| {
             (view.state, view.stats, view.ended) = (state, stats, Some(Arc::new(ended)));
             view.subscribers.clear();
@@ -242,6 +229,7 @@ impl Driver {
             }
         }
         let (state, stats) = (self.session.state(), self.session.stats());
+        self.meters.stats(&stats);
         self.shared.note(|view| (view.state, view.stats) = (state, stats));
     }
 

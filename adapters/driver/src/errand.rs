@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use futures_channel::mpsc;
 use futures_core::Stream;
+use unbroken_proto::Instant;
 use unbroken_proto::server::{Listener, Order};
-use unbroken_proto::{Instant, Session};
 
 use crate::hub::Slip;
+use crate::machine::{Machine, bare};
 
 /// One thing to do.
 pub(crate) enum Errand {
@@ -36,7 +37,7 @@ impl Errands {
     }
 
     /// Does what has come.
-    pub(crate) fn run(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) {
+    pub(crate) fn run(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(errand)) = Pin::new(&mut self.mail).poll_next(cx) {
             match errand {
                 Errand::Order(order) => session.obey(now, order),
@@ -50,10 +51,10 @@ impl Errands {
         }
     }
 
-    fn tell(&mut self, now: Instant, session: &mut Session, slip: Slip) {
+    fn tell(&mut self, now: Instant, session: &mut Machine, slip: Slip) {
         let seat = self.seats.entry(slip.audience()).or_insert_with(|| slip.listener());
         let is_new = seat.stream().is_none();
-        let delivery = seat.deliver(now, session, slip.message());
+        let delivery = seat.deliver(now, bare(session, now, "broadcast"), slip.message());
         if is_new && let Some(stream) = seat.stream() {
             // Nobody reads here; what the client might say must not use up its windows.
             let _it_was_just_opened = session.stop(now, stream, 0);

@@ -42,7 +42,7 @@ impl SessionHandle {
         Wait::new(self.shared(), check).await
     }
 
-    /// Waits until the session is established for the first time.
+    /// Waits until the session is established for the first time. Cancel safe.
     ///
     /// # Errors
     /// It ended before it ever was.
@@ -121,13 +121,14 @@ impl SessionHandle {
         self.closed().await
     }
 
-    /// Ends the session at once; what became of what was sent is told as far as it is known.
+    /// Ends the session at once; what became of what was sent is told as far as it is known. The wish to end
+    /// it stands even if the future is dropped.
     pub async fn abort(&self) -> Arc<Ended> {
         self.shared().ask(|desk| desk.wishes.abort = true);
         self.closed().await
     }
 
-    /// Waits until the session is over.
+    /// Waits until the session is over. Cancel safe.
     pub async fn closed(&self) -> Arc<Ended> {
         self.wait(|view| view.ended.clone()).await
     }

@@ -30,6 +30,7 @@ use crate::driver::{Driver, Routed, Source};
 use crate::errand::{Errand, Errands};
 use crate::handle::SessionHandle;
 use crate::lock::{Waiters, lock, register, wake};
+use crate::machine::plain;
 
 /// Established sessions nobody has accepted yet.
 const BACKLOG: usize = 128;
@@ -315,7 +316,7 @@ impl Hub {
             errands,
             report,
         };
-        let (handle, driver) = Driver::new(session, &self.limits, timer, source);
+        let (handle, driver) = Driver::new(plain(session), &self.limits, timer, source);
         let mut driver = pin!(driver.with_connection(epoch, connection));
         let mut established = self.established.clone();
         let announce = async move {

@@ -21,8 +21,27 @@
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
 //! | broadcast messages an accepted session's driver has not taken | its audience's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
+//!
+//! # Observing
+//! [`SessionHandle::events`] and [`SessionHandle::stats`] need no feature. `tracing` passes on the machine's spans and events,
+//! `trace` adds `connect_traced`, a record of one session that replays to the same bytes, and `metrics` tells the facade
+//! of that name (`side` is `client` or `server`):
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `unbroken_sessions` | gauge: sessions that are established and not over | `side` |
+//! | `unbroken_sessions_total` | counter: sessions established | `side` |
+//! | `unbroken_attaches_total` | counter | `side`, `swap`: first, planned, unplanned |
+//! | `unbroken_detaches_total` | counter | `side`, `cause` |
+//! | `unbroken_ends_total` | counter | `side`, `reason` |
+//! | `unbroken_attempts_total` | counter: attempts to connect that are over | `side`, `outcome` |
+//! | `unbroken_resume_seconds` | histogram: from the loss of a connection to the next attach | `side` |
+//! | `unbroken_packets_sent_total`, `unbroken_packets_received_total` | counter | `side` |
+//! | `unbroken_payload_sent_bytes_total`, `unbroken_payload_received_bytes_total` | counter | `side` |
+//! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
 
 mod clock;
+mod connect;
 mod connection;
 mod dialler;
 mod dialling;
@@ -30,10 +49,13 @@ mod driver;
 mod errand;
 mod framed;
 mod gate;
+pub mod guide;
 mod handle;
 mod hub;
 mod links;
 mod lock;
+mod machine;
+mod meters;
 mod pump;
 mod reconnecting;
 mod reconnector;
@@ -41,9 +63,12 @@ mod shared;
 mod stream;
 
 pub use clock::{SleepTimer, Timer, uptime};
+pub use connect::connect;
+#[cfg(feature = "trace")]
+pub use connect::connect_traced;
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
 pub use dialler::{Answer, Answering, Dial, DialError, Dialler, cause_of};
-pub use driver::{Driver, connect};
+pub use driver::Driver;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use gate::{Gate, fresh_seed};
 pub use handle::{Events, SessionHandle};
@@ -51,3 +76,5 @@ pub use hub::{Audience, Authorise, Broadcast, Established, Hub, MakeTimer, Reach
 pub use reconnector::Reconnector;
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;
+#[cfg(feature = "trace")]
+pub use unbroken_trace as trace;

@@ -5,10 +5,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use unbroken_proto::config::MAX_PACKET;
-use unbroken_proto::{Cause, Duration, Epoch, Instant, Session};
+use unbroken_proto::{Cause, Duration, Epoch, Instant};
 
 use crate::connection::BoxConnection;
 use crate::dialler::cause_of;
+use crate::machine::Machine;
 
 /// Packets a connection may read, and write, in one turn.
 const TURN: usize = 16;
@@ -90,7 +91,7 @@ impl Links {
     }
 
     /// Feeds the machine what has arrived. True: there may be more at once.
-    pub(crate) fn read(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn read(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for slot in &mut self.slots {
             more |= slot.read(now, session, cx) == Turn::More;
@@ -101,7 +102,7 @@ impl Links {
 
     /// Asks the machine for packets while the carriers take them, and says goodbye to those
     /// connections it does not want any more. True: there may be more at once.
-    pub(crate) fn write(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn write(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for slot in &mut self.slots {
             match slot.write(now, session, cx, &mut self.spare, &mut self.expect) {
@@ -115,14 +116,14 @@ impl Links {
 }
 
 impl Slot {
-    fn lost(&mut self, now: Instant, session: &mut Session, cause: Cause) {
+    fn lost(&mut self, now: Instant, session: &mut Machine, cause: Cause) {
         self.gone = true;
         if let Some(epoch) = self.epoch {
             session.detach(now, epoch, cause);
         }
     }
 
-    fn read(&mut self, now: Instant, session: &mut Session, cx: &mut Context<'_>) -> Turn {
+    fn read(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) -> Turn {
         for _ in 0..TURN {
             match self.connection.as_mut().poll_next(cx) {
                 Poll::Pending => return Turn::Idle,
@@ -147,7 +148,7 @@ impl Slot {
     fn write(
         &mut self,
         now: Instant,
-        session: &mut Session,
+        session: &mut Machine,
         cx: &mut Context<'_>,
         spare: &mut Vec<u8>,
         expect: &mut usize,
@@ -181,7 +182,7 @@ impl Slot {
     }
 
     /// The machine's next packet for this connection, in a buffer about as large as the last one needed.
-    fn pack(&self, now: Instant, session: &mut Session, spare: &mut Vec<u8>, expect: &mut usize) -> Option<Bytes> {
+    fn pack(&self, now: Instant, session: &mut Machine, spare: &mut Vec<u8>, expect: &mut usize) -> Option<Bytes> {
         let mut buffer = std::mem::take(spare);
         buffer.reserve(*expect);
         if !session.poll_transmit(now, self.epoch?, &mut buffer) {

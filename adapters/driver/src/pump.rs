@@ -9,11 +9,12 @@ use std::sync::Arc;
 use unbroken_proto::error::{OpenError, SendRefusal};
 use unbroken_proto::event::{Fates, StreamFate, Tally, Undelivered};
 use unbroken_proto::stream::Chunk;
-use unbroken_proto::{Instant, Session, SessionConfig, StreamId};
+use unbroken_proto::{Instant, SessionConfig, StreamId};
 
 use entry::{Entry, Fed};
 
 use crate::lock::wake;
+use crate::machine::Machine;
 use crate::shared::{Accepted, OpenRequest, Opened, Shared};
 use crate::stream::{Outgoing, RECV_LIMIT, StreamShared};
 
@@ -88,7 +89,7 @@ impl Pump {
     }
 
     /// A half asked to be looked at.
-    pub(crate) fn on_dirty(&mut self, now: Instant, session: &mut Session, id: StreamId) {
+    pub(crate) fn on_dirty(&mut self, now: Instant, session: &mut Machine, id: StreamId) {
         let Some(entry) = self.streams.get_mut(&id) else { return };
         entry.shared.seen();
         if let Some(code) = entry.shared.send(|queue| queue.reset) {
@@ -119,7 +120,7 @@ impl Pump {
     }
 
     /// Gives the machine what it takes, every stream in its turn.
-    pub(crate) fn feed(&mut self, now: Instant, session: &mut Session) {
+    pub(crate) fn feed(&mut self, now: Instant, session: &mut Machine) {
         for _ in 0..self.ready.len() {
             if self.full {
                 return;
@@ -169,7 +170,7 @@ impl Pump {
     }
 
     /// Opens what was asked for, in turn, as far as the machine lets it.
-    pub(crate) fn open(&mut self, now: Instant, session: &mut Session) {
+    pub(crate) fn open(&mut self, now: Instant, session: &mut Machine) {
         self.opens.retain(|request| !request.answer.is_canceled());
         while !self.opens_wait {
             let Some(request) = self.opens.pop_front() else { return };
@@ -194,11 +195,11 @@ impl Pump {
     }
 
     /// Takes streams the peer opened, as long as somebody takes them from us.
-    pub(crate) fn accept(&mut self, now: Instant, session: &mut Session) {
+    pub(crate) fn accept(&mut self, now: Instant, session: &mut Machine) {
         self.accept_up_to(ACCEPT_LIMIT, now, session);
     }
 
-    fn accept_up_to(&mut self, limit: usize, now: Instant, session: &mut Session) {
+    fn accept_up_to(&mut self, limit: usize, now: Instant, session: &mut Machine) {
         while self.shared.look(|view| view.accepted.len()) < limit {
             let Some(accepted) = session.accept(now) else { return };
             let stream = self.add(accepted.id, None);
@@ -215,7 +216,7 @@ impl Pump {
     }
 
     /// Moves what the machine holds for a stream to its half, up to `limit`.
-    pub(crate) fn receive(&mut self, now: Instant, session: &mut Session, id: StreamId, limit: usize) {
+    pub(crate) fn receive(&mut self, now: Instant, session: &mut Machine, id: StreamId, limit: usize) {
         let Some(entry) = self.streams.get_mut(&id) else { return };
         // Again if the half emptied its queue just before we would tell it that there is more.
         while !entry.recv_over && entry.receive(now, session, limit, &mut self.chunks) {}
@@ -239,7 +240,7 @@ impl Pump {
 
     /// The session is over: gives the halves what can still be read, tells them, and adds to `fates`
     /// what the machine never got.
-    pub(crate) fn end(&mut self, now: Instant, session: &mut Session, fates: &mut Fates) {
+    pub(crate) fn end(&mut self, now: Instant, session: &mut Machine, fates: &mut Fates) {
         // The peer knows them delivered, and the machine goes with its driver.
         self.accept_up_to(usize::MAX, now, session);
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();

@@ -8,6 +8,7 @@ use unbroken_proto::session::Lifecycle;
 use unbroken_proto::{Cause, ClientConfig, Health, Instant, ReconnectIntent, Session};
 
 use crate::handle::SessionHandle;
+use crate::machine::Machine;
 
 /// From the handles to the driver.
 #[derive(Default)]
@@ -44,7 +45,7 @@ impl ReconnectWishes {
     }
 
     /// True if there was anything.
-    pub(crate) fn follow(self, now: Instant, session: &mut Session) -> bool {
+    pub(crate) fn follow(self, now: Instant, session: &mut Machine) -> bool {
         let policy = self.backoff.is_some() || self.strategies.is_some();
         let wishes = self.pause.is_some() || self.force || self.now || policy;
         let any = wishes || !self.said.is_empty() || self.preserve.is_some() || self.credential.is_some();

@@ -8,9 +8,10 @@ use std::time::Duration;
 use smol::Task;
 use smol::net::TcpListener;
 use unbroken_carriers::Entrance;
-use unbroken_driver::{Connected, Established, FuturesIo, Gate, Hub};
+use unbroken_driver::{Audience, Connected, Established, FuturesIo, Gate, Hub};
 use unbroken_proto::ServerConfig;
-use unbroken_proto::server::{Placement, Refusal, Request};
+use unbroken_proto::server::{Lagging, Placement, Refusal, Request};
+use unbroken_proto::stream::StreamOptions;
 
 /// How long accepting rests when the system refuses (out of file handles).
 const REST: Duration = Duration::from_millis(50);
@@ -95,6 +96,18 @@ impl Server {
     /// Takes a connection that was accepted some other way.
     pub fn serve(&self, accepted: Connected) {
         smol::spawn(Arc::clone(self.gate.hub()).serve(accepted)).detach();
+    }
+
+    /// The hub, to be kept by tasks of its own.
+    #[must_use]
+    pub fn hub(&self) -> Arc<Hub> {
+        Arc::clone(self.gate.hub())
+    }
+
+    /// For one message to many sessions: see [`Hub::audience`].
+    #[must_use]
+    pub fn audience(&self, options: StreamOptions, backlog: usize, lagging: Lagging) -> Audience {
+        self.gate.hub().audience(options, backlog, lagging)
     }
 
     /// The next session to be established. Cancel safe.

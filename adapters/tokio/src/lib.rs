@@ -6,23 +6,7 @@
 //! `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
 //! again, and nothing is lost or doubled.
 //!
-//! ```no_run
-//! use bytes::Bytes;
-//! use unbroken_tokio::proto::{ClientConfig, security::{Auth, SharedSecret}, stream::StreamOptions};
-//!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
-//! let session = unbroken_tokio::connect_ws("ws://localhost:7000/", ClientConfig::new(auth))?;
-//! let (mut send, mut recv) = session.open(StreamOptions::default()).await?.split();
-//! send.send(Bytes::from("hello")).await?;
-//! send.finish();
-//! while let Some(message) = recv.recv().await? {
-//!     println!("{} bytes", message.len());
-//! }
-//! session.close(0, Bytes::new()).await;
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod compat;
 mod server;
@@ -39,6 +23,9 @@ use unbroken_proto::{ClientConfig, ReconnectIntent};
 pub use compat::Compat;
 pub use server::{Accepted, Server};
 pub use session::{RecvHalf, SendHalf, Session, Stream};
+pub use unbroken_driver as driver;
+#[cfg(feature = "trace")]
+pub use unbroken_driver::trace;
 pub use unbroken_driver::{
     Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Events, Framed, Hub, Reached,
     Reconnector, RecvFailure, SessionHandle, cause_of, uptime,
@@ -46,13 +33,31 @@ pub use unbroken_driver::{
 pub use unbroken_proto as proto;
 
 /// A session that dials with `dialler`: any closure from a
-/// [`ReconnectIntent`](proto::ReconnectIntent) to a future of a [`Connected`]. Its driver is spawned
+/// [`ReconnectIntent`] to a future of a [`Connected`]. Its driver is spawned
 /// on the current runtime. Returns at once; see [`SessionHandle::established`].
 ///
 /// # Errors
 /// The configuration cannot work, or the system has no entropy.
 pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
     let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer()).map_err(invalid)?;
+    tokio::spawn(driver);
+    Ok(Session::new(handle))
+}
+
+/// [`connect_with`], with a record of all that the session is told and says in `writer`, for
+/// [`replay`](unbroken_driver::trace::replay). **What is written is a secret**: the session's keys follow from it. The driver
+/// writes as it goes, so `writer` should buffer, and not block for long.
+///
+/// # Errors
+/// As [`connect_with`].
+#[cfg(feature = "trace")]
+pub fn connect_traced(
+    config: ClientConfig,
+    dialler: impl Dialler + 'static,
+    writer: impl io::Write + Send + 'static,
+) -> io::Result<Session> {
+    let traced = unbroken_driver::connect_traced(config, fresh_seed()?, dialler, timer(), writer);
+    let (handle, driver) = traced.map_err(invalid)?;
     tokio::spawn(driver);
     Ok(Session::new(handle))
 }

@@ -1,13 +1,15 @@
 //! Sessions and streams with tokio's traits.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use unbroken_driver::SessionHandle;
-use unbroken_proto::error::OpenError;
+use unbroken_driver::{RecvFailure, SessionHandle};
+use unbroken_proto::error::{OpenError, SendError};
 use unbroken_proto::stream::StreamOptions;
 
 /// A session. A [`SessionHandle`], whose methods it has, with streams for tokio.
@@ -99,12 +101,61 @@ macro_rules! writes {
                 futures_io::AsyncWrite::poll_write(Pin::new(&mut self.0), cx, buf)
             }
 
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                parts: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                futures_io::AsyncWrite::poll_write_vectored(Pin::new(&mut self.0), cx, parts)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
             fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 futures_io::AsyncWrite::poll_flush(Pin::new(&mut self.0), cx)
             }
 
             fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 futures_io::AsyncWrite::poll_close(Pin::new(&mut self.0), cx)
+            }
+        }
+    };
+}
+
+/// Whole messages, as the driver's own stream has them.
+macro_rules! gives_messages {
+    ($outer:ty) => {
+        impl futures_core::Stream for $outer {
+            type Item = Result<Bytes, RecvFailure>;
+
+            fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                Pin::new(&mut self.0).poll_next(cx)
+            }
+        }
+    };
+}
+
+macro_rules! takes_messages {
+    ($outer:ty) => {
+        impl Sink<Bytes> for $outer {
+            type Error = SendError;
+
+            fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+                Pin::new(&mut self.0).poll_ready(cx)
+            }
+
+            fn start_send(mut self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
+                Pin::new(&mut self.0).start_send(message)
+            }
+
+            fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+                Sink::poll_flush(Pin::new(&mut self.0), cx)
+            }
+
+            fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+                Sink::poll_close(Pin::new(&mut self.0), cx)
             }
         }
     };
@@ -117,3 +168,7 @@ reads!(Stream);
 reads!(RecvHalf);
 writes!(Stream);
 writes!(SendHalf);
+gives_messages!(Stream);
+gives_messages!(RecvHalf);
+takes_messages!(Stream);
+takes_messages!(SendHalf);

@@ -21,12 +21,18 @@ use crate::tape::Tape;
 pub struct Traced {
     session: Session,
     tape: Option<Box<Tape>>,
+    /// Of the last call.
+    now: Instant,
 }
 
 impl From<Session> for Traced {
     /// Without a record.
     fn from(session: Session) -> Traced {
-        Traced { session, tape: None }
+        Traced {
+            session,
+            tape: None,
+            now: Instant::ZERO,
+        }
     }
 }
 
@@ -55,6 +61,7 @@ impl Traced {
         Ok(Traced {
             session,
             tape: Some(Box::new(tape)),
+            now,
         })
     }
 
@@ -64,6 +71,7 @@ impl Traced {
         Traced {
             session,
             tape: Some(Box::new(tape)),
+            now,
         }
     }
 
@@ -83,15 +91,18 @@ impl Traced {
 
     pub(crate) fn note(&mut self, now: Instant, call: Option<Call>, out: Option<&dyn Debug>) {
         if let (Some(tape), Some(call)) = (&mut self.tape, call) {
+            self.now = now;
             tape.note(now, call, out);
         }
     }
 
-    fn unrecorded(&mut self, now: Instant, method: &str) {
+    /// The session itself, for a call whose arguments are not written down: only its name is, and a replay ends there.
+    pub fn unrecorded(&mut self, now: Instant, method: &str) -> &mut Session {
         let call = self.is_recording().then(|| Call::Unrecorded {
             method: method.to_owned(),
         });
         self.note(now, call, None);
+        &mut self.session
     }
 
     /// [`Session::write`], noted.
@@ -119,11 +130,11 @@ impl Traced {
         packed
     }
 
-    /// [`Session::poll_event`]; an event is noted, under the instant `now`.
-    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+    /// [`Session::poll_event`]; an event is noted, under the instant of the last call.
+    pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.session.poll_event();
         if let (Some(event), true) = (&event, self.is_recording()) {
-            self.note(now, Some(Call::PollEvent {}), Some(event));
+            self.note(self.now, Some(Call::PollEvent {}), Some(event));
         }
         event
     }
@@ -138,14 +149,12 @@ impl Traced {
     /// # Errors
     /// As there.
     pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
-        self.unrecorded(now, "adopt");
-        self.session.adopt(now, incoming)
+        self.unrecorded(now, "adopt").adopt(now, incoming)
     }
 
     /// [`Session::obey`]; the order is not written down.
     pub fn obey(&mut self, now: Instant, order: Order) {
-        self.unrecorded(now, "obey");
-        self.session.obey(now, order);
+        self.unrecorded(now, "obey").obey(now, order);
     }
 
     /// [`Session::preserve`]; the state is not written down.
@@ -153,8 +162,7 @@ impl Traced {
     /// # Errors
     /// As there.
     pub fn preserve(&mut self, now: Instant, state: Bytes) -> Result<(), PreservedTooLarge> {
-        self.unrecorded(now, "preserve");
-        self.session.preserve(now, state)
+        self.unrecorded(now, "preserve").preserve(now, state)
     }
 
     /// [`Session::set_backoff`]; the policy is not written down.
@@ -162,13 +170,11 @@ impl Traced {
     /// # Errors
     /// As there.
     pub fn set_backoff(&mut self, now: Instant, backoff: Backoff) -> Result<(), ConfigError> {
-        self.unrecorded(now, "set_backoff");
-        self.session.set_backoff(now, backoff)
+        self.unrecorded(now, "set_backoff").set_backoff(now, backoff)
     }
 
     /// [`Session::set_strategies`]; the table is not written down.
     pub fn set_strategies(&mut self, now: Instant, strategies: Strategies) {
-        self.unrecorded(now, "set_strategies");
-        self.session.set_strategies(now, strategies);
+        self.unrecorded(now, "set_strategies").set_strategies(now, strategies);
     }
 }

@@ -66,7 +66,7 @@ impl Pair {
                     .handle_input(self.now, ours, BytesMut::from(&packet[..]))
                     .unwrap();
             }
-            while let Some(event) = self.client.poll_event(self.now) {
+            while let Some(event) = self.client.poll_event() {
                 drop(event);
             }
         }
@@ -119,7 +119,7 @@ fn recorded() -> Vec<u8> {
         let _ = pair.client.write(pair.now, stream, &mut bytes);
     }
     pair.client.abort(pair.now);
-    assert!(pair.client.poll_event(pair.now).is_some());
+    assert!(pair.client.poll_event().is_some());
     assert!(pair.client.stats().attaches > 10);
     assert!(pair.client.trace_error().is_none());
     drop(pair);

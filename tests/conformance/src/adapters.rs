@@ -18,6 +18,9 @@ use unbroken_proto::{ClientConfig, Duration, Event, ServerConfig, SessionId};
 use crate::adapter::{Adapter, Pick, Receiver, Sender, Server, Session};
 use crate::block::soon;
 
+pub use crate::blocking::Blocking;
+pub use crate::stepped::Stepped;
+
 /// unbroken-tokio, on a runtime of two threads.
 pub struct Tokio;
 /// unbroken-smol, on its global executor.

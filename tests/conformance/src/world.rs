@@ -56,13 +56,21 @@ impl Carrier {
 pub fn certificates() -> &'static (Tls, TlsServer) {
     static MADE: OnceLock<(Tls, TlsServer)> = OnceLock::new();
     MADE.get_or_init(|| {
-        let (certificate, key) = certificate(&["localhost", "127.0.0.1"]);
+        let (certificate, key) = identity();
         let server = TlsServer::new(vec![certificate.clone()], key).expect("because they belong together");
         (
             Tls::trusting([certificate]).expect("because it is a certificate"),
             server,
         )
     })
+}
+
+/// What the servers of these tests show, and its key.
+#[must_use]
+pub fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    static MADE: OnceLock<(CertificateDer<'static>, PrivateKeyDer<'static>)> = OnceLock::new();
+    let (certificate, key) = MADE.get_or_init(|| certificate(&["localhost", "127.0.0.1"]));
+    (certificate.clone(), key.clone_key())
 }
 
 /// A certificate signed by itself for `names`, and its key.

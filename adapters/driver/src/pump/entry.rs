@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use unbroken_proto::Instant;
 use unbroken_proto::error::{SendError, SendRefusal};
 use unbroken_proto::stream::Chunk;
-use unbroken_proto::{Instant, Session};
 
 use crate::lock::wake;
+use crate::machine::Machine;
 use crate::stream::{Outgoing, SEND_LIMIT, StreamShared, chunk_charge};
 
 /// The driver's side of one stream.
@@ -38,7 +39,7 @@ impl Entry {
     pub(super) fn receive(
         &mut self,
         now: Instant,
-        session: &mut Session,
+        session: &mut Machine,
         limit: usize,
         chunks: &mut VecDeque<Chunk>,
     ) -> bool {
@@ -75,7 +76,7 @@ impl Entry {
     }
 
     /// One batch.
-    pub(super) fn feed(&mut self, now: Instant, session: &mut Session) -> Fed {
+    pub(super) fn feed(&mut self, now: Instant, session: &mut Machine) -> Fed {
         if self.items.is_empty() {
             self.take();
         }
@@ -105,7 +106,7 @@ impl Entry {
     pub(super) fn write(
         &self,
         now: Instant,
-        session: &mut Session,
+        session: &mut Machine,
         mut payload: bytes::Bytes,
     ) -> Option<(Outgoing, SendRefusal)> {
         while !payload.is_empty() {
@@ -125,7 +126,7 @@ impl Entry {
     }
 
     /// The machine took the batch: makes room for the half, and passes on how the stream ends.
-    pub(super) fn taken(&mut self, now: Instant, session: &mut Session) -> Fed {
+    pub(super) fn taken(&mut self, now: Instant, session: &mut Machine) -> Fed {
         let batch = std::mem::take(&mut self.batch);
         let (more, finish, waker) = self.shared.send(|queue| {
             queue.held = queue.held.saturating_sub(batch);
@@ -149,7 +150,7 @@ impl Entry {
 
     /// The machine takes nothing more. If the session is over for sending, what is left is handed
     /// back at its end; if only the stream is, it is dropped with it.
-    pub(super) fn refused(&mut self, now: Instant, session: &mut Session, reason: SendRefusal) {
+    pub(super) fn refused(&mut self, now: Instant, session: &mut Machine, reason: SendRefusal) {
         if reason == SendRefusal::SessionClosed {
             self.shared.refuse(reason);
         } else {

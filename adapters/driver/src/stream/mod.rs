@@ -1,10 +1,11 @@
 //! Streams as applications hold them, and the queues between them and the driver.
 
+mod messages;
 mod queues;
 mod recv;
 mod send;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +23,7 @@ pub use send::SendHalf;
 /// An ordered channel of messages or bytes inside a session, with its two halves.
 ///
 /// Reads and writes bytes as [`AsyncRead`] and [`AsyncWrite`]; for messages see
-/// [`SendHalf::send`] and [`RecvHalf::recv`].
+/// [`SendHalf::send`] and [`RecvHalf::recv`], or take it as a `Sink` and `Stream` of [`Bytes`].
 pub struct Stream {
     send: SendHalf,
     recv: RecvHalf,
@@ -87,11 +88,19 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.get_mut().send).poll_write(cx, buf)
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().send).poll_write_vectored(cx, parts)
+    }
+
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().send).poll_flush(cx)
+        AsyncWrite::poll_flush(Pin::new(&mut self.get_mut().send), cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().send).poll_close(cx)
+        AsyncWrite::poll_close(Pin::new(&mut self.get_mut().send), cx)
     }
 }

@@ -66,6 +66,16 @@ pub(crate) struct SendQueue {
     pub(crate) waker: Option<Waker>,
 }
 
+impl SendQueue {
+    /// Puts an item in; returns how many messages were so far.
+    pub(crate) fn admit(&mut self, item: Outgoing) -> u64 {
+        self.held += item.charge();
+        self.messages += u64::from(matches!(item, Outgoing::Message(_)));
+        self.items.push_back(item);
+        self.messages
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct RecvQueue {
     pub(crate) chunks: VecDeque<Chunk>,

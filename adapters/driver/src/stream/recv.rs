@@ -163,6 +163,10 @@ impl RecvHalf {
         self.stream.touch(&self.lifeline.shared);
     }
 
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.over, Some(Err(_)))
+    }
+
     fn fail<T>(&mut self, failure: RecvFailure) -> Result<T, RecvFailure> {
         self.over = Some(Err(failure));
         if !matches!(failure, RecvFailure::Stream(_)) {

@@ -1,7 +1,7 @@
 //! The sending half.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -177,14 +177,32 @@ impl SendHalf {
                 }
                 return Err(SendError { payload, reason });
             }
-            queue.held += charge;
-            let item = wrap(payload);
-            queue.messages += u64::from(matches!(item, Outgoing::Message(_)));
-            queue.items.push_back(item);
-            Ok(queue.messages)
+            Ok(queue.admit(wrap(payload)))
         })?;
         self.stream.touch(&self.lifeline.shared);
         Ok(number)
+    }
+
+    /// Ready while less than the queue may hold is held, or nothing will be taken any more.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.stream.send(|queue| {
+            if queue.held < SEND_LIMIT || self.refused(queue).is_some() {
+                return Poll::Ready(());
+            }
+            register(&mut queue.waker, cx);
+            Poll::Pending
+        })
+    }
+
+    /// Takes a message for which [`poll_room`](Self::poll_room) was ready.
+    pub(super) fn take(&mut self, payload: Bytes) -> Result<(), SendError> {
+        let too_large = self.too_large(&payload);
+        self.stream.send(|queue| match too_large.or(self.refused(queue)) {
+            Some(reason) => Err(SendError { payload, reason }),
+            None => Ok(queue.admit(Outgoing::Message(payload))),
+        })?;
+        self.stream.touch(&self.lifeline.shared);
+        Ok(())
     }
 }
 
@@ -222,6 +240,29 @@ impl AsyncWrite for SendHalf {
             this.stream.touch(&this.lifeline.shared);
         }
         taken
+    }
+
+    /// Takes of all parts what there is room for.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut written = 0;
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            match self.as_mut().poll_write(cx, part) {
+                Poll::Ready(Ok(taken)) => {
+                    written += taken;
+                    if taken < part.len() {
+                        break;
+                    }
+                }
+                // What was taken before counts; the next call says it again.
+                end if written == 0 => return end,
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(written))
     }
 
     /// At once: nothing is held back that could be sent.

@@ -124,9 +124,8 @@ pub fn silent_half_open_connections(world: &World) {
     // A host that stalls may lose a connection more, and then for another reason.
     let mut silent = 0;
     while silent < 3 {
-        match events().expect("because the session lives") {
-            Event::Detached { cause } => silent += u32::from(matches!(cause, Cause::Heartbeat | Cause::Network)),
-            _ => {}
+        if let Event::Detached { cause } = events().expect("because the session lives") {
+            silent += u32::from(matches!(cause, Cause::Heartbeat | Cause::Network));
         }
     }
     assert!(session.close(0).fates.all_delivered());

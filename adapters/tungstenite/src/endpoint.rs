@@ -1,0 +1,173 @@
+//! Where a client dials.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+
+use tungstenite::ClientRequestBuilder;
+use tungstenite::http::Uri;
+use unbroken_proto::{Duration, ReconnectIntent};
+
+use crate::connection::ByteStream;
+use crate::dialling::patience;
+use crate::failure::invalid;
+use crate::framed::Framed;
+use crate::websocket::WebSocket;
+use crate::wire::{SharedSocket, Socket, Wire};
+
+/// Where to dial: `ws://host[:port]/path?query`, `tcp://host:port`, or plain `host:port`, which is TCP; with the feature
+/// `tls` also `wss://…` and `tls://host:port`. Cheap to clone.
+///
+/// ```
+/// use unbroken_tungstenite::Endpoint;
+/// let endpoint = Endpoint::parse("ws://example.org/sessions?room=1")?.header("authorization", "Bearer 0123")?;
+/// assert_eq!(endpoint.address(), ("example.org", 80));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    uri: Uri,
+    websocket: bool,
+    secure: bool,
+    port: u16,
+    headers: Vec<(String, String)>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::Tls>,
+}
+
+impl Endpoint {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// It is none, or asks for TLS in a build without the feature `tls`.
+    pub fn parse(address: &str) -> io::Result<Endpoint> {
+        let uri: Uri = match address.contains("://") {
+            true => address.parse(),
+            false => format!("tcp://{address}").parse(),
+        }
+        .map_err(invalid)?;
+        let (websocket, secure, port) = match uri.scheme_str() {
+            Some("ws") => (true, false, Some(80)),
+            Some("wss") => (true, true, Some(443)),
+            Some("tcp") => (false, false, None),
+            Some("tls") => (false, true, None),
+            _ => return Err(invalid("neither ws://, wss://, tcp:// nor tls://")),
+        };
+        if secure && cfg!(not(feature = "tls")) {
+            return Err(invalid("built without the feature `tls`"));
+        }
+        let port = uri.port_u16().or(port);
+        let port = port.ok_or_else(|| invalid("no port"))?;
+        let endpoint = Endpoint {
+            uri,
+            websocket,
+            secure,
+            port,
+            headers: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        match endpoint.address().0 {
+            "" => Err(invalid("no host")),
+            _ => Ok(endpoint),
+        }
+    }
+
+    /// Sends a header of one's own with the upgrade to WebSocket (a bearer token, a cookie).
+    ///
+    /// # Errors
+    /// It cannot be sent, or the endpoint is no WebSocket.
+    pub fn header(mut self, name: &str, value: &str) -> io::Result<Endpoint> {
+        use tungstenite::http::{HeaderName, HeaderValue};
+        HeaderName::try_from(name).map_err(invalid)?;
+        HeaderValue::try_from(value).map_err(invalid)?;
+        if !self.websocket {
+            return Err(invalid("headers go with WebSockets only"));
+        }
+        self.headers.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+
+    /// How to verify the server, in the place of the platform's roots.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::Tls) -> Endpoint {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What to connect a socket to.
+    #[must_use]
+    pub fn address(&self) -> (&str, u16) {
+        let host = self.uri.host().unwrap_or_default();
+        (host.trim_start_matches('[').trim_end_matches(']'), self.port)
+    }
+
+    /// Dials once, for `intent`: here, or where the server sends the client, if that is an address of the same kind.
+    /// Waits no longer than the intent's deadline for a socket. For a [`Dialler`](crate::Dialler).
+    ///
+    /// # Errors
+    /// As the system says, or a [`DialError`](crate::DialError).
+    pub fn dial(&self, intent: &ReconnectIntent) -> io::Result<Wire> {
+        let alternate = std::str::from_utf8(&intent.alternate).ok();
+        let elsewhere = alternate.and_then(|alternate| self.moved(alternate));
+        elsewhere.as_ref().unwrap_or(self).connect(patience(intent))
+    }
+
+    fn moved(&self, alternate: &str) -> Option<Endpoint> {
+        let there = Endpoint::parse(alternate).ok()?;
+        (there.websocket == self.websocket && there.secure == self.secure).then(|| Endpoint {
+            headers: self.headers.clone(),
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+            ..there
+        })
+    }
+
+    fn connect(&self, patience: Duration) -> io::Result<Wire> {
+        let mut failed = io::Error::from(io::ErrorKind::NotFound);
+        for address in self.address().to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, patience) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    stream.set_patience(Some(patience))?;
+                    return self.wire(stream);
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn wire(&self, stream: TcpStream) -> io::Result<Wire> {
+        self.packets(stream, Ok)
+    }
+
+    #[cfg(feature = "tls")]
+    fn wire(&self, stream: TcpStream) -> io::Result<Wire> {
+        if !self.secure {
+            return self.packets(stream, Ok);
+        }
+        let tls = self.tls.clone().map_or_else(crate::Tls::platform, Ok)?;
+        let wire = self.packets(stream, |socket| tls.connect(socket, self.address().0))?;
+        Ok(wire.carrier(unbroken_proto::Carrier::ordered().authenticated()))
+    }
+
+    fn packets<S>(
+        &self,
+        stream: TcpStream,
+        secure: impl FnOnce(SharedSocket<TcpStream>) -> io::Result<S>,
+    ) -> io::Result<Wire>
+    where
+        S: ByteStream + Send + 'static,
+    {
+        if !self.websocket {
+            return Wire::new(stream, |socket| Ok(Framed::new(secure(socket)?)));
+        }
+        let request = ClientRequestBuilder::new(self.uri.clone());
+        let request = self.headers.iter().fold(request, |request, (name, value)| {
+            request.with_header(name.as_str(), value.as_str())
+        });
+        Wire::new(stream, |socket| WebSocket::dialled(secure(socket)?, request))
+    }
+}

@@ -1,0 +1,165 @@
+//! Calls with a time limit, and what a session does while nobody calls it.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{LIMIT, client_config, eventually, pair, serve, server_config};
+use unbroken_tungstenite::RecvFailure;
+use unbroken_tungstenite::proto::error::{OpenError, SendRefusal};
+use unbroken_tungstenite::proto::event::{Closer, EndReason};
+use unbroken_tungstenite::proto::stream::StreamOptions;
+use unbroken_tungstenite::proto::{Event, session::SessionState};
+
+const SHORT: Option<Duration> = Some(Duration::from_millis(1));
+
+#[test]
+fn a_receiving_call_that_timed_out_loses_nothing() {
+    let (_server, near, far) = pair();
+    let (mut send, mut recv) = near.open(StreamOptions::default()).unwrap().split();
+    recv.set_timeout(SHORT);
+    assert_eq!(recv.recv(), Err(RecvFailure::TimedOut));
+    assert_eq!(recv.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    send.send(Bytes::from("there")).unwrap();
+    let (mut back, mut there) = far.accept_within(LIMIT).unwrap().unwrap().split();
+    assert_eq!(there.recv().unwrap().unwrap(), "there");
+    // Half a message, then a timeout, then the other half.
+    back.send(Bytes::from(vec![7; 300_000])).unwrap();
+    let whole = loop {
+        match recv.recv() {
+            Err(RecvFailure::TimedOut) => {}
+            other => break other.unwrap().unwrap(),
+        }
+    };
+    assert_eq!(whole, vec![7; 300_000]);
+}
+
+#[test]
+fn sending_calls_time_out_and_give_back() {
+    let (_server, near, far) = pair();
+    let (mut send, recv) = near.open(StreamOptions::default()).unwrap().split();
+    send.set_timeout(SHORT);
+    let message = Bytes::from(vec![1; 50_000]);
+    let mut sent = 0;
+    let refused = loop {
+        match send.send(message.clone()) {
+            Ok(()) => sent += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!((refused.reason, refused.payload), (SendRefusal::Full, message.clone()));
+    assert_eq!(send.try_send(message.clone()).unwrap_err().reason, SendRefusal::Full);
+    // Bytes may still fit where a message does not.
+    let mut written = 0;
+    let error = loop {
+        match send.write(&[2; 1_000]) {
+            Ok(part) => written += part,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    send.set_timeout(Some(LIMIT));
+    send.finish();
+    let mut there = far.accept_within(LIMIT).unwrap().unwrap().split().1;
+    for _ in 0..sent {
+        assert_eq!(there.recv().unwrap().unwrap(), message);
+    }
+    let mut rest = Vec::new();
+    there.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, vec![2; written]);
+    drop(recv);
+}
+
+#[test]
+fn other_calls_time_out() {
+    let mut config = server_config();
+    config.session.max_streams = 1;
+    let (server, address) = serve(config);
+    assert!(server.accept_within(Duration::from_millis(1)).is_none());
+    let near = common::connect(address);
+    let far = server.accept_within(LIMIT).unwrap().session;
+    near.established_within(LIMIT).unwrap().unwrap();
+    let kept = near.open_within(StreamOptions::default(), LIMIT).unwrap();
+    let refused = near
+        .open_within(StreamOptions::default(), Duration::from_millis(1))
+        .err();
+    assert_eq!(refused, Some(OpenError::TooMany));
+    assert_eq!(far.open_within(StreamOptions::default(), LIMIT).unwrap().label(), "");
+    drop(far.accept_within(LIMIT).unwrap());
+    let none = far.accept_within(Duration::from_millis(1));
+    assert_eq!(none.err().map(|error| error.kind()), Some(ErrorKind::TimedOut));
+    assert!(near.closed_within(Duration::from_millis(1)).is_none());
+    let mut events = near.events();
+    assert!(events.next_within(Duration::from_millis(1)).is_none());
+    drop(kept);
+    near.close(3, Bytes::new());
+    assert!(events.any(|event| matches!(event, Event::Ended(_))));
+    assert!(events.next().is_none());
+}
+
+#[test]
+fn heartbeats_go_on_while_nobody_calls() {
+    let mut server_side = server_config();
+    let mut config = client_config();
+    for session in [&mut server_side.session, &mut config.session] {
+        session.keepalive_interval = Duration::from_millis(20);
+        session.keepalive_timeout = Duration::from_secs(20);
+    }
+    let (server, address) = serve(server_side);
+    let near = unbroken_tungstenite::connect_tcp(address.to_string(), config).unwrap();
+    let far = server.accept_within(LIMIT).unwrap().session;
+    let before = near.stats().packets_received;
+    eventually("heartbeats", || near.stats().packets_received > before + 20);
+    assert_eq!((near.stats().attaches, far.stats().attaches), (1, 1));
+    assert_eq!(near.state(), SessionState::Attached);
+}
+
+#[test]
+fn dropping_the_last_handle_delivers_what_was_sent() {
+    let (_server, near, far) = pair();
+    let (mut send, recv) = near.open(StreamOptions::default()).unwrap().split();
+    for number in 0..20u8 {
+        send.send(Bytes::from(vec![number; 10_000])).unwrap();
+    }
+    send.finish();
+    drop(near);
+    drop(recv);
+    drop(send);
+    let (_back, mut there) = far.accept_within(LIMIT).unwrap().unwrap().split();
+    for number in 0..20u8 {
+        assert_eq!(there.recv().unwrap().unwrap(), vec![number; 10_000]);
+    }
+    assert_eq!(there.recv(), Ok(None));
+    let ended = far.closed_within(LIMIT).unwrap();
+    assert!(
+        matches!(
+            ended.reason,
+            EndReason::Closed {
+                code: 0,
+                by: Closer::Peer,
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_dropped_leaves_its_sessions_alone() {
+    let (server, near, far) = pair();
+    drop(server);
+    let mut stream = near.open(StreamOptions::default()).unwrap();
+    stream.write_all(b"still there").unwrap();
+    stream.sender().finish();
+    let mut there = String::new();
+    far.accept_within(LIMIT)
+        .unwrap()
+        .unwrap()
+        .read_to_string(&mut there)
+        .unwrap();
+    assert_eq!(there, "still there");
+    assert!(near.close(0, Bytes::new()).fates.all_delivered());
+}

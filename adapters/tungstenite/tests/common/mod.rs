@@ -1,0 +1,73 @@
+//! What the tests of real sockets share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub(crate) mod pipe;
+
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use unbroken_tungstenite::proto::reconnect::Backoff;
+use unbroken_tungstenite::proto::security::{Auth, ServerAuth, SharedSecret};
+use unbroken_tungstenite::proto::{ClientConfig, ServerConfig};
+use unbroken_tungstenite::{Server, Session};
+
+/// Nothing on loopback takes this long.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) fn secret() -> SharedSecret {
+    SharedSecret::from_key(b"test", [9; 32]).expect("because the hint is short")
+}
+
+pub(crate) fn client_config() -> ClientConfig {
+    let mut config = ClientConfig::new(Auth::secret(secret()));
+    let soon = Duration::from_millis(5);
+    config.backoff = Backoff {
+        first: soon,
+        base: soon,
+        cap: 4 * soon,
+        stable_after: Duration::from_millis(1),
+        ..Backoff::default()
+    };
+    config
+}
+
+pub(crate) fn server_config() -> ServerConfig {
+    ServerConfig::new(ServerAuth::secrets(vec![secret()]))
+}
+
+pub(crate) fn free_port() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("because loopback has free ports");
+    let address = listener.local_addr().expect("because it is bound");
+    (listener, address)
+}
+
+/// A server on a fresh port.
+pub(crate) fn serve(config: ServerConfig) -> (Server, SocketAddr) {
+    let (listener, address) = free_port();
+    let server = Server::new(config).expect("because the configuration is sound");
+    server.listen_tcp(listener).expect("because it is a socket");
+    (server, address)
+}
+
+pub(crate) fn connect(address: SocketAddr) -> Session {
+    unbroken_tungstenite::connect_tcp(address.to_string(), client_config()).expect("because the configuration is sound")
+}
+
+/// Two ends of one session.
+pub(crate) fn pair() -> (Server, Session, Session) {
+    let (server, address) = serve(server_config());
+    let near = connect(address);
+    let far = server.accept_within(LIMIT).expect("a session").session;
+    (server, near, far)
+}
+
+/// Waits for `condition`.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < LIMIT, "never happened: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
