@@ -77,6 +77,11 @@ impl Endpoint {
             return Err(invalid("built without the feature `tls`"));
         }
         let host = uri.host().unwrap_or_default();
+        // What stands behind the host and is no port must not be taken for none.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if !authority.ends_with(host) && uri.port_u16().is_none() {
+            return Err(invalid("no port of that number"));
+        }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let (false, Some(port)) = (host.is_empty(), uri.port_u16().or(port)) else {
             return Err(invalid("no host, or no port"));

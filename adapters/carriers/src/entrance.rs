@@ -27,7 +27,7 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>
 ///     _ => {
 ///         let mut refusal = http::Response::new(String::from("nothing here\n"));
 ///         *refusal.status_mut() = http::StatusCode::NOT_FOUND;
-///         Err(refusal)
+///         Err(refusal.into())
 ///     }
 /// });
 /// # let _ = entrance;
@@ -74,9 +74,9 @@ impl Entrance {
     #[must_use]
     pub fn checking<F>(self, check: F) -> Entrance
     where
-        F: Fn(&http::Request<()>) -> Result<(), http::Response<String>> + Send + Sync + 'static,
+        F: Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>>> + Send + Sync + 'static,
     {
-        let check: Option<Arc<Check>> = Some(Arc::new(move |request| check(request).map_err(Box::new)));
+        let check: Option<Arc<Check>> = Some(Arc::new(check));
         Entrance { check, ..self }
     }
 

@@ -25,7 +25,7 @@ pub use unbroken_driver::{
 };
 pub use unbroken_proto as proto;
 
-/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a
+/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`] to a
 /// future of a [`Connected`]. Its driver is spawned on smol's global executor. Returns at once; see
 /// [`Session::established`].
 ///

@@ -33,7 +33,7 @@ pub use unbroken_driver::{
 pub use unbroken_proto as proto;
 
 /// A session that dials with `dialler`: any closure from a
-/// [`ReconnectIntent`](proto::ReconnectIntent) to a future of a [`Connected`]. Its driver is spawned
+/// [`ReconnectIntent`] to a future of a [`Connected`]. Its driver is spawned
 /// on the current runtime. Returns at once; see [`SessionHandle::established`].
 ///
 /// # Errors

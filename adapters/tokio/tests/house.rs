@@ -127,6 +127,33 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     soon("welcome again", client.established()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let _client = connect(Carrier::Tcp, address, client_config());
+    let _far = soon("a session", server.accept()).await.session;
+    let plan = Drain {
+        spread: common::LIMIT * 3,
+        within: common::LIMIT * 3,
+        alternate: Bytes::new(),
+    };
+    let hub = server.hub();
+    let (tell, waits) = tokio::sync::oneshot::channel();
+    let mut tell = Some(tell);
+    let waiting = tokio::spawn(async move {
+        let mut drained = std::pin::pin!(hub.drain(plan));
+        std::future::poll_fn(|cx| {
+            let status = drained.as_mut().poll(cx);
+            tell.take().map(|tell| tell.send(()));
+            status
+        })
+        .await
+    });
+    soon("it waits", waits).await.unwrap();
+    server.registry(|registry, now| registry.stop_draining(now));
+    assert_eq!(soon("its end", waiting).await.unwrap(), None);
+}
+
 /// A pipe whose reader panics once it is armed.
 struct Bomb(tokio::io::DuplexStream, Arc<AtomicBool>);
 

@@ -127,8 +127,19 @@ impl Streams {
             .map_or(self.limits.fragment, |stream| stream.send.fragment)
     }
 
-    /// Whether the half is open and the outbox has room for `charge`.
+    /// Whether the half is open and the outbox has room for `charge`; arms what tells of it if not.
     fn admit(&mut self, stream: StreamId, charge: usize) -> Result<(), SendRefusal> {
+        let refusal = self.judge(stream, charge);
+        match refusal {
+            Err(SendRefusal::Unread) => self.want_waiting_room(self.beyond_grant(stream, charge)),
+            Err(SendRefusal::Full) => self.want_room(charge),
+            _ => {}
+        }
+        refusal
+    }
+
+    /// The same, as a question.
+    pub(super) fn judge(&self, stream: StreamId, charge: usize) -> Result<(), SendRefusal> {
         if self.closed {
             return Err(SendRefusal::SessionClosed);
         }
@@ -143,18 +154,22 @@ impl Streams {
         if charge > self.limits.outbox {
             return Err(SendRefusal::TooLarge);
         }
-        let waits = half.held_up(*opened, charge) - half.waiting;
         // A message larger than this room has to be let in some time: when nothing else waits.
         let alone = *opened && self.held_waiting == 0;
-        if waits > self.waiting_room() && !alone && cfg!(not(planted = "stalled_stream_fills_outbox")) {
-            self.want_waiting_room(waits);
+        let waits = self.beyond_grant(stream, charge) > self.waiting_room();
+        if waits && !alone && cfg!(not(planted = "stalled_stream_fills_outbox")) {
             return Err(SendRefusal::Unread);
         }
         if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
-            self.want_room(charge);
             return Err(SendRefusal::Full);
         }
         Ok(())
+    }
+
+    /// Of `charge` more on the stream, what would wait for its reader.
+    fn beyond_grant(&self, stream: StreamId, charge: usize) -> usize {
+        let half = self.table.get(&stream);
+        half.map_or(0, |s| s.send.held_up(s.opened, charge) - s.send.waiting)
     }
 
     fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {

@@ -28,6 +28,8 @@ struct End {
     written: BTreeMap<StreamId, Written>,
     /// By stream: what was read.
     read: BTreeMap<StreamId, Read>,
+    /// Messages that were refused since the last Writable: stream and length.
+    refused: std::collections::BTreeSet<(StreamId, usize)>,
     stamp: u8,
 }
 
@@ -58,6 +60,7 @@ impl End {
             mine: Vec::new(),
             written: BTreeMap::new(),
             read: BTreeMap::new(),
+            refused: std::collections::BTreeSet::new(),
             stamp: 0,
         }
     }
@@ -95,7 +98,34 @@ impl End {
                 }
             }
             Err(SendRefusal::Stopped(_)) => written.abandoned = true,
+            Err(SendRefusal::Full | SendRefusal::Unread) if message => drop(self.refused.insert((id, len))),
             Err(_) => {}
+        }
+    }
+
+    /// What the application is told.
+    fn hear(&mut self) {
+        for event in core::iter::from_fn(|| self.streams.poll_event()) {
+            match event {
+                Event::Stopped { stream, .. } => self.written.entry(stream).or_default().abandoned = true,
+                Event::Writable => self.refused.clear(),
+                _ => {}
+            }
+        }
+    }
+
+    /// The account of what waits is right, and nobody waits for room there is.
+    fn check_account(&self) {
+        let streams = &self.streams;
+        let waiting = |s: &table::Stream| s.send.held_up(s.opened, 0);
+        assert_eq!(streams.held_waiting, streams.table.values().map(waiting).sum::<usize>());
+        // What a commit frees is told with its acknowledgement.
+        if self.outbox.base() < self.outbox.next() {
+            return;
+        }
+        for (id, len) in &self.refused {
+            let charge = send::item_charge(*len, streams.limits.fragment);
+            assert!(streams.judge(*id, charge).is_err(), "{id:?} waits to send {len} bytes");
         }
     }
 
@@ -160,11 +190,7 @@ impl End {
             peer.streams.on_frame(frame).expect("because this end is honest");
             moved = true;
         }
-        for event in core::iter::from_fn(|| peer.streams.poll_event()) {
-            if let Event::Stopped { stream, .. } = event {
-                peer.written.entry(stream).or_default().abandoned = true;
-            }
-        }
+        peer.hear();
         moved
     }
 
@@ -194,7 +220,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => Just(Op::Open),
         2 => Just(Op::Accept),
-        6 => (nth.clone(), prop_oneof![0..4usize, 50..3_000usize], any::<bool>())
+        6 => (nth.clone(), prop_oneof![0..4usize, 50..3_000usize, 3_000..15_000usize], any::<bool>())
             .prop_map(|(nth, len, message)| Op::Send { nth, len, message }),
         6 => nth.clone().prop_map(|nth| Op::Recv { nth }),
         1 => nth.clone().prop_map(|nth| Op::Finish { nth }),
@@ -258,7 +284,9 @@ fn run(configs: [SessionConfig; 2], ops: &[(bool, Op)]) {
             Op::Pass { frames, space } => drop(own.pass(peer, frames, space)),
             Op::Ack => own.ack(),
         }
-        for (end, config) in ends.iter().zip(&configs) {
+        for (end, config) in ends.iter_mut().zip(&configs) {
+            end.hear();
+            end.check_account();
             assert!(
                 end.streams.outbox_bytes() <= config.outbox_limit + (64 << 10),
                 "outbox over its limit"
@@ -274,6 +302,7 @@ fn run(configs: [SessionConfig; 2], ops: &[(bool, Op)]) {
     check(client, server);
     check(server, client);
     for (end, peer) in [(client, server), (server, client)] {
+        end.check_account();
         assert_eq!(
             end.streams.outbox_bytes(),
             0,
@@ -307,6 +336,8 @@ fn drain(ends: &mut [End; 2]) {
         let mut moved = client.pass(server, 64, 20_000) | server.pass(client, 64, 20_000);
         for end in [client, server] {
             end.ack();
+            end.hear();
+            end.check_account();
             end.accept();
             for nth in 0..end.mine.len() {
                 while end.recv(nth) {

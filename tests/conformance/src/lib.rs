@@ -1,6 +1,6 @@
 //! One suite for every adapter and carrier, over real sockets.
 //!
-//! A test of the [`suite`] is a plain function that blocks: it knows sessions through [`Session`] and its
+//! A test of the [suite](mod@suite) is a plain function that blocks: it knows sessions through [`Session`] and its
 //! kin, which an async adapter gets for nothing ([`adapters`]) and a blocking one implements directly. An
 //! [`Adapter`] says how to connect and how to serve; [`suite!`](crate::suite!) makes tests of a pair of them and a
 //! [`Carrier`]. Nothing sleeps for a result: everything waits for a condition, with a limit that nothing

@@ -208,8 +208,8 @@ fn what_the_upgrade_says_is_looked_at() {
         let headers = request.headers();
         match (request.uri().path(), headers.get("authorization")) {
             ("/rooms/1", Some(token)) if token == "Bearer fresh" && headers.get("cookie").is_some() => Ok(()),
-            ("/rooms/1", _) => Err(status(StatusCode::UNAUTHORIZED)),
-            _ => Err(status(StatusCode::NOT_FOUND)),
+            ("/rooms/1", _) => Err(status(StatusCode::UNAUTHORIZED).into()),
+            _ => Err(status(StatusCode::NOT_FOUND).into()),
         }
     });
     server.listen(listener, entrance);

@@ -1,1 +1,73 @@
+use super::*;
 
+fn later(value: &str, date: Option<&str>) -> Option<u64> {
+    retry_after(value, date, SystemTime::UNIX_EPOCH).map(|after| after.as_secs())
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date_by_the_servers_clock() {
+    assert_eq!(later("7", None), Some(7));
+    assert_eq!(later(" 0 ", None), Some(0));
+    let (now, then) = ("Tue, 03 Nov 2026 08:49:00 GMT", "Tue, 03 Nov 2026 08:49:37 GMT");
+    assert_eq!(later(then, Some(now)), Some(37));
+    assert_eq!(later(now, Some(then)), Some(0), "it is past");
+    assert_eq!(later("Thu, 01 Jan 1970 00:01:00 GMT", None), Some(60), "by our own");
+    assert_eq!(later("soon", None), None);
+    assert_eq!(later("-1", None), None);
+}
+
+fn upgrade() -> (Upgrade, String) {
+    let uri = "ws://here/x".parse().expect("because it is one");
+    let upgrade = Upgrade::new(&uri, &HeaderMap::new(), &["more".to_owned()]).expect("because it can be sent");
+    let fine = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: unbroken.v1\r\n\r\n",
+        upgrade.accept
+    );
+    (upgrade, fine)
+}
+
+#[test]
+fn an_answer_is_judged_once_it_is_whole() {
+    let (upgrade, fine) = upgrade();
+    let request = String::from_utf8_lossy(upgrade.request()).into_owned();
+    assert!(
+        request.contains("Sec-WebSocket-Protocol: unbroken.v1, more\r\n"),
+        "{request}"
+    );
+    for cut in 0..fine.len() {
+        assert!(
+            upgrade
+                .answered(&fine.as_bytes()[..cut])
+                .is_ok_and(|head| head.is_none()),
+            "{cut}"
+        );
+    }
+    let with_more = [fine.as_bytes(), b"\x82\x01x"].concat();
+    assert_eq!(
+        upgrade.answered(&with_more).expect("because it is fine"),
+        Some(fine.len())
+    );
+    let endless = format!("HTTP/1.1 101 Switching Protocols\r\nx: {}", "y".repeat(MAX_HEAD));
+    assert!(upgrade.answered(endless.as_bytes()).is_err());
+}
+
+#[test]
+fn every_flaw_of_an_answer_has_its_cause() {
+    let (upgrade, fine) = upgrade();
+    let cause = |from: &str, to: &str| {
+        assert!(fine.contains(from));
+        let error = upgrade
+            .answered(fine.replace(from, to).as_bytes())
+            .expect_err("because it is flawed");
+        unbroken_driver::cause_of(&error)
+    };
+    assert_eq!(cause("WebSocket\r", "h2c\r"), Cause::NoService);
+    assert_eq!(cause("keep-alive, Upgrade", "keep-alive"), Cause::NoService);
+    assert_eq!(cause("unbroken.v1", "more"), Cause::NoService);
+    assert_eq!(cause("Sec-WebSocket-Protocol: unbroken.v1\r\n", ""), Cause::NoService);
+    assert_eq!(cause("Accept: ", "Accept: x"), Cause::Protocol);
+    assert_eq!(cause("101 Switching", "302 Found"), Cause::Refused);
+    assert_eq!(cause("101 Switching", "407 Proxy"), Cause::Authentication);
+    assert_eq!(cause("HTTP/1.1", "SSH-2.0"), Cause::Protocol);
+}

@@ -35,9 +35,8 @@ impl Desk {
         self.evict();
         self.pass_on();
         wake(self.waker.take());
-        if self.registry.draining().is_some() {
-            self.drainers.take().for_each(Waker::wake);
-        }
+        // Also when there is no drain any more: that is what they wait for.
+        self.drainers.take().for_each(Waker::wake);
     }
 
     pub(super) fn orphan(&mut self, incoming: Incoming) -> Rejection {

@@ -156,13 +156,19 @@ impl Registry {
         })
     }
 
-    /// A newcomer is established: those it takes its name from go.
+    /// A newcomer is established: those it takes its name from go, or it does.
     pub(super) fn replace_namesakes(&mut self, newcomer: SessionId) {
         let replaced = match self.config.same_name {
             SameName::Allow => Vec::new(),
             // With `Keep` there is one only if two were admitted before either was established.
             SameName::Keep | SameName::KeepHealthy | SameName::Replace => self.sessions.namesakes(newcomer),
         };
+        let keeps = self.config.same_name == SameName::KeepHealthy && !cfg!(planted = "returned_replaced");
+        let carried = |id: &SessionId| self.sessions.standing(*id) == Some(Standing::Connected);
+        if keeps && replaced.iter().any(carried) {
+            // It was detached when the newcomer was let in, and has come back since.
+            return self.orders.put(newcomer, Order::Replace);
+        }
         for older in replaced {
             self.orders.put(older, Order::Replace);
         }

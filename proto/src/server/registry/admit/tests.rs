@@ -258,3 +258,18 @@ fn a_newcomer_that_came_and_went_between_two_reports_has_its_name() {
     registry.update(at(3), report(&newer, Status::Detached));
     assert_eq!(registry.poll_order(), Some((older.id, Order::Replace)));
 }
+
+/// Kills `returned_replaced`.
+#[test]
+fn an_older_one_that_came_back_before_the_newcomer_was_established_keeps_its_name() {
+    for (policy, goes_older) in [(SameName::KeepHealthy, false), (SameName::Replace, true)] {
+        let (mut registry, older) = named(policy);
+        registry.update(at(2), report(&older, Status::Detached));
+        let newer = holds(&mut registry, 2, b"alice");
+        registry.update(at(3), report(&older, Status::Attached));
+        registry.update(at(4), report(&newer, Status::Attached));
+        let goes = if goes_older { older.id } else { newer.id };
+        assert_eq!(registry.poll_order(), Some((goes, Order::Replace)), "{policy:?}");
+        assert_eq!(registry.poll_order(), None);
+    }
+}
