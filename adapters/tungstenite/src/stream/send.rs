@@ -68,7 +68,7 @@ impl SendHalf {
             match core.session().send(now, id, std::mem::take(&mut left)) {
                 Err(SendError {
                     payload,
-                    reason: SendRefusal::Full,
+                    reason: SendRefusal::Full | SendRefusal::Unread,
                 }) => {
                     left = payload;
                     None
@@ -96,7 +96,7 @@ impl SendHalf {
             match core.session().send_within(now, id, message, within) {
                 Err(SendError {
                     payload,
-                    reason: SendRefusal::Full,
+                    reason: SendRefusal::Full | SendRefusal::Unread,
                 }) => {
                     left = payload;
                     None
@@ -139,7 +139,7 @@ impl Write for SendHalf {
         let id = self.id;
         let written = self.lifeline.shared.wait(limit(self.timeout), |core, now| {
             match core.session().write(now, id, &mut bytes) {
-                Err(SendRefusal::Full) => None,
+                Err(SendRefusal::Full | SendRefusal::Unread) => None,
                 done => Some(done),
             }
         });

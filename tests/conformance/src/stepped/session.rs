@@ -160,7 +160,7 @@ impl<H: Host> Sender for Tx<H> {
         let id = self.id;
         self.life.ask("room to send", |session, _, now| {
             match session.send(now, id, message.clone()) {
-                Err(refused) if refused.reason == SendRefusal::Full => None,
+                Err(refused) if matches!(refused.reason, SendRefusal::Full | SendRefusal::Unread) => None,
                 done => Some(done),
             }
         })
@@ -187,7 +187,7 @@ impl<H: Host> Write for Tx<H> {
         let mut bytes = Bytes::copy_from_slice(buf);
         let written = self.life.ask("room to write", |session, _, now| {
             match session.write(now, id, &mut bytes) {
-                Err(SendRefusal::Full) => None,
+                Err(SendRefusal::Full | SendRefusal::Unread) => None,
                 done => Some(done),
             }
         });
