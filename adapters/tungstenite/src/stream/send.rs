@@ -48,7 +48,8 @@ impl SendHalf {
     /// Sends one whole message; waits while there is no room.
     ///
     /// # Errors
-    /// The message comes back with the reason; [`SendRefusal::Full`] when the [timeout](Self::set_timeout) is over.
+    /// The message comes back with the reason; [`SendRefusal::Full`] when the [timeout](Self::set_timeout) is over,
+    /// whether the outbox is full or too much waits for readers.
     pub fn send(&mut self, message: Bytes) -> Result<(), SendError> {
         self.offer(message, self.timeout)
     }
@@ -66,10 +67,7 @@ impl SendHalf {
         let id = self.id;
         let sent = self.lifeline.shared.wait(limit(timeout), |core, now| {
             match core.session().send(now, id, std::mem::take(&mut left)) {
-                Err(SendError {
-                    payload,
-                    reason: SendRefusal::Full,
-                }) => {
+                Err(SendError { payload, reason }) if is_want_of_room(reason) => {
                     left = payload;
                     None
                 }
@@ -94,10 +92,7 @@ impl SendHalf {
         let sent = self.lifeline.shared.wait(limit(self.timeout), |core, now| {
             let message = std::mem::take(&mut left);
             match core.session().send_within(now, id, message, within) {
-                Err(SendError {
-                    payload,
-                    reason: SendRefusal::Full,
-                }) => {
+                Err(SendError { payload, reason }) if is_want_of_room(reason) => {
                     left = payload;
                     None
                 }
@@ -139,7 +134,7 @@ impl Write for SendHalf {
         let id = self.id;
         let written = self.lifeline.shared.wait(limit(self.timeout), |core, now| {
             match core.session().write(now, id, &mut bytes) {
-                Err(SendRefusal::Full) => None,
+                Err(reason) if is_want_of_room(reason) => None,
                 done => Some(done),
             }
         });
@@ -150,6 +145,11 @@ impl Write for SendHalf {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether waiting helps: the machine tells when to try again.
+fn is_want_of_room(reason: SendRefusal) -> bool {
+    matches!(reason, SendRefusal::Full | SendRefusal::Unread)
 }
 
 fn refused(refusal: SendRefusal) -> io::Error {

@@ -149,6 +149,10 @@ impl<H: Host> Session for Handle<H> {
     }
 }
 
+fn is_want_of_room(reason: SendRefusal) -> bool {
+    matches!(reason, SendRefusal::Full | SendRefusal::Unread)
+}
+
 struct Tx<H: Host> {
     life: Arc<Life<H>>,
     id: StreamId,
@@ -160,14 +164,21 @@ impl<H: Host> Sender for Tx<H> {
         let id = self.id;
         self.life.ask("room to send", |session, _, now| {
             match session.send(now, id, message.clone()) {
-                Err(refused) if refused.reason == SendRefusal::Full => None,
+                Err(refused) if is_want_of_room(refused.reason) => None,
                 done => Some(done),
             }
         })
     }
 
     fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.life.call(|session, _, now| session.send(now, self.id, message))
+        let sent = self.life.call(|session, _, now| session.send(now, self.id, message));
+        sent.map_err(|SendError { payload, reason }| match reason {
+            SendRefusal::Unread => SendError {
+                payload,
+                reason: SendRefusal::Full,
+            },
+            reason => SendError { payload, reason },
+        })
     }
 
     fn finish(&mut self) {
@@ -187,7 +198,7 @@ impl<H: Host> Write for Tx<H> {
         let mut bytes = Bytes::copy_from_slice(buf);
         let written = self.life.ask("room to write", |session, _, now| {
             match session.write(now, id, &mut bytes) {
-                Err(SendRefusal::Full) => None,
+                Err(reason) if is_want_of_room(reason) => None,
                 done => Some(done),
             }
         });
