@@ -48,6 +48,8 @@ impl DrainStatus {
 pub(crate) struct Draining {
     pub(crate) plan: Drain,
     pub(crate) until: Instant,
+    /// When all are to have been asked.
+    asked_by: Instant,
     /// When each client is to be asked.
     unasked: Timers<SessionId>,
 }
@@ -56,14 +58,15 @@ impl Draining {
     pub(crate) fn new(now: Instant, plan: Drain) -> Draining {
         Draining {
             until: now + plan.within,
+            asked_by: now + plan.spread,
             plan,
             unasked: Timers::new(),
         }
     }
 
-    /// The session's client is to be asked within the spread.
+    /// The session's client is to be asked within what is left of the spread; at once if nothing is.
     pub(crate) fn ask(&mut self, now: Instant, id: SessionId, rng: &mut Rng) {
-        let wait = draw(self.plan.spread, rng);
+        let wait = draw(self.asked_by.saturating_since(now), rng);
         self.unasked.set(id, Some(now + wait));
     }
 

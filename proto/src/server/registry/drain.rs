@@ -63,6 +63,7 @@ impl Registry {
     pub(super) fn ask_latecomer(&mut self, now: Instant, id: SessionId) {
         if let Some(draining) = &mut self.draining {
             draining.ask(now, id, &mut self.rng);
+            self.ask_to_leave(now);
         }
     }
 
