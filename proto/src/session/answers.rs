@@ -143,10 +143,7 @@ impl Session {
     /// Begins [`Strategy::Force`] at once, whatever is under way.
     pub(super) fn begin_force(&mut self, now: Instant) {
         if self.ticket.is_none() {
-            if let Some(dialing) = &mut self.dialing {
-                dialing.hurry(now);
-            }
-            return;
+            return self.hurry(now);
         }
         if self.dialing.is_none() {
             return;

@@ -91,12 +91,7 @@ impl Session {
 
     /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
     pub fn reconnect_now(&mut self, now: Instant) {
-        if let Some(dialing) = &mut self.dialing {
-            dialing.hurry(now);
-            if let Some(history) = &mut self.history {
-                history.hurry(now);
-            }
-        }
+        self.hurry(now);
         self.settle(now);
     }
 

@@ -57,6 +57,14 @@ impl Session {
         self.record_attempt(now);
     }
 
+    /// The attempt that is planned is due now.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if let (Some(dialing), Some(history)) = (&mut self.dialing, &mut self.history) {
+            dialing.hurry(now);
+            history.hurry(now);
+        }
+    }
+
     /// Whether the attempt that is planned has not begun.
     pub(super) fn is_waiting(&self, now: Instant) -> bool {
         let dialing = self.dialing.as_deref();
@@ -77,6 +85,9 @@ impl Session {
             dialing.cause = Some(cause);
         }
         self.begin_attempt(now, Want::new(planned.kind, strategy, planned.not_before.max(now), now));
+        if cause == Cause::Authentication {
+            self.need_credential();
+        }
     }
 
     /// The session closes: nothing is prepared for it any more, and no fresh one takes its place.

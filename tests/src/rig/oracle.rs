@@ -50,6 +50,8 @@ pub struct Oracle {
     table: Vec<(Cause, Strategy)>,
     /// An attempt planned at this instant may come no sooner than so much later.
     floor: (u64, u64),
+    /// An attempt that had not begun was given up now: one in its place has its time, and is no try of its own.
+    unbegun: Option<(u64, Instant)>,
     /// Since when nothing holds the attempt under way up.
     free_since: u64,
     /// The session is over.
@@ -119,6 +121,7 @@ impl Oracle {
             unprepared: None,
             table: table.to_vec(),
             floor: (0, 0),
+            unbegun: None,
             free_since: 0,
             over: false,
             paused: false,
@@ -172,11 +175,16 @@ impl Oracle {
         let swap = attempt.kind == IntentKind::Migrate && attempt.cause == Some(Cause::Local);
         let asked = std::mem::take(&mut self.asked) || swap;
         let forced = self.forced.is_some();
+        let replaces = self.unbegun.take() == Some((now, attempt.started));
         if !first && !asked {
             self.check_strategy(now, &attempt)?;
+        }
+        if !first && !asked && !replaces {
             self.check_pace(now, &attempt)?;
         }
-        self.tries += u32::from(!asked && !forced);
+        self.tally
+            .add("check: in the place of one that waited", u64::from(replaces));
+        self.tries += u32::from(!asked && !forced && !replaces);
         self.unprepared = None;
         self.free_since = now;
         self.open = Some(Open {
@@ -287,7 +295,12 @@ impl Oracle {
                 self.failures += 1;
                 self.tally.hit(&format!("failed: {cause:?}"));
             }
-            Outcome::Abandoned => self.tally.hit("attempt: abandoned"),
+            Outcome::Abandoned => {
+                let begins = attempt.started.max(Instant::from_nanos(now));
+                let waited = self.paused || attempt.started == begins && attempt.duration == Some(Duration::ZERO);
+                self.unbegun = waited.then_some((now, begins));
+                self.tally.hit("attempt: abandoned");
+            }
             Outcome::Pending => return fail("over, and pending".to_owned()),
         }
         self.done.push(attempt);

@@ -109,6 +109,23 @@ fn a_report_about_what_is_not_being_tried_yet_costs_no_try() {
     );
     assert_eq!(wanted.cause, Some(Cause::ProcessEnded));
     assert_eq!(pair.client.reconnect_stats().failures, 0);
+    // What is known of the credential holds all the same.
+    pair.client.report_failure(pair.now, Cause::Authentication);
+    assert!(intent(&pair).refresh_credential);
+}
+
+#[test]
+fn a_first_dial_that_is_forced_is_told_to_begin_now() {
+    let mut pair = Pair::with_client(|config| config.backoff = Backoff::five_tries());
+    let attempt = intent(&pair).attempt;
+    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    assert!(intent(&pair).not_before > pair.now);
+    pair.client.force(pair.now);
+    assert_eq!(intent(&pair).not_before, pair.now);
+    assert_eq!(
+        pair.client.history().last().map(|attempt| attempt.started),
+        Some(pair.now)
+    );
 }
 
 /// The client attached with a swap under way, whose connection has not proven itself; its epoch.
