@@ -61,7 +61,7 @@ fn ended(duo: &mut Duo) -> Ended {
 }
 
 /// The default table, as a person would write it.
-const TABLE: [(Cause, Strategy, bool); 11] = [
+const TABLE: [(Cause, Strategy, bool); 13] = [
     (Cause::Network, Strategy::Resume, false),
     (Cause::Refused, Strategy::Resume, false),
     (Cause::Timeout, Strategy::Resume, false),
@@ -69,6 +69,8 @@ const TABLE: [(Cause, Strategy, bool); 11] = [
     (Cause::ServerAsked, Strategy::Resume, false),
     (Cause::Protocol, Strategy::Resume, false),
     (Cause::Local, Strategy::Resume, false),
+    (Cause::Untrusted, Strategy::Resume, false),
+    (Cause::NoService, Strategy::Resume, false),
     (Cause::Authentication, Strategy::Resume, true),
     (Cause::StateDamaged, Strategy::Restore, false),
     (Cause::ProcessEnded, Strategy::Restart, false),

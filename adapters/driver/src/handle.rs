@@ -109,9 +109,9 @@ impl SessionHandle {
         Events { ring }
     }
 
-    /// Closes the session behind what was sent, and waits for the truth about all of it: no longer than twice
-    /// [`SessionConfig::linger`](unbroken_proto::SessionConfig::linger) if nobody answers, also where the session was never
-    /// established. What was not delivered is handed back.
+    /// Closes the session behind what was sent, and waits for the truth about all of it: no longer than three times
+    /// [`SessionConfig::linger`](unbroken_proto::SessionConfig::linger) (for what the halves still hold, for what the machine
+    /// does, and for an answer), also where the session was never established. What was not delivered is handed back.
     ///
     /// The wish to close stands even if the future is dropped.
     pub async fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {

@@ -64,7 +64,8 @@ impl Session {
     /// The host found something broken that no connection's end tells of: a process ended, what runs inside
     /// lost its state. What the table says about `cause` begins; the connection, if one is up, is left
     /// unless the strategy is [`Recover`](crate::reconnect::Strategy::Recover). On the accepting side the
-    /// connection is dropped, for the client to come again.
+    /// connection is dropped, for the client to come again. An attempt that waits for its time gives way to one for
+    /// this cause, at that time: it counts as no try.
     pub fn report_failure(&mut self, now: Instant, cause: Cause) {
         if !self.state.is_ended() {
             self.on_failure_report(now, cause);

@@ -13,6 +13,7 @@ use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
 use crate::stream::{Chunk, StreamOptions};
 
+mod anything;
 mod late;
 mod laws;
 mod review;

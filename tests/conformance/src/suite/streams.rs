@@ -197,7 +197,8 @@ pub fn back_pressure(world: &World) {
         match pair.send.try_send(message(sent)) {
             Ok(()) => sent += 1,
             Err(error) => {
-                assert_eq!((error.reason, error.payload), (SendRefusal::Full, message(sent)));
+                assert!(matches!(error.reason, SendRefusal::Full | SendRefusal::Unread));
+                assert!(error.payload == message(sent), "it comes back whole");
                 // Full for good only if nothing drains behind it any more.
                 let full = refused_at == Some((sent, pair.near.stats().packets_sent));
                 refused_at = Some((sent, pair.near.stats().packets_sent));
@@ -236,6 +237,7 @@ pub fn many_streams(world: &World) {
     let far = server.accept();
     echo_streams(near.another());
     echo_streams(far.another());
+    // All of it fits the windows while nobody reads: who sends everything first must not wait for himself.
     let mut open = Vec::new();
     for number in 0..40 {
         let from = if number % 2 == 0 { &near } else { &far };
@@ -243,14 +245,14 @@ pub fn many_streams(world: &World) {
     }
     for (number, (send, _)) in &mut open {
         for message in 0..20 {
-            send.send(pattern(*number * 100 + message, 2_000))
+            send.send(pattern(*number * 100 + message, 300))
                 .expect("because it is open");
         }
         send.finish();
     }
     for (number, (_, recv)) in &mut open {
         for message in 0..20 {
-            assert_eq!(recv.recv(), Ok(Some(pattern(*number * 100 + message, 2_000))));
+            assert_eq!(recv.recv(), Ok(Some(pattern(*number * 100 + message, 300))));
         }
         assert_eq!(recv.recv(), Ok(None));
     }
@@ -268,7 +270,7 @@ pub fn resets_and_stops(world: &World) {
             Err(error) if error.reason == SendRefusal::Stopped(4) => true,
             Ok(()) => false,
             Err(error) => {
-                assert_eq!(error.reason, SendRefusal::Full);
+                assert!(matches!(error.reason, SendRefusal::Full | SendRefusal::Unread));
                 false
             }
         }

@@ -1,0 +1,219 @@
+//! A host that says anything at any time to a session that dials.
+
+extern crate std;
+
+use std::vec;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::super::testing::Pair;
+use super::super::*;
+use crate::reconnect::{Backoff, Continuity, Outcome, Preparation, Strategies, Strategy as Remedy};
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// Answers a wish to dial with a connection, and lets all of it happen.
+    Dial,
+    /// The same, and nothing more comes over it.
+    Attach,
+    DialFailed(u64, usize),
+    Cut(usize),
+    CandidateLost(usize),
+    Prepared(u64, Preparation, Result<Continuity, usize>),
+    Credential(bool),
+    Pause(bool),
+    Force,
+    Report(usize),
+    Migrate,
+    ServerAsks,
+    Now,
+    Send,
+    Close,
+    Table(usize, Remedy),
+    Tries(Option<u32>),
+    /// Until the next deadline, or a while.
+    Sleep(bool),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let cause = 0..Cause::ALL.len();
+    let answer = prop_oneof![
+        3 => Just(Ok(Continuity::Kept)),
+        1 => Just(Ok(Continuity::Lost)),
+        1 => cause.clone().prop_map(Err),
+    ];
+    let preparation = prop_oneof![
+        Just(Preparation::Restore),
+        Just(Preparation::Restart),
+        Just(Preparation::Recover)
+    ];
+    let remedy = prop_oneof![
+        Just(Remedy::Resume),
+        Just(Remedy::Restore),
+        Just(Remedy::Restart),
+        Just(Remedy::Recover),
+        Just(Remedy::Fresh),
+        Just(Remedy::Force),
+    ];
+    prop_oneof![
+        9 => Just(Op::Dial),
+        5 => Just(Op::Attach),
+        4 => (0..2u64, cause.clone()).prop_map(|(age, cause)| Op::DialFailed(age, cause)),
+        6 => cause.clone().prop_map(Op::Cut),
+        4 => cause.clone().prop_map(Op::CandidateLost),
+        6 => (0..2u64, preparation, answer).prop_map(|(age, what, answer)| Op::Prepared(age, what, answer)),
+        3 => prop_oneof![9 => Just(true), 1 => Just(false)].prop_map(Op::Credential),
+        3 => any::<bool>().prop_map(Op::Pause),
+        2 => Just(Op::Force),
+        4 => cause.clone().prop_map(Op::Report),
+        3 => Just(Op::Migrate),
+        2 => Just(Op::ServerAsks),
+        2 => Just(Op::Now),
+        2 => Just(Op::Send),
+        1 => Just(Op::Close),
+        2 => (cause, remedy).prop_map(|(cause, remedy)| Op::Table(cause, remedy)),
+        1 => prop_oneof![Just(None), (0..4u32).prop_map(Some)].prop_map(Op::Tries),
+        6 => any::<bool>().prop_map(Op::Sleep),
+    ]
+}
+
+fn cause(index: usize) -> Cause {
+    Cause::ALL[index]
+}
+
+/// What is to come true of every attempt, counted apart.
+#[derive(Default)]
+struct Seen {
+    recovered: u64,
+    closed: bool,
+}
+
+fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
+    let now = pair.now;
+    let wanted = pair.client.wanted_connection();
+    let attempt = wanted.as_ref().map_or(0, |intent| intent.attempt);
+    let dials = wanted.as_ref().is_some_and(|intent| intent.is_dial());
+    match op {
+        Op::Dial if dials => {
+            pair.now = now.max(wanted.map_or(now, |intent| intent.not_before));
+            pair.client.handle_timeout(pair.now);
+            let still = pair.client.wanted_connection().is_some_and(|intent| intent.is_dial());
+            let served = pair
+                .server
+                .as_ref()
+                .is_none_or(|server| server.state() != SessionState::Ended);
+            if still && served {
+                pair.dial();
+            }
+        }
+        Op::Attach if dials => {
+            let attached = pair.client.attach(now, Carrier::ordered());
+            assert!(attached.is_ok(), "it was wanted");
+        }
+        Op::Dial | Op::Attach => {}
+        Op::DialFailed(age, with) => pair.client.dial_failed(now, attempt.saturating_sub(age), cause(with)),
+        Op::Cut(with) => pair.cut_with(cause(with)),
+        Op::CandidateLost(with) => {
+            if let Some(epoch) = pair.client.links.candidate.as_ref().map(|candidate| candidate.epoch) {
+                pair.client.detach(now, epoch, cause(with));
+            }
+        }
+        Op::Prepared(age, what, answer) => {
+            let attempt = attempt.saturating_sub(age);
+            let plain = answer.map(|_| ()).map_err(cause);
+            seen.recovered += u64::from(what == Preparation::Recover && plain.is_ok());
+            match what {
+                Preparation::Restore => pair.client.restored(now, attempt, plain),
+                Preparation::Restart => pair.client.restarted(now, attempt, answer.map_err(cause)),
+                Preparation::Recover => pair.client.recovered(now, attempt, plain),
+            }
+        }
+        Op::Credential(some) => pair
+            .client
+            .refresh_credential(now, some.then(|| Bytes::from_static(b"new"))),
+        Op::Pause(true) => pair.client.pause_reconnecting(now),
+        Op::Pause(false) => pair.client.resume_reconnecting(now),
+        Op::Force => pair.client.force(now),
+        Op::Report(with) => pair.client.report_failure(now, cause(with)),
+        Op::Migrate => pair.client.migrate(now, Duration::ZERO, Bytes::new()),
+        Op::ServerAsks => {
+            if let Some(server) = &mut pair.server {
+                server.migrate(now, Duration::from_secs(1), Bytes::from_static(b"there"));
+                pair.settle();
+            }
+        }
+        Op::Now => pair.client.reconnect_now(now),
+        Op::Send => {
+            if let Ok(stream) = pair.client.open(now, crate::stream::StreamOptions::default()) {
+                let _full = pair.client.send(now, stream, Bytes::from_static(b"x"));
+                pair.settle();
+            }
+        }
+        Op::Close => {
+            pair.client.close(now, 1, Bytes::new());
+            seen.closed |= pair.client.state() == SessionState::Closing;
+        }
+        Op::Table(of, remedy) => {
+            let table = Strategies::default().with(cause(of), remedy);
+            pair.client.set_strategies(now, table);
+        }
+        Op::Tries(attempts) => {
+            let backoff = Backoff {
+                attempts,
+                ..Backoff::default()
+            };
+            assert!(pair.client.set_backoff(now, backoff).is_ok());
+        }
+        Op::Sleep(until_due) => {
+            let due = pair.client.poll_timeout().filter(|_| until_due);
+            pair.now = due.unwrap_or(now + Duration::from_millis(300)).max(now);
+            pair.client.handle_timeout(pair.now);
+            if let Some(server) = &mut pair.server {
+                server.handle_timeout(pair.now);
+            }
+            pair.settle();
+        }
+    }
+}
+
+fn check(pair: &mut Pair, seen: &Seen) {
+    pair.client.handle_timeout(pair.now);
+    assert!(pair.client.poll_timeout().is_none_or(|next| next > pair.now), "Law 4");
+    let stats = pair.client.reconnect_stats();
+    assert!(
+        stats.successes <= pair.client.stats().attaches + seen.recovered,
+        "counted early"
+    );
+    let pending = pair.client.history().any(|attempt| attempt.outcome == Outcome::Pending);
+    if pair.client.state() == SessionState::Ended {
+        assert!(pair.client.wanted_connection().is_none());
+        let fresh = matches!(pair.client.end_reason.as_deref(), Some(EndReason::Fresh { .. }));
+        assert!(!(fresh && seen.closed), "it was closed, and asks to be opened again");
+        return;
+    }
+    let candidate = pair.client.links.candidate.is_some();
+    let dialing = pair.client.dialing.as_ref().expect("because it dials until it ends");
+    let wants = dialing.want.is_some();
+    assert!(wants || candidate || !pending, "an attempt that nothing will end");
+    assert!(
+        wants || candidate || pair.client.links.current.is_some(),
+        "nobody brings it back"
+    );
+    let dials = pair.client.wanted_connection().is_some_and(|intent| intent.is_dial());
+    assert!(!(dials && candidate), "it wants what it would refuse");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_host_says_the_session_stays_honest(ops in proptest::collection::vec(op(), 1..60)) {
+        let mut pair = Pair::new();
+        let mut seen = Seen::default();
+        for op in ops {
+            act(&mut pair, &mut seen, op);
+            check(&mut pair, &seen);
+        }
+    }
+}
