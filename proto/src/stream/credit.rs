@@ -79,14 +79,20 @@ impl RecvCredit {
         self.received - self.consumed
     }
 
-    /// Whether a new limit is worth a frame: it would at least double what the sender has left, or the sender cannot
-    /// send a byte. Not a share of the window: where much of that lies unread (on other streams of the session), the
-    /// rest has to go round all the same.
-    pub(super) fn is_worth_granting(self) -> bool {
-        let more = self.next_grant() - self.granted;
+    /// Whether half the window was read since the last grant. For one stream's window, which has one reader: in smaller
+    /// steps a slow one would have the sender send crumbs.
+    pub(super) fn is_half_read(self) -> bool {
+        self.next_grant() - self.granted >= self.window / 2
+    }
+
+    /// Whether a new limit for a window that many share is worth a frame: it would at least double what the sender has
+    /// left, or the sender cannot send a byte. Not a share of the window: where much of that lies unread on other streams,
+    /// the rest has to go round all the same.
+    pub(super) fn is_worth_sharing(self) -> bool {
         if cfg!(planted = "credit_by_halves") {
-            return more >= self.window / 2;
+            return self.is_half_read();
         }
+        let more = self.next_grant() - self.granted;
         let left = self.granted.saturating_sub(self.received);
         more > 0 && (more >= left || left <= FRAME_CHARGE as u64)
     }
@@ -117,7 +123,7 @@ mod tests {
                 assert!(credit.receive(65));
             }
             credit.consume(credit.held());
-            assert!(credit.is_worth_granting(), "window {window}");
+            assert!(credit.is_half_read(), "window {window}");
             credit.grant();
             sender.raise(credit.next_grant());
             assert_eq!(sender.left(), window);
@@ -138,7 +144,7 @@ mod tests {
                     sender.spend(65);
                     assert!(credit.receive(65));
                     credit.consume(65);
-                    if credit.is_worth_granting() {
+                    if credit.is_worth_sharing() {
                         sender.raise(credit.next_grant());
                         credit.grant();
                     }
