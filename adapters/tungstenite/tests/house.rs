@@ -58,7 +58,7 @@ fn senseless_strangers_are_turned_away() {
     }
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();
-    assert_eq!(server.sessions().len(), 1);
+    eventually("the session", || server.sessions().len() == 1);
 }
 
 #[test]

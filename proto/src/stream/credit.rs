@@ -1,5 +1,7 @@
 //! Flow control in charges: what may still be sent, and what was granted.
 
+use crate::config::FRAME_CHARGE;
+
 /// The sending side of one window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SendCredit {
@@ -77,9 +79,22 @@ impl RecvCredit {
         self.received - self.consumed
     }
 
-    /// Whether a new limit is worth a frame: half a window was consumed since the last one.
-    pub(super) fn is_worth_granting(self) -> bool {
-        self.consumed + self.window - self.granted >= self.window / 2
+    /// Whether half the window was read since the last grant. For one stream's window, which has one reader: in smaller
+    /// steps a slow one would have the sender send crumbs.
+    pub(super) fn is_half_read(self) -> bool {
+        self.next_grant() - self.granted >= self.window / 2
+    }
+
+    /// Whether a new limit for a window that many share is worth a frame: it would at least double what the sender has
+    /// left, or the sender cannot send a byte. Not a share of the window: where much of that lies unread on other streams,
+    /// the rest has to go round all the same.
+    pub(super) fn is_worth_sharing(self) -> bool {
+        if cfg!(planted = "credit_by_halves") {
+            return self.is_half_read();
+        }
+        let more = self.next_grant() - self.granted;
+        let left = self.granted.saturating_sub(self.received);
+        more > 0 && (more >= left || left <= FRAME_CHARGE as u64)
     }
 
     /// The limit to tell the peer now.
@@ -108,10 +123,33 @@ mod tests {
                 assert!(credit.receive(65));
             }
             credit.consume(credit.held());
-            assert!(credit.is_worth_granting(), "window {window}");
+            assert!(credit.is_half_read(), "window {window}");
             credit.grant();
             sender.raise(credit.next_grant());
             assert_eq!(sender.left(), window);
+        }
+    }
+
+    #[test]
+    fn what_lies_unread_leaves_the_rest_of_the_window_to_others() {
+        for window in 256..2_048 {
+            // The least that has room for a byte beside what is unread.
+            for unread in (0..=window - 65).step_by(31) {
+                let mut credit = RecvCredit::new(window);
+                let mut sender = SendCredit::new(window);
+                sender.spend(unread as usize);
+                assert!(credit.receive(unread as usize));
+                for round in 0..100 {
+                    assert!(sender.left() >= 65, "window {window}, {unread} unread, round {round}");
+                    sender.spend(65);
+                    assert!(credit.receive(65));
+                    credit.consume(65);
+                    if credit.is_worth_sharing() {
+                        sender.raise(credit.next_grant());
+                        credit.grant();
+                    }
+                }
+            }
         }
     }
 

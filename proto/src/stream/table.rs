@@ -231,10 +231,10 @@ impl Streams {
             return;
         }
         self.recv_credit.consume(charge);
-        self.control.session_credit |= self.recv_credit.is_worth_granting();
+        self.control.session_credit |= self.recv_credit.is_worth_sharing();
         if let Some(stream) = self.table.get(&id) {
             let more = !stream.recv.is_settled() && !stream.recv.stopped;
-            if more && stream.recv.credit.is_worth_granting() {
+            if more && stream.recv.credit.is_half_read() {
                 self.control.credit.insert(id);
             }
         }
