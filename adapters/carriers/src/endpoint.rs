@@ -102,11 +102,35 @@ impl Endpoint {
         })
     }
 
+    /// This endpoint, if it is a WebSocket.
+    ///
+    /// # Errors
+    /// It is none: the address has no `ws://` or `wss://`.
+    pub fn only_websocket(self) -> io::Result<Endpoint> {
+        if self.is_websocket() {
+            Ok(self)
+        } else {
+            Err(invalid("not a ws:// or wss:// address"))
+        }
+    }
+
+    /// This endpoint, if it is plain TCP or TLS.
+    ///
+    /// # Errors
+    /// It is a WebSocket.
+    pub fn only_tcp(self) -> io::Result<Endpoint> {
+        if self.is_websocket() {
+            Err(invalid("a WebSocket's address where host:port is wanted"))
+        } else {
+            Ok(self)
+        }
+    }
+
     /// Sends a header of one's own with the upgrade (a bearer token, a cookie). To send another one with each
     /// dial, clone the endpoint in a dialler.
     ///
     /// # Errors
-    /// It cannot be sent, or is one of the upgrade's own.
+    /// It cannot be sent, is one of the upgrade's own (a `Host` of yours replaces it), or the endpoint is no WebSocket.
     pub fn header(mut self, name: &str, value: &str) -> io::Result<Endpoint> {
         let name = HeaderName::from_str(name).map_err(invalid)?;
         let mut value = HeaderValue::from_str(value).map_err(invalid)?;

@@ -1,5 +1,6 @@
 //! `unbroken demo`: a real server and a real client on loopback, and somebody who cuts the line.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,11 @@ const CUTS: u32 = 60;
 pub(crate) fn run(options: Demo) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let summary = runtime.map_err(unable("cannot start"))?.block_on(demo(&options))?;
-    println!("{}", if options.json { summary.json() } else { summary.text() });
+    let text = if options.json { summary.json() } else { summary.text() };
+    writeln!(std::io::stdout(), "{text}").map_err(unable("cannot write the summary"))?;
+    if summary.gaps.is_empty() {
+        eprintln!("unbroken: the connection was never lost; a larger file, or more cuts, would show more");
+    }
     Ok(summary.intact())
 }
 

@@ -98,3 +98,22 @@ fn what_cannot_be_done_is_one_line_and_exit_code_2() {
         assert!(complaint.starts_with("unbroken: "), "{complaint}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_summary_that_cannot_be_written_is_one_line_and_exit_code_2() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_unbroken"))
+        .args(["demo", "--size", "64KiB", "--cuts", "2", "--seed", "1"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        complaint
+            .lines()
+            .any(|line| line.starts_with("unbroken: cannot write the summary")),
+        "{complaint}"
+    );
+}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_channel::mpsc;
 use futures_core::Stream;
 use unbroken_proto::event::{EndReason, Ended, Fates};
+use unbroken_proto::reconnect::{Attempt, Outcome};
 use unbroken_proto::server::{Incoming, Report};
 use unbroken_proto::{Duration, Epoch, Event, Instant, SessionConfig};
 
@@ -58,6 +59,8 @@ pub struct Driver {
     /// `close` was asked for: with what, and when it goes out even if halves still hold items.
     close: Option<(u64, Bytes, Instant)>,
     over: bool,
+    /// The last dial brought a connection.
+    up: bool,
     meters: Meters,
 }
 
@@ -81,6 +84,7 @@ impl Driver {
             linger: limits.linger,
             close: None,
             over: false,
+            up: false,
             meters,
         };
         (SessionHandle::new(shared), driver)
@@ -139,12 +143,14 @@ impl Driver {
                 Turn::Idle => {}
                 Turn::Told => {
                     if let Some(error) = dialling.take_failed() {
+                        self.up = false;
                         self.shared.note(|view| view.dial_error = Some(Arc::new(error)));
                     }
                     self.reflect(now);
                 }
                 Turn::Up(up) => {
                     any = true;
+                    self.up = true;
                     if let Ok(epoch) = self.session.attach(now, up.carrier) {
                         self.links.add(epoch, up.connection);
                     }
@@ -189,10 +195,29 @@ impl Driver {
                 self.shared
                     .show(|view| (view.id, view.peer_key, view.established) = (Some(id), key, true));
             }
+            Event::Reconnect(attempt) => {
+                self.explain(attempt);
+                self.reflect(now);
+            }
             _ => self.reflect(now),
         }
         self.meters.event(event);
         self.shared.publish(event);
+    }
+
+    /// A server does not say what is wrong with a stranger, so that a wrong secret looks like a bad network: except here.
+    fn explain(&self, attempt: &Attempt) {
+        let Outcome::Failed(cause) = attempt.outcome else {
+            return;
+        };
+        if self.up && self.session.stats().attaches == 0 {
+            let why = format!(
+                "connected, but the handshake was not completed ({cause}): a secret, key or hint that the server does not know looks \
+                 like this, and so does a server of something else"
+            );
+            self.shared
+                .note(|view| view.dial_error = Some(Arc::new(std::io::Error::other(why))));
+        }
     }
 
     /// What handles are to see of reconnecting. Only its changes bring us here: it is dearer than other news.

@@ -42,7 +42,9 @@ impl SessionHandle {
         Wait::new(self.shared(), check).await
     }
 
-    /// Waits until the session is established for the first time. Cancel safe.
+    /// Waits until the session is established for the first time: for ever, if nobody is there and the backoff has no limit
+    /// ([`Backoff::attempts`](unbroken_proto::reconnect::Backoff::attempts)). [`dial_error`](Self::dial_error) says what is in the
+    /// way. Cancel safe, so that a runtime's own timeout will do.
     ///
     /// # Errors
     /// It ended before it ever was.
@@ -164,7 +166,8 @@ impl SessionHandle {
         self.shared().look(|view| view.state)
     }
 
-    /// Why the last dial that failed did, in its dialler's words. The machine's word for it is the cause in
+    /// Why the last dial that failed did, in its dialler's words, or that a first handshake came to nothing, as it does with a
+    /// wrong secret. `None` before the first failure. The machine's word for it is the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
     pub fn dial_error(&self) -> Option<Arc<std::io::Error>> {

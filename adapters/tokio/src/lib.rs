@@ -38,6 +38,9 @@ pub use unbroken_proto as proto;
 ///
 /// # Errors
 /// The configuration cannot work, or the system has no entropy.
+///
+/// # Panics
+/// Outside a tokio runtime, as `tokio::spawn` does; so do all that connect, and [`Server::new`].
 pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
     let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer()).map_err(invalid)?;
     tokio::spawn(driver);
@@ -98,17 +101,19 @@ pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> 
 /// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
 ///
 /// # Errors
-/// As [`connect_with`], and when the address is none.
+/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
+/// backoff's limit, which by default there is none.
 pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
-    connect(Endpoint::parse(address.as_ref())?, config)
+    connect(Endpoint::parse(address.as_ref())?.only_tcp()?, config)
 }
 
 /// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
 ///
 /// # Errors
-/// As [`connect_with`], and when the address is none.
+/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
+/// backoff's limit, which by default there is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    connect(Endpoint::parse(url)?, config)
+    connect(Endpoint::parse(url)?.only_websocket()?, config)
 }
 
 /// Dials `endpoint`, or the intent's alternate where that is one ([`Endpoint::elsewhere`]). For [`connect_with`],

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use unbroken_tokio::carriers::Endpoint;
 use unbroken_tokio::proto::event::{EndReason, Event};
 use unbroken_tokio::proto::reconnect::{Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
-use unbroken_tokio::proto::security::ServerAuth;
+use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
@@ -365,4 +365,33 @@ async fn a_close_waits_for_the_first_connection() {
         Some(&b"only this"[..])
     );
     assert!(matches!(ended.reason, EndReason::Closed { .. }) && ended.fates.all_delivered());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_suspected() {
+    let (server, address) = server(common::Carrier::Tcp).await;
+    spawn_echo(server);
+    let other = SharedSecret::from_key(b"test", [1; 32]).expect("because the hint is short");
+    let config = ClientConfig {
+        auth: Auth::secret(other),
+        ..client_config()
+    };
+    let session = common::connect(common::Carrier::Tcp, address, config);
+    let mut events = session.events();
+    until(
+        &mut events,
+        |event| matches!(event, Event::Reconnect(attempt) if matches!(attempt.outcome, Outcome::Failed(_))),
+    )
+    .await;
+    let why = session
+        .dial_error()
+        .expect("because a dial came to nothing")
+        .to_string();
+    assert!(why.contains("secret"), "{why}");
+}
+
+#[tokio::test]
+async fn an_address_of_the_other_kind_is_refused_at_once() {
+    assert!(unbroken_tokio::connect_ws("127.0.0.1:1", client_config()).is_err());
+    assert!(unbroken_tokio::connect_tcp("ws://127.0.0.1:1/", client_config()).is_err());
 }

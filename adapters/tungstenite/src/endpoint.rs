@@ -5,6 +5,10 @@ use std::net::{TcpStream, ToSocketAddrs};
 
 use tungstenite::ClientRequestBuilder;
 use tungstenite::http::Uri;
+use tungstenite::http::header::{
+    CONNECTION, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
 use unbroken_proto::{Duration, ReconnectIntent};
 
 use crate::connection::ByteStream;
@@ -13,6 +17,16 @@ use crate::failure::invalid;
 use crate::framed::Framed;
 use crate::websocket::WebSocket;
 use crate::wire::{SharedSocket, Socket, Wire};
+
+/// Header fields of the upgrade itself.
+const OURS: [HeaderName; 6] = [
+    CONNECTION,
+    HOST,
+    UPGRADE,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION,
+    SEC_WEBSOCKET_PROTOCOL,
+];
 
 /// Where to dial: `ws://host[:port]/path?query`, `tcp://host:port`, or plain `host:port`, which is TCP; with the feature
 /// `tls` also `wss://…` and `tls://host:port`. Cheap to clone.
@@ -72,13 +86,39 @@ impl Endpoint {
         }
     }
 
+    /// This endpoint, if it is a WebSocket.
+    ///
+    /// # Errors
+    /// It is none: the address has no `ws://` or `wss://`.
+    pub fn only_websocket(self) -> io::Result<Endpoint> {
+        if self.websocket {
+            Ok(self)
+        } else {
+            Err(invalid("not a ws:// or wss:// address"))
+        }
+    }
+
+    /// This endpoint, if it is plain TCP or TLS.
+    ///
+    /// # Errors
+    /// It is a WebSocket.
+    pub fn only_tcp(self) -> io::Result<Endpoint> {
+        if self.websocket {
+            Err(invalid("a WebSocket's address where host:port is wanted"))
+        } else {
+            Ok(self)
+        }
+    }
+
     /// Sends a header of one's own with the upgrade to WebSocket (a bearer token, a cookie).
     ///
     /// # Errors
-    /// It cannot be sent, or the endpoint is no WebSocket.
+    /// It cannot be sent, is one of the upgrade's own, or the endpoint is no WebSocket.
     pub fn header(mut self, name: &str, value: &str) -> io::Result<Endpoint> {
-        use tungstenite::http::{HeaderName, HeaderValue};
-        HeaderName::try_from(name).map_err(invalid)?;
+        let parsed = HeaderName::try_from(name).map_err(invalid)?;
+        if OURS.contains(&parsed) {
+            return Err(invalid("a header of the upgrade itself"));
+        }
         HeaderValue::try_from(value).map_err(invalid)?;
         if !self.websocket {
             return Err(invalid("headers go with WebSockets only"));

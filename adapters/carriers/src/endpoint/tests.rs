@@ -65,3 +65,11 @@ fn a_server_may_send_elsewhere_but_not_out_of_tls() {
         assert_eq!(secure.elsewhere(b"tls://there:7").address(), ("there", 7));
     }
 }
+
+#[test]
+fn an_address_is_of_one_kind() {
+    assert!(parsed("ws://here").only_websocket().is_ok());
+    assert!(parsed("ws://here").only_tcp().is_err());
+    assert!(parsed("here:7").only_tcp().is_ok());
+    assert!(parsed("here:7").only_websocket().is_err());
+}
