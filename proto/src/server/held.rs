@@ -142,6 +142,10 @@ impl Held {
         self.counts.get(standing as usize).copied().unwrap_or(0)
     }
 
+    pub(crate) fn attached(&self) -> usize {
+        self.counts(Standing::Connected) + self.counts(Standing::Idle) + self.counts(Standing::Suspect)
+    }
+
     pub(crate) fn detached_bytes(&self) -> u64 {
         self.detached_bytes
     }

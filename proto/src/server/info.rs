@@ -39,7 +39,7 @@ impl SessionInfo {
     /// Whether a connection carries it.
     #[must_use]
     pub fn is_attached(&self) -> bool {
-        self.standing == Standing::Connected
+        self.standing.is_attached()
     }
 }
 
@@ -50,13 +50,29 @@ pub enum Standing {
     Connecting,
     /// A connection carries it.
     Connected,
+    /// The same, and nothing but heartbeats has crossed for [`idle_after`](crate::SessionConfig::idle_after).
+    Idle,
+    /// A connection carries it, and its client has been silent for longer than it should.
+    Suspect,
     /// No connection carries it; its client may come back.
     Detached,
 }
 
 impl Standing {
     /// All of them, in the order of [`Counts`].
-    pub(crate) const ALL: usize = 3;
+    pub(crate) const ALL: usize = 5;
+
+    /// Whether a connection carries it.
+    #[must_use]
+    pub const fn is_attached(self) -> bool {
+        matches!(self, Standing::Connected | Standing::Idle | Standing::Suspect)
+    }
+
+    /// Whether a connection carries it that nothing speaks against.
+    #[must_use]
+    pub const fn is_healthy(self) -> bool {
+        matches!(self, Standing::Connected | Standing::Idle)
+    }
 }
 
 impl fmt::Display for Standing {
@@ -64,6 +80,8 @@ impl fmt::Display for Standing {
         f.write_str(match self {
             Standing::Connecting => "connecting",
             Standing::Connected => "connected",
+            Standing::Idle => "idle",
+            Standing::Suspect => "suspect",
             Standing::Detached => "detached",
         })
     }
@@ -103,8 +121,12 @@ pub enum Select<'a> {
 pub struct Snapshot {
     /// Sessions that are admitted and not confirmed yet.
     pub connecting: usize,
-    /// Sessions that a connection carries.
+    /// Sessions that a connection carries, idle and suspect ones among them.
     pub connected: usize,
+    /// Of these, the idle ones.
+    pub idle: usize,
+    /// Of these, those whose client is silent.
+    pub suspect: usize,
     /// Sessions that wait for their client.
     pub detached: usize,
     /// What the detached ones hold, as [`max_detached_bytes`](crate::ServerConfig::max_detached_bytes) counts it.

@@ -35,6 +35,7 @@ use bytes::Bytes;
 
 use crate::event::EndReason;
 use crate::id::{Carrier, Epoch, SessionId};
+use crate::liveness::Health;
 use crate::security::PublicKey;
 use crate::session::Session;
 
@@ -149,6 +150,8 @@ impl From<()> for Placement {
 pub struct Report {
     pub(crate) id: SessionId,
     pub(crate) status: Status,
+    /// How its connection does, if it has one.
+    pub(crate) health: Health,
     /// What it holds.
     pub(crate) bytes: u64,
     /// Why it is over, if it is.

@@ -16,6 +16,7 @@ use crate::config::{Seed, ServerConfig, SessionConfig, WhenDetachedFull};
 use crate::error::ConfigError;
 use crate::event::EndReason;
 use crate::id::{Carrier, SessionId};
+use crate::liveness::Health;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
@@ -260,8 +261,13 @@ impl Registry {
         match report.status {
             Status::Provisional => {}
             Status::Attached => {
-                self.sessions.shift(now, report.id, Standing::Connected, report.bytes);
-                if before.is_some_and(|before| before != Standing::Connected) {
+                let standing = match report.health {
+                    Health::Idle => Standing::Idle,
+                    Health::Suspect => Standing::Suspect,
+                    Health::Healthy | Health::Detached => Standing::Connected,
+                };
+                self.sessions.shift(now, report.id, standing, report.bytes);
+                if before.is_some_and(|before| !before.is_attached()) {
                     self.ask_latecomer(now, report.id);
                 }
             }

@@ -33,6 +33,7 @@ impl Session {
         let (shown, _) = core::mem::replace(&mut self.shown_health, (health, now));
         if health != shown {
             self.push_event(Event::Health(health));
+            self.report_due |= cfg!(not(planted = "health_unreported"));
         }
     }
 

@@ -94,6 +94,7 @@ impl Session {
         Some(Report {
             id: ticket.id,
             status,
+            health: self.shown_health.0,
             bytes: self.held_bytes(),
             reason: self.end_reason.as_deref().cloned(),
         })

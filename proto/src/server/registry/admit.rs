@@ -134,9 +134,7 @@ impl Registry {
         let taken = match self.config.same_name {
             SameName::Allow | SameName::Replace => Ok(()),
             SameName::Keep if named.next().is_some() => Err(Refusal::Busy),
-            SameName::KeepHealthy
-                if named.any(|standing| standing == Standing::Connected) && !cfg!(planted = "healthy_replaced") =>
-            {
+            SameName::KeepHealthy if named.any(Standing::is_healthy) && !cfg!(planted = "healthy_replaced") => {
                 Err(Refusal::soon())
             }
             SameName::Keep | SameName::KeepHealthy => Ok(()),
@@ -164,7 +162,7 @@ impl Registry {
             SameName::Keep | SameName::KeepHealthy | SameName::Replace => self.sessions.namesakes(newcomer),
         };
         let keeps = self.config.same_name == SameName::KeepHealthy && !cfg!(planted = "returned_replaced");
-        let carried = |id: &SessionId| self.sessions.standing(*id) == Some(Standing::Connected);
+        let carried = |id: &SessionId| self.sessions.standing(*id).is_some_and(Standing::is_healthy);
         if keeps && replaced.iter().any(carried) {
             // It was detached when the newcomer was let in, and has come back since.
             return self.orders.put(newcomer, Order::Replace);

@@ -39,7 +39,7 @@ impl Registry {
         Some(DrainStatus {
             until: draining.until,
             unasked: draining.unasked(),
-            connected: counts(Standing::Connecting) + counts(Standing::Connected),
+            connected: counts(Standing::Connecting) + self.sessions.attached(),
             detached: counts(Standing::Detached),
             detached_bytes: self.sessions.detached_bytes(),
         })

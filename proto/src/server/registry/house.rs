@@ -83,7 +83,9 @@ impl Registry {
         let (ended_waiting, ended) = self.sessions.ended();
         Snapshot {
             connecting: self.sessions.counts(Standing::Connecting),
-            connected: self.sessions.counts(Standing::Connected),
+            connected: self.sessions.attached(),
+            idle: self.sessions.counts(Standing::Idle),
+            suspect: self.sessions.counts(Standing::Suspect),
             detached: self.sessions.counts(Standing::Detached),
             detached_bytes: self.sessions.detached_bytes(),
             tombstones: self.tombstones.len(),

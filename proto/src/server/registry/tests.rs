@@ -93,6 +93,7 @@ pub(super) fn report(established: &Established, status: Status) -> Report {
     Report {
         id: established.id,
         status,
+        health: Health::Healthy,
         bytes: 0,
         reason: None,
     }

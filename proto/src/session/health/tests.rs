@@ -5,6 +5,7 @@ use super::*;
 use crate::config::{Heartbeat, SessionConfig, Stuck};
 use crate::event::EndReason;
 use crate::reconnect::Cause;
+use crate::server::Standing;
 use crate::stream::StreamOptions;
 use crate::time::Duration;
 
@@ -82,6 +83,24 @@ fn silence_is_suspect_before_it_is_an_end() {
     let due = pair.client.poll_timeout().expect("because the lifetime runs on");
     pair.client.handle_timeout(due);
     assert_eq!(pair.client.lifecycle(), Lifecycle::Expired);
+}
+
+/// Kills `health_unreported`.
+#[test]
+fn the_registry_knows_who_is_silent() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let standing = |pair: &mut Pair| {
+        pair.settle_registry();
+        pair.registry.sessions().next().map(|info| info.standing)
+    };
+    assert_eq!(standing(&mut pair), Some(Standing::Connected));
+    live(&mut pair, Duration::from_secs(12), false);
+    assert_eq!(standing(&mut pair), Some(Standing::Suspect));
+    live(&mut pair, Duration::from_secs(2), true);
+    assert_eq!(standing(&mut pair), Some(Standing::Connected));
+    live(&mut pair, Duration::from_secs(120), true);
+    assert_eq!(standing(&mut pair), Some(Standing::Idle));
 }
 
 #[test]

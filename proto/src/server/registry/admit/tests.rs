@@ -4,11 +4,12 @@ use super::super::tests::{
     Client, at, config, first, first_frame, refused_in_the_clear, registry, rejected, report, resume_packet,
 };
 use super::*;
+use crate::Health;
 use crate::config::{Rate, ServerConfig};
 use crate::id::Carrier;
 use crate::peer::PeerKey;
 use crate::security::{Established, Suite};
-use crate::server::{Route, Status};
+use crate::server::{Report, Route, Status};
 use crate::wire::frame::{End, EndCode, Frame};
 use crate::wire::handshake::Reject;
 
@@ -229,6 +230,25 @@ fn a_name_that_is_taken_is_dealt_with_as_the_host_likes() {
         registry.update(at(2), report(&established, Status::Detached));
         assert_eq!(code(asks(&mut registry, at(2), 4, b"alice")), detached, "{policy:?}");
     }
+}
+
+#[test]
+fn a_session_whose_client_is_silent_does_not_keep_its_name() {
+    let (mut registry, older) = named(SameName::KeepHealthy);
+    let suspect = Report {
+        health: Health::Suspect,
+        ..report(&older, Status::Attached)
+    };
+    registry.update(at(2), suspect);
+    let standing = registry
+        .sessions()
+        .next()
+        .map(|info| (info.standing, info.is_attached()));
+    assert_eq!(standing, Some((Standing::Suspect, true)));
+    assert_eq!((registry.snapshot().connected, registry.snapshot().suspect), (1, 1));
+    let newer = holds(&mut registry, 2, b"alice");
+    registry.update(at(3), report(&newer, Status::Attached));
+    assert_eq!(registry.poll_order(), Some((older.id, Order::Replace)));
 }
 
 #[test]
