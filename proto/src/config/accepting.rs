@@ -27,7 +27,7 @@ pub enum SameName {
     #[default]
     Allow,
     /// The older one is kept, and the newcomer told to try again later, while a connection carries the
-    /// older one. One that is detached is replaced.
+    /// older one and its client is not silent beyond what is usual. One that is detached or suspect is replaced.
     KeepHealthy,
     /// The older one is kept, and the newcomer told that there is no room, as long as the older one lives.
     Keep,
