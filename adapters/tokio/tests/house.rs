@@ -112,8 +112,9 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     };
     let remains = soon("its end", hub.drain(plan(std::time::Duration::from_millis(30)))).await;
     assert_eq!(remains.unwrap().connected, 1, "{remains:?}");
-    let waiting = tokio::spawn(async move { hub.drain(plan(common::LIMIT)).await });
+    // Subscribed first: the wish is there in no time.
     let mut events = client.events();
+    let waiting = tokio::spawn(async move { hub.drain(plan(common::LIMIT)).await });
     soon("the wish", async {
         while !matches!(events.next().await, Some(Event::GoAway { alternate, .. }) if alternate == "elsewhere") {}
     })
