@@ -13,7 +13,7 @@ mod patience;
 pub use patience::{Heartbeat, Stuck};
 
 use crate::error::ConfigError;
-use crate::reconnect::{Backoff, Heritage, Strategies};
+use crate::reconnect::{Backoff, Handover, Strategies};
 use crate::security::{Auth, Suite};
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
@@ -205,7 +205,7 @@ pub struct ClientConfig {
     /// 0 to 65,536, default 64.
     pub history_limit: usize,
     /// What the session before this one left, if this one takes its place.
-    pub heritage: Option<Box<Heritage>>,
+    pub handover: Option<Box<Handover>>,
 }
 
 impl ClientConfig {
@@ -221,7 +221,7 @@ impl ClientConfig {
             backoff: Backoff::default(),
             strategies: Strategies::default(),
             history_limit: 64,
-            heritage: None,
+            handover: None,
         }
     }
 }

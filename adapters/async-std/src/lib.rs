@@ -15,27 +15,27 @@ use std::io;
 
 use async_std::net::TcpStream;
 pub use unbroken_carriers as carriers;
-use unbroken_carriers::Endpoint;
+use unbroken_carriers::Address;
 use unbroken_driver::{FuturesIo, SleepTimer, Timer, fresh_seed};
 use unbroken_proto::{ClientConfig, ReconnectIntent};
 
 pub use server::Server;
 pub use unbroken_driver as driver;
 pub use unbroken_driver::{
-    Answer, Answering, Audience, Broadcast, Connected, Dial, DialError, Dialler, Established as Accepted, Events,
-    Framed, Hub, Reached, Reconnector, RecvFailure, RecvHalf, SendHalf, SessionHandle as Session, Stream, cause_of,
-    uptime,
+    Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connector, Dial,
+    Established as Accepted, Events, Framed, PendingAnswer, Reconnector, RecvFailure, RecvHalf, SendHalf, ServerHandle,
+    SessionHandle as Session, Stream, cause_of, uptime,
 };
 pub use unbroken_proto as proto;
 
-/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`] to a
+/// A session that dials with `connector`: any closure from a [`ReconnectIntent`] to a
 /// future of a [`Connected`]. Its driver is spawned on async-std. Returns at once; see
 /// [`Session::established`].
 ///
 /// # Errors
 /// The configuration cannot work, or the system has no entropy.
-pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io::Result<Session> {
-    let (session, driver) = unbroken_driver::connect(config, fresh_seed()?, dialler, timer())
+pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> io::Result<Session> {
+    let (session, driver) = unbroken_driver::connect(config, fresh_seed()?, connector, timer())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     async_std::task::spawn(driver);
     Ok(session)
@@ -49,18 +49,18 @@ pub fn connect_with(config: ClientConfig, dialler: impl Dialler + 'static) -> io
 pub async fn connect_after(
     old: &Session,
     config: ClientConfig,
-    dialler: impl Dialler + 'static,
+    connector: impl Connector + 'static,
 ) -> io::Result<Session> {
     old.closed().await;
-    connect_with(old.bequeath(config), dialler)
+    connect_with(old.hand_over(config), connector)
 }
 
-/// A session with the server at `endpoint`, over whatever that says.
+/// A session with the server at `address`, over whatever that says.
 ///
 /// # Errors
 /// As [`connect_with`].
-pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, dialler(endpoint))
+pub fn connect(address: Address, config: ClientConfig) -> io::Result<Session> {
+    connect_with(config, connector(address))
 }
 
 /// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
@@ -69,7 +69,7 @@ pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> 
 /// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
 /// backoff's limit, which by default there is none.
 pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
-    connect(Endpoint::parse(address.as_ref())?.only_tcp()?, config)
+    connect(Address::parse(address.as_ref())?.only_tcp()?, config)
 }
 
 /// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
@@ -78,26 +78,26 @@ pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result
 /// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
 /// backoff's limit, which by default there is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    connect(Endpoint::parse(url)?.only_websocket()?, config)
+    connect(Address::parse(url)?.only_websocket()?, config)
 }
 
-/// Dials `endpoint`, or the intent's alternate where that is one ([`Endpoint::elsewhere`]). For [`connect_with`],
+/// Dials `address`, or the intent's alternate where that is one ([`Address::alternate`]). For [`connect_with`],
 /// on its own or inside a [`Reconnector`].
-pub fn dialler(endpoint: Endpoint) -> impl Dialler {
+pub fn connector(address: Address) -> impl Connector {
     move |intent: ReconnectIntent| {
-        let endpoint = endpoint.elsewhere(&intent.alternate);
-        async move { dial(&endpoint).await }
+        let address = address.alternate(&intent.alternate);
+        async move { dial(&address).await }
     }
 }
 
-/// Dials once: for a dialler of one's own that says where.
+/// Dials once: for a connector of one's own that says where.
 ///
 /// # Errors
-/// As the system says, or [`Endpoint::connect`].
-pub async fn dial(endpoint: &Endpoint) -> io::Result<Connected> {
-    let stream = TcpStream::connect(endpoint.address()).await?;
+/// As the system says, or [`Address::connect`].
+pub async fn dial(address: &Address) -> io::Result<Connected> {
+    let stream = TcpStream::connect(address.host_port()).await?;
     stream.set_nodelay(true)?;
-    endpoint.connect(FuturesIo::new(stream)).await
+    address.connect(FuturesIo::new(stream)).await
 }
 
 /// A timer on async-std's sleep and the machine's uptime.

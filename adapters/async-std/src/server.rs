@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use async_std::net::TcpListener;
 use async_std::task::{JoinHandle, sleep, spawn};
-use unbroken_carriers::Entrance;
-use unbroken_driver::{Audience, Connected, Established, FuturesIo, Gate, Hub};
+use unbroken_carriers::Acceptor;
+use unbroken_driver::{Broadcaster, Connected, Established, FuturesIo, Gate, ServerHandle};
 use unbroken_proto::ServerConfig;
-use unbroken_proto::server::{Lagging, Placement, Refusal, Request};
+use unbroken_proto::server::{LagPolicy, Placement, Refusal, Request};
 use unbroken_proto::stream::StreamOptions;
 
 /// How long accepting rests when the system refuses (out of file handles).
 const REST: Duration = Duration::from_millis(50);
 
 /// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. A
-/// [`Hub`], whose methods it has.
+/// [`ServerHandle`], whose methods it has.
 ///
 /// Dropping it stops its listeners: sessions that were accepted live on with their handles, but no new
 /// connection reaches them.
@@ -48,7 +48,7 @@ impl Server {
         P: Into<Placement>,
     {
         let gate = Gate::new(config, authorise, crate::timer)?;
-        spawn(Arc::clone(gate.hub()).housekeeping());
+        spawn(Arc::clone(gate.handle()).housekeeping());
         Ok(Server {
             gate,
             listeners: Mutex::default(),
@@ -57,25 +57,25 @@ impl Server {
 
     /// Accepts TCP connections on `listener` until [`stop_listening`](Server::stop_listening).
     pub fn listen_tcp(&self, listener: TcpListener) {
-        self.listen(listener, Entrance::tcp());
+        self.listen(listener, Acceptor::tcp());
     }
 
     /// Accepts WebSocket connections on `listener` until [`stop_listening`](Server::stop_listening).
     pub fn listen_ws(&self, listener: TcpListener) {
-        self.listen(listener, Entrance::websocket());
+        self.listen(listener, Acceptor::websocket());
     }
 
-    /// Accepts connections on `listener`, through `entrance`, until [`stop_listening`](Server::stop_listening).
-    pub fn listen(&self, listener: TcpListener, entrance: Entrance) {
-        let hub = Arc::clone(self.gate.hub());
+    /// Accepts connections on `listener`, through `acceptor`, until [`stop_listening`](Server::stop_listening).
+    pub fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
+        let handle = Arc::clone(self.gate.handle());
         let task = spawn(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) if stream.set_nodelay(true).is_ok() => {
-                        let accepted = entrance
-                            .admit(FuturesIo::new(stream))
-                            .from_peer(hub.peer_key(peer.ip()));
-                        spawn(Arc::clone(&hub).serve(accepted));
+                        let accepted = acceptor
+                            .accept(FuturesIo::new(stream))
+                            .from_peer(handle.peer_key(peer.ip()));
+                        spawn(Arc::clone(&handle).serve(accepted));
                     }
                     Ok(_) => {}
                     Err(_) => sleep(REST).await,
@@ -95,19 +95,19 @@ impl Server {
 
     /// Takes a connection that was accepted some other way.
     pub fn serve(&self, accepted: Connected) {
-        spawn(Arc::clone(self.gate.hub()).serve(accepted));
+        spawn(Arc::clone(self.gate.handle()).serve(accepted));
     }
 
-    /// The hub, to be kept by tasks of its own.
+    /// The handle, to be kept by tasks of its own.
     #[must_use]
-    pub fn hub(&self) -> Arc<Hub> {
-        Arc::clone(self.gate.hub())
+    pub fn handle(&self) -> Arc<ServerHandle> {
+        Arc::clone(self.gate.handle())
     }
 
-    /// For one message to many sessions: see [`Hub::audience`].
+    /// For one message to many sessions: see [`ServerHandle::broadcaster`].
     #[must_use]
-    pub fn audience(&self, options: StreamOptions, backlog: usize, lagging: Lagging) -> Audience {
-        self.gate.hub().audience(options, backlog, lagging)
+    pub fn broadcaster(&self, options: StreamOptions, backlog: usize, lag_policy: LagPolicy) -> Broadcaster {
+        self.gate.handle().broadcaster(options, backlog, lag_policy)
     }
 
     /// The next session to be established. Cancel safe.
@@ -117,9 +117,9 @@ impl Server {
 }
 
 impl Deref for Server {
-    type Target = Hub;
+    type Target = ServerHandle;
 
-    fn deref(&self) -> &Hub {
-        self.gate.hub()
+    fn deref(&self) -> &ServerHandle {
+        self.gate.handle()
     }
 }

@@ -1,6 +1,6 @@
 //! WebSocket and TLS for unbroken sessions, over any runtime's byte streams.
 //!
-//! What a runtime gives is a socket; [`Endpoint`] (dialling) and [`Entrance`] (accepting) make a
+//! What a runtime gives is a socket; [`Address`] (dialling) and [`Acceptor`] (accepting) make a
 //! [`Connected`](unbroken_driver::Connected) of it for the driver, the same way on every runtime. They take
 //! anything that is a [`ByteStream`](unbroken_driver::ByteStream), such as
 //! [`FuturesIo`](unbroken_driver::FuturesIo) of a futures `AsyncRead + AsyncWrite`.
@@ -10,16 +10,16 @@
 //!
 //! Feature `tls`: `wss://` and `tls://` through rustls.
 
-mod endpoint;
-mod entrance;
+mod acceptor;
+mod address;
 mod pollable;
 #[cfg(feature = "tls")]
 mod tls;
 mod upgrade;
 mod websocket;
 
-pub use endpoint::Endpoint;
-pub use entrance::{Entrance, upgrading};
+pub use acceptor::{Acceptor, upgrading};
+pub use address::Address;
 #[cfg(feature = "tls")]
 pub use rustls;
 #[cfg(feature = "tls")]

@@ -13,7 +13,7 @@ use rustls::{
     ServerConnection,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
-use unbroken_driver::{ByteStream, DialError};
+use unbroken_driver::{ByteStream, ConnectError};
 use unbroken_proto::Cause;
 
 use crate::pollable::{Pollable, unblock};
@@ -71,10 +71,11 @@ impl Tls {
     /// Runs the client's handshake on `stream` with the server called `name`.
     ///
     /// # Errors
-    /// The stream breaks, or a [`DialError`]: [`Cause::Untrusted`] when the certificate does not verify.
+    /// The stream breaks, or a [`ConnectError`]: [`Cause::Untrusted`] when the certificate does not verify.
     pub async fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<S>> {
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| DialError::new(Cause::Untrusted).with_source(format!("{name} cannot be in a certificate")))?;
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            ConnectError::new(Cause::Untrusted).with_source(format!("{name} cannot be in a certificate"))
+        })?;
         let session = ClientConnection::new(Arc::clone(&self.0), name).map_err(failed)?;
         TlsStream::up(stream, session.into()).await
     }
@@ -246,5 +247,5 @@ fn failed(error: TlsError) -> io::Error {
         ) => Cause::Authentication,
         _ => Cause::Protocol,
     };
-    DialError::new(cause).with_source(error).into()
+    ConnectError::new(cause).with_source(error).into()
 }

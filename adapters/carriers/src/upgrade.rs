@@ -12,7 +12,7 @@ use tungstenite::http::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use tungstenite::http::{self, Method, StatusCode, Uri};
-use unbroken_driver::DialError;
+use unbroken_driver::ConnectError;
 use unbroken_proto::Cause;
 
 /// The WebSocket subprotocol of sessions.
@@ -55,14 +55,14 @@ impl Upgrade {
     /// Judges what was received so far: the length of the answer's head once it is whole and fine.
     ///
     /// # Errors
-    /// A [`DialError`]: the answer is none, or no; its cause says which.
+    /// A [`ConnectError`]: the answer is none, or no; its cause says which.
     pub fn answered(&self, received: &[u8]) -> io::Result<Option<usize>> {
         let parsed =
-            Response::try_parse(received).map_err(|error| DialError::new(Cause::Protocol).with_source(error))?;
+            Response::try_parse(received).map_err(|error| ConnectError::new(Cause::Protocol).with_source(error))?;
         let Some((length, response)) = parsed else {
             return match received.len() < MAX_HEAD {
                 true => Ok(None),
-                false => Err(DialError::new(Cause::Protocol)
+                false => Err(ConnectError::new(Cause::Protocol)
                     .with_source("an endless answer to the upgrade")
                     .into()),
             };
@@ -77,7 +77,7 @@ impl Upgrade {
             words.any(|word| word.eq_ignore_ascii_case(wanted))
         };
         if !is(UPGRADE, "websocket") || !is(CONNECTION, "upgrade") {
-            return Err(DialError::new(Cause::NoService)
+            return Err(ConnectError::new(Cause::NoService)
                 .with_source("the answer upgrades to something else")
                 .into());
         }
@@ -85,7 +85,7 @@ impl Upgrade {
             .get(SEC_WEBSOCKET_ACCEPT)
             .is_none_or(|accept| accept != &self.accept[..])
         {
-            return Err(DialError::new(Cause::Protocol)
+            return Err(ConnectError::new(Cause::Protocol)
                 .with_source("the answer is to another request")
                 .into());
         }
@@ -94,7 +94,7 @@ impl Upgrade {
             .is_none_or(|protocol| protocol != SUBPROTOCOL)
         {
             let why = format!("a WebSocket server that does not speak {SUBPROTOCOL}");
-            return Err(DialError::new(Cause::NoService).with_source(why).into());
+            return Err(ConnectError::new(Cause::NoService).with_source(why).into());
         }
         Ok(Some(length))
     }
@@ -124,7 +124,7 @@ pub fn cause_of_status(status: u16) -> Cause {
     }
 }
 
-fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> DialError {
+fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> ConnectError {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let why = match text(&LOCATION).filter(|_| status.is_redirection()) {
         Some(elsewhere) => format!("the upgrade was answered with {status}, to {elsewhere}"),
@@ -133,8 +133,8 @@ fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> DialErro
     let cause = cause_of_status(status.as_u16());
     let after = text(&RETRY_AFTER).filter(|_| cause == Cause::ServerAsked);
     match after.and_then(|after| retry_after(after, text(&DATE), now)) {
-        Some(after) => DialError::later(after).with_source(why),
-        None => DialError::new(cause).with_source(why),
+        Some(after) => ConnectError::later(after).with_source(why),
+        None => ConnectError::new(cause).with_source(why),
     }
 }
 
@@ -197,10 +197,12 @@ fn refusal(status: StatusCode, body: String) -> Box<http::Response<String>> {
 /// # Errors
 /// It is no request, or too long.
 pub fn parse_request(received: &[u8]) -> io::Result<Option<(usize, http::Request<()>)>> {
-    let parsed =
-        http::Request::<()>::try_parse(received).map_err(|error| DialError::new(Cause::Protocol).with_source(error))?;
+    let parsed = http::Request::<()>::try_parse(received)
+        .map_err(|error| ConnectError::new(Cause::Protocol).with_source(error))?;
     if parsed.is_none() && received.len() >= MAX_HEAD {
-        return Err(DialError::new(Cause::Protocol).with_source("an endless request").into());
+        return Err(ConnectError::new(Cause::Protocol)
+            .with_source("an endless request")
+            .into());
     }
     Ok(parsed)
 }

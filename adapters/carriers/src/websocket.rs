@@ -12,7 +12,7 @@ use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
-use unbroken_driver::{ByteStream, DialError};
+use unbroken_driver::{ByteStream, ConnectError};
 use unbroken_proto::Cause;
 use unbroken_proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
 
@@ -115,7 +115,7 @@ impl<S: ByteStream + Unpin> Stream for WebSocket<S> {
                         .try_into_mut()
                         .unwrap_or_else(|shared| BytesMut::from(&shared[..]))))
                 }
-                Ok(Message::Text(_)) => Some(Err(DialError::new(Cause::Protocol)
+                Ok(Message::Text(_)) => Some(Err(ConnectError::new(Cause::Protocol)
                     .with_source("a text message")
                     .into())),
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
@@ -181,7 +181,7 @@ fn closed(frame: Option<CloseFrame>) -> Option<io::Error> {
     let frame = frame.filter(|frame| frame.code != CloseCode::Normal)?;
     let cause = cause_of_close(u16::from(frame.code));
     Some(
-        DialError::new(cause)
+        ConnectError::new(cause)
             .with_source(format!("closed with {} {}", u16::from(frame.code), frame.reason))
             .into(),
     )
@@ -215,9 +215,9 @@ pub(crate) fn failed(error: WsError) -> io::Error {
         WsError::Io(error) => error,
         WsError::ConnectionClosed | WsError::AlreadyClosed => io::ErrorKind::ConnectionAborted.into(),
         WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => io::ErrorKind::ConnectionReset.into(),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => DialError::new(Cause::Protocol)
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => ConnectError::new(Cause::Protocol)
             .with_source(format!("a message of {size} bytes, of at most {max_size}"))
             .into(),
-        error => DialError::new(Cause::Protocol).with_source(error).into(),
+        error => ConnectError::new(Cause::Protocol).with_source(error).into(),
     }
 }

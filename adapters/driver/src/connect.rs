@@ -5,7 +5,7 @@ use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::error::ConfigError;
 
 use crate::clock::Timer;
-use crate::dialler::Dialler;
+use crate::connector::Connector;
 use crate::dialling::Dialling;
 use crate::driver::{Driver, Source};
 use crate::handle::SessionHandle;
@@ -22,12 +22,12 @@ use crate::machine::plain;
 pub fn connect(
     config: ClientConfig,
     seed: Seed,
-    dialler: impl Dialler + 'static,
+    connector: impl Connector + 'static,
     timer: impl Timer + 'static,
 ) -> Result<(SessionHandle, Driver), ConfigError> {
     let limits = config.session.clone();
     let session = plain(Session::connect(config, seed, timer.now())?);
-    let source = Source::Dial(Dialling::new(Box::new(dialler)));
+    let source = Source::Dial(Dialling::new(Box::new(connector)));
     Ok(Driver::new(session, &limits, Box::new(timer), source))
 }
 
@@ -41,12 +41,12 @@ pub fn connect(
 pub fn connect_traced(
     config: ClientConfig,
     seed: Seed,
-    dialler: impl Dialler + 'static,
+    connector: impl Connector + 'static,
     timer: impl Timer + 'static,
     writer: impl std::io::Write + Send + 'static,
 ) -> Result<(SessionHandle, Driver), ConfigError> {
     let limits = config.session.clone();
     let session = Machine::connect(config, seed, timer.now(), writer)?;
-    let source = Source::Dial(Dialling::new(Box::new(dialler)));
+    let source = Source::Dial(Dialling::new(Box::new(connector)));
     Ok(Driver::new(session, &limits, Box::new(timer), source))
 }

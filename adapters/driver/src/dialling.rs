@@ -7,15 +7,15 @@ use unbroken_proto::reconnect::Preparation;
 use unbroken_proto::{Instant, ReconnectIntent};
 
 use crate::connection::Connected;
-use crate::dialler::{Answer, Answering, Dial, Dialler, cause_of, later_of};
+use crate::connector::{Answer, Connector, Dial, PendingAnswer, cause_of, later_of};
 use crate::machine::Machine;
 
 /// Steps in one turn: a host that answers at once, or fails at once, does not keep others waiting.
 const STEPS: usize = 4;
 
-/// The dialler and what it has under way.
+/// The connector and what it has under way.
 pub(crate) struct Dialling {
-    dialler: Box<dyn Dialler>,
+    connector: Box<dyn Connector>,
     current: Option<Task>,
     /// When the next step may begin.
     wait: Option<Instant>,
@@ -38,7 +38,7 @@ enum Step {
 
 enum Work {
     Dial(Dial),
-    Answer(Answering),
+    Answer(PendingAnswer),
     /// The application answers.
     Elsewhere,
 }
@@ -62,9 +62,9 @@ impl Step {
 }
 
 impl Dialling {
-    pub(crate) fn new(dialler: Box<dyn Dialler>) -> Dialling {
+    pub(crate) fn new(connector: Box<dyn Connector>) -> Dialling {
         Dialling {
-            dialler,
+            connector,
             current: None,
             wait: None,
             failed: None,
@@ -105,8 +105,10 @@ impl Dialling {
                 return Turn::Idle;
             }
             let work = match step {
-                Step::Dial => Work::Dial(self.dialler.dial(intent)),
-                Step::Prepare(_) | Step::Refresh => self.dialler.prepare(&intent).map_or(Work::Elsewhere, Work::Answer),
+                Step::Dial => Work::Dial(self.connector.dial(intent)),
+                Step::Prepare(_) | Step::Refresh => {
+                    self.connector.prepare(&intent).map_or(Work::Elsewhere, Work::Answer)
+                }
             };
             self.current = Some(Task { attempt, step, work });
         }

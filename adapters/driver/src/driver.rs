@@ -144,7 +144,7 @@ impl Driver {
                 Turn::Told => {
                     if let Some(error) = dialling.take_failed() {
                         self.up = false;
-                        self.shared.note(|view| view.dial_error = Some(Arc::new(error)));
+                        self.shared.note(|view| view.connect_error = Some(Arc::new(error)));
                     }
                     self.reflect(now);
                 }
@@ -216,7 +216,7 @@ impl Driver {
                  like this, and so does a server of something else"
             );
             self.shared
-                .note(|view| view.dial_error = Some(Arc::new(std::io::Error::other(why))));
+                .note(|view| view.connect_error = Some(Arc::new(std::io::Error::other(why))));
         }
     }
 

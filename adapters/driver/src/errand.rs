@@ -7,27 +7,27 @@ use std::task::{Context, Poll};
 use futures_channel::mpsc;
 use futures_core::Stream;
 use unbroken_proto::Instant;
-use unbroken_proto::server::{Listener, Order};
+use unbroken_proto::server::{SessionCommand, Subscription};
 
-use crate::hub::Slip;
 use crate::machine::{Machine, bare};
+use crate::server::Envelope;
 
 /// One thing to do.
 pub(crate) enum Errand {
     /// The registry's wish.
-    Order(Order),
-    /// A message for the audience that the session is in.
-    Message(Slip),
-    /// That audience is no more.
+    SessionCommand(SessionCommand),
+    /// A message for the broadcaster that the session is in.
+    Message(Envelope),
+    /// That broadcaster is no more.
     Over(u64),
 }
 
 /// A session's errands, and its seats in audiences.
 pub(crate) struct Errands {
-    /// Unbounded, as the owner takes all of them whenever it runs: the registry's orders are one of each
-    /// kind, and messages are held against their audience's backlog.
+    /// Unbounded, as the owner takes all of them whenever it runs: the registry's commands are one of each
+    /// kind, and messages are held against their broadcaster's backlog.
     mail: mpsc::UnboundedReceiver<Errand>,
-    seats: BTreeMap<u64, Listener>,
+    seats: BTreeMap<u64, Subscription>,
 }
 
 impl Errands {
@@ -40,10 +40,10 @@ impl Errands {
     pub(crate) fn run(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(errand)) = Pin::new(&mut self.mail).poll_next(cx) {
             match errand {
-                Errand::Order(order) => session.obey(now, order),
-                Errand::Message(slip) => self.tell(now, session, slip),
-                Errand::Over(audience) => {
-                    let stream = self.seats.remove(&audience).and_then(|seat| seat.stream());
+                Errand::SessionCommand(command) => session.handle_command(now, command),
+                Errand::Message(envelope) => self.tell(now, session, envelope),
+                Errand::Over(broadcaster) => {
+                    let stream = self.seats.remove(&broadcaster).and_then(|seat| seat.stream());
                     // Both halves are over then, since ours was stopped when it opened.
                     stream.map(|stream| session.finish(now, stream));
                 }
@@ -51,14 +51,17 @@ impl Errands {
         }
     }
 
-    fn tell(&mut self, now: Instant, session: &mut Machine, slip: Slip) {
-        let seat = self.seats.entry(slip.audience()).or_insert_with(|| slip.listener());
+    fn tell(&mut self, now: Instant, session: &mut Machine, envelope: Envelope) {
+        let seat = self
+            .seats
+            .entry(envelope.broadcaster())
+            .or_insert_with(|| envelope.listener());
         let is_new = seat.stream().is_none();
-        let delivery = seat.deliver(now, bare(session, now, "broadcast"), slip.message());
+        let delivery = seat.deliver(now, bare(session, now, "broadcast"), envelope.message());
         if is_new && let Some(stream) = seat.stream() {
             // Nobody reads here; what the client might say must not use up its windows.
             let _it_was_just_opened = session.stop(now, stream, 0);
         }
-        slip.judged(delivery);
+        envelope.judged(delivery);
     }
 }

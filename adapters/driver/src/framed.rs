@@ -138,7 +138,7 @@ impl<IO> Framed<IO> {
 }
 
 /// Copies a packet out of a buffer that is much larger: what is small must not pin it until it is read.
-fn unpin(packet: BytesMut, buffer: usize) -> BytesMut {
+fn copy_if_small(packet: BytesMut, buffer: usize) -> BytesMut {
     if packet.len().saturating_mul(8) < buffer {
         BytesMut::from(&packet[..])
     } else {
@@ -155,7 +155,7 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
             let room = match framing::split(&mut this.input, this.limit) {
                 Ok(Some(packet)) => {
                     this.limit = MAX_PACKET;
-                    return Poll::Ready(Some(Ok(unpin(packet, this.buffer))));
+                    return Poll::Ready(Some(Ok(copy_if_small(packet, this.buffer))));
                 }
                 Ok(None) => this.make_room(),
                 Err(error) => return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)))),

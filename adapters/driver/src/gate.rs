@@ -1,4 +1,4 @@
-//! The accepting side as an adapter holds it: a hub, and the sessions that come out of it.
+//! The accepting side as an adapter holds it: a handle, and the sessions that come out of it.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,7 +13,7 @@ use unbroken_proto::config::Seed;
 use unbroken_proto::server::{Placement, Refusal, Request};
 
 use crate::clock::Timer;
-use crate::hub::{Established, Hub, Verdict};
+use crate::server::{Established, ServerHandle, Verdict};
 
 /// 32 fresh random bytes of the system.
 ///
@@ -25,12 +25,12 @@ pub fn fresh_seed() -> io::Result<Seed> {
     Ok(Seed(seed))
 }
 
-/// A [`Hub`] and its established sessions. What is left to an adapter is to spawn
-/// [`housekeeping`](Hub::housekeeping) once and [`serve`](Hub::serve) for every connection.
+/// A [`ServerHandle`] and its established sessions. What is left to an adapter is to spawn
+/// [`housekeeping`](ServerHandle::housekeeping) once and [`serve`](ServerHandle::serve) for every connection.
 ///
-/// Dropping it [shuts the hub down](Hub::shut_down).
+/// Dropping it [shuts the handle down](ServerHandle::shut_down).
 pub struct Gate {
-    hub: Arc<Hub>,
+    handle: Arc<ServerHandle>,
     backlog: mpsc::Receiver<Established>,
 }
 
@@ -53,15 +53,15 @@ impl Gate {
             Box::pin(async move { decision.await.map(P::into) })
         });
         let timer = Box::new(move || -> Box<dyn Timer> { Box::new(timer()) });
-        let (hub, backlog) = Hub::new(config, fresh_seed()?, authorise, timer)
+        let (handle, backlog) = ServerHandle::new(config, fresh_seed()?, authorise, timer)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        Ok(Gate { hub, backlog })
+        Ok(Gate { handle, backlog })
     }
 
-    /// The hub.
+    /// The handle.
     #[must_use]
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub fn handle(&self) -> &Arc<ServerHandle> {
+        &self.handle
     }
 
     /// The next session to be established. Cancel safe.
@@ -73,7 +73,7 @@ impl Gate {
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Established> {
         match Pin::new(&mut self.backlog).poll_next(cx) {
             Poll::Ready(Some(established)) => Poll::Ready(established),
-            // The hub, which we hold, holds a sender.
+            // The handle, which we hold, holds a sender.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
@@ -81,6 +81,6 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        self.hub.shut_down();
+        self.handle.shut_down();
     }
 }

@@ -56,14 +56,14 @@
 //! }
 //!
 //! let ((to_far, from_near), (to_near, from_far)) = (mpsc::channel(8), mpsc::channel(8));
-//! let near = Connected::ordered(Queues(to_far, from_far)); // what the dialler returns
-//! let far = Connected::ordered(Queues(to_near, from_near)); // what `Hub::serve` takes
+//! let near = Connected::ordered(Queues(to_far, from_far)); // what the connector returns
+//! let far = Connected::ordered(Queues(to_near, from_near)); // what `ServerHandle::serve` takes
 //! # drop((near, far));
 //! ```
 //!
 //! **Errors decide.** The machine asks only *why* it broke: [`cause_of`](crate::cause_of) reads an I/O error's kind, or a
-//! [`DialError`](crate::DialError) inside it. Say [`Cause::Authentication`](crate::proto::Cause::Authentication) when fresh
-//! credentials are needed, [`DialError::later`](crate::DialError::later) when the other end asked for time, a cause that
+//! [`ConnectError`](crate::ConnectError) inside it. Say [`Cause::Authentication`](crate::proto::Cause::Authentication) when fresh
+//! credentials are needed, [`ConnectError::later`](crate::ConnectError::later) when the other end asked for time, a cause that
 //! [is final](crate::proto::Cause::is_final) when trying again cannot help, and leave the rest to the kind.
 //!
 //! **Say what you verified.** [`Connected::authenticated`](crate::Connected::authenticated) lets the client's credential out on this connection.
@@ -80,9 +80,9 @@
 //! | an adapter's | is |
 //! |---|---|
 //! | `connect_with` | [`connect`](crate::connect) with [`fresh_seed`](crate::fresh_seed), and the driver spawned |
-//! | `dial` | a connected socket given to `Endpoint::connect` of `unbroken-carriers` |
-//! | `Server::new` | a [`Gate`](crate::Gate), and its hub's [`housekeeping`](crate::Hub::housekeeping) spawned |
-//! | `Server::listen` | a loop: accept, `Entrance::admit`, [`from_peer`](crate::Connected::from_peer), spawn [`Hub::serve`](crate::Hub::serve) |
+//! | `dial` | a connected socket given to `Address::connect` of `unbroken-carriers` |
+//! | `Server::new` | a [`Gate`](crate::Gate), and its handle's [`housekeeping`](crate::ServerHandle::housekeeping) spawned |
+//! | `Server::listen` | a loop: accept, `Acceptor::accept`, [`from_peer`](crate::Connected::from_peer), spawn [`ServerHandle::serve`](crate::ServerHandle::serve) |
 //!
 //! Handles wake by [`Waker`](std::task::Waker) only, so any executor may poll them. An adapter makes no decision about a
 //! session: an `if` about its state belongs into the machine. The suite in `tests/conformance` runs over whatever

@@ -15,7 +15,7 @@ use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Event, SessionId};
 
 use crate::lock::{lock, register};
-use crate::shared::{Lifeline, OpenRequest, Ring, Shared, View, Wait};
+use crate::shared::{CloseOnDrop, OpenRequest, Ring, Shared, View, Wait};
 use crate::stream::Stream;
 
 /// A session, in an application's hands. Cheap to clone; everything can be called from any task.
@@ -24,18 +24,18 @@ use crate::stream::Stream;
 /// closed gracefully with code 0, behind what was sent.
 #[derive(Clone)]
 pub struct SessionHandle {
-    lifeline: Arc<Lifeline>,
+    close_on_drop: Arc<CloseOnDrop>,
 }
 
 impl SessionHandle {
     pub(crate) fn new(shared: Arc<Shared>) -> SessionHandle {
         SessionHandle {
-            lifeline: Arc::new(Lifeline { shared }),
+            close_on_drop: Arc::new(CloseOnDrop { shared }),
         }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
-        &self.lifeline.shared
+        &self.close_on_drop.shared
     }
 
     async fn wait<T>(&self, check: fn(&mut View) -> Option<T>) -> T {
@@ -43,7 +43,7 @@ impl SessionHandle {
     }
 
     /// Waits until the session is established for the first time: for ever, if nobody is there and the backoff has no limit
-    /// ([`Backoff::attempts`](unbroken_proto::reconnect::Backoff::attempts)). [`dial_error`](Self::dial_error) says what is in the
+    /// ([`Backoff::attempts`](unbroken_proto::reconnect::Backoff::attempts)). [`connect_error`](Self::connect_error) says what is in the
     /// way. Cancel safe, so that a runtime's own timeout will do.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl SessionHandle {
             .map_err(|_| OpenError::SessionClosed)??
             .take()
             .ok_or(OpenError::SessionClosed)?;
-        Ok(Stream::new(stream, Arc::clone(&self.lifeline), label, priority))
+        Ok(Stream::new(stream, Arc::clone(&self.close_on_drop), label, priority))
     }
 
     /// The next stream the peer opened; `None` once the session is over and no such stream is left.
@@ -91,7 +91,7 @@ impl SessionHandle {
         self.shared().ask(|desk| desk.wishes.accepted = true);
         Some(Stream::new(
             accepted.stream,
-            Arc::clone(&self.lifeline),
+            Arc::clone(&self.close_on_drop),
             accepted.label,
             accepted.priority,
         ))
@@ -166,12 +166,12 @@ impl SessionHandle {
         self.shared().look(|view| view.state)
     }
 
-    /// Why the last dial that failed did, in its dialler's words, or that a first handshake came to nothing, as it does with a
+    /// Why the last dial that failed did, in its connector's words, or that a first handshake came to nothing, as it does with a
     /// wrong secret. `None` before the first failure. The machine's word for it is the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
-    pub fn dial_error(&self) -> Option<Arc<std::io::Error>> {
-        self.shared().look(|view| view.dial_error.clone())
+    pub fn connect_error(&self) -> Option<Arc<std::io::Error>> {
+        self.shared().look(|view| view.connect_error.clone())
     }
 
     /// The peer's static key, once proven.

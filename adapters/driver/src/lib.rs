@@ -1,11 +1,11 @@
 //! The loop that feeds an [`unbroken_proto::Session`] from futures-based I/O. Names no runtime.
 //!
-//! Three seams: a [`Timer`], a [`Dialler`] (any closure from a
+//! Three seams: a [`Timer`], a [`Connector`] (any closure from a
 //! [`ReconnectIntent`](unbroken_proto::ReconnectIntent) to a future of a connection), and the
 //! [`Connection`] itself: a stream and a sink of packets, made from a byte stream by [`Framed`].
 //!
 //! [`connect`] gives a [`SessionHandle`] and a [`Driver`], a plain future to spawn. On the accepting
-//! side a [`Hub`] takes accepted connections and yields [`Established`] sessions.
+//! side a [`ServerHandle`] takes accepted connections and yields [`Established`] sessions.
 //!
 //! The driver decides nothing about the session's state: that is the machine's. It gives every source
 //! one turn a round (handles, connections, timer, dial, events), asks for a packet only when the
@@ -19,7 +19,7 @@
 //! | received on a stream, not yet read | 512 KiB, then the machine's own windows |
 //! | streams the peer opened, not yet accepted | 32, then the machine's `max_streams` |
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
-//! | broadcast messages an accepted session's driver has not taken | its audience's backlog |
+//! | broadcast messages an accepted session's driver has not taken | its broadcaster's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 //!
 //! # Observing
@@ -43,7 +43,7 @@
 mod clock;
 mod connect;
 mod connection;
-mod dialler;
+mod connector;
 mod dialling;
 mod driver;
 mod errand;
@@ -51,7 +51,6 @@ mod framed;
 mod gate;
 pub mod guide;
 mod handle;
-mod hub;
 mod links;
 mod lock;
 mod machine;
@@ -59,6 +58,7 @@ mod meters;
 mod pump;
 mod reconnecting;
 mod reconnector;
+mod server;
 mod shared;
 mod stream;
 
@@ -67,13 +67,13 @@ pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
-pub use dialler::{Answer, Answering, Dial, DialError, Dialler, cause_of};
+pub use connector::{Answer, ConnectError, Connector, Dial, PendingAnswer, cause_of};
 pub use driver::Driver;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use gate::{Gate, fresh_seed};
 pub use handle::{Events, SessionHandle};
-pub use hub::{Audience, Authorise, Broadcast, Established, Hub, MakeTimer, Reached, Verdict};
 pub use reconnector::Reconnector;
+pub use server::{Authorise, Broadcast, BroadcastOutcome, Broadcaster, Established, MakeTimer, ServerHandle, Verdict};
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;
 #[cfg(feature = "trace")]

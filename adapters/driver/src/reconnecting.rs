@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use unbroken_proto::config::MAX_PRESERVED;
 use unbroken_proto::error::{ConfigError, PreservedTooLarge};
-use unbroken_proto::reconnect::{Attempt, Backoff, Continuity, Heritage, ReconnectStats, Strategies};
+use unbroken_proto::reconnect::{Attempt, Backoff, Continuity, Handover, ReconnectStats, Strategies};
 use unbroken_proto::session::Lifecycle;
 use unbroken_proto::{Cause, ClientConfig, Health, Instant, ReconnectIntent, Session};
 
@@ -94,7 +94,7 @@ pub(crate) struct ReconnectView {
     paused: bool,
     lifecycle: Lifecycle,
     health: Health,
-    heritage: Option<Heritage>,
+    handover: Option<Handover>,
     preserved: Bytes,
 }
 
@@ -107,7 +107,7 @@ impl Default for ReconnectView {
             paused: false,
             lifecycle: Lifecycle::Connecting,
             health: Health::Detached,
-            heritage: None,
+            handover: None,
             preserved: Bytes::new(),
         }
     }
@@ -122,7 +122,7 @@ impl ReconnectView {
             paused: session.is_reconnecting_paused(),
             lifecycle: session.lifecycle(),
             health: session.health(now),
-            heritage: session.heritage(),
+            handover: session.handover(),
             preserved: session.preserved().clone(),
         }
     }
@@ -254,20 +254,20 @@ impl SessionHandle {
     }
 
     /// What this session leaves to one that takes its place: for
-    /// [`ClientConfig::heritage`](unbroken_proto::ClientConfig::heritage), once it has
+    /// [`ClientConfig::handover`](unbroken_proto::ClientConfig::handover), once it has
     /// [ended](Self::ended). `None` on the accepting side.
     #[must_use]
-    pub fn heritage(&self) -> Option<Heritage> {
-        self.shared().look(|view| view.reconnecting.heritage.clone())
+    pub fn handover(&self) -> Option<Handover> {
+        self.shared().look(|view| view.reconnecting.handover.clone())
     }
 
     /// `config` for a session that takes this one's place once it has [ended](Self::ended), for
     /// [`EndReason::Fresh`](unbroken_proto::event::EndReason::Fresh) above all: with history, numbers, backoff and preserved state of
     /// this one. Before the end, and on the accepting side, nothing is left and `config` comes back as it is.
     #[must_use]
-    pub fn bequeath(&self, mut config: ClientConfig) -> ClientConfig {
+    pub fn hand_over(&self, mut config: ClientConfig) -> ClientConfig {
         if self.ended().is_some() {
-            config.heritage = self.heritage().map(Box::new);
+            config.handover = self.handover().map(Box::new);
         }
         config
     }

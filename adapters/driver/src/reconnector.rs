@@ -1,4 +1,4 @@
-//! A dialler with closures for what comes before a dial.
+//! A connector with closures for what comes before a dial.
 
 use std::pin::Pin;
 
@@ -6,11 +6,11 @@ use bytes::Bytes;
 use unbroken_proto::reconnect::{Continuity, Preparation};
 use unbroken_proto::{Cause, ReconnectIntent};
 
-use crate::dialler::{Answer, Answering, Dial, Dialler};
+use crate::connector::{Answer, Connector, Dial, PendingAnswer};
 
 type Asked<T> = Box<dyn FnMut(ReconnectIntent) -> Pin<Box<dyn Future<Output = T> + Send>> + Send>;
 
-/// A [`Dialler`] that answers everything an intent may ask for, each with an async closure. What has no closure is
+/// A [`Connector`] that answers everything an intent may ask for, each with an async closure. What has no closure is
 /// left to the application, which sees it in [`events`](crate::SessionHandle::events) and
 /// [`wanted_connection`](crate::SessionHandle::wanted_connection), and answers through the session's handle.
 ///
@@ -20,17 +20,17 @@ type Asked<T> = Box<dyn FnMut(ReconnectIntent) -> Pin<Box<dyn Future<Output = T>
 /// ```
 /// use unbroken_driver::proto::reconnect::Continuity;
 /// use unbroken_driver::proto::{Cause, ReconnectIntent};
-/// use unbroken_driver::{DialError, Reconnector};
-/// let reconnector = Reconnector::new(|_intent: ReconnectIntent| async { Err(DialError::new(Cause::Network).into()) })
+/// use unbroken_driver::{ConnectError, Reconnector};
+/// let reconnector = Reconnector::new(|_intent: ReconnectIntent| async { Err(ConnectError::new(Cause::Network).into()) })
 ///     .credentials(|_intent| async { Some("fresh token".into()) })
 ///     .restart(|intent| async move {
 ///         println!("starting the process with {} bytes of its state", intent.preserved.len());
 ///         Ok(Continuity::Lost)
 ///     });
-/// # let _: &dyn unbroken_driver::Dialler = &reconnector;
+/// # let _: &dyn unbroken_driver::Connector = &reconnector;
 /// ```
 pub struct Reconnector {
-    dialler: Box<dyn Dialler>,
+    connector: Box<dyn Connector>,
     credentials: Option<Asked<Option<Bytes>>>,
     restore: Option<Asked<Result<(), Cause>>>,
     restart: Option<Asked<Result<Continuity, Cause>>>,
@@ -46,10 +46,10 @@ where
 }
 
 impl Reconnector {
-    /// Dials with `dialler` and leaves everything else to the application.
-    pub fn new(dialler: impl Dialler + 'static) -> Reconnector {
+    /// Dials with `connector` and leaves everything else to the application.
+    pub fn new(connector: impl Connector + 'static) -> Reconnector {
         Reconnector {
-            dialler: Box::new(dialler),
+            connector: Box::new(connector),
             credentials: None,
             restore: None,
             restart: None,
@@ -112,23 +112,27 @@ impl Reconnector {
 }
 
 /// What `ask` will answer, in the common form.
-fn asked<T: 'static>(ask: Option<&mut Asked<T>>, intent: &ReconnectIntent, wrap: fn(T) -> Answer) -> Option<Answering> {
+fn asked<T: 'static>(
+    ask: Option<&mut Asked<T>>,
+    intent: &ReconnectIntent,
+    wrap: fn(T) -> Answer,
+) -> Option<PendingAnswer> {
     let answer = ask?(intent.clone());
     Some(Box::pin(async move { wrap(answer.await) }))
 }
 
-impl Dialler for Reconnector {
+impl Connector for Reconnector {
     fn dial(&mut self, intent: ReconnectIntent) -> Dial {
-        self.dialler.dial(intent)
+        self.connector.dial(intent)
     }
 
-    fn prepare(&mut self, intent: &ReconnectIntent) -> Option<Answering> {
+    fn prepare(&mut self, intent: &ReconnectIntent) -> Option<PendingAnswer> {
         let here = match intent.preparation {
             Some(Preparation::Restore) => asked(self.restore.as_mut(), intent, Answer::Restored),
             Some(Preparation::Restart) => asked(self.restart.as_mut(), intent, Answer::Restarted),
             Some(Preparation::Recover) => asked(self.recover.as_mut(), intent, Answer::Recovered),
             None => asked(self.credentials.as_mut(), intent, Answer::Credential),
         };
-        here.or_else(|| self.dialler.prepare(intent))
+        here.or_else(|| self.connector.prepare(intent))
     }
 }

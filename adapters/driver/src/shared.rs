@@ -101,7 +101,7 @@ pub(crate) struct View {
     pub(crate) reconnecting: ReconnectView,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
-    pub(crate) dial_error: Option<Arc<std::io::Error>>,
+    pub(crate) connect_error: Option<Arc<std::io::Error>>,
     /// Streams the peer opened that nobody has taken yet.
     pub(crate) accepted: VecDeque<Accepted>,
     pub(crate) waiters: Waiters,
@@ -152,7 +152,7 @@ impl Shared {
                 reconnecting: ReconnectView::default(),
                 established: false,
                 ended: None,
-                dial_error: None,
+                connect_error: None,
                 accepted: VecDeque::new(),
                 waiters: Waiters::default(),
                 subscribers: Vec::new(),
@@ -266,11 +266,11 @@ impl<T> Drop for Wait<'_, T> {
 }
 
 /// Held by every handle of a session and its streams. When the last one goes, the session closes.
-pub(crate) struct Lifeline {
+pub(crate) struct CloseOnDrop {
     pub(crate) shared: Arc<Shared>,
 }
 
-impl Drop for Lifeline {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.shared.ask(|desk| {
             desk.wishes.close.get_or_insert((0, Bytes::new()));

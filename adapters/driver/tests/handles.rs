@@ -13,10 +13,10 @@ use unbroken_driver::{Connected, SleepTimer};
 #[test]
 fn a_stream_of_a_session_that_is_over_is_refused_at_once() {
     let timer = SleepTimer::new(|_| std::future::pending::<()>());
-    let dialler = |_: ReconnectIntent| std::future::pending::<std::io::Result<Connected>>();
+    let connector = |_: ReconnectIntent| std::future::pending::<std::io::Result<Connected>>();
     let config = ClientConfig::new(Auth::anonymous());
     let (session, driver) =
-        unbroken_driver::connect(config, Seed([1; 32]), dialler, timer).expect("because it is sound");
+        unbroken_driver::connect(config, Seed([1; 32]), connector, timer).expect("because it is sound");
     let mut early = pin!(session.open(StreamOptions::default()));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(early.as_mut().poll(&mut cx).is_pending());

@@ -15,18 +15,18 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     use unbroken_smol::{Connected, Framed, Server, connect_with};
 
     let mut server = Server::new(ServerConfig::new(ServerAuth::anonymous()))?;
-    let hub = server.hub();
-    let dialler = move |_intent| {
-        let hub = std::sync::Arc::clone(&hub);
+    let handle = server.handle();
+    let connector = move |_intent| {
+        let handle = std::sync::Arc::clone(&handle);
         async move {
             let (near, far) = UnixStream::pair()?;
             let accepted = Connected::ordered(Framed::accepted(FuturesIo::new(far)));
-            smol::spawn(hub.serve(accepted)).detach();
+            smol::spawn(handle.serve(accepted)).detach();
             Ok(Connected::ordered(Framed::new(FuturesIo::new(near))))
         }
     };
     smol::block_on(async {
-        let session = connect_with(ClientConfig::new(Auth::anonymous()), dialler)?;
+        let session = connect_with(ClientConfig::new(Auth::anonymous()), connector)?;
         let (mut send, _recv) = session.open(StreamOptions::default()).await?.split();
         send.send("through one pair".into()).await?;
         let far = server.accept().await.session;

@@ -17,17 +17,17 @@ use unbroken_tokio::carriers::{answer, upgrading};
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{Compat, Hub, Server};
+use unbroken_tokio::{Compat, Server, ServerHandle};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers the upgrade, and gives what axum hands out of it to the sessions.
-async fn sessions(State(hub): State<Arc<Hub>>, mut request: Request) -> Response {
+async fn sessions(State(handle): State<Arc<ServerHandle>>, mut request: Request) -> Response {
     match answer(&request) {
         Ok(response) => {
             let upgraded = hyper::upgrade::on(&mut request);
             let stream = async { Ok(Compat(TokioIo::new(upgraded.await.map_err(io::Error::other)?))) };
-            tokio::spawn(hub.serve(upgrading(stream)));
+            tokio::spawn(handle.serve(upgrading(stream)));
             response.map(|()| Body::empty())
         }
         Err(refusal) => refusal.map(Body::from),
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Failure> {
     let router = Router::new()
         .route("/", get(|| async { "an ordinary page\n" }))
         .route("/sessions", any(sessions))
-        .with_state(server.hub());
+        .with_state(server.handle());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -67,8 +67,9 @@ async fn main() -> Result<(), Failure> {
     // A path without sessions is final, and says so.
     let lost = unbroken_tokio::connect_ws(&format!("ws://{address}/nowhere"), ClientConfig::new(Auth::anonymous()))?;
     println!("elsewhere: {:?}", lost.closed().await.reason);
-    lost.dial_error().map_or(Err("it should have failed".into()), |error| {
-        println!("because {error}");
-        Ok(())
-    })
+    lost.connect_error()
+        .map_or(Err("it should have failed".into()), |error| {
+            println!("because {error}");
+            Ok(())
+        })
 }

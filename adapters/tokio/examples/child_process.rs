@@ -25,7 +25,7 @@ async fn main() -> Result<(), Failure> {
     server.listen_tcp(listener);
     let (children, mut born) = tokio::sync::mpsc::unbounded_channel();
     // The carrier: a process each time, its pipes as one byte stream.
-    let dialler = move |_intent| {
+    let connector = move |_intent| {
         let (port, children) = (port.clone(), children.clone());
         async move {
             let mut command = Command::new(std::env::current_exe()?);
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Failure> {
             Ok(Connected::ordered(Framed::new(Compat(join(output, input)))))
         }
     };
-    let session = unbroken_tokio::connect_with(ClientConfig::new(Auth::anonymous()), dialler)?;
+    let session = unbroken_tokio::connect_with(ClientConfig::new(Auth::anonymous()), connector)?;
     let (mut send, _recv) = session.open(StreamOptions::default()).await?.split();
     send.write_all(b"said to one process, ").await?;
     let far = server.accept().await.session;

@@ -36,7 +36,7 @@ async fn main() -> Result<(), Failure> {
     });
 
     let arrivals = Arc::new(arrivals);
-    let dialler = move |intent: ReconnectIntent| {
+    let connector = move |intent: ReconnectIntent| {
         let arrivals = Arc::clone(&arrivals);
         async move {
             println!("dial {} ({:?})", intent.attempt, intent.kind);
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Failure> {
             Ok(Connected::ordered(Framed::new(Compat(near))))
         }
     };
-    let session = unbroken_tokio::connect_with(ClientConfig::new(Auth::anonymous()), dialler)?;
+    let session = unbroken_tokio::connect_with(ClientConfig::new(Auth::anonymous()), connector)?;
 
     let (mut send, mut recv) = session.open(StreamOptions::default()).await?.split();
     let sent: Vec<u8> = (0..50_000u32).map(|i| i.to_le_bytes()[0]).collect();

@@ -17,12 +17,12 @@ use unbroken_tokio::carriers::{answer, upgrading};
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{Compat, Hub, Server};
+use unbroken_tokio::{Compat, Server, ServerHandle};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// One request: an upgrade to sessions on their path, a page elsewhere.
-fn respond(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+fn respond(handle: &Arc<ServerHandle>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     if request.uri().path() != "/sessions" {
         return Response::new(Full::new(Bytes::from("an ordinary page\n")));
     }
@@ -30,7 +30,7 @@ fn respond(hub: &Arc<Hub>, mut request: Request<Incoming>) -> Response<Full<Byte
         Ok(response) => {
             let upgraded = hyper::upgrade::on(&mut request);
             let stream = async { Ok(Compat(TokioIo::new(upgraded.await.map_err(io::Error::other)?))) };
-            tokio::spawn(Arc::clone(hub).serve(upgrading(stream)));
+            tokio::spawn(Arc::clone(handle).serve(upgrading(stream)));
             response.map(|()| Full::default())
         }
         Err(refusal) => refusal.map(|why| Full::new(Bytes::from(why))),
@@ -43,12 +43,12 @@ async fn main() -> Result<(), Failure> {
     let mut server = Server::new(ServerConfig::new(ServerAuth::secrets(vec![secret.clone()])))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let hub = server.hub();
+    let handle = server.handle();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let hub = Arc::clone(&hub);
+            let handle = Arc::clone(&handle);
             let service = service_fn(move |request| {
-                let response = respond(&hub, request);
+                let response = respond(&handle, request);
                 async move { Ok::<_, Infallible>(response) }
             });
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -18,7 +18,7 @@ use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
-use unbroken_tokio::{Reconnector, RecvHalf, SendHalf, Server, Session, dialler, uptime};
+use unbroken_tokio::{Reconnector, RecvHalf, SendHalf, Server, Session, connector, uptime};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -122,7 +122,7 @@ async fn serve(listener: std::net::TcpListener) -> Result<(), Failure> {
 /// How the client dials, and what it does when it is asked for more than a dial.
 fn reconnector(relay: SocketAddr, network: &Arc<Network>) -> Reconnector {
     let network = Arc::clone(network);
-    Reconnector::new(dialler(relay.into()))
+    Reconnector::new(connector(relay.into()))
         .credentials(|intent| async move {
             println!("attempt {}: a fresh credential is asked for", intent.attempt);
             Some(Bytes::from("fresh token"))

@@ -12,10 +12,10 @@ use futures_channel::mpsc;
 use futures_core::Stream as _;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
-use unbroken_carriers::Entrance;
-use unbroken_driver::{Audience, Connected, Established, Hub, Verdict, fresh_seed};
+use unbroken_carriers::Acceptor;
+use unbroken_driver::{Broadcaster, Connected, Established, ServerHandle, Verdict, fresh_seed};
 use unbroken_proto::ServerConfig;
-use unbroken_proto::server::{Lagging, Placement, Refusal, Request};
+use unbroken_proto::server::{LagPolicy, Placement, Refusal, Request};
 use unbroken_proto::stream::StreamOptions;
 
 use crate::{Compat, Session};
@@ -32,12 +32,12 @@ pub struct Accepted {
 }
 
 /// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back.
-/// A [`Hub`], whose methods it has: to list sessions, order about, drain, and clean up after them.
+/// A [`ServerHandle`], whose methods it has: to list sessions, order about, drain, and clean up after them.
 ///
 /// Dropping it stops its listeners and refuses further resumes of none: sessions that were accepted
 /// live on with their handles, but no new connection reaches them.
 pub struct Server {
-    hub: Arc<Hub>,
+    handle: Arc<ServerHandle>,
     backlog: mpsc::Receiver<Established>,
     listeners: Mutex<Vec<AbortHandle>>,
 }
@@ -68,10 +68,10 @@ impl Server {
             Box::pin(async move { decision.await.map(P::into) })
         });
         let timer = Box::new(|| -> Box<dyn unbroken_driver::Timer> { Box::new(crate::timer()) });
-        let (hub, backlog) = Hub::new(config, fresh_seed()?, authorise, timer).map_err(crate::invalid)?;
-        tokio::spawn(Arc::clone(&hub).housekeeping());
+        let (handle, backlog) = ServerHandle::new(config, fresh_seed()?, authorise, timer).map_err(crate::invalid)?;
+        tokio::spawn(Arc::clone(&handle).housekeeping());
         Ok(Server {
-            hub,
+            handle,
             backlog,
             listeners: Mutex::default(),
         })
@@ -79,24 +79,24 @@ impl Server {
 
     /// Accepts TCP connections on `listener` until the returned task is aborted or the server dropped.
     pub fn listen_tcp(&self, listener: TcpListener) -> JoinHandle<()> {
-        self.listen(listener, Entrance::tcp())
+        self.listen(listener, Acceptor::tcp())
     }
 
     /// Accepts WebSocket connections on `listener` until the returned task is aborted or the server dropped.
     pub fn listen_ws(&self, listener: TcpListener) -> JoinHandle<()> {
-        self.listen(listener, Entrance::websocket())
+        self.listen(listener, Acceptor::websocket())
     }
 
-    /// Accepts connections on `listener`, through `entrance`, until the returned task is aborted or the server dropped.
-    pub fn listen(&self, listener: TcpListener, entrance: Entrance) -> JoinHandle<()> {
-        let hub = Arc::clone(&self.hub);
+    /// Accepts connections on `listener`, through `acceptor`, until the returned task is aborted or the server dropped.
+    pub fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> JoinHandle<()> {
+        let handle = Arc::clone(&self.handle);
         let task = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) => {
                         if stream.set_nodelay(true).is_ok() {
-                            let accepted = entrance.admit(Compat(stream)).from_peer(hub.peer_key(peer.ip()));
-                            tokio::spawn(Arc::clone(&hub).serve(accepted));
+                            let accepted = acceptor.accept(Compat(stream)).from_peer(handle.peer_key(peer.ip()));
+                            tokio::spawn(Arc::clone(&handle).serve(accepted));
                         }
                     }
                     Err(_) => tokio::time::sleep(REST).await,
@@ -111,7 +111,7 @@ impl Server {
 
     /// Takes a connection that was accepted some other way.
     pub fn serve(&self, accepted: Connected) {
-        tokio::spawn(Arc::clone(&self.hub).serve(accepted));
+        tokio::spawn(Arc::clone(&self.handle).serve(accepted));
     }
 
     /// The next session to be established. Cancel safe.
@@ -125,29 +125,29 @@ impl Server {
                 session: Session::new(session),
                 request,
             }),
-            // The hub holds a sender as long as the server holds the hub.
+            // The handle holds a sender as long as the server holds the handle.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 
-    /// The hub, to be kept by tasks of its own: for [`Hub::ended`], say.
+    /// The handle, to be kept by tasks of its own: for [`ServerHandle::ended`], say.
     #[must_use]
-    pub fn hub(&self) -> Arc<Hub> {
-        Arc::clone(&self.hub)
+    pub fn handle(&self) -> Arc<ServerHandle> {
+        Arc::clone(&self.handle)
     }
 
-    /// For one message to many sessions: see [`Hub::audience`].
+    /// For one message to many sessions: see [`ServerHandle::broadcaster`].
     #[must_use]
-    pub fn audience(&self, options: StreamOptions, backlog: usize, lagging: Lagging) -> Audience {
-        self.hub.audience(options, backlog, lagging)
+    pub fn broadcaster(&self, options: StreamOptions, backlog: usize, lag_policy: LagPolicy) -> Broadcaster {
+        self.handle.broadcaster(options, backlog, lag_policy)
     }
 }
 
 impl Deref for Server {
-    type Target = Hub;
+    type Target = ServerHandle;
 
-    fn deref(&self) -> &Hub {
-        &self.hub
+    fn deref(&self) -> &ServerHandle {
+        &self.handle
     }
 }
 
@@ -155,6 +155,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let listeners = self.listeners.get_mut().unwrap_or_else(PoisonError::into_inner);
         listeners.iter().for_each(AbortHandle::abort);
-        self.hub.shut_down();
+        self.handle.shut_down();
     }
 }

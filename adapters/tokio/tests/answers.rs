@@ -9,14 +9,14 @@ use bytes::Bytes;
 use common::{client_config, secret, server, soon, spawn_echo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use unbroken_tokio::carriers::Endpoint;
+use unbroken_tokio::carriers::Address;
 use unbroken_tokio::proto::event::{EndReason, Event};
 use unbroken_tokio::proto::reconnect::{Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
-use unbroken_tokio::{DialError, Dialler, Events, Reconnector, Server, Session, cause_of, dial, dialler};
+use unbroken_tokio::{ConnectError, Connector, Events, Reconnector, Server, Session, cause_of, connector, dial};
 
 async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     soon("an event", async {
@@ -59,12 +59,12 @@ fn with_credential(credential: &'static [u8]) -> ClientConfig {
     }
 }
 
-fn endpoint(address: &str) -> Endpoint {
-    Endpoint::parse(address).expect("because it is an address")
+fn dial_address(address: &str) -> Address {
+    Address::parse(address).expect("because it is an address")
 }
 
-fn dialler_to(address: &str) -> impl Dialler + use<> {
-    dialler(endpoint(address))
+fn dialler_to(address: &str) -> impl Connector + use<> {
+    connector(dial_address(address))
 }
 
 #[tokio::test]
@@ -180,10 +180,10 @@ async fn a_fresh_session_follows_with_what_the_old_one_leaves() {
     soon("the session", old.established())
         .await
         .expect("because a server is there");
-    assert!(old.bequeath(config.clone()).heritage.is_none(), "it lives");
+    assert!(old.hand_over(config.clone()).handover.is_none(), "it lives");
     old.report_failure(Cause::ApplicationLost);
-    let dialler = dialler_to(&address.to_string());
-    let new = soon("the heir", unbroken_tokio::connect_after(&old, config, dialler))
+    let connector = dialler_to(&address.to_string());
+    let new = soon("the heir", unbroken_tokio::connect_after(&old, config, connector))
         .await
         .expect("because it is sound");
     let cause = Cause::ApplicationLost;
@@ -252,17 +252,17 @@ async fn an_http_status_is_a_cause() {
     ] {
         let response = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
         let url = http_server(String::leak(response)).await;
-        let endpoint = endpoint(&url);
-        let Err(error) = soon("an answer", dial(&endpoint)).await else {
+        let address = dial_address(&url);
+        let Err(error) = soon("an answer", dial(&address)).await else {
             panic!("{status} is no connection")
         };
         assert_eq!(cause_of(&error), cause, "{status}");
-        let told = error.get_ref().and_then(|inner| inner.downcast_ref::<DialError>());
+        let told = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
         let told = told.map(ToString::to_string).unwrap_or_default();
         let (code, _) = status.split_once(' ').expect("because it has a reason");
         assert!(told.starts_with(words) && told.contains(code), "{told}");
-        let endpoint = endpoint.header("X-Token", "tell-me-so").expect("because it is fine");
-        let Err(error) = soon("an answer", dial(&endpoint)).await else {
+        let address = address.header("X-Token", "tell-me-so").expect("because it is fine");
+        let Err(error) = soon("an answer", dial(&address)).await else {
             panic!("418 is no connection")
         };
         assert_eq!(cause_of(&error), Cause::Refused, "the header was sent");
@@ -274,12 +274,12 @@ async fn nobody_there_is_refused_and_no_such_name_is_the_network() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("because ports are free");
     let address = listener.local_addr().expect("because it is bound");
     drop(listener);
-    let refused = soon("an answer", dial(&endpoint(&address.to_string())))
+    let refused = soon("an answer", dial(&dial_address(&address.to_string())))
         .await
         .err()
         .expect("because nobody is there");
     assert_eq!(cause_of(&refused), Cause::Refused);
-    let nameless = soon("an answer", dial(&endpoint("no-such-name.invalid:1"))).await;
+    let nameless = soon("an answer", dial(&dial_address("no-such-name.invalid:1"))).await;
     let nameless = nameless.err().expect("because the name does not exist");
     assert_eq!(cause_of(&nameless), Cause::Network);
 }
@@ -291,8 +291,8 @@ async fn an_http_401_asks_for_credentials_and_dials_no_more() {
     let counter = Arc::clone(&dials);
     let session = unbroken_tokio::connect_with(client_config(), move |_intent| {
         counter.fetch_add(1, Ordering::Relaxed);
-        let endpoint = endpoint(&url);
-        async move { dial(&endpoint).await }
+        let address = dial_address(&url);
+        async move { dial(&address).await }
     })
     .expect("because it is sound");
     let mut events = session.events();
@@ -332,16 +332,16 @@ async fn a_session_goes_where_its_server_sends_it() {
 async fn a_close_waits_for_the_first_connection() {
     let (mut server, address) = server(common::Carrier::Tcp).await;
     let dials = AtomicU64::new(0);
-    let dialler = move |_intent| {
+    let connector = move |_intent| {
         let early = dials.fetch_add(1, Ordering::Relaxed) < 3;
         async move {
             if early {
-                return Err(DialError::new(Cause::Refused).into());
+                return Err(ConnectError::new(Cause::Refused).into());
             }
-            dial(&endpoint(&address.to_string())).await
+            dial(&dial_address(&address.to_string())).await
         }
     };
-    let session = unbroken_tokio::connect_with(client_config(), dialler).expect("because it is sound");
+    let session = unbroken_tokio::connect_with(client_config(), connector).expect("because it is sound");
     let (mut send, _recv) = session
         .open(StreamOptions::default())
         .await
@@ -384,7 +384,7 @@ async fn a_wrong_secret_is_suspected() {
     )
     .await;
     let why = session
-        .dial_error()
+        .connect_error()
         .expect("because a dial came to nothing")
         .to_string();
     assert!(why.contains("secret"), "{why}");

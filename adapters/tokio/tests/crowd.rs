@@ -20,7 +20,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use unbroken_tokio::proto::config::Rate;
 use unbroken_tokio::proto::security::Auth;
-use unbroken_tokio::proto::server::{Lagging, Select};
+use unbroken_tokio::proto::server::{LagPolicy, Select};
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
@@ -107,9 +107,9 @@ async fn attached(sessions: &[Session], times: u64, wanted: usize) -> Duration {
 
 /// One message to everybody.
 async fn tell_all(server: &Server, clients: &[Session]) {
-    let audience = server.audience(StreamOptions::default(), 1 << 20, Lagging::Skip);
+    let broadcaster = server.broadcaster(StreamOptions::default(), 1 << 20, LagPolicy::Skip);
     let began = Instant::now();
-    let sending = audience.send(Select::All, vec![7; 1_000].into());
+    let sending = broadcaster.send(Select::All, vec![7; 1_000].into());
     let sent = began.elapsed();
     assert_eq!(sending.await.queued, clients.len());
     for client in clients {
@@ -137,8 +137,8 @@ async fn all_come_back_after_every_connection_is_cut() {
     let (blow, fuse) = watch::channel(0);
     let dial = |_| {
         let fuse = fuse.clone();
-        let dialler = move |_| Fused::dial(address, fuse.clone());
-        unbroken_tokio::connect_with(ClientConfig::new(Auth::secret(secret())), dialler).unwrap()
+        let connector = move |_| Fused::dial(address, fuse.clone());
+        unbroken_tokio::connect_with(ClientConfig::new(Auth::secret(secret())), connector).unwrap()
     };
     let before = resident();
     let clients: Vec<Session> = (0..count).map(dial).collect();

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use common::{Carrier, client_config, cutting_relay, pattern, round_trip, server, soon, spawn_echo};
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use unbroken_tokio::carriers::Endpoint;
+use unbroken_tokio::carriers::Address;
 use unbroken_tokio::proto::stream::StreamOptions;
-use unbroken_tokio::{connect_traced, dialler, trace};
+use unbroken_tokio::{connect_traced, connector, trace};
 
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);
@@ -79,8 +79,8 @@ async fn a_session_that_is_cut_is_counted_and_replays_to_the_same_bytes() {
     let (server, address) = server(Carrier::Tcp).await;
     spawn_echo(server);
     let (relay, cuts) = cutting_relay(address, 5, 40_000, 11).await;
-    let endpoint = Endpoint::parse(&relay.to_string()).unwrap();
-    let session = connect_traced(client_config(), dialler(endpoint), paper.clone()).unwrap();
+    let address = Address::parse(&relay.to_string()).unwrap();
+    let session = connect_traced(client_config(), connector(address), paper.clone()).unwrap();
     let (send, mut recv) = session.open(StreamOptions::default()).await.unwrap().split();
     let messages: Vec<Bytes> = (0..60).map(|n| pattern(n, 5_000).into()).collect();
     assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);

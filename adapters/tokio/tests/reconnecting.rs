@@ -90,8 +90,8 @@ async fn an_application_answers_what_the_machine_asks() {
             cause: Cause::ProcessEnded
         }
     );
-    let heritage = session.heritage().expect("because it dialled");
-    assert_eq!(heritage.preserved, &b"cwd=/srv"[..]);
+    let handover = session.handover().expect("because it dialled");
+    assert_eq!(handover.preserved, &b"cwd=/srv"[..]);
 }
 
 /// Messages with a deadline are told of wherever they wait: in the machine, or before it.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::error::{ConfigError, PreservedTooLarge, SendRefusal};
 use unbroken_proto::reconnect::{Backoff, Strategies};
-use unbroken_proto::server::{Incoming, Order, Rejection, Report};
+use unbroken_proto::server::{Incoming, Rejection, Report, SessionCommand};
 use unbroken_proto::{ClientConfig, Epoch, Event, Instant, Session, StreamId};
 
 use crate::calls::Call;
@@ -152,9 +152,9 @@ impl Traced {
         self.unrecorded(now, "adopt").adopt(now, incoming)
     }
 
-    /// [`Session::obey`]; the order is not written down.
-    pub fn obey(&mut self, now: Instant, order: Order) {
-        self.unrecorded(now, "obey").obey(now, order);
+    /// [`Session::handle_command`]; the order is not written down.
+    pub fn handle_command(&mut self, now: Instant, order: SessionCommand) {
+        self.unrecorded(now, "handle_command").handle_command(now, order);
     }
 
     /// [`Session::preserve`]; the state is not written down.

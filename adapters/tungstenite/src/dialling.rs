@@ -20,7 +20,7 @@ const UNDER_WAY: usize = 4;
 /// Each call runs on a thread of its own, so that the session goes on meanwhile. A call that outlives its intent's
 /// [`deadline`](ReconnectIntent::deadline) is for nothing, and holds one of four places until it returns. What a
 /// dial failed of is read by [`cause_of`](crate::cause_of).
-pub trait Dialler: Send + Sync + 'static {
+pub trait Connector: Send + Sync + 'static {
     /// Dials once.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ pub trait Dialler: Send + Sync + 'static {
     }
 }
 
-impl<F> Dialler for F
+impl<F> Connector for F
 where
     F: Fn(&ReconnectIntent) -> io::Result<Wire> + Send + Sync + 'static,
 {
@@ -45,18 +45,18 @@ where
     }
 }
 
-/// The dialler, and how much it has under way.
+/// The connector, and how much it has under way.
 pub(crate) struct Dialling {
-    dialler: Arc<dyn Dialler>,
+    connector: Arc<dyn Connector>,
     under_way: Arc<AtomicUsize>,
     /// Waits for a place.
     waiting: Option<ReconnectIntent>,
 }
 
 impl Dialling {
-    pub(crate) fn new(dialler: impl Dialler) -> Dialling {
+    pub(crate) fn new(connector: impl Connector) -> Dialling {
         Dialling {
-            dialler: Arc::new(dialler),
+            connector: Arc::new(connector),
             under_way: Arc::default(),
             waiting: None,
         }
@@ -74,7 +74,7 @@ impl Dialling {
         };
         let attempt = intent.attempt;
         let errand = Errand {
-            dialler: Arc::clone(&self.dialler),
+            connector: Arc::clone(&self.connector),
             place: Place::taken(&self.under_way),
             session: Arc::downgrade(shared),
         };
@@ -113,7 +113,7 @@ impl Drop for Place {
 
 /// One thread's task.
 struct Errand {
-    dialler: Arc<dyn Dialler>,
+    connector: Arc<dyn Connector>,
     place: Place,
     session: Weak<Shared>,
 }
@@ -121,17 +121,17 @@ struct Errand {
 impl Errand {
     fn run(self, intent: &ReconnectIntent) {
         let Errand {
-            dialler,
+            connector,
             place,
             session,
         } = self;
         let attempt = intent.attempt;
         let done = if intent.is_dial() {
-            let dialled = dialler.dial(intent).and_then(|wire| wire.up(intent.deadline));
+            let dialled = connector.dial(intent).and_then(|wire| wire.up(intent.deadline));
             drop(place);
             Done::Dialled(dialled)
         } else {
-            let answer = dialler.prepare(intent);
+            let answer = connector.prepare(intent);
             drop(place);
             Done::Answered(answer)
         };
@@ -149,12 +149,12 @@ impl Done {
     fn tell(self, core: &mut Core, now: Instant, attempt: u64) {
         match self {
             Done::Dialled(Ok(wire)) => {
-                core.dial_error = None;
+                core.connect_error = None;
                 core.stepper.dialled(attempt, wire.described(), wire);
             }
             Done::Dialled(Err(error)) => {
                 core.stepper.dial_failed(now, attempt, &error);
-                core.dial_error = Some(Arc::new(error));
+                core.connect_error = Some(Arc::new(error));
             }
             // The application answers.
             Done::Answered(None) => {}

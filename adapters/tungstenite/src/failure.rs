@@ -10,22 +10,22 @@ use unbroken_proto::{Cause, Duration};
 /// what the error's kind would say.
 ///
 /// ```
-/// use unbroken_tungstenite::{DialError, cause_of, proto::Cause};
-/// let error = std::io::Error::from(DialError::new(Cause::Authentication).with_source("this token is over"));
+/// use unbroken_tungstenite::{ConnectError, cause_of, proto::Cause};
+/// let error = std::io::Error::from(ConnectError::new(Cause::Authentication).with_source("this token is over"));
 /// assert_eq!(cause_of(&error), Cause::Authentication);
 /// ```
 #[derive(Debug)]
-pub struct DialError {
+pub struct ConnectError {
     cause: Cause,
     later: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl DialError {
+impl ConnectError {
     /// It failed of `cause`. [`Cause::Authentication`]: it is not tried again before a fresh credential is there.
     #[must_use]
-    pub fn new(cause: Cause) -> DialError {
-        DialError {
+    pub fn new(cause: Cause) -> ConnectError {
+        ConnectError {
             cause,
             later: None,
             source: None,
@@ -35,24 +35,24 @@ impl DialError {
     /// The other end, or somebody on the way, said "not before `after`" (HTTP 429 or 503 with Retry-After). See
     /// [`Session::dial_postponed`](unbroken_proto::Session::dial_postponed).
     #[must_use]
-    pub fn later(after: Duration) -> DialError {
-        DialError {
+    pub fn later(after: Duration) -> ConnectError {
+        ConnectError {
             later: Some(after),
-            ..DialError::new(Cause::ServerAsked)
+            ..ConnectError::new(Cause::ServerAsked)
         }
     }
 
     /// The same, with what lies behind it.
     #[must_use]
-    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> DialError {
-        DialError {
+    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> ConnectError {
+        ConnectError {
             source: Some(source.into()),
             ..self
         }
     }
 }
 
-impl fmt::Display for DialError {
+impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.later {
             Some(after) => write!(f, "not before {after:?}")?,
@@ -63,24 +63,24 @@ impl fmt::Display for DialError {
     }
 }
 
-impl Error for DialError {
+impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 
-impl From<DialError> for io::Error {
-    fn from(error: DialError) -> io::Error {
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> io::Error {
         // Of no kind that a caller would take for "try again".
         io::Error::other(error)
     }
 }
 
-fn told(error: &io::Error) -> Option<&DialError> {
+fn told(error: &io::Error) -> Option<&ConnectError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What an I/O error means to the machine: what a [`DialError`] inside it says, or else its kind.
+/// What an I/O error means to the machine: what a [`ConnectError`] inside it says, or else its kind.
 #[must_use]
 pub fn cause_of(error: &io::Error) -> Cause {
     if let Some(told) = told(error) {

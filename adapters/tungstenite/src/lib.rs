@@ -1,7 +1,7 @@
 //! Unbroken sessions without an async runtime: calls that block, and steps for a poll loop of one's own.
 //!
 //! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
-//! [`connect_with`] and a [`Dialler`] of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s are
+//! [`connect_with`] and a [`Connector`] of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s are
 //! `Read` and `Write` and carry whole messages, too. Connections may die at any byte; the session dials again, and
 //! nothing is lost or doubled.
 #![doc = include_str!("../README.md")]
@@ -31,12 +31,12 @@
 //! | sessions of a server, and its connections that have none | [`MAX_SESSIONS`], [`MAX_UNPROVEN`] |
 //! | connections that a server turns away | 64, then they are dropped without a word |
 
+mod address;
 mod bell;
 mod clock;
 mod connection;
 mod dialling;
 mod door;
-mod endpoint;
 mod failure;
 mod framed;
 mod links;
@@ -58,11 +58,11 @@ use std::thread;
 use unbroken_proto::ClientConfig;
 use unbroken_proto::config::Seed;
 
+pub use address::Address;
 pub use clock::uptime;
 pub use connection::{ByteStream, Connection};
-pub use dialling::Dialler;
-pub use endpoint::Endpoint;
-pub use failure::{DialError, cause_of};
+pub use dialling::Connector;
+pub use failure::{ConnectError, cause_of};
 pub use framed::Framed;
 #[cfg(feature = "tls")]
 pub use rustls;
@@ -78,28 +78,28 @@ pub use unbroken_proto as proto;
 pub use websocket::{SUBPROTOCOL, WebSocket, cause_of_close, cause_of_status};
 pub use wire::{SharedSocket, Socket, Wire};
 
-/// A session that dials with `dialler`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a [`Wire`].
+/// A session that dials with `connector`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a [`Wire`].
 /// Its thread is started. Returns at once; see [`Session::established`].
 ///
 /// # Errors
 /// The configuration cannot work, or the system has no entropy, or no thread.
-pub fn connect_with(config: ClientConfig, dialler: impl Dialler) -> io::Result<Session> {
+pub fn connect_with(config: ClientConfig, connector: impl Connector) -> io::Result<Session> {
     let stepper = Stepper::connect(config, fresh_seed()?, uptime()).map_err(failure::invalid)?;
     let shared = shared::Shared::new(stepper)?;
     let theirs = shared.clone();
-    let source = dialling::Dialling::new(dialler);
+    let source = dialling::Dialling::new(connector);
     thread::Builder::new()
         .name("unbroken session".into())
         .spawn(move || pump::run(&theirs, pump::Source::Dial(source)))?;
     Ok(Session::new(shared))
 }
 
-/// A session with the server at `endpoint`, over whatever that says.
+/// A session with the server at `address`, over whatever that says.
 ///
 /// # Errors
 /// As [`connect_with`].
-pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, move |intent: &proto::ReconnectIntent| endpoint.dial(intent))
+pub fn connect(address: Address, config: ClientConfig) -> io::Result<Session> {
+    connect_with(config, move |intent: &proto::ReconnectIntent| address.dial(intent))
 }
 
 /// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
@@ -108,7 +108,7 @@ pub fn connect(endpoint: Endpoint, config: ClientConfig) -> io::Result<Session> 
 /// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
 /// backoff's limit, which by default there is none.
 pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
-    connect(Endpoint::parse(address.as_ref())?.only_tcp()?, config)
+    connect(Address::parse(address.as_ref())?.only_tcp()?, config)
 }
 
 /// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
@@ -117,7 +117,7 @@ pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result
 /// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
 /// backoff's limit, which by default there is none.
 pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    connect(Endpoint::parse(url)?.only_websocket()?, config)
+    connect(Address::parse(url)?.only_websocket()?, config)
 }
 
 /// 32 random bytes from the system.

@@ -1,6 +1,6 @@
 //! The accepting side: a thread for each connection and each session.
 
-mod entrance;
+mod acceptor;
 mod house;
 mod listener;
 mod visit;
@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use unbroken_proto::server::{
-    Drain, DrainStatus, EndedSession, Order, Placement, Refusal, Registry, Request, Select, SessionInfo,
+    Drain, DrainStatus, EndedSession, Placement, Refusal, Registry, Request, Select, SessionCommand, SessionInfo,
 };
 use unbroken_proto::{Duration, Instant, ServerConfig};
 
@@ -20,7 +20,7 @@ use crate::shared::{limit, lock};
 use crate::wire::Wire;
 
 use house::House;
-use listener::{Entrance, Listener};
+use listener::{Acceptor, Listener};
 
 /// Sessions at most, each a thread, unless [`ServerConfig::max_sessions`] says fewer.
 pub const MAX_SESSIONS: usize = 4_096;
@@ -84,7 +84,7 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn listen_tcp(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(entrance::tcp))
+        self.listen(listener, Arc::new(acceptor::tcp))
     }
 
     /// Accepts WebSocket connections on `listener` until [`stop_listening`](Self::stop_listening).
@@ -92,7 +92,7 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn listen_ws(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(entrance::websocket))
+        self.listen(listener, Arc::new(acceptor::websocket))
     }
 
     /// As [`listen_tcp`](Self::listen_tcp), inside TLS.
@@ -101,7 +101,7 @@ impl Server {
     /// As the system says.
     #[cfg(feature = "tls")]
     pub fn listen_tls(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| entrance::tls(&tls, stream)))
+        self.listen(listener, Arc::new(move |stream| acceptor::tls(&tls, stream)))
     }
 
     /// As [`listen_ws`](Self::listen_ws), inside TLS: for clients of a `wss://` address.
@@ -110,11 +110,11 @@ impl Server {
     /// As the system says.
     #[cfg(feature = "tls")]
     pub fn listen_wss(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| entrance::wss(&tls, stream)))
+        self.listen(listener, Arc::new(move |stream| acceptor::wss(&tls, stream)))
     }
 
-    fn listen(&self, listener: TcpListener, entrance: Entrance) -> io::Result<()> {
-        let listener = Listener::start(Arc::clone(&self.house), listener, entrance)?;
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
+        let listener = Listener::start(Arc::clone(&self.house), listener, acceptor)?;
         lock(&self.listeners).push(listener);
         Ok(())
     }
@@ -161,8 +161,8 @@ impl Server {
     }
 
     /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn order(&self, select: Select<'_>, order: &Order) -> usize {
-        self.registry(|registry, now| registry.order(now, select, order))
+    pub fn command(&self, select: Select<'_>, order: &SessionCommand) -> usize {
+        self.registry(|registry, now| registry.command(now, select, order))
     }
 
     /// Begins to drain ([`Registry::drain`]) and waits until no session is left or the plan's time is over; returns

@@ -22,15 +22,15 @@ use crate::stream::Stream;
 /// gracefully with code 0, behind what was sent, on its own thread.
 #[derive(Clone)]
 pub struct Session {
-    lifeline: Arc<Lifeline>,
+    close_on_drop: Arc<CloseOnDrop>,
 }
 
 /// Held by every handle of a session and its streams. When the last one goes, the session closes.
-pub(crate) struct Lifeline {
+pub(crate) struct CloseOnDrop {
     pub(crate) shared: Arc<Shared>,
 }
 
-impl Drop for Lifeline {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.shared.call(|core, now| core.session().close(now, 0, Bytes::new()));
     }
@@ -39,12 +39,12 @@ impl Drop for Lifeline {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Session {
         Session {
-            lifeline: Arc::new(Lifeline { shared }),
+            close_on_drop: Arc::new(CloseOnDrop { shared }),
         }
     }
 
     fn shared(&self) -> &Shared {
-        &self.lifeline.shared
+        &self.close_on_drop.shared
     }
 
     /// Waits until the session is established for the first time.
@@ -99,7 +99,7 @@ impl Session {
             }
         });
         let id = id.unwrap_or(Err(last))?;
-        Ok(Stream::new(id, &self.lifeline, options.label, options.priority))
+        Ok(Stream::new(id, &self.close_on_drop, options.label, options.priority))
     }
 
     /// The next stream the peer opened; `None` once the session is over and no such stream is left.
@@ -124,7 +124,7 @@ impl Session {
                 None => core.ended.is_some().then_some(None),
             });
         let accepted = accepted.ok_or(io::ErrorKind::TimedOut)?;
-        Ok(accepted.map(|stream| Stream::new(stream.id, &self.lifeline, stream.label, stream.priority)))
+        Ok(accepted.map(|stream| Stream::new(stream.id, &self.close_on_drop, stream.label, stream.priority)))
     }
 
     /// What happens to the session from now on.
@@ -132,7 +132,7 @@ impl Session {
     pub fn events(&self) -> Events {
         Events {
             ring: self.shared().core().subscribe(),
-            shared: Arc::clone(&self.lifeline.shared),
+            shared: Arc::clone(&self.close_on_drop.shared),
             over: false,
         }
     }
@@ -213,8 +213,8 @@ impl Session {
 
     /// Why the last dial failed, if it did.
     #[must_use]
-    pub fn dial_error(&self) -> Option<Arc<io::Error>> {
-        self.shared().look(|core| core.dial_error.clone())
+    pub fn connect_error(&self) -> Option<Arc<io::Error>> {
+        self.shared().look(|core| core.connect_error.clone())
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) stepper: Stepper<Wire>,
     pub(crate) established: Option<SessionId>,
     pub(crate) ended: Option<Arc<Ended>>,
-    pub(crate) dial_error: Option<Arc<io::Error>>,
+    pub(crate) connect_error: Option<Arc<io::Error>>,
     subscribers: Vec<Arc<Mutex<Ring>>>,
     /// The thread waits: who changes something rings.
     asleep: bool,
@@ -70,7 +70,7 @@ impl Shared {
                 stepper,
                 established: None,
                 ended: None,
-                dial_error: None,
+                connect_error: None,
                 subscribers: Vec::new(),
                 asleep: false,
                 stirred: false,

@@ -139,9 +139,9 @@ impl<C: Connection> StepServer<C> {
             self.doors.retain(|door| door.id != unwanted);
         }
         let mut any = false;
-        while let Some((id, order)) = self.registry.poll_order() {
+        while let Some((id, order)) = self.registry.poll_command() {
             if let Some(session) = self.session_mut(id) {
-                session.obey(now, order);
+                session.handle_command(now, order);
                 any = true;
             }
         }

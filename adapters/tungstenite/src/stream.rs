@@ -12,7 +12,7 @@ use unbroken_proto::{Duration, StreamId};
 pub use recv::{RecvFailure, RecvHalf};
 pub use send::SendHalf;
 
-use crate::session::Lifeline;
+use crate::session::CloseOnDrop;
 
 /// A stream: a sending and a receiving half, to be [split](Stream::split) for two threads. It reads and writes bytes
 /// like a socket, and messages through its halves.
@@ -24,10 +24,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(id: StreamId, lifeline: &Arc<Lifeline>, label: Bytes, priority: u8) -> Stream {
+    pub(crate) fn new(id: StreamId, close_on_drop: &Arc<CloseOnDrop>, label: Bytes, priority: u8) -> Stream {
         Stream {
-            send: SendHalf::new(id, Arc::clone(lifeline)),
-            recv: RecvHalf::new(id, Arc::clone(lifeline)),
+            send: SendHalf::new(id, Arc::clone(close_on_drop)),
+            recv: RecvHalf::new(id, Arc::clone(close_on_drop)),
             label,
             priority,
         }

@@ -13,7 +13,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use unbroken_proto::Cause;
 
 use crate::connection::ByteStream;
-use crate::failure::{DialError, is_blocked};
+use crate::failure::{ConnectError, is_blocked};
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -72,7 +72,7 @@ impl Tls {
     pub fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<S>> {
         let server = ServerName::try_from(name.to_owned());
         let server =
-            server.map_err(|error| DialError::new(Cause::Untrusted).with_source(format!("{name}: {error}")))?;
+            server.map_err(|error| ConnectError::new(Cause::Untrusted).with_source(format!("{name}: {error}")))?;
         let session = ClientConnection::new(Arc::clone(&self.0), server).map_err(failed)?;
         Ok(TlsStream::new(session.into(), stream))
     }
@@ -229,5 +229,5 @@ fn failed(error: TlsError) -> io::Error {
         ) => Cause::Authentication,
         _ => Cause::Protocol,
     };
-    DialError::new(cause).with_source(error).into()
+    ConnectError::new(cause).with_source(error).into()
 }

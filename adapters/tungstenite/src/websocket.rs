@@ -18,7 +18,7 @@ use unbroken_proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
 use unbroken_proto::{Cause, Duration};
 
 use crate::connection::{ByteStream, Connection, Watched};
-use crate::failure::{DialError, is_blocked};
+use crate::failure::{ConnectError, is_blocked};
 
 /// What both ends call what they speak.
 pub const SUBPROTOCOL: &str = "unbroken.v1";
@@ -178,7 +178,7 @@ impl<S: ByteStream> Connection for WebSocket<S> {
                     return Ok(Some(packet.unwrap_or_else(|shared| BytesMut::from(&shared[..]))));
                 }
                 Ok(Message::Text(_)) => {
-                    return Err(DialError::new(Cause::Protocol).with_source("a text message").into());
+                    return Err(ConnectError::new(Cause::Protocol).with_source("a text message").into());
                 }
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
                 Ok(Message::Close(frame)) => return closed(frame).map_or(Ok(None), Err),
@@ -237,7 +237,7 @@ fn closed(frame: Option<CloseFrame>) -> Option<io::Error> {
     let frame = frame.filter(|frame| frame.code != CloseCode::Normal)?;
     let code = u16::from(frame.code);
     let why = format!("closed with {code} {}", frame.reason);
-    Some(DialError::new(cause_of_close(code)).with_source(why).into())
+    Some(ConnectError::new(cause_of_close(code)).with_source(why).into())
 }
 
 /// What a WebSocket close code means to the machine: 1001, 1012 and 1013 are the server's wish; 1002, 1003, 1007, 1009
@@ -280,15 +280,15 @@ fn failed(error: Error) -> io::Error {
         }
         Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
             let why = format!("a message of {size} bytes, of at most {max_size}");
-            DialError::new(Cause::Protocol).with_source(why).into()
+            ConnectError::new(Cause::Protocol).with_source(why).into()
         }
         Error::Http(response) => answered(response.status(), response.headers()).into(),
         Error::Protocol(
             error @ (ProtocolError::SecWebSocketSubProtocolError(_)
             | ProtocolError::MissingConnectionUpgradeHeader
             | ProtocolError::MissingUpgradeWebSocketHeader),
-        ) => DialError::new(Cause::NoService).with_source(error).into(),
-        error => DialError::new(Cause::Protocol).with_source(error).into(),
+        ) => ConnectError::new(Cause::NoService).with_source(error).into(),
+        error => ConnectError::new(Cause::Protocol).with_source(error).into(),
     }
 }
 
@@ -306,14 +306,14 @@ pub fn cause_of_status(status: u16) -> Cause {
 }
 
 /// What an HTTP answer in the place of the upgrade means.
-fn answered(status: StatusCode, headers: &HeaderMap) -> DialError {
+fn answered(status: StatusCode, headers: &HeaderMap) -> ConnectError {
     let why = format!("the upgrade was answered with {status}");
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let cause = cause_of_status(status.as_u16());
     let after = text(RETRY_AFTER).filter(|_| cause == Cause::ServerAsked);
     match after.and_then(|after| retry_after(after, text(DATE))) {
-        Some(after) => DialError::later(after).with_source(why),
-        None => DialError::new(cause).with_source(why),
+        Some(after) => ConnectError::later(after).with_source(why),
+        None => ConnectError::new(cause).with_source(why),
     }
 }
 

@@ -108,7 +108,7 @@ impl ByteStream for SharedSocket<std::os::unix::net::UnixStream> {
     }
 }
 
-/// A connection with the socket that a thread waits for: what a dialler of one's own returns, and what
+/// A connection with the socket that a thread waits for: what a connector of one's own returns, and what
 /// [`Server::serve`](crate::Server::serve) takes.
 pub struct Wire {
     connection: Box<dyn Connection + Send>,

@@ -16,7 +16,7 @@ use unbroken_tungstenite::proto::event::EndReason;
 use unbroken_tungstenite::proto::server::Refusal;
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Carrier, Cause, Duration, ReconnectIntent};
-use unbroken_tungstenite::{Answer, Dialler, Endpoint, Framed, Server, Wire, connect, connect_with};
+use unbroken_tungstenite::{Address, Answer, Connector, Framed, Server, Wire, connect, connect_with};
 
 /// Answers every request on a port with `answer`; how often.
 fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -40,20 +40,20 @@ fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     (address, asked)
 }
 
-fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint::parse(&format!("ws://{address}/sessions?room=1")).unwrap()
+fn dial_address(address: SocketAddr) -> Address {
+    Address::parse(&format!("ws://{address}/sessions?room=1")).unwrap()
 }
 
 #[test]
 fn a_server_without_the_service_is_final() {
     let (address, asked) = http_server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
-    let session = connect(endpoint(address), client_config()).unwrap();
+    let session = connect(dial_address(address), client_config()).unwrap();
     let ended = session.established_within(LIMIT).unwrap().unwrap_err();
     let reason = EndReason::GaveUp {
         cause: Cause::NoService,
     };
     assert_eq!((&ended.reason, asked.load(Ordering::SeqCst)), (&reason, 1));
-    assert!(session.dial_error().unwrap().to_string().contains("404"));
+    assert!(session.connect_error().unwrap().to_string().contains("404"));
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn a_server_that_says_later_is_left_alone_until_then() {
     let (address, asked) = http_server("HTTP/1.1 503 Later\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n");
     let mut config = client_config();
     config.backoff.cap = Duration::from_secs(120);
-    let session = connect(endpoint(address), config).unwrap();
-    eventually("the first answer", || session.dial_error().is_some());
+    let session = connect(dial_address(address), config).unwrap();
+    eventually("the first answer", || session.connect_error().is_some());
     let wanted = session.machine(|machine, now| machine.wanted_connection().unwrap().not_before.saturating_since(now));
     assert!(wanted > Duration::from_secs(60), "{wanted:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
@@ -70,14 +70,14 @@ fn a_server_that_says_later_is_left_alone_until_then() {
 
 /// Dials with what `prepare` fetched.
 struct WithCredentials {
-    endpoint: Endpoint,
+    address: Address,
     fetched: Arc<AtomicUsize>,
 }
 
-impl Dialler for WithCredentials {
+impl Connector for WithCredentials {
     fn dial(&self, intent: &ReconnectIntent) -> io::Result<Wire> {
         // Believed by us: so that the credential is sent.
-        let wire = self.endpoint.dial(intent)?;
+        let wire = self.address.dial(intent)?;
         Ok(wire.carrier(Carrier::ordered().authenticated()))
     }
 
@@ -99,13 +99,13 @@ fn a_refused_credential_is_fetched_again() {
     let (listener, address) = free_port();
     server.listen_ws(listener).unwrap();
     let fetched = Arc::new(AtomicUsize::new(0));
-    let dialler = WithCredentials {
-        endpoint: endpoint(address),
+    let connector = WithCredentials {
+        address: dial_address(address),
         fetched: Arc::clone(&fetched),
     };
     let mut config = client_config();
     config.credential = Bytes::from("stale");
-    let session = connect_with(config, dialler).unwrap();
+    let session = connect_with(config, connector).unwrap();
     session.established_within(LIMIT).unwrap().unwrap();
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
     assert_eq!(server.accept_within(LIMIT).unwrap().request.credential, "fresh");

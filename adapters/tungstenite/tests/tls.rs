@@ -11,7 +11,7 @@ use unbroken_tungstenite::proto::event::EndReason;
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Cause, ClientConfig};
 use unbroken_tungstenite::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use unbroken_tungstenite::{ByteStream, Endpoint, Server, Tls, TlsServer, connect};
+use unbroken_tungstenite::{Address, ByteStream, Server, Tls, TlsServer, connect};
 
 /// A certificate signed by itself, and its key.
 fn certificate(name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
@@ -35,8 +35,8 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
         _ => server.listen_tls(listener, shown),
     }
     .unwrap();
-    let endpoint = Endpoint::parse(&format!("{scheme}://localhost:{}", address.port())).unwrap();
-    let session = connect(endpoint.tls(tls), config).unwrap();
+    let address = Address::parse(&format!("{scheme}://localhost:{}", address.port())).unwrap();
+    let session = connect(address.tls(tls), config).unwrap();
     match session.established_within(LIMIT).unwrap() {
         Ok(_) => {
             let far = server.accept_within(LIMIT).unwrap();
@@ -51,7 +51,7 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
             session.close(0, Bytes::new());
             Ok(())
         }
-        Err(ended) => Err((ended.reason.clone(), session.dial_error().unwrap().to_string())),
+        Err(ended) => Err((ended.reason.clone(), session.connect_error().unwrap().to_string())),
     }
 }
 

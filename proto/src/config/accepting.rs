@@ -14,7 +14,7 @@ pub enum WhenDetachedFull {
     /// No new session is let in ([`Refusal::Busy`](crate::server::Refusal::Busy)) until they hold less.
     #[default]
     RefuseNew,
-    /// Those detached for the longest time end ([`Order::Evict`](crate::server::Order::Evict)).
+    /// Those detached for the longest time end ([`SessionCommand::Evict`](crate::server::SessionCommand::Evict)).
     EndLongestDetached,
 }
 

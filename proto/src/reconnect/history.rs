@@ -42,7 +42,7 @@ pub enum Outcome {
 }
 
 /// Numbers about reconnecting, since the session began (or, with a
-/// [`Heritage`], the first of its line).
+/// [`Handover`], the first of its line).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconnectStats {
@@ -116,11 +116,11 @@ impl History {
         }
     }
 
-    /// Continues after `heritage`.
-    pub(crate) fn after(heritage: &Heritage, limit: usize) -> History {
+    /// Continues after `handover`.
+    pub(crate) fn after(handover: &Handover, limit: usize) -> History {
         let mut history = History {
             limit,
-            ..heritage.history.clone()
+            ..handover.history.clone()
         };
         history.trim();
         history
@@ -188,9 +188,9 @@ impl History {
 }
 
 /// What a session leaves to the fresh one that takes its place: history and numbers, how far the backoff
-/// has come, and the host's preserved state. Nothing secret. See [`Session::heritage`](crate::Session::heritage).
+/// has come, and the host's preserved state. Nothing secret. See [`Session::handover`](crate::Session::handover).
 #[derive(Clone, Debug)]
-pub struct Heritage {
+pub struct Handover {
     pub(crate) history: History,
     pub(crate) retry: Retry,
     /// What the host had attached to the session.

@@ -12,7 +12,7 @@
 //! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`restored`](crate::Session::restored); then as above |
 //! | process ended | [`Restart`](Strategy::Restart) | [`Preparation::Restart`], then a dial | [`restarted`](crate::Session::restarted): kept (then as above) or lost (then as fresh) |
 //! | application lost | [`Recover`](Strategy::Recover) | [`Preparation::Recover`], then a dial if no connection is up | [`recovered`](crate::Session::recovered); then as above |
-//! | by choice | [`Fresh`](Strategy::Fresh) | nothing: the session ends with [`EndReason::Fresh`](crate::event::EndReason::Fresh) and its fates | a new [`connect`](crate::Session::connect), with the old one's [`heritage`](crate::Session::heritage) |
+//! | by choice | [`Fresh`](Strategy::Fresh) | nothing: the session ends with [`EndReason::Fresh`](crate::event::EndReason::Fresh) and its fates | a new [`connect`](crate::Session::connect), with the old one's [`handover`](crate::Session::handover) |
 //! | by choice, or [`force`](crate::Session::force) | [`Force`](Strategy::Force) | resume, restore, restart, fresh, each once, with a pause between | as each of them |
 //!
 //! While no session exists yet (the first handshake) there is nothing to resume: every attempt is
@@ -35,7 +35,7 @@
 //! own conversation anew: new streams, nothing sent twice. A `Session` value that silently became another
 //! would hand it streams that look alive and lead elsewhere. So the old value ends, truthfully, and
 //! hands back what was not delivered; the application opens the new one and decides what of it to say again.
-//! History, numbers, backoff and preserved state go over by [`Heritage`]; the attempt that was begun succeeds when the new
+//! History, numbers, backoff and preserved state go over by [`Handover`]; the attempt that was begun succeeds when the new
 //! session is established. The server is told, if a connection is up; else its end of the old session waits for its lifetime, or
 //! gives way to the new one, if both have one name and the server's [`SameName`](crate::config::SameName) says so.
 //!
@@ -55,7 +55,7 @@ pub(crate) use backoff::Retry;
 pub use backoff::{Backoff, Jitter};
 pub use cause::Cause;
 pub(crate) use history::History;
-pub use history::{Attempt, Heritage, Outcome, ReconnectStats};
+pub use history::{Attempt, Handover, Outcome, ReconnectStats};
 pub use preserved::{OutputHistory, ShellState, UnreadableState};
 pub use strategy::{Continuity, Preparation, Strategies, Strategy};
 

@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 /// What becomes of a session that is behind when a message comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lagging {
+pub enum LagPolicy {
     /// It misses the message, and its owner is told.
     #[default]
     Skip,
@@ -35,30 +35,30 @@ pub enum Delivery {
     Declined,
 }
 
-/// One session's place in an audience, kept by its owner. It decides for this session alone, so that
+/// One session's place in an broadcaster, kept by its owner. It decides for this session alone, so that
 /// none can delay another; a session without a connection is treated by the same bound.
 ///
 /// Who broadcasts hands a clone of the same [`Bytes`] to each owner: the payload is in memory once,
 /// however many sessions there are and however far behind, until the last of them has it acknowledged.
-pub struct Listener {
+pub struct Subscription {
     options: StreamOptions,
     stream: Option<StreamId>,
     backlog: usize,
-    lagging: Lagging,
+    lag_policy: LagPolicy,
     missed: u64,
 }
 
-impl Listener {
+impl Subscription {
     /// Messages go over a stream of their own, opened with `options` when the first one comes. The
     /// session is behind when more than `backlog` bytes of it would be queued or unacknowledged,
     /// everything it sends counted, or when its outbox has no room.
     #[must_use]
-    pub fn new(options: StreamOptions, backlog: usize, lagging: Lagging) -> Listener {
-        Listener {
+    pub fn new(options: StreamOptions, backlog: usize, lag_policy: LagPolicy) -> Subscription {
+        Subscription {
             options,
             stream: None,
             backlog,
-            lagging,
+            lag_policy,
             missed: 0,
         }
     }
@@ -101,9 +101,9 @@ impl Listener {
 
     fn behind(&mut self, now: Instant, session: &mut Session) -> Delivery {
         self.missed = self.missed.saturating_add(1);
-        match self.lagging {
-            Lagging::Skip => Delivery::Missed,
-            Lagging::End => {
+        match self.lag_policy {
+            LagPolicy::Skip => Delivery::Missed,
+            LagPolicy::End => {
                 session.abort(now);
                 Delivery::Ended
             }

@@ -26,7 +26,7 @@ pub struct SessionInfo {
     /// What the host wrote on it.
     pub labels: Vec<Bytes>,
     /// Where it is in its life.
-    pub standing: Standing,
+    pub status: SessionStatus,
     /// Since when it is there.
     pub since: Instant,
     /// When it was admitted.
@@ -39,13 +39,13 @@ impl SessionInfo {
     /// Whether a connection carries it.
     #[must_use]
     pub fn is_attached(&self) -> bool {
-        self.standing.is_attached()
+        self.status.is_attached()
     }
 }
 
 /// Where a held session is in its life, in the words people are shown ([`Display`](fmt::Display)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
+pub enum SessionStatus {
     /// Admitted, and not confirmed by its client yet.
     Connecting,
     /// A connection carries it.
@@ -58,31 +58,34 @@ pub enum Standing {
     Detached,
 }
 
-impl Standing {
+impl SessionStatus {
     /// All of them, in the order of [`Counts`].
     pub(crate) const ALL: usize = 5;
 
     /// Whether a connection carries it.
     #[must_use]
     pub const fn is_attached(self) -> bool {
-        matches!(self, Standing::Connected | Standing::Idle | Standing::Suspect)
+        matches!(
+            self,
+            SessionStatus::Connected | SessionStatus::Idle | SessionStatus::Suspect
+        )
     }
 
     /// Whether a connection carries it that nothing speaks against.
     #[must_use]
     pub const fn is_healthy(self) -> bool {
-        matches!(self, Standing::Connected | Standing::Idle)
+        matches!(self, SessionStatus::Connected | SessionStatus::Idle)
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for SessionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Standing::Connecting => "connecting",
-            Standing::Connected => "connected",
-            Standing::Idle => "idle",
-            Standing::Suspect => "suspect",
-            Standing::Detached => "detached",
+            SessionStatus::Connecting => "connecting",
+            SessionStatus::Connected => "connected",
+            SessionStatus::Idle => "idle",
+            SessionStatus::Suspect => "suspect",
+            SessionStatus::Detached => "detached",
         })
     }
 }

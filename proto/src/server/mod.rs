@@ -9,7 +9,7 @@
 //! | [`Registry::admit`] / [`Registry::refuse`] | the host has judged the request |
 //! | [`Session::adopt`] | by the owner that [`Route::Resume`] or [`Admission::Resume`] named |
 //! | [`Registry::update`] | a session's owner had a [`Report`] |
-//! | [`Registry::poll_order`] | after any of these: pass it on to the session's owner, for [`Session::obey`] |
+//! | [`Registry::poll_command`] | after any of these: pass it on to the session's owner, for [`Session::handle_command`] |
 //! | [`Registry::poll_unwanted`] | after any of these: close that connection |
 //! | [`Registry::poll_ended`] | after any of these: release what is kept for that session |
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
@@ -17,14 +17,14 @@
 mod admission;
 mod broadcast;
 mod bucket;
+mod command;
 mod drain;
-mod held;
 mod incoming;
 mod index;
 mod info;
-mod order;
 mod refusal;
 mod registry;
+mod table;
 mod timers;
 mod tombstone;
 
@@ -39,12 +39,12 @@ use crate::liveness::Health;
 use crate::security::PublicKey;
 use crate::session::Session;
 
-pub use broadcast::{Delivery, Lagging, Listener};
+pub use broadcast::{Delivery, LagPolicy, Subscription};
+pub use command::SessionCommand;
 pub use drain::{Drain, DrainStatus};
 pub use incoming::Incoming;
 pub(crate) use incoming::{IncomingKind, Proven, final_packet};
-pub use info::{EndedSession, Refused, Select, SessionInfo, Snapshot, Standing};
-pub use order::Order;
+pub use info::{EndedSession, Refused, Select, SessionInfo, SessionStatus, Snapshot};
 pub use refusal::{Refusal, Rejection};
 pub use registry::Registry;
 pub use timers::Timers;

@@ -2,7 +2,7 @@
 
 mod admit;
 mod drain;
-mod house;
+mod query;
 #[cfg(test)]
 mod tests;
 
@@ -22,13 +22,13 @@ use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
 use crate::server::admission::{Budget, Lobby, Silent};
 use crate::server::bucket::Buckets;
+use crate::server::command::{Commands, SessionCommand};
 use crate::server::drain::Draining;
-use crate::server::held::{Entry, Held};
 use crate::server::incoming::{Handshake, IncomingKind};
 use crate::server::index::Word;
-use crate::server::info::{Refused, Standing};
-use crate::server::order::{Order, Orders};
+use crate::server::info::{Refused, SessionStatus};
 use crate::server::refusal::{Rejection, SOON};
+use crate::server::table::{Entry, SessionTable};
 use crate::server::tombstone::Tombstones;
 use crate::server::{ConnectionId, Incoming, Report, Route, Status};
 use crate::time::{Duration, Instant, earliest};
@@ -63,9 +63,9 @@ pub struct Registry {
     peer_hellos: Buckets<PeerKey>,
     peer_resumes: Buckets<PeerKey>,
     identity_sessions: Buckets<Word>,
-    sessions: Held,
+    sessions: SessionTable,
     tombstones: Tombstones,
-    orders: Orders,
+    commands: Commands,
     draining: Option<Draining>,
     refused: Refused,
     admitted: u64,
@@ -92,10 +92,10 @@ impl Registry {
             peer_hellos: Buckets::new(config.peer_hellos, config.max_limited),
             peer_resumes: Buckets::new(config.peer_resumes, config.max_limited),
             identity_sessions: Buckets::new(config.identity_sessions, config.max_limited),
-            sessions: Held::default(),
+            sessions: SessionTable::default(),
             tombstones: Tombstones::new(config.tombstone_lifetime, config.max_tombstones, now),
             config,
-            orders: Orders::default(),
+            commands: Commands::default(),
             draining: None,
             refused: Refused::default(),
             admitted: 0,
@@ -256,23 +256,24 @@ impl Registry {
     /// twice changes nothing, and neither does a word about a session that is not held.
     pub fn update(&mut self, now: Instant, report: Report) {
         self.handle_timeout(now);
-        let before = self.sessions.standing(report.id);
+        let before = self.sessions.status(report.id);
         let alive = matches!(report.status, Status::Attached | Status::Detached);
         match report.status {
             Status::Provisional => {}
             Status::Attached => {
-                let standing = match report.health {
-                    Health::Idle => Standing::Idle,
-                    Health::Suspect => Standing::Suspect,
-                    Health::Healthy | Health::Detached => Standing::Connected,
+                let status = match report.health {
+                    Health::Idle => SessionStatus::Idle,
+                    Health::Suspect => SessionStatus::Suspect,
+                    Health::Healthy | Health::Detached => SessionStatus::Connected,
                 };
-                self.sessions.shift(now, report.id, standing, report.bytes);
+                self.sessions.shift(now, report.id, status, report.bytes);
                 if before.is_some_and(|before| !before.is_attached()) {
                     self.ask_latecomer(now, report.id);
                 }
             }
             Status::Detached => {
-                self.sessions.shift(now, report.id, Standing::Detached, report.bytes);
+                self.sessions
+                    .shift(now, report.id, SessionStatus::Detached, report.bytes);
                 self.keep_budget();
             }
             Status::Ended(tombstone) => {
@@ -281,13 +282,13 @@ impl Registry {
                 };
                 match tombstone {
                     Some(tombstone) => self.tombstones.entomb(now, entry.client_key, tombstone),
-                    None if entry.standing == Standing::Connecting => {}
+                    None if entry.status == SessionStatus::Connecting => {}
                     None => self.tombstones.forgotten(now, entry.client_key),
                 }
             }
         }
         // It may have been attached and lost again between two reports.
-        if alive && before == Some(Standing::Connecting) {
+        if alive && before == Some(SessionStatus::Connecting) {
             self.replace_namesakes(report.id);
         }
     }
@@ -295,7 +296,7 @@ impl Registry {
     /// A session is over.
     fn forget(&mut self, now: Instant, id: SessionId, reason: Option<EndReason>) -> Option<Entry> {
         if !cfg!(planted = "order_outlives") {
-            self.orders.forget(id);
+            self.commands.forget(id);
         }
         self.sessions.remove(now, id, reason)
     }
@@ -306,7 +307,7 @@ impl Registry {
             && self.sessions.detached_bytes() > self.config.max_detached_bytes
             && let Some(longest) = self.sessions.evict()
         {
-            self.orders.put(longest, Order::Evict);
+            self.commands.put(longest, SessionCommand::Evict);
         }
     }
 

@@ -70,16 +70,16 @@ impl Want {
 impl Dialing {
     pub(super) fn new(now: Instant, config: ClientConfig) -> Dialing {
         let want = Want::new(IntentKind::Establish, Strategy::Fresh, now, now);
-        let heritage = config.heritage.as_deref();
-        let mut retry = heritage.map(|heritage| heritage.retry).unwrap_or_default();
+        let handover = config.handover.as_deref();
+        let mut retry = handover.map(|handover| handover.retry).unwrap_or_default();
         // The very first try is made at once: nothing has failed yet, and no fleet moves in step. One that
         // follows another session has had its wait there.
-        if heritage.is_none() {
+        if handover.is_none() {
             retry.next(now, &config.backoff, 0);
         }
-        let pending = heritage.and_then(|heritage| heritage.history.pending().copied());
-        let attempt = heritage.map_or(1, |heritage| {
-            heritage.history.stats.attempts + u64::from(pending.is_none())
+        let pending = handover.and_then(|handover| handover.history.pending().copied());
+        let attempt = handover.map_or(1, |handover| {
+            handover.history.stats.attempts + u64::from(pending.is_none())
         });
         Dialing {
             config,

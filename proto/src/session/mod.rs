@@ -23,12 +23,13 @@
 //! | `events` | what the host is told, bounded, until it asks |
 //! | `ending` | close, ends, fates |
 //! | `queries` | who it is, where it stands, what it has done |
-//! | `orders` | what the registry is told, and what it wants |
+//! | `commands` | what the registry is told, and what it wants |
 
 mod adopt;
 mod answers;
 mod attach;
 mod candidate;
+mod commands;
 mod connection;
 mod deadlines;
 mod dialing;
@@ -39,7 +40,6 @@ mod health;
 mod inspect;
 mod ledger;
 mod links;
-mod orders;
 mod queries;
 mod receive;
 mod reconnecting;
@@ -144,12 +144,12 @@ impl Session {
         let rng = Rng::new(&seed);
         let session_config = Arc::new(config.session.clone());
         let limit = config.history_limit;
-        let history = match &config.heritage {
-            Some(heritage) => History::after(heritage, limit),
+        let history = match &config.handover {
+            Some(handover) => History::after(handover, limit),
             None => History::new(limit),
         };
         let fresh = history.pending().is_none();
-        let preserved = config.heritage.as_ref().map(|heritage| heritage.preserved.clone());
+        let preserved = config.handover.as_ref().map(|handover| handover.preserved.clone());
         let preserved = preserved.unwrap_or_default();
         let dialing = Box::new(Dialing::new(now, config));
         let mut session = Session::new(Side::Client, session_config, rng, Some(dialing));

@@ -13,7 +13,7 @@ use crate::event::{EndReason, Event};
 use crate::id::Epoch;
 use crate::reconnect::Cause;
 use crate::security::Keys;
-use crate::stream::unpin;
+use crate::stream::copy_if_small;
 use crate::time::{Duration, Instant};
 use crate::wire;
 use crate::wire::frame::{EndCode, Frame};
@@ -85,7 +85,7 @@ impl Session {
         for frame in wire::frames(plaintext.freeze()) {
             result = frame.and_then(|mut frame| {
                 if let Frame::Data(data) = &mut frame {
-                    unpin(data, packet_len);
+                    copy_if_small(data, packet_len);
                 }
                 self.on_frame(now, live, current, frame, &mut tally)
             });

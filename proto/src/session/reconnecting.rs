@@ -7,7 +7,7 @@ use crate::config::MAX_PRESERVED;
 use crate::error::{ConfigError, PreservedTooLarge};
 use crate::event::Event;
 use crate::reconnect::{
-    Attempt, Backoff, Cause, Continuity, Heritage, History, Preparation, ReconnectIntent, ReconnectStats, Strategies,
+    Attempt, Backoff, Cause, Continuity, Handover, History, Preparation, ReconnectIntent, ReconnectStats, Strategies,
 };
 use crate::time::{Duration, Instant};
 
@@ -181,7 +181,7 @@ impl Session {
         Ok(())
     }
 
-    /// What [`preserve`](Self::preserve) attached, or the session's [`Heritage`] brought.
+    /// What [`preserve`](Self::preserve) attached, or the session's [`Handover`] brought.
     #[must_use]
     pub fn preserved(&self) -> &Bytes {
         &self.preserved
@@ -202,11 +202,11 @@ impl Session {
     }
 
     /// What this session leaves to one that takes its place, to be put into
-    /// [`ClientConfig::heritage`](crate::ClientConfig::heritage): asked for after the end, usually one for
+    /// [`ClientConfig::handover`](crate::ClientConfig::handover): asked for after the end, usually one for
     /// [`EndReason::Fresh`](crate::event::EndReason::Fresh). `None` on the accepting side.
     #[must_use]
-    pub fn heritage(&self) -> Option<Heritage> {
-        Some(Heritage {
+    pub fn handover(&self) -> Option<Handover> {
+        Some(Handover {
             history: History::clone(self.history.as_ref()?),
             retry: self.dialing.as_ref().map_or(self.retry, |dialing| dialing.retry),
             preserved: self.preserved.clone(),

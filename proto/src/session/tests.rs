@@ -231,4 +231,4 @@ fn a_session_never_confirmed_ends_with_the_handshake_timeout() {
     assert_eq!((pair.registry.session_count(), pair.registry.tombstone_count()), (0, 0));
 }
 
-mod orders;
+mod commands;

@@ -20,7 +20,7 @@ mod schedule;
 mod send;
 mod table;
 
-pub(crate) use recv::unpin;
+pub(crate) use recv::copy_if_small;
 pub(crate) use table::Streams;
 
 use bytes::Bytes;

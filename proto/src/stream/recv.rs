@@ -12,7 +12,7 @@ use crate::wire::frame::Data;
 
 /// Copies a payload out of its packet when it is much smaller: a small slice must not pin a large
 /// allocation for as long as it waits to be read.
-pub(crate) fn unpin(data: &mut Data, packet_len: usize) {
+pub(crate) fn copy_if_small(data: &mut Data, packet_len: usize) {
     if data.payload.len().saturating_mul(8) < packet_len {
         data.payload = Bytes::copy_from_slice(&data.payload);
     }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use unbroken_carriers::{Endpoint, Entrance};
+use unbroken_carriers::{Acceptor, Address};
 use unbroken_driver::{RecvFailure, SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
@@ -13,7 +13,7 @@ use unbroken_proto::stats::Stats;
 use unbroken_proto::{ClientConfig, Duration, Event, ReconnectIntent, ServerConfig, SessionId};
 
 /// Where to dial, for each attempt.
-pub type Pick = Box<dyn FnMut(&ReconnectIntent) -> Endpoint + Send>;
+pub type Pick = Box<dyn FnMut(&ReconnectIntent) -> Address + Send>;
 
 /// A way to run sessions.
 pub trait Adapter: Send + Sync {
@@ -25,8 +25,8 @@ pub trait Adapter: Send + Sync {
 
 /// The accepting side.
 pub trait Server: Send {
-    /// Accepts connections on `listener`, through `entrance`.
-    fn listen(&self, listener: TcpListener, entrance: Entrance);
+    /// Accepts connections on `listener`, through `acceptor`.
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor);
     /// Closes all listeners, and no connection.
     fn stop_listening(&self);
     /// The next session to be established.
@@ -61,7 +61,7 @@ pub trait Session: Send + Sync {
     /// Its counters.
     fn stats(&self) -> Stats;
     /// Why the last dial failed, in words.
-    fn dial_error(&self) -> Option<String>;
+    fn connect_error(&self) -> Option<String>;
     /// For what only futures can show; `None` where there are none.
     fn handle(&self) -> Option<SessionHandle>;
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use unbroken_carriers::Entrance;
+use unbroken_carriers::Acceptor;
 use unbroken_driver::{RecvFailure, RecvHalf, SendHalf, SessionHandle, Stream};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
@@ -42,11 +42,11 @@ fn runtime() -> &'static tokio::runtime::Runtime {
 
 macro_rules! dials {
     ($adapter:ident, $pick:ident, $config:ident) => {{
-        let dialler = move |intent: unbroken_proto::ReconnectIntent| {
-            let endpoint = $pick(&intent);
-            async move { $adapter::dial(&endpoint).await }
+        let connector = move |intent: unbroken_proto::ReconnectIntent| {
+            let address = $pick(&intent);
+            async move { $adapter::dial(&address).await }
         };
-        $adapter::connect_with($config, dialler).expect("because the configuration is sound")
+        $adapter::connect_with($config, connector).expect("because the configuration is sound")
     }};
 }
 
@@ -67,11 +67,11 @@ impl Adapter for Tokio {
 struct TokioServer(unbroken_tokio::Server, Mutex<Vec<tokio::task::JoinHandle<()>>>);
 
 impl Server for TokioServer {
-    fn listen(&self, listener: TcpListener, entrance: Entrance) {
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
         let _in_the_runtime = runtime().enter();
         listener.set_nonblocking(true).expect("because it is a socket");
         let listener = tokio::net::TcpListener::from_std(listener).expect("because it is a socket");
-        let task = self.0.listen(listener, entrance);
+        let task = self.0.listen(listener, acceptor);
         self.1.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
@@ -103,9 +103,9 @@ impl Adapter for Smol {
 }
 
 impl Server for unbroken_smol::Server {
-    fn listen(&self, listener: TcpListener, entrance: Entrance) {
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
         let listener = smol::Async::new(listener).expect("because it is a socket");
-        unbroken_smol::Server::listen(self, listener.into(), entrance);
+        unbroken_smol::Server::listen(self, listener.into(), acceptor);
     }
 
     fn stop_listening(&self) {
@@ -117,7 +117,7 @@ impl Server for unbroken_smol::Server {
     }
 
     fn sessions(&self) -> usize {
-        unbroken_driver::Hub::sessions(self).len()
+        unbroken_driver::ServerHandle::sessions(self).len()
     }
 }
 
@@ -132,8 +132,8 @@ impl Adapter for AsyncStd {
 }
 
 impl Server for unbroken_async_std::Server {
-    fn listen(&self, listener: TcpListener, entrance: Entrance) {
-        unbroken_async_std::Server::listen(self, listener.into(), entrance);
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
+        unbroken_async_std::Server::listen(self, listener.into(), acceptor);
     }
 
     fn stop_listening(&self) {
@@ -145,7 +145,7 @@ impl Server for unbroken_async_std::Server {
     }
 
     fn sessions(&self) -> usize {
-        unbroken_driver::Hub::sessions(self).len()
+        unbroken_driver::ServerHandle::sessions(self).len()
     }
 }
 
@@ -198,8 +198,8 @@ impl Session for SessionHandle {
         SessionHandle::stats(self)
     }
 
-    fn dial_error(&self) -> Option<String> {
-        SessionHandle::dial_error(self).map(|error| error.to_string())
+    fn connect_error(&self) -> Option<String> {
+        SessionHandle::connect_error(self).map(|error| error.to_string())
     }
 
     fn handle(&self) -> Option<SessionHandle> {

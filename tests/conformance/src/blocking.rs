@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use unbroken_carriers::{Endpoint, Entrance};
+use unbroken_carriers::{Acceptor, Address};
 use unbroken_driver::{RecvFailure, SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
@@ -22,17 +22,17 @@ pub struct Blocking;
 
 /// The same place, as the blocking adapter says it.
 #[must_use]
-pub fn endpoint(place: &Endpoint) -> blocking::Endpoint {
+pub fn address(place: &Address) -> blocking::Address {
     let scheme = match (place.is_websocket(), place.is_secure()) {
         (true, true) => "wss",
         (true, false) => "ws",
         (false, true) => "tls",
         (false, false) => "tcp",
     };
-    let (host, port) = place.address();
+    let (host, port) = place.host_port();
     let path = if place.is_websocket() { "/sessions?of=tests" } else { "" };
-    let endpoint = blocking::Endpoint::parse(&format!("{scheme}://{host}:{port}{path}"));
-    endpoint.expect("because it is an address").tls(tls().0.clone())
+    let address = blocking::Address::parse(&format!("{scheme}://{host}:{port}{path}"));
+    address.expect("because it is an address").tls(tls().0.clone())
 }
 
 /// The certificate of these tests, as the blocking adapter takes it.
@@ -52,11 +52,11 @@ pub fn tls() -> &'static (blocking::Tls, blocking::TlsServer) {
 impl Adapter for Blocking {
     fn connect(&self, pick: Pick, config: ClientConfig) -> Box<dyn Session> {
         let pick = Mutex::new(pick);
-        let dialler = move |intent: &ReconnectIntent| {
+        let connector = move |intent: &ReconnectIntent| {
             let place = pick.lock().unwrap_or_else(PoisonError::into_inner)(intent);
-            endpoint(&place).dial(intent)
+            address(&place).dial(intent)
         };
-        Box::new(blocking::connect_with(config, dialler).expect("because the configuration is sound"))
+        Box::new(blocking::connect_with(config, connector).expect("because the configuration is sound"))
     }
 
     fn serve(&self, config: ServerConfig) -> Box<dyn Server> {
@@ -65,9 +65,9 @@ impl Adapter for Blocking {
 }
 
 impl Server for blocking::Server {
-    fn listen(&self, listener: TcpListener, entrance: Entrance) {
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
         let tls = tls().1.clone();
-        match (entrance.is_websocket(), entrance.is_secure()) {
+        match (acceptor.is_websocket(), acceptor.is_secure()) {
             (true, true) => self.listen_wss(listener, tls),
             (true, false) => self.listen_ws(listener),
             (false, true) => self.listen_tls(listener, tls),
@@ -137,8 +137,8 @@ impl Session for blocking::Session {
         blocking::Session::stats(self)
     }
 
-    fn dial_error(&self) -> Option<String> {
-        blocking::Session::dial_error(self).map(|error| error.to_string())
+    fn connect_error(&self) -> Option<String> {
+        blocking::Session::connect_error(self).map(|error| error.to_string())
     }
 
     fn handle(&self) -> Option<SessionHandle> {

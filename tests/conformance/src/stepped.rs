@@ -8,7 +8,7 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use unbroken_carriers::Entrance;
+use unbroken_carriers::Acceptor;
 use unbroken_proto::{ClientConfig, ServerConfig, SessionId};
 use unbroken_tungstenite::{Framed, StepServer, Stepper, WebSocket, Wire, fresh_seed, uptime};
 
@@ -41,9 +41,9 @@ impl Adapter for Stepped {
 struct SteppedServer(Arc<Loop<House>>);
 
 impl Server for SteppedServer {
-    fn listen(&self, listener: TcpListener, entrance: Entrance) {
+    fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
         listener.set_nonblocking(true).expect("because it is a socket");
-        self.0.with(|house| house.listeners.push((listener, entrance)));
+        self.0.with(|house| house.listeners.push((listener, acceptor)));
     }
 
     fn stop_listening(&self) {
@@ -72,11 +72,11 @@ impl Drop for SteppedServer {
 }
 
 /// An accepted socket, as a connection that does not block.
-fn admit(stream: TcpStream, entrance: &Entrance) -> io::Result<Wire> {
+fn admit(stream: TcpStream, acceptor: &Acceptor) -> io::Result<Wire> {
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
     let tls = &tls().1;
-    match (entrance.is_websocket(), entrance.is_secure()) {
+    match (acceptor.is_websocket(), acceptor.is_secure()) {
         (true, true) => Wire::new(stream, |socket| Ok(WebSocket::accepted(tls.accept(socket)?))),
         (true, false) => Wire::new(stream, |socket| Ok(WebSocket::accepted(socket))),
         (false, true) => Wire::new(stream, |socket| Ok(Framed::accepted(tls.accept(socket)?))),

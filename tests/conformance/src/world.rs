@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use unbroken_carriers::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use unbroken_carriers::{Endpoint, Entrance, Tls, TlsServer};
+use unbroken_carriers::{Acceptor, Address, Tls, TlsServer};
 use unbroken_proto::reconnect::Backoff;
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_proto::{ClientConfig, Duration, ServerConfig};
@@ -28,26 +28,26 @@ pub enum Carrier {
 impl Carrier {
     /// Where a client finds a server on a local port.
     #[must_use]
-    pub fn endpoint(self, address: SocketAddr) -> Endpoint {
+    pub fn address(self, address: SocketAddr) -> Address {
         let url = match self {
             Carrier::Tcp => format!("tcp://{address}"),
             Carrier::Ws => format!("ws://{address}/sessions?of=tests"),
             Carrier::Tls => format!("tls://{address}"),
             Carrier::Wss => format!("wss://{address}/sessions?of=tests"),
         };
-        let endpoint = Endpoint::parse(&url).expect("because it is an address");
-        endpoint.tls(certificates().0.clone())
+        let address = Address::parse(&url).expect("because it is an address");
+        address.tls(certificates().0.clone())
     }
 
     /// What a server does with a connection.
     #[must_use]
-    pub fn entrance(self) -> Entrance {
+    pub fn acceptor(self) -> Acceptor {
         let tls = certificates().1.clone();
         match self {
-            Carrier::Tcp => Entrance::tcp(),
-            Carrier::Ws => Entrance::websocket(),
-            Carrier::Tls => Entrance::tcp().tls(tls),
-            Carrier::Wss => Entrance::websocket().tls(tls),
+            Carrier::Tcp => Acceptor::tcp(),
+            Carrier::Ws => Acceptor::websocket(),
+            Carrier::Tls => Acceptor::tcp().tls(tls),
+            Carrier::Wss => Acceptor::websocket().tls(tls),
         }
     }
 }
@@ -112,7 +112,7 @@ impl World {
     pub fn serve_with(&self, config: ServerConfig) -> (Box<dyn Server>, SocketAddr) {
         let (listener, address) = free_port();
         let server = self.server.serve(config);
-        server.listen(listener, self.carrier.entrance());
+        server.listen(listener, self.carrier.acceptor());
         (server, address)
     }
 
@@ -125,8 +125,8 @@ impl World {
     /// The same, configured.
     #[must_use]
     pub fn connect_with(&self, address: SocketAddr, config: ClientConfig) -> Box<dyn Session> {
-        let endpoint = self.carrier.endpoint(address);
-        self.client.connect(Box::new(move |_| endpoint.clone()), config)
+        let address = self.carrier.address(address);
+        self.client.connect(Box::new(move |_| address.clone()), config)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Certificates that do not verify: final, and said why, on every runtime.
 
-use unbroken_carriers::{Endpoint, Tls, TlsServer};
+use unbroken_carriers::{Address, Tls, TlsServer};
 use unbroken_conformance::adapters::{AsyncStd, Smol, Tokio};
 use unbroken_conformance::block::eventually;
 use unbroken_conformance::world::{certificate, certificates, client_config, free_port, server_config};
@@ -12,16 +12,16 @@ use unbroken_proto::event::EndReason;
 fn refused(adapter: &dyn Adapter, carrier: Carrier, shown: TlsServer, trusted: Option<Tls>) -> String {
     let (listener, address) = free_port();
     let server = adapter.serve(server_config());
-    let entrance = carrier.entrance().tls(shown);
-    server.listen(listener, entrance);
+    let acceptor = carrier.acceptor().tls(shown);
+    server.listen(listener, acceptor);
     let scheme = if carrier == Carrier::Wss { "wss" } else { "tls" };
-    let endpoint = Endpoint::parse(&format!("{scheme}://{address}")).expect("because it is an address");
-    let endpoint = trusted.into_iter().fold(endpoint, Endpoint::tls);
-    let session = adapter.connect(Box::new(move |_| endpoint.clone()), client_config());
+    let address = Address::parse(&format!("{scheme}://{address}")).expect("because it is an address");
+    let address = trusted.into_iter().fold(address, Address::tls);
+    let session = adapter.connect(Box::new(move |_| address.clone()), client_config());
     let cause = Cause::Untrusted;
     assert_eq!(session.closed().reason, EndReason::GaveUp { cause });
     assert_eq!(server.sessions(), 0);
-    session.dial_error().expect("because a dial failed")
+    session.connect_error().expect("because a dial failed")
 }
 
 fn refused_everywhere(adapter: &dyn Adapter) {
@@ -66,14 +66,14 @@ fn async_std_refuses_them() {
 fn a_session_outlives_a_captive_portal() {
     let (listener, address) = free_port();
     let mut server = Tokio.serve(server_config());
-    server.listen(listener, Carrier::Wss.entrance());
+    server.listen(listener, Carrier::Wss.acceptor());
     let (portal, portal_address) = free_port();
     let (certificate, key) = certificate(&["127.0.0.1"]);
     let stranger = TlsServer::new(vec![certificate], key).expect("because they belong together");
     let hotel = Tokio.serve(server_config());
-    hotel.listen(portal, Carrier::Wss.entrance().tls(stranger));
-    let home = Carrier::Wss.endpoint(address);
-    let portal = Carrier::Wss.endpoint(portal_address);
+    hotel.listen(portal, Carrier::Wss.acceptor().tls(stranger));
+    let home = Carrier::Wss.address(address);
+    let portal = Carrier::Wss.address(portal_address);
     let mut dials = 0;
     let pick = move |_: &_| {
         dials += 1;
@@ -91,5 +91,5 @@ fn a_session_outlives_a_captive_portal() {
         .report_failure(Cause::Network);
     eventually("back home", || session.stats().attaches == 2);
     assert_eq!(session.established().ok(), Some(id));
-    assert!(session.dial_error().is_some_and(|why| why.contains("certificate")));
+    assert!(session.connect_error().is_some_and(|why| why.contains("certificate")));
 }

@@ -30,7 +30,7 @@ fn carriers_by_turns(client: &dyn Adapter, server: &dyn Adapter) {
     };
     let relays = carriers.map(|carrier| {
         let (listener, address) = free_port();
-        server.listen(listener, carrier.entrance());
+        server.listen(listener, carrier.acceptor());
         Relay::new(
             address,
             Plan {
@@ -39,8 +39,8 @@ fn carriers_by_turns(client: &dyn Adapter, server: &dyn Adapter) {
             },
         )
     });
-    let endpoints = [0, 1, 2, 3].map(|i| carriers[i].endpoint(relays[i].address()));
-    let mut dials = endpoints.into_iter().cycle();
+    let addresses = [0, 1, 2, 3].map(|i| carriers[i].address(relays[i].address()));
+    let mut dials = addresses.into_iter().cycle();
     let pick = Box::new(move |_: &_| dials.next().expect("because it cycles"));
     let session = client.connect(pick, client_config());
     let id = session.established().expect("because a server is there");
@@ -80,8 +80,8 @@ fn a_planned_swap_to_another_carrier() {
     let mut server = Tokio.serve(server_config());
     let [first, last] = [Carrier::Ws, Carrier::Tcp].map(|carrier| {
         let (listener, address) = free_port();
-        server.listen(listener, carrier.entrance());
-        carrier.endpoint(address)
+        server.listen(listener, carrier.acceptor());
+        carrier.address(address)
     });
     let mut first = Some(first);
     let pick = Box::new(move |_: &_| first.take().unwrap_or_else(|| last.clone()));

@@ -11,7 +11,7 @@ use tungstenite::http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL}
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
-use unbroken_carriers::{Endpoint, Entrance, SUBPROTOCOL, cause_of_close, http};
+use unbroken_carriers::{Acceptor, Address, SUBPROTOCOL, cause_of_close, http};
 use unbroken_conformance::Adapter;
 use unbroken_conformance::adapters::{Smol, Tokio};
 use unbroken_conformance::block::eventually;
@@ -84,11 +84,11 @@ fn relay(
 fn through(twist: fn(&mut WebSocket<TcpStream>, Bytes)) {
     let (listener, address) = free_port();
     let mut server = Smol.serve(server_config());
-    server.listen(listener, Entrance::websocket());
+    server.listen(listener, Acceptor::websocket());
     let (seen, _requests) = mpsc::channel();
     let address = twisting(address, seen, twist);
-    let endpoint = Endpoint::parse(&format!("ws://{address}/")).expect("because it is an address");
-    let session = Tokio.connect(Box::new(move |_| endpoint.clone()), client_config());
+    let address = Address::parse(&format!("ws://{address}/")).expect("because it is an address");
+    let session = Tokio.connect(Box::new(move |_| address.clone()), client_config());
     session.established().expect("because a server is there");
     echo_streams(server.accept());
     let (send, mut recv) = session.open().expect("because the session lives");
@@ -125,8 +125,8 @@ fn pings_are_answered_and_pongs_ignored() {
         let _gone = socket.send(Message::Ping(Bytes::from_static(b"are you there")));
         let _gone = pongs.send(socket.read());
     });
-    let endpoint = Endpoint::parse(&format!("ws://{address}")).expect("because it is an address");
-    let _session = Tokio.connect(Box::new(move |_| endpoint.clone()), client_config());
+    let address = Address::parse(&format!("ws://{address}")).expect("because it is an address");
+    let _session = Tokio.connect(Box::new(move |_| address.clone()), client_config());
     let pong = ponged
         .recv()
         .expect("because it was sent")
@@ -155,8 +155,8 @@ fn cause_of(this: fn(&mut WebSocket<TcpStream>)) -> Cause {
             while socket.read().is_ok() {}
         }
     });
-    let endpoint = Endpoint::parse(&format!("ws://{address}")).expect("because it is an address");
-    let session = Tokio.connect(Box::new(move |_| endpoint.clone()), client_config());
+    let address = Address::parse(&format!("ws://{address}")).expect("because it is an address");
+    let session = Tokio.connect(Box::new(move |_| address.clone()), client_config());
     let mut events = session.events();
     loop {
         match events().expect("because the session lives") {
@@ -203,7 +203,7 @@ fn what_the_upgrade_says_is_looked_at() {
         *refusal.status_mut() = status;
         refusal
     };
-    let entrance = Entrance::websocket().checking(move |request| {
+    let acceptor = Acceptor::websocket().checking(move |request| {
         let _nobody_looks = seen.send(request.uri().clone());
         let headers = request.headers();
         match (request.uri().path(), headers.get("authorization")) {
@@ -212,23 +212,23 @@ fn what_the_upgrade_says_is_looked_at() {
             _ => Err(status(StatusCode::NOT_FOUND).into()),
         }
     });
-    server.listen(listener, entrance);
-    let lost = Endpoint::parse(&format!("ws://{address}/rooms")).expect("because it is an address");
+    server.listen(listener, acceptor);
+    let lost = Address::parse(&format!("ws://{address}/rooms")).expect("because it is an address");
     let session = Smol.connect(Box::new(move |_| lost.clone()), client_config());
     let cause = Cause::NoService;
     assert_eq!(session.closed().reason, EndReason::GaveUp { cause });
-    assert!(session.dial_error().is_some_and(|why| why.contains("404")));
-    let endpoint = Endpoint::parse(&format!("ws://{address}/rooms/1?floor=2")).expect("because it is an address");
+    assert!(session.connect_error().is_some_and(|why| why.contains("404")));
+    let address = Address::parse(&format!("ws://{address}/rooms/1?floor=2")).expect("because it is an address");
     let mut dials = 0;
     let pick = move |_: &_| {
         dials += 1;
         let token = if dials < 2 { "Bearer stale" } else { "Bearer fresh" };
-        let endpoint = endpoint
+        let address = address
             .clone()
             .subprotocol("bearer.zm9v")
             .header("authorization", token);
-        endpoint
-            .and_then(|endpoint| endpoint.header("cookie", "a=b"))
+        address
+            .and_then(|address| address.header("cookie", "a=b"))
             .expect("because they are fine")
     };
     let session = Smol.connect(Box::new(pick), client_config());
@@ -259,11 +259,11 @@ fn later_is_later_and_not_never() {
         }
         listener
     });
-    let endpoint = Endpoint::parse(&format!("ws://{address}")).expect("because it is an address");
-    let session = Smol.connect(Box::new(move |_| endpoint.clone()), client_config());
+    let address = Address::parse(&format!("ws://{address}")).expect("because it is an address");
+    let session = Smol.connect(Box::new(move |_| address.clone()), client_config());
     let listener: TcpListener = busy.join().expect("because it is asked twice");
-    assert!(session.dial_error().is_some_and(|why| why.contains("503")));
-    server.listen(listener, Entrance::websocket());
+    assert!(session.connect_error().is_some_and(|why| why.contains("503")));
+    server.listen(listener, Acceptor::websocket());
     session.established().expect("because a server is there");
     drop(server.accept());
 }
@@ -273,7 +273,7 @@ fn later_is_later_and_not_never() {
 fn strangers_are_answered_in_http() {
     let (listener, address) = free_port();
     let mut server = Smol.serve(server_config());
-    server.listen(listener, Entrance::websocket());
+    server.listen(listener, Acceptor::websocket());
     let ask = |request: &str| {
         let mut stream = TcpStream::connect(address).expect("because somebody listens");
         stream.write_all(request.as_bytes()).expect("because somebody reads");
@@ -300,8 +300,8 @@ fn strangers_are_answered_in_http() {
     // Neither an endless head nor noise is answered, and neither is kept.
     assert!(ask(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(20_000))).map_or(true, |answer| answer.is_empty()));
     assert!(ask("\0\u{1}noise\r\n\r\n").map_or(true, |answer| answer.is_empty()));
-    let endpoint = Endpoint::parse(&format!("ws://{address}")).expect("because it is an address");
-    let session = Tokio.connect(Box::new(move |_| endpoint.clone()), client_config());
+    let address = Address::parse(&format!("ws://{address}")).expect("because it is an address");
+    let session = Tokio.connect(Box::new(move |_| address.clone()), client_config());
     session.established().expect("because the server goes on");
     drop(server.accept());
     eventually("the server has it alone", || server.sessions() <= 1);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::config::ServerConfig;
 use unbroken_proto::server::{
-    Admission, ConnectionId, Delivery, EndedSession, Incoming, Listener, Order, Placement, Registry, Rejection, Report,
-    Request, Route, Select,
+    Admission, ConnectionId, Delivery, EndedSession, Incoming, Placement, Registry, Rejection, Report, Request, Route,
+    Select, SessionCommand, Subscription,
 };
 use unbroken_proto::stream::Chunk;
 use unbroken_proto::{Carrier, Cause, Epoch, Event, Session, SessionId};
@@ -48,7 +48,7 @@ pub struct Owner {
     pub session: Session,
     /// What its client said of itself.
     pub request: Request,
-    seat: Option<Listener>,
+    seat: Option<Subscription>,
     conns: BTreeMap<ConnId, Epoch>,
     planned: Option<u64>,
 }
@@ -61,9 +61,9 @@ struct Front {
 /// What an owner is asked to do.
 pub enum Errand {
     /// By the registry.
-    Order(Order),
-    /// A broadcast message: its number, and the place in the audience that the first one takes.
-    Hear(u64, Bytes, fn() -> Listener),
+    SessionCommand(SessionCommand),
+    /// A broadcast message: its number, and the place in the broadcaster that the first one takes.
+    Hear(u64, Bytes, fn() -> Subscription),
 }
 
 impl House {
@@ -111,9 +111,10 @@ impl Fleet {
                 self.close(conn, End::Far);
             }
         }
-        while let Some((session, order)) = self.house.registry.poll_order() {
+        while let Some((session, command)) = self.house.registry.poll_command() {
             let at = self.gossip();
-            self.queue.push(at, What::Errand(session, Errand::Order(order)));
+            self.queue
+                .push(at, What::Errand(session, Errand::SessionCommand(command)));
         }
         while let Some(over) = self.house.registry.poll_ended() {
             let id = over.info.id;
@@ -146,16 +147,16 @@ impl Fleet {
         self.tidy();
     }
 
-    /// Orders something, as the application would.
-    pub fn order(&mut self, select: Select<'_>, order: &Order) -> usize {
+    /// Commands something, as the application would.
+    pub fn command(&mut self, select: Select<'_>, command: &SessionCommand) -> usize {
         let now = self.instant();
-        let ordered = self.house.registry.order(now, select, order);
+        let ordered = self.house.registry.command(now, select, command);
         self.tidy();
         ordered
     }
 
     /// Sends message `number` to whom `select` means.
-    pub fn broadcast(&mut self, select: Select<'_>, message: (u64, Bytes), seat: fn() -> Listener) {
+    pub fn broadcast(&mut self, select: Select<'_>, message: (u64, Bytes), seat: fn() -> Subscription) {
         for session in self.house.registry.find(select) {
             let at = self.gossip();
             let errand = Errand::Hear(message.0, message.1.clone(), seat);
@@ -172,7 +173,7 @@ impl Fleet {
             return;
         };
         match errand {
-            Errand::Order(order) => owner.session.obey(now, order),
+            Errand::SessionCommand(command) => owner.session.handle_command(now, command),
             Errand::Hear(number, message, seat) => {
                 let listener = owner.seat.get_or_insert_with(seat);
                 let delivery = listener.deliver(now, &mut owner.session, &message);

@@ -1,6 +1,6 @@
 //! A fleet: one registry with its owners, and any number of real client machines, in virtual time. Where
 //! the simulator ([`sim`](crate::sim)) looks at one session through bytes, this looks at thousands
-//! through packets: connections die, with and without notice, and reports and orders arrive late.
+//! through packets: connections die, with and without notice, and reports and commands arrive late.
 
 mod far;
 mod near;
@@ -33,7 +33,7 @@ pub struct Weather {
     pub unnoticed: u64,
     /// Of a thousand dials so many are refused.
     pub refused: u64,
-    /// Reports to the registry, and orders from it, take up to so long.
+    /// Reports to the registry, and commands from it, take up to so long.
     pub gossip: u64,
 }
 

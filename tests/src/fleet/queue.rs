@@ -41,7 +41,7 @@ pub enum What {
 /// See the module. What happens at the same time happens in the order it was planned.
 #[derive(Default)]
 pub struct Queue {
-    order: BinaryHeap<Reverse<(u64, u64)>>,
+    command: BinaryHeap<Reverse<(u64, u64)>>,
     what: BTreeMap<u64, What>,
     next: u64,
 }
@@ -49,18 +49,18 @@ pub struct Queue {
 impl Queue {
     /// Plans it.
     pub fn push(&mut self, at: u64, what: What) {
-        self.order.push(Reverse((at, self.next)));
+        self.command.push(Reverse((at, self.next)));
         self.what.insert(self.next, what);
         self.next += 1;
     }
 
     /// What happens next, if it does by `until`.
     pub fn pop_until(&mut self, until: u64) -> Option<(u64, What)> {
-        let Reverse((at, number)) = *self.order.peek()?;
+        let Reverse((at, number)) = *self.command.peek()?;
         if at > until {
             return None;
         }
-        self.order.pop();
+        self.command.pop();
         self.what.remove(&number).map(|what| (at, what))
     }
 }

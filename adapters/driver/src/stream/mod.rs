@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use unbroken_proto::StreamId;
 
-use crate::shared::Lifeline;
+use crate::shared::CloseOnDrop;
 
 pub(crate) use queues::{Outgoing, RECV_LIMIT, SEND_LIMIT, StreamShared, chunk_charge};
 pub use recv::{RecvFailure, RecvHalf};
@@ -32,11 +32,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(shared: Arc<StreamShared>, lifeline: Arc<Lifeline>, label: Bytes, priority: u8) -> Stream {
-        let send = SendHalf::new(Arc::clone(&shared), Arc::clone(&lifeline));
+    pub(crate) fn new(
+        shared: Arc<StreamShared>,
+        close_on_drop: Arc<CloseOnDrop>,
+        label: Bytes,
+        priority: u8,
+    ) -> Stream {
+        let send = SendHalf::new(Arc::clone(&shared), Arc::clone(&close_on_drop));
         Stream {
             send,
-            recv: RecvHalf::new(shared, lifeline),
+            recv: RecvHalf::new(shared, close_on_drop),
             label,
             priority,
         }

@@ -16,7 +16,7 @@ use unbroken_proto::stream::Chunk;
 
 use super::queues::StreamShared;
 use crate::lock::register;
-use crate::shared::Lifeline;
+use crate::shared::CloseOnDrop;
 
 /// Longest message [`RecvHalf::recv`] puts together unless told otherwise.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -41,7 +41,7 @@ pub enum RecvFailure {
 /// Dropping it before its end tells the peer to stop, with code 0.
 pub struct RecvHalf {
     stream: Arc<StreamShared>,
-    lifeline: Arc<Lifeline>,
+    close_on_drop: Arc<CloseOnDrop>,
     /// Taken out of the shared queue in one go.
     chunks: VecDeque<Chunk>,
     /// Parts of a message whose end has not come.
@@ -54,11 +54,11 @@ pub struct RecvHalf {
 }
 
 impl RecvHalf {
-    pub(crate) fn new(stream: Arc<StreamShared>, lifeline: Arc<Lifeline>) -> RecvHalf {
+    pub(crate) fn new(stream: Arc<StreamShared>, close_on_drop: Arc<CloseOnDrop>) -> RecvHalf {
         let (chunks, partial) = (VecDeque::new(), BytesMut::new());
         RecvHalf {
             stream,
-            lifeline,
+            close_on_drop,
             chunks,
             partial,
             expect: 0,
@@ -160,7 +160,7 @@ impl RecvHalf {
         self.chunks.clear();
         self.over.get_or_insert(Err(RecvError::UnknownStream.into()));
         self.stream.recv(|queue| queue.stop = queue.stop.or(Some(code)));
-        self.stream.touch(&self.lifeline.shared);
+        self.stream.touch(&self.close_on_drop.shared);
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -190,7 +190,7 @@ impl RecvHalf {
             Poll::Ready(queue.starved)
         }));
         if starved {
-            self.stream.touch(&self.lifeline.shared);
+            self.stream.touch(&self.close_on_drop.shared);
         }
         Poll::Ready(())
     }

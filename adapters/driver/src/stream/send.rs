@@ -14,7 +14,7 @@ use unbroken_proto::{Duration, StreamId};
 
 use super::queues::{Outgoing, SEND_LIMIT, SendQueue, StreamShared};
 use crate::lock::register;
-use crate::shared::Lifeline;
+use crate::shared::CloseOnDrop;
 
 /// Small writes are gathered up to this.
 const GATHER: usize = 16 << 10;
@@ -27,12 +27,12 @@ const LARGEST_WRITE: usize = 64 << 10;
 /// it takes. Dropping the half without [`finish`](SendHalf::finish) resets the stream with code 0.
 pub struct SendHalf {
     stream: Arc<StreamShared>,
-    lifeline: Arc<Lifeline>,
+    close_on_drop: Arc<CloseOnDrop>,
 }
 
 impl SendHalf {
-    pub(crate) fn new(stream: Arc<StreamShared>, lifeline: Arc<Lifeline>) -> SendHalf {
-        SendHalf { stream, lifeline }
+    pub(crate) fn new(stream: Arc<StreamShared>, close_on_drop: Arc<CloseOnDrop>) -> SendHalf {
+        SendHalf { stream, close_on_drop }
     }
 
     /// The stream's number.
@@ -63,7 +63,7 @@ impl SendHalf {
         let mut message = Some(message);
         let number = poll_fn(|cx| self.poll_message(cx, &mut message)).await?;
         self.stream.send(|queue| queue.watched.push((number, within)));
-        self.stream.touch(&self.lifeline.shared);
+        self.stream.touch(&self.close_on_drop.shared);
         Ok(number)
     }
 
@@ -135,13 +135,13 @@ impl SendHalf {
     /// No more will be sent. What was sent before still goes out.
     pub fn finish(&mut self) {
         self.stream.send(|queue| queue.finish = true);
-        self.stream.touch(&self.lifeline.shared);
+        self.stream.touch(&self.close_on_drop.shared);
     }
 
     /// Abandons what the peer does not have yet.
     pub fn reset(&mut self, code: u64) {
         self.stream.send(|queue| queue.reset = queue.reset.or(Some(code)));
-        self.stream.touch(&self.lifeline.shared);
+        self.stream.touch(&self.close_on_drop.shared);
     }
 
     /// Why nothing more can be sent, if it is so.
@@ -179,7 +179,7 @@ impl SendHalf {
             }
             Ok(queue.admit(wrap(payload)))
         })?;
-        self.stream.touch(&self.lifeline.shared);
+        self.stream.touch(&self.close_on_drop.shared);
         Ok(number)
     }
 
@@ -201,7 +201,7 @@ impl SendHalf {
             Some(reason) => Err(SendError { payload, reason }),
             None => Ok(queue.admit(Outgoing::Message(payload))),
         })?;
-        self.stream.touch(&self.lifeline.shared);
+        self.stream.touch(&self.close_on_drop.shared);
         Ok(())
     }
 }
@@ -237,7 +237,7 @@ impl AsyncWrite for SendHalf {
             Poll::Ready(Ok(take))
         });
         if taken.is_ready() {
-            this.stream.touch(&this.lifeline.shared);
+            this.stream.touch(&this.close_on_drop.shared);
         }
         taken
     }

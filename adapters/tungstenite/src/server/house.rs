@@ -9,7 +9,9 @@ use std::time::Instant as Moment;
 
 use unbroken_proto::config::Seed;
 use unbroken_proto::error::ConfigError;
-use unbroken_proto::server::{ConnectionId, DrainStatus, EndedSession, Order, Placement, Refusal, Registry, Request};
+use unbroken_proto::server::{
+    ConnectionId, DrainStatus, EndedSession, Placement, Refusal, Registry, Request, SessionCommand,
+};
 use unbroken_proto::{Duration, Instant, PeerKey, PeerPrefix, ServerConfig, SessionId};
 
 use super::Accepted;
@@ -141,14 +143,14 @@ impl House {
         if !desk.collected {
             while desk.registry.poll_ended().is_some() {}
         }
-        let mut orders: Vec<(Arc<Shared>, Order)> = Vec::new();
-        while let Some((id, order)) = desk.registry.poll_order() {
+        let mut orders: Vec<(Arc<Shared>, SessionCommand)> = Vec::new();
+        while let Some((id, order)) = desk.registry.poll_command() {
             orders.extend(desk.owners.get(&id).map(|owner| (Arc::clone(owner), order)));
         }
         drop(desk);
         self.changed.notify_all();
         for (owner, order) in orders {
-            owner.call(|core, now| core.session().obey(now, order));
+            owner.call(|core, now| core.session().handle_command(now, order));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::wire::Wire;
 const REST: Duration = Duration::from_millis(50);
 
 /// Makes a connection of an accepted socket.
-pub(super) type Entrance = Arc<dyn Fn(TcpStream) -> io::Result<Wire> + Send + Sync>;
+pub(super) type Acceptor = Arc<dyn Fn(TcpStream) -> io::Result<Wire> + Send + Sync>;
 
 /// Stops, and closes the socket, when it is dropped.
 pub(super) struct Listener {
@@ -31,7 +31,7 @@ struct Control {
 }
 
 impl Listener {
-    pub(super) fn start(house: Arc<House>, listener: TcpListener, entrance: Entrance) -> io::Result<Listener> {
+    pub(super) fn start(house: Arc<House>, listener: TcpListener, acceptor: Acceptor) -> io::Result<Listener> {
         listener.set_nonblocking(true)?;
         let control = Arc::new(Control {
             bell: Bell::new()?,
@@ -43,7 +43,7 @@ impl Listener {
                 match listener.accept() {
                     Ok((stream, peer)) => {
                         let carrier = Carrier::ordered().from_peer(house.peer_key(peer.ip()));
-                        let served = entrance(stream)
+                        let served = acceptor(stream)
                             .map(|wire| wire.carrier(carrier))
                             .and_then(|wire| Arc::clone(&house).serve(wire));
                         if served.is_err() {

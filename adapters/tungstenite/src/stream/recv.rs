@@ -9,7 +9,7 @@ use unbroken_proto::error::RecvError;
 use unbroken_proto::stream::Chunk;
 use unbroken_proto::{Duration, StreamId};
 
-use crate::session::Lifeline;
+use crate::session::CloseOnDrop;
 use crate::shared::limit;
 
 /// Longest message that [`RecvHalf::recv`] puts together, unless set.
@@ -36,7 +36,7 @@ pub enum RecvFailure {
 /// The receiving half of a stream. Dropping it before the stream's end asks the peer to stop, with code 0.
 pub struct RecvHalf {
     id: StreamId,
-    lifeline: Arc<Lifeline>,
+    close_on_drop: Arc<CloseOnDrop>,
     timeout: Option<Duration>,
     max_message: usize,
     /// The begin of a message whose end has not come.
@@ -47,10 +47,10 @@ pub struct RecvHalf {
 }
 
 impl RecvHalf {
-    pub(crate) fn new(id: StreamId, lifeline: Arc<Lifeline>) -> RecvHalf {
+    pub(crate) fn new(id: StreamId, close_on_drop: Arc<CloseOnDrop>) -> RecvHalf {
         RecvHalf {
             id,
-            lifeline,
+            close_on_drop,
             timeout: None,
             max_message: MAX_MESSAGE,
             partial: BytesMut::new(),
@@ -115,7 +115,7 @@ impl RecvHalf {
             return over.map(|()| None);
         }
         let id = self.id;
-        let received = self.lifeline.shared.wait(limit(self.timeout), |core, now| {
+        let received = self.close_on_drop.shared.wait(limit(self.timeout), |core, now| {
             core.session().recv(now, id).transpose()
         });
         match received {
@@ -133,7 +133,7 @@ impl RecvHalf {
     pub fn stop(&mut self, code: u64) {
         self.rest = None;
         self.over.get_or_insert(Err(RecvError::UnknownStream.into()));
-        self.lifeline.shared.call(|core, now| {
+        self.close_on_drop.shared.call(|core, now| {
             let _already_over = core.session().stop(now, self.id, code);
         });
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use unbroken_proto::error::{SendError, SendRefusal};
 use unbroken_proto::{Duration, StreamId};
 
-use crate::session::Lifeline;
+use crate::session::CloseOnDrop;
 use crate::shared::limit;
 
 /// Most of one write that is taken at once.
@@ -19,16 +19,16 @@ const LARGEST_WRITE: usize = 64 << 10;
 /// takes. Dropping the half without [`finish`](SendHalf::finish) resets the stream with code 0.
 pub struct SendHalf {
     id: StreamId,
-    lifeline: Arc<Lifeline>,
+    close_on_drop: Arc<CloseOnDrop>,
     timeout: Option<Duration>,
     over: bool,
 }
 
 impl SendHalf {
-    pub(crate) fn new(id: StreamId, lifeline: Arc<Lifeline>) -> SendHalf {
+    pub(crate) fn new(id: StreamId, close_on_drop: Arc<CloseOnDrop>) -> SendHalf {
         SendHalf {
             id,
-            lifeline,
+            close_on_drop,
             timeout: None,
             over: false,
         }
@@ -65,7 +65,7 @@ impl SendHalf {
     fn offer(&mut self, message: Bytes, timeout: Option<Duration>) -> Result<(), SendError> {
         let mut left = message;
         let id = self.id;
-        let sent = self.lifeline.shared.wait(limit(timeout), |core, now| {
+        let sent = self.close_on_drop.shared.wait(limit(timeout), |core, now| {
             match core.session().send(now, id, std::mem::take(&mut left)) {
                 Err(SendError { payload, reason }) if is_want_of_room(reason) => {
                     left = payload;
@@ -89,7 +89,7 @@ impl SendHalf {
     pub fn send_within(&mut self, message: Bytes, within: Duration) -> Result<u64, SendError> {
         let mut left = message;
         let id = self.id;
-        let sent = self.lifeline.shared.wait(limit(self.timeout), |core, now| {
+        let sent = self.close_on_drop.shared.wait(limit(self.timeout), |core, now| {
             let message = std::mem::take(&mut left);
             match core.session().send_within(now, id, message, within) {
                 Err(SendError { payload, reason }) if is_want_of_room(reason) => {
@@ -108,7 +108,7 @@ impl SendHalf {
     /// No more will be sent. What was sent before still goes out.
     pub fn finish(&mut self) {
         if !std::mem::replace(&mut self.over, true) {
-            self.lifeline.shared.call(|core, now| {
+            self.close_on_drop.shared.call(|core, now| {
                 let _already_over = core.session().finish(now, self.id);
             });
         }
@@ -117,7 +117,7 @@ impl SendHalf {
     /// Abandons what the peer does not have yet.
     pub fn reset(&mut self, code: u64) {
         self.over = true;
-        self.lifeline.shared.call(|core, now| {
+        self.close_on_drop.shared.call(|core, now| {
             let _already_over = core.session().reset(now, self.id, code);
         });
     }
@@ -132,7 +132,7 @@ impl Write for SendHalf {
         }
         let mut bytes = Bytes::copy_from_slice(&buf[..buf.len().min(LARGEST_WRITE)]);
         let id = self.id;
-        let written = self.lifeline.shared.wait(limit(self.timeout), |core, now| {
+        let written = self.close_on_drop.shared.wait(limit(self.timeout), |core, now| {
             match core.session().write(now, id, &mut bytes) {
                 Err(reason) if is_want_of_room(reason) => None,
                 done => Some(done),

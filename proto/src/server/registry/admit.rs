@@ -10,11 +10,11 @@ use bytes::Bytes;
 use super::Registry;
 use crate::config::{MAX_LABEL, SameName, WhenDetachedFull};
 use crate::id::SessionId;
-use crate::server::held::Entry;
 use crate::server::incoming::{IncomingKind, Proven, final_packet};
 use crate::server::index::Word;
 use crate::server::refusal::{Refusal, Rejection, millis};
-use crate::server::{Admission, Incoming, Order, Placement, Standing};
+use crate::server::table::Entry;
+use crate::server::{Admission, Incoming, Placement, SessionCommand, SessionStatus};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::trace;
@@ -127,14 +127,11 @@ impl Registry {
             self.refused.identity_limit += 1;
             return Err(Refusal::Busy);
         }
-        let mut named = self
-            .sessions
-            .named(identity, name.as_bytes())
-            .map(|(_, standing)| standing);
+        let mut named = self.sessions.named(identity, name.as_bytes()).map(|(_, status)| status);
         let taken = match self.config.same_name {
             SameName::Allow | SameName::Replace => Ok(()),
             SameName::Keep if named.next().is_some() => Err(Refusal::Busy),
-            SameName::KeepHealthy if named.any(Standing::is_healthy) && !cfg!(planted = "healthy_replaced") => {
+            SameName::KeepHealthy if named.any(SessionStatus::is_healthy) && !cfg!(planted = "healthy_replaced") => {
                 Err(Refusal::soon())
             }
             SameName::Keep | SameName::KeepHealthy => Ok(()),
@@ -162,13 +159,13 @@ impl Registry {
             SameName::Keep | SameName::KeepHealthy | SameName::Replace => self.sessions.namesakes(newcomer),
         };
         let keeps = self.config.same_name == SameName::KeepHealthy && !cfg!(planted = "returned_replaced");
-        let carried = |id: &SessionId| self.sessions.standing(*id).is_some_and(Standing::is_healthy);
+        let carried = |id: &SessionId| self.sessions.status(*id).is_some_and(SessionStatus::is_healthy);
         if keeps && replaced.iter().any(carried) {
             // It was detached when the newcomer was let in, and has come back since.
-            return self.orders.put(newcomer, Order::Replace);
+            return self.commands.put(newcomer, SessionCommand::Replace);
         }
         for older in replaced {
-            self.orders.put(older, Order::Replace);
+            self.commands.put(older, SessionCommand::Replace);
         }
     }
 

@@ -7,12 +7,12 @@ use super::Registry;
 use crate::id::SessionId;
 use crate::server::drain::Draining;
 use crate::server::refusal::Refusal;
-use crate::server::{Drain, DrainStatus, Order, Select, Standing};
+use crate::server::{Drain, DrainStatus, Select, SessionCommand, SessionStatus};
 use crate::time::Instant;
 
 impl Registry {
     /// From now on no new session is let in, but told to come later or elsewhere, and the clients of
-    /// those there are asked to leave ([`Order::Leave`]). Sessions still resume here meanwhile, so that
+    /// those there are asked to leave ([`SessionCommand::Leave`]). Sessions still resume here meanwhile, so that
     /// nothing they hold is lost. Ask [`draining`](Self::draining) how it gets on; what remains in the
     /// end is the host's to close. A second call begins anew.
     pub fn drain(&mut self, now: Instant, plan: Drain) {
@@ -35,12 +35,12 @@ impl Registry {
     #[must_use]
     pub fn draining(&self) -> Option<DrainStatus> {
         let draining = self.draining.as_ref()?;
-        let counts = |standing| self.sessions.counts(standing);
+        let counts = |status| self.sessions.counts(status);
         Some(DrainStatus {
             until: draining.until,
             unasked: draining.unasked(),
-            connected: counts(Standing::Connecting) + self.sessions.attached(),
-            detached: counts(Standing::Detached),
+            connected: counts(SessionStatus::Connecting) + self.sessions.attached(),
+            detached: counts(SessionStatus::Detached),
             detached_bytes: self.sessions.detached_bytes(),
         })
     }
@@ -53,7 +53,7 @@ impl Registry {
             if self.sessions.contains(id) {
                 let within = draining.until.saturating_since(now);
                 let alternate = draining.plan.alternate.clone();
-                self.orders.put(id, Order::Leave { within, alternate });
+                self.commands.put(id, SessionCommand::Leave { within, alternate });
             }
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::{Heartbeat, SessionConfig, Stuck};
 use crate::event::EndReason;
 use crate::reconnect::Cause;
-use crate::server::Standing;
+use crate::server::SessionStatus;
 use crate::stream::StreamOptions;
 use crate::time::Duration;
 
@@ -90,17 +90,17 @@ fn silence_is_suspect_before_it_is_an_end() {
 fn the_registry_knows_who_is_silent() {
     let mut pair = Pair::new();
     pair.dial();
-    let standing = |pair: &mut Pair| {
+    let status = |pair: &mut Pair| {
         pair.settle_registry();
-        pair.registry.sessions().next().map(|info| info.standing)
+        pair.registry.sessions().next().map(|info| info.status)
     };
-    assert_eq!(standing(&mut pair), Some(Standing::Connected));
+    assert_eq!(status(&mut pair), Some(SessionStatus::Connected));
     live(&mut pair, Duration::from_secs(12), false);
-    assert_eq!(standing(&mut pair), Some(Standing::Suspect));
+    assert_eq!(status(&mut pair), Some(SessionStatus::Suspect));
     live(&mut pair, Duration::from_secs(2), true);
-    assert_eq!(standing(&mut pair), Some(Standing::Connected));
+    assert_eq!(status(&mut pair), Some(SessionStatus::Connected));
     live(&mut pair, Duration::from_secs(120), true);
-    assert_eq!(standing(&mut pair), Some(Standing::Idle));
+    assert_eq!(status(&mut pair), Some(SessionStatus::Idle));
 }
 
 #[test]

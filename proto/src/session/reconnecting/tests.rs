@@ -380,8 +380,8 @@ fn a_fresh_session_carries_the_line_on_and_makes_the_attempt_a_success() {
     let due = old.client.poll_timeout().expect("because the backoff holds it back");
     old.client.handle_timeout(due);
     assert_eq!(old.client.state(), SessionState::Ended);
-    let heritage = old.client.heritage().expect("because it is a client");
-    let mut new = Pair::with_client(|config| config.heritage = Some(alloc::boxed::Box::new(heritage)));
+    let handover = old.client.handover().expect("because it is a client");
+    let mut new = Pair::with_client(|config| config.handover = Some(alloc::boxed::Box::new(handover)));
     let pending = (2, Strategy::Fresh, Outcome::Pending);
     assert_eq!(outcomes(&new.client).last(), Some(&pending));
     assert_eq!(intent(&new).attempt, 2);
@@ -434,8 +434,8 @@ fn preserved_state_comes_back_with_restart_and_recover_and_goes_to_the_heir() {
         let expected = if cause == Cause::Network { &Bytes::new() } else { &state };
         assert_eq!(&handed, expected);
         pair.client.abort(pair.now);
-        let heritage = pair.client.heritage().expect("because it is a client");
-        let heir = Pair::with_client(|config| config.heritage = Some(alloc::boxed::Box::new(heritage)));
+        let handover = pair.client.handover().expect("because it is a client");
+        let heir = Pair::with_client(|config| config.handover = Some(alloc::boxed::Box::new(handover)));
         assert_eq!(heir.client.preserved(), &state);
     }
 }

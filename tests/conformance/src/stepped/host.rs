@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use unbroken_carriers::Entrance;
+use unbroken_carriers::Acceptor;
 use unbroken_proto::event::Ended;
 use unbroken_proto::{Carrier, Event, Instant, Session, SessionId};
 use unbroken_tungstenite::{Connection, Next, StepServer, Stepper, Wire, uptime};
 
 use super::admit;
 use crate::adapter::Pick;
-use crate::blocking::endpoint;
+use crate::blocking::address;
 
 /// What a loop drives.
 pub(super) trait Host: Send + 'static {
@@ -28,7 +28,7 @@ pub(super) trait Host: Send + 'static {
     fn session(&mut self, id: SessionId) -> Option<(&mut Session, &mut Heard)>;
     /// Nothing is left to do.
     fn is_over(&self) -> bool;
-    fn dial_error(&self) -> Option<String>;
+    fn connect_error(&self) -> Option<String>;
 }
 
 /// What a session's events said.
@@ -114,7 +114,7 @@ pub(super) struct Client {
     stepper: Stepper<Wire>,
     pick: Pick,
     heard: Heard,
-    dial_error: Option<String>,
+    connect_error: Option<String>,
 }
 
 impl Client {
@@ -123,7 +123,7 @@ impl Client {
             stepper,
             pick,
             heard: Heard::default(),
-            dial_error: None,
+            connect_error: None,
         }
     }
 }
@@ -135,11 +135,11 @@ impl Host for Client {
                 continue;
             }
             // Loopback answers a dial at once; the rest of it goes on in steps.
-            let dialled = endpoint(&(self.pick)(&intent)).dial(&intent);
+            let dialled = address(&(self.pick)(&intent)).dial(&intent);
             match dialled.and_then(|wire| wire.set_blocking(false).map(|()| wire)) {
                 Ok(wire) => self.stepper.dialled(intent.attempt, wire.described(), wire),
                 Err(error) => {
-                    self.dial_error = Some(error.to_string());
+                    self.connect_error = Some(error.to_string());
                     self.stepper.dial_failed(now, intent.attempt, &error);
                 }
             }
@@ -162,15 +162,15 @@ impl Host for Client {
         self.stepper.is_over()
     }
 
-    fn dial_error(&self) -> Option<String> {
-        self.dial_error.clone()
+    fn connect_error(&self) -> Option<String> {
+        self.connect_error.clone()
     }
 }
 
 /// A listening service.
 pub(super) struct House {
     pub(super) server: StepServer<Wire>,
-    pub(super) listeners: Vec<(TcpListener, Entrance)>,
+    pub(super) listeners: Vec<(TcpListener, Acceptor)>,
     pub(super) established: VecDeque<SessionId>,
     heard: HashMap<SessionId, Heard>,
 }
@@ -188,9 +188,9 @@ impl House {
 
 impl Host for House {
     fn turn(&mut self, now: Instant) -> Next {
-        for (listener, entrance) in &self.listeners {
+        for (listener, acceptor) in &self.listeners {
             while let Ok((stream, _)) = listener.accept() {
-                if let Ok(wire) = admit(stream, entrance) {
+                if let Ok(wire) = admit(stream, acceptor) {
                     self.server.accept(now, Carrier::ordered(), wire);
                 }
             }
@@ -223,7 +223,7 @@ impl Host for House {
         self.heard.values().all(|heard| heard.ended.is_some()) && self.server.connections().next().is_none()
     }
 
-    fn dial_error(&self) -> Option<String> {
+    fn connect_error(&self) -> Option<String> {
         None
     }
 }

@@ -140,8 +140,8 @@ impl<H: Host> Session for Handle<H> {
         self.0.call(|session, _, _| session.stats())
     }
 
-    fn dial_error(&self) -> Option<String> {
-        self.0.home.with(|host| host.dial_error())
+    fn connect_error(&self) -> Option<String> {
+        self.0.home.with(|host| host.connect_error())
     }
 
     fn handle(&self) -> Option<SessionHandle> {

@@ -49,14 +49,14 @@ pub fn refused_dials(world: &World) {
     let (listener, address) = free_port();
     drop(listener);
     let session = world.connect(address);
-    eventually("a refused dial", || session.dial_error().is_some());
+    eventually("a refused dial", || session.connect_error().is_some());
     let mut events = session.events();
     let refused = |event: &Event| matches!(event, Event::Reconnect(attempt) if attempt.cause == Some(Cause::Refused));
     while !events().is_some_and(|event| refused(&event)) {}
     let mut server = world.server.serve(server_config());
     server.listen(
         TcpListener::bind(address).expect("because it was free"),
-        world.carrier.entrance(),
+        world.carrier.acceptor(),
     );
     session.established().expect("because a server is there");
     echo_streams(server.accept());
@@ -90,7 +90,7 @@ pub fn the_listener_goes_and_comes_back(world: &World) {
     eventually("dials that nobody answers", || relay.connections() >= 4);
     server.listen(
         TcpListener::bind(address).expect("because it was free"),
-        world.carrier.entrance(),
+        world.carrier.acceptor(),
     );
     data.join().expect("because it goes on");
     assert_eq!(session.established().ok(), Some(id));

@@ -240,33 +240,30 @@ fn a_session_whose_client_is_silent_does_not_keep_its_name() {
         ..report(&older, Status::Attached)
     };
     registry.update(at(2), suspect);
-    let standing = registry
-        .sessions()
-        .next()
-        .map(|info| (info.standing, info.is_attached()));
-    assert_eq!(standing, Some((Standing::Suspect, true)));
+    let status = registry.sessions().next().map(|info| (info.status, info.is_attached()));
+    assert_eq!(status, Some((SessionStatus::Suspect, true)));
     assert_eq!((registry.snapshot().connected, registry.snapshot().suspect), (1, 1));
     let newer = holds(&mut registry, 2, b"alice");
     registry.update(at(3), report(&newer, Status::Attached));
-    assert_eq!(registry.poll_order(), Some((older.id, Order::Replace)));
+    assert_eq!(registry.poll_command(), Some((older.id, SessionCommand::Replace)));
 }
 
 #[test]
 fn the_older_one_goes_once_the_newcomer_is_established() {
-    for (policy, order) in [
+    for (policy, command) in [
         (SameName::Allow, None),
-        (SameName::KeepHealthy, Some(Order::Replace)),
-        (SameName::Replace, Some(Order::Replace)),
+        (SameName::KeepHealthy, Some(SessionCommand::Replace)),
+        (SameName::Replace, Some(SessionCommand::Replace)),
     ] {
         let (mut registry, older) = named(policy);
         registry.update(at(2), report(&older, Status::Detached));
         let newer = holds(&mut registry, 2, b"alice");
-        assert_eq!(registry.poll_order(), None, "it has not confirmed");
+        assert_eq!(registry.poll_command(), None, "it has not confirmed");
         registry.update(at(3), report(&newer, Status::Attached));
-        assert_eq!(registry.poll_order(), order.map(|order| (older.id, order)));
+        assert_eq!(registry.poll_command(), command.map(|command| (older.id, command)));
         registry.update(at(4), report(&newer, Status::Attached));
         registry.update(at(5), report(&older, Status::Attached));
-        assert_eq!(registry.poll_order(), None, "once");
+        assert_eq!(registry.poll_command(), None, "once");
     }
 }
 
@@ -276,7 +273,7 @@ fn a_newcomer_that_came_and_went_between_two_reports_has_its_name() {
     let newer = holds(&mut registry, 2, b"alice");
     // Reports are newest only: that it was attached meanwhile was never said.
     registry.update(at(3), report(&newer, Status::Detached));
-    assert_eq!(registry.poll_order(), Some((older.id, Order::Replace)));
+    assert_eq!(registry.poll_command(), Some((older.id, SessionCommand::Replace)));
 }
 
 /// Kills `returned_replaced`.
@@ -289,7 +286,11 @@ fn an_older_one_that_came_back_before_the_newcomer_was_established_keeps_its_nam
         registry.update(at(3), report(&older, Status::Attached));
         registry.update(at(4), report(&newer, Status::Attached));
         let goes = if goes_older { older.id } else { newer.id };
-        assert_eq!(registry.poll_order(), Some((goes, Order::Replace)), "{policy:?}");
-        assert_eq!(registry.poll_order(), None);
+        assert_eq!(
+            registry.poll_command(),
+            Some((goes, SessionCommand::Replace)),
+            "{policy:?}"
+        );
+        assert_eq!(registry.poll_command(), None);
     }
 }

@@ -31,9 +31,9 @@ fn every_client_is_asked_once_and_not_all_at_once() {
     while let Some(now) = registry.poll_timeout().filter(|due| *due < at(13)) {
         registry.handle_timeout(now);
         assert!(registry.poll_timeout().is_none_or(|next| next > now));
-        while let Some((id, order)) = registry.poll_order() {
-            let Order::Leave { within, alternate } = order else {
-                panic!("{order:?}")
+        while let Some((id, command)) = registry.poll_command() {
+            let SessionCommand::Leave { within, alternate } = command else {
+                panic!("{command:?}")
             };
             assert_eq!((now + within, &alternate[..]), (at(62), &b"there"[..]));
             asked.push((now, id));
@@ -46,7 +46,7 @@ fn every_client_is_asked_once_and_not_all_at_once() {
     assert_eq!(asked.len(), 40);
     registry.update(at(20), report(&late, Status::Attached));
     registry.handle_timeout(at(31));
-    assert!(matches!(registry.poll_order(), Some((id, Order::Leave { .. })) if id == late.id));
+    assert!(matches!(registry.poll_command(), Some((id, SessionCommand::Leave { .. })) if id == late.id));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn what_remains_is_told() {
     }
     assert!(registry.draining().expect("under way").is_over(at(4)));
     registry.handle_timeout(at(30));
-    assert_eq!(registry.poll_order(), None, "nobody is asked who is gone");
+    assert_eq!(registry.poll_command(), None, "nobody is asked who is gone");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn who_was_away_when_it_was_asked_is_asked_when_it_comes_back() {
     registry.drain(at(2), plan());
     let asked = |registry: &mut Registry, now| {
         registry.handle_timeout(now);
-        core::iter::from_fn(|| registry.poll_order()).count()
+        core::iter::from_fn(|| registry.poll_command()).count()
     };
     asked(&mut registry, at(13));
     registry.update(at(20), report(&away, Status::Attached));

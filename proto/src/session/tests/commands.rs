@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::WhenDetachedFull;
-use crate::server::{Order, Select};
+use crate::server::{Select, SessionCommand};
 use crate::wire::handshake::Reject;
 
 fn dialled(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair {
@@ -25,7 +25,8 @@ fn a_lifetime_is_what_was_agreed_until_the_host_says_otherwise() {
     pair.sleep(Duration::from_secs(200));
     assert_eq!(pair.server().state(), SessionState::Detached);
     assert_eq!(pair.client.state(), SessionState::Ended, "its own end did not extend");
-    pair.server().obey(now, Order::Lifetime(Duration::from_secs(261)));
+    pair.server()
+        .handle_command(now, SessionCommand::Lifetime(Duration::from_secs(261)));
     assert_eq!(
         pair.server().poll_timeout(),
         Some(Instant::from_millis(1_000) + Duration::from_secs(261))
@@ -64,10 +65,10 @@ fn a_detached_session_reports_what_it_holds() {
 fn the_longest_detached_is_told_why_it_ends_and_its_client_learns_its_fates() {
     let mut pair = dialled(|_, _| {});
     let now = pair.now;
-    pair.server().obey(now, Order::Evict);
+    pair.server().handle_command(now, SessionCommand::Evict);
     assert_eq!(pair.server().state(), SessionState::Attached, "it is not detached");
     pair.cut();
-    pair.server().obey(now, Order::Evict);
+    pair.server().handle_command(now, SessionCommand::Evict);
     let ended = events(pair.server()).pop();
     assert!(
         matches!(&ended, Some(Event::Ended(ended)) if ended.reason == EndReason::Evicted),
@@ -82,15 +83,15 @@ fn the_longest_detached_is_told_why_it_ends_and_its_client_learns_its_fates() {
 #[test]
 fn orders_close_abort_and_move() {
     let mut pair = dialled(|_, _| {});
-    let leave = Order::Leave {
+    let leave = SessionCommand::Leave {
         within: Duration::from_secs(3),
         alternate: Bytes::from_static(b"there"),
     };
     let now = pair.now;
-    assert_eq!(pair.registry.order(now, Select::Name(""), &leave), 0);
-    assert_eq!(pair.registry.order(now, Select::All, &leave), 1);
-    while let Some((_, order)) = pair.registry.poll_order() {
-        pair.server().obey(now, order);
+    assert_eq!(pair.registry.command(now, Select::Name(""), &leave), 0);
+    assert_eq!(pair.registry.command(now, Select::All, &leave), 1);
+    while let Some((_, command)) = pair.registry.poll_command() {
+        pair.server().handle_command(now, command);
     }
     pair.settle();
     let moved = events(&mut pair.client);
@@ -100,12 +101,12 @@ fn orders_close_abort_and_move() {
             .any(|event| matches!(event, Event::GoAway { alternate, .. } if alternate == "there")),
         "{moved:?}"
     );
-    let close = Order::Close {
+    let close = SessionCommand::Close {
         code: 5,
         reason: Bytes::from_static(b"night"),
     };
     for _ in 0..2 {
-        pair.server().obey(now, close.clone());
+        pair.server().handle_command(now, close.clone());
     }
     pair.settle();
     let ended = events(&mut pair.client).pop();
@@ -114,7 +115,7 @@ fn orders_close_abort_and_move() {
         "{ended:?}"
     );
     let mut pair = dialled(|_, _| {});
-    pair.server().obey(now, Order::Abort);
+    pair.server().handle_command(now, SessionCommand::Abort);
     pair.settle();
     assert_eq!(pair.client.state(), SessionState::Ended);
 }

@@ -4,15 +4,17 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::Poll;
 
-use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Order, Registry, Select, SessionInfo, Snapshot};
+use unbroken_proto::server::{
+    Drain, DrainStatus, EndedSession, Registry, Select, SessionCommand, SessionInfo, Snapshot,
+};
 use unbroken_proto::{Instant, PeerKey};
 
-use super::Hub;
+use super::ServerHandle;
 use crate::lock::{lock, register};
 
-impl Hub {
+impl ServerHandle {
     /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too;
-    /// it must not block, nor call the hub. Orders reach their sessions' owners at once.
+    /// it must not block, nor call the handle. Commands reach their sessions' owners at once.
     pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
         let mut desk = lock(&self.desk);
         let now = desk.clock.now();
@@ -36,13 +38,13 @@ impl Hub {
     }
 
     /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn order(&self, select: Select<'_>, order: &Order) -> usize {
-        self.registry(|registry, now| registry.order(now, select, order))
+    pub fn command(&self, select: Select<'_>, command: &SessionCommand) -> usize {
+        self.registry(|registry, now| registry.command(now, select, command))
     }
 
     /// The same for those that `wanted` picks. Looks at all of them.
-    pub fn order_where(&self, wanted: impl Fn(&SessionInfo) -> bool, order: &Order) -> usize {
-        self.registry(|registry, now| registry.order_where(now, wanted, order))
+    pub fn command_where(&self, wanted: impl Fn(&SessionInfo) -> bool, command: &SessionCommand) -> usize {
+        self.registry(|registry, now| registry.command_where(now, wanted, command))
     }
 
     /// The registry in numbers, for a monitoring page. Costs the same however many sessions there are.
@@ -60,7 +62,7 @@ impl Hub {
 
     /// Begins to drain ([`Registry::drain`]) and waits until no session is left or the plan's time is
     /// over; returns what remains then, which is the host's to close. The drain stands even if the
-    /// future is dropped; see [`drained`](Hub::drained).
+    /// future is dropped; see [`drained`](ServerHandle::drained).
     pub async fn drain(&self, plan: Drain) -> Option<DrainStatus> {
         self.registry(|registry, now| registry.drain(now, plan));
         self.drained().await
@@ -71,7 +73,7 @@ impl Hub {
     pub async fn drained(&self) -> Option<DrainStatus> {
         let mut timer = (self.timer)();
         let mut wait = Waiting {
-            hub: self,
+            handle: self,
             ticket: None,
         };
         poll_fn(|cx| {
@@ -114,14 +116,14 @@ impl Hub {
 
 /// Somebody who waits for the end of a drain.
 struct Waiting<'a> {
-    hub: &'a Hub,
+    handle: &'a ServerHandle,
     ticket: Option<u64>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            lock(&self.hub.desk).drainers.remove(ticket);
+            lock(&self.handle.desk).drainers.remove(ticket);
         }
     }
 }

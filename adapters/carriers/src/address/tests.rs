@@ -1,7 +1,7 @@
 use super::*;
 
-fn parsed(address: &str) -> Endpoint {
-    Endpoint::parse(address).expect("because it is an address")
+fn parsed(address: &str) -> Address {
+    Address::parse(address).expect("because it is an address")
 }
 
 #[test]
@@ -14,7 +14,7 @@ fn addresses_are_read() {
         ("ws://here", ("here", 80)),
         ("ws://[::1]:8/x?y=z", ("::1", 8)),
     ] {
-        assert_eq!(parsed(text).address(), address, "{text}");
+        assert_eq!(parsed(text).host_port(), address, "{text}");
     }
     for text in [
         "",
@@ -26,43 +26,43 @@ fn addresses_are_read() {
         "ws://here:99999",
         "a b:7",
     ] {
-        assert!(Endpoint::parse(text).is_err(), "{text}");
+        assert!(Address::parse(text).is_err(), "{text}");
     }
-    assert_eq!(Endpoint::parse("wss://here").is_ok(), cfg!(feature = "tls"));
-    assert_eq!(Endpoint::parse("tls://here:7").is_ok(), cfg!(feature = "tls"));
+    assert_eq!(Address::parse("wss://here").is_ok(), cfg!(feature = "tls"));
+    assert_eq!(Address::parse("tls://here:7").is_ok(), cfg!(feature = "tls"));
 }
 
 #[test]
 fn headers_are_those_that_can_be_sent() {
-    let endpoint = parsed("ws://here");
-    assert!(endpoint.clone().header("cookie", "a=b").is_ok());
-    assert!(endpoint.clone().header("host", "there").is_ok());
+    let address = parsed("ws://here");
+    assert!(address.clone().header("cookie", "a=b").is_ok());
+    assert!(address.clone().header("host", "there").is_ok());
     for (name, value) in [
         ("cookie", "a\r\nb"),
         ("co okie", "a"),
         ("Upgrade", "h2c"),
         ("sec-websocket-key", "x"),
     ] {
-        assert!(endpoint.clone().header(name, value).is_err(), "{name}");
+        assert!(address.clone().header(name, value).is_err(), "{name}");
     }
     assert!(parsed("here:7").header("cookie", "a=b").is_err());
 }
 
 #[test]
 fn a_server_may_send_elsewhere_but_not_out_of_tls() {
-    let endpoint = parsed("ws://here").header("cookie", "a=b").expect("because it is fine");
-    let there = endpoint.elsewhere(b"ws://there:8/x");
-    assert_eq!(there.address(), ("there", 8));
+    let address = parsed("ws://here").header("cookie", "a=b").expect("because it is fine");
+    let there = address.alternate(b"ws://there:8/x");
+    assert_eq!(there.host_port(), ("there", 8));
     assert_eq!(there.websocket.map(|ws| ws.headers.len()), Some(1));
-    assert_eq!(parsed("here:7").elsewhere(b"there:8").address(), ("there", 8));
+    assert_eq!(parsed("here:7").alternate(b"there:8").host_port(), ("there", 8));
     for nonsense in [&b""[..], b"\xff\xfe", b"the house next door", b"http://there"] {
-        assert_eq!(endpoint.elsewhere(nonsense).address(), ("here", 80));
+        assert_eq!(address.alternate(nonsense).host_port(), ("here", 80));
     }
     #[cfg(feature = "tls")]
     {
         let secure = parsed("wss://here");
-        assert_eq!(secure.elsewhere(b"ws://there").address(), ("here", 443));
-        assert_eq!(secure.elsewhere(b"tls://there:7").address(), ("there", 7));
+        assert_eq!(secure.alternate(b"ws://there").host_port(), ("here", 443));
+        assert_eq!(secure.alternate(b"tls://there:7").host_port(), ("there", 7));
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{LIMIT, client_config, connect, eventually, free_port, serve, server_config};
 use unbroken_tungstenite::proto::event::EndReason;
-use unbroken_tungstenite::proto::server::{Drain, Order, Placement, Select};
+use unbroken_tungstenite::proto::server::{Drain, Placement, Select, SessionCommand};
 use unbroken_tungstenite::proto::{Carrier, ServerConfig, SessionId};
 use unbroken_tungstenite::{Framed, Server, StepServer, Stepper, fresh_seed, uptime};
 
@@ -92,11 +92,11 @@ fn orders_drain_and_clean_up_exactly_once() {
     let ids: BTreeSet<_> = accepted.iter().map(|accepted| accepted.session.id().unwrap()).collect();
     assert!(server.ended_within(Duration::from_millis(1)).is_none());
     let first = clients[0].id().unwrap();
-    let order = Order::Close {
+    let order = SessionCommand::Close {
         code: 9,
         reason: Bytes::new(),
     };
-    assert_eq!(server.order(Select::Session(first), &order), 1);
+    assert_eq!(server.command(Select::Session(first), &order), 1);
     let ended = clients[0].closed_within(LIMIT).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 9, .. }), "{ended:?}");
 

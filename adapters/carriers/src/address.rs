@@ -12,7 +12,7 @@ use tungstenite::http::header::{
     CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use unbroken_driver::{ByteStream, Connected, DialError, Framed};
+use unbroken_driver::{ByteStream, ConnectError, Connected, Framed};
 use unbroken_proto::Cause;
 
 use crate::upgrade::{MAX_HEAD, Upgrade};
@@ -22,15 +22,15 @@ use crate::websocket::WebSocket;
 /// `host:port`, which is TCP. Cheap to clone.
 ///
 /// ```
-/// use unbroken_carriers::Endpoint;
-/// let endpoint = Endpoint::parse("ws://example.org/sessions?room=1")?
+/// use unbroken_carriers::Address;
+/// let address = Address::parse("ws://example.org/sessions?room=1")?
 ///     .header("authorization", "Bearer 0123")?
 ///     .subprotocol("chat");
-/// assert_eq!(endpoint.address(), ("example.org", 80));
+/// assert_eq!(address.host_port(), ("example.org", 80));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Endpoint {
+pub struct Address {
     host: Arc<str>,
     port: u16,
     websocket: Option<Ws>,
@@ -55,12 +55,12 @@ const OURS: [HeaderName; 5] = [
     SEC_WEBSOCKET_PROTOCOL,
 ];
 
-impl Endpoint {
+impl Address {
     /// Reads an address.
     ///
     /// # Errors
     /// It is none, or asks for TLS in a build without the feature `tls`.
-    pub fn parse(address: &str) -> io::Result<Endpoint> {
+    pub fn parse(address: &str) -> io::Result<Address> {
         let uri: Uri = match address.contains("://") {
             true => address.parse(),
             false => format!("tcp://{address}").parse(),
@@ -92,7 +92,7 @@ impl Endpoint {
             headers: HeaderMap::new(),
             subprotocols: Vec::new(),
         });
-        Ok(Endpoint {
+        Ok(Address {
             host,
             port,
             websocket,
@@ -102,11 +102,11 @@ impl Endpoint {
         })
     }
 
-    /// This endpoint, if it is a WebSocket.
+    /// This address, if it is a WebSocket.
     ///
     /// # Errors
     /// It is none: the address has no `ws://` or `wss://`.
-    pub fn only_websocket(self) -> io::Result<Endpoint> {
+    pub fn only_websocket(self) -> io::Result<Address> {
         if self.is_websocket() {
             Ok(self)
         } else {
@@ -114,11 +114,11 @@ impl Endpoint {
         }
     }
 
-    /// This endpoint, if it is plain TCP or TLS.
+    /// This address, if it is plain TCP or TLS.
     ///
     /// # Errors
     /// It is a WebSocket.
-    pub fn only_tcp(self) -> io::Result<Endpoint> {
+    pub fn only_tcp(self) -> io::Result<Address> {
         if self.is_websocket() {
             Err(invalid("a WebSocket's address where host:port is wanted"))
         } else {
@@ -127,11 +127,11 @@ impl Endpoint {
     }
 
     /// Sends a header of one's own with the upgrade (a bearer token, a cookie). To send another one with each
-    /// dial, clone the endpoint in a dialler.
+    /// dial, clone the address in a connector.
     ///
     /// # Errors
-    /// It cannot be sent, is one of the upgrade's own (a `Host` of yours replaces it), or the endpoint is no WebSocket.
-    pub fn header(mut self, name: &str, value: &str) -> io::Result<Endpoint> {
+    /// It cannot be sent, is one of the upgrade's own (a `Host` of yours replaces it), or the address is no WebSocket.
+    pub fn header(mut self, name: &str, value: &str) -> io::Result<Address> {
         let name = HeaderName::from_str(name).map_err(invalid)?;
         let mut value = HeaderValue::from_str(value).map_err(invalid)?;
         value.set_sensitive(true);
@@ -150,7 +150,7 @@ impl Endpoint {
 
     /// Offers a further subprotocol behind ours: some gateways take a token there. The server must choose ours.
     #[must_use]
-    pub fn subprotocol(mut self, name: &str) -> Endpoint {
+    pub fn subprotocol(mut self, name: &str) -> Address {
         if let Some(ws) = &mut self.websocket {
             ws.subprotocols.push(name.to_owned());
         }
@@ -160,18 +160,18 @@ impl Endpoint {
     /// How to verify the server, in the place of the platform's roots.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, tls: crate::Tls) -> Endpoint {
+    pub fn tls(mut self, tls: crate::Tls) -> Address {
         self.tls = Some(tls);
         self
     }
 
     /// Where `alternate`, the server's own words, says to go instead: an address of the forms of
-    /// [`parse`](Self::parse), with this endpoint's headers, subprotocols and TLS. This endpoint if it says
+    /// [`parse`](Self::parse), with this address's headers, subprotocols and TLS. This address if it says
     /// nothing of the kind, or would leave TLS.
     #[must_use]
-    pub fn elsewhere(&self, alternate: &[u8]) -> Endpoint {
+    pub fn alternate(&self, alternate: &[u8]) -> Address {
         let said = std::str::from_utf8(alternate).ok();
-        let Some(mut there) = said.and_then(|address| Endpoint::parse(address).ok()) else {
+        let Some(mut there) = said.and_then(|address| Address::parse(address).ok()) else {
             return self.clone();
         };
         if self.secure && !there.secure {
@@ -188,7 +188,7 @@ impl Endpoint {
 
     /// What to connect a socket to.
     #[must_use]
-    pub fn address(&self) -> (&str, u16) {
+    pub fn host_port(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
 
@@ -204,11 +204,11 @@ impl Endpoint {
         self.secure
     }
 
-    /// Makes a connection of a byte stream to [`address`](Self::address): a socket, a proxy's tunnel. TLS and
+    /// Makes a connection of a byte stream to [`host_port`](Self::host_port): a socket, a proxy's tunnel. TLS and
     /// the upgrade to WebSocket happen here.
     ///
     /// # Errors
-    /// The stream breaks, or a [`DialError`] that says what is wrong with the other end. A certificate that does
+    /// The stream breaks, or a [`ConnectError`] that says what is wrong with the other end. A certificate that does
     /// not verify is [`Cause::Untrusted`].
     pub async fn connect<S>(&self, stream: S) -> io::Result<Connected>
     where
@@ -242,7 +242,7 @@ impl Endpoint {
         let mut received = BytesMut::with_capacity(1 << 10);
         let head = loop {
             if !read_some(&mut stream, &mut received).await? {
-                return Err(DialError::new(Cause::Network)
+                return Err(ConnectError::new(Cause::Network)
                     .with_source("the connection ended in the middle of the upgrade")
                     .into());
             }
@@ -258,9 +258,9 @@ impl Endpoint {
 }
 
 /// Plain TCP.
-impl From<SocketAddr> for Endpoint {
-    fn from(address: SocketAddr) -> Endpoint {
-        Endpoint {
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Address {
+        Address {
             host: address.ip().to_string().into(),
             port: address.port(),
             websocket: None,
@@ -271,11 +271,11 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
-impl TryFrom<&str> for Endpoint {
+impl TryFrom<&str> for Address {
     type Error = io::Error;
 
-    fn try_from(address: &str) -> io::Result<Endpoint> {
-        Endpoint::parse(address)
+    fn try_from(address: &str) -> io::Result<Address> {
+        Address::parse(address)
     }
 }
 

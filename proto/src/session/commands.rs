@@ -5,7 +5,7 @@ use super::ending::Finish;
 use super::state::State;
 use crate::event::EndReason;
 use crate::id::Side;
-use crate::server::{Order, Report, Status, Tombstone};
+use crate::server::{Report, SessionCommand, Status, Tombstone};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::EndCode;
 
@@ -16,13 +16,13 @@ const LIFETIME: (Duration, Duration) = (Duration::from_millis(1), Duration::from
 
 impl Session {
     /// Carries out what the registry ordered (server). Harmless when it comes late or twice.
-    pub fn obey(&mut self, now: Instant, order: Order) {
-        match order {
-            Order::Close { code, reason } => self.begin_close(now, code, reason),
-            Order::Abort => self.end_by_host(now),
-            Order::Leave { within, alternate } => self.begin_migration(now, within, alternate),
-            Order::Lifetime(lifetime) => self.change_lifetime(lifetime),
-            Order::Replace => self.conclude(
+    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) {
+        match command {
+            SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
+            SessionCommand::Abort => self.end_by_host(now),
+            SessionCommand::Leave { within, alternate } => self.begin_migration(now, within, alternate),
+            SessionCommand::Lifetime(lifetime) => self.change_lifetime(lifetime),
+            SessionCommand::Replace => self.conclude(
                 now,
                 Finish {
                     reason: EndReason::Replaced,
@@ -30,7 +30,7 @@ impl Session {
                     peer_position: None,
                 },
             ),
-            Order::Evict => self.evict(now),
+            SessionCommand::Evict => self.evict(now),
         }
         self.settle(now);
     }

@@ -10,7 +10,7 @@ use crate::event::EndReason;
 use crate::id::SessionId;
 use crate::security::PublicKey;
 use crate::server::index::{Index, Word};
-use crate::server::info::{EndedSession, Select, SessionInfo, Standing};
+use crate::server::info::{EndedSession, Select, SessionInfo, SessionStatus};
 use crate::time::Instant;
 
 /// What a detached session is charged beyond the bytes it holds.
@@ -18,14 +18,14 @@ pub(crate) const DETACHED_CHARGE: u64 = 2_048;
 
 /// By id. Clients can bias ids by trying, so this is a map whose order they cannot spoil.
 #[derive(Default)]
-pub(crate) struct Held {
+pub(crate) struct SessionTable {
     entries: BTreeMap<SessionId, Entry>,
     /// Names that are not empty.
     names: Index,
     labels: Index,
     identities: Index,
-    /// By [`Standing`].
-    counts: [usize; Standing::ALL],
+    /// By [`SessionStatus`].
+    counts: [usize; SessionStatus::ALL],
     /// The detached ones that nobody ordered to go, longest first, and their charge.
     detached: BTreeSet<(Instant, SessionId)>,
     detached_bytes: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Entry {
     admitted: Instant,
     since: Instant,
     bytes: u64,
-    pub(crate) standing: Standing,
+    pub(crate) status: SessionStatus,
     /// It was ordered to go if it is detached.
     evicted: bool,
 }
@@ -58,7 +58,7 @@ impl Entry {
             admitted: now,
             since: now,
             bytes: 0,
-            standing: Standing::Connecting,
+            status: SessionStatus::Connecting,
             evicted: false,
         }
     }
@@ -70,7 +70,7 @@ impl Entry {
             client_key: self.client_key,
             identity: Bytes::copy_from_slice(&self.identity),
             labels: self.labels.iter().map(|label| Bytes::copy_from_slice(label)).collect(),
-            standing: self.standing,
+            status: self.status,
             since: self.since,
             admitted: self.admitted,
             held_bytes: self.bytes,
@@ -78,15 +78,15 @@ impl Entry {
     }
 
     fn is_counted(&self) -> bool {
-        self.standing == Standing::Detached && !self.evicted
+        self.status == SessionStatus::Detached && !self.evicted
     }
 
     fn is_established(&self) -> bool {
-        self.standing != Standing::Connecting
+        self.status != SessionStatus::Connecting
     }
 }
 
-impl Held {
+impl SessionTable {
     pub(crate) fn contains(&self, id: SessionId) -> bool {
         self.entries.contains_key(&id)
     }
@@ -138,12 +138,12 @@ impl Held {
         (self.ended.len(), self.ended_count)
     }
 
-    pub(crate) fn counts(&self, standing: Standing) -> usize {
-        self.counts.get(standing as usize).copied().unwrap_or(0)
+    pub(crate) fn counts(&self, status: SessionStatus) -> usize {
+        self.counts.get(status as usize).copied().unwrap_or(0)
     }
 
     pub(crate) fn attached(&self) -> usize {
-        self.counts(Standing::Connected) + self.counts(Standing::Idle) + self.counts(Standing::Suspect)
+        self.counts(SessionStatus::Connected) + self.counts(SessionStatus::Idle) + self.counts(SessionStatus::Suspect)
     }
 
     pub(crate) fn detached_bytes(&self) -> u64 {
@@ -152,7 +152,7 @@ impl Held {
 
     /// Takes the session into account, or out of it.
     fn count(&mut self, id: SessionId, entry: &Entry, is_in: bool) {
-        if let Some(count) = self.counts.get_mut(entry.standing as usize) {
+        if let Some(count) = self.counts.get_mut(entry.status as usize) {
             *count = if is_in { *count + 1 } else { *count - 1 };
         }
         if !entry.is_counted() {
@@ -179,12 +179,12 @@ impl Held {
     }
 
     /// What its owner reports. Saying it twice changes nothing.
-    pub(crate) fn shift(&mut self, now: Instant, id: SessionId, standing: Standing, bytes: u64) {
+    pub(crate) fn shift(&mut self, now: Instant, id: SessionId, status: SessionStatus, bytes: u64) {
         self.change(id, |entry| {
             entry.bytes = bytes;
-            entry.evicted &= standing == Standing::Detached;
-            if entry.standing != standing {
-                entry.standing = standing;
+            entry.evicted &= status == SessionStatus::Detached;
+            if entry.status != status {
+                entry.status = status;
                 entry.since = now;
             }
         });
@@ -224,8 +224,8 @@ impl Held {
         }
     }
 
-    pub(crate) fn standing(&self, id: SessionId) -> Option<Standing> {
-        self.entries.get(&id).map(|entry| entry.standing)
+    pub(crate) fn status(&self, id: SessionId) -> Option<SessionStatus> {
+        self.entries.get(&id).map(|entry| entry.status)
     }
 
     /// How many there are of an identity, counting no further than `most`.
@@ -247,12 +247,12 @@ impl Held {
         &'a self,
         identity: &[u8],
         name: &'a [u8],
-    ) -> impl Iterator<Item = (SessionId, Standing)> + 'a {
+    ) -> impl Iterator<Item = (SessionId, SessionStatus)> + 'a {
         let of_identity = self.identities.under(identity).filter(|_| !name.is_empty());
         let with_entry = of_identity.filter_map(|id| self.entries.get(&id).map(|entry| (id, entry)));
         with_entry
             .filter(move |(_, entry)| *entry.name == *name)
-            .map(|(id, entry)| (id, entry.standing))
+            .map(|(id, entry)| (id, entry.status))
     }
 
     pub(crate) fn info(&self, id: SessionId) -> Option<SessionInfo> {

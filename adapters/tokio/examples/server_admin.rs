@@ -1,7 +1,7 @@
 //! A server that looks after its sessions: lists them, tells all or some of them the news, cleans up
 //! after those that end, and drains before it stops. Its clients run in the same process, on loopback.
 //!
-//! `cargo run -p unbroken-tokio --example front_desk`
+//! `cargo run -p unbroken-tokio --example server_admin`
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use unbroken_tokio::proto::config::SameName;
 use unbroken_tokio::proto::event::Event;
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
-use unbroken_tokio::proto::server::{Drain, Lagging, Order, Placement, Select};
+use unbroken_tokio::proto::server::{Drain, LagPolicy, Placement, Select, SessionCommand};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{Hub, Server, Session};
+use unbroken_tokio::{Server, ServerHandle, Session};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Failure> {
         let floor = request.name.split('-').next().unwrap_or_default().to_owned();
         Ok(Placement::of("tenant 1").labelled(floor))
     })?;
-    let cleaning = tokio::spawn(clean_up(server.hub()));
+    let cleaning = tokio::spawn(clean_up(server.handle()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     server.listen_tcp(listener);
@@ -46,25 +46,25 @@ async fn main() -> Result<(), Failure> {
     }
     println!("the list:");
     for line in server.sessions() {
-        println!("  {:8}  {}  {}", line.name, line.standing, line.id);
+        println!("  {:8}  {}  {}", line.name, line.status, line.id);
     }
 
     let news = StreamOptions {
         label: Bytes::from_static(b"news"),
         ..StreamOptions::default()
     };
-    let audience = server.audience(news, 1 << 20, Lagging::Skip);
-    let all = audience.send(Select::All, Bytes::from("breakfast until ten")).await;
-    let some = audience
+    let broadcaster = server.broadcaster(news, 1 << 20, LagPolicy::Skip);
+    let all = broadcaster.send(Select::All, Bytes::from("breakfast until ten")).await;
+    let some = broadcaster
         .send(Select::Label(b"attic"), Bytes::from("the roof leaks"))
         .await;
     println!("told {} of everything, {} of the roof", all.queued, some.queued);
 
-    let order = Order::Close {
+    let order = SessionCommand::Close {
         code: 1,
         reason: Bytes::from_static(b"checked out"),
     };
-    let closed = server.order(Select::Name("ground-2"), &order);
+    let closed = server.command(Select::Name("ground-2"), &order);
     println!("closed {closed}, by name; {} connected", server.snapshot().connected);
 
     let plan = Drain {
@@ -116,9 +116,9 @@ async fn read(name: String, session: Session) {
 }
 
 /// Whatever is kept for a session goes here: once for each, whichever way it ended.
-async fn clean_up(hub: Arc<Hub>) -> usize {
+async fn clean_up(handle: Arc<ServerHandle>) -> usize {
     for _ in 0..4 {
-        let over = hub.ended().await;
+        let over = handle.ended().await;
         println!("clean-up after {}: {:?}", over.info.name, over.reason);
     }
     4

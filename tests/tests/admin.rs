@@ -9,7 +9,7 @@ use unbroken_proto::config::{ClientConfig, SameName, WhenDetachedFull};
 use unbroken_proto::event::EndReason;
 use unbroken_proto::reconnect::Backoff;
 use unbroken_proto::security::{Auth, ServerAuth, StaticKey};
-use unbroken_proto::server::{Delivery, Drain, Lagging, Listener, Order, Select, Standing};
+use unbroken_proto::server::{Delivery, Drain, LagPolicy, Select, SessionCommand, SessionStatus, Subscription};
 use unbroken_proto::session::SessionState;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Health, ServerConfig, SessionConfig, SessionId};
@@ -60,11 +60,11 @@ fn attached(fleet: &Fleet) -> usize {
 fn empty(fleet: &mut Fleet) {
     fleet.clients.iter_mut().for_each(|client| client.restarts = false);
     fleet.weather = Weather::default();
-    fleet.order(Select::All, &Order::Abort);
+    fleet.command(Select::All, &SessionCommand::Abort);
     // What is provisional is in no list: it is confirmed or given up.
     assert!(
         fleet.run_until(60, |fleet| fleet.house.registry.session_count() == 0) || {
-            fleet.order(Select::All, &Order::Abort);
+            fleet.command(Select::All, &SessionCommand::Abort);
             fleet.run_until(60, |fleet| fleet.house.registry.session_count() == 0)
         },
         "{:?}",
@@ -89,21 +89,21 @@ fn act(fleet: &mut Fleet, tally: &mut Tally) {
         }
         number => {
             let order = match number {
-                3 => Order::Abort,
-                4 => Order::Lifetime(Duration::from_millis(fleet.rng.below(5_000))),
-                5 => Order::Leave {
+                3 => SessionCommand::Abort,
+                4 => SessionCommand::Lifetime(Duration::from_millis(fleet.rng.below(5_000))),
+                5 => SessionCommand::Leave {
                     within: Duration::from_secs(1),
                     alternate: Bytes::new(),
                 },
-                _ => Order::Close {
+                _ => SessionCommand::Close {
                     code: 9,
                     reason: Bytes::from_static(b"closing time"),
                 },
             };
             if let Some(id) = id {
-                let ordered = fleet.order(Select::Session(id), &order);
+                let ordered = fleet.command(Select::Session(id), &order);
                 // Twice, as nothing forbids it.
-                assert_eq!(fleet.order(Select::Session(id), &order), ordered);
+                assert_eq!(fleet.command(Select::Session(id), &order), ordered);
             }
         }
     }
@@ -156,7 +156,7 @@ fn every_session_is_cleaned_up_after_exactly_once_whichever_way_it_ends() {
         assert_eq!((snapshot.detached_bytes, fleet.house.owners.len()), (0, 0));
         for ended in fleet.house.over.values() {
             tally.hit(&way(ended.reason.as_ref()));
-            if ended.info.standing == Standing::Connecting {
+            if ended.info.status == SessionStatus::Connecting {
                 tally.hit("handshake given up");
             }
         }
@@ -245,8 +245,8 @@ fn a_drain_asks_all_within_its_spread_and_says_truly_what_remains() {
     assert!(remained > 0 && stayed > 0, "some do not leave, and that is said");
 }
 
-fn seat() -> Listener {
-    Listener::new(StreamOptions::default(), 48 << 10, Lagging::Skip)
+fn seat() -> Subscription {
+    Subscription::new(StreamOptions::default(), 48 << 10, LagPolicy::Skip)
 }
 
 fn text(number: u64) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! The accepting side: one future per accepted connection, and what they share.
 
-mod audience;
+mod admin;
+mod broadcaster;
 mod desk;
-mod house;
 mod unproven;
 mod words;
 
@@ -18,9 +18,9 @@ use unbroken_proto::error::ConfigError;
 use unbroken_proto::server::{ConnectionId, Incoming, Placement, Refusal, Registry, Rejection, Request, Route};
 use unbroken_proto::{Carrier, Epoch, PeerPrefix, Session, SessionConfig, SessionId};
 
-use audience::Mailbox;
-pub(crate) use audience::Slip;
-pub use audience::{Audience, Broadcast, Reached};
+pub(crate) use broadcaster::Envelope;
+use broadcaster::Mailbox;
+pub use broadcaster::{Broadcast, BroadcastOutcome, Broadcaster};
 use unproven::{Owned, Unproven};
 use words::{send, turn_away, within};
 
@@ -57,16 +57,16 @@ pub struct Established {
 ///
 /// | to | call |
 /// |---|---|
-/// | list sessions, find them by id, name, label or identity | [`sessions`](Hub::sessions), [`find`](Hub::find) |
-/// | close, end, move or prolong one, some or all | [`order`](Hub::order), [`order_where`](Hub::order_where) |
-/// | tell all or some of them something | [`audience`](Hub::audience) |
-/// | release what is kept for a session, once, however it ended | [`ended`](Hub::ended) |
-/// | empty the house before it closes | [`drain`](Hub::drain), [`drained`](Hub::drained) |
-/// | show numbers | [`snapshot`](Hub::snapshot) |
-/// | label, or anything else the registry can do | [`registry`](Hub::registry) |
+/// | list sessions, find them by id, name, label or identity | [`sessions`](ServerHandle::sessions), [`find`](ServerHandle::find) |
+/// | close, end, move or prolong one, some or all | [`order`](ServerHandle::command), [`command_where`](ServerHandle::command_where) |
+/// | tell all or some of them something | [`broadcaster`](ServerHandle::broadcaster) |
+/// | release what is kept for a session, once, however it ended | [`ended`](ServerHandle::ended) |
+/// | empty the house before it closes | [`drain`](ServerHandle::drain), [`drained`](ServerHandle::drained) |
+/// | show numbers | [`snapshot`](ServerHandle::snapshot) |
+/// | label, or anything else the registry can do | [`registry`](ServerHandle::registry) |
 /// | say who comes in, whose session it is, by which labels | [`Authorise`] |
 /// | set limits | [`ServerConfig`] |
-pub struct Hub {
+pub struct ServerHandle {
     desk: Mutex<Desk>,
     limits: SessionConfig,
     prefix: PeerPrefix,
@@ -115,7 +115,7 @@ struct Newcomer {
     errands: mpsc::UnboundedReceiver<Errand>,
 }
 
-impl Hub {
+impl ServerHandle {
     /// A listening service, and where its sessions appear once established.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Hub {
         seed: Seed,
         authorise: Authorise,
         timer: MakeTimer,
-    ) -> Result<(Arc<Hub>, mpsc::Receiver<Established>), ConfigError> {
+    ) -> Result<(Arc<ServerHandle>, mpsc::Receiver<Established>), ConfigError> {
         let limits = config.session.clone();
         let prefix = config.peer_prefix;
         let clock = timer();
@@ -144,7 +144,7 @@ impl Hub {
             over: false,
         });
         Ok((
-            Arc::new(Hub {
+            Arc::new(ServerHandle {
                 desk,
                 limits,
                 prefix,
@@ -167,7 +167,7 @@ impl Hub {
         wake(waker);
     }
 
-    /// Minds the registry's timers until [`shut_down`](Hub::shut_down). Spawn it once.
+    /// Minds the registry's timers until [`shut_down`](ServerHandle::shut_down). Spawn it once.
     pub async fn housekeeping(self: Arc<Self>) {
         let mut timer = (self.timer)();
         poll_fn(|cx| {
@@ -226,7 +226,7 @@ impl Hub {
         }
         desk.changed();
         Unproven {
-            hub: self,
+            handle: self,
             id,
             let_go,
             decided: false,
@@ -301,12 +301,12 @@ impl Hub {
             errands,
         } = newcomer;
         let _owned = session.id().map(|id| Owned {
-            hub: Arc::clone(&self),
+            handle: Arc::clone(&self),
             id,
         });
-        let hub = Arc::clone(&self);
+        let handle = Arc::clone(&self);
         let report = Box::new(move |now, news| {
-            let mut desk = lock(&hub.desk);
+            let mut desk = lock(&handle.desk);
             desk.registry.update(now, news);
             desk.changed();
         });

@@ -18,9 +18,9 @@ impl Desk {
 
     /// What the registry wants of sessions goes to their owners; what is over to who collects it.
     pub(super) fn pass_on(&mut self) {
-        while let Some((session, order)) = self.registry.poll_order() {
+        while let Some((session, command)) = self.registry.poll_command() {
             if let Some(owner) = self.owners.get(&session) {
-                owner.mailbox.put(Errand::Order(order));
+                owner.mailbox.put(Errand::SessionCommand(command));
             }
         }
         if self.collected {

@@ -1,4 +1,4 @@
-//! A connection's place at the hub: before it has a session, and as the owner of one.
+//! A connection's place at the handle: before it has a session, and as the owner of one.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,14 +10,14 @@ use futures_channel::{mpsc, oneshot};
 use unbroken_proto::SessionId;
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Request, Route};
 
-use super::audience::Mailbox;
-use super::{Arrival, Hub, Newcomer, Owner, ROUTED};
+use super::broadcaster::Mailbox;
+use super::{Arrival, Newcomer, Owner, ROUTED, ServerHandle};
 use crate::connection::BoxConnection;
 use crate::lock::lock;
 
 /// A connection no session has yet.
 pub(super) struct Unproven<'a> {
-    pub(super) hub: &'a Hub,
+    pub(super) handle: &'a ServerHandle,
     pub(super) id: ConnectionId,
     /// Ends when the connection is to be let go.
     pub(super) let_go: oneshot::Receiver<()>,
@@ -38,7 +38,7 @@ impl Unproven<'_> {
     }
 
     pub(super) fn first_packet(&mut self, packet: BytesMut) -> Route {
-        let mut desk = lock(&self.hub.desk);
+        let mut desk = lock(&self.handle.desk);
         let now = desk.clock.now();
         let route = desk.registry.first_packet(now, self.id, packet);
         if !matches!(route, Route::Handshake(_)) {
@@ -55,7 +55,7 @@ impl Unproven<'_> {
         request: Request,
         verdict: Result<Placement, Refusal>,
     ) -> Arrival {
-        let mut desk = lock(&self.hub.desk);
+        let mut desk = lock(&self.handle.desk);
         let now = desk.clock.now();
         let admission = match verdict {
             Ok(placement) => desk.registry.admit_as(now, incoming, &placement),
@@ -89,7 +89,7 @@ impl Unproven<'_> {
 
 impl Drop for Unproven<'_> {
     fn drop(&mut self) {
-        let mut desk = lock(&self.hub.desk);
+        let mut desk = lock(&self.handle.desk);
         desk.unproven.remove(&self.id);
         if !self.decided {
             let now = desk.clock.now();
@@ -100,13 +100,13 @@ impl Drop for Unproven<'_> {
 
 /// A session's place in the table of owners.
 pub(super) struct Owned {
-    pub(super) hub: Arc<Hub>,
+    pub(super) handle: Arc<ServerHandle>,
     pub(super) id: SessionId,
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        let mut desk = lock(&self.hub.desk);
+        let mut desk = lock(&self.handle.desk);
         desk.owners.remove(&self.id);
         // Harmless after a last report, and the only word of a driver that panicked.
         let now = desk.clock.now();

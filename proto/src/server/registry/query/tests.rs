@@ -32,12 +32,12 @@ fn attached(registry: &mut Registry, number: u8) -> Established {
     established
 }
 
-fn orders(registry: &mut Registry) -> Vec<(SessionId, Order)> {
-    core::iter::from_fn(|| registry.poll_order()).collect()
+fn commands(registry: &mut Registry) -> Vec<(SessionId, SessionCommand)> {
+    core::iter::from_fn(|| registry.poll_command()).collect()
 }
 
-fn close() -> Order {
-    Order::Close {
+fn close() -> SessionCommand {
+    SessionCommand::Close {
         code: 7,
         reason: Bytes::from_static(b"enough"),
     }
@@ -76,8 +76,8 @@ fn sessions_are_found_by_id_name_label_and_identity() {
     let info = registry.session(two.id).expect("held");
     assert_eq!(info.labels, ["shells"]);
     assert_eq!(
-        (info.standing, info.name, info.held_bytes),
-        (Standing::Connected, String::from("shell"), 0)
+        (info.status, info.name, info.held_bytes),
+        (SessionStatus::Connected, String::from("shell"), 0)
     );
     registry.update(at(2), ended(&two, EndReason::Aborted));
     assert_eq!(registry.find(Select::Name("shell")), [one.id]);
@@ -101,24 +101,31 @@ fn labels_are_bounded() {
 fn orders_wait_for_their_owner_and_the_newest_of_a_kind_counts() {
     let mut registry = registry(config());
     let [one, two] = [1, 2].map(|number| attached(&mut registry, number));
-    assert_eq!(registry.order(at(1), Select::All, &Order::Abort), 2);
-    assert_eq!(registry.order(at(1), Select::Session(one.id), &close()), 1);
-    let newer = Order::Close {
+    assert_eq!(registry.command(at(1), Select::All, &SessionCommand::Abort), 2);
+    assert_eq!(registry.command(at(1), Select::Session(one.id), &close()), 1);
+    let newer = SessionCommand::Close {
         code: 8,
         reason: Bytes::new(),
     };
-    assert_eq!(registry.order(at(1), Select::Session(one.id), &newer), 1);
+    assert_eq!(registry.command(at(1), Select::Session(one.id), &newer), 1);
     assert_eq!(registry.snapshot().ordered, 2);
-    let mut given = orders(&mut registry);
+    let mut given = commands(&mut registry);
     given.sort_by_key(|(id, _)| *id != one.id);
-    assert_eq!(given, [(one.id, Order::Abort), (one.id, newer), (two.id, Order::Abort)]);
-    assert_eq!(registry.poll_order(), None);
+    assert_eq!(
+        given,
+        [
+            (one.id, SessionCommand::Abort),
+            (one.id, newer),
+            (two.id, SessionCommand::Abort)
+        ]
+    );
+    assert_eq!(registry.poll_command(), None);
 
-    let picked = registry.order_where(at(2), |info| info.id == two.id, &close());
+    let picked = registry.command_where(at(2), |info| info.id == two.id, &close());
     assert_eq!((picked, registry.snapshot().ordered), (1, 1));
     registry.update(at(2), ended(&two, EndReason::Aborted));
-    assert_eq!(registry.poll_order(), None, "it went with its session");
-    assert_eq!(registry.order(at(2), Select::Session(two.id), &close()), 0);
+    assert_eq!(registry.poll_command(), None, "it went with its session");
+    assert_eq!(registry.command(at(2), Select::Session(two.id), &close()), 0);
 }
 
 #[test]
@@ -154,7 +161,7 @@ fn every_session_is_handed_out_once_when_it_is_over() {
             (never.id, None, at(6)),
         ]
     );
-    assert_eq!(over[3].info.standing, Standing::Connecting);
+    assert_eq!(over[3].info.status, SessionStatus::Connecting);
     assert_eq!(registry.snapshot().ended_waiting, 0);
 }
 
@@ -184,7 +191,7 @@ fn detached_sessions_share_a_budget_that_shuts_the_door() {
     assert_eq!(registry.snapshot().detached_bytes, 0, "only detached ones count");
     registry.update(at(3), holding(&one, Status::Detached, 2 * MIB));
     assert_eq!(registry.snapshot().detached_bytes, 2 * MIB + 2_048);
-    assert_eq!(registry.poll_order(), None);
+    assert_eq!(registry.poll_command(), None);
     let (mut client, incoming) = Client::new(2).prove(&mut registry, |_| None);
     let frame = first_frame(&mut client, rejected(registry.admit(at(3), incoming)));
     assert!(matches!(
@@ -211,14 +218,14 @@ fn or_that_ends_the_longest_detached() {
     registry.update(at(2), holding(&two, Status::Detached, MIB));
     registry.update(at(3), holding(&one, Status::Detached, MIB / 2));
     registry.update(at(4), holding(&three, Status::Detached, MIB));
-    assert_eq!(orders(&mut registry), [(two.id, Order::Evict)]);
+    assert_eq!(commands(&mut registry), [(two.id, SessionCommand::Evict)]);
     // It came back before its owner heard of it, and goes again: it counts anew.
     registry.update(at(5), holding(&two, Status::Attached, MIB));
     assert_eq!(registry.snapshot().detached_bytes, MIB + MIB / 2 + 2 * 2_048);
     registry.update(at(6), holding(&two, Status::Detached, MIB));
-    assert_eq!(orders(&mut registry), [(one.id, Order::Evict)]);
+    assert_eq!(commands(&mut registry), [(one.id, SessionCommand::Evict)]);
     registry.update(at(7), holding(&one, Status::Detached, 9 * MIB));
-    assert_eq!(registry.poll_order(), None, "it is on its way out");
+    assert_eq!(registry.poll_command(), None, "it is on its way out");
     // The account is kept through ends of either kind.
     for gone in [&one, &three] {
         registry.update(at(8), ended(gone, EndReason::Evicted));

@@ -8,10 +8,10 @@ use bytes::BytesMut;
 use tungstenite::http;
 #[cfg(feature = "tls")]
 use unbroken_driver::BoxConnection;
-use unbroken_driver::{ByteStream, Connected, Deferred, DialError, Framed};
+use unbroken_driver::{ByteStream, ConnectError, Connected, Deferred, Framed};
 use unbroken_proto::Cause;
 
-use crate::endpoint::{read_some, write_all};
+use crate::address::{read_some, write_all};
 use crate::upgrade::{answer, encode_refusal, encode_response, parse_request};
 use crate::websocket::WebSocket;
 
@@ -21,8 +21,8 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>
 /// What stands behind a listening socket: plain packets or WebSockets, in TLS or not. Cheap to clone.
 ///
 /// ```
-/// use unbroken_carriers::{Entrance, http};
-/// let entrance = Entrance::websocket().checking(|request| match request.uri().path() {
+/// use unbroken_carriers::{Acceptor, http};
+/// let acceptor = Acceptor::websocket().checking(|request| match request.uri().path() {
 ///     "/sessions" => Ok(()),
 ///     _ => {
 ///         let mut refusal = http::Response::new(String::from("nothing here\n"));
@@ -30,29 +30,29 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>
 ///         Err(refusal.into())
 ///     }
 /// });
-/// # let _ = entrance;
+/// # let _ = acceptor;
 /// ```
 #[derive(Clone)]
-pub struct Entrance {
+pub struct Acceptor {
     websocket: bool,
     check: Option<Arc<Check>>,
     #[cfg(feature = "tls")]
     tls: Option<crate::TlsServer>,
 }
 
-impl fmt::Debug for Entrance {
+impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entrance")
+        f.debug_struct("Acceptor")
             .field("websocket", &self.websocket)
             .finish_non_exhaustive()
     }
 }
 
-impl Entrance {
+impl Acceptor {
     /// Packets on a byte stream.
     #[must_use]
-    pub fn tcp() -> Entrance {
-        Entrance {
+    pub fn tcp() -> Acceptor {
+        Acceptor {
             websocket: false,
             check: None,
             #[cfg(feature = "tls")]
@@ -62,22 +62,22 @@ impl Entrance {
 
     /// WebSockets.
     #[must_use]
-    pub fn websocket() -> Entrance {
-        Entrance {
+    pub fn websocket() -> Acceptor {
+        Acceptor {
             websocket: true,
-            ..Entrance::tcp()
+            ..Acceptor::tcp()
         }
     }
 
     /// Asks `check` about every request for an upgrade (its path, query, headers) before it is answered. What
     /// it returns instead is sent, and the connection closed.
     #[must_use]
-    pub fn checking<F>(self, check: F) -> Entrance
+    pub fn checking<F>(self, check: F) -> Acceptor
     where
         F: Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>>> + Send + Sync + 'static,
     {
         let check: Option<Arc<Check>> = Some(Arc::new(check));
-        Entrance { check, ..self }
+        Acceptor { check, ..self }
     }
 
     /// Whether it takes WebSockets, or packets on the byte stream itself.
@@ -96,21 +96,21 @@ impl Entrance {
     /// Inside TLS.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(self, tls: crate::TlsServer) -> Entrance {
-        Entrance { tls: Some(tls), ..self }
+    pub fn tls(self, tls: crate::TlsServer) -> Acceptor {
+        Acceptor { tls: Some(tls), ..self }
     }
 
     /// An accepted byte stream as a connection, for a server to serve. TLS and the upgrade happen when the
     /// connection is first read, so that it counts as one that has said nothing until then.
-    pub fn admit<S>(&self, stream: S) -> Connected
+    pub fn accept<S>(&self, stream: S) -> Connected
     where
         S: ByteStream + Unpin + Send + 'static,
     {
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone() {
-            let entrance = self.clone();
+            let acceptor = self.clone();
             return Connected::ordered(Deferred::new(async move {
-                entrance.converse(tls.accept(stream).await?).await
+                acceptor.converse(tls.accept(stream).await?).await
             }));
         }
         if !self.websocket {
@@ -149,7 +149,7 @@ async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io:
             let why = format!("an upgrade refused with {}", refusal.status());
             write_all(&mut stream, &encode_refusal(*refusal)?).await?;
             std::future::poll_fn(|cx| stream.poll_close(cx)).await?;
-            return Err(DialError::new(Cause::Local).with_source(why).into());
+            return Err(ConnectError::new(Cause::Local).with_source(why).into());
         }
     }
     Ok(WebSocket::accepted(stream, received[head..].to_vec()))

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use common::{Carrier, client_config, connect, eventually, listen, server_config, soon};
 use tokio::net::TcpListener;
 use unbroken_tokio::proto::event::EndReason;
-use unbroken_tokio::proto::server::{Delivery, Lagging, Placement, Select};
+use unbroken_tokio::proto::server::{Delivery, LagPolicy, Placement, Select};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{RecvHalf, Server, Session};
 
@@ -60,21 +60,21 @@ async fn heard(recv: &mut RecvHalf) -> Option<Bytes> {
 async fn all_or_some_hear_it_in_order_until_the_audience_goes() {
     let (mut server, address) = labelling().await;
     let sessions = clients(&mut server, address, &["east", "west", "east"]).await;
-    let audience = server.audience(news(), 1 << 20, Lagging::Skip);
-    let reached = soon("all", audience.send(Select::All, Bytes::from("one"))).await;
+    let broadcaster = server.broadcaster(news(), 1 << 20, LagPolicy::Skip);
+    let reached = soon("all", broadcaster.send(Select::All, Bytes::from("one"))).await;
     assert_eq!((reached.queued, reached.refused.len()), (3, 0));
-    let reached = soon("some", audience.send(Select::Label(b"east"), Bytes::from("two"))).await;
+    let reached = soon("some", broadcaster.send(Select::Label(b"east"), Bytes::from("two"))).await;
     assert_eq!(reached.queued, 2);
-    let reached = audience.send_where(|info| info.name == "west", Bytes::from("three"));
+    let reached = broadcaster.send_where(|info| info.name == "west", Bytes::from("three"));
     assert_eq!(soon("one", reached).await.queued, 1);
-    let nobody = soon("nobody", audience.send(Select::Name("north"), Bytes::from("lost"))).await;
+    let nobody = soon("nobody", broadcaster.send(Select::Name("north"), Bytes::from("lost"))).await;
     assert_eq!((nobody.queued, nobody.refused.len()), (0, 0));
-    drop(audience);
+    drop(broadcaster);
     for (index, second) in [(0, "two"), (1, "three"), (2, "two")] {
         let mut recv = listener(&sessions[index].0).await;
         assert_eq!(heard(&mut recv).await.unwrap(), "one");
         assert_eq!(heard(&mut recv).await.unwrap(), second);
-        assert_eq!(heard(&mut recv).await, None, "finished with its audience");
+        assert_eq!(heard(&mut recv).await, None, "finished with its broadcaster");
     }
 }
 
@@ -82,13 +82,13 @@ async fn all_or_some_hear_it_in_order_until_the_audience_goes() {
 async fn who_is_behind_misses_or_ends_and_delays_nobody() {
     let (mut server, address) = labelling().await;
     let sessions = clients(&mut server, address, &["slow", "quick"]).await;
-    let audience = server.audience(news(), 600 << 10, Lagging::Skip);
+    let broadcaster = server.broadcaster(news(), 600 << 10, LagPolicy::Skip);
     let mut quick = None;
     let mut missed = 0;
     // The slow one never reads: its windows fill, and then its backlog.
     for number in 0..100u8 {
         let message = Bytes::from(vec![number; 20_000]);
-        let reached = soon("a verdict", audience.send(Select::All, message.clone())).await;
+        let reached = soon("a verdict", broadcaster.send(Select::All, message.clone())).await;
         for (id, delivery) in &reached.refused {
             assert_eq!((Some(*id), *delivery), (sessions[0].1.id(), Delivery::Missed));
             missed += 1;
@@ -100,7 +100,7 @@ async fn who_is_behind_misses_or_ends_and_delays_nobody() {
         assert_eq!(heard(quick).await.unwrap(), message);
     }
     assert!(missed > 0, "2 MB do not fit");
-    let strict = server.audience(news(), 100, Lagging::End);
+    let strict = server.broadcaster(news(), 100, LagPolicy::End);
     let reached = soon("a verdict", strict.send(Select::Label(b"slow"), Bytes::from("the end"))).await;
     assert_eq!(reached.refused, [(sessions[0].1.id().unwrap(), Delivery::Ended)]);
     let ended = soon("its end", sessions[0].0.closed()).await;
@@ -113,10 +113,10 @@ async fn who_is_behind_misses_or_ends_and_delays_nobody() {
 async fn a_burst_before_the_owner_runs_is_held_against_the_backlog() {
     let (mut server, address) = labelling().await;
     let sessions = clients(&mut server, address, &["one"]).await;
-    let audience = server.audience(news(), 10_000, Lagging::Skip);
+    let broadcaster = server.broadcaster(news(), 10_000, LagPolicy::Skip);
     // On one thread no owner runs between these.
     let verdicts: Vec<_> = (0..100u8)
-        .map(|number| audience.send(Select::All, Bytes::from(vec![number; 1_000])))
+        .map(|number| broadcaster.send(Select::All, Bytes::from(vec![number; 1_000])))
         .collect();
     let mut queued = Vec::new();
     for (number, verdict) in (0..100u8).zip(verdicts) {
@@ -125,7 +125,7 @@ async fn a_burst_before_the_owner_runs_is_held_against_the_backlog() {
         }
     }
     assert!((1..=10).contains(&queued.len()), "{queued:?}");
-    drop(audience);
+    drop(broadcaster);
     let mut recv = listener(&sessions[0].0).await;
     for number in queued {
         assert_eq!(heard(&mut recv).await.unwrap(), vec![number; 1_000]);
@@ -137,12 +137,12 @@ async fn a_burst_before_the_owner_runs_is_held_against_the_backlog() {
 async fn a_session_that_ends_unasked_declines() {
     let (mut server, address) = labelling().await;
     let sessions = clients(&mut server, address, &["one"]).await;
-    let audience = server.audience(news(), 1 << 20, Lagging::Skip);
+    let broadcaster = server.broadcaster(news(), 1 << 20, LagPolicy::Skip);
     let ended = sessions[0].1.abort();
     let message = Bytes::from(b"late".to_vec());
     let id = sessions[0].1.id().unwrap();
     soon("the end", ended).await;
-    let reached = soon("a verdict", audience.send(Select::Session(id), message.clone())).await;
+    let reached = soon("a verdict", broadcaster.send(Select::Session(id), message.clone())).await;
     assert_eq!(reached.queued, 0);
     assert!(
         reached
@@ -150,6 +150,6 @@ async fn a_session_that_ends_unasked_declines() {
             .iter()
             .all(|(_, delivery)| *delivery == Delivery::Declined)
     );
-    drop(audience);
+    drop(broadcaster);
     eventually("nobody holds the message", || message.is_unique()).await;
 }

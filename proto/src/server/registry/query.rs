@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::Registry;
 use crate::config::{MAX_LABEL, MAX_LABELS};
 use crate::id::SessionId;
-use crate::server::{EndedSession, Order, Select, SessionInfo, Snapshot, Standing};
+use crate::server::{EndedSession, Select, SessionCommand, SessionInfo, SessionStatus, Snapshot};
 use crate::time::Instant;
 
 impl Registry {
@@ -43,29 +43,34 @@ impl Registry {
         self.sessions.unlabel(session, label);
     }
 
-    /// Orders something of the sessions that `select` means; returns of how many. As the registry owns
-    /// none of them, the order waits until [`poll_order`](Self::poll_order) hands it out. A newer order
+    /// Commands something of the sessions that `select` means; returns of how many. As the registry owns
+    /// none of them, the order waits until [`poll_command`](Self::poll_command) hands it out. A newer order
     /// of the same kind replaces an older one that still waits.
-    pub fn order(&mut self, now: Instant, select: Select<'_>, order: &Order) -> usize {
+    pub fn command(&mut self, now: Instant, select: Select<'_>, command: &SessionCommand) -> usize {
         self.handle_timeout(now);
         let ids = self.sessions.ids(select);
-        ids.iter().for_each(|id| self.orders.put(*id, order.clone()));
+        ids.iter().for_each(|id| self.commands.put(*id, command.clone()));
         ids.len()
     }
 
     /// The same for the established sessions that `wanted` picks. Looks at all of them.
-    pub fn order_where(&mut self, now: Instant, wanted: impl Fn(&SessionInfo) -> bool, order: &Order) -> usize {
+    pub fn command_where(
+        &mut self,
+        now: Instant,
+        wanted: impl Fn(&SessionInfo) -> bool,
+        command: &SessionCommand,
+    ) -> usize {
         self.handle_timeout(now);
         let picked: Vec<SessionId> = self.sessions().filter(wanted).map(|info| info.id).collect();
-        picked.iter().for_each(|id| self.orders.put(*id, order.clone()));
+        picked.iter().for_each(|id| self.commands.put(*id, command.clone()));
         picked.len()
     }
 
-    /// The next order to pass on to a session's owner, for [`Session::obey`](crate::Session::obey). Ask
+    /// The next order to pass on to a session's owner, for [`Session::handle_command`](crate::Session::handle_command). Ask
     /// until `None` after any call that takes `now`; what is not asked for waits, and goes when its
     /// session does.
-    pub fn poll_order(&mut self) -> Option<(SessionId, Order)> {
-        self.orders.poll()
+    pub fn poll_command(&mut self) -> Option<(SessionId, SessionCommand)> {
+        self.commands.poll()
     }
 
     /// The next session that is over. Each session that [`admit`](Self::admit) made is handed out here
@@ -82,16 +87,16 @@ impl Registry {
         let (silent, handshakes) = self.lobby.waiting();
         let (ended_waiting, ended) = self.sessions.ended();
         Snapshot {
-            connecting: self.sessions.counts(Standing::Connecting),
+            connecting: self.sessions.counts(SessionStatus::Connecting),
             connected: self.sessions.attached(),
-            idle: self.sessions.counts(Standing::Idle),
-            suspect: self.sessions.counts(Standing::Suspect),
-            detached: self.sessions.counts(Standing::Detached),
+            idle: self.sessions.counts(SessionStatus::Idle),
+            suspect: self.sessions.counts(SessionStatus::Suspect),
+            detached: self.sessions.counts(SessionStatus::Detached),
             detached_bytes: self.sessions.detached_bytes(),
             tombstones: self.tombstones.len(),
             silent,
             handshakes,
-            ordered: self.orders.len(),
+            ordered: self.commands.len(),
             ended_waiting,
             admitted: self.admitted,
             ended,

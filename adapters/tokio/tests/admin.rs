@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use unbroken_tokio::proto::config::Seed;
 use unbroken_tokio::proto::event::EndReason;
-use unbroken_tokio::proto::server::{Drain, Order, Placement, Select};
+use unbroken_tokio::proto::server::{Drain, Placement, Select, SessionCommand};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{self, Event, Instant, PeerPrefix};
 use unbroken_tokio::{Compat, Connected, Framed, Server};
@@ -24,9 +24,9 @@ use unbroken_tokio::{Compat, Connected, Framed, Server};
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     let (mut server, address) = server(Carrier::Tcp).await;
-    let hub = server.hub();
+    let handle = server.handle();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let collecting = Arc::clone(&hub);
+    let collecting = Arc::clone(&handle);
     let collector = tokio::spawn(async move {
         loop {
             let over = collecting.ended().await;
@@ -47,11 +47,11 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         found
     });
     assert_eq!(two, [far[1].id().unwrap()]);
-    let close = Order::Close {
+    let close = SessionCommand::Close {
         code: 3,
         reason: Bytes::from_static(b"that one"),
     };
-    let ordered = server.registry(|registry, now| registry.order(now, Select::Label(b"picked"), &close));
+    let ordered = server.registry(|registry, now| registry.command(now, Select::Label(b"picked"), &close));
     assert_eq!(ordered, 1);
     let ended = soon("the end", clients[1].closed()).await;
     assert!(matches!(ended.reason, EndReason::Closed { code: 3, .. }), "{ended:?}");
@@ -59,7 +59,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     assert_eq!(name, "two");
     assert!(matches!(reason, Some(EndReason::Closed { code: 3, .. })), "{reason:?}");
     assert_eq!(
-        server.registry(|registry, now| registry.order(now, Select::All, &Order::Abort)),
+        server.registry(|registry, now| registry.command(now, Select::All, &SessionCommand::Abort)),
         2
     );
     let mut names = Vec::new();
@@ -101,8 +101,8 @@ async fn a_drain_asks_clients_to_leave_and_lets_nobody_new_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     let (mut server, address) = server(Carrier::Tcp).await;
-    let hub = server.hub();
-    assert_eq!(hub.drained().await, None, "there is none");
+    let handle = server.handle();
+    assert_eq!(handle.drained().await, None, "there is none");
     let client = connect(Carrier::Tcp, address, client_config());
     let far = soon("a session", server.accept()).await.session;
     let plan = |within| Drain {
@@ -110,11 +110,11 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
         within,
         alternate: Bytes::from_static(b"elsewhere"),
     };
-    let remains = soon("its end", hub.drain(plan(std::time::Duration::from_millis(30)))).await;
+    let remains = soon("its end", handle.drain(plan(std::time::Duration::from_millis(30)))).await;
     assert_eq!(remains.unwrap().connected, 1, "{remains:?}");
     // Subscribed first: the wish is there in no time.
     let mut events = client.events();
-    let waiting = tokio::spawn(async move { hub.drain(plan(common::LIMIT)).await });
+    let waiting = tokio::spawn(async move { handle.drain(plan(common::LIMIT)).await });
     soon("the wish", async {
         while !matches!(events.next().await, Some(Event::GoAway { alternate, .. }) if alternate == "elsewhere") {}
     })
@@ -138,11 +138,11 @@ async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
         within: common::LIMIT * 3,
         alternate: Bytes::new(),
     };
-    let hub = server.hub();
+    let handle = server.handle();
     let (tell, waits) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
     let waiting = tokio::spawn(async move {
-        let mut drained = std::pin::pin!(hub.drain(plan));
+        let mut drained = std::pin::pin!(handle.drain(plan));
         std::future::poll_fn(|cx| {
             let status = drained.as_mut().poll(cx);
             tell.take().map(|tell| tell.send(()));
@@ -180,7 +180,7 @@ impl AsyncWrite for Bomb {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() {
     let mut server = Server::new(common::server_config()).unwrap();
-    let hub = server.hub();
+    let handle = server.handle();
     let armed = Arc::new(AtomicBool::new(false));
     let (near, far) = tokio::io::duplex(8_192);
     let mut pipe = Some(Connected::ordered(Framed::new(Compat(near))));
@@ -196,7 +196,7 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
-            tell.send(hub.ended().await).unwrap();
+            tell.send(handle.ended().await).unwrap();
         }
     });
     eventually("it is known", || server.sessions().len() == 1).await;
@@ -244,10 +244,19 @@ async fn sessions_are_placed_limited_and_prolonged() {
         server.peer_key([127, 0, 0, 2].into())
     );
     let day = std::time::Duration::from_secs(86_400);
-    assert_eq!(server.order(Select::Label(b"door 1"), &Order::Lifetime(day)), 1);
+    assert_eq!(
+        server.command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
+        1
+    );
     first.set_detached_lifetime(day);
-    assert_eq!(server.order_where(|info| info.name == "bob", &Order::Abort), 0);
-    assert_eq!(server.order_where(|info| info.name == "alice", &Order::Abort), 1);
+    assert_eq!(
+        server.command_where(|info| info.name == "bob", &SessionCommand::Abort),
+        0
+    );
+    assert_eq!(
+        server.command_where(|info| info.name == "alice", &SessionCommand::Abort),
+        1
+    );
     soon("its end", far.closed()).await;
 }
 

@@ -14,7 +14,7 @@ use crate::connection::Connected;
 /// A dial under way.
 pub type Dial = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
 /// Something that comes before a dial, under way.
-pub type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The host's answer to what an intent asks for before the dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +33,20 @@ pub enum Answer {
 /// [`Connected`] is one; [`Reconnector`](crate::Reconnector) adds closures for what comes before a dial.
 ///
 /// A dial may be dropped at any point: when the machine gives its attempt up. What one failed of is read by
-/// [`cause_of`]: an I/O error's kind, or a [`DialError`] inside it.
-pub trait Dialler: Send {
+/// [`cause_of`]: an I/O error's kind, or a [`ConnectError`] inside it.
+pub trait Connector: Send {
     /// Begins one dial.
     fn dial(&mut self, intent: ReconnectIntent) -> Dial;
 
     /// Begins what `intent` asks for before the dial: its preparation, or else a fresh credential. `None`, the
     /// default: it is not done here, and the application answers through its [handle](crate::SessionHandle).
-    fn prepare(&mut self, intent: &ReconnectIntent) -> Option<Answering> {
+    fn prepare(&mut self, intent: &ReconnectIntent) -> Option<PendingAnswer> {
         let _ = intent;
         None
     }
 }
 
-impl<F, D> Dialler for F
+impl<F, D> Connector for F
 where
     F: FnMut(ReconnectIntent) -> D + Send,
     D: Future<Output = io::Result<Connected>> + Send + 'static,
@@ -60,22 +60,22 @@ where
 /// what the error's kind would say.
 ///
 /// ```
-/// use unbroken_driver::{DialError, cause_of, proto::Cause};
-/// let error = std::io::Error::from(DialError::new(Cause::Authentication));
+/// use unbroken_driver::{ConnectError, cause_of, proto::Cause};
+/// let error = std::io::Error::from(ConnectError::new(Cause::Authentication));
 /// assert_eq!(cause_of(&error), Cause::Authentication);
 /// ```
 #[derive(Debug)]
-pub struct DialError {
+pub struct ConnectError {
     cause: Cause,
     later: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl DialError {
+impl ConnectError {
     /// It failed of `cause`. [`Cause::Authentication`]: it is not tried again before a fresh credential is there.
     #[must_use]
-    pub fn new(cause: Cause) -> DialError {
-        DialError {
+    pub fn new(cause: Cause) -> ConnectError {
+        ConnectError {
             cause,
             later: None,
             source: None,
@@ -85,24 +85,24 @@ impl DialError {
     /// The other end, or somebody on the way, said "not before `after`" (HTTP 429 or 503 with Retry-After). See
     /// [`Session::dial_postponed`](unbroken_proto::Session::dial_postponed).
     #[must_use]
-    pub fn later(after: Duration) -> DialError {
-        DialError {
+    pub fn later(after: Duration) -> ConnectError {
+        ConnectError {
             later: Some(after),
-            ..DialError::new(Cause::ServerAsked)
+            ..ConnectError::new(Cause::ServerAsked)
         }
     }
 
     /// The same, with what lies behind it.
     #[must_use]
-    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> DialError {
-        DialError {
+    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> ConnectError {
+        ConnectError {
             source: Some(source.into()),
             ..self
         }
     }
 }
 
-impl fmt::Display for DialError {
+impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.later {
             Some(after) => write!(f, "not before {after:?}")?,
@@ -113,14 +113,14 @@ impl fmt::Display for DialError {
     }
 }
 
-impl Error for DialError {
+impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 
-impl From<DialError> for io::Error {
-    fn from(error: DialError) -> io::Error {
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> io::Error {
         let kind = match error.cause {
             Cause::Refused | Cause::NoService => io::ErrorKind::ConnectionRefused,
             Cause::Timeout | Cause::Heartbeat => io::ErrorKind::TimedOut,
@@ -132,11 +132,11 @@ impl From<DialError> for io::Error {
     }
 }
 
-fn told(error: &io::Error) -> Option<&DialError> {
+fn told(error: &io::Error) -> Option<&ConnectError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What an I/O error means to the machine: what a [`DialError`] inside it says, or else its kind. A name that does
+/// What an I/O error means to the machine: what a [`ConnectError`] inside it says, or else its kind. A name that does
 /// not resolve, an unreachable host and a broken connection are all [`Cause::Network`].
 #[must_use]
 pub fn cause_of(error: &io::Error) -> Cause {

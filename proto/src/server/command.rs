@@ -9,10 +9,10 @@ use bytes::Bytes;
 use crate::id::SessionId;
 use crate::time::Duration;
 
-/// What a session's owner is to do, with [`Session::obey`](crate::Session::obey).
+/// What a session's owner is to do, with [`Session::handle_command`](crate::Session::handle_command).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Order {
+pub enum SessionCommand {
     /// Close it gracefully.
     Close {
         /// The code its client is told.
@@ -37,19 +37,19 @@ pub enum Order {
     Evict,
 }
 
-/// Orders not handed out yet. Bounded by the sessions held: one of each kind for each, the newest.
+/// Commands not handed out yet. Bounded by the sessions held: one of each kind for each, the newest.
 #[derive(Default)]
-pub(crate) struct Orders {
-    waiting: BTreeMap<SessionId, Vec<Order>>,
+pub(crate) struct Commands {
+    waiting: BTreeMap<SessionId, Vec<SessionCommand>>,
 }
 
-impl Orders {
-    pub(crate) fn put(&mut self, id: SessionId, order: Order) {
+impl Commands {
+    pub(crate) fn put(&mut self, id: SessionId, command: SessionCommand) {
         let waiting = self.waiting.entry(id).or_default();
-        let same = |other: &&mut Order| mem::discriminant(*other) == mem::discriminant(&order);
+        let same = |other: &&mut SessionCommand| mem::discriminant(*other) == mem::discriminant(&command);
         match waiting.iter_mut().find(same) {
-            Some(older) => *older = order,
-            None => waiting.push(order),
+            Some(older) => *older = command,
+            None => waiting.push(command),
         }
     }
 
@@ -58,14 +58,14 @@ impl Orders {
         self.waiting.remove(&id);
     }
 
-    pub(crate) fn poll(&mut self) -> Option<(SessionId, Order)> {
+    pub(crate) fn poll(&mut self) -> Option<(SessionId, SessionCommand)> {
         let mut first = self.waiting.first_entry()?;
         let id = *first.key();
-        let order = (!first.get().is_empty()).then(|| first.get_mut().remove(0));
+        let command = (!first.get().is_empty()).then(|| first.get_mut().remove(0));
         if first.get().is_empty() {
             first.remove();
         }
-        order.map(|order| (id, order))
+        command.map(|command| (id, command))
     }
 
     pub(crate) fn len(&self) -> usize {

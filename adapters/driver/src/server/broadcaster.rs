@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures_channel::mpsc;
 use unbroken_proto::SessionId;
-use unbroken_proto::server::{Delivery, Lagging, Listener, Order, Select, SessionInfo};
+use unbroken_proto::server::{Delivery, LagPolicy, Select, SessionCommand, SessionInfo, Subscription};
 use unbroken_proto::stream::StreamOptions;
 
-use super::{Desk, Hub};
+use super::{Desk, ServerHandle};
 use crate::errand::Errand;
 use crate::lock::{lock, register, wake};
 
@@ -19,52 +19,52 @@ use crate::lock::{lock, register, wake};
 const CHARGE: usize = 64;
 
 /// Sends the same messages to many sessions: to each over a stream of its own there, opened when the
-/// first message for it comes. Messages of one audience arrive in order; between two audiences there is none.
+/// first message for it comes. Messages of one broadcaster arrive in order; between two audiences there is none.
 ///
 /// A session that is slow or detached is judged by its own backlog, and delays nobody. Memory holds one
 /// copy of a message, however many sessions there are, until the last of them has it acknowledged.
 ///
 /// Dropping it finishes its streams, behind what was sent.
-pub struct Audience {
-    hub: Arc<Hub>,
+pub struct Broadcaster {
+    handle: Arc<ServerHandle>,
     seat: Arc<Seat>,
     turn: Mutex<()>,
 }
 
-/// What each of its sessions needs to know of an audience.
+/// What each of its sessions needs to know of an broadcaster.
 struct Seat {
     number: u64,
     options: StreamOptions,
     backlog: usize,
-    lagging: Lagging,
+    lag_policy: LagPolicy,
 }
 
 /// A message on its way to a session's owner. Dropped unjudged, the session was gone.
-pub(crate) struct Slip {
+pub(crate) struct Envelope {
     session: SessionId,
     seat: Arc<Seat>,
     message: Bytes,
-    ballot: Arc<Ballot>,
+    countdown: Arc<Countdown>,
     /// The owner's account of messages waiting for it, in bytes.
     waiting: Arc<AtomicUsize>,
     judged: bool,
 }
 
 /// What became of one message so far.
-struct Ballot {
+struct Countdown {
     state: Mutex<Count>,
 }
 
 struct Count {
     pending: usize,
-    reached: Reached,
+    reached: BroadcastOutcome,
     waker: Option<Waker>,
 }
 
 /// What became of a broadcast message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reached {
+pub struct BroadcastOutcome {
     /// Sessions whose turn it is now to deliver it; as safe there as any other message of theirs.
     pub queued: usize,
     /// Those that do not get it, and why.
@@ -74,17 +74,17 @@ pub struct Reached {
 /// A broadcast message on its way to the sessions' owners. Ready once each has judged; dropping it
 /// changes nothing.
 pub struct Broadcast {
-    ballot: Arc<Ballot>,
+    countdown: Arc<Countdown>,
 }
 
-impl Hub {
-    /// An audience. Its streams are opened with `options`, whose label tells the clients which it is. A
+impl ServerHandle {
+    /// An broadcaster. Its streams are opened with `options`, whose label tells the clients which it is. A
     /// session is behind when more than `backlog` bytes of it would wait, everything it sends counted;
-    /// `lagging` says what becomes of it then.
+    /// `lag_policy` says what becomes of it then.
     ///
-    /// Dropping the audience takes the hub's lock: do not do so inside [`registry`](Hub::registry).
+    /// Dropping the broadcaster takes the handle's lock: do not do so inside [`registry`](ServerHandle::registry).
     #[must_use]
-    pub fn audience(self: &Arc<Self>, options: StreamOptions, backlog: usize, lagging: Lagging) -> Audience {
+    pub fn broadcaster(self: &Arc<Self>, options: StreamOptions, backlog: usize, lag_policy: LagPolicy) -> Broadcaster {
         let number = {
             let mut desk = lock(&self.desk);
             desk.audiences += 1;
@@ -94,23 +94,23 @@ impl Hub {
             number,
             options,
             backlog,
-            lagging,
+            lag_policy,
         };
-        Audience {
-            hub: Arc::clone(self),
+        Broadcaster {
+            handle: Arc::clone(self),
             seat: Arc::new(seat),
             turn: Mutex::default(),
         }
     }
 }
 
-impl Audience {
+impl Broadcaster {
     /// Sends a message to the sessions that `select` means.
     pub fn send(&self, select: Select<'_>, message: Bytes) -> Broadcast {
         self.broadcast(|desk| desk.registry.find(select), &message)
     }
 
-    /// The same for those that `wanted` picks. Looks at all of them, and must not call the hub.
+    /// The same for those that `wanted` picks. Looks at all of them, and must not call the handle.
     pub fn send_where(&self, wanted: impl Fn(&SessionInfo) -> bool, message: Bytes) -> Broadcast {
         let pick = |desk: &Desk| {
             let picked = desk.registry.sessions().filter(wanted);
@@ -120,50 +120,50 @@ impl Audience {
     }
 
     fn broadcast(&self, pick: impl FnOnce(&Desk) -> Vec<SessionId>, message: &Bytes) -> Broadcast {
-        // Taken first, so that all sessions hear two messages in the same order. The hub's own lock is
+        // Taken first, so that all sessions hear two messages in the same order. The handle's own lock is
         // let go before anything is sent: who is just arriving does not wait for thousands of others.
         let _turn = lock(&self.turn);
         let owners: Vec<(SessionId, Option<Mailbox>)> = {
-            let desk = lock(&self.hub.desk);
+            let desk = lock(&self.handle.desk);
             let sessions = pick(&desk).into_iter();
             sessions
                 .map(|id| (id, desk.owners.get(&id).map(|owner| owner.mailbox.clone())))
                 .collect()
         };
-        let ballot = Arc::new(Ballot {
+        let countdown = Arc::new(Countdown {
             state: Mutex::new(Count {
                 pending: owners.len(),
-                reached: Reached::default(),
+                reached: BroadcastOutcome::default(),
                 waker: None,
             }),
         });
         for (session, mailbox) in owners {
             match mailbox {
-                Some(mailbox) => mailbox.tell(self.slip(session, &mailbox, message, &ballot)),
-                None => ballot.vote(session, Delivery::Declined),
+                Some(mailbox) => mailbox.tell(self.envelope(session, &mailbox, message, &countdown)),
+                None => countdown.vote(session, Delivery::Declined),
             }
         }
-        Broadcast { ballot }
+        Broadcast { countdown }
     }
 
-    fn slip(&self, session: SessionId, mailbox: &Mailbox, message: &Bytes, ballot: &Arc<Ballot>) -> Slip {
+    fn envelope(&self, session: SessionId, mailbox: &Mailbox, message: &Bytes, countdown: &Arc<Countdown>) -> Envelope {
         let waiting = Arc::clone(&mailbox.waiting);
         waiting.fetch_add(message.len().saturating_add(CHARGE), Ordering::Relaxed);
-        Slip {
+        Envelope {
             session,
             seat: Arc::clone(&self.seat),
             message: message.clone(),
-            ballot: Arc::clone(ballot),
+            countdown: Arc::clone(countdown),
             waiting,
             judged: false,
         }
     }
 }
 
-impl Drop for Audience {
+impl Drop for Broadcaster {
     fn drop(&mut self) {
         let mailboxes: Vec<Mailbox> = {
-            let desk = lock(&self.hub.desk);
+            let desk = lock(&self.handle.desk);
             desk.owners.values().map(|owner| owner.mailbox.clone()).collect()
         };
         for mailbox in mailboxes {
@@ -192,24 +192,24 @@ impl Mailbox {
     }
 
     /// Passes a message on, unless too much waits for this owner already.
-    fn tell(&self, slip: Slip) {
-        let before = slip.waiting.load(Ordering::Relaxed) - slip.message.len() - CHARGE;
-        let behind = before > 0 && before.saturating_add(slip.message.len()) > slip.seat.backlog;
+    fn tell(&self, envelope: Envelope) {
+        let before = envelope.waiting.load(Ordering::Relaxed) - envelope.message.len() - CHARGE;
+        let behind = before > 0 && before.saturating_add(envelope.message.len()) > envelope.seat.backlog;
         if !behind {
-            return self.put(Errand::Message(slip));
+            return self.put(Errand::Message(envelope));
         }
-        match slip.seat.lagging {
-            Lagging::Skip => slip.judged(Delivery::Missed),
-            Lagging::End => {
-                self.put(Errand::Order(Order::Abort));
-                slip.judged(Delivery::Ended);
+        match envelope.seat.lag_policy {
+            LagPolicy::Skip => envelope.judged(Delivery::Missed),
+            LagPolicy::End => {
+                self.put(Errand::SessionCommand(SessionCommand::Abort));
+                envelope.judged(Delivery::Ended);
             }
         }
     }
 }
 
-impl Slip {
-    pub(crate) fn audience(&self) -> u64 {
+impl Envelope {
+    pub(crate) fn broadcaster(&self) -> u64 {
         self.seat.number
     }
 
@@ -217,27 +217,27 @@ impl Slip {
         &self.message
     }
 
-    /// The session's place in the audience, if it has none yet.
-    pub(crate) fn listener(&self) -> Listener {
-        Listener::new(self.seat.options.clone(), self.seat.backlog, self.seat.lagging)
+    /// The session's place in the broadcaster, if it has none yet.
+    pub(crate) fn listener(&self) -> Subscription {
+        Subscription::new(self.seat.options.clone(), self.seat.backlog, self.seat.lag_policy)
     }
 
     pub(crate) fn judged(mut self, delivery: Delivery) {
         self.judged = true;
-        self.ballot.vote(self.session, delivery);
+        self.countdown.vote(self.session, delivery);
     }
 }
 
-impl Drop for Slip {
+impl Drop for Envelope {
     fn drop(&mut self) {
         self.waiting.fetch_sub(self.message.len() + CHARGE, Ordering::Relaxed);
         if !self.judged {
-            self.ballot.vote(self.session, Delivery::Declined);
+            self.countdown.vote(self.session, Delivery::Declined);
         }
     }
 }
 
-impl Ballot {
+impl Countdown {
     fn vote(&self, session: SessionId, delivery: Delivery) {
         let waker = {
             let mut count = lock(&self.state);
@@ -256,10 +256,10 @@ impl Ballot {
 }
 
 impl Future for Broadcast {
-    type Output = Reached;
+    type Output = BroadcastOutcome;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
-        let mut count = lock(&self.ballot.state);
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BroadcastOutcome> {
+        let mut count = lock(&self.countdown.state);
         if count.pending == 0 {
             return Poll::Ready(std::mem::take(&mut count.reached));
         }

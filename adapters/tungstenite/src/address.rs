@@ -32,13 +32,13 @@ const OURS: [HeaderName; 6] = [
 /// `tls` also `wss://…` and `tls://host:port`. Cheap to clone.
 ///
 /// ```
-/// use unbroken_tungstenite::Endpoint;
-/// let endpoint = Endpoint::parse("ws://example.org/sessions?room=1")?.header("authorization", "Bearer 0123")?;
-/// assert_eq!(endpoint.address(), ("example.org", 80));
+/// use unbroken_tungstenite::Address;
+/// let address = Address::parse("ws://example.org/sessions?room=1")?.header("authorization", "Bearer 0123")?;
+/// assert_eq!(address.host_port(), ("example.org", 80));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Endpoint {
+pub struct Address {
     uri: Uri,
     websocket: bool,
     secure: bool,
@@ -48,12 +48,12 @@ pub struct Endpoint {
     tls: Option<crate::Tls>,
 }
 
-impl Endpoint {
+impl Address {
     /// Reads an address.
     ///
     /// # Errors
     /// It is none, or asks for TLS in a build without the feature `tls`.
-    pub fn parse(address: &str) -> io::Result<Endpoint> {
+    pub fn parse(address: &str) -> io::Result<Address> {
         let uri: Uri = match address.contains("://") {
             true => address.parse(),
             false => format!("tcp://{address}").parse(),
@@ -71,7 +71,7 @@ impl Endpoint {
         }
         let port = uri.port_u16().or(port);
         let port = port.ok_or_else(|| invalid("no port"))?;
-        let endpoint = Endpoint {
+        let address = Address {
             uri,
             websocket,
             secure,
@@ -80,17 +80,17 @@ impl Endpoint {
             #[cfg(feature = "tls")]
             tls: None,
         };
-        match endpoint.address().0 {
+        match address.host_port().0 {
             "" => Err(invalid("no host")),
-            _ => Ok(endpoint),
+            _ => Ok(address),
         }
     }
 
-    /// This endpoint, if it is a WebSocket.
+    /// This address, if it is a WebSocket.
     ///
     /// # Errors
     /// It is none: the address has no `ws://` or `wss://`.
-    pub fn only_websocket(self) -> io::Result<Endpoint> {
+    pub fn only_websocket(self) -> io::Result<Address> {
         if self.websocket {
             Ok(self)
         } else {
@@ -98,11 +98,11 @@ impl Endpoint {
         }
     }
 
-    /// This endpoint, if it is plain TCP or TLS.
+    /// This address, if it is plain TCP or TLS.
     ///
     /// # Errors
     /// It is a WebSocket.
-    pub fn only_tcp(self) -> io::Result<Endpoint> {
+    pub fn only_tcp(self) -> io::Result<Address> {
         if self.websocket {
             Err(invalid("a WebSocket's address where host:port is wanted"))
         } else {
@@ -113,8 +113,8 @@ impl Endpoint {
     /// Sends a header of one's own with the upgrade to WebSocket (a bearer token, a cookie).
     ///
     /// # Errors
-    /// It cannot be sent, is one of the upgrade's own, or the endpoint is no WebSocket.
-    pub fn header(mut self, name: &str, value: &str) -> io::Result<Endpoint> {
+    /// It cannot be sent, is one of the upgrade's own, or the address is no WebSocket.
+    pub fn header(mut self, name: &str, value: &str) -> io::Result<Address> {
         let parsed = HeaderName::try_from(name).map_err(invalid)?;
         if OURS.contains(&parsed) {
             return Err(invalid("a header of the upgrade itself"));
@@ -130,32 +130,32 @@ impl Endpoint {
     /// How to verify the server, in the place of the platform's roots.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, tls: crate::Tls) -> Endpoint {
+    pub fn tls(mut self, tls: crate::Tls) -> Address {
         self.tls = Some(tls);
         self
     }
 
     /// What to connect a socket to.
     #[must_use]
-    pub fn address(&self) -> (&str, u16) {
+    pub fn host_port(&self) -> (&str, u16) {
         let host = self.uri.host().unwrap_or_default();
         (host.trim_start_matches('[').trim_end_matches(']'), self.port)
     }
 
     /// Dials once, for `intent`: here, or where the server sends the client, if that is an address of the same kind.
-    /// Waits no longer than the intent's deadline for a socket. For a [`Dialler`](crate::Dialler).
+    /// Waits no longer than the intent's deadline for a socket. For a [`Connector`](crate::Connector).
     ///
     /// # Errors
-    /// As the system says, or a [`DialError`](crate::DialError).
+    /// As the system says, or a [`ConnectError`](crate::ConnectError).
     pub fn dial(&self, intent: &ReconnectIntent) -> io::Result<Wire> {
         let alternate = std::str::from_utf8(&intent.alternate).ok();
         let elsewhere = alternate.and_then(|alternate| self.moved(alternate));
         elsewhere.as_ref().unwrap_or(self).connect(patience(intent))
     }
 
-    fn moved(&self, alternate: &str) -> Option<Endpoint> {
-        let there = Endpoint::parse(alternate).ok()?;
-        (there.websocket == self.websocket && there.secure == self.secure).then(|| Endpoint {
+    fn moved(&self, alternate: &str) -> Option<Address> {
+        let there = Address::parse(alternate).ok()?;
+        (there.websocket == self.websocket && there.secure == self.secure).then(|| Address {
             headers: self.headers.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
@@ -165,7 +165,7 @@ impl Endpoint {
 
     fn connect(&self, patience: Duration) -> io::Result<Wire> {
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
-        for address in self.address().to_socket_addrs()? {
+        for address in self.host_port().to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, patience) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
@@ -189,7 +189,7 @@ impl Endpoint {
             return self.packets(stream, Ok);
         }
         let tls = self.tls.clone().map_or_else(crate::Tls::platform, Ok)?;
-        let wire = self.packets(stream, |socket| tls.connect(socket, self.address().0))?;
+        let wire = self.packets(stream, |socket| tls.connect(socket, self.host_port().0))?;
         Ok(wire.carrier(unbroken_proto::Carrier::ordered().authenticated()))
     }
 
