@@ -72,7 +72,7 @@ impl Patience {
     /// A new connection began; `progress`: the position that the peer stated for it shows that something
     /// had arrived on the one before. If that one was given up for its silence, the silence was mere slowness.
     pub(crate) fn on_attached(&mut self, progress: bool) {
-        if progress && !self.in_doubt && cfg!(not(planted = "stated_progress_ignored")) {
+        if progress && !self.in_doubt {
             self.doublings = 0;
         }
         self.in_doubt = false;
@@ -154,7 +154,6 @@ impl Liveness {
                 };
                 Verdict::Alive
             }
-            #[cfg(not(planted = "stall_is_silence"))]
             Probe::Wanted { .. } | Probe::Sent { .. } if late && !self.excused => {
                 self.excused = true;
                 self.probed_at = now;
@@ -163,10 +162,7 @@ impl Liveness {
                 };
                 Verdict::Alive
             }
-            Probe::Wanted { .. } | Probe::Sent { .. } => {
-                let _ = late;
-                Verdict::Dead
-            }
+            Probe::Wanted { .. } | Probe::Sent { .. } => Verdict::Dead,
         }
     }
 

@@ -31,11 +31,6 @@ impl Rng {
             used: POOL,
         };
         rng.pool[..KEY].copy_from_slice(key);
-        #[cfg(planted = "hidden_entropy")]
-        {
-            static DRAWN: core::sync::atomic::AtomicU8 = core::sync::atomic::AtomicU8::new(0);
-            rng.pool[0] ^= DRAWN.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-        }
         rng
     }
 

@@ -181,9 +181,6 @@ impl Backoff {
     /// as much again, so that all who were told the same do not come in step.
     pub(crate) fn later(&self, after: Duration, random: u64) -> Duration {
         let after = nanos(after.min(self.cap));
-        if cfg!(planted = "later_in_step") {
-            return Duration::from_nanos(after);
-        }
         Duration::from_nanos(after.saturating_add(part(after / 2, random)))
     }
 }

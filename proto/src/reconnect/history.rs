@@ -181,7 +181,7 @@ impl History {
     }
 
     fn trim(&mut self) {
-        while self.attempts.len() > self.limit && cfg!(not(planted = "history_unbounded")) {
+        while self.attempts.len() > self.limit {
             self.attempts.pop_front();
         }
     }

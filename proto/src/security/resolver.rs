@@ -140,7 +140,7 @@ impl Dh for X25519 {
         let theirs = pubkey.first_chunk::<32>().ok_or(Error::Dh)?;
         let shared = Zeroizing::new(MontgomeryPoint(*theirs).mul_clamped(*pair.secret()).to_bytes());
         // A point of small order makes the outcome independent of our key.
-        if bool::from(shared.ct_eq(&[0; 32])) && !cfg!(planted = "zero_point") {
+        if bool::from(shared.ct_eq(&[0; 32])) {
             return Err(Error::Dh);
         }
         out.get_mut(..32).ok_or(Error::Dh)?.copy_from_slice(shared.as_ref());

@@ -58,9 +58,6 @@ impl Direction {
         self.key.seal(u64::MAX, &[], key.as_mut()).zeroize();
         self.key = AeadKey::new(self.algorithm, &key);
         self.rekeyed_at = self.nonce;
-        if cfg!(planted = "rekey_resets_nonce") {
-            self.nonce = 0;
-        }
     }
 }
 

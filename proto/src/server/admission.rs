@@ -197,11 +197,7 @@ impl Lobby {
 
 /// Takes out the one that gives way when a bound is hit.
 fn goes<K: Ord, V>(map: &mut BTreeMap<K, V>) -> Option<(K, V)> {
-    if cfg!(planted = "evict_newest") {
-        map.pop_last()
-    } else {
-        map.pop_first()
-    }
+    map.pop_first()
 }
 
 /// How much of one kind may happen: in no second more than its rate, a tenth of it at once. The rest

@@ -130,7 +130,7 @@ impl Handshake {
         let suites: Vec<u8> = self.suites.iter().map(|suite| suite.byte()).collect();
         let honest = first_common(&offer.suites, &suites) == Some(established.suite.byte())
             && first_common(&offer.versions, &[VERSION]) == Some(VERSION);
-        if !honest && !cfg!(planted = "downgrade_unchecked") {
+        if !honest {
             return Err(ConnectionError::Handshake);
         }
         let name = core::str::from_utf8(&offer.name).map_err(|_| ProtocolError::Malformed)?;

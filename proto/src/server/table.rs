@@ -108,14 +108,6 @@ impl SessionTable {
         entry.labels.iter().for_each(|label| self.labels.remove(label, id));
         self.count(id, &entry, false);
         let info = entry.info(id);
-        if cfg!(planted = "released_twice") {
-            let info = info.clone();
-            self.ended.push_back(EndedSession {
-                info,
-                reason: None,
-                at: now,
-            });
-        }
         self.ended.push_back(EndedSession { info, reason, at: now });
         self.ended_count += 1;
         Some(entry)

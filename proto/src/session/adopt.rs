@@ -82,7 +82,7 @@ impl Session {
         };
         let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
         let resume = ServerResume::open(secrets, packet, &mut self.rng).map_err(|_| refused())?;
-        if counter <= ticket.counter && cfg!(not(planted = "counter_ignored")) {
+        if counter <= ticket.counter {
             return Err(refused());
         }
         ticket.counter = counter;
@@ -100,10 +100,6 @@ impl Session {
             planned,
         };
         let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| refused())?;
-        #[cfg(planted = "old_secret_deleted")]
-        {
-            ticket.secret = secret.clone();
-        }
         ticket.candidate = Some(secret);
         Ok(self.new_candidate(now, Some(answer), keys, attach))
     }
@@ -164,10 +160,6 @@ impl Session {
             keys: Box::new(keys),
             attach,
         };
-        #[cfg(planted = "displace_before_proof")]
-        {
-            self.links.current = None;
-        }
         self.links.candidate = Some(Candidate {
             epoch,
             outgoing,

@@ -35,7 +35,7 @@ impl Session {
             dialing.on_failed();
         }
         self.schedule_dial(now, self.dial_kind(), cause, floor);
-        if cause == Cause::Authentication && cfg!(not(planted = "authentication_retried")) {
+        if cause == Cause::Authentication {
             self.need_credential();
         }
     }

@@ -62,9 +62,6 @@ impl Session {
             }
             _ => self.hello(epoch, carrier, deadline),
         };
-        if cfg!(planted = "attempt_counted_early") {
-            self.end_attempt(now, Outcome::Succeeded);
-        }
         Ok(epoch)
     }
 
@@ -82,18 +79,15 @@ impl Session {
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         // A dead end has read all it ever will from us: its position can neither lie above what was
         // sent nor below what it acknowledged. A live one's may merely be old.
-        let contradicts =
-            attach.stated > next || (attach.stated < acked && (!attach.may_be_old || cfg!(planted = "stale_judged")));
-        if contradicts && cfg!(not(planted = "position_trusted")) {
+        let contradicts = attach.stated > next || (attach.stated < acked && !attach.may_be_old);
+        if contradicts {
             let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
             self.links.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
             self.end(now, EndReason::StateLost, None);
             return;
         }
         let progress = self.ledger.acked() < attach.stated;
-        if cfg!(not(planted = "replay_from_acked")) {
-            self.ledger.acknowledge(attach.stated);
-        }
+        self.ledger.acknowledge(attach.stated);
         let acked = self.ledger.acked();
         self.patience.on_attached(progress);
         let again = !attach.planned && acked < self.ledger.next();
@@ -102,15 +96,10 @@ impl Session {
         let old = self.links.current.take();
         let cursor = match &old {
             Some(old) if attach.planned => old.cursor.max(acked),
-            _ if cfg!(planted = "replay_from_acked") => acked,
             _ => attach.stated.max(acked),
         };
         let mut live = self.new_live(now, epoch, keys, cursor, attach.planned);
         live.stated_by_peer = attach.stated;
-        #[cfg(planted = "trace_left")]
-        if let Some(old) = &old {
-            live.go_away = old.go_away.clone();
-        }
         let had_connection = old.is_some();
         self.links.draining = old.filter(|_| attach.planned).map(|live| Draining {
             live,
@@ -200,9 +189,6 @@ impl Session {
 
     /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
     pub(super) fn may_swap(&self) -> bool {
-        if cfg!(planted = "third_connection") {
-            return self.links.current.is_some();
-        }
         let (expected, acked, next) = (self.ledger.expected(), self.ledger.acked(), self.ledger.next());
         self.links.draining.is_none()
             && self
@@ -272,13 +258,7 @@ impl Session {
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
             // A session that is not confirmed yet may still be, over another connection.
-            Side::Server =>
-            {
-                #[cfg(planted = "candidate_secret_dropped")]
-                if let Some(ticket) = &mut self.ticket {
-                    ticket.candidate = None;
-                }
-            }
+            Side::Server => {}
         }
     }
 

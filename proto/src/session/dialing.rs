@@ -101,9 +101,7 @@ impl Dialing {
     }
 
     pub(super) fn intent(&self) -> Option<ReconnectIntent> {
-        let want = self
-            .want
-            .filter(|want| !want.gives_way() && (!self.paused || cfg!(planted = "pause_ignored")))?;
+        let want = self.want.filter(|want| !want.gives_way() && !self.paused)?;
         Some(ReconnectIntent {
             attempt: self.attempt,
             not_before: want.not_before,
@@ -120,13 +118,9 @@ impl Dialing {
 
     /// The dial was answered with a connection: until when its handshake may take. `None`: no dial is wanted.
     pub(super) fn take_dial(&mut self, now: Instant) -> Option<Instant> {
-        #[cfg(planted = "want_lost")]
-        if self.paused {
-            self.want = None;
-        }
         let want = self
             .want
-            .filter(|want| want.preparation.is_none() || cfg!(planted = "preparation_skipped"))
+            .filter(|want| want.preparation.is_none())
             .filter(|want| !want.gives_way())
             .filter(|_| !self.credential_needed && !self.paused)?;
         self.want = None;
@@ -214,9 +208,6 @@ impl Dialing {
         self.forced = None;
         self.refusals = 0;
         self.slowness = 0;
-        if cfg!(planted = "backoff_forgotten") {
-            self.retry.reset();
-        }
         self.migrate = None;
         self.alternate = Bytes::new();
         self.alternate_tried = false;
@@ -235,9 +226,7 @@ impl Dialing {
 
     /// The connection stayed up long enough for the backoff to start afresh.
     pub(super) fn on_stable(&mut self) {
-        if cfg!(not(planted = "backoff_never_reset")) {
-            self.retry.reset();
-        }
+        self.retry.reset();
     }
 
     pub(super) fn stable_after(&self) -> Duration {

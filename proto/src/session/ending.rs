@@ -108,7 +108,7 @@ impl Session {
         });
         let early = self.state == super::state::State::Connecting;
         let idle = self.side == Side::Server || self.ledger.streams.queue_empty();
-        if early && (idle || cfg!(planted = "early_close_hasty")) {
+        if early && idle {
             // Nobody was ever there to tell.
             let reason = self.closing.reason().unwrap_or(EndReason::Aborted);
             self.end(now, reason, None);
@@ -312,9 +312,7 @@ impl Session {
             };
             self.end_attempt(now, outcome);
         }
-        if cfg!(not(planted = "dial_after_end")) {
-            self.retry = self.dialing.take().map(|dialing| dialing.retry).unwrap_or_default();
-        }
+        self.retry = self.dialing.take().map(|dialing| dialing.retry).unwrap_or_default();
         self.detached_at = None;
         self.closing = Closing::default();
         trace::ended(&reason);

@@ -10,10 +10,6 @@ const MAX_UNASKED_EVENTS: usize = 64;
 impl Session {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        #[cfg(planted = "poll_decides")]
-        if let Some(live) = &mut self.links.current {
-            live.acks.at_once();
-        }
         let event = self.events.pop_front();
         if matches!(event, Some(Event::Overdue { .. })) {
             self.deadlines.on_asked();

@@ -87,10 +87,7 @@ impl Ledger {
     /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.
     pub(super) fn freeze(&mut self) -> Option<PeerClose> {
         self.frozen.get_or_insert(self.expected);
-        let held = self
-            .inbox
-            .close()
-            .filter(|_| cfg!(not(planted = "close_ahead_dropped")));
+        let held = self.inbox.close();
         held.map(|close| PeerClose { close: close.clone() })
     }
 
@@ -102,18 +99,16 @@ impl Ledger {
         gap_open: bool,
     ) -> Result<(Arrival, Option<PeerClose>), ProtocolError> {
         self.check_last(position, &frame)?;
-        if position < self.expected && cfg!(not(planted = "duplicate_delivered")) {
+        if position < self.expected {
             return Ok((Arrival::Duplicate, None));
         }
-        if position > self.expected && cfg!(not(planted = "gap_delivered")) {
+        if position > self.expected {
             if !gap_open {
                 return Err(ProtocolError::Gap);
             }
             return match frame {
                 // Our own CLOSE is out: the peer's counts wherever it lies.
-                Frame::Close(close) if self.frozen.is_some() && cfg!(not(planted = "close_ahead_dropped")) => {
-                    Ok((Arrival::Ahead, Some(PeerClose { close })))
-                }
+                Frame::Close(close) if self.frozen.is_some() => Ok((Arrival::Ahead, Some(PeerClose { close }))),
                 frame => self.inbox.insert(position, frame).map(|()| (Arrival::Ahead, None)),
             };
         }
@@ -130,9 +125,7 @@ impl Ledger {
             self.last.get_or_insert(position);
         }
         match self.last {
-            Some(last) if cfg!(not(planted = "close_not_last")) && position.max(self.inbox.highest()) > last => {
-                Err(ProtocolError::AfterEnd)
-            }
+            Some(last) if position.max(self.inbox.highest()) > last => Err(ProtocolError::AfterEnd),
             _ => Ok(()),
         }
     }
@@ -154,7 +147,6 @@ impl Ledger {
     /// The peer holds everything below `position`. Returns the charge freed.
     pub(super) fn acknowledge(&mut self, position: u64) -> usize {
         let mut freed = 0usize;
-        let position = position + u64::from(cfg!(planted = "freed_early"));
         while self.outbox.base() < position {
             let Some(committed) = self.outbox.pop() else { break };
             freed += committed.frame.charge();

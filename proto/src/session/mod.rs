@@ -242,8 +242,6 @@ impl Session {
             && self.links.carries(epoch)
         {
             self.drop_link(now, epoch, receive::cause_of(error));
-            #[cfg(planted = "forgery_is_fatal")]
-            self.end(now, EndReason::ProtocolError, None);
         }
         self.settle(now);
         result

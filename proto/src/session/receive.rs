@@ -43,10 +43,7 @@ struct Tally {
 
 impl Session {
     pub(super) fn on_packet(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
-        let slot = self.links.slot(epoch);
-        #[cfg(planted = "late_input_counts")]
-        let slot = slot.or(Some(Slot::Current));
-        match slot {
+        match self.links.slot(epoch) {
             None => Ok(()),
             Some(Slot::Candidate) => self.on_candidate_packet(now, epoch, packet),
             Some(slot) => {

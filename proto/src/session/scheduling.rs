@@ -30,7 +30,7 @@ impl Session {
             dialing.slowness = dialing.slowness.saturating_add(1);
         }
         let backoff = dialing.config.backoff.clone();
-        let hopeless = kind == IntentKind::Establish && cause.is_final() && cfg!(not(planted = "final_cause_retried"));
+        let hopeless = kind == IntentKind::Establish && cause.is_final();
         let at = match dialing.forced {
             _ if hopeless => None,
             Some(0) => Some(now),

@@ -13,8 +13,7 @@ impl Session {
         }
         let current = self.links.current().and_then(|live| {
             let liveness = Some(live.liveness.deadline(live.rtt.srtt()));
-            let acks = live.acks.deadline().filter(|_| cfg!(not(planted = "deadline_hidden")));
-            earliest(earliest(liveness, acks), live.stable_at)
+            earliest(earliest(liveness, live.acks.deadline()), live.stable_at)
         });
         let draining = self.links.draining.as_ref().map(|draining| draining.until);
         let candidate = self.links.candidate.as_ref().map(|candidate| candidate.deadline);

@@ -60,9 +60,7 @@ impl Session {
             self.skip_acknowledged(live);
             packed |= self.pack_once(live, &mut writer);
         }
-        if cfg!(not(planted = "replies_wait")) || live.cursor == self.ledger.next() {
-            packed |= pack_replies(now, live, &mut writer);
-        }
+        packed |= pack_replies(now, live, &mut writer);
         if slot == Slot::Current {
             packed |= self.pack_ack(live, &mut writer, packed);
             packed |= self.pack_sequenced(now, live, &mut writer);
@@ -103,7 +101,7 @@ impl Session {
     /// Frames that are said once a connection.
     fn pack_once(&mut self, live: &mut Live, writer: &mut FrameWriter<'_>) -> bool {
         let before = writer.len();
-        if core::mem::take(&mut live.silent) && cfg!(not(planted = "from_with_data_only")) {
+        if core::mem::take(&mut live.silent) {
             say_from(live, writer);
         }
         if core::mem::take(&mut live.resync_due) {
@@ -195,7 +193,7 @@ impl Session {
             let alone = first && writer.len() + writer.room_for(&owed.frame) <= hard;
             return (fits || alone).then_some(false);
         }
-        if self.ledger.is_exhausted() && cfg!(not(planted = "positions_wrap")) {
+        if self.ledger.is_exhausted() {
             return None;
         }
         let allowance = self.swap_allowance(live);
@@ -218,9 +216,6 @@ impl Session {
     /// While a planned swap is unsettled: what may still be committed so that the peer's inbox holds it.
     fn swap_allowance(&self, live: &Live) -> usize {
         if !live.swap.planned || self.ledger.acked() >= live.swap.own_from {
-            return usize::MAX;
-        }
-        if cfg!(planted = "inbox_bound_lifted") && self.links.draining.is_none() {
             return usize::MAX;
         }
         let theirs = self.peer.as_ref().map_or(0, |peer| peer.parameters.inbox_limit);

@@ -157,10 +157,10 @@ impl Streams {
         // A message larger than this room has to be let in some time: when nothing else waits.
         let alone = *opened && self.held_waiting == 0;
         let waits = self.beyond_grant(stream, charge) > self.waiting_room();
-        if waits && !alone && cfg!(not(planted = "stalled_stream_fills_outbox")) {
+        if waits && !alone {
             return Err(SendRefusal::Unread);
         }
-        if self.held + charge > self.limits.outbox && cfg!(not(planted = "outbox_unbounded")) {
+        if self.held + charge > self.limits.outbox {
             return Err(SendRefusal::Full);
         }
         Ok(())

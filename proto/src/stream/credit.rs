@@ -89,9 +89,6 @@ impl RecvCredit {
     /// left, or the sender cannot send a byte. Not a share of the window: where much of that lies unread on other streams,
     /// the rest has to go round all the same.
     pub(super) fn is_worth_sharing(self) -> bool {
-        if cfg!(planted = "credit_by_halves") {
-            return self.is_half_read();
-        }
         let more = self.next_grant() - self.granted;
         let left = self.granted.saturating_sub(self.received);
         more > 0 && (more >= left || left <= FRAME_CHARGE as u64)

@@ -227,9 +227,6 @@ impl Streams {
 
     /// `charge` was read or discarded: grant it anew when that is worth a frame.
     pub(super) fn return_credit(&mut self, id: StreamId, charge: u64) {
-        if cfg!(planted = "no_credit_back") {
-            return;
-        }
         self.recv_credit.consume(charge);
         self.control.session_credit |= self.recv_credit.is_worth_sharing();
         if let Some(stream) = self.table.get(&id) {
@@ -271,7 +268,7 @@ impl Streams {
     /// A stream's peer granted something, or has the stream now: who was refused because it would have waited
     /// may wait for less, or not at all.
     pub(super) fn offer_waiting(&mut self) {
-        if self.armed.waiting.take().is_some() && cfg!(not(planted = "grant_untold")) {
+        if self.armed.waiting.take().is_some() {
             self.events.push_back(Event::Writable);
         }
     }

@@ -10,7 +10,6 @@ impl Frame {
     #[must_use]
     pub fn charge(&self) -> usize {
         match self {
-            Frame::Data(data) if cfg!(planted = "wire_charge") && data.payload.is_empty() => 0,
             Frame::Data(data) => data.charge(),
             other => other.encoded_len() + FRAME_CHARGE,
         }

@@ -75,10 +75,10 @@ pub fn split(buf: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Conne
     let Some(length) = announced(buf) else {
         return Ok(None);
     };
-    if length == 0 && !cfg!(planted = "framing_empty") {
+    if length == 0 {
         return Err(ConnectionError::UnexpectedPacket);
     }
-    if length > limit && !cfg!(planted = "framing_limit") {
+    if length > limit {
         return Err(ConnectionError::TooLarge);
     }
     if let Some(first) = buf.get(PREFIX) {

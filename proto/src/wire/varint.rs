@@ -84,7 +84,7 @@ pub fn decode(bytes: &[u8]) -> Result<(u64, usize), ProtocolError> {
             (u64::from_be_bytes(eight) & MAX, 8)
         }
     };
-    if len(value) != length && !cfg!(planted = "wire_long_varint") {
+    if len(value) != length {
         return Err(ProtocolError::Malformed);
     }
     Ok((value, length))

@@ -105,12 +105,9 @@ impl<'a> FrameWriter<'a> {
 
     /// Writes what was held back: the packet's frames are complete.
     pub fn finish(mut self) {
-        let Some(Held { data, mut flags }) = self.held.take() else {
+        let Some(Held { data, flags }) = self.held.take() else {
             return;
         };
-        if cfg!(planted = "wire_message_end") {
-            flags &= !kind::DATA_MESSAGE_END;
-        }
         self.put_data_header(&data, flags | kind::DATA_LENGTH_OMITTED);
         self.buf.extend_from_slice(&data.payload);
     }

@@ -98,9 +98,6 @@ impl Registry {
         let seed = self.rng.fork();
         let (session, epoch) = Session::accepted(now, &self.session, seed, proven);
         self.sessions.insert(id, entry);
-        if cfg!(planted = "replaced_before_proof") {
-            self.replace_namesakes(id);
-        }
         for label in &placement.labels {
             self.label(now, id, label);
         }
@@ -131,9 +128,7 @@ impl Registry {
         let taken = match self.config.same_name {
             SameName::Allow | SameName::Replace => Ok(()),
             SameName::Keep if named.next().is_some() => Err(Refusal::Busy),
-            SameName::KeepHealthy if named.any(SessionStatus::is_healthy) && !cfg!(planted = "healthy_replaced") => {
-                Err(Refusal::soon())
-            }
+            SameName::KeepHealthy if named.any(SessionStatus::is_healthy) => Err(Refusal::soon()),
             SameName::Keep | SameName::KeepHealthy => Ok(()),
         };
         if taken.is_err() {
@@ -158,7 +153,7 @@ impl Registry {
             // With `Keep` there is one only if two were admitted before either was established.
             SameName::Keep | SameName::KeepHealthy | SameName::Replace => self.sessions.namesakes(newcomer),
         };
-        let keeps = self.config.same_name == SameName::KeepHealthy && !cfg!(planted = "returned_replaced");
+        let keeps = self.config.same_name == SameName::KeepHealthy;
         let carried = |id: &SessionId| self.sessions.status(*id).is_some_and(SessionStatus::is_healthy);
         if keeps && replaced.iter().any(carried) {
             // It was detached when the newcomer was let in, and has come back since.

@@ -1,5 +1,5 @@
 //! The laws of ARCHITECTURE.md and the invariants that the simulator checks, each at the lowest level
-//! where its breach shows, with the planted bug that it kills.
+//! where its breach shows, with the bug that it kills.
 
 use super::review::{shake, stray};
 use super::swaps::resume;
