@@ -1,34 +1,30 @@
 //! Where a dialling session begins.
 
-use unbroken_proto::Session;
 use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::error::ConfigError;
 
-use crate::clock::Timer;
+use crate::connecting::Attempts;
 use crate::connector::Connector;
-use crate::dialling::Dialling;
 use crate::driver::{Driver, Source};
-use crate::handle::SessionHandle;
-#[cfg(feature = "trace")]
-use crate::machine::Machine;
-use crate::machine::plain;
+use crate::machine::{Machine, plain};
+use crate::runtime::{Runtime, RuntimeTimer, clock};
+use crate::session::Session;
+use crate::state::Shared;
 
-/// A dialling session: its handle, and the driver to spawn.
+/// A dialling session on `runtime`: its handle, and the driver to spawn there.
 ///
-/// `seed` is 32 fresh random bytes.
+/// `seed` is 32 fresh random bytes ([`fresh_seed`](crate::fresh_seed)).
 ///
 /// # Errors
 /// The configuration cannot work.
-pub fn connect(
+pub fn connect<R: Runtime>(
+    runtime: &R,
     config: ClientConfig,
     seed: Seed,
     connector: impl Connector + 'static,
-    timer: impl Timer + 'static,
-) -> Result<(SessionHandle, Driver), ConfigError> {
-    let limits = config.session.clone();
-    let session = plain(Session::connect(config, seed, timer.now())?);
-    let source = Source::Dial(Dialling::new(Box::new(connector)));
-    Ok(Driver::new(session, &limits, Box::new(timer), source))
+) -> Result<(Session, Driver), ConfigError> {
+    let session = unbroken_proto::Session::connect(config, seed, runtime.now())?;
+    Ok(drive(runtime, plain(session), connector))
 }
 
 /// [`connect`], with a record of all that the session is told and says: see [`unbroken_trace`]. **What is written is a secret.**
@@ -38,15 +34,21 @@ pub fn connect(
 /// # Errors
 /// As [`connect`].
 #[cfg(feature = "trace")]
-pub fn connect_traced(
+pub fn connect_traced<R: Runtime>(
+    runtime: &R,
     config: ClientConfig,
     seed: Seed,
     connector: impl Connector + 'static,
-    timer: impl Timer + 'static,
     writer: impl std::io::Write + Send + 'static,
-) -> Result<(SessionHandle, Driver), ConfigError> {
-    let limits = config.session.clone();
-    let session = Machine::connect(config, seed, timer.now(), writer)?;
-    let source = Source::Dial(Dialling::new(Box::new(connector)));
-    Ok(Driver::new(session, &limits, Box::new(timer), source))
+) -> Result<(Session, Driver), ConfigError> {
+    let session = Machine::connect(config, seed, runtime.now(), writer)?;
+    Ok(drive(runtime, session, connector))
+}
+
+fn drive<R: Runtime>(runtime: &R, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
+    let shared = Shared::new(machine, clock(runtime));
+    let timer = Box::new(RuntimeTimer::new(runtime.clone()));
+    let source = Source::Dial(Attempts::new(Box::new(connector)));
+    let session = Session::new(std::sync::Arc::clone(&shared));
+    (session, Driver::new(shared, timer, source))
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use unbroken_proto::{Duration, Instant};
@@ -89,4 +90,13 @@ impl<R: Runtime> Timer for RuntimeTimer<R> {
             }
         }
     }
+}
+
+/// A clock that handles and drivers share.
+pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// The clock of `runtime`.
+pub(crate) fn clock<R: Runtime>(runtime: &R) -> Clock {
+    let runtime = runtime.clone();
+    Arc::new(move || runtime.now())
 }

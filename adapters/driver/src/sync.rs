@@ -1,4 +1,4 @@
-//! Locks that are held for a few lines, and lists of those who wait.
+//! Locks that are held for a few lines, and lists of tasks that wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,31 @@ pub(crate) fn wake(waker: Option<Waker>) {
     }
 }
 
-/// Any number of tasks that wait for the same thing. One who stops waiting leaves with [`remove`](Waiters::remove).
+/// Wakers to be called once a lock is released. The first two, which is nearly always all, need no allocation.
+#[derive(Default)]
+pub(crate) struct WakeList {
+    first: [Option<Waker>; 2],
+    more: Vec<Waker>,
+}
+
+impl WakeList {
+    pub(crate) fn push(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        match self.first.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(waker),
+            None => self.more.push(waker),
+        }
+    }
+
+    /// Wakes all of them.
+    pub(crate) fn wake(self) {
+        self.first.into_iter().for_each(wake);
+        self.more.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Any number of tasks that wait for the same thing, in the order in which they came. One that stops waiting leaves
+/// with [`remove`](Waiters::remove).
 #[derive(Default)]
 pub(crate) struct Waiters {
     next: u64,
@@ -48,7 +72,14 @@ impl Waiters {
         self.wakers.remove(&ticket);
     }
 
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.wakers).into_values()
+    /// Wakes the one that has waited longest.
+    pub(crate) fn wake_first(&mut self, wakes: &mut WakeList) {
+        wakes.push(self.wakers.pop_first().map(|(_, waker)| waker));
+    }
+
+    pub(crate) fn wake_all(&mut self, wakes: &mut WakeList) {
+        std::mem::take(&mut self.wakers)
+            .into_values()
+            .for_each(|waker| wakes.push(Some(waker)));
     }
 }

@@ -1,0 +1,167 @@
+//! Does what the machine wants done to have a connection, one thing at a time.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use unbroken_proto::reconnect::Preparation;
+use unbroken_proto::{Instant, ReconnectIntent};
+
+use crate::connection::Connected;
+use crate::connector::{Answer, Connecting, Connector, PendingAnswer, cause_of, later_of};
+use crate::machine::Machine;
+use crate::state::Shared;
+
+/// Steps in one turn: a host that answers at once, or fails at once, does not keep others waiting.
+const STEPS: usize = 4;
+
+/// The connector and what it has under way.
+pub(crate) struct Attempts {
+    connector: Box<dyn Connector>,
+    current: Option<Task>,
+    /// When the next step may begin.
+    wait: Option<Instant>,
+}
+
+struct Task {
+    attempt: u64,
+    step: Step,
+    work: Work,
+}
+
+/// What an intent asks for now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Prepare(Preparation),
+    Refresh,
+    Connect,
+}
+
+enum Work {
+    Connect(Connecting),
+    Answer(PendingAnswer),
+    /// The application answers.
+    Elsewhere,
+}
+
+/// What a turn brought.
+pub(crate) enum Turn {
+    Idle,
+    /// The machine was told something.
+    Told,
+    Up(Connected),
+}
+
+impl Step {
+    fn of(intent: &ReconnectIntent) -> Step {
+        match intent.preparation {
+            Some(preparation) => Step::Prepare(preparation),
+            None if intent.refresh_credential => Step::Refresh,
+            None => Step::Connect,
+        }
+    }
+}
+
+impl Attempts {
+    pub(crate) fn new(connector: Box<dyn Connector>) -> Attempts {
+        Attempts {
+            connector,
+            current: None,
+            wait: None,
+        }
+    }
+
+    /// When to look again, if nothing else happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.wait
+    }
+
+    /// Follows the machine's wish.
+    pub(crate) fn turn(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        let mut turn = Turn::Idle;
+        for _ in 0..STEPS {
+            match self.step(shared, cx) {
+                Turn::Idle => return turn,
+                Turn::Told => turn = Turn::Told,
+                Turn::Up(up) => return Turn::Up(up),
+            }
+        }
+        cx.waker().wake_by_ref();
+        turn
+    }
+
+    fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        self.wait = None;
+        let (now, intent) = shared.read(|state, now| (now, state.machine.wanted_connection()));
+        let Some(intent) = intent else {
+            self.current = None;
+            return Turn::Idle;
+        };
+        if !self.begin(now, intent) {
+            return Turn::Idle;
+        }
+        let Some(task) = &mut self.current else {
+            return Turn::Idle;
+        };
+        let attempt = task.attempt;
+        let done = match &mut task.work {
+            Work::Elsewhere => Poll::Pending,
+            Work::Answer(pending) => pending.as_mut().poll(cx).map(|given| {
+                shared.call(|state, now| answer(now, &mut state.machine, attempt, given));
+                Turn::Told
+            }),
+            Work::Connect(connecting) => connecting.as_mut().poll(cx).map(|result| match result {
+                Ok(up) => Turn::Up(up),
+                Err(error) => {
+                    failed(shared, attempt, error);
+                    Turn::Told
+                }
+            }),
+        };
+        let Poll::Ready(turn) = done else { return Turn::Idle };
+        self.current = None;
+        turn
+    }
+
+    /// Begins what `intent` asks for, unless it is under way. False: its time has not come.
+    fn begin(&mut self, now: Instant, intent: ReconnectIntent) -> bool {
+        let (attempt, step) = (intent.attempt, Step::of(&intent));
+        let known = |task: &Task| task.attempt == attempt && task.step == step;
+        if self.current.as_ref().is_some_and(known) {
+            return true;
+        }
+        self.current = None;
+        if now < intent.not_before {
+            self.wait = Some(intent.not_before);
+            return false;
+        }
+        let work = match step {
+            Step::Connect => Work::Connect(self.connector.dial(intent)),
+            Step::Prepare(_) | Step::Refresh => {
+                let pending = self.connector.prepare(&intent);
+                pending.map_or(Work::Elsewhere, Work::Answer)
+            }
+        };
+        self.current = Some(Task { attempt, step, work });
+        true
+    }
+}
+
+fn failed(shared: &Shared, attempt: u64, error: io::Error) {
+    shared.call(|state, now| {
+        match later_of(&error) {
+            Some(after) => state.machine.dial_postponed(now, attempt, after),
+            None => state.machine.dial_failed(now, attempt, cause_of(&error)),
+        }
+        state.connect_error = Some(std::sync::Arc::new(error));
+    });
+}
+
+/// Passes the host's answer to what an intent asked for on to the machine.
+pub(crate) fn answer(now: Instant, machine: &mut Machine, attempt: u64, answer: Answer) {
+    match answer {
+        Answer::Credential(credential) => machine.refresh_credential(now, credential),
+        Answer::Restored(result) => machine.restored(now, attempt, result),
+        Answer::Restarted(result) => machine.restarted(now, attempt, result),
+        Answer::Recovered(result) => machine.recovered(now, attempt, result),
+    }
+}

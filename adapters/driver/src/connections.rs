@@ -1,0 +1,207 @@
+//! The connections of one session: packets in, packets out, and an end for each.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use unbroken_proto::config::MAX_PACKET;
+use unbroken_proto::{Cause, Duration, Epoch, Instant};
+
+use crate::connection::BoxConnection;
+use crate::connector::cause_of;
+use crate::state::Shared;
+
+/// Packets a connection may read, and write, in one turn.
+const TURN: usize = 16;
+/// How long a connection that is of no more use may take to close.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Connections being closed at once; beyond, the oldest is dropped.
+const CLOSING: usize = 4;
+
+/// All connections a session has.
+#[derive(Default)]
+pub(crate) struct Connections {
+    active: Vec<ActiveConnection>,
+    buffer: Buffer,
+}
+
+struct ActiveConnection {
+    /// None: it never got one, and only carries a last packet.
+    epoch: Option<Epoch>,
+    connection: BoxConnection,
+    last: Option<Bytes>,
+    flushed: bool,
+    /// Of no more use; gone by then at the latest.
+    closing: Option<Instant>,
+    closed: bool,
+    gone: bool,
+}
+
+/// What packets are packed into.
+#[derive(Default)]
+struct Buffer {
+    /// One that was not needed.
+    spare: Vec<u8>,
+    /// How large the last packet was.
+    expect: usize,
+}
+
+/// What a turn left behind.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    /// Everything was done; the connection will wake us.
+    Idle,
+    /// The turn is over, there may be more.
+    More,
+}
+
+impl Connections {
+    pub(crate) fn add(&mut self, epoch: Epoch, connection: BoxConnection) {
+        self.active
+            .push(ActiveConnection::new(Some(epoch), connection, None, None));
+    }
+
+    /// A connection that gets no session: one last packet, and it is closed.
+    pub(crate) fn reject(&mut self, now: Instant, connection: BoxConnection, packet: Option<Vec<u8>>) {
+        let (last, closing) = (packet.map(Bytes::from), Some(now + CLOSE_LIMIT));
+        self.active
+            .push(ActiveConnection::new(None, connection, last, closing));
+        let closing = self.active.iter().filter(|active| active.closing.is_some()).count();
+        let mut surplus = closing.saturating_sub(CLOSING);
+        self.active.retain(|active| {
+            let drop = active.closing.is_some() && surplus > 0;
+            surplus -= usize::from(drop);
+            !drop
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// When closing a connection has taken too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.active.iter().filter_map(|active| active.closing).min()
+    }
+
+    /// Feeds the machine what has arrived. True: there may be more at once.
+    pub(crate) fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+        let mut more = false;
+        for active in &mut self.active {
+            more |= active.read(shared, cx) == Turn::More;
+        }
+        self.active.retain(|active| !active.gone);
+        more
+    }
+
+    /// Asks the machine for packets while the carriers take them, and closes those connections that it does not want
+    /// any more. True: there may be more at once.
+    pub(crate) fn write(&mut self, now: Instant, shared: &Shared, cx: &mut Context<'_>) -> bool {
+        let mut more = false;
+        for active in &mut self.active {
+            match active.write(now, shared, cx, &mut self.buffer) {
+                Ok(turn) => more |= turn == Turn::More,
+                Err(error) => active.lost(shared, cause_of(&error)),
+            }
+        }
+        self.active.retain(|active| !active.gone);
+        more
+    }
+}
+
+impl ActiveConnection {
+    fn new(
+        epoch: Option<Epoch>,
+        connection: BoxConnection,
+        last: Option<Bytes>,
+        closing: Option<Instant>,
+    ) -> ActiveConnection {
+        ActiveConnection {
+            epoch,
+            connection,
+            last,
+            flushed: true,
+            closing,
+            closed: false,
+            gone: false,
+        }
+    }
+
+    fn lost(&mut self, shared: &Shared, cause: Cause) {
+        self.gone = true;
+        if let Some(epoch) = self.epoch {
+            shared.call(|state, now| state.machine.detach(now, epoch, cause));
+        }
+    }
+
+    fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        for _ in 0..TURN {
+            match self.connection.as_mut().poll_next(cx) {
+                Poll::Pending => return Turn::Idle,
+                Poll::Ready(Some(Ok(packet))) => {
+                    let Some(epoch) = self.epoch else { continue };
+                    shared.call(|state, now| {
+                        if state.machine.handle_input(now, epoch, packet).is_err() {
+                            self.closing.get_or_insert(now + CLOSE_LIMIT);
+                        }
+                    });
+                }
+                Poll::Ready(end) => {
+                    let error = end.and_then(Result::err);
+                    self.lost(shared, error.map_or(Cause::Network, |error| cause_of(&error)));
+                    return Turn::Idle;
+                }
+            }
+        }
+        Turn::More
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        shared: &Shared,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+    ) -> io::Result<Turn> {
+        let mut turn = Turn::More;
+        for _ in 0..TURN {
+            if self.closed || self.connection.as_mut().poll_ready(cx)?.is_pending() {
+                turn = Turn::Idle;
+                break;
+            }
+            let Some(packet) = self.last.take().or_else(|| buffer.pack(shared, self.epoch?)) else {
+                turn = Turn::Idle;
+                if self.closing.is_some() && self.flushed {
+                    self.closed = self.connection.as_mut().poll_close(cx)?.is_ready();
+                }
+                break;
+            };
+            self.connection.as_mut().start_send(packet)?;
+            self.flushed = false;
+        }
+        if !self.flushed {
+            self.flushed = self.connection.as_mut().poll_flush(cx)?.is_ready();
+        }
+        let wanted = |epoch| shared.read(|state, _| state.machine.is_wanted(epoch));
+        if self.closing.is_none() && self.epoch.is_some_and(|epoch| !wanted(epoch)) {
+            self.closing = Some(now + CLOSE_LIMIT);
+            turn = Turn::More;
+        }
+        self.gone |= self.closing.is_some_and(|limit| limit <= now);
+        Ok(turn)
+    }
+}
+
+impl Buffer {
+    /// The machine's next packet for a connection, in a buffer about as large as the last one needed.
+    fn pack(&mut self, shared: &Shared, epoch: Epoch) -> Option<Bytes> {
+        let mut buffer = std::mem::take(&mut self.spare);
+        buffer.reserve(self.expect);
+        if !shared.call(|state, now| state.machine.poll_transmit(now, epoch, &mut buffer)) {
+            self.spare = buffer;
+            return None;
+        }
+        self.expect = (buffer.len() + buffer.len() / 8).min(MAX_PACKET + 1);
+        Some(Bytes::from(buffer))
+    }
+}

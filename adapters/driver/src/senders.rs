@@ -1,0 +1,94 @@
+//! Sending halves that wait for room in the machine, each in its turn.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::{Context, Waker};
+
+use unbroken_proto::StreamId;
+use unbroken_proto::error::SendRefusal;
+
+use crate::sync::WakeList;
+
+/// Halves called forward at once. More follow as long as the machine has room.
+const CALLED: usize = 8;
+
+/// Who waits to send. The machine's outbox is one for all streams, so that a half that sends without pause could take
+/// all room that becomes free; therefore those that were refused go first, in the order in which they came.
+#[derive(Default)]
+pub(crate) struct Senders {
+    wakers: BTreeMap<StreamId, Waker>,
+    line: VecDeque<StreamId>,
+    /// Halves whose streams' readers have granted no more. They are in nobody's way.
+    unread: Vec<StreamId>,
+    /// Halves that were called forward and have not tried yet.
+    called: BTreeSet<StreamId>,
+    /// The machine refused somebody for want of room, and has not taken that back.
+    full: bool,
+}
+
+impl Senders {
+    /// Whether the half may ask the machine now, or others go first.
+    pub(crate) fn may_try(&mut self, id: StreamId) -> bool {
+        !self.full && (self.called.remove(&id) || self.line.is_empty())
+    }
+
+    /// The machine refused the half, or it is not its turn.
+    pub(crate) fn refused(&mut self, id: StreamId, refusal: SendRefusal, cx: Option<&Context<'_>>) {
+        self.full |= refusal == SendRefusal::Full;
+        let Some(cx) = cx else { return };
+        if self.wakers.insert(id, cx.waker().clone()).is_some() {
+            return;
+        }
+        match refusal {
+            SendRefusal::Unread => self.unread.push(id),
+            _ => self.line.push_back(id),
+        }
+    }
+
+    /// As [`refused`](Senders::refused), for a half that let others go first.
+    pub(crate) fn wait(&mut self, id: StreamId, cx: Option<&Context<'_>>) {
+        let Some(cx) = cx else { return };
+        if self.wakers.insert(id, cx.waker().clone()).is_none() {
+            self.line.push_back(id);
+        }
+    }
+
+    /// The machine has room again, or a reader granted more.
+    pub(crate) fn on_writable(&mut self, wakes: &mut WakeList) {
+        self.full = false;
+        self.line.extend(self.unread.drain(..));
+        self.call_next(wakes);
+    }
+
+    /// Calls some forward. They have to be asked for until [`has_next`](Senders::has_next) is false.
+    pub(crate) fn call_next(&mut self, wakes: &mut WakeList) {
+        for _ in 0..CALLED {
+            let Some(id) = self.line.pop_front() else { return };
+            if let Some(waker) = self.wakers.remove(&id) {
+                self.called.insert(id);
+                wakes.push(Some(waker));
+            }
+        }
+    }
+
+    /// Whether somebody waits although the machine has room.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.full && !self.line.is_empty()
+    }
+
+    /// The stream was stopped, or its half is gone: nobody waits for it any more.
+    pub(crate) fn remove(&mut self, id: StreamId, wakes: &mut WakeList) {
+        self.called.remove(&id);
+        let waker = self.wakers.remove(&id);
+        if waker.is_some() {
+            self.line.retain(|waiting| *waiting != id);
+            self.unread.retain(|waiting| *waiting != id);
+        }
+        wakes.push(waker);
+    }
+
+    /// The session is over: all are told.
+    pub(crate) fn wake_all(&mut self, wakes: &mut WakeList) {
+        let wakers = std::mem::take(self).wakers;
+        wakers.into_values().for_each(|waker| wakes.push(Some(waker)));
+    }
+}

@@ -1,0 +1,225 @@
+//! What the handles of a session and its driver share: the machine behind a lock, and who waits for it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use unbroken_proto::config::Seed;
+use unbroken_proto::event::{EndReason, Ended, Fates};
+use unbroken_proto::security::Auth;
+use unbroken_proto::{ClientConfig, Event, Instant, Session, StreamId};
+
+use crate::events::Subscribers;
+use crate::machine::{Machine, plain};
+use crate::metrics::Metrics;
+use crate::runtime::Clock;
+use crate::senders::Senders;
+use crate::sync::{Waiters, WakeList, register};
+
+/// The machine, for whoever may call it.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+/// The machine and who waits for what it does. Wakers are called when the lock is released.
+pub(crate) struct State {
+    pub(crate) machine: Machine,
+    clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) established: bool,
+    pub(crate) ended: Option<Arc<Ended>>,
+    pub(crate) connect_error: Option<Arc<io::Error>>,
+    /// Receiving halves that found nothing.
+    pub(crate) readers: BTreeMap<StreamId, Waker>,
+    pub(crate) senders: Senders,
+    /// Tasks that wait to open a stream, to accept one, and for the session to be established or over.
+    pub(crate) openers: Waiters,
+    pub(crate) acceptors: Waiters,
+    pub(crate) watchers: Waiters,
+    pub(crate) subscribers: Subscribers,
+    /// The driver's task, if it has to be woken to see a change.
+    driver: Option<Waker>,
+    pub(crate) wakes: WakeList,
+}
+
+impl Shared {
+    pub(crate) fn new(machine: Machine, clock: Clock) -> Arc<Shared> {
+        let metrics = Metrics::new(machine.side());
+        Arc::new(Shared {
+            state: Mutex::new(State {
+                machine,
+                clock,
+                metrics,
+                established: false,
+                ended: None,
+                connect_error: None,
+                readers: BTreeMap::new(),
+                senders: Senders::default(),
+                openers: Waiters::default(),
+                acceptors: Waiters::default(),
+                watchers: Waiters::default(),
+                subscribers: Subscribers::default(),
+                driver: None,
+                wakes: WakeList::default(),
+            }),
+        })
+    }
+
+    /// Calls the machine, tells those who wait what came of it, and returns what `call` does. The driver is not woken:
+    /// that is for who calls on the application's behalf, with [`State::notify_driver`].
+    pub(crate) fn call<T>(&self, call: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let now = (state.clock)();
+        let result = call(&mut state, now);
+        state.hand_out_events();
+        let wakes = std::mem::take(&mut state.wakes);
+        drop(state);
+        wakes.wake();
+        result
+    }
+
+    /// Looks at something that no call changes.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&State, Instant) -> T) -> T {
+        let state = self.lock();
+        let now = (state.clock)();
+        read(&state, now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| {
+            // The machine panicked in the middle of a call. Nothing that it would say can be believed.
+            let mut state = poisoned.into_inner();
+            state.break_off();
+            self.state.clear_poison();
+            state
+        })
+    }
+}
+
+impl State {
+    /// Makes the driver look at the machine. For every call that may leave something to send, or a new deadline.
+    pub(crate) fn notify_driver(&mut self) {
+        let driver = self.driver.take();
+        self.wakes.push(driver);
+    }
+
+    /// The driver looks now, and is to be woken for what comes later.
+    pub(crate) fn register_driver(&mut self, cx: &Context<'_>) {
+        register(&mut self.driver, cx);
+    }
+
+    fn hand_out_events(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                Event::Readable(stream) => self.wakes.push(self.readers.remove(&stream)),
+                Event::Writable => self.on_writable(),
+                Event::StreamsAvailable => self.openers.wake_first(&mut self.wakes),
+                Event::Incoming => self.acceptors.wake_first(&mut self.wakes),
+                Event::Ended(ended) => self.end(ended),
+                event => self.publish(&event),
+            }
+        }
+    }
+
+    fn on_writable(&mut self) {
+        self.senders.on_writable(&mut self.wakes);
+        self.openers.wake_first(&mut self.wakes);
+        if self.senders.has_next() {
+            // The driver calls the others forward.
+            self.notify_driver();
+        }
+    }
+
+    fn publish(&mut self, event: &Event) {
+        match event {
+            Event::Stopped { stream, .. } => self.senders.remove(*stream, &mut self.wakes),
+            Event::Established { .. } => {
+                self.established = true;
+                self.watchers.wake_all(&mut self.wakes);
+            }
+            _ => {}
+        }
+        self.metrics.event(event);
+        self.subscribers.publish(event, &mut self.wakes);
+    }
+
+    fn end(&mut self, ended: Ended) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.metrics.stats(&self.machine.stats());
+        self.metrics.ended(&ended.reason);
+        self.subscribers.publish(&Event::Ended(ended.clone()), &mut self.wakes);
+        self.ended = Some(Arc::new(ended));
+        let readers = std::mem::take(&mut self.readers);
+        readers.into_values().for_each(|waker| self.wakes.push(Some(waker)));
+        self.senders.wake_all(&mut self.wakes);
+        for waiters in [&mut self.openers, &mut self.acceptors, &mut self.watchers] {
+            waiters.wake_all(&mut self.wakes);
+        }
+        self.notify_driver();
+    }
+
+    /// Puts a session that is over in the machine's place: every call on it is harmless.
+    fn break_off(&mut self) {
+        let config = ClientConfig::new(Auth::anonymous());
+        if let Ok(mut session) = Session::connect(config, Seed([0; 32]), Instant::ZERO) {
+            session.abort(Instant::ZERO);
+            while session.poll_event().is_some() {}
+            self.machine = plain(session);
+        }
+        self.end(Ended {
+            reason: EndReason::Aborted,
+            fates: Fates::unaccounted(),
+        });
+    }
+}
+
+/// Waits until `attempt` finds something. Who is done, or stops waiting, wakes the next in the line.
+pub(crate) struct Wait<'a, F> {
+    shared: &'a Shared,
+    line: fn(&mut State) -> &mut Waiters,
+    ticket: Option<u64>,
+    attempt: F,
+}
+
+impl<'a, T, F: FnMut(&mut State, Instant) -> Option<T>> Wait<'a, F> {
+    pub(crate) fn new(shared: &'a Shared, line: fn(&mut State) -> &mut Waiters, attempt: F) -> Wait<'a, F> {
+        Wait {
+            shared,
+            line,
+            ticket: None,
+            attempt,
+        }
+    }
+}
+
+impl<T, F: FnMut(&mut State, Instant) -> Option<T> + Unpin> Future for Wait<'_, F> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = self.get_mut();
+        this.shared.call(|state, now| match (this.attempt)(state, now) {
+            Some(found) => Poll::Ready(found),
+            None => {
+                (this.line)(state).wait(&mut this.ticket, cx);
+                Poll::Pending
+            }
+        })
+    }
+}
+
+impl<F> Drop for Wait<'_, F> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        self.shared.call(|state, _| {
+            let mut wakes = std::mem::take(&mut state.wakes);
+            let line = (self.line)(state);
+            line.remove(ticket);
+            line.wake_first(&mut wakes);
+            state.wakes = wakes;
+        });
+    }
+}
