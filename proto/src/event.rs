@@ -177,15 +177,26 @@ pub enum Closer {
 pub struct Fates {
     /// Streams that were not already delivered whole and closed, by id.
     pub streams: Vec<StreamFate>,
+    /// Something may have been sent of which this list says nothing, because the host broke before the machine could
+    /// be asked. What became of it is unknown.
+    pub is_incomplete: bool,
 }
 
 impl Fates {
-    /// Whether every message of the listed streams was delivered.
+    /// For a host whose machine can say nothing any more: nothing is known of what was sent.
+    #[must_use]
+    pub fn unaccounted() -> Fates {
+        Fates {
+            streams: Vec::new(),
+            is_incomplete: true,
+        }
+    }
+
+    /// Whether everything that was sent is known to be delivered.
     #[must_use]
     pub fn all_delivered(&self) -> bool {
-        self.streams
-            .iter()
-            .all(|s| s.unknown.is_zero() && s.not_delivered.is_empty())
+        let delivered = |fate: &StreamFate| fate.unknown.is_zero() && fate.not_delivered.is_empty();
+        !self.is_incomplete && self.streams.iter().all(delivered)
     }
 }
 

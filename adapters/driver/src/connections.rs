@@ -64,8 +64,7 @@ impl Connections {
     /// A connection that gets no session: one last packet, and it is closed.
     pub(crate) fn reject(&mut self, now: Instant, connection: BoxConnection, packet: Option<Vec<u8>>) {
         let (last, closing) = (packet.map(Bytes::from), Some(now + CLOSE_LIMIT));
-        self.active
-            .push(ActiveConnection::new(None, connection, last, closing));
+        self.active.push(ActiveConnection::new(None, connection, last, closing));
         let closing = self.active.iter().filter(|active| active.closing.is_some()).count();
         let mut surplus = closing.saturating_sub(CLOSING);
         self.active.retain(|active| {
@@ -156,13 +155,7 @@ impl ActiveConnection {
         Turn::More
     }
 
-    fn write(
-        &mut self,
-        now: Instant,
-        shared: &Shared,
-        cx: &mut Context<'_>,
-        buffer: &mut Buffer,
-    ) -> io::Result<Turn> {
+    fn write(&mut self, now: Instant, shared: &Shared, cx: &mut Context<'_>, buffer: &mut Buffer) -> io::Result<Turn> {
         let mut turn = Turn::More;
         for _ in 0..TURN {
             if self.closed || self.connection.as_mut().poll_ready(cx)?.is_pending() {

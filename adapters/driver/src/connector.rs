@@ -12,7 +12,7 @@ use unbroken_proto::{Cause, Duration, ReconnectIntent};
 use crate::connection::Connected;
 
 /// A dial under way.
-pub type Dial = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
 /// Something that comes before a dial, under way.
 pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -36,10 +36,10 @@ pub enum Answer {
 /// [`cause_of`]: an I/O error's kind, or a [`ConnectError`] inside it.
 pub trait Connector: Send {
     /// Begins one dial.
-    fn dial(&mut self, intent: ReconnectIntent) -> Dial;
+    fn dial(&mut self, intent: ReconnectIntent) -> Connecting;
 
     /// Begins what `intent` asks for before the dial: its preparation, or else a fresh credential. `None`, the
-    /// default: it is not done here, and the application answers through its [handle](crate::SessionHandle).
+    /// default: it is not done here, and the application answers through its [handle](crate::Session).
     fn prepare(&mut self, intent: &ReconnectIntent) -> Option<PendingAnswer> {
         let _ = intent;
         None
@@ -51,7 +51,7 @@ where
     F: FnMut(ReconnectIntent) -> D + Send,
     D: Future<Output = io::Result<Connected>> + Send + 'static,
 {
-    fn dial(&mut self, intent: ReconnectIntent) -> Dial {
+    fn dial(&mut self, intent: ReconnectIntent) -> Connecting {
         Box::pin(self(intent))
     }
 }

@@ -1,29 +1,30 @@
 //! The loop that feeds an [`unbroken_proto::Session`] from futures-based I/O. Names no runtime.
 //!
-//! Three seams: a [`Timer`], a [`Connector`] (any closure from a
+//! Three seams: a [`Runtime`], a [`Connector`] (any closure from a
 //! [`ReconnectIntent`](unbroken_proto::ReconnectIntent) to a future of a connection), and the
 //! [`Connection`] itself: a stream and a sink of packets, made from a byte stream by [`Framed`].
 //!
-//! [`connect`] gives a [`SessionHandle`] and a [`Driver`], a plain future to spawn. On the accepting
-//! side a [`ServerHandle`] takes accepted connections and yields [`Established`] sessions.
+//! [`connect`] gives a [`Session`] and a [`Driver`], a plain future to spawn. On the accepting
+//! side a [`ServerHandle`] serves accepted connections and yields [`Accepted`] sessions.
 //!
-//! The driver decides nothing about the session's state: that is the machine's. It gives every source
-//! one turn a round (handles, connections, timer, dial, events), asks for a packet only when the
-//! connection can take one, and never lets reading wait for writing. What handles want is collected
-//! first, so that many small messages share a packet.
+//! Handles and streams call the machine themselves, behind a lock that is held for one call; the driver moves packets
+//! between the machine and the connections. It decides nothing about the session's state: that is the machine's. It gives
+//! every source one turn a round (timer, connections, dial), asks for a packet only when the
+//! connection can take one, and never lets reading wait for writing.
 //!
 //! # Bounds
 //! | what | bound |
 //! |---|---|
-//! | sent on a stream, not yet taken by the machine | 256 KiB or one item, then the sender waits |
-//! | received on a stream, not yet read | 512 KiB, then the machine's own windows |
-//! | streams the peer opened, not yet accepted | 32, then the machine's `max_streams` |
+//! | sent and not acknowledged | the machine's `outbox_limit`, then senders wait, each in its turn |
+//! | received on a stream, not yet read | the machine's windows, and 64 KiB or one chunk in the receiving half |
+//! | streams the peer opened, not yet accepted | the machine's `max_streams` |
+//! | established sessions not yet accepted from a server | 128, then clients are told to come later |
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
-//! | broadcast messages an accepted session's driver has not taken | its broadcaster's backlog |
+//! | broadcast messages an accepted session's driver has not taken | the broadcaster's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 //!
 //! # Observing
-//! [`SessionHandle::events`] and [`SessionHandle::stats`] need no feature. `tracing` passes on the machine's spans and events,
+//! [`Session::events`] and [`Session::stats`] need no feature. `tracing` passes on the machine's spans and events,
 //! `trace` adds `connect_traced`, a record of one session that replays to the same bytes, and `metrics` tells the facade
 //! of that name (`side` is `client` or `server`):
 //!
@@ -41,42 +42,47 @@
 //! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
 
 mod clock;
+mod close_on_drop;
 mod connect;
+mod connecting;
 mod connection;
+mod connections;
 mod connector;
-mod dialling;
 mod driver;
-mod errand;
+mod envelope;
+mod events;
 mod framed;
-mod gate;
 pub mod guide;
-mod handle;
-mod links;
-mod lock;
 mod machine;
-mod meters;
-mod pump;
+mod mailbox;
+mod metrics;
 mod reconnecting;
 mod reconnector;
 mod runtime;
+mod seed;
+mod senders;
 mod server;
-mod shared;
+mod session;
+mod state;
 mod stream;
+mod sync;
 
 pub use clock::{SleepTimer, Timer, uptime};
 pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
-pub use connector::{Answer, ConnectError, Connector, Dial, PendingAnswer, cause_of};
+pub use connector::{Answer, ConnectError, Connecting, Connector, PendingAnswer, cause_of};
 pub use driver::Driver;
+pub use envelope::{Broadcast, BroadcastOutcome};
+pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
-pub use gate::{Gate, fresh_seed};
-pub use handle::{Events, SessionHandle};
 pub use reconnector::Reconnector;
 pub use runtime::{Runtime, RuntimeTimer};
-pub use server::{Authorise, Broadcast, BroadcastOutcome, Broadcaster, Established, MakeTimer, ServerHandle, Verdict};
-pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
+pub use seed::fresh_seed;
+pub use server::{Accepted, Authorise, Broadcaster, ServerHandle, Verdict};
+pub use session::Session;
+pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;
 #[cfg(feature = "trace")]
 pub use unbroken_trace as trace;

@@ -1,4 +1,4 @@
-//! What reaches a session's owner from outside its session.
+//! What reaches a session's driver from outside its session: the registry's commands and broadcast messages.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -7,61 +7,67 @@ use std::task::{Context, Poll};
 use futures_channel::mpsc;
 use futures_core::Stream;
 use unbroken_proto::Instant;
-use unbroken_proto::server::{SessionCommand, Subscription};
+use unbroken_proto::server::{Delivery, SessionCommand, Subscription};
 
+use crate::envelope::Envelope;
 use crate::machine::{Machine, bare};
-use crate::server::Envelope;
+use crate::state::Shared;
 
 /// One thing to do.
-pub(crate) enum Errand {
+pub(crate) enum Mail {
     /// The registry's wish.
-    SessionCommand(SessionCommand),
-    /// A message for the broadcaster that the session is in.
+    Command(SessionCommand),
+    /// A message of a broadcaster that the session is subscribed to.
     Message(Envelope),
     /// That broadcaster is no more.
     Over(u64),
 }
 
-/// A session's errands, and its seats in audiences.
-pub(crate) struct Errands {
-    /// Unbounded, as the owner takes all of them whenever it runs: the registry's commands are one of each
+/// A session's mail, and the broadcasters that it is subscribed to.
+pub(crate) struct Mailbox {
+    /// Unbounded, as the driver takes all of it whenever it runs: the registry's commands are one of each
     /// kind, and messages are held against their broadcaster's backlog.
-    mail: mpsc::UnboundedReceiver<Errand>,
-    seats: BTreeMap<u64, Subscription>,
+    mail: mpsc::UnboundedReceiver<Mail>,
+    subscriptions: BTreeMap<u64, Subscription>,
 }
 
-impl Errands {
-    pub(crate) fn new(mail: mpsc::UnboundedReceiver<Errand>) -> Errands {
-        let seats = BTreeMap::new();
-        Errands { mail, seats }
+impl Mailbox {
+    pub(crate) fn new(mail: mpsc::UnboundedReceiver<Mail>) -> Mailbox {
+        let subscriptions = BTreeMap::new();
+        Mailbox { mail, subscriptions }
     }
 
-    /// Does what has come.
-    pub(crate) fn run(&mut self, now: Instant, session: &mut Machine, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(errand)) = Pin::new(&mut self.mail).poll_next(cx) {
-            match errand {
-                Errand::SessionCommand(command) => session.handle_command(now, command),
-                Errand::Message(envelope) => self.tell(now, session, envelope),
-                Errand::Over(broadcaster) => {
-                    let stream = self.seats.remove(&broadcaster).and_then(|seat| seat.stream());
-                    // Both halves are over then, since ours was stopped when it opened.
-                    stream.map(|stream| session.finish(now, stream));
+    /// Delivers what has come.
+    pub(crate) fn deliver(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(mail)) = Pin::new(&mut self.mail).poll_next(cx) {
+            match mail {
+                Mail::Command(command) => shared.call(|state, now| state.machine.handle_command(now, command)),
+                Mail::Message(envelope) => {
+                    let delivery = shared.call(|state, now| self.hand_over(now, &mut state.machine, &envelope));
+                    envelope.delivered(delivery);
+                }
+                Mail::Over(broadcaster) => {
+                    let subscription = self.subscriptions.remove(&broadcaster);
+                    if let Some(stream) = subscription.and_then(|subscription| subscription.stream()) {
+                        // Both halves are over then, since ours was stopped when it opened.
+                        let _already_over = shared.call(|state, now| state.machine.finish(now, stream));
+                    }
                 }
             }
         }
     }
 
-    fn tell(&mut self, now: Instant, session: &mut Machine, envelope: Envelope) {
-        let seat = self
-            .seats
+    fn hand_over(&mut self, now: Instant, machine: &mut Machine, envelope: &Envelope) -> Delivery {
+        let subscription = self
+            .subscriptions
             .entry(envelope.broadcaster())
-            .or_insert_with(|| envelope.listener());
-        let is_new = seat.stream().is_none();
-        let delivery = seat.deliver(now, bare(session, now, "broadcast"), envelope.message());
-        if is_new && let Some(stream) = seat.stream() {
+            .or_insert_with(|| envelope.subscription());
+        let is_new = subscription.stream().is_none();
+        let delivery = subscription.deliver(now, bare(machine, now, "broadcast"), envelope.message());
+        if is_new && let Some(stream) = subscription.stream() {
             // Nobody reads here; what the client might say must not use up its windows.
-            let _it_was_just_opened = session.stop(now, stream, 0);
+            let _it_was_just_opened = machine.stop(now, stream, 0);
         }
-        envelope.judged(delivery);
+        delivery
     }
 }

@@ -2,27 +2,27 @@
 
 #[cfg(feature = "metrics")]
 mod on {
-    use metrics::{Counter, counter, gauge, histogram};
+    use ::metrics::{Counter, counter, gauge, histogram};
     use unbroken_proto::event::{EndReason, Event, Swap};
     use unbroken_proto::reconnect::Outcome;
     use unbroken_proto::stats::Stats;
     use unbroken_proto::{Cause, Side};
 
     /// What the metrics of one session have been told.
-    pub(crate) struct Meters {
+    pub(crate) struct Metrics {
         side: &'static str,
         counters: [Counter; 6],
         told: [u64; 6],
         established: bool,
     }
 
-    impl Meters {
-        pub(crate) fn new(side: Side) -> Meters {
+    impl Metrics {
+        pub(crate) fn new(side: Side) -> Metrics {
             let side = match side {
                 Side::Client => "client",
                 Side::Server => "server",
             };
-            Meters {
+            Metrics {
                 side,
                 counters: [
                     counter!("unbroken_packets_sent_total", "side" => side),
@@ -114,11 +114,11 @@ mod on {
     use unbroken_proto::event::{EndReason, Event};
     use unbroken_proto::stats::Stats;
 
-    pub(crate) struct Meters;
+    pub(crate) struct Metrics;
 
-    impl Meters {
-        pub(crate) fn new(_: Side) -> Meters {
-            Meters
+    impl Metrics {
+        pub(crate) fn new(_: Side) -> Metrics {
+            Metrics
         }
 
         pub(crate) fn stats(&mut self, _: &Stats) {}
@@ -129,4 +129,4 @@ mod on {
     }
 }
 
-pub(crate) use on::Meters;
+pub(crate) use on::Metrics;

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use unbroken_proto::reconnect::{Continuity, Preparation};
 use unbroken_proto::{Cause, ReconnectIntent};
 
-use crate::connector::{Answer, Connector, Dial, PendingAnswer};
+use crate::connector::{Answer, Connecting, Connector, PendingAnswer};
 
 type Asked<T> = Box<dyn FnMut(ReconnectIntent) -> Pin<Box<dyn Future<Output = T> + Send>> + Send>;
 
 /// A [`Connector`] that answers everything an intent may ask for, each with an async closure. What has no closure is
-/// left to the application, which sees it in [`events`](crate::SessionHandle::events) and
-/// [`wanted_connection`](crate::SessionHandle::wanted_connection), and answers through the session's handle.
+/// left to the application, which sees it in [`events`](crate::Session::events) and
+/// [`wanted_connection`](crate::Session::wanted_connection), and answers through the session's handle.
 ///
 /// Each closure gets the intent: its number, cause, deadline, and the preserved state where there is one. Its future is
 /// dropped when the machine gives the attempt up, reconnecting is paused, or the session ends.
@@ -122,7 +122,7 @@ fn asked<T: 'static>(
 }
 
 impl Connector for Reconnector {
-    fn dial(&mut self, intent: ReconnectIntent) -> Dial {
+    fn dial(&mut self, intent: ReconnectIntent) -> Connecting {
         self.connector.dial(intent)
     }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
@@ -85,6 +86,14 @@ impl Shared {
         let state = self.lock();
         let now = (state.clock)();
         read(&state, now)
+    }
+
+    /// Closes the session on the application's behalf, behind what was sent.
+    pub(crate) fn close(&self, code: u64, reason: Bytes) {
+        self.call(|state, now| {
+            state.machine.close(now, code, reason);
+            state.notify_driver();
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

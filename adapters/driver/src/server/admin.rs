@@ -9,30 +9,30 @@ use unbroken_proto::server::{
 };
 use unbroken_proto::{Instant, PeerKey};
 
-use super::ServerHandle;
-use crate::lock::{lock, register};
+use super::handle::ServerHandle;
+use crate::sync::{lock, register};
 
 impl ServerHandle {
     /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too;
     /// it must not block, nor call the handle. Commands reach their sessions' owners at once.
     pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
-        let mut desk = lock(&self.desk);
-        let now = desk.clock.now();
-        let result = visit(&mut desk.registry, now);
-        desk.changed();
-        result
+        self.with(|state, now, wakes| {
+            let result = visit(&mut state.registry, now);
+            state.on_change(wakes);
+            result
+        })
     }
 
     /// The established sessions, in the order of their ids.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        lock(&self.desk).registry.sessions().collect()
+        lock(&self.state).registry.sessions().collect()
     }
 
     /// Those that `select` means. Costs what it finds, not what there is.
     #[must_use]
     pub fn find(&self, select: Select<'_>) -> Vec<SessionInfo> {
-        let registry = &lock(&self.desk).registry;
+        let registry = &lock(&self.state).registry;
         let found = registry.find(select).into_iter();
         found.filter_map(|id| registry.session(id)).collect()
     }
@@ -50,7 +50,7 @@ impl ServerHandle {
     /// The registry in numbers, for a monitoring page. Costs the same however many sessions there are.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        lock(&self.desk).registry.snapshot()
+        lock(&self.state).registry.snapshot()
     }
 
     /// The key of the peer at `address`, by [`peer_prefix`](unbroken_proto::ServerConfig::peer_prefix): for
@@ -71,22 +71,24 @@ impl ServerHandle {
     /// Waits for the end of a drain; `None` if there is none, or it was stopped. Any number of tasks may
     /// wait. Cancel safe.
     pub async fn drained(&self) -> Option<DrainStatus> {
-        let mut timer = (self.timer)();
-        let mut wait = Waiting {
-            handle: self,
+        let mut timer = self.timer();
+        let mut wait = Wait {
+            server: self,
             ticket: None,
         };
         poll_fn(|cx| {
-            let mut desk = lock(&self.desk);
-            let now = desk.clock.now();
-            match desk.registry.draining() {
-                Some(status) if !status.is_over(now) => {
-                    desk.drainers.wait(&mut wait.ticket, cx);
-                    drop(desk);
-                    // Due by the timer: over by the clock, or soon.
-                    timer.poll_until(cx, status.until).map(|()| Some(status))
+            let status = self.with(|state, now, _| {
+                let status = state.registry.draining();
+                let runs = status.as_ref().is_some_and(|status| !status.is_over(now));
+                if runs {
+                    state.drainers.wait(&mut wait.ticket, cx);
                 }
-                status => Poll::Ready(status),
+                (status, runs)
+            });
+            match status {
+                // Due by the timer: over by the clock, or soon.
+                (Some(status), true) => timer.poll_until(cx, status.until).map(|()| Some(status)),
+                (status, _) => Poll::Ready(status),
             }
         })
         .await
@@ -100,30 +102,31 @@ impl ServerHandle {
     /// Cancel safe.
     pub async fn ended(&self) -> EndedSession {
         poll_fn(|cx| {
-            let mut desk = lock(&self.desk);
-            desk.collected = true;
-            match desk.registry.poll_ended() {
-                Some(over) => Poll::Ready(over),
-                None => {
-                    register(&mut desk.collector, cx);
-                    Poll::Pending
+            self.with(|state, _, _| {
+                state.is_collected = true;
+                match state.registry.poll_ended() {
+                    Some(over) => Poll::Ready(over),
+                    None => {
+                        register(&mut state.collector, cx);
+                        Poll::Pending
+                    }
                 }
-            }
+            })
         })
         .await
     }
 }
 
 /// Somebody who waits for the end of a drain.
-struct Waiting<'a> {
-    handle: &'a ServerHandle,
+struct Wait<'a> {
+    server: &'a ServerHandle,
     ticket: Option<u64>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Wait<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            lock(&self.handle.desk).drainers.remove(ticket);
+            lock(&self.server.state).drainers.remove(ticket);
         }
     }
 }

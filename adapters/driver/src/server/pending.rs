@@ -1,4 +1,4 @@
-//! A connection's place at the handle: before it has a session, and as the owner of one.
+//! A connection that has not proven anything.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -7,24 +7,63 @@ use std::task::Poll;
 
 use bytes::BytesMut;
 use futures_channel::{mpsc, oneshot};
-use unbroken_proto::SessionId;
-use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Request, Route};
+use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Rejection, Request, Route};
+use unbroken_proto::{Carrier, Epoch, Session, SessionId};
 
-use super::broadcaster::Mailbox;
-use super::{Arrival, Newcomer, Owner, ROUTED, ServerHandle};
+use super::handle::ServerHandle;
+use super::state::{MailSender, Owner};
 use crate::connection::BoxConnection;
-use crate::lock::lock;
+use crate::driver::Routed;
+use crate::mailbox::Mail;
 
-/// A connection no session has yet.
-pub(super) struct Unproven<'a> {
-    pub(super) handle: &'a ServerHandle,
-    pub(super) id: ConnectionId,
-    /// Ends when the connection is to be let go.
-    pub(super) let_go: oneshot::Receiver<()>,
-    pub(super) decided: bool,
+/// Connections on their way to a session's driver.
+const ROUTED: usize = 4;
+
+/// What one connection turned out to be.
+pub(super) enum Arrival {
+    New(Box<NewSession>),
+    Known { session: SessionId, incoming: Incoming },
+    Rejected(Rejection),
+    Gone,
 }
 
-impl Unproven<'_> {
+pub(super) struct NewSession {
+    pub(super) id: Option<SessionId>,
+    pub(super) session: Session,
+    pub(super) epoch: Epoch,
+    pub(super) request: Request,
+    pub(super) routed: mpsc::Receiver<Routed>,
+    pub(super) mail: mpsc::UnboundedReceiver<Mail>,
+}
+
+/// A connection that no session has yet.
+pub(super) struct PendingConnection {
+    server: Arc<ServerHandle>,
+    id: ConnectionId,
+    /// Ends when the connection is to be let go.
+    let_go: oneshot::Receiver<()>,
+    decided: bool,
+}
+
+impl PendingConnection {
+    pub(super) fn new(server: &Arc<ServerHandle>, carrier: Carrier) -> PendingConnection {
+        let (sender, let_go) = oneshot::channel();
+        let id = server.with(|state, now, wakes| {
+            let id = state.registry.connection_accepted(now, carrier);
+            if !state.is_over {
+                state.pending.insert(id, sender);
+            }
+            state.on_change(wakes);
+            id
+        });
+        PendingConnection {
+            server: Arc::clone(server),
+            id,
+            let_go,
+            decided: false,
+        }
+    }
+
     /// The next packet; `None` when the connection is lost or let go.
     pub(super) async fn next(&mut self, connection: &mut BoxConnection) -> Option<BytesMut> {
         poll_fn(|cx| match Pin::new(&mut self.let_go).poll(cx) {
@@ -38,14 +77,16 @@ impl Unproven<'_> {
     }
 
     pub(super) fn first_packet(&mut self, packet: BytesMut) -> Route {
-        let mut desk = lock(&self.handle.desk);
-        let now = desk.clock.now();
-        let route = desk.registry.first_packet(now, self.id, packet);
-        if !matches!(route, Route::Handshake(_)) {
-            self.decided = true;
-            desk.unproven.remove(&self.id);
-        }
-        desk.changed();
+        let id = self.id;
+        let route = self.server.with(|state, now, wakes| {
+            let route = state.registry.first_packet(now, id, packet);
+            if !matches!(route, Route::Handshake(_)) {
+                state.pending.remove(&id);
+            }
+            state.on_change(wakes);
+            route
+        });
+        self.decided = !matches!(route, Route::Handshake(_));
         route
     }
 
@@ -55,62 +96,51 @@ impl Unproven<'_> {
         request: Request,
         verdict: Result<Placement, Refusal>,
     ) -> Arrival {
-        let mut desk = lock(&self.handle.desk);
-        let now = desk.clock.now();
-        let admission = match verdict {
-            Ok(placement) => desk.registry.admit_as(now, incoming, &placement),
-            Err(refusal) => Admission::Reject(desk.registry.refuse(now, incoming, refusal)),
-        };
         self.decided = true;
-        desk.unproven.remove(&self.id);
-        desk.changed();
-        match admission {
-            Admission::New { session, epoch } => {
-                let (routes, routed) = mpsc::channel(ROUTED);
-                let (mailbox, errands) = Mailbox::new();
-                let owner = Owner {
-                    routed: routes,
-                    mailbox,
-                };
-                session.id().map(|id| desk.owners.insert(id, owner));
-                Arrival::New(Box::new(Newcomer {
-                    session,
-                    epoch,
-                    request,
-                    routed,
-                    errands,
-                }))
+        self.server.with(|state, now, wakes| {
+            let admission = match verdict {
+                Ok(placement) => state.registry.admit_as(now, incoming, &placement),
+                Err(refusal) => Admission::Reject(state.registry.refuse(now, incoming, refusal)),
+            };
+            state.pending.remove(&self.id);
+            let arrival = match admission {
+                Admission::New { session, epoch } => {
+                    let (sender, routed) = mpsc::channel(ROUTED);
+                    let (mail_sender, mail) = MailSender::new();
+                    let owner = Owner {
+                        routed: sender,
+                        mail: mail_sender,
+                    };
+                    let id = session.id();
+                    if let Some(id) = id {
+                        state.owners.insert(id, owner);
+                        state.backlog.admit(id);
+                    }
+                    Arrival::New(Box::new(NewSession {
+                        id,
+                        session,
+                        epoch,
+                        request,
+                        routed,
+                        mail,
+                    }))
+                }
+                Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
+                Admission::Reject(rejection) => Arrival::Rejected(rejection),
+            };
+            state.on_change(wakes);
+            arrival
+        })
+    }
+}
+
+impl Drop for PendingConnection {
+    fn drop(&mut self) {
+        self.server.with(|state, now, _| {
+            state.pending.remove(&self.id);
+            if !self.decided {
+                state.registry.connection_closed(now, self.id);
             }
-            Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
-            Admission::Reject(rejection) => Arrival::Rejected(rejection),
-        }
-    }
-}
-
-impl Drop for Unproven<'_> {
-    fn drop(&mut self) {
-        let mut desk = lock(&self.handle.desk);
-        desk.unproven.remove(&self.id);
-        if !self.decided {
-            let now = desk.clock.now();
-            desk.registry.connection_closed(now, self.id);
-        }
-    }
-}
-
-/// A session's place in the table of owners.
-pub(super) struct Owned {
-    pub(super) handle: Arc<ServerHandle>,
-    pub(super) id: SessionId,
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        let mut desk = lock(&self.handle.desk);
-        desk.owners.remove(&self.id);
-        // Harmless after a last report, and the only word of a driver that panicked.
-        let now = desk.clock.now();
-        desk.registry.lost(now, self.id);
-        desk.changed();
+        });
     }
 }

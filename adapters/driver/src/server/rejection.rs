@@ -1,4 +1,4 @@
-//! Saying something on a connection that no session has, within a time.
+//! The last word on a connection that gets no session, and time limits for what comes before.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,15 +12,17 @@ use unbroken_proto::{Duration, Instant};
 use crate::clock::Timer;
 use crate::connection::BoxConnection;
 
-/// How long a rejected connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a rejected connection may take to be closed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Packets of a rejected connection that are read away; it is dropped beyond.
+const DISCARDED: usize = 64;
 
 /// `future`'s output, or `None` once the deadline has come.
 pub(super) async fn within<T>(timer: &mut dyn Timer, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.poll_until(cx, deadline).map(|()| None),
+    poll_fn(|cx| match timer.poll_until(cx, deadline) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
     })
     .await
 }
@@ -32,20 +34,21 @@ pub(super) async fn send(connection: &mut BoxConnection, packet: Vec<u8>) -> io:
 }
 
 /// Says the last word on a connection and closes it.
-pub(super) async fn turn_away(mut connection: BoxConnection, rejection: Rejection, timer: &mut dyn Timer) {
-    let deadline = timer.now() + GOODBYE;
-    let goodbye = async {
+pub(super) async fn reject(mut connection: BoxConnection, rejection: Rejection, timer: &mut dyn Timer) {
+    let deadline = timer.now() + CLOSE_LIMIT;
+    let close = async {
         if let Some(packet) = rejection.packet {
             send(&mut connection, packet).await?;
         }
         poll_fn(|cx| connection.as_mut().poll_close(cx)).await?;
         // A peer that still sends would have its last packet destroyed by a reset.
-        while poll_fn(|cx| connection.as_mut().poll_next(cx))
-            .await
-            .transpose()?
-            .is_some()
-        {}
+        for _ in 0..DISCARDED {
+            let packet = poll_fn(|cx| connection.as_mut().poll_next(cx)).await;
+            if packet.transpose()?.is_none() {
+                break;
+            }
+        }
         io::Result::Ok(())
     };
-    let _lost_or_late = within(timer, deadline, goodbye).await;
+    let _lost_or_late = within(timer, deadline, close).await;
 }

@@ -1,46 +1,130 @@
-//! What the registry decided, carried out.
+//! The registry, and how the driver of each session is reached.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Waker;
 
-use unbroken_proto::server::{Incoming, Rejection};
+use futures_channel::{mpsc, oneshot};
+use unbroken_proto::server::{ConnectionId, Delivery, Incoming, LagPolicy, Registry, Rejection, SessionCommand};
+use unbroken_proto::{Instant, SessionId};
 
-use super::Desk;
-use crate::errand::Errand;
-use crate::lock::wake;
+use super::backlog::Backlog;
+use crate::driver::Routed;
+use crate::envelope::Envelope;
+use crate::mailbox::Mail;
+use crate::runtime::Clock;
+use crate::sync::{Waiters, WakeList};
 
-impl Desk {
-    /// Lets go of unproven connections that the registry waits for no more.
-    pub(super) fn evict(&mut self) {
-        while let Some(connection) = self.registry.poll_unwanted() {
-            self.unproven.remove(&connection);
+/// What all connections of a listening service share. Its lock is taken when a connection comes, and when a session's
+/// state changes; never for data.
+pub(super) struct ServerState {
+    pub(super) clock: Clock,
+    pub(super) registry: Registry,
+    pub(super) owners: HashMap<SessionId, Owner>,
+    pub(super) backlog: Backlog,
+    /// Somebody collects the sessions that are over; until then they are dropped.
+    pub(super) is_collected: bool,
+    pub(super) collector: Option<Waker>,
+    /// Those who wait for the end of a drain.
+    pub(super) drainers: Waiters,
+    /// Dropping what stands here lets go of a connection.
+    pub(super) pending: HashMap<ConnectionId, oneshot::Sender<()>>,
+    /// How many there were so far.
+    pub(super) broadcasters: u64,
+    /// Who minds the registry's timers.
+    pub(super) waker: Option<Waker>,
+    pub(super) is_over: bool,
+}
+
+/// How a session's driver is reached.
+pub(super) struct Owner {
+    pub(super) routed: mpsc::Sender<Routed>,
+    pub(super) mail: MailSender,
+}
+
+/// Where mail for a session's driver goes.
+#[derive(Clone)]
+pub(super) struct MailSender {
+    mail: mpsc::UnboundedSender<Mail>,
+    /// Bytes of broadcast messages that it has not taken yet.
+    pub(super) waiting: Arc<AtomicUsize>,
+}
+
+impl ServerState {
+    pub(super) fn new(clock: Clock, registry: Registry) -> ServerState {
+        ServerState {
+            clock,
+            registry,
+            owners: HashMap::new(),
+            backlog: Backlog::default(),
+            is_collected: false,
+            collector: None,
+            drainers: Waiters::default(),
+            pending: HashMap::new(),
+            broadcasters: 0,
+            waker: None,
+            is_over: false,
         }
     }
 
-    /// What the registry wants of sessions goes to their owners; what is over to who collects it.
-    pub(super) fn pass_on(&mut self) {
+    pub(super) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    /// Carries out what the registry wants: lets go of connections that it waits for no more, passes its commands on to
+    /// the sessions' drivers, and what is over to who collects it.
+    pub(super) fn carry_out(&mut self, wakes: &mut WakeList) {
+        while let Some(connection) = self.registry.poll_unwanted() {
+            self.pending.remove(&connection);
+        }
         while let Some((session, command)) = self.registry.poll_command() {
             if let Some(owner) = self.owners.get(&session) {
-                owner.mailbox.put(Errand::SessionCommand(command));
+                owner.mail.put(Mail::Command(command));
             }
         }
-        if self.collected {
-            wake(self.collector.take());
+        if self.is_collected {
+            wakes.push(self.collector.take());
         } else {
             while self.registry.poll_ended().is_some() {}
         }
     }
 
     /// The registry's deadline may have changed, and what it wants.
-    pub(super) fn changed(&mut self) {
-        self.evict();
-        self.pass_on();
-        wake(self.waker.take());
+    pub(super) fn on_change(&mut self, wakes: &mut WakeList) {
+        self.carry_out(wakes);
+        wakes.push(self.waker.take());
         // Also when there is no drain any more: that is what they wait for.
-        self.drainers.take().for_each(Waker::wake);
+        self.drainers.wake_all(wakes);
     }
 
+    /// What to say on a connection whose session's driver is gone.
     pub(super) fn orphan(&mut self, incoming: Incoming) -> Rejection {
-        let now = self.clock.now();
+        let now = self.now();
         self.registry.orphan(now, incoming)
+    }
+}
+
+impl MailSender {
+    pub(super) fn new() -> (MailSender, mpsc::UnboundedReceiver<Mail>) {
+        let (sender, receiver) = mpsc::unbounded();
+        let waiting = Arc::default();
+        (MailSender { mail: sender, waiting }, receiver)
+    }
+
+    pub(super) fn put(&self, mail: Mail) {
+        let _gone = self.mail.unbounded_send(mail);
+    }
+
+    /// Passes a message on, unless too much waits for this driver already.
+    pub(super) fn send(&self, envelope: Envelope) {
+        match envelope.overflow() {
+            None => self.put(Mail::Message(envelope)),
+            Some(LagPolicy::Skip) => envelope.delivered(Delivery::Missed),
+            Some(LagPolicy::End) => {
+                self.put(Mail::Command(SessionCommand::Abort));
+                envelope.delivered(Delivery::Ended);
+            }
+        }
     }
 }

@@ -1,42 +1,44 @@
 //! Streams as futures' `Sink` and `Stream` of messages.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream as Messages;
 use futures_sink::Sink;
 use unbroken_proto::error::SendError;
 
-use super::{RecvFailure, RecvHalf, SendHalf, Stream};
+use super::{RecvError, RecvHalf, SendHalf, Stream};
 
-/// Messages to send. Ready while less than 256 KiB wait; one message may go beyond. Flushing is done at once:
-/// nothing is held back that could be sent. Closing is [`finish`](SendHalf::finish).
+/// Messages to send. Ready as long as no message is kept for want of room: `start_send` takes one beyond what there is room
+/// for, and flushing waits until the session has that one, too. Closing is [`finish`](SendHalf::finish).
 impl Sink<Bytes> for SendHalf {
     type Error = SendError;
 
-    /// What is refused is refused by `start_send`, which gives the message back.
+    /// What is refused for good is refused by `start_send`, which gives the message back.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_room(cx).map(Ok)
+        self.get_mut().poll_pending(cx).map(Ok)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
-        self.get_mut().take(message)
+        self.get_mut().start(message)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.get_mut().poll_pending(cx).map(Ok)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().finish();
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let this = self.get_mut();
+        ready!(this.poll_pending(cx));
+        this.finish();
         Poll::Ready(Ok(()))
     }
 }
 
 /// Messages received, each as by [`recv`](RecvHalf::recv). A failure is the last item but one; `None` follows.
 impl Messages for RecvHalf {
-    type Item = Result<Bytes, RecvFailure>;
+    type Item = Result<Bytes, RecvError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -68,7 +70,7 @@ impl Sink<Bytes> for Stream {
 }
 
 impl Messages for Stream {
-    type Item = Result<Bytes, RecvFailure>;
+    type Item = Result<Bytes, RecvError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(self.get_mut().receiver()).poll_next(cx)

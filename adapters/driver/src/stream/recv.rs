@@ -1,6 +1,7 @@
 //! The receiving half.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -11,24 +12,31 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_io::AsyncRead;
 use thiserror::Error;
 use unbroken_proto::StreamId;
-use unbroken_proto::error::RecvError;
+use unbroken_proto::config::FRAME_CHARGE;
+use unbroken_proto::error::RecvError as MachineError;
 use unbroken_proto::stream::Chunk;
 
-use super::queues::StreamShared;
-use crate::lock::register;
-use crate::shared::CloseOnDrop;
+use crate::close_on_drop::CloseOnDrop;
 
-/// Longest message [`RecvHalf::recv`] puts together unless told otherwise.
+/// Longest message that [`RecvHalf::recv`] puts together unless told otherwise.
 const MAX_MESSAGE: usize = 1 << 20;
+/// Bytes, metadata included, that a half takes out of the machine at once, if they are there.
+const BATCH: usize = 64 << 10;
 
 /// Why nothing more can be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum RecvFailure {
-    /// The stream or its session broke off.
-    #[error(transparent)]
-    Stream(#[from] RecvError),
-    /// A message is longer than this end takes.
+pub enum RecvError {
+    /// The peer abandoned the stream with this code.
+    #[error("stream reset by the peer with code {0}")]
+    Reset(u64),
+    /// The session ended before the stream did.
+    #[error("session ended before the stream did")]
+    SessionEnded,
+    /// This half was stopped here.
+    #[error("stream was stopped at this end")]
+    Stopped,
+    /// A message is longer than this end takes; [`RecvHalf::set_max_message`] says how long that is, in bytes.
     #[error("message longer than {0} bytes")]
     TooLarge(usize),
     /// The stream ended inside a message, or was not one of messages.
@@ -36,31 +44,46 @@ pub enum RecvFailure {
     Truncated,
 }
 
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> io::Error {
+        let kind = match error {
+            RecvError::Reset(_) => io::ErrorKind::ConnectionReset,
+            RecvError::SessionEnded => io::ErrorKind::ConnectionAborted,
+            RecvError::Stopped => io::ErrorKind::NotConnected,
+            RecvError::TooLarge(_) => io::ErrorKind::InvalidData,
+            RecvError::Truncated => io::ErrorKind::UnexpectedEof,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 /// The receiving half of a stream.
 ///
 /// Dropping it before its end tells the peer to stop, with code 0.
 pub struct RecvHalf {
-    stream: Arc<StreamShared>,
-    close_on_drop: Arc<CloseOnDrop>,
-    /// Taken out of the shared queue in one go.
+    id: StreamId,
+    session: Arc<CloseOnDrop>,
+    /// Taken out of the machine in one go.
     chunks: VecDeque<Chunk>,
+    /// What follows the chunks, if it is not more.
+    failure: Option<RecvError>,
     /// Parts of a message whose end has not come.
     partial: BytesMut,
     /// How long the last such message was.
     expect: usize,
     max_message: usize,
     /// Nothing follows: the end, or why not.
-    over: Option<Result<(), RecvFailure>>,
+    over: Option<Result<(), RecvError>>,
 }
 
 impl RecvHalf {
-    pub(crate) fn new(stream: Arc<StreamShared>, close_on_drop: Arc<CloseOnDrop>) -> RecvHalf {
-        let (chunks, partial) = (VecDeque::new(), BytesMut::new());
+    pub(super) fn new(id: StreamId, session: Arc<CloseOnDrop>) -> RecvHalf {
         RecvHalf {
-            stream,
-            close_on_drop,
-            chunks,
-            partial,
+            id,
+            session,
+            chunks: VecDeque::new(),
+            failure: None,
+            partial: BytesMut::new(),
             expect: 0,
             max_message: MAX_MESSAGE,
             over: None,
@@ -70,7 +93,7 @@ impl RecvHalf {
     /// The stream's number.
     #[must_use]
     pub fn id(&self) -> StreamId {
-        self.stream.id
+        self.id
     }
 
     /// The longest message [`recv`](RecvHalf::recv) puts together; 1 MiB unless set.
@@ -84,7 +107,7 @@ impl RecvHalf {
     ///
     /// # Errors
     /// The stream broke off, ended inside a message, or a message is too long; each is final.
-    pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvFailure> {
+    pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
@@ -92,19 +115,19 @@ impl RecvHalf {
     ///
     /// # Errors
     /// As [`recv`](RecvHalf::recv).
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RecvFailure>> {
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
         loop {
             let Some((payload, message_end)) = ready!(self.poll_chunk(cx))? else {
                 let whole = self.partial.is_empty();
                 return Poll::Ready(if whole {
                     Ok(None)
                 } else {
-                    self.fail(RecvFailure::Truncated)
+                    self.fail(RecvError::Truncated)
                 });
             };
             if self.partial.len() + payload.len() > self.max_message {
                 let max = self.max_message;
-                return Poll::Ready(self.fail(RecvFailure::TooLarge(max)));
+                return Poll::Ready(self.fail(RecvError::TooLarge(max)));
             }
             if message_end && self.partial.is_empty() {
                 return Poll::Ready(Ok(Some(payload)));
@@ -126,7 +149,7 @@ impl RecvHalf {
     ///
     /// # Errors
     /// The stream broke off.
-    pub async fn recv_chunk(&mut self) -> Result<Option<(Bytes, bool)>, RecvFailure> {
+    pub async fn recv_chunk(&mut self) -> Result<Option<(Bytes, bool)>, RecvError> {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
@@ -134,7 +157,7 @@ impl RecvHalf {
     ///
     /// # Errors
     /// The stream broke off.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(Bytes, bool)>, RecvFailure>> {
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(Bytes, bool)>, RecvError>> {
         if let Some(over) = self.over {
             return Poll::Ready(over.map(|()| None));
         }
@@ -146,11 +169,9 @@ impl RecvHalf {
                 Poll::Ready(Ok(None))
             }
             None => {
-                let failure = self
-                    .stream
-                    .recv(|queue| queue.failure)
-                    .unwrap_or(RecvError::SessionEnded);
-                Poll::Ready(self.fail(failure.into()))
+                let failure = self.failure.unwrap_or(RecvError::SessionEnded);
+                self.over = Some(Err(failure));
+                Poll::Ready(Err(failure))
             }
         }
     }
@@ -158,46 +179,73 @@ impl RecvHalf {
     /// Asks the peer to stop; nothing more is received.
     pub fn stop(&mut self, code: u64) {
         self.chunks.clear();
-        self.over.get_or_insert(Err(RecvError::UnknownStream.into()));
-        self.stream.recv(|queue| queue.stop = queue.stop.or(Some(code)));
-        self.stream.touch(&self.close_on_drop.shared);
+        self.over.get_or_insert(Err(RecvError::Stopped));
+        self.session.shared.call(|state, now| {
+            let _already_over = state.machine.stop(now, self.id, code);
+            state.wakes.push(state.readers.remove(&self.id));
+            state.notify_driver();
+        });
     }
 
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.over, Some(Err(_)))
     }
 
-    fn fail<T>(&mut self, failure: RecvFailure) -> Result<T, RecvFailure> {
+    fn fail<T>(&mut self, failure: RecvError) -> Result<T, RecvError> {
         self.over = Some(Err(failure));
-        if !matches!(failure, RecvFailure::Stream(_)) {
-            self.stop(0);
-        }
+        self.stop(0);
         Err(failure)
     }
 
     /// Ready when there is a chunk, or nothing will come any more.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.chunks.is_empty() {
+    fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if !self.chunks.is_empty() || self.failure.is_some() {
             return Poll::Ready(());
         }
-        let starved = ready!(self.stream.recv(|queue| {
-            if queue.chunks.is_empty() && queue.failure.is_none() {
-                register(&mut queue.waker, cx);
+        let (chunks, failure) = (&mut self.chunks, &mut self.failure);
+        self.session.shared.call(|state, now| {
+            let mut taken = 0;
+            while taken < BATCH && chunks.back() != Some(&Chunk::End) {
+                match state.machine.recv(now, self.id) {
+                    Ok(Some(chunk)) => {
+                        taken += charge(&chunk);
+                        chunks.push_back(chunk);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        *failure = Some(failed(error));
+                        break;
+                    }
+                }
+            }
+            if taken == 0 && failure.is_none() {
+                state.readers.insert(self.id, cx.waker().clone());
                 return Poll::Pending;
             }
-            std::mem::swap(&mut self.chunks, &mut queue.chunks);
-            queue.held = 0;
-            Poll::Ready(queue.starved)
-        }));
-        if starved {
-            self.stream.touch(&self.close_on_drop.shared);
-        }
-        Poll::Ready(())
+            // Reading gives the peer credit, which has to go out.
+            state.notify_driver();
+            Poll::Ready(())
+        })
+    }
+}
+
+fn charge(chunk: &Chunk) -> usize {
+    match chunk {
+        Chunk::Data { payload, .. } => FRAME_CHARGE + payload.len(),
+        Chunk::End => FRAME_CHARGE,
+    }
+}
+
+fn failed(error: MachineError) -> RecvError {
+    match error {
+        MachineError::Reset(code) => RecvError::Reset(code),
+        // The machine forgets streams when it is put out of use.
+        _ => RecvError::SessionEnded,
     }
 }
 
 impl AsyncRead for RecvHalf {
-    /// Reads bytes; where messages end is not seen. A reset stream is an error of kind
+    /// Reads bytes; where messages end is not seen. The kinds of errors: see [`RecvError`]; a reset stream is one of kind
     /// `ConnectionReset`, an ended session one of `ConnectionAborted`.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
@@ -206,7 +254,7 @@ impl AsyncRead for RecvHalf {
             if read > 0 && this.chunks.is_empty() {
                 break;
             }
-            let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx)).map_err(failed)? else {
+            let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx))? else {
                 break;
             };
             let take = payload.len().min(buf.len() - read);
@@ -220,20 +268,16 @@ impl AsyncRead for RecvHalf {
     }
 }
 
-fn failed(failure: RecvFailure) -> io::Error {
-    let kind = match failure {
-        RecvFailure::Stream(RecvError::Reset(_)) => io::ErrorKind::ConnectionReset,
-        RecvFailure::Stream(RecvError::SessionEnded) => io::ErrorKind::ConnectionAborted,
-        RecvFailure::Truncated => io::ErrorKind::UnexpectedEof,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, failure)
-}
-
 impl Drop for RecvHalf {
     fn drop(&mut self) {
         if self.over.is_none() {
             self.stop(0);
         }
+    }
+}
+
+impl fmt::Debug for RecvHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvHalf").field("id", &self.id).finish_non_exhaustive()
     }
 }

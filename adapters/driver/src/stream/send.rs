@@ -1,44 +1,52 @@
 //! The sending half.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_io::AsyncWrite;
-use unbroken_proto::config::FRAME_CHARGE;
 use unbroken_proto::error::{SendError, SendRefusal};
-use unbroken_proto::{Duration, StreamId};
+use unbroken_proto::{Duration, Instant, StreamId};
 
-use super::queues::{Outgoing, SEND_LIMIT, SendQueue, StreamShared};
-use crate::lock::register;
-use crate::shared::CloseOnDrop;
+use crate::close_on_drop::CloseOnDrop;
+use crate::state::State;
 
-/// Small writes are gathered up to this.
-const GATHER: usize = 16 << 10;
 /// Most of one write that is taken at once.
 const LARGEST_WRITE: usize = 64 << 10;
 
 /// The sending half of a stream.
 ///
-/// What a call took is on its way: the driver sends it as soon as it can, over as many connections as
-/// it takes. Dropping the half without [`finish`](SendHalf::finish) resets the stream with code 0.
+/// What a call took is the session's: it is sent as soon as possible, over as many connections as it takes. What there
+/// is no room for in the session's outbox waits; streams that wait are let in by turns.
+///
+/// Dropping the half finishes the stream, as [`finish`](SendHalf::finish) does; to abandon it, [`reset`](SendHalf::reset) it.
 pub struct SendHalf {
-    stream: Arc<StreamShared>,
-    close_on_drop: Arc<CloseOnDrop>,
+    id: StreamId,
+    session: Arc<CloseOnDrop>,
+    /// A message that `start_send` took and the machine had no room for.
+    pending: Option<Bytes>,
+    /// Finished or reset.
+    over: bool,
 }
 
 impl SendHalf {
-    pub(crate) fn new(stream: Arc<StreamShared>, close_on_drop: Arc<CloseOnDrop>) -> SendHalf {
-        SendHalf { stream, close_on_drop }
+    pub(super) fn new(id: StreamId, session: Arc<CloseOnDrop>) -> SendHalf {
+        SendHalf {
+            id,
+            session,
+            pending: None,
+            over: false,
+        }
     }
 
     /// The stream's number.
     #[must_use]
     pub fn id(&self) -> StreamId {
-        self.stream.id
+        self.id
     }
 
     /// Sends one whole message; waits while there is no room.
@@ -54,192 +62,213 @@ impl SendHalf {
 
     /// As [`send`](SendHalf::send); if the message is not known to be the peer's `within` that time, from when it was
     /// taken, [`Event::Overdue`](unbroken_proto::Event::Overdue) says so in the session's
-    /// [`events`](crate::SessionHandle::events), wherever the message waits. It is not dropped. Returns its number among this
+    /// [`events`](crate::Session::events), wherever the message waits. It is not dropped. Returns its number among this
     /// half's messages, from 1, which the event names.
     ///
     /// # Errors
     /// The message comes back with the reason.
     pub async fn send_within(&mut self, message: Bytes, within: Duration) -> Result<u64, SendError> {
         let mut message = Some(message);
-        let number = poll_fn(|cx| self.poll_message(cx, &mut message)).await?;
-        self.stream.send(|queue| queue.watched.push((number, within)));
-        self.stream.touch(&self.close_on_drop.shared);
-        Ok(number)
+        poll_fn(|cx| {
+            self.poll_message(cx, &mut message, |state, now, id, payload| {
+                state.machine.send_within(now, id, payload, within)
+            })
+        })
+        .await
     }
 
     /// As [`send`](SendHalf::send), for callers with a context of their own. Takes the message out of
-    /// `message` when it is ready.
+    /// `message` when it is ready; ready at once if there is none.
     ///
     /// # Errors
     /// The message comes back with the reason.
     pub fn poll_send(&mut self, cx: &mut Context<'_>, message: &mut Option<Bytes>) -> Poll<Result<(), SendError>> {
-        self.poll_message(cx, message).map_ok(drop)
+        if message.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_message(cx, message, |state, now, id, payload| {
+            state.machine.send(now, id, payload)
+        })
     }
 
-    /// Ready with the number of the message.
-    fn poll_message(&mut self, cx: &mut Context<'_>, message: &mut Option<Bytes>) -> Poll<Result<u64, SendError>> {
-        let Some(payload) = message.take() else {
-            return Poll::Ready(Ok(self.stream.send(|queue| queue.messages)));
-        };
-        if let Some(reason) = self.too_large(&payload) {
-            return Poll::Ready(Err(SendError { payload, reason }));
-        }
-        match self.put(payload, Outgoing::Message, Some(cx)) {
-            Ok(number) => Poll::Ready(Ok(number)),
+    fn poll_message<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Bytes>,
+        send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
+    ) -> Poll<Result<T, SendError>> {
+        ready!(self.poll_pending(cx));
+        let payload = message.take().unwrap_or_default();
+        match self.try_with(payload, Some(cx), send) {
             Err(SendError {
                 payload,
-                reason: SendRefusal::Full,
+                reason: SendRefusal::Full | SendRefusal::Unread,
             }) => {
                 *message = Some(payload);
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(error)),
+            done => Poll::Ready(done),
         }
     }
 
     /// Sends one whole message if there is room now.
     ///
     /// # Errors
-    /// The message comes back with the reason; [`SendRefusal::Full`] if there is no room.
+    /// The message comes back with the reason; [`SendRefusal::Full`] or [`SendRefusal::Unread`] if there is no room.
     pub fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
-        match self.too_large(&message) {
-            Some(reason) => Err(SendError {
+        if self.pending.is_some() {
+            return Err(SendError {
                 payload: message,
-                reason,
-            }),
-            None => self.put(message, Outgoing::Message, None).map(drop),
+                reason: SendRefusal::Full,
+            });
         }
+        self.try_with(message, None, |state, now, id, payload| {
+            state.machine.send(now, id, payload)
+        })
     }
 
-    /// Sends bytes without copying them; waits while there is no room. Cancel safe like [`send`](SendHalf::send).
+    /// Sends bytes without copying them; waits while there is no room. Cancel safe as long as the bytes fit
+    /// the outbox at once; of more, a dropped future has sent the beginning.
     ///
     /// # Errors
-    /// The bytes come back with the reason.
-    pub async fn write_bytes(&mut self, bytes: Bytes) -> Result<(), SendError> {
-        let mut bytes = Some(bytes);
-        poll_fn(
-            |cx| match self.put(bytes.take().unwrap_or_default(), Outgoing::Bytes, Some(cx)) {
-                Err(SendError {
-                    payload,
-                    reason: SendRefusal::Full,
-                }) => {
-                    bytes = Some(payload);
-                    Poll::Pending
+    /// What was not taken comes back with the reason.
+    pub async fn write_bytes(&mut self, mut bytes: Bytes) -> Result<(), SendError> {
+        poll_fn(|cx| {
+            ready!(self.poll_pending(cx));
+            while !bytes.is_empty() {
+                let written = self.try_write(&mut bytes, cx);
+                match written {
+                    Ok(_) => {}
+                    Err(SendRefusal::Full | SendRefusal::Unread) => return Poll::Pending,
+                    Err(reason) => {
+                        let payload = std::mem::take(&mut bytes);
+                        return Poll::Ready(Err(SendError { payload, reason }));
+                    }
                 }
-                done => Poll::Ready(done.map(drop)),
-            },
-        )
+            }
+            Poll::Ready(Ok(()))
+        })
         .await
     }
 
     /// No more will be sent. What was sent before still goes out.
     pub fn finish(&mut self) {
-        self.stream.send(|queue| queue.finish = true);
-        self.stream.touch(&self.close_on_drop.shared);
+        if self.pending.is_some() {
+            // A message that was never flushed would be missing from a stream that looks whole.
+            return self.reset(0);
+        }
+        if !std::mem::replace(&mut self.over, true) {
+            self.end(|state, now, id| drop(state.machine.finish(now, id)));
+        }
     }
 
-    /// Abandons what the peer does not have yet.
+    /// Abandons what the peer does not have yet, and tells it `code`.
     pub fn reset(&mut self, code: u64) {
-        self.stream.send(|queue| queue.reset = queue.reset.or(Some(code)));
-        self.stream.touch(&self.close_on_drop.shared);
+        self.pending = None;
+        self.over = true;
+        self.end(|state, now, id| drop(state.machine.reset(now, id, code)));
     }
 
-    /// Why nothing more can be sent, if it is so.
-    #[must_use]
-    pub fn refusal(&self) -> Option<SendRefusal> {
-        self.stream.send(|queue| self.refused(queue))
+    fn end(&self, end: impl FnOnce(&mut State, Instant, StreamId)) {
+        self.session.shared.call(|state, now| {
+            end(state, now, self.id);
+            state.senders.remove(self.id, &mut state.wakes);
+            state.notify_driver();
+        });
     }
 
-    fn refused(&self, queue: &SendQueue) -> Option<SendRefusal> {
-        queue
-            .refusal
-            .or_else(|| (queue.finish || queue.reset.is_some()).then_some(SendRefusal::StreamClosed))
-    }
-
-    /// Whether the machine could never take this as one message.
-    fn too_large(&self, payload: &Bytes) -> Option<SendRefusal> {
-        (payload.len() > self.stream.largest_message).then_some(SendRefusal::TooLarge)
-    }
-
-    /// Returns how many messages this half has taken so far.
-    fn put(
-        &mut self,
+    /// Sends with `send` if it is this half's turn.
+    fn try_with<T>(
+        &self,
         payload: Bytes,
-        wrap: fn(Bytes) -> Outgoing,
-        cx: Option<&mut Context<'_>>,
-    ) -> Result<u64, SendError> {
-        let number = self.stream.send(|queue| {
-            let charge = FRAME_CHARGE + payload.len();
-            let full = queue.held > 0 && queue.held + charge > SEND_LIMIT;
-            if let Some(reason) = self.refused(queue).or(full.then_some(SendRefusal::Full)) {
-                if let Some(cx) = cx {
-                    register(&mut queue.waker, cx);
-                }
+        cx: Option<&Context<'_>>,
+        send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        self.session.shared.call(|state, now| {
+            if !state.senders.may_try(self.id) {
+                state.senders.wait(self.id, cx);
+                let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            Ok(queue.admit(wrap(payload)))
-        })?;
-        self.stream.touch(&self.close_on_drop.shared);
-        Ok(number)
-    }
-
-    /// Ready while less than the queue may hold is held, or nothing will be taken any more.
-    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        self.stream.send(|queue| {
-            if queue.held < SEND_LIMIT || self.refused(queue).is_some() {
-                return Poll::Ready(());
+            let sent = send(state, now, self.id, payload);
+            if let Err(error) = &sent {
+                self.wait_if_full(state, error.reason, cx);
             }
-            register(&mut queue.waker, cx);
-            Poll::Pending
+            state.notify_driver();
+            sent
         })
     }
 
-    /// Takes a message for which [`poll_room`](Self::poll_room) was ready.
-    pub(super) fn take(&mut self, payload: Bytes) -> Result<(), SendError> {
-        let too_large = self.too_large(&payload);
-        self.stream.send(|queue| match too_large.or(self.refused(queue)) {
-            Some(reason) => Err(SendError { payload, reason }),
-            None => Ok(queue.admit(Outgoing::Message(payload))),
-        })?;
-        self.stream.touch(&self.close_on_drop.shared);
-        Ok(())
+    fn try_write(&self, bytes: &mut Bytes, cx: &Context<'_>) -> Result<usize, SendRefusal> {
+        self.session.shared.call(|state, now| {
+            if !state.senders.may_try(self.id) {
+                state.senders.wait(self.id, Some(cx));
+                return Err(SendRefusal::Full);
+            }
+            let written = state.machine.write(now, self.id, bytes);
+            if let Err(refusal) = written {
+                self.wait_if_full(state, refusal, Some(cx));
+            }
+            state.notify_driver();
+            written
+        })
+    }
+
+    fn wait_if_full(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) {
+        if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
+            state.senders.refused(self.id, refusal, cx);
+        }
+    }
+
+    /// Ready when a message that [`start`](Self::start) kept is the machine's, or will never be.
+    pub(super) fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(payload) = self.pending.take() else {
+            return Poll::Ready(());
+        };
+        let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
+            state.machine.send(now, id, payload)
+        });
+        match sent {
+            Err(SendError {
+                payload,
+                reason: SendRefusal::Full | SendRefusal::Unread,
+            }) => {
+                self.pending = Some(payload);
+                Poll::Pending
+            }
+            // The next call says why the stream takes nothing more.
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Takes a message, and keeps it if there is no room: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
+    pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
+        match self.try_send(message) {
+            Err(SendError {
+                payload,
+                reason: SendRefusal::Full | SendRefusal::Unread,
+            }) if self.pending.is_none() => {
+                self.pending = Some(payload);
+                Ok(())
+            }
+            done => done,
+        }
     }
 }
 
 impl AsyncWrite for SendHalf {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let taken = this.stream.send(|queue| {
-            if let Some(refusal) = this.refused(queue) {
-                return Poll::Ready(Err(refused(refusal)));
-            }
-            let room = SEND_LIMIT.saturating_sub(queue.held);
-            let take = buf.len().min(LARGEST_WRITE).min(room);
-            if take == 0 && !buf.is_empty() {
-                register(&mut queue.waker, cx);
-                return Poll::Pending;
-            }
-            let part = &buf[..take];
-            match queue.items.back_mut() {
-                Some(Outgoing::Gathered(gathered)) if gathered.len() + take <= GATHER => {
-                    gathered.extend_from_slice(part);
-                    queue.held += take;
-                }
-                _ => {
-                    let item = match take < GATHER {
-                        true => Outgoing::Gathered(BytesMut::from(part)),
-                        false => Outgoing::Bytes(Bytes::copy_from_slice(part)),
-                    };
-                    queue.held += item.charge();
-                    queue.items.push_back(item);
-                }
-            }
-            Poll::Ready(Ok(take))
-        });
-        if taken.is_ready() {
-            this.stream.touch(&this.close_on_drop.shared);
+        ready!(this.poll_pending(cx));
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
         }
-        taken
+        let mut bytes = Bytes::copy_from_slice(&buf[..buf.len().min(LARGEST_WRITE)]);
+        match this.try_write(&mut bytes, cx) {
+            Ok(taken) => Poll::Ready(Ok(taken)),
+            Err(SendRefusal::Full | SendRefusal::Unread) => Poll::Pending,
+            Err(refusal) => Poll::Ready(Err(refused(refusal))),
+        }
     }
 
     /// Takes of all parts what there is room for.
@@ -265,14 +294,16 @@ impl AsyncWrite for SendHalf {
         Poll::Ready(Ok(written))
     }
 
-    /// At once: nothing is held back that could be sent.
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// At once, unless a message is left over from a `Sink`: nothing is held back that could be sent.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_pending(cx).map(Ok)
     }
 
     /// [`finish`](SendHalf::finish); does not wait for the peer.
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().finish();
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_pending(cx));
+        this.finish();
         Poll::Ready(Ok(()))
     }
 }
@@ -287,8 +318,12 @@ fn refused(refusal: SendRefusal) -> io::Error {
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        if !self.stream.send(|queue| queue.finish) {
-            self.reset(0);
-        }
+        self.finish();
+    }
+}
+
+impl fmt::Debug for SendHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendHalf").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,18 @@
+//! The end of a session that nobody holds any more.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::state::Shared;
+
+/// Held by every handle of a session and by its streams. When the last one goes, the session closes.
+pub(crate) struct CloseOnDrop {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.shared.close(0, Bytes::new());
+    }
+}

@@ -1,0 +1,73 @@
+//! Established sessions that nobody has accepted.
+
+use std::collections::{HashSet, VecDeque};
+use std::task::{Context, Poll, Waker};
+
+use unbroken_proto::SessionId;
+use unbroken_proto::server::Request;
+
+use crate::session::Session;
+use crate::sync::{WakeList, register};
+
+/// Sessions that were admitted and not accepted, at most. Who comes then is told to come later.
+const BACKLOG: usize = 128;
+
+/// An established session on the accepting side.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The session.
+    pub session: Session,
+    /// What its client asked for, proven.
+    pub request: Request,
+}
+
+/// Sessions on their way to whoever accepts them. One that ends meanwhile waits no longer.
+#[derive(Default)]
+pub(super) struct Backlog {
+    /// Admitted, and neither accepted nor over.
+    admitted: HashSet<SessionId>,
+    /// Of these, the established ones.
+    established: VecDeque<(SessionId, Accepted)>,
+    waker: Option<Waker>,
+}
+
+impl Backlog {
+    /// Whether there is no room for one more session.
+    pub(super) fn is_full(&self) -> bool {
+        self.admitted.len() >= BACKLOG
+    }
+
+    pub(super) fn admit(&mut self, id: SessionId) {
+        self.admitted.insert(id);
+    }
+
+    pub(super) fn push(&mut self, id: SessionId, accepted: Accepted, wakes: &mut WakeList) {
+        self.established.push_back((id, accepted));
+        wakes.push(self.waker.take());
+    }
+
+    /// The session is over. What is returned is to be dropped when the lock is released.
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Accepted> {
+        self.admitted.remove(&id);
+        let at = self.established.iter().position(|(waiting, _)| *waiting == id)?;
+        self.established.remove(at).map(|(_, accepted)| accepted)
+    }
+
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Accepted> {
+        match self.established.pop_front() {
+            Some((id, accepted)) => {
+                self.admitted.remove(&id);
+                Poll::Ready(accepted)
+            }
+            None => {
+                register(&mut self.waker, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Nobody accepts any more. What is returned is to be dropped when the lock is released.
+    pub(super) fn clear(&mut self) -> VecDeque<(SessionId, Accepted)> {
+        std::mem::take(&mut self.established)
+    }
+}

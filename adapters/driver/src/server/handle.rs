@@ -1,0 +1,141 @@
+//! What an application holds of a listening service.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use unbroken_proto::config::{Seed, ServerConfig};
+use unbroken_proto::error::ConfigError;
+use unbroken_proto::server::{Placement, Refusal, Registry, Request};
+use unbroken_proto::{Instant, PeerPrefix};
+
+use super::backlog::Accepted;
+use super::state::ServerState;
+use crate::clock::Timer;
+use crate::runtime::{Runtime, RuntimeTimer, clock};
+use crate::sync::{WakeList, lock, register};
+
+/// Decides on a proven client, and where its session belongs.
+pub type Authorise = Box<dyn Fn(Request) -> Verdict + Send + Sync>;
+/// The decision, on its way.
+pub type Verdict = Pin<Box<dyn Future<Output = Result<Placement, Refusal>> + Send>>;
+
+/// A listening service: what all its connections share.
+///
+/// | to | call |
+/// |---|---|
+/// | serve a connection that was accepted | [`serve`](ServerHandle::serve) |
+/// | have the sessions that come of it | [`accept`](ServerHandle::accept) |
+/// | list sessions, find them by id, name, label or identity | [`sessions`](ServerHandle::sessions), [`find`](ServerHandle::find) |
+/// | close, end, move or prolong one, some or all | [`command`](ServerHandle::command), [`command_where`](ServerHandle::command_where) |
+/// | tell all or some of them something | [`broadcaster`](ServerHandle::broadcaster) |
+/// | release what is kept for a session, once, however it ended | [`ended`](ServerHandle::ended) |
+/// | let sessions go before the service stops | [`drain`](ServerHandle::drain), [`drained`](ServerHandle::drained) |
+/// | show numbers | [`snapshot`](ServerHandle::snapshot) |
+/// | label, or anything else the registry can do | [`registry`](ServerHandle::registry) |
+/// | say who comes in, whose session it is, by which labels | [`Authorise`] |
+/// | set limits | [`ServerConfig`] |
+pub struct ServerHandle {
+    pub(super) state: Mutex<ServerState>,
+    pub(super) prefix: PeerPrefix,
+    pub(super) authorise: Authorise,
+    make_timer: Box<dyn Fn() -> Box<dyn Timer> + Send + Sync>,
+}
+
+impl ServerHandle {
+    /// A listening service on `runtime`. [`run_timers`](ServerHandle::run_timers) has to be spawned there.
+    ///
+    /// `seed` is 32 fresh random bytes ([`fresh_seed`](crate::fresh_seed)).
+    ///
+    /// # Errors
+    /// The configuration cannot work.
+    pub fn new<R: Runtime>(
+        runtime: &R,
+        config: ServerConfig,
+        seed: Seed,
+        authorise: Authorise,
+    ) -> Result<Arc<ServerHandle>, ConfigError> {
+        let prefix = config.peer_prefix;
+        let registry = Registry::new(config, seed, runtime.now())?;
+        let runtime = runtime.clone();
+        Ok(Arc::new(ServerHandle {
+            state: Mutex::new(ServerState::new(clock(&runtime), registry)),
+            prefix,
+            authorise,
+            make_timer: Box::new(move || Box::new(RuntimeTimer::new(runtime.clone()))),
+        }))
+    }
+
+    /// Lets go of all connections that have not proven anything, of sessions that nobody has accepted, and of the task
+    /// that runs the timers. Accepted sessions live on with their handles.
+    pub fn shut_down(&self) {
+        let waiting = self.with(|state, _, wakes| {
+            state.is_over = true;
+            state.pending.clear();
+            wakes.push(state.waker.take());
+            state.backlog.clear()
+        });
+        drop(waiting);
+    }
+
+    /// The next session to be established. One task may ask at a time. Cancel safe.
+    pub async fn accept(&self) -> Accepted {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// As [`accept`](ServerHandle::accept), for callers with a context of their own.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        self.with(|state, _, _| state.backlog.poll(cx))
+    }
+
+    /// Runs the registry's timers until [`shut_down`](ServerHandle::shut_down). Spawn it once.
+    pub async fn run_timers(self: Arc<Self>) {
+        let mut timer = self.timer();
+        poll_fn(|cx| {
+            loop {
+                let next = self.with(|state, now, wakes| {
+                    if state.registry.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                        state.registry.handle_timeout(now);
+                    }
+                    state.carry_out(wakes);
+                    register(&mut state.waker, cx);
+                    (!state.is_over).then(|| state.registry.poll_timeout())
+                });
+                match next {
+                    None => return Poll::Ready(()),
+                    Some(None) => return Poll::Pending,
+                    Some(Some(deadline)) if timer.poll_until(cx, deadline).is_pending() => return Poll::Pending,
+                    Some(Some(_)) => {}
+                }
+            }
+        })
+        .await;
+    }
+
+    pub(super) fn timer(&self) -> Box<dyn Timer> {
+        (self.make_timer)()
+    }
+
+    /// Looks at the state or changes it, and wakes who has to know once the lock is released.
+    pub(super) fn with<T>(&self, visit: impl FnOnce(&mut ServerState, Instant, &mut WakeList) -> T) -> T {
+        let mut wakes = WakeList::default();
+        let result = {
+            let mut state = lock(&self.state);
+            let now = state.now();
+            visit(&mut state, now, &mut wakes)
+        };
+        wakes.wake();
+        result
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sessions = lock(&self.state).owners.len();
+        f.debug_struct("ServerHandle")
+            .field("sessions", &sessions)
+            .finish_non_exhaustive()
+    }
+}

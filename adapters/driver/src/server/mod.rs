@@ -1,0 +1,25 @@
+//! The accepting side.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `handle` | what the application holds, and the registry's timers |
+//! | `serve` | one accepted connection, until its session has it |
+//! | `pending` | a connection that has not proven anything |
+//! | `rejection` | the last word on a connection that gets no session |
+//! | `backlog` | established sessions that nobody has accepted |
+//! | `admin` | what is asked of all sessions together |
+//! | `broadcaster` | one message to many sessions |
+//! | `state` | what all of these share: the registry, and how each session's driver is reached |
+
+mod admin;
+mod backlog;
+mod broadcaster;
+mod handle;
+mod pending;
+mod rejection;
+mod serve;
+mod state;
+
+pub use backlog::Accepted;
+pub use broadcaster::Broadcaster;
+pub use handle::{Authorise, ServerHandle, Verdict};

@@ -1,0 +1,167 @@
+//! One accepted connection, until its session's driver has it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+
+use unbroken_proto::SessionId;
+use unbroken_proto::server::{Incoming, Rejection, Route};
+
+use super::backlog::Accepted;
+use super::handle::ServerHandle;
+use super::pending::{Arrival, NewSession, PendingConnection};
+use super::rejection::{reject, send, within};
+use crate::clock::Timer;
+use crate::connection::{BoxConnection, Connected};
+use crate::driver::{Driver, Source};
+use crate::machine::plain;
+use crate::mailbox::Mailbox;
+use crate::session::Session;
+use crate::state::Shared;
+
+impl ServerHandle {
+    /// Sees one accepted connection through: to its session's driver, to a polite refusal, or, if it
+    /// begins a session, to that session's end. Spawn it.
+    pub async fn serve(self: Arc<Self>, accepted: Connected) {
+        let mut timer = self.timer();
+        let Connected {
+            mut connection,
+            carrier,
+        } = accepted;
+        let pending = PendingConnection::new(&self, carrier);
+        match self.receive(pending, &mut connection, &mut *timer).await {
+            Arrival::New(new) => self.drive(*new, connection, timer).await,
+            Arrival::Known { session, incoming } => {
+                if let Some((connection, rejection)) = self.route(session, connection, incoming) {
+                    reject(connection, rejection, &mut *timer).await;
+                }
+            }
+            Arrival::Rejected(rejection) => reject(connection, rejection, &mut *timer).await,
+            Arrival::Gone => {}
+        }
+    }
+
+    /// Reads the first packet and what a handshake needs, until it is known what this is.
+    async fn receive(
+        &self,
+        mut pending: PendingConnection,
+        connection: &mut BoxConnection,
+        timer: &mut dyn Timer,
+    ) -> Arrival {
+        let Some(packet) = pending.next(connection).await else {
+            return Arrival::Gone;
+        };
+        let mut incoming = match pending.first_packet(packet) {
+            Route::Handshake(incoming) => incoming,
+            Route::Resume { session, incoming } => return Arrival::Known { session, incoming },
+            Route::Reject(rejection) => return Arrival::Rejected(rejection),
+        };
+        let deadline = incoming.deadline();
+        let request = loop {
+            let mut packet = Vec::new();
+            while incoming.poll_transmit(&mut packet) {
+                let sent = within(timer, deadline, send(connection, std::mem::take(&mut packet))).await;
+                if !matches!(sent, Some(Ok(()))) {
+                    return Arrival::Gone;
+                }
+            }
+            if let Some(request) = incoming.request() {
+                break request.clone();
+            }
+            let Some(Some(packet)) = within(timer, deadline, pending.next(connection)).await else {
+                return Arrival::Gone;
+            };
+            if incoming.handle_input(timer.now(), packet).is_err() {
+                return Arrival::Gone;
+            }
+        };
+        let Some(verdict) = within(timer, deadline, (self.authorise)(request.clone())).await else {
+            return Arrival::Gone;
+        };
+        pending.decide(incoming, request, verdict)
+    }
+
+    /// Hands a connection to the session's driver, or back with what to say if that is gone.
+    fn route(
+        &self,
+        session: SessionId,
+        connection: BoxConnection,
+        incoming: Incoming,
+    ) -> Option<(BoxConnection, Rejection)> {
+        self.with(|state, _, _| {
+            let failed = match state.owners.get_mut(&session) {
+                Some(owner) => owner.routed.try_send((connection, incoming)).err()?,
+                None => return Some((connection, state.orphan(incoming))),
+            };
+            // A driver with a full queue has better candidates; the client will try again.
+            let gone = failed.is_disconnected();
+            let (connection, incoming) = failed.into_inner();
+            gone.then(|| (connection, state.orphan(incoming)))
+        })
+    }
+
+    /// Drives a new session to its end, and shows it to the application once it is established.
+    async fn drive(self: Arc<Self>, new: NewSession, connection: BoxConnection, timer: Box<dyn Timer>) {
+        let _listed = new.id.map(|id| Listed {
+            server: Arc::clone(&self),
+            id,
+        });
+        let server = Arc::clone(&self);
+        let source = Source::Accept {
+            routed: new.routed,
+            mailbox: Mailbox::new(new.mail),
+            report: Box::new(move |now, report| {
+                server.with(|state, _, wakes| {
+                    state.registry.update(now, report);
+                    state.on_change(wakes);
+                });
+            }),
+        };
+        let clock = self.with(|state, _, _| Arc::clone(&state.clock));
+        let shared = Shared::new(plain(new.session), clock);
+        let session = Session::new(Arc::clone(&shared));
+        let mut driver = pin!(Driver::new(shared, timer, source).with_connection(new.epoch, connection));
+        let request = new.request;
+        let mut announce = pin!(async move {
+            if let Ok(id) = session.established().await {
+                self.announce(id, Accepted { session, request });
+            }
+        });
+        let mut announced = false;
+        poll_fn(|cx| {
+            announced = announced || announce.as_mut().poll(cx).is_ready();
+            driver.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    fn announce(&self, id: SessionId, accepted: Accepted) {
+        let unwanted = self.with(|state, _, wakes| {
+            if state.is_over {
+                return Some(accepted);
+            }
+            state.backlog.push(id, accepted, wakes);
+            None
+        });
+        drop(unwanted);
+    }
+}
+
+/// A session's place in the table of owners.
+struct Listed {
+    server: Arc<ServerHandle>,
+    id: SessionId,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let unaccepted = self.server.with(|state, now, wakes| {
+            state.owners.remove(&self.id);
+            // Harmless after a last report, and the only word of a driver that panicked.
+            state.registry.lost(now, self.id);
+            state.on_change(wakes);
+            state.backlog.remove(self.id)
+        });
+        drop(unaccepted);
+    }
+}
