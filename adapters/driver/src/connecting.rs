@@ -91,7 +91,7 @@ impl Attempts {
 
     fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
         self.wait = None;
-        let (now, intent) = shared.read(|state, now| (now, state.machine.wanted_connection()));
+        let (now, intent) = shared.read(|state| (state.now(), state.machine.wanted_connection()));
         let Some(intent) = intent else {
             self.current = None;
             return Turn::Idle;

@@ -175,7 +175,7 @@ impl ActiveConnection {
         if !self.flushed {
             self.flushed = self.connection.as_mut().poll_flush(cx)?.is_ready();
         }
-        let wanted = |epoch| shared.read(|state, _| state.machine.is_wanted(epoch));
+        let wanted = |epoch| shared.read(|state| state.machine.is_wanted(epoch));
         if self.closing.is_none() && self.epoch.is_some_and(|epoch| !wanted(epoch)) {
             self.closing = Some(now + CLOSE_LIMIT);
             turn = Turn::More;

@@ -34,14 +34,14 @@ impl Session {
     /// Numbers about reconnecting, the next retry's time among them.
     #[must_use]
     pub fn reconnect_stats(&self) -> ReconnectStats {
-        self.shared().read(|state, _| state.machine.reconnect_stats())
+        self.shared().read(|state| state.machine.reconnect_stats())
     }
 
     /// The last attempts, oldest first, the one under way or planned last.
     #[must_use]
     pub fn history(&self) -> Vec<Attempt> {
         self.shared()
-            .read(|state, _| state.machine.history().copied().collect())
+            .read(|state| state.machine.history().copied().collect())
     }
 
     /// What is being done to have a connection. If it asks for a
@@ -49,7 +49,7 @@ impl Session {
     /// application's to do and to [answer](Self::answer). [`Event::Reconnect`](unbroken_proto::Event::Reconnect) tells of each.
     #[must_use]
     pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
-        self.shared().read(|state, _| state.machine.wanted_connection())
+        self.shared().read(|state| state.machine.wanted_connection())
     }
 
     /// The application's answer to what the intent of attempt `attempt` asks for before the dial. Ignored when the intent is
@@ -106,7 +106,7 @@ impl Session {
     /// Whether reconnecting is paused.
     #[must_use]
     pub fn is_reconnecting_paused(&self) -> bool {
-        self.shared().read(|state, _| state.machine.is_reconnecting_paused())
+        self.shared().read(|state| state.machine.is_reconnecting_paused())
     }
 
     /// Attaches the application's own bytes to the session, to be had back when something has to be
@@ -121,7 +121,7 @@ impl Session {
     /// What [`preserve`](Self::preserve) attached, or the session before this one left.
     #[must_use]
     pub fn preserved(&self) -> Bytes {
-        self.shared().read(|state, _| state.machine.preserved().clone())
+        self.shared().read(|state| state.machine.preserved().clone())
     }
 
     /// What this session leaves to one that takes its place: for
@@ -129,7 +129,7 @@ impl Session {
     /// [ended](Self::ended). `None` on the accepting side.
     #[must_use]
     pub fn handover(&self) -> Option<Handover> {
-        self.shared().read(|state, _| state.machine.handover())
+        self.shared().read(|state| state.machine.handover())
     }
 
     /// `config` for a session that takes this one's place once it has [ended](Self::ended), for
@@ -146,12 +146,12 @@ impl Session {
     /// Where the session is in its life, in five words for people.
     #[must_use]
     pub fn lifecycle(&self) -> Lifecycle {
-        self.shared().read(|state, _| state.machine.lifecycle())
+        self.shared().read(|state| state.machine.lifecycle())
     }
 
     /// How the session fares.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.shared().read(|state, now| state.machine.health(now))
+        self.shared().read(|state| state.machine.health(state.now()))
     }
 }

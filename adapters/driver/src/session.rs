@@ -138,7 +138,7 @@ impl Session {
     /// How it ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Arc<Ended>> {
-        self.shared().read(|state, _| state.ended.clone())
+        self.shared().read(|state| state.ended.clone())
     }
 
     /// Moves the session to another connection while the old one still works. On the accepting side:
@@ -162,13 +162,13 @@ impl Session {
     /// The session's name, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
-        self.shared().read(|state, _| state.machine.id())
+        self.shared().read(|state| state.machine.id())
     }
 
     /// Where the session is in its life.
     #[must_use]
     pub fn state(&self) -> SessionState {
-        self.shared().read(|state, _| state.machine.state())
+        self.shared().read(|state| state.machine.state())
     }
 
     /// Why the last dial that failed did, in its connector's words, or that a first handshake came to nothing, as it does with a
@@ -176,19 +176,19 @@ impl Session {
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
     pub fn connect_error(&self) -> Option<Arc<io::Error>> {
-        self.shared().read(|state, _| state.connect_error.clone())
+        self.shared().read(|state| state.connect_error.clone())
     }
 
     /// The peer's static key, once proven.
     #[must_use]
     pub fn peer_key(&self) -> Option<PublicKey> {
-        self.shared().read(|state, _| state.machine.peer_key())
+        self.shared().read(|state| state.machine.peer_key())
     }
 
     /// The session's counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared().read(|state, _| state.machine.stats())
+        self.shared().read(|state| state.machine.stats())
     }
 }
 
@@ -196,7 +196,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, state) = self
             .shared()
-            .read(|state, _| (state.machine.id(), state.machine.state()));
+            .read(|state| (state.machine.id(), state.machine.state()));
         f.debug_struct("Session")
             .field("id", &id)
             .field("state", &state)

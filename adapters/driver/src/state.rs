@@ -72,7 +72,7 @@ impl Shared {
     /// that is for who calls on the application's behalf, with [`State::notify_driver`].
     pub(crate) fn call<T>(&self, call: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = (state.clock)();
+        let now = state.now();
         let result = call(&mut state, now);
         state.hand_out_events();
         let wakes = std::mem::take(&mut state.wakes);
@@ -82,10 +82,8 @@ impl Shared {
     }
 
     /// Looks at something that no call changes.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&State, Instant) -> T) -> T {
-        let state = self.lock();
-        let now = (state.clock)();
-        read(&state, now)
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.lock())
     }
 
     /// Closes the session on the application's behalf, behind what was sent.
@@ -108,6 +106,10 @@ impl Shared {
 }
 
 impl State {
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
     /// Makes the driver look at the machine. For every call that may leave something to send, or a new deadline.
     pub(crate) fn notify_driver(&mut self) {
         let driver = self.driver.take();

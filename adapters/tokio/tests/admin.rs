@@ -205,7 +205,7 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     let (mut send, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
     let _ended = send.send(Bytes::from("light")).await;
     let over = soon("the clean-up", told.recv()).await.unwrap();
-    assert_eq!((Some(over.info.id), over.reason), (session.id(), None));
+    assert_eq!((Some(over.info.id), over.reason), (session.id(), Some(EndReason::Aborted)));
     assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Aborted);
     assert!(server.sessions().is_empty());
     server.registry(|_, _| ());

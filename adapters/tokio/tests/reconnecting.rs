@@ -60,7 +60,7 @@ async fn an_application_answers_what_the_machine_asks() {
     let wanted = session.wanted_connection().expect("because it goes on");
     assert_eq!(wanted.preparation, Some(Preparation::Restart));
     assert_eq!(wanted.preserved, &b"cwd=/srv"[..]);
-    session.restarted(attempt(&session), Ok(Continuity::Kept));
+    session.answer(attempt(&session), unbroken_tokio::Answer::Restarted(Ok(Continuity::Kept)));
     until(&mut events, |event| matches!(event, Event::Attached { .. })).await;
     until(
         &mut events,
@@ -82,7 +82,7 @@ async fn an_application_answers_what_the_machine_asks() {
     session.report_failure(Cause::ProcessEnded);
     until(&mut events, |event| matches!(event, Event::Detached { .. })).await;
     until(&mut events, |event| matches!(event, Event::Reconnect(_))).await;
-    session.restarted(attempt(&session), Ok(Continuity::Lost));
+    session.answer(attempt(&session), unbroken_tokio::Answer::Restarted(Ok(Continuity::Lost)));
     let ended = soon("the end", session.closed()).await;
     assert_eq!(
         ended.reason,
@@ -100,7 +100,7 @@ async fn a_message_that_is_late_is_told_of_and_still_arrives() {
     let (server, address) = common::server(Carrier::Tcp).await;
     common::spawn_echo(server);
     let mut config = common::client_config();
-    config.session.outbox_limit = 4_096;
+    config.session.outbox_limit = 32 << 10;
     let session = unbroken_tokio::connect_tcp(address.to_string(), config).expect("because it is sound");
     session.pause_reconnecting();
     let mut events = session.events();
@@ -112,7 +112,7 @@ async fn a_message_that_is_late_is_told_of_and_still_arrives() {
     let within = std::time::Duration::from_millis(10);
     for number in 1..=10 {
         let sent = send.send_within(Bytes::from(vec![1; 1_000]), within).await;
-        assert_eq!(sent.expect("because the half has room"), number);
+        assert_eq!(sent.expect("because the outbox has room"), number);
     }
     for number in 1..=10 {
         let overdue = until(&mut events, |event| matches!(event, Event::Overdue { .. })).await;
@@ -132,7 +132,7 @@ async fn a_message_that_is_late_is_told_of_and_still_arrives() {
     }
     // What arrives in time is not told of.
     let on_time = send.send_within(Bytes::from_static(b"x"), common::LIMIT).await;
-    assert_eq!(on_time.expect("because the half has room"), 11);
+    assert_eq!(on_time.expect("because the outbox has room"), 11);
     soon("an echo", recv.recv()).await.expect("because the session lives");
     soon("the end", session.close(0, Bytes::new())).await;
     while let Some(event) = soon("the rest", events.next()).await {

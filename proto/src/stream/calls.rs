@@ -174,9 +174,9 @@ impl Streams {
 
     fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {
         if let Some(stream) = self.table.get_mut(&id) {
-            let charge = stream.send.push(payload, message);
-            self.held += charge;
-            self.queued_items += 1;
+            let gathered = (!message).then(|| stream.send.gather(&payload)).flatten();
+            self.queued_items += usize::from(gathered.is_none());
+            self.held += gathered.unwrap_or_else(|| stream.send.push(payload, message));
             self.recount(id);
             self.schedule(id);
         }

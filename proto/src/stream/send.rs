@@ -18,6 +18,9 @@ pub(super) const LEAST_FRAGMENT: usize = 512;
 /// little and acknowledges nothing would have the outbox full of frames of a byte.
 pub(super) const CRUMBS: usize = 8;
 
+/// Longer writes are items of their own: copying them once more would cost more than their frames.
+const LARGEST_GATHERED: usize = 4 << 10;
+
 /// What the outbox is charged for an item of `len` bytes cut into fragments.
 pub(super) fn item_charge(len: usize, fragment: usize) -> usize {
     len.saturating_add(FRAME_CHARGE.saturating_mul(len.div_ceil(fragment).max(1)))
@@ -91,6 +94,31 @@ impl SendHalf {
             scheduled: false,
             was_reset: false,
         }
+    }
+
+    /// Puts bytes of a small write into the item before, so that many of them share a frame and its charge. Returns what
+    /// that is charged; `None`: it takes no more, and they have to be an item of their own.
+    pub(super) fn gather(&mut self, payload: &[u8]) -> Option<usize> {
+        let last = self.queue.back_mut().filter(|last| !last.message && !last.started)?;
+        let len = last.rest.len() + payload.len();
+        if payload.len() > LARGEST_GATHERED || len > self.fragment {
+            return None;
+        }
+        // Only memory that nobody else looks at can grow.
+        match core::mem::take(&mut last.rest).try_into_mut() {
+            Ok(mut rest) => {
+                rest.extend_from_slice(payload);
+                last.rest = rest.freeze();
+            }
+            Err(rest) => {
+                last.rest = rest;
+                return None;
+            }
+        }
+        let charge = item_charge(len, self.fragment);
+        let more = charge - core::mem::replace(&mut last.charge, charge);
+        self.queued_charge += more;
+        Some(more)
     }
 
     /// Queues an item; returns its charge.

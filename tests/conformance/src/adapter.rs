@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use unbroken_carriers::{Acceptor, Address};
-use unbroken_driver::{RecvFailure, SessionHandle};
+use unbroken_driver::{RecvError, SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -90,7 +90,7 @@ pub trait Receiver: io::Read + Send {
     ///
     /// # Errors
     /// The stream broke off.
-    fn recv(&mut self) -> Result<Option<Bytes>, RecvFailure>;
+    fn recv(&mut self) -> Result<Option<Bytes>, RecvError>;
     /// Asks the peer to stop.
     fn stop(&mut self, code: u64);
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use unbroken_carriers::Acceptor;
-use unbroken_driver::{RecvFailure, RecvHalf, SendHalf, SessionHandle, Stream};
+use unbroken_driver::{RecvError, RecvHalf, SendHalf, SessionHandle, Stream};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -241,7 +241,7 @@ impl io::Write for Tx {
 struct Rx(RecvHalf);
 
 impl Receiver for Rx {
-    fn recv(&mut self) -> Result<Option<Bytes>, RecvFailure> {
+    fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         soon("a message", self.0.recv())
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use unbroken_carriers::{Acceptor, Address};
-use unbroken_driver::{RecvFailure, SessionHandle};
+use unbroken_driver::{RecvError, SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -165,11 +165,11 @@ impl Sender for blocking::SendHalf {
 }
 
 impl Receiver for blocking::RecvHalf {
-    fn recv(&mut self) -> Result<Option<Bytes>, RecvFailure> {
+    fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         blocking::RecvHalf::recv(self).map_err(|failure| match failure {
-            blocking::RecvFailure::Stream(error) => RecvFailure::Stream(error),
-            blocking::RecvFailure::Truncated => RecvFailure::Truncated,
-            blocking::RecvFailure::TooLarge(most) => RecvFailure::TooLarge(most),
+            blocking::RecvError::Stream(error) => RecvError::Stream(error),
+            blocking::RecvError::Truncated => RecvError::Truncated,
+            blocking::RecvError::TooLarge(most) => RecvError::TooLarge(most),
             other => panic!("never happened: a message ({other})"),
         })
     }

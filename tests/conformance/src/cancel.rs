@@ -7,7 +7,7 @@ use std::thread;
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use unbroken_driver::{RecvFailure, RecvHalf, SendHalf, SessionHandle, Stream};
+use unbroken_driver::{RecvError, RecvHalf, SendHalf, SessionHandle, Stream};
 use unbroken_proto::error::RecvError;
 use unbroken_proto::event::EndReason;
 use unbroken_proto::stream::StreamOptions;
@@ -86,7 +86,7 @@ fn accepted(far: &SessionHandle) -> (SendHalf, RecvHalf) {
                 assert_eq!(message, Some(Bytes::from("here")));
                 return (send, recv);
             }
-            Err(failure) => assert_eq!(failure, RecvFailure::Stream(RecvError::Reset(0))),
+            Err(failure) => assert_eq!(failure, RecvError::Reset(0)),
         }
     }
 }
@@ -112,7 +112,7 @@ fn messages(mut send: SendHalf, mut recv: RecvHalf) {
     sending.join().expect("because sending ends");
 }
 
-fn insist_on(recv: &mut RecvHalf) -> Result<Option<Bytes>, RecvFailure> {
+fn insist_on(recv: &mut RecvHalf) -> Result<Option<Bytes>, RecvError> {
     for polls in 0..3 {
         if let Some(message) = give_up_after(polls, recv.recv()) {
             return message;

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use unbroken_driver::{RecvFailure, SessionHandle};
+use unbroken_driver::{RecvError, SessionHandle};
 use unbroken_proto::error::{OpenError, RecvError, SendError, SendRefusal};
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -241,9 +241,9 @@ impl<H: Host> Rx<H> {
 }
 
 impl<H: Host> Receiver for Rx<H> {
-    fn recv(&mut self) -> Result<Option<Bytes>, RecvFailure> {
+    fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         loop {
-            match self.chunk().map_err(RecvFailure::Stream)? {
+            match self.chunk().map_err(RecvError::Stream)? {
                 Chunk::Data { payload, message_end } => {
                     self.partial.extend_from_slice(&payload);
                     if message_end {
@@ -251,7 +251,7 @@ impl<H: Host> Receiver for Rx<H> {
                     }
                 }
                 Chunk::End if self.partial.is_empty() => return Ok(None),
-                Chunk::End => return Err(RecvFailure::Truncated),
+                Chunk::End => return Err(RecvError::Truncated),
             }
         }
     }

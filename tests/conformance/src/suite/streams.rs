@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::thread;
 
 use bytes::Bytes;
-use unbroken_driver::RecvFailure;
+use unbroken_driver::RecvError;
 use unbroken_proto::error::{RecvError, SendRefusal};
 use unbroken_proto::event::{Closer, EndReason};
 
@@ -263,7 +263,7 @@ pub fn many_streams(world: &World) {
 pub fn resets_and_stops(world: &World) {
     let mut first = pair(world);
     first.send.reset(3);
-    assert_eq!(first.far_recv.recv(), Err(RecvFailure::Stream(RecvError::Reset(3))));
+    assert_eq!(first.far_recv.recv(), Err(RecvError::Reset(3)));
     first.recv.stop(4);
     eventually("a stop", || {
         match first.far_send.try_send(Bytes::from("into the void")) {
