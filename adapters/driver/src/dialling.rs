@@ -1,13 +1,13 @@
 //! Does what the machine wants done to have a connection, one thing at a time.
 
-use std::io;
 use std::task::{Context, Poll};
 
 use unbroken_proto::reconnect::Preparation;
 use unbroken_proto::{Instant, ReconnectIntent};
 
+use crate::connect_error::ConnectError;
 use crate::connection::Connected;
-use crate::connector::{Answer, Connector, Dial, PendingAnswer, cause_of, later_of};
+use crate::connector::{Answer, Connector, Dial, PendingAnswer};
 use crate::machine::Machine;
 
 /// Steps in one turn: a host that answers at once, or fails at once, does not keep others waiting.
@@ -19,7 +19,7 @@ pub(crate) struct Dialling {
     current: Option<Task>,
     /// When the next step may begin.
     wait: Option<Instant>,
-    failed: Option<io::Error>,
+    failed: Option<ConnectError>,
 }
 
 struct Task {
@@ -136,15 +136,15 @@ impl Dialling {
     }
 
     /// Why the last dial failed, once.
-    pub(crate) fn take_failed(&mut self) -> Option<io::Error> {
+    pub(crate) fn take_failed(&mut self) -> Option<ConnectError> {
         self.failed.take()
     }
 }
 
-fn failed(now: Instant, session: &mut Machine, attempt: u64, error: &io::Error) {
-    match later_of(error) {
+fn failed(now: Instant, session: &mut Machine, attempt: u64, error: &ConnectError) {
+    match error.after() {
         Some(after) => session.dial_postponed(now, attempt, after),
-        None => session.dial_failed(now, attempt, cause_of(error)),
+        None => session.dial_failed(now, attempt, error.cause()),
     }
 }
 

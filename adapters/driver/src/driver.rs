@@ -13,6 +13,7 @@ use unbroken_proto::server::{Incoming, Report};
 use unbroken_proto::{Duration, Epoch, Event, Instant, SessionConfig};
 
 use crate::clock::Timer;
+use crate::connect_error::ConnectError;
 use crate::connection::BoxConnection;
 use crate::dialling::{Dialling, Turn};
 use crate::errand::Errands;
@@ -211,12 +212,10 @@ impl Driver {
             return;
         };
         if self.up && self.session.stats().attaches == 0 {
-            let why = format!(
-                "connected, but the handshake was not completed ({cause}): a secret, key or hint that the server does not know looks \
-                 like this, and so does a server of something else"
-            );
-            self.shared
-                .note(|view| view.connect_error = Some(Arc::new(std::io::Error::other(why))));
+            let why = "connected, but the handshake was not completed: a secret, key or hint that the server does not know \
+                       looks like this, and so does a server of something else";
+            let error = ConnectError::new(cause).with_source(why);
+            self.shared.note(|view| view.connect_error = Some(Arc::new(error)));
         }
     }
 

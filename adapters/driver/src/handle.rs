@@ -14,6 +14,7 @@ use unbroken_proto::stats::Stats;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Event, SessionId};
 
+use crate::connect_error::ConnectError;
 use crate::lock::{lock, register};
 use crate::shared::{CloseOnDrop, OpenRequest, Ring, Shared, View, Wait};
 use crate::stream::Stream;
@@ -170,7 +171,7 @@ impl SessionHandle {
     /// wrong secret. `None` before the first failure. The machine's word for it is the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
-    pub fn connect_error(&self) -> Option<Arc<std::io::Error>> {
+    pub fn connect_error(&self) -> Option<Arc<ConnectError>> {
         self.shared().look(|view| view.connect_error.clone())
     }
 

@@ -40,15 +40,16 @@
 //! | `unbroken_payload_sent_bytes_total`, `unbroken_payload_received_bytes_total` | counter | `side` |
 //! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
 
+mod budget;
 mod clock;
 mod connect;
+mod connect_error;
 mod connection;
 mod connector;
 mod dialling;
 mod driver;
 mod errand;
 mod framed;
-mod gate;
 pub mod guide;
 mod handle;
 mod links;
@@ -63,18 +64,19 @@ mod server;
 mod shared;
 mod stream;
 
-pub use clock::{SleepTimer, Timer, uptime};
+pub use budget::Budget;
+pub use clock::{Timer, uptime};
 pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
+pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
-pub use connector::{Answer, ConnectError, Connector, Dial, PendingAnswer, cause_of};
+pub use connector::{Answer, Connector, Dial, PendingAnswer};
 pub use driver::Driver;
 pub use framed::{ByteStream, Framed, FuturesIo};
-pub use gate::{Gate, fresh_seed};
 pub use handle::{Events, SessionHandle};
 pub use reconnector::Reconnector;
-pub use runtime::{Runtime, RuntimeTimer};
+pub use runtime::{Runtime, RuntimeTimer, fresh_seed};
 pub use server::{Authorise, Broadcast, BroadcastOutcome, Broadcaster, Established, MakeTimer, ServerHandle, Verdict};
 pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;

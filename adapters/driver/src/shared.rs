@@ -16,6 +16,7 @@ use unbroken_proto::stats::Stats;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Event, SessionId, StreamId};
 
+use crate::connect_error::ConnectError;
 use crate::lock::{Waiters, lock, wake};
 use crate::reconnecting::{ReconnectView, ReconnectWishes};
 use crate::stream::StreamShared;
@@ -101,7 +102,7 @@ pub(crate) struct View {
     pub(crate) reconnecting: ReconnectView,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
-    pub(crate) connect_error: Option<Arc<std::io::Error>>,
+    pub(crate) connect_error: Option<Arc<ConnectError>>,
     /// Streams the peer opened that nobody has taken yet.
     pub(crate) accepted: VecDeque<Accepted>,
     pub(crate) waiters: Waiters,

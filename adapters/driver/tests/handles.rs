@@ -3,20 +3,33 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use unbroken_driver::proto::Instant;
 use unbroken_driver::proto::config::Seed;
 use unbroken_driver::proto::error::OpenError;
 use unbroken_driver::proto::security::Auth;
 use unbroken_driver::proto::stream::StreamOptions;
 use unbroken_driver::proto::{ClientConfig, ReconnectIntent};
-use unbroken_driver::{Connected, SleepTimer};
+use unbroken_driver::{ConnectError, Connected, Timer};
+
+/// Time stands still, and nobody is woken.
+struct Never;
+
+impl Timer for Never {
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
+    fn poll_until(&mut self, _cx: &mut Context<'_>, _deadline: Instant) -> Poll<()> {
+        Poll::Pending
+    }
+}
 
 #[test]
 fn a_stream_of_a_session_that_is_over_is_refused_at_once() {
-    let timer = SleepTimer::new(|_| std::future::pending::<()>());
-    let connector = |_: ReconnectIntent| std::future::pending::<std::io::Result<Connected>>();
+    let connector = |_: ReconnectIntent| std::future::pending::<Result<Connected, ConnectError>>();
     let config = ClientConfig::new(Auth::anonymous());
     let (session, driver) =
-        unbroken_driver::connect(config, Seed([1; 32]), connector, timer).expect("because it is sound");
+        unbroken_driver::connect(config, Seed([1; 32]), connector, Never).expect("because it is sound");
     let mut early = pin!(session.open(StreamOptions::default()));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(early.as_mut().poll(&mut cx).is_pending());

@@ -4,6 +4,8 @@ mod messages;
 mod queues;
 mod recv;
 mod send;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
