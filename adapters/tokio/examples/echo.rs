@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{Accepted, Server};
+use unbroken_tokio::{Established, Server};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -50,7 +50,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// Echoes every message on every stream, until the client closes the session.
-async fn serve(accepted: Accepted) {
+async fn serve(accepted: Established) {
     while let Some(stream) = accepted.session.accept().await {
         tokio::spawn(async move {
             let (mut send, mut recv) = stream.split();
