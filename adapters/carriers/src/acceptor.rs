@@ -1,18 +1,17 @@
 //! How a server makes a connection of a byte stream it accepted.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use tungstenite::http;
 #[cfg(feature = "tls")]
 use unbroken_driver::BoxConnection;
 use unbroken_driver::{ByteStream, ConnectError, Connected, Deferred, Framed};
-use unbroken_proto::Cause;
 
-use crate::address::{read_some, write_all};
-use crate::upgrade::{answer, encode_refusal, encode_response, parse_request};
+use crate::head::{read_head, write_all};
+use crate::upgrade::{UpgradeError, answer, encode_refusal, encode_response, parse_request};
 use crate::websocket::WebSocket;
 
 /// Looks at the request of an upgrade: lets it pass, or says what to answer instead.
@@ -117,7 +116,7 @@ impl Acceptor {
             return Connected::ordered(Framed::accepted(stream));
         }
         let check = self.check.clone();
-        Connected::ordered(Deferred::new(upgrade(stream, check)))
+        Connected::ordered(Deferred::new(async { Ok(upgrade(stream, check).await?) }))
     }
 
     #[cfg(feature = "tls")]
@@ -132,27 +131,19 @@ impl Acceptor {
     }
 }
 
-async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> io::Result<WebSocket<S>> {
-    let mut received = BytesMut::with_capacity(1 << 10);
-    let (head, request) = loop {
-        if !read_some(&mut stream, &mut received).await? {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(request) = parse_request(&received)? {
-            break request;
-        }
-    };
+async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> Result<WebSocket<S>, ConnectError> {
+    let (request, behind) = read_head(&mut stream, parse_request).await?;
     let checked = check.map_or(Ok(()), |check| check(&request));
     match checked.and_then(|()| answer(&request)) {
         Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
         Err(refusal) => {
-            let why = format!("an upgrade refused with {}", refusal.status());
+            let status = refusal.status();
             write_all(&mut stream, &encode_refusal(*refusal)?).await?;
-            std::future::poll_fn(|cx| stream.poll_close(cx)).await?;
-            return Err(ConnectError::new(Cause::Local).with_source(why).into());
+            poll_fn(|cx| stream.poll_close(cx)).await?;
+            return Err(UpgradeError::Refused(status).into());
         }
     }
-    Ok(WebSocket::accepted(stream, received[head..].to_vec()))
+    Ok(WebSocket::accepted(stream, behind))
 }
 
 /// A WebSocket that an HTTP server upgrades for us, as a connection: `stream` is ready when the server hands

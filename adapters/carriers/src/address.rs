@@ -1,35 +1,93 @@
 //! Where a client dials, and how it makes a connection of the byte stream it gets there.
 
-use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use thiserror::Error;
 use tungstenite::http::Uri;
 use tungstenite::http::header::{
     CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use unbroken_driver::proto::Cause;
 use unbroken_driver::{ByteStream, ConnectError, Connected, Framed};
-use unbroken_proto::Cause;
 
-use crate::upgrade::{MAX_HEAD, Upgrade};
+use crate::head::{read_head, write_all};
+use crate::upgrade::Upgrade;
 use crate::websocket::WebSocket;
+
+/// What is wrong with an [`Address`].
+///
+/// As a [`ConnectError`] it is final before a session exists: the address has to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is not of the form `scheme://host:port/path`.
+    #[error("not an address")]
+    Malformed,
+    /// The scheme is another one than `ws`, `wss`, `tcp` and `tls`.
+    #[error("neither ws://, wss://, tcp:// nor tls://")]
+    Scheme,
+    /// There is a user's name or password in it, which would not be sent: see [`Address::header`].
+    #[error("a user's name in an address is not sent")]
+    UserInfo,
+    /// It names no host.
+    #[error("no host in the address")]
+    NoHost,
+    /// It names no port, and its scheme implies none.
+    #[error("no port in the address")]
+    NoPort,
+    /// What stands in the place of the port is no number from 1 to 65535.
+    #[error("the port is no number from 1 to 65535")]
+    PortOutOfRange,
+    /// It asks for TLS, in a build without the feature `tls`.
+    #[error("built without the feature `tls`")]
+    NoTls,
+    /// A WebSocket's address is wanted, or a header is given to another kind of address.
+    #[error("not a ws:// or wss:// address")]
+    NotWebSocket,
+    /// An address of plain TCP or TLS is wanted.
+    #[error("a WebSocket's address where host:port is wanted")]
+    NotTcp,
+    /// The name or the value of a header cannot be sent.
+    #[error("a header that cannot be sent")]
+    Header,
+    /// The header is one that the upgrade itself sets.
+    #[error("a header of the upgrade itself")]
+    ReservedHeader,
+}
+
+impl From<AddressError> for ConnectError {
+    fn from(error: AddressError) -> ConnectError {
+        ConnectError::new(Cause::NoService).with_source(error)
+    }
+}
+
+impl From<AddressError> for io::Error {
+    fn from(error: AddressError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    }
+}
 
 /// Where to dial: `ws://host[:port]/path?query`, `wss://…`, `tcp://host:port`, `tls://host:port`, or plain
 /// `host:port`, which is TCP. Cheap to clone.
 ///
+/// It shows itself without its query, headers and subprotocols, which may contain tokens.
+///
 /// ```
-/// use unbroken_carriers::Address;
-/// let address = Address::parse("ws://example.org/sessions?room=1")?
+/// use unbroken_carriers::{Address, AddressError};
+/// let address = Address::parse("ws://example.org/sessions?token=0123")?
 ///     .header("authorization", "Bearer 0123")?
 ///     .subprotocol("chat");
 /// assert_eq!(address.host_port(), ("example.org", 80));
-/// # Ok::<(), std::io::Error>(())
+/// assert_eq!(address.to_string(), "ws://example.org:80/sessions");
+/// assert_eq!(Address::parse("ws://example.org:99999/").err(), Some(AddressError::PortOutOfRange));
+/// # Ok::<(), AddressError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Address {
     host: Arc<str>,
     port: u16,
@@ -39,15 +97,16 @@ pub struct Address {
     tls: Option<crate::Tls>,
 }
 
-#[derive(Clone, Debug)]
+/// What is particular about a WebSocket.
+#[derive(Clone)]
 struct Ws {
     uri: Uri,
     headers: HeaderMap,
     subprotocols: Vec<String>,
 }
 
-/// Set by the upgrade itself.
-const OURS: [HeaderName; 5] = [
+/// The upgrade sets these itself.
+const RESERVED: [HeaderName; 5] = [
     CONNECTION,
     UPGRADE,
     SEC_WEBSOCKET_KEY,
@@ -60,32 +119,38 @@ impl Address {
     ///
     /// # Errors
     /// It is none, or asks for TLS in a build without the feature `tls`.
-    pub fn parse(address: &str) -> io::Result<Address> {
+    pub fn parse(address: &str) -> Result<Address, AddressError> {
         let uri: Uri = match address.contains("://") {
             true => address.parse(),
             false => format!("tcp://{address}").parse(),
         }
-        .map_err(invalid)?;
-        let (websocket, secure, port) = match uri.scheme_str() {
+        .map_err(|_| AddressError::Malformed)?;
+        let (websocket, secure, default) = match uri.scheme_str() {
             Some("ws") => (true, false, Some(80)),
             Some("wss") => (true, true, Some(443)),
             Some("tcp") => (false, false, None),
             Some("tls") => (false, true, None),
-            _ => return Err(invalid("neither ws://, wss://, tcp:// nor tls://")),
+            _ => return Err(AddressError::Scheme),
         };
         if secure && cfg!(not(feature = "tls")) {
-            return Err(invalid("built without the feature `tls`"));
+            return Err(AddressError::NoTls);
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if authority.contains('@') {
+            return Err(AddressError::UserInfo);
         }
         let host = uri.host().unwrap_or_default();
-        // What stands behind the host and is no port must not be taken for none.
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        if !authority.ends_with(host) && uri.port_u16().is_none() {
-            return Err(invalid("no port of that number"));
-        }
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let (false, Some(port)) = (host.is_empty(), uri.port_u16().or(port)) else {
-            return Err(invalid("no host, or no port"));
+        let port = match authority.strip_prefix(host).unwrap_or_default() {
+            "" => default.ok_or(AddressError::NoPort),
+            port => match port.strip_prefix(':').unwrap_or_default().parse() {
+                Err(_) | Ok(0) => Err(AddressError::PortOutOfRange),
+                Ok(port) => Ok(port),
+            },
         };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(AddressError::NoHost);
+        }
         let host = host.into();
         let websocket = websocket.then_some(Ws {
             uri,
@@ -94,7 +159,7 @@ impl Address {
         });
         Ok(Address {
             host,
-            port,
+            port: port?,
             websocket,
             secure,
             #[cfg(feature = "tls")]
@@ -105,47 +170,45 @@ impl Address {
     /// This address, if it is a WebSocket.
     ///
     /// # Errors
-    /// It is none: the address has no `ws://` or `wss://`.
-    pub fn only_websocket(self) -> io::Result<Address> {
-        if self.is_websocket() {
-            Ok(self)
-        } else {
-            Err(invalid("not a ws:// or wss:// address"))
+    /// [`AddressError::NotWebSocket`].
+    pub fn only_websocket(self) -> Result<Address, AddressError> {
+        match self.is_websocket() {
+            true => Ok(self),
+            false => Err(AddressError::NotWebSocket),
         }
     }
 
     /// This address, if it is plain TCP or TLS.
     ///
     /// # Errors
-    /// It is a WebSocket.
-    pub fn only_tcp(self) -> io::Result<Address> {
-        if self.is_websocket() {
-            Err(invalid("a WebSocket's address where host:port is wanted"))
-        } else {
-            Ok(self)
+    /// [`AddressError::NotTcp`].
+    pub fn only_tcp(self) -> Result<Address, AddressError> {
+        match self.is_websocket() {
+            true => Err(AddressError::NotTcp),
+            false => Ok(self),
         }
     }
 
-    /// Sends a header of one's own with the upgrade (a bearer token, a cookie). To send another one with each
-    /// dial, clone the address in a connector.
+    /// Sends a header of one's own with the upgrade (a bearer token, a cookie); a `Host` of yours replaces the usual one.
+    /// To send another header with each dial, clone the address in a connector.
     ///
     /// # Errors
-    /// It cannot be sent, is one of the upgrade's own (a `Host` of yours replaces it), or the address is no WebSocket.
-    pub fn header(mut self, name: &str, value: &str) -> io::Result<Address> {
-        let name = HeaderName::from_str(name).map_err(invalid)?;
-        let mut value = HeaderValue::from_str(value).map_err(invalid)?;
+    /// [`AddressError::Header`], [`AddressError::ReservedHeader`], or [`AddressError::NotWebSocket`].
+    pub fn header(mut self, name: &str, value: &str) -> Result<Address, AddressError> {
+        let name = HeaderName::from_str(name).map_err(|_| AddressError::Header)?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| AddressError::Header)?;
         value.set_sensitive(true);
-        match &mut self.websocket {
-            _ if OURS.contains(&name) => Err(invalid("a header of the upgrade itself")),
-            None => Err(invalid("headers go with WebSockets only")),
-            Some(ws) => {
-                match name == HOST {
-                    true => ws.headers.insert(name, value).is_some(),
-                    false => ws.headers.append(name, value),
-                };
-                Ok(self)
-            }
+        let headers = match &mut self.websocket {
+            _ if RESERVED.contains(&name) => return Err(AddressError::ReservedHeader),
+            None => return Err(AddressError::NotWebSocket),
+            Some(ws) => &mut ws.headers,
+        };
+        if name == HOST {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
         }
+        Ok(self)
     }
 
     /// Offers a further subprotocol behind ours: some gateways take a token there. The server must choose ours.
@@ -208,9 +271,9 @@ impl Address {
     /// the upgrade to WebSocket happen here.
     ///
     /// # Errors
-    /// The stream breaks, or a [`ConnectError`] that says what is wrong with the other end. A certificate that does
-    /// not verify is [`Cause::Untrusted`].
-    pub async fn connect<S>(&self, stream: S) -> io::Result<Connected>
+    /// The stream breaks, or the other end is not what it should be: [causes](crate::causes) has the table. A
+    /// certificate that does not verify is [`Cause::Untrusted`].
+    pub async fn connect<S>(&self, stream: S) -> Result<Connected, ConnectError>
     where
         S: ByteStream + Unpin + Send + 'static,
     {
@@ -219,18 +282,15 @@ impl Address {
         }
         #[cfg(feature = "tls")]
         {
-            let tls = match &self.tls {
-                Some(given) => given.clone(),
-                None => crate::Tls::platform()?,
-            };
-            let stream = tls.connect(stream, &self.host).await?;
-            return Ok(self.converse(stream).await?.authenticated());
+            let tls = self.tls.clone().map_or_else(crate::Tls::platform, Ok);
+            let stream = tls.map_err(crate::tls::failed)?.connect(stream, &self.host).await?;
+            Ok(self.converse(stream).await?.authenticated())
         }
         #[cfg(not(feature = "tls"))]
-        Err(invalid("built without the feature `tls`"))
+        Err(AddressError::NoTls.into())
     }
 
-    async fn converse<S>(&self, mut stream: S) -> io::Result<Connected>
+    async fn converse<S>(&self, mut stream: S) -> Result<Connected, ConnectError>
     where
         S: ByteStream + Unpin + Send + 'static,
     {
@@ -239,21 +299,33 @@ impl Address {
         };
         let upgrade = Upgrade::new(&ws.uri, &ws.headers, &ws.subprotocols)?;
         write_all(&mut stream, upgrade.request()).await?;
-        let mut received = BytesMut::with_capacity(1 << 10);
-        let head = loop {
-            if !read_some(&mut stream, &mut received).await? {
-                return Err(ConnectError::new(Cause::Network)
-                    .with_source("the connection ended in the middle of the upgrade")
-                    .into());
-            }
-            if let Some(head) = upgrade.answered(&received)? {
-                break head;
-            }
+        let ((), behind) = read_head(&mut stream, |received| {
+            Ok(upgrade.answered(received)?.map(|length| (length, ())))
+        })
+        .await?;
+        Ok(Connected::ordered(WebSocket::dialled(stream, behind)))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match (self.is_websocket(), self.secure) {
+            (true, true) => "wss",
+            (true, false) => "ws",
+            (false, true) => "tls",
+            (false, false) => "tcp",
         };
-        Ok(Connected::ordered(WebSocket::dialled(
-            stream,
-            received[head..].to_vec(),
-        )))
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port)?,
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port)?,
+        }
+        self.websocket.as_ref().map_or(Ok(()), |ws| f.write_str(ws.uri.path()))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
     }
 }
 
@@ -271,34 +343,12 @@ impl From<SocketAddr> for Address {
     }
 }
 
-impl TryFrom<&str> for Address {
-    type Error = io::Error;
+impl FromStr for Address {
+    type Err = AddressError;
 
-    fn try_from(address: &str) -> io::Result<Address> {
+    fn from_str(address: &str) -> Result<Address, AddressError> {
         Address::parse(address)
     }
-}
-
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
-}
-
-/// Reads something behind what `received` holds, no further than the longest head; false at the end.
-pub(crate) async fn read_some<S: ByteStream>(stream: &mut S, received: &mut BytesMut) -> io::Result<bool> {
-    received.reserve((received.len() + 1).min(MAX_HEAD));
-    Ok(poll_fn(|cx| stream.poll_read(cx, received)).await? > 0)
-}
-
-/// Writes all of it and flushes.
-pub(crate) async fn write_all<S: ByteStream>(stream: &mut S, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let wrote = poll_fn(|cx| stream.poll_write(cx, &[IoSlice::new(bytes)])).await?;
-        if wrote == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[wrote..];
-    }
-    poll_fn(|cx| stream.poll_flush(cx)).await
 }
 
 #[cfg(test)]

@@ -1,31 +1,45 @@
-//! WebSocket and TLS for unbroken sessions, over any runtime's byte streams.
+//! WebSocket and TLS for unbroken sessions, and their two ends, on any runtime.
 //!
-//! What a runtime gives is a socket; [`Address`] (dialling) and [`Acceptor`] (accepting) make a
-//! [`Connected`](unbroken_driver::Connected) of it for the driver, the same way on every runtime. They take
+//! What a runtime gives is the trait [`Runtime`](unbroken_driver::Runtime) of the driver: time, tasks and sockets. On top of it
+//! stand the two ends of sessions: [`connect`] and its relatives dial, a [`Server`] accepts. The adapters of a runtime
+//! (`unbroken-tokio`, `unbroken-smol`, `unbroken-async-std`) name it and pass these on.
+//!
+//! Between the two, [`Address`] (dialling) and [`Acceptor`] (accepting) make a
+//! [`Connected`](unbroken_driver::Connected) of a byte stream, the same way on every runtime. They take
 //! anything that is a [`ByteStream`](unbroken_driver::ByteStream), such as
 //! [`FuturesIo`](unbroken_driver::FuturesIo) of a futures `AsyncRead + AsyncWrite`.
 //!
 //! The HTTP upgrade itself does no I/O ([`Upgrade`], [`answer`]): an HTTP server that upgrades connections can
 //! mount sessions with [`answer`] and [`upgrading`].
 //!
-//! Feature `tls`: `wss://` and `tls://` through rustls.
+//! Feature `tls`: `wss://` and `tls://` through rustls. [`causes`] has the table of what errors mean.
 
 mod acceptor;
 mod address;
+pub mod causes;
+mod connect;
+mod head;
 mod pollable;
+mod server;
+mod start_error;
 #[cfg(feature = "tls")]
 mod tls;
 mod upgrade;
 mod websocket;
 
 pub use acceptor::{Acceptor, upgrading};
-pub use address::Address;
+pub use address::{Address, AddressError};
+#[cfg(feature = "trace")]
+pub use connect::connect_traced;
+pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use server::Server;
+pub use start_error::StartError;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite::http;
 pub use upgrade::{
-    MAX_HEAD, SUBPROTOCOL, Upgrade, answer, cause_of_status, encode_refusal, encode_response, parse_request,
+    MAX_HEAD, SUBPROTOCOL, Upgrade, UpgradeError, answer, encode_refusal, encode_response, parse_request,
 };
-pub use websocket::{WebSocket, cause_of_close};
+pub use websocket::WebSocket;

@@ -3,12 +3,34 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::task::{Context, Poll};
 
-use unbroken_driver::ByteStream;
+use unbroken_driver::{Budget, ByteStream};
 
-/// Reads and writes like a non-blocking socket: what is pending is `WouldBlock`, and wakes the task.
+/// Reads and writes like a non-blocking socket: what is pending is `WouldBlock`, and wakes the task. Each read and write
+/// takes a step of the budget, since the code on top may go on for as long as it is given bytes.
 pub(crate) struct Pollable<'a, 'b, S> {
     pub(crate) stream: &'a mut S,
     pub(crate) cx: &'a mut Context<'b>,
+    pub(crate) budget: &'a mut Budget,
+    /// Bytes that were read through this.
+    pub(crate) received: usize,
+}
+
+impl<'a, 'b, S: ByteStream> Pollable<'a, 'b, S> {
+    pub(crate) fn new(stream: &'a mut S, cx: &'a mut Context<'b>, budget: &'a mut Budget) -> Pollable<'a, 'b, S> {
+        Pollable {
+            stream,
+            cx,
+            budget,
+            received: 0,
+        }
+    }
+
+    fn step<T>(&mut self, poll: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
+        match self.budget.poll_step(self.cx) {
+            Poll::Ready(()) => block(poll(self.stream, self.cx)),
+            Poll::Pending => block(Poll::Pending),
+        }
+    }
 }
 
 fn block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
@@ -18,7 +40,7 @@ fn block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     }
 }
 
-/// The other way round.
+/// Takes `WouldBlock` for pending again.
 pub(crate) fn unblock<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
@@ -28,17 +50,19 @@ pub(crate) fn unblock<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
 
 impl<S: ByteStream> Read for Pollable<'_, '_, S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        block(self.stream.poll_read_slice(self.cx, buf))
+        let read = self.step(|stream, cx| stream.poll_read_slice(cx, buf))?;
+        self.received += read;
+        Ok(read)
     }
 }
 
 impl<S: ByteStream> Write for Pollable<'_, '_, S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        block(self.stream.poll_write(self.cx, &[IoSlice::new(buf)]))
+        self.write_vectored(&[IoSlice::new(buf)])
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        block(self.stream.poll_write(self.cx, parts))
+        self.step(|stream, cx| stream.poll_write(cx, parts))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -46,7 +70,7 @@ impl<S: ByteStream> Write for Pollable<'_, '_, S> {
     }
 }
 
-/// Takes nothing and gives nothing: for calls that only buffer.
+/// A stream that takes nothing and gives nothing, for calls that only buffer.
 pub(crate) struct Unready;
 
 impl Read for Unready {

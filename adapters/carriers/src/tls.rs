@@ -1,5 +1,6 @@
 //! TLS through rustls, over any byte stream.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::sync::{Arc, OnceLock};
@@ -9,13 +10,13 @@ use bytes::BytesMut;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, Connection, Error as TlsError, RootCertStore, ServerConfig,
-    ServerConnection,
+    ClientConfig, ClientConnection, Connection, Error as TlsError, RootCertStore, ServerConfig, ServerConnection,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
-use unbroken_driver::{ByteStream, ConnectError};
-use unbroken_proto::Cause;
+use unbroken_driver::proto::Cause;
+use unbroken_driver::{Budget, ByteStream, ConnectError};
 
+use crate::causes::cause_of_tls;
 use crate::pollable::{Pollable, unblock};
 
 fn provider() -> Arc<CryptoProvider> {
@@ -23,23 +24,37 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// How a client verifies servers. Cheap to clone.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use unbroken_carriers::{Address, Tls};
+/// # fn run(root: unbroken_carriers::rustls::pki_types::CertificateDer<'static>) -> Result<(), Box<dyn std::error::Error>> {
+/// let address = Address::parse("wss://example.org/")?.tls(Tls::trusting([root])?);
+/// # drop(address);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
 pub struct Tls(Arc<ClientConfig>);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
 
 impl Tls {
     /// As the platform does: with its verifier, or its roots.
     ///
     /// # Errors
     /// The platform has none to show.
-    pub fn platform() -> io::Result<Tls> {
+    pub fn platform() -> Result<Tls, TlsError> {
         static PLATFORM: OnceLock<Tls> = OnceLock::new();
         if let Some(tls) = PLATFORM.get() {
             return Ok(tls.clone());
         }
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(failed)?
+            .and_then(BuilderVerifierExt::with_platform_verifier)?
             .with_no_client_auth();
         Ok(PLATFORM.get_or_init(|| Tls::with_config(Arc::new(config))).clone())
     }
@@ -48,14 +63,13 @@ impl Tls {
     ///
     /// # Errors
     /// One of them is no certificate.
-    pub fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> io::Result<Tls> {
+    pub fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Result<Tls, TlsError> {
         let mut store = RootCertStore::empty();
         for root in roots {
-            store.add(root).map_err(failed)?;
+            store.add(root)?;
         }
         let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
+            .with_safe_default_protocol_versions()?
             .with_root_certificates(store)
             .with_no_client_auth();
         Ok(Tls::with_config(Arc::new(config)))
@@ -71,32 +85,37 @@ impl Tls {
     /// Runs the client's handshake on `stream` with the server called `name`.
     ///
     /// # Errors
-    /// The stream breaks, or a [`ConnectError`]: [`Cause::Untrusted`] when the certificate does not verify.
-    pub async fn connect<S: ByteStream>(&self, stream: S, name: &str) -> io::Result<TlsStream<S>> {
+    /// The stream breaks, or the server is not what it should be: [`Cause::Untrusted`] when its certificate does not
+    /// verify.
+    pub async fn connect<S: ByteStream>(&self, stream: S, name: &str) -> Result<TlsStream<S>, ConnectError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
             ConnectError::new(Cause::Untrusted).with_source(format!("{name} cannot be in a certificate"))
         })?;
         let session = ClientConnection::new(Arc::clone(&self.0), name).map_err(failed)?;
-        TlsStream::up(stream, session.into()).await
+        Ok(TlsStream::up(stream, session.into()).await?)
     }
 }
 
 /// What a server shows. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TlsServer(Arc<ServerConfig>);
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsServer").finish_non_exhaustive()
+    }
+}
 
 impl TlsServer {
     /// A chain of certificates, its own first, and its key.
     ///
     /// # Errors
     /// They do not fit together.
-    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> io::Result<TlsServer> {
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<TlsServer, TlsError> {
         let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
+            .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(failed)?;
+            .with_single_cert(chain, key)?;
         Ok(TlsServer::with_config(Arc::new(config)))
     }
 
@@ -110,9 +129,9 @@ impl TlsServer {
     ///
     /// # Errors
     /// The stream breaks, or the client does not agree.
-    pub async fn accept<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<S>> {
+    pub async fn accept<S: ByteStream>(&self, stream: S) -> Result<TlsStream<S>, ConnectError> {
         let session = ServerConnection::new(Arc::clone(&self.0)).map_err(failed)?;
-        TlsStream::up(stream, session.into()).await
+        Ok(TlsStream::up(stream, session.into()).await?)
     }
 }
 
@@ -135,20 +154,22 @@ impl<S: ByteStream> TlsStream<S> {
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let budget = &mut Budget::new();
         while self.session.is_handshaking() {
-            ready!(self.poll_out(cx))?;
-            if self.session.is_handshaking() && !ready!(self.poll_in(cx))? {
+            ready!(self.poll_out(cx, budget))?;
+            if self.session.is_handshaking() && !ready!(self.poll_in(cx, budget))? {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
-        self.poll_flush(cx)
+        ready!(self.poll_out(cx, budget))?;
+        self.stream.poll_flush(cx)
     }
 
     /// Writes what the session has to say.
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_out(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
-            let stream = &mut self.stream;
-            if ready!(unblock(self.session.write_tls(&mut Pollable { stream, cx })))? == 0 {
+            let mut stream = Pollable::new(&mut self.stream, cx, budget);
+            if ready!(unblock(self.session.write_tls(&mut stream)))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
         }
@@ -156,13 +177,13 @@ impl<S: ByteStream> TlsStream<S> {
     }
 
     /// Reads once; false at the stream's end.
-    fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let stream = &mut self.stream;
-        let read = ready!(unblock(self.session.read_tls(&mut Pollable { stream, cx })))?;
+    fn poll_in(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Poll<io::Result<bool>> {
+        let mut stream = Pollable::new(&mut self.stream, cx, budget);
+        let read = ready!(unblock(self.session.read_tls(&mut stream)))?;
         if let Err(error) = self.session.process_new_packets() {
             // The alert that says so goes out if it can.
-            let _told = self.poll_out(cx);
-            return Poll::Ready(Err(failed(error)));
+            let _told = self.poll_out(cx, budget);
+            return Poll::Ready(Err(failed(error).into()));
         }
         Poll::Ready(Ok(read > 0))
     }
@@ -173,14 +194,23 @@ impl<S: ByteStream> TlsStream<S> {
         cx: &mut Context<'_>,
         mut take: impl FnMut(&mut rustls::Reader<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        let budget = &mut Budget::new();
         loop {
             if let Poll::Ready(done) = unblock(take(&mut self.session.reader())) {
                 return Poll::Ready(done);
             }
-            ready!(self.poll_in(cx))?;
+            ready!(self.poll_in(cx, budget))?;
             // A key update's answer, if the stream takes it; else it goes with what is written next.
-            let _later = self.poll_out(cx)?;
+            let _later = self.poll_out(cx, budget)?;
         }
+    }
+}
+
+impl<S> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("closing", &self.closing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -203,12 +233,13 @@ impl<S: ByteStream> ByteStream for TlsStream<S> {
         if parts.iter().all(|part| part.is_empty()) {
             return Poll::Ready(Ok(0));
         }
+        let budget = &mut Budget::new();
         loop {
             // The session's own buffer is bounded; what it takes none of waits for the stream.
-            let blocked = self.poll_out(cx)?.is_pending();
+            let blocked = self.poll_out(cx, budget)?.is_pending();
             let took = self.session.writer().write_vectored(parts)?;
             if took > 0 {
-                let _later = self.poll_out(cx)?;
+                let _later = self.poll_out(cx, budget)?;
                 return Poll::Ready(Ok(took));
             }
             if blocked {
@@ -218,7 +249,7 @@ impl<S: ByteStream> ByteStream for TlsStream<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_out(cx))?;
+        ready!(self.poll_out(cx, &mut Budget::new()))?;
         self.stream.poll_flush(cx)
     }
 
@@ -226,26 +257,12 @@ impl<S: ByteStream> ByteStream for TlsStream<S> {
         if !std::mem::replace(&mut self.closing, true) {
             self.session.send_close_notify();
         }
-        ready!(self.poll_out(cx))?;
+        ready!(self.poll_out(cx, &mut Budget::new()))?;
         self.stream.poll_close(cx)
     }
 }
 
 /// What rustls says, with what it means to the machine.
-fn failed(error: TlsError) -> io::Error {
-    let cause = match &error {
-        TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented | TlsError::UnsupportedNameType => {
-            Cause::Untrusted
-        }
-        TlsError::AlertReceived(
-            AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::CertificateRequired
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::AccessDenied,
-        ) => Cause::Authentication,
-        _ => Cause::Protocol,
-    };
-    ConnectError::new(cause).with_source(error).into()
+pub(crate) fn failed(error: TlsError) -> ConnectError {
+    ConnectError::new(cause_of_tls(&error)).with_source(error)
 }

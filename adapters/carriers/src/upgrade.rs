@@ -1,8 +1,10 @@
 //! The HTTP upgrade to WebSocket, both ends, as bytes and types: no I/O.
 
+use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use thiserror::Error;
 use tungstenite::handshake::client::{Response, generate_request};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::machine::TryParse;
@@ -13,17 +15,88 @@ use tungstenite::http::header::{
 };
 use tungstenite::http::{self, Method, StatusCode, Uri};
 use unbroken_driver::ConnectError;
-use unbroken_proto::Cause;
+use unbroken_driver::proto::Cause;
+
+use crate::causes::cause_of_status;
 
 /// The WebSocket subprotocol of sessions.
 pub const SUBPROTOCOL: &str = "unbroken.v1";
 /// Longest head of a request or response, both ways.
 pub const MAX_HEAD: usize = 16 << 10;
 
+/// Why an upgrade came to nothing: the source of the [`ConnectError`] that says so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The answer is another one than 101.
+    #[error("the upgrade was answered with {status}{}", location.as_ref().map(|to| format!(", to {to}")).unwrap_or_default())]
+    Status {
+        /// The answer's status.
+        status: StatusCode,
+        /// Where a redirection points to. It is not followed.
+        location: Option<String>,
+    },
+    /// The answer is 101, but not to WebSocket.
+    #[error("the answer upgrades to something else")]
+    NotWebSocket,
+    /// The answer's key does not fit the request's.
+    #[error("the answer is to another request")]
+    WrongKey,
+    /// The server speaks WebSocket, but chose another subprotocol than [`SUBPROTOCOL`].
+    #[error("a WebSocket server that does not speak {SUBPROTOCOL}")]
+    WrongSubprotocol,
+    /// A head has no end within [`MAX_HEAD`] bytes.
+    #[error("a head of more than {MAX_HEAD} bytes")]
+    TooLong,
+    /// The bytes are not HTTP.
+    #[error(transparent)]
+    Malformed(tungstenite::Error),
+    /// The connection ended before the head did.
+    #[error("the connection ended in the middle of the upgrade")]
+    Ended,
+    /// On the accepting side: the request was refused, with this status.
+    #[error("an upgrade refused with {0}")]
+    Refused(StatusCode),
+}
+
+impl UpgradeError {
+    fn cause(&self) -> Cause {
+        match self {
+            UpgradeError::Status { status, .. } => cause_of_status(status.as_u16()),
+            UpgradeError::NotWebSocket | UpgradeError::WrongSubprotocol => Cause::NoService,
+            UpgradeError::WrongKey | UpgradeError::TooLong | UpgradeError::Malformed(_) => Cause::Protocol,
+            UpgradeError::Ended => Cause::Network,
+            UpgradeError::Refused(_) => Cause::Local,
+        }
+    }
+}
+
+impl From<UpgradeError> for ConnectError {
+    fn from(error: UpgradeError) -> ConnectError {
+        ConnectError::new(error.cause()).with_source(error)
+    }
+}
+
 /// A client's upgrade under way: what to send, and what to make of the answer.
+///
+/// ```
+/// use unbroken_carriers::{Upgrade, http};
+/// let upgrade = Upgrade::new(&http::Uri::from_static("ws://example.org/"), &http::HeaderMap::new(), &[])?;
+/// assert!(upgrade.request().starts_with(b"GET / HTTP/1.1\r\n"));
+/// let refused = upgrade.answered(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap_err();
+/// assert_eq!(refused.to_string(), "no service: the upgrade was answered with 404 Not Found");
+/// # std::io::Result::Ok(())
+/// ```
 pub struct Upgrade {
     request: Vec<u8>,
     accept: String,
+}
+
+/// The request may contain a token.
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade").finish_non_exhaustive()
+    }
 }
 
 impl Upgrade {
@@ -55,86 +128,63 @@ impl Upgrade {
     /// Judges what was received so far: the length of the answer's head once it is whole and fine.
     ///
     /// # Errors
-    /// A [`ConnectError`]: the answer is none, or no; its cause says which.
-    pub fn answered(&self, received: &[u8]) -> io::Result<Option<usize>> {
-        let parsed =
-            Response::try_parse(received).map_err(|error| ConnectError::new(Cause::Protocol).with_source(error))?;
-        let Some((length, response)) = parsed else {
-            return match received.len() < MAX_HEAD {
-                true => Ok(None),
-                false => Err(ConnectError::new(Cause::Protocol)
-                    .with_source("an endless answer to the upgrade")
-                    .into()),
-            };
+    /// The answer is none, or no: the [`UpgradeError`] inside says which.
+    pub fn answered(&self, received: &[u8]) -> Result<Option<usize>, ConnectError> {
+        let Some((length, response)) = Response::try_parse(received).map_err(UpgradeError::Malformed)? else {
+            return unfinished(received);
         };
         let headers = response.headers();
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(refused(response.status(), headers, SystemTime::now()).into());
+            return Err(refused(response.status(), headers, SystemTime::now()));
         }
-        let is = |name: HeaderName, wanted: &str| {
-            let values = headers.get_all(name);
-            let mut words = values.iter().filter_map(|value| value.to_str().ok()).flat_map(words);
-            words.any(|word| word.eq_ignore_ascii_case(wanted))
-        };
-        if !is(UPGRADE, "websocket") || !is(CONNECTION, "upgrade") {
-            return Err(ConnectError::new(Cause::NoService)
-                .with_source("the answer upgrades to something else")
-                .into());
+        if !has(headers, &UPGRADE, "websocket") || !has(headers, &CONNECTION, "upgrade") {
+            return Err(UpgradeError::NotWebSocket.into());
         }
         if headers
             .get(SEC_WEBSOCKET_ACCEPT)
             .is_none_or(|accept| accept != &self.accept[..])
         {
-            return Err(ConnectError::new(Cause::Protocol)
-                .with_source("the answer is to another request")
-                .into());
+            return Err(UpgradeError::WrongKey.into());
         }
         if headers
             .get(SEC_WEBSOCKET_PROTOCOL)
             .is_none_or(|protocol| protocol != SUBPROTOCOL)
         {
-            let why = format!("a WebSocket server that does not speak {SUBPROTOCOL}");
-            return Err(ConnectError::new(Cause::NoService).with_source(why).into());
+            return Err(UpgradeError::WrongSubprotocol.into());
         }
         Ok(Some(length))
     }
 }
 
-fn words(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim)
+/// A head that is not whole yet, unless it is too long already.
+fn unfinished<T>(received: &[u8]) -> Result<Option<T>, ConnectError> {
+    match received.len() < MAX_HEAD {
+        true => Ok(None),
+        false => Err(UpgradeError::TooLong.into()),
+    }
 }
 
-/// What an HTTP status means that is not an upgrade.
-///
-/// | status | cause |
-/// |---|---|
-/// | 401, 403, 407 | authentication: fresh credentials first |
-/// | 429, 503 with `Retry-After` | server asked, not before that |
-/// | 404, 405, 410, 426, 501 | no service: final before a session exists |
-/// | 408, 504 | timeout |
-/// | any other | refused: dialled again by the backoff |
-#[must_use]
-pub fn cause_of_status(status: u16) -> Cause {
-    match status {
-        401 | 403 | 407 => Cause::Authentication,
-        404 | 405 | 410 | 426 | 501 => Cause::NoService,
-        408 | 504 => Cause::Timeout,
-        429 | 503 => Cause::ServerAsked,
-        _ => Cause::Refused,
-    }
+/// The words of a header that is a list, over all its lines.
+fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',').map(str::trim))
+}
+
+fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    words(headers, name).any(|word| word.eq_ignore_ascii_case(wanted))
 }
 
 fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> ConnectError {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let why = match text(&LOCATION).filter(|_| status.is_redirection()) {
-        Some(elsewhere) => format!("the upgrade was answered with {status}, to {elsewhere}"),
-        None => format!("the upgrade was answered with {status}"),
-    };
-    let cause = cause_of_status(status.as_u16());
-    let after = text(&RETRY_AFTER).filter(|_| cause == Cause::ServerAsked);
+    let location = text(&LOCATION).filter(|_| status.is_redirection()).map(str::to_owned);
+    let error = UpgradeError::Status { status, location };
+    let after = text(&RETRY_AFTER).filter(|_| error.cause() == Cause::ServerAsked);
     match after.and_then(|after| retry_after(after, text(&DATE), now)) {
-        Some(after) => ConnectError::later(after).with_source(why),
-        None => ConnectError::new(cause).with_source(why),
+        Some(after) => ConnectError::later(after).with_source(error),
+        None => error.into(),
     }
 }
 
@@ -173,9 +223,7 @@ pub fn answer<B>(request: &http::Request<B>) -> Result<http::Response<()>, Box<h
             .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         refusal
     })?;
-    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
-    let mut offered = offered.iter().filter_map(|value| value.to_str().ok()).flat_map(words);
-    if !offered.any(|name| name == SUBPROTOCOL) {
+    if !words(request.headers(), &SEC_WEBSOCKET_PROTOCOL).any(|name| name == SUBPROTOCOL) {
         return Err(refusal(
             StatusCode::BAD_REQUEST,
             format!("this server speaks {SUBPROTOCOL}\n"),
@@ -196,15 +244,11 @@ fn refusal(status: StatusCode, body: String) -> Box<http::Response<String>> {
 ///
 /// # Errors
 /// It is no request, or too long.
-pub fn parse_request(received: &[u8]) -> io::Result<Option<(usize, http::Request<()>)>> {
-    let parsed = http::Request::<()>::try_parse(received)
-        .map_err(|error| ConnectError::new(Cause::Protocol).with_source(error))?;
-    if parsed.is_none() && received.len() >= MAX_HEAD {
-        return Err(ConnectError::new(Cause::Protocol)
-            .with_source("an endless request")
-            .into());
+pub fn parse_request(received: &[u8]) -> Result<Option<(usize, http::Request<()>)>, ConnectError> {
+    match http::Request::<()>::try_parse(received).map_err(UpgradeError::Malformed)? {
+        Some(parsed) => Ok(Some(parsed)),
+        None => unfinished(received),
     }
-    Ok(parsed)
 }
 
 /// A response as bytes.

@@ -1,5 +1,6 @@
 //! A WebSocket as a connection: one binary message is one packet.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,10 +13,11 @@ use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
-use unbroken_driver::{ByteStream, ConnectError};
-use unbroken_proto::Cause;
-use unbroken_proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
+use unbroken_driver::proto::Cause;
+use unbroken_driver::proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
+use unbroken_driver::{Budget, ByteStream, ConnectError};
 
+use crate::causes::cause_of_close;
 use crate::pollable::{Pollable, Unready, unblock};
 
 /// Bytes that may wait for the carrier before it counts as not ready.
@@ -28,10 +30,16 @@ const HEADER: usize = 14;
 /// Tungstenite clears as much memory before each read.
 const READ_BUFFER: usize = 32 << 10;
 
+/// Control frames that a stranger may send before its first packet.
+const STRANGERS_FRAMES: u32 = 16;
+/// Bytes that a stranger may send up to its first packet's end, all frames counted.
+const STRANGERS_BYTES: usize = MAX_UNPROVEN + (4 << 10);
+
 /// A byte stream that was upgraded to a WebSocket, as a connection.
 ///
 /// Fragmented messages are put together, pings answered, and a close frame's code says what the end means
-/// ([`cause_of_close`]). A message longer than a packet may be ends the connection, and so does text.
+/// ([`cause_of_close`]). A message longer than a packet may be ends the connection, and so does text. Before its first
+/// packet a stranger may send no more than 16 control frames, and 4 KiB beyond that packet.
 pub struct WebSocket<S> {
     stream: S,
     context: WebSocketContext,
@@ -39,8 +47,21 @@ pub struct WebSocket<S> {
     queued: usize,
     /// Our close frame was asked for.
     closing: bool,
-    /// The next message is a stranger's first.
-    stranger: bool,
+    /// What a stranger has sent so far; `None` once its first packet is here.
+    stranger: Option<Stranger>,
+}
+
+/// What somebody sent who has proven nothing.
+#[derive(Default)]
+struct Stranger {
+    control_frames: u32,
+    bytes: usize,
+}
+
+impl Stranger {
+    fn is_too_loud(&self) -> bool {
+        self.control_frames > STRANGERS_FRAMES || self.bytes > STRANGERS_BYTES
+    }
 }
 
 impl<S> WebSocket<S> {
@@ -56,8 +77,11 @@ impl<S> WebSocket<S> {
     }
 
     fn new(stream: S, role: Role, read: Vec<u8>) -> WebSocket<S> {
-        let stranger = role == Role::Server;
-        let longest = if stranger { MAX_UNPROVEN } else { MAX_PACKET };
+        let stranger = (role == Role::Server).then(|| Stranger {
+            bytes: read.len(),
+            ..Stranger::default()
+        });
+        let longest = if stranger.is_some() { MAX_UNPROVEN } else { MAX_PACKET };
         let config = WebSocketConfig::default()
             .max_message_size(Some(longest))
             .max_frame_size(Some(longest))
@@ -75,25 +99,59 @@ impl<S> WebSocket<S> {
     }
 }
 
+impl<S> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("unwritten", &self.queued)
+            .field("closing", &self.closing)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<S: ByteStream> WebSocket<S> {
     fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
+        budget: &mut Budget,
         call: impl FnOnce(&mut WebSocketContext, &mut Pollable<'_, '_, S>) -> Result<T, WsError>,
     ) -> Poll<io::Result<T>> {
-        let stream = &mut self.stream;
-        unblock(call(&mut self.context, &mut Pollable { stream, cx }).map_err(failed))
+        let mut stream = Pollable::new(&mut self.stream, cx, budget);
+        let result = call(&mut self.context, &mut stream);
+        if let Some(stranger) = &mut self.stranger {
+            stranger.bytes += stream.received;
+        }
+        unblock(result.map_err(failed))
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_with(cx, |context, stream| context.flush(stream)))?;
+        ready!(self.poll_with(cx, &mut Budget::new(), |context, stream| context.flush(stream)))?;
         self.queued = 0;
         Poll::Ready(Ok(()))
     }
 
+    /// The next message that is no ping and no pong.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Message>> {
+        let budget = &mut Budget::new();
+        loop {
+            // A full buffer holds thousands of control frames, so that each takes a step, too.
+            ready!(budget.poll_step(cx));
+            let message = self.poll_with(cx, budget, |context, stream| context.read(stream));
+            let control = matches!(&message, Poll::Ready(Ok(Message::Ping(_) | Message::Pong(_))));
+            if let Some(stranger) = &mut self.stranger {
+                stranger.control_frames += u32::from(control);
+                if (control || message.is_pending()) && stranger.is_too_loud() {
+                    return Poll::Ready(Err(protocol("too much before the first packet")));
+                }
+            }
+            if !control {
+                return message;
+            }
+        }
+    }
+
     /// Who was let in with one packet may send longer ones.
     fn known(&mut self) {
-        if std::mem::take(&mut self.stranger) {
+        if self.stranger.take().is_some() {
             self.context.set_config(|config| {
                 config.max_message_size = Some(MAX_PACKET);
                 config.max_frame_size = Some(MAX_PACKET);
@@ -107,24 +165,17 @@ impl<S: ByteStream + Unpin> Stream for WebSocket<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
         let this = self.get_mut();
-        loop {
-            let item = match ready!(this.poll_with(cx, |context, stream| context.read(stream))) {
-                Ok(Message::Binary(packet)) => {
-                    this.known();
-                    Some(Ok(packet
-                        .try_into_mut()
-                        .unwrap_or_else(|shared| BytesMut::from(&shared[..]))))
-                }
-                Ok(Message::Text(_)) => Some(Err(ConnectError::new(Cause::Protocol)
-                    .with_source("a text message")
-                    .into())),
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
-                Ok(Message::Close(frame)) => closed(frame).map(Err),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => None,
-                Err(error) => Some(Err(error)),
-            };
-            return Poll::Ready(item);
-        }
+        Poll::Ready(match ready!(this.poll_message(cx)) {
+            Ok(Message::Binary(packet)) => {
+                this.known();
+                let packet = packet.try_into_mut();
+                Some(Ok(packet.unwrap_or_else(|shared| BytesMut::from(&shared[..]))))
+            }
+            Ok(Message::Close(frame)) => closed(frame).map(Err),
+            Ok(_) => Some(Err(protocol("a text message"))),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 }
 
@@ -161,7 +212,9 @@ impl<S: ByteStream + Unpin> Sink<Bytes> for WebSocket<S> {
         let begun = std::mem::replace(&mut this.closing, true);
         let done = match begun {
             true => this.poll_out(cx),
-            false => this.poll_with(cx, |context, stream| context.close(stream, Some(goodbye()))),
+            false => this.poll_with(cx, &mut Budget::new(), |context, stream| {
+                context.close(stream, Some(goodbye()))
+            }),
         };
         done.map(|done| match done {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => Ok(()),
@@ -177,47 +230,27 @@ fn goodbye() -> CloseFrame {
     }
 }
 
+/// What the peer's close frame says, unless it is an orderly end.
 fn closed(frame: Option<CloseFrame>) -> Option<io::Error> {
     let frame = frame.filter(|frame| frame.code != CloseCode::Normal)?;
-    let cause = cause_of_close(u16::from(frame.code));
-    Some(
-        ConnectError::new(cause)
-            .with_source(format!("closed with {} {}", u16::from(frame.code), frame.reason))
-            .into(),
-    )
+    let code = u16::from(frame.code);
+    let error = ConnectError::new(cause_of_close(code));
+    Some(error.with_source(format!("closed with {code} {}", frame.reason)).into())
 }
 
-/// What a WebSocket close code means to the machine.
-///
-/// | code | cause |
-/// |---|---|
-/// | 1001 going away, 1012 restart, 1013 try again later | server asked |
-/// | 1002, 1003, 1007, 1009, 1010 | protocol |
-/// | 1008 policy | refused |
-/// | 3000 unauthorised, 3003 forbidden | authentication |
-/// | 3008 | timeout |
-/// | any other | network |
-#[must_use]
-pub fn cause_of_close(code: u16) -> Cause {
-    match code {
-        1001 | 1012 | 1013 => Cause::ServerAsked,
-        1002 | 1003 | 1007 | 1009 | 1010 => Cause::Protocol,
-        1008 => Cause::Refused,
-        3000 | 3003 => Cause::Authentication,
-        3008 => Cause::Timeout,
-        _ => Cause::Network,
-    }
+fn protocol(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    ConnectError::new(Cause::Protocol).with_source(why).into()
 }
 
 /// What tungstenite says as an I/O error; an orderly end is of kind `ConnectionAborted`.
-pub(crate) fn failed(error: WsError) -> io::Error {
+fn failed(error: WsError) -> io::Error {
     match error {
         WsError::Io(error) => error,
         WsError::ConnectionClosed | WsError::AlreadyClosed => io::ErrorKind::ConnectionAborted.into(),
         WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => io::ErrorKind::ConnectionReset.into(),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => ConnectError::new(Cause::Protocol)
-            .with_source(format!("a message of {size} bytes, of at most {max_size}"))
-            .into(),
-        error => ConnectError::new(Cause::Protocol).with_source(error).into(),
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            protocol(format!("a message of {size} bytes, of at most {max_size}"))
+        }
+        error => protocol(error),
     }
 }

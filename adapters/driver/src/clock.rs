@@ -1,14 +1,12 @@
 //! Time, as a driver needs it: what time it is, and who wakes us later.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use unbroken_proto::{Duration, Instant};
+use unbroken_proto::Instant;
 
-/// A clock and one alarm. One per driver.
+/// A clock and one alarm; each driver has one. [`RuntimeTimer`](crate::RuntimeTimer) makes one of a runtime.
 pub trait Timer: Send {
-    /// The time. All timers of a process must count from the same origin, and should go on counting
+    /// The time. All timers that sessions of one process use must count from the same origin, and should go on counting
     /// while the machine sleeps.
     fn now(&self) -> Instant;
 
@@ -50,52 +48,5 @@ mod system {
     pub(super) fn now() -> Instant {
         static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
         Instant::ZERO + ORIGIN.get_or_init(std::time::Instant::now).elapsed()
-    }
-}
-
-/// A [`Timer`] on [`uptime`] out of a runtime's sleep function.
-///
-/// The clock decides what is due, not the sleep: a sleep that does not notice that the machine was
-/// suspended delays nothing that another wake-up brings to light. A deadline that moves later costs
-/// nothing until the old one passes.
-pub struct SleepTimer<F, S> {
-    sleep: F,
-    armed: Option<(Instant, Pin<Box<S>>)>,
-}
-
-impl<F, S> SleepTimer<F, S>
-where
-    F: FnMut(Duration) -> S,
-    S: Future,
-{
-    /// A timer that sleeps with `sleep`.
-    pub fn new(sleep: F) -> SleepTimer<F, S> {
-        SleepTimer { sleep, armed: None }
-    }
-}
-
-impl<F, S> Timer for SleepTimer<F, S>
-where
-    F: FnMut(Duration) -> S + Send,
-    S: Future + Send,
-{
-    fn now(&self) -> Instant {
-        uptime()
-    }
-
-    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        loop {
-            let now = uptime();
-            if deadline <= now {
-                return Poll::Ready(());
-            }
-            match &mut self.armed {
-                Some((at, sleep)) if *at <= deadline => match sleep.as_mut().poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(_) => self.armed = None,
-                },
-                _ => self.armed = Some((deadline, Box::pin((self.sleep)(deadline.saturating_since(now))))),
-            }
-        }
     }
 }

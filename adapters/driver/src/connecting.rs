@@ -1,13 +1,13 @@
 //! Does what the machine wants done to have a connection, one thing at a time.
 
-use std::io;
 use std::task::{Context, Poll};
 
 use unbroken_proto::reconnect::Preparation;
 use unbroken_proto::{Instant, ReconnectIntent};
 
+use crate::connect_error::ConnectError;
 use crate::connection::Connected;
-use crate::connector::{Answer, Connecting, Connector, PendingAnswer, cause_of, later_of};
+use crate::connector::{Answer, Connecting, Connector, PendingAnswer};
 use crate::machine::Machine;
 use crate::state::Shared;
 
@@ -146,11 +146,11 @@ impl Attempts {
     }
 }
 
-fn failed(shared: &Shared, attempt: u64, error: io::Error) {
+fn failed(shared: &Shared, attempt: u64, error: ConnectError) {
     shared.call(|state, now| {
-        match later_of(&error) {
+        match error.after() {
             Some(after) => state.machine.dial_postponed(now, attempt, after),
-            None => state.machine.dial_failed(now, attempt, cause_of(&error)),
+            None => state.machine.dial_failed(now, attempt, error.cause()),
         }
         state.connect_error = Some(std::sync::Arc::new(error));
     });

@@ -1,6 +1,6 @@
 //! What the driver takes for a connection.
 
-use std::future::Future;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,11 +23,20 @@ impl<T> Connection for T where T: Stream<Item = io::Result<BytesMut>> + Sink<Byt
 pub type BoxConnection = Pin<Box<dyn Connection>>;
 
 /// A connection that is up.
+#[non_exhaustive]
 pub struct Connected {
     /// Its two directions.
     pub connection: BoxConnection,
-    /// Its kind.
+    /// What kind of connection it is, and what is known of its peer.
     pub carrier: Carrier,
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected")
+            .field("carrier", &self.carrier)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connected {
@@ -61,15 +70,23 @@ impl Connected {
 
 /// A connection that is still being set up: the carrier's own handshake runs when it is first used.
 ///
-/// On the accepting side this makes a peer that hangs in the middle of a WebSocket or TLS handshake
-/// count as one that has said nothing, with the bounds that go with it.
+/// On the accepting side a peer that hangs in the middle of a WebSocket or TLS handshake thereby counts as one that has
+/// said nothing, with the bounds that go with it.
 pub struct Deferred<C> {
     setup: Option<Pin<Box<dyn Future<Output = io::Result<C>> + Send>>>,
     connection: Option<Pin<Box<C>>>,
 }
 
+impl<C> fmt::Debug for Deferred<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deferred")
+            .field("up", &self.connection.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl<C: Connection> Deferred<C> {
-    /// The connection that `setup` will give.
+    /// The connection that `setup` will give. What `setup` fails of is the connection's only item, and then its end.
     pub fn new(setup: impl Future<Output = io::Result<C>> + Send + 'static) -> Deferred<C> {
         Deferred {
             setup: Some(Box::pin(setup)),
@@ -98,7 +115,11 @@ impl<C: Connection> Stream for Deferred<C> {
     type Item = io::Result<BytesMut>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
-        match ready!(self.get_mut().poll_up(cx)) {
+        let this = self.get_mut();
+        if this.setup.is_none() && this.connection.is_none() {
+            return Poll::Ready(None);
+        }
+        match ready!(this.poll_up(cx)) {
             Ok(connection) => connection.poll_next(cx),
             Err(error) => Poll::Ready(Some(Err(error))),
         }

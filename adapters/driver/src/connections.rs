@@ -7,8 +7,8 @@ use bytes::Bytes;
 use unbroken_proto::config::MAX_PACKET;
 use unbroken_proto::{Cause, Duration, Epoch, Instant};
 
+use crate::connect_error::cause_of;
 use crate::connection::BoxConnection;
-use crate::connector::cause_of;
 use crate::state::Shared;
 
 /// Packets a connection may read, and write, in one turn.

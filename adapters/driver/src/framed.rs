@@ -1,6 +1,7 @@
 //! Packets on a byte stream: two bytes of length before each.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +12,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_sink::Sink;
 use unbroken_proto::wire::framing::{self, MAX_PACKET, MAX_UNPROVEN, PREFIX};
 
+use crate::budget::Budget;
+
 /// Bytes that may wait for the carrier before it counts as not ready.
 const HIGH_WATER: usize = 128 << 10;
 /// Slices handed to one vectored write.
@@ -18,14 +21,17 @@ const SLICES: usize = 32;
 /// A reader's buffer begins small, so that a connection that says nothing costs little, and grows
 /// with what really arrives.
 const FIRST_BUFFER: usize = 2 << 10;
+/// A reader's buffer grows no further than this.
+const LARGEST_BUFFER: usize = 128 << 10;
 /// What a byte stream without a way of its own reads into before it copies.
 const STACK: usize = 4 << 10;
 /// What [`FuturesIo`] reads into before it copies.
 const SCRATCH: usize = 16 << 10;
-const LARGEST_BUFFER: usize = 128 << 10;
 
 /// What [`Framed`] and other carriers need of a byte stream. A runtime's own traits can do better than the futures ones,
 /// for which there is [`FuturesIo`]: read without clearing the memory first.
+///
+/// Every call that is pending has arranged for its task to be woken.
 pub trait ByteStream {
     /// Reads into `buf`, which is not empty; 0 at the end.
     fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
@@ -61,6 +67,12 @@ impl<T> FuturesIo<T> {
     }
 }
 
+impl<T> fmt::Debug for FuturesIo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FuturesIo").finish_non_exhaustive()
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for FuturesIo<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         self.scratch.resize(SCRATCH, 0);
@@ -89,8 +101,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for FuturesIo<T> {
 
 /// A byte stream as a connection.
 ///
-/// What is read is cut into packets without being copied, unless a packet is small beside the buffer; what is written goes out with vectored
-/// writes, many packets at once if they are there.
+/// What is read is cut into packets without being copied, unless a packet is small beside the buffer. What is written goes
+/// out with vectored writes, many packets at once if they are there. It holds at most 128 KiB and one packet of what was
+/// written, and as much of what was read.
+///
+/// ```
+/// # fn over(socket: impl futures_io::AsyncRead + futures_io::AsyncWrite + Unpin + Send + 'static) {
+/// use unbroken_driver::{Connected, Framed, FuturesIo};
+/// let connected = Connected::ordered(Framed::new(FuturesIo::new(socket)));
+/// # drop(connected);
+/// # }
+/// ```
 pub struct Framed<IO> {
     io: IO,
     /// What was read and not cut yet, and room behind it.
@@ -137,6 +158,15 @@ impl<IO> Framed<IO> {
     }
 }
 
+impl<IO> fmt::Debug for Framed<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Framed")
+            .field("unread", &self.input.len())
+            .field("unwritten", &self.queued)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Copies a packet out of a buffer that is much larger: what is small must not pin it until it is read.
 fn copy_if_small(packet: BytesMut, buffer: usize) -> BytesMut {
     if packet.len().saturating_mul(8) < buffer {
@@ -151,6 +181,7 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
         let this = self.get_mut();
+        let mut budget = Budget::new();
         loop {
             let room = match framing::split(&mut this.input, this.limit) {
                 Ok(Some(packet)) => {
@@ -160,6 +191,7 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
                 Ok(None) => this.make_room(),
                 Err(error) => return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)))),
             };
+            ready!(budget.poll_step(cx));
             match ready!(this.io.poll_read(cx, &mut this.input)) {
                 Ok(0) if this.input.is_empty() => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
@@ -174,7 +206,9 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
 impl<IO: ByteStream> Framed<IO> {
     /// Writes until at most `rest` bytes are queued.
     fn poll_write_out(&mut self, cx: &mut Context<'_>, rest: usize) -> Poll<io::Result<()>> {
+        let mut budget = Budget::new();
         while self.queued > rest {
+            ready!(budget.poll_step(cx));
             let mut slices = [IoSlice::new(&[]); SLICES];
             let mut count = 0;
             let mut skip = self.written;

@@ -81,7 +81,7 @@
 //! |---|---|
 //! | `connect_with` | [`connect`](crate::connect) with [`fresh_seed`](crate::fresh_seed), and the driver spawned |
 //! | `dial` | a connected socket given to `Address::connect` of `unbroken-carriers` |
-//! | `Server::new` | a [`Gate`](crate::Gate), and its handle's [`housekeeping`](crate::ServerHandle::housekeeping) spawned |
+//! | `Server::new` | a [`Gate`](crate::Gate), and its handle's [`run_timers`](crate::ServerHandle::run_timers) spawned |
 //! | `Server::listen` | a loop: accept, `Acceptor::accept`, [`from_peer`](crate::Connected::from_peer), spawn [`ServerHandle::serve`](crate::ServerHandle::serve) |
 //!
 //! Handles wake by [`Waker`](std::task::Waker) only, so any executor may poll them. An adapter makes no decision about a

@@ -41,9 +41,11 @@
 //! | `unbroken_payload_sent_bytes_total`, `unbroken_payload_received_bytes_total` | counter | `side` |
 //! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
 
+mod budget;
 mod clock;
 mod close_on_drop;
 mod connect;
+mod connect_error;
 mod connecting;
 mod connection;
 mod connections;
@@ -59,7 +61,6 @@ mod metrics;
 mod reconnecting;
 mod reconnector;
 mod runtime;
-mod seed;
 mod senders;
 mod server;
 mod session;
@@ -67,19 +68,20 @@ mod state;
 mod stream;
 mod sync;
 
-pub use clock::{SleepTimer, Timer, uptime};
+pub use budget::Budget;
+pub use clock::{Timer, uptime};
 pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
+pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
-pub use connector::{Answer, ConnectError, Connecting, Connector, PendingAnswer, cause_of};
+pub use connector::{Answer, Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
 pub use envelope::{Broadcast, BroadcastOutcome};
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use reconnector::Reconnector;
-pub use runtime::{Runtime, RuntimeTimer};
-pub use seed::fresh_seed;
+pub use runtime::{Runtime, RuntimeTimer, fresh_seed};
 pub use server::{Accepted, Authorise, Broadcaster, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};

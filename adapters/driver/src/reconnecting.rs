@@ -40,8 +40,7 @@ impl Session {
     /// The last attempts, oldest first, the one under way or planned last.
     #[must_use]
     pub fn history(&self) -> Vec<Attempt> {
-        self.shared()
-            .read(|state| state.machine.history().copied().collect())
+        self.shared().read(|state| state.machine.history().copied().collect())
     }
 
     /// What is being done to have a connection. If it asks for a

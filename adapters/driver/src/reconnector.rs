@@ -21,7 +21,7 @@ type Asked<T> = Box<dyn FnMut(ReconnectIntent) -> Pin<Box<dyn Future<Output = T>
 /// use unbroken_driver::proto::reconnect::Continuity;
 /// use unbroken_driver::proto::{Cause, ReconnectIntent};
 /// use unbroken_driver::{ConnectError, Reconnector};
-/// let reconnector = Reconnector::new(|_intent: ReconnectIntent| async { Err(ConnectError::new(Cause::Network).into()) })
+/// let reconnector = Reconnector::new(|_intent: ReconnectIntent| async { Err(ConnectError::new(Cause::Network)) })
 ///     .credentials(|_intent| async { Some("fresh token".into()) })
 ///     .restart(|intent| async move {
 ///         println!("starting the process with {} bytes of its state", intent.preserved.len());

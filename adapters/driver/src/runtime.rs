@@ -1,18 +1,20 @@
 //! What a runtime gives to the host: time, tasks and sockets.
 
-use std::future::Future;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use unbroken_proto::config::Seed;
 use unbroken_proto::{Duration, Instant};
 
+use crate::budget::Budget;
 use crate::clock::{Timer, uptime};
 use crate::framed::ByteStream;
 
-/// A runtime: implement it once, and sessions, servers and carriers run there.
+/// A runtime: implement it once, and sessions, servers and carriers run there. The [guide](crate::guide) shows a whole one.
 ///
 /// Values are cheap to clone: a unit struct where the runtime is global, a handle where it is not.
 pub trait Runtime: Clone + Send + Sync + 'static {
@@ -25,6 +27,15 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// clock should go on counting while the machine sleeps, as [`uptime`], the default, does where the system can.
     fn now(&self) -> Instant {
         uptime()
+    }
+
+    /// 32 fresh random bytes, from which a session or a server draws all its randomness. By default they are the
+    /// system's; a simulated runtime draws them from its own seed.
+    ///
+    /// # Errors
+    /// The system has none.
+    fn seed(&self) -> io::Result<Seed> {
+        fresh_seed()
     }
 
     /// Ready after `duration`. Waking early or late delays nothing but itself, since [`now`](Runtime::now) decides
@@ -45,25 +56,46 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// IP address. Cancel safe.
     ///
     /// # Errors
-    /// As the system says. The caller waits for a moment before it asks again.
+    /// As the system says. Who accepts rests for a moment before it asks again.
     fn accept(
         &self,
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
+/// 32 fresh random bytes of the system.
+///
+/// # Errors
+/// The system has none.
+pub fn fresh_seed() -> io::Result<Seed> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(Seed(seed))
+}
+
 /// A [`Timer`] on a runtime's clock and sleep.
 ///
-/// The clock decides what is due, not the sleep. A deadline that moves later costs nothing until the old one passes.
+/// The clock decides what is due, not the sleep: a sleep that does not notice that the machine was suspended delays
+/// nothing that another wake-up brings to light. A deadline that moves later costs nothing until the old one passes.
 pub struct RuntimeTimer<R> {
     runtime: R,
-    armed: Option<(Instant, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    armed: Option<(Instant, Sleep)>,
 }
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<R: Runtime> RuntimeTimer<R> {
     /// A timer of `runtime`.
     pub fn new(runtime: R) -> RuntimeTimer<R> {
         RuntimeTimer { runtime, armed: None }
+    }
+}
+
+impl<R> fmt::Debug for RuntimeTimer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeTimer")
+            .field("armed", &self.armed.as_ref().map(|(deadline, _)| deadline))
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,17 +105,20 @@ impl<R: Runtime> Timer for RuntimeTimer<R> {
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        // A sleep on another clock than ours may be over as soon as it begins; that must not keep the task busy.
+        let mut budget = Budget::new();
         loop {
             let now = self.runtime.now();
             if deadline <= now {
                 return Poll::Ready(());
             }
             match &mut self.armed {
-                Some((at, sleep)) if *at <= deadline => match sleep.as_mut().poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(()) => self.armed = None,
-                },
+                Some((at, sleep)) if *at <= deadline => {
+                    ready!(sleep.as_mut().poll(cx));
+                    self.armed = None;
+                }
                 _ => {
+                    ready!(budget.poll_step(cx));
                     let sleep = self.runtime.sleep(deadline.saturating_since(now));
                     self.armed = Some((deadline, Box::pin(sleep)));
                 }

@@ -1,7 +1,6 @@
 //! What an application holds of a session.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, SessionId};
 
 use crate::close_on_drop::CloseOnDrop;
+use crate::connect_error::ConnectError;
 use crate::events::Events;
 use crate::state::{Shared, Wait};
 use crate::stream::Stream;
@@ -175,7 +175,7 @@ impl Session {
     /// wrong secret. `None` before the first failure. The machine's word for it is the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
-    pub fn connect_error(&self) -> Option<Arc<io::Error>> {
+    pub fn connect_error(&self) -> Option<Arc<ConnectError>> {
         self.shared().read(|state| state.connect_error.clone())
     }
 
@@ -194,9 +194,7 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (id, state) = self
-            .shared()
-            .read(|state| (state.machine.id(), state.machine.state()));
+        let (id, state) = self.shared().read(|state| (state.machine.id(), state.machine.state()));
         f.debug_struct("Session")
             .field("id", &id)
             .field("state", &state)

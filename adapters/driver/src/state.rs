@@ -1,7 +1,6 @@
 //! What the handles of a session and its driver share: the machine behind a lock, and who waits for it.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -12,6 +11,7 @@ use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
 use unbroken_proto::{ClientConfig, Event, Instant, Session, StreamId};
 
+use crate::connect_error::ConnectError;
 use crate::events::Subscribers;
 use crate::machine::{Machine, plain};
 use crate::metrics::Metrics;
@@ -31,7 +31,7 @@ pub(crate) struct State {
     pub(crate) metrics: Metrics,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
-    pub(crate) connect_error: Option<Arc<io::Error>>,
+    pub(crate) connect_error: Option<Arc<ConnectError>>,
     /// Receiving halves that found nothing.
     pub(crate) readers: BTreeMap<StreamId, Waker>,
     pub(crate) senders: Senders,

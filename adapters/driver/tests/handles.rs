@@ -1,29 +1,179 @@
-//! What handles say when their driver is gone. No runtime.
+//! What handles say when their session closes, or its driver is gone. No runtime: futures are polled by hand.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::pin::pin;
+use std::future::{Future, pending};
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use unbroken_driver::proto::config::Seed;
-use unbroken_driver::proto::error::OpenError;
+use unbroken_driver::proto::error::{OpenError, SendRefusal};
+use unbroken_driver::proto::event::EndReason;
 use unbroken_driver::proto::security::Auth;
 use unbroken_driver::proto::stream::StreamOptions;
-use unbroken_driver::proto::{ClientConfig, ReconnectIntent};
-use unbroken_driver::{Connected, SleepTimer};
+use unbroken_driver::proto::{ClientConfig, Duration, Event, Instant, ReconnectIntent};
+use unbroken_driver::{ByteStream, ConnectError, Connected, Driver, Runtime, Session, Stream};
+
+/// A runtime whose time stands still and whose sockets never come.
+#[derive(Clone)]
+struct Frozen;
+
+struct NoStream;
+
+impl ByteStream for NoStream {
+    fn poll_read_slice(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, _: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl Runtime for Frozen {
+    type Stream = NoStream;
+    type Listener = ();
+
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send + 'static {
+        pending()
+    }
+
+    fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
+
+    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<NoStream>> + Send + 'static {
+        pending()
+    }
+
+    fn accept(&self, _: &()) -> impl Future<Output = io::Result<(NoStream, Option<IpAddr>)>> + Send {
+        pending()
+    }
+}
+
+fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What a future gives that must not wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match poll(pin!(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// A session that nobody answers, and the driver that would dial.
+fn session() -> (Session, Driver) {
+    let connector = |_: ReconnectIntent| pending::<Result<Connected, ConnectError>>();
+    unbroken_driver::connect(&Frozen, ClientConfig::new(Auth::anonymous()), Seed([1; 32]), connector).unwrap()
+}
+
+/// A stream with ten messages queued.
+fn queued(session: &Session) -> Stream {
+    let mut stream = now(session.open(StreamOptions::default())).unwrap();
+    for _ in 0..10 {
+        now(stream.sender().send(Bytes::from_static(b"unsent"))).unwrap();
+    }
+    stream
+}
+
+/// Whatever happened to the driver: the session is aborted, and the ten messages come back.
+fn assert_handed_back(session: &Session) {
+    let ended = session.ended().expect("because its driver is gone");
+    assert_eq!(ended.reason, EndReason::Aborted);
+    assert!(!ended.fates.all_delivered());
+    assert_eq!(ended.fates.streams.len(), 1);
+    assert_eq!(ended.fates.streams[0].not_delivered.len(), 10);
+}
 
 #[test]
 fn a_stream_of_a_session_that_is_over_is_refused_at_once() {
-    let timer = SleepTimer::new(|_| std::future::pending::<()>());
-    let connector = |_: ReconnectIntent| std::future::pending::<std::io::Result<Connected>>();
-    let config = ClientConfig::new(Auth::anonymous());
-    let (session, driver) =
-        unbroken_driver::connect(config, Seed([1; 32]), connector, timer).expect("because it is sound");
-    let mut early = pin!(session.open(StreamOptions::default()));
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(early.as_mut().poll(&mut cx).is_pending());
+    let (session, driver) = session();
+    let mut stream = queued(&session);
     drop(driver);
-    let closed = |poll| matches!(poll, Poll::Ready(Err(OpenError::SessionClosed)));
-    assert!(closed(early.as_mut().poll(&mut cx)), "asked before the end");
-    assert!(session.ended().is_some());
-    let mut late = pin!(session.open(StreamOptions::default()));
-    assert!(closed(late.as_mut().poll(&mut cx)), "asked behind it");
+    let late = now(session.open(StreamOptions::default()));
+    assert_eq!(late.err(), Some(OpenError::SessionClosed));
+    let refused = now(stream.sender().send(Bytes::from_static(b"late"))).unwrap_err();
+    assert_eq!(refused.reason, SendRefusal::SessionClosed);
+    assert!(now(session.accept()).is_none());
+    assert!(now(stream.receiver().recv()).is_err());
+}
+
+#[test]
+fn a_stream_that_was_waited_for_is_refused_when_the_driver_goes() {
+    let (session, driver) = session();
+    let open: Vec<Stream> = std::iter::from_fn(|| match poll(pin!(session.open(StreamOptions::default()))) {
+        Poll::Ready(stream) => Some(stream.unwrap()),
+        Poll::Pending => None,
+    })
+    .collect();
+    assert!(!open.is_empty());
+    let mut waiting = pin!(session.open(StreamOptions::default()));
+    assert!(poll(waiting.as_mut()).is_pending());
+    drop(driver);
+    let refused = poll(waiting).map(|opened| opened.err());
+    assert_eq!(refused, Poll::Ready(Some(OpenError::SessionClosed)));
+}
+
+#[test]
+fn nothing_is_opened_or_sent_once_close_was_called() {
+    let (session, _driver) = session();
+    let mut stream = queued(&session);
+    assert!(
+        poll(pin!(session.close(0, Bytes::new()))).is_pending(),
+        "it lingers for what is queued"
+    );
+    let late = now(session.open(StreamOptions::default()));
+    assert_eq!(late.err(), Some(OpenError::SessionClosed));
+    let refused = now(stream.sender().send(Bytes::from_static(b"late"))).unwrap_err();
+    assert_eq!(refused.reason, SendRefusal::SessionClosed);
+}
+
+#[test]
+fn who_subscribes_behind_the_end_is_told_of_it_and_of_nothing_else() {
+    let (session, driver) = session();
+    let mut early = session.events();
+    drop(driver);
+    let mut late = session.events();
+    assert!(matches!(now(late.next()), Some(Event::Ended(_))));
+    assert_eq!(now(late.next()), None);
+    while let Some(event) = now(early.next()) {
+        assert!(early.missed() == 0, "{event:?}");
+    }
+}
+
+#[test]
+fn what_a_dropped_driver_never_sent_comes_back() {
+    let (session, driver) = session();
+    let _stream = queued(&session);
+    drop(driver);
+    assert_handed_back(&session);
+}
+
+#[test]
+fn what_a_driver_that_panicked_never_sent_comes_back() {
+    let connector = |_: ReconnectIntent| -> std::future::Ready<Result<Connected, ConnectError>> { panic!("as planned") };
+    let config = ClientConfig::new(Auth::anonymous());
+    let (session, driver) = unbroken_driver::connect(&Frozen, config, Seed([1; 32]), connector).unwrap();
+    let _stream = queued(&session);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let driver = driver;
+        poll(pin!(driver))
+    }));
+    assert!(panicked.is_err());
+    assert_handed_back(&session);
 }

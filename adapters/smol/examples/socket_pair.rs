@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     use unbroken_smol::{Connected, Framed, Server, connect_with};
 
     let mut server = Server::new(ServerConfig::new(ServerAuth::anonymous()))?;
-    let handle = server.handle();
+    let handle = std::sync::Arc::clone(server.handle());
     let connector = move |_intent| {
         let handle = std::sync::Arc::clone(&handle);
         async move {

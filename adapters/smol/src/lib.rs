@@ -1,104 +1,118 @@
 //! Unbroken sessions on smol.
 //!
 //! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
-//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose
-//! [`Stream`]s implement futures' `AsyncRead` and `AsyncWrite` and carry whole messages, too. Connections may
-//! die at any byte; the session dials again, and nothing is lost or doubled.
+//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement
+//! futures' `AsyncRead` and `AsyncWrite`. Connections may die at any byte; the session dials again, and nothing is lost or
+//! doubled.
+//!
 #![doc = include_str!("../README.md")]
 
-mod server;
-
 use std::io;
+use std::net::IpAddr;
 
-use smol::net::TcpStream;
+use smol::net::{TcpListener, TcpStream};
 pub use unbroken_carriers as carriers;
-use unbroken_carriers::Address;
-use unbroken_driver::{FuturesIo, SleepTimer, Timer, fresh_seed};
-use unbroken_proto::{ClientConfig, ReconnectIntent};
-
-pub use server::Server;
+pub use unbroken_carriers::{Acceptor, Address, StartError};
 pub use unbroken_driver as driver;
 pub use unbroken_driver::{
-    Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connector, Dial,
-    Established as Accepted, Events, Framed, PendingAnswer, Reconnector, RecvFailure, RecvHalf, SendHalf, ServerHandle,
-    SessionHandle as Session, Stream, cause_of, uptime,
+    Accepted, Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events,
+    Framed, FuturesIo, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session,
+    Stream,
 };
 pub use unbroken_proto as proto;
+use unbroken_proto::{ClientConfig, Duration};
 
-/// A session that dials with `connector`: any closure from a [`ReconnectIntent`] to a
-/// future of a [`Connected`]. Its driver is spawned on smol's global executor. Returns at once; see
-/// [`Session::established`].
-///
-/// # Errors
-/// The configuration cannot work, or the system has no entropy.
-pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> io::Result<Session> {
-    let (session, driver) = unbroken_driver::connect(config, fresh_seed()?, connector, timer())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    smol::spawn(driver).detach();
-    Ok(session)
+/// smol's timer, sockets and global executor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Smol;
+
+impl Runtime for Smol {
+    type Stream = FuturesIo<TcpStream>;
+    type Listener = TcpListener;
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        let timer = smol::Timer::after(duration);
+        async move {
+            timer.await;
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(task).detach();
+    }
+
+    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        let host = host.to_owned();
+        async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(FuturesIo::new(stream))
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Self::Stream, Option<IpAddr>)> {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((FuturesIo::new(stream), Some(peer.ip())))
+    }
 }
 
-/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and
-/// preserved state. What `old` did not deliver stands in its [`Ended`](proto::event::Ended).
+/// Accepts sessions on smol.
+pub type Server = carriers::Server<Smol>;
+
+/// A session with the server at `address`: [`carriers::connect`].
 ///
 /// # Errors
-/// As [`connect_with`].
+/// As there.
+pub fn connect(address: Address, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect(Smol, address, config)
+}
+
+/// A session over TCP to `host:port`, or `tls://host:port`: [`carriers::connect_tcp`].
+///
+/// # Errors
+/// As there.
+pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect_tcp(Smol, address.as_ref(), config)
+}
+
+/// A session over WebSocket to a `ws://` or `wss://` address: [`carriers::connect_ws`].
+///
+/// # Errors
+/// As there.
+pub fn connect_ws(url: &str, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect_ws(Smol, url, config)
+}
+
+/// A session that dials with `connector`: [`carriers::connect_with`].
+///
+/// # Errors
+/// As there.
+pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> Result<Session, StartError> {
+    carriers::connect_with(Smol, config, connector)
+}
+
+/// A session that takes the place of `old`, once that has ended: [`carriers::connect_after`].
+///
+/// # Errors
+/// As there.
 pub async fn connect_after(
     old: &Session,
     config: ClientConfig,
     connector: impl Connector + 'static,
-) -> io::Result<Session> {
-    old.closed().await;
-    connect_with(old.hand_over(config), connector)
+) -> Result<Session, StartError> {
+    carriers::connect_after(Smol, old, config, connector).await
 }
 
-/// A session with the server at `address`, over whatever that says.
-///
-/// # Errors
-/// As [`connect_with`].
-pub fn connect(address: Address, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, connector(address))
-}
-
-/// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
-///
-/// # Errors
-/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
-/// backoff's limit, which by default there is none.
-pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
-    connect(Address::parse(address.as_ref())?.only_tcp()?, config)
-}
-
-/// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
-///
-/// # Errors
-/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
-/// backoff's limit, which by default there is none.
-pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    connect(Address::parse(url)?.only_websocket()?, config)
-}
-
-/// Dials `address`, or the intent's alternate where that is one ([`Address::alternate`]). For [`connect_with`],
-/// on its own or inside a [`Reconnector`].
+/// Dials `address`, or where the server said to go instead: [`carriers::connector`].
 pub fn connector(address: Address) -> impl Connector {
-    move |intent: ReconnectIntent| {
-        let address = address.alternate(&intent.alternate);
-        async move { dial(&address).await }
-    }
+    carriers::connector(Smol, address)
 }
 
-/// Dials once: for a connector of one's own that says where.
+/// Dials once: [`carriers::dial`].
 ///
 /// # Errors
-/// As the system says, or [`Address::connect`].
-pub async fn dial(address: &Address) -> io::Result<Connected> {
-    let stream = TcpStream::connect(address.host_port()).await?;
-    stream.set_nodelay(true)?;
-    address.connect(FuturesIo::new(stream)).await
-}
-
-/// A timer on smol's timer and the machine's uptime.
-#[must_use]
-pub fn timer() -> impl Timer + use<> {
-    SleepTimer::new(smol::Timer::after)
+/// As there.
+pub async fn dial(address: &Address) -> Result<Connected, ConnectError> {
+    carriers::dial(&Smol, address).await
 }

@@ -191,7 +191,10 @@ fn median(mut figures: Vec<f64>) -> f64 {
 
 fn main() {
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let report = |name: &str, unit: &str, run: &dyn Fn() -> f64| {
         if only.as_ref().is_none_or(|only| name.contains(&**only)) {
             let figure = median((0..ROUNDS).map(|_| run()).collect());

@@ -41,7 +41,7 @@ async fn main() -> Result<(), Failure> {
     let router = Router::new()
         .route("/", get(|| async { "an ordinary page\n" }))
         .route("/sessions", any(sessions))
-        .with_state(server.handle());
+        .with_state(Arc::clone(server.handle()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, router).await });

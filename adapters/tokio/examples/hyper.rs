@@ -43,7 +43,7 @@ async fn main() -> Result<(), Failure> {
     let mut server = Server::new(ServerConfig::new(ServerAuth::secrets(vec![secret.clone()])))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let handle = server.handle();
+    let handle = Arc::clone(server.handle());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let handle = Arc::clone(&handle);

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use unbroken_tokio::proto::event::{EndReason, Ended, Event};
 use unbroken_tokio::proto::reconnect::{Continuity, ShellState};
@@ -18,7 +17,7 @@ use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
-use unbroken_tokio::{Reconnector, RecvHalf, SendHalf, Server, Session, connector, uptime};
+use unbroken_tokio::{Reconnector, RecvHalf, Runtime, SendHalf, Server, Session, Tokio, connector};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -28,7 +27,7 @@ struct Network {
     weather: watch::Sender<u64>,
     refusing: AtomicBool,
     /// The server's process, and where it listens.
-    process: Mutex<Option<(Runtime, SocketAddr)>>,
+    process: Mutex<Option<(tokio::runtime::Runtime, SocketAddr)>>,
 }
 
 impl Network {
@@ -44,7 +43,7 @@ impl Network {
 
     /// Kills the server's process, if one runs, and starts it: it knows nothing of earlier sessions.
     fn restart(&self) -> Result<(), Failure> {
-        let runtime = Runtime::new()?;
+        let runtime = tokio::runtime::Runtime::new()?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -147,7 +146,7 @@ fn watch_session(session: &Session) {
                 ),
                 Event::Detached { cause } => {
                     let next = session.reconnect_stats().next_retry;
-                    let wait = next.map(|at| at.saturating_since(uptime()));
+                    let wait = next.map(|at| at.saturating_since(Tokio.now()));
                     println!("    detached ({cause}), next dial in {wait:?}");
                 }
                 Event::Ended(ended) => println!("    ended: {:?}", ended.reason),

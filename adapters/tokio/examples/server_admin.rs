@@ -32,7 +32,7 @@ async fn main() -> Result<(), Failure> {
         let floor = request.name.split('-').next().unwrap_or_default().to_owned();
         Ok(Placement::of("tenant 1").labelled(floor))
     })?;
-    let cleaning = tokio::spawn(clean_up(server.handle()));
+    let cleaning = tokio::spawn(clean_up(Arc::clone(server.handle())));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     server.listen_tcp(listener);
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Failure> {
         rooms.push(server.accept().await.session);
     }
     println!("the list:");
-    for line in server.sessions() {
+    for line in server.handle().sessions() {
         println!("  {:8}  {}  {}", line.name, line.status, line.id);
     }
 
@@ -64,15 +64,18 @@ async fn main() -> Result<(), Failure> {
         code: 1,
         reason: Bytes::from_static(b"checked out"),
     };
-    let closed = server.command(Select::Name("ground-2"), &order);
-    println!("closed {closed}, by name; {} connected", server.snapshot().connected);
+    let closed = server.handle().command(Select::Name("ground-2"), &order);
+    println!(
+        "closed {closed}, by name; {} connected",
+        server.handle().snapshot().connected
+    );
 
     let plan = Drain {
         spread: Duration::from_millis(200),
         within: PATIENCE,
         alternate: Bytes::from_static(b"the house next door"),
     };
-    let remains = server.drain(plan).await.ok_or("the drain was stopped")?;
+    let remains = server.handle().drain(plan).await.ok_or("the drain was stopped")?;
     println!("drained; remaining: {}", remains.connected + remains.detached);
     for guest in guests {
         guest.await??;

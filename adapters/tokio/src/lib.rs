@@ -1,146 +1,147 @@
 //! Unbroken sessions on tokio.
 //!
-//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or [`connect_with`] and a
-//! closure of your own); a
-//! [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement tokio's `AsyncRead` and
-//! `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
+//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
+//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement
+//! tokio's `AsyncRead` and `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
 //! again, and nothing is lost or doubled.
+//!
+//! # Time
+//! Sessions live by the machine's uptime, which counts while it sleeps. Where tokio's time is paused
+//! (`#[tokio::test(start_paused = true)]`, [`tokio::time::pause`]), they live by tokio's clock instead: a backoff of a minute
+//! takes no time in such a test.
 //!
 #![doc = include_str!("../README.md")]
 
+mod clock;
 mod compat;
-mod server;
-mod session;
 
 use std::io;
+use std::net::IpAddr;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 pub use unbroken_carriers as carriers;
-use unbroken_carriers::Address;
-use unbroken_driver::{SleepTimer, Timer, fresh_seed};
-use unbroken_proto::{ClientConfig, ReconnectIntent};
-
-pub use compat::Compat;
-pub use server::{Accepted, Server};
-pub use session::{RecvHalf, SendHalf, Session, Stream};
+pub use unbroken_carriers::{Acceptor, Address, StartError};
 pub use unbroken_driver as driver;
 #[cfg(feature = "trace")]
 pub use unbroken_driver::trace;
 pub use unbroken_driver::{
-    Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connector, Dial, Events, Framed,
-    PendingAnswer, Reconnector, RecvFailure, ServerHandle, SessionHandle, cause_of, uptime,
+    Accepted, Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events,
+    Framed, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session, Stream,
 };
 pub use unbroken_proto as proto;
+use unbroken_proto::{ClientConfig, Duration, Instant};
 
-/// A session that dials with `connector`: any closure from a
-/// [`ReconnectIntent`] to a future of a [`Connected`]. Its driver is spawned
-/// on the current runtime. Returns at once; see [`SessionHandle::established`].
-///
-/// # Errors
-/// The configuration cannot work, or the system has no entropy.
+pub use compat::Compat;
+
+/// tokio's timer, sockets and the runtime that is current where it is used.
 ///
 /// # Panics
-/// Outside a tokio runtime, as `tokio::spawn` does; so do all that connect, and [`Server::new`].
-pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> io::Result<Session> {
-    let (handle, driver) = unbroken_driver::connect(config, fresh_seed()?, connector, timer()).map_err(invalid)?;
-    tokio::spawn(driver);
-    Ok(Session::new(handle))
+/// What spawns panics outside a runtime, as `tokio::spawn` does: all that connect, and [`Server`]'s `new`, `listen` and
+/// `serve`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokio;
+
+impl Runtime for Tokio {
+    type Stream = Compat<TcpStream>;
+    type Listener = TcpListener;
+
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        tokio::time::sleep(duration)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        let host = host.to_owned();
+        async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Compat(stream))
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Self::Stream, Option<IpAddr>)> {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((Compat(stream), Some(peer.ip())))
+    }
 }
 
-/// [`connect_with`], with a record of all that the session is told and says in `writer`, for
-/// [`replay`](unbroken_driver::trace::replay). **What is written is a secret**: the session's keys follow from it. The driver
-/// writes as it goes, so `writer` should buffer, and not block for long.
+/// Accepts sessions on tokio.
+pub type Server = carriers::Server<Tokio>;
+
+/// A session with the server at `address`: [`carriers::connect`].
 ///
 /// # Errors
-/// As [`connect_with`].
+/// As there.
+pub fn connect(address: Address, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect(Tokio, address, config)
+}
+
+/// A session over TCP to `host:port`, or `tls://host:port`: [`carriers::connect_tcp`].
+///
+/// # Errors
+/// As there.
+pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect_tcp(Tokio, address.as_ref(), config)
+}
+
+/// A session over WebSocket to a `ws://` or `wss://` address: [`carriers::connect_ws`].
+///
+/// # Errors
+/// As there.
+pub fn connect_ws(url: &str, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect_ws(Tokio, url, config)
+}
+
+/// A session that dials with `connector`: [`carriers::connect_with`].
+///
+/// # Errors
+/// As there.
+pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> Result<Session, StartError> {
+    carriers::connect_with(Tokio, config, connector)
+}
+
+/// [`connect_with`], with a record of the session in `writer`, which is a secret: [`carriers::connect_traced`].
+///
+/// # Errors
+/// As there.
 #[cfg(feature = "trace")]
 pub fn connect_traced(
     config: ClientConfig,
     connector: impl Connector + 'static,
     writer: impl io::Write + Send + 'static,
-) -> io::Result<Session> {
-    let traced = unbroken_driver::connect_traced(config, fresh_seed()?, connector, timer(), writer);
-    let (handle, driver) = traced.map_err(invalid)?;
-    tokio::spawn(driver);
-    Ok(Session::new(handle))
+) -> Result<Session, StartError> {
+    carriers::connect_traced(Tokio, config, connector, writer)
 }
 
-/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and
-/// preserved state. For [`EndReason::Fresh`](proto::event::EndReason::Fresh) above all; what `old` did not deliver stands in
-/// its [`Ended`](proto::event::Ended), and what of it is said again is the application's choice.
+/// A session that takes the place of `old`, once that has ended: [`carriers::connect_after`].
 ///
 /// # Errors
-/// As [`connect_with`].
+/// As there.
 pub async fn connect_after(
     old: &Session,
     config: ClientConfig,
     connector: impl Connector + 'static,
-) -> io::Result<Session> {
-    old.closed().await;
-    connect_with(old.hand_over(config), connector)
+) -> Result<Session, StartError> {
+    carriers::connect_after(Tokio, old, config, connector).await
 }
 
-/// A session with the server at `address`, over whatever that says.
-///
-/// ```no_run
-/// # fn run() -> std::io::Result<()> {
-/// # use unbroken_tokio::{carriers::Address, proto::{ClientConfig, security::Auth}};
-/// let address = Address::parse("ws://example.org/sessions")?.header("cookie", "tenant=1")?;
-/// let session = unbroken_tokio::connect(address, ClientConfig::new(Auth::anonymous()))?;
-/// # drop(session);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// As [`connect_with`].
-pub fn connect(address: Address, config: ClientConfig) -> io::Result<Session> {
-    connect_with(config, connector(address))
-}
-
-/// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
-///
-/// # Errors
-/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
-/// backoff's limit, which by default there is none.
-pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> io::Result<Session> {
-    connect(Address::parse(address.as_ref())?.only_tcp()?, config)
-}
-
-/// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
-///
-/// # Errors
-/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
-/// backoff's limit, which by default there is none.
-pub fn connect_ws(url: &str, config: ClientConfig) -> io::Result<Session> {
-    connect(Address::parse(url)?.only_websocket()?, config)
-}
-
-/// Dials `address`, or the intent's alternate where that is one ([`Address::alternate`]). For [`connect_with`],
-/// on its own or inside a [`Reconnector`].
+/// Dials `address`, or where the server said to go instead: [`carriers::connector`].
 pub fn connector(address: Address) -> impl Connector {
-    move |intent: ReconnectIntent| {
-        let address = address.alternate(&intent.alternate);
-        async move { dial(&address).await }
-    }
+    carriers::connector(Tokio, address)
 }
 
-/// Dials once: for a connector of one's own that says where.
+/// Dials once: [`carriers::dial`].
 ///
 /// # Errors
-/// As the system says, or [`Address::connect`].
-pub async fn dial(address: &Address) -> io::Result<Connected> {
-    let stream = TcpStream::connect(address.host_port()).await?;
-    stream.set_nodelay(true)?;
-    address.connect(Compat(stream)).await
-}
-
-/// A timer on tokio's sleep and the machine's uptime.
-#[must_use]
-pub fn timer() -> impl Timer + use<> {
-    SleepTimer::new(tokio::time::sleep)
-}
-
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
+/// As there.
+pub async fn dial(address: &Address) -> Result<Connected, ConnectError> {
+    carriers::dial(&Tokio, address).await
 }

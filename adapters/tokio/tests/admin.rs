@@ -24,7 +24,7 @@ use unbroken_tokio::{Compat, Connected, Framed, Server};
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     let (mut server, address) = server(Carrier::Tcp).await;
-    let handle = server.handle();
+    let handle = Arc::clone(server.handle());
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let collecting = Arc::clone(&handle);
     let collector = tokio::spawn(async move {
@@ -41,7 +41,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         clients.push(connect(Carrier::Tcp, address, config));
         far.push(soon("a session", server.accept()).await.session);
     }
-    let two = server.registry(|registry, now| {
+    let two = server.handle().registry(|registry, now| {
         let found = registry.find(Select::Name("two"));
         assert!(found.iter().all(|id| registry.label(now, *id, b"picked")));
         found
@@ -51,7 +51,9 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         code: 3,
         reason: Bytes::from_static(b"that one"),
     };
-    let ordered = server.registry(|registry, now| registry.command(now, Select::Label(b"picked"), &close));
+    let ordered = server
+        .handle()
+        .registry(|registry, now| registry.command(now, Select::Label(b"picked"), &close));
     assert_eq!(ordered, 1);
     let ended = soon("the end", clients[1].closed()).await;
     assert!(matches!(ended.reason, EndReason::Closed { code: 3, .. }), "{ended:?}");
@@ -59,7 +61,9 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     assert_eq!(name, "two");
     assert!(matches!(reason, Some(EndReason::Closed { code: 3, .. })), "{reason:?}");
     assert_eq!(
-        server.registry(|registry, now| registry.command(now, Select::All, &SessionCommand::Abort)),
+        server
+            .handle()
+            .registry(|registry, now| registry.command(now, Select::All, &SessionCommand::Abort)),
         2
     );
     let mut names = Vec::new();
@@ -68,7 +72,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     }
     names.sort();
     assert_eq!(names, ["one", "three"]);
-    eventually("all gone", || server.sessions().is_empty()).await;
+    eventually("all gone", || server.handle().sessions().is_empty()).await;
     assert!(told.try_recv().is_err(), "each once");
     collector.abort();
 }
@@ -84,24 +88,27 @@ async fn a_drain_asks_clients_to_leave_and_lets_nobody_new_in() {
         within: std::time::Duration::from_secs(30),
         alternate: Bytes::new(),
     };
-    server.registry(|registry, now| registry.drain(now, plan));
+    server.handle().registry(|registry, now| registry.drain(now, plan));
     soon("the wish", async {
         while !matches!(events.next().await, Some(Event::GoAway { .. })) {}
     })
     .await;
     let _stranger = connect(Carrier::Tcp, address, client_config());
     eventually("the stranger is told", || {
-        server.registry(|registry, _| registry.snapshot().refused.draining) > 0
+        server
+            .handle()
+            .registry(|registry, _| registry.snapshot().refused.draining)
+            > 0
     })
     .await;
-    let status = server.registry(|registry, _| registry.draining()).unwrap();
+    let status = server.handle().registry(|registry, _| registry.draining()).unwrap();
     assert_eq!((status.unasked, status.connected), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     let (mut server, address) = server(Carrier::Tcp).await;
-    let handle = server.handle();
+    let handle = Arc::clone(server.handle());
     assert_eq!(handle.drained().await, None, "there is none");
     let client = connect(Carrier::Tcp, address, client_config());
     let far = soon("a session", server.accept()).await.session;
@@ -123,7 +130,7 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     soon("the other end", far.closed()).await;
     let remains = soon("its end", waiting).await.unwrap().unwrap();
     assert_eq!((remains.connected, remains.detached), (0, 0));
-    server.registry(|registry, now| registry.stop_draining(now));
+    server.handle().registry(|registry, now| registry.stop_draining(now));
     let client = connect(Carrier::Tcp, address, client_config());
     soon("welcome again", client.established()).await.unwrap();
 }
@@ -138,7 +145,7 @@ async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
         within: common::LIMIT * 3,
         alternate: Bytes::new(),
     };
-    let handle = server.handle();
+    let handle = Arc::clone(server.handle());
     let (tell, waits) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
     let waiting = tokio::spawn(async move {
@@ -151,7 +158,7 @@ async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
         .await
     });
     soon("it waits", waits).await.unwrap();
-    server.registry(|registry, now| registry.stop_draining(now));
+    server.handle().registry(|registry, now| registry.stop_draining(now));
     assert_eq!(soon("its end", waiting).await.unwrap(), None);
 }
 
@@ -180,7 +187,7 @@ impl AsyncWrite for Bomb {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() {
     let mut server = Server::new(common::server_config()).unwrap();
-    let handle = server.handle();
+    let handle = Arc::clone(server.handle());
     let armed = Arc::new(AtomicBool::new(false));
     let (near, far) = tokio::io::duplex(8_192);
     let mut pipe = Some(Connected::ordered(Framed::new(Compat(near))));
@@ -199,16 +206,19 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
             tell.send(handle.ended().await).unwrap();
         }
     });
-    eventually("it is known", || server.sessions().len() == 1).await;
+    eventually("it is known", || server.handle().sessions().len() == 1).await;
     armed.store(true, Ordering::Relaxed);
     // Something to read.
     let (mut send, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
     let _ended = send.send(Bytes::from("light")).await;
     let over = soon("the clean-up", told.recv()).await.unwrap();
-    assert_eq!((Some(over.info.id), over.reason), (session.id(), Some(EndReason::Aborted)));
+    assert_eq!(
+        (Some(over.info.id), over.reason),
+        (session.id(), Some(EndReason::Aborted))
+    );
     assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Aborted);
-    assert!(server.sessions().is_empty());
-    server.registry(|_, _| ());
+    assert!(server.handle().sessions().is_empty());
+    server.handle().registry(|_, _| ());
     assert!(told.try_recv().is_err(), "once");
 }
 
@@ -230,31 +240,37 @@ async fn sessions_are_placed_limited_and_prolonged() {
     let far = soon("a session", server.accept()).await.session;
     let _second = connect(Carrier::Tcp, address, alice);
     eventually("the second finds no room", || {
-        server.snapshot().refused.identity_limit > 0
+        server.handle().snapshot().refused.identity_limit > 0
     })
     .await;
-    let found = server.find(Select::Identity(b"alice"));
+    let found = server.handle().find(Select::Identity(b"alice"));
     assert_eq!(found.len(), 1);
     assert_eq!(
         (&found[0].labels[..], &found[0].name[..]),
         (&[Bytes::from("door 1")][..], "alice")
     );
     assert_ne!(
-        server.peer_key([127, 0, 0, 1].into()),
-        server.peer_key([127, 0, 0, 2].into())
+        server.handle().peer_key([127, 0, 0, 1].into()),
+        server.handle().peer_key([127, 0, 0, 2].into())
     );
     let day = std::time::Duration::from_secs(86_400);
     assert_eq!(
-        server.command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
+        server
+            .handle()
+            .command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
         1
     );
     first.set_detached_lifetime(day);
     assert_eq!(
-        server.command_where(|info| info.name == "bob", &SessionCommand::Abort),
+        server
+            .handle()
+            .command_where(|info| info.name == "bob", &SessionCommand::Abort),
         0
     );
     assert_eq!(
-        server.command_where(|info| info.name == "alice", &SessionCommand::Abort),
+        server
+            .handle()
+            .command_where(|info| info.name == "alice", &SessionCommand::Abort),
         1
     );
     soon("its end", far.closed()).await;
@@ -285,13 +301,13 @@ async fn too_many_handshakes_displace_the_oldest_of_them() {
     let mut strangers = Vec::new();
     for number in 1..4 {
         strangers.push(TcpStream::connect(address).await.unwrap());
-        eventually("it is accepted", || server.snapshot().silent == number).await;
+        eventually("it is accepted", || server.handle().snapshot().silent == number).await;
     }
     for (said, index) in [(1, 1), (2, 0), (2, 2)] {
         strangers[index].write_all(&hello()).await.unwrap();
         // The answer; then it is waited for.
         assert!(soon("CHALLENGE", strangers[index].read(&mut [0; 512])).await.unwrap() > 2);
-        assert_eq!(server.snapshot().handshakes, said);
+        assert_eq!(server.handle().snapshot().handshakes, said);
     }
     let gone = soon("its end", strangers[1].read(&mut [0; 512])).await;
     assert!(matches!(gone, Ok(0) | Err(_)), "{gone:?}");

@@ -16,7 +16,7 @@ use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
-use unbroken_tokio::{ConnectError, Connector, Events, Reconnector, Server, Session, cause_of, connector, dial};
+use unbroken_tokio::{ConnectError, Connector, Events, Reconnector, Server, Session, connector, dial};
 
 async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     soon("an event", async {
@@ -256,16 +256,15 @@ async fn an_http_status_is_a_cause() {
         let Err(error) = soon("an answer", dial(&address)).await else {
             panic!("{status} is no connection")
         };
-        assert_eq!(cause_of(&error), cause, "{status}");
-        let told = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
-        let told = told.map(ToString::to_string).unwrap_or_default();
+        assert_eq!(error.cause(), cause, "{status}");
+        let told = error.to_string();
         let (code, _) = status.split_once(' ').expect("because it has a reason");
         assert!(told.starts_with(words) && told.contains(code), "{told}");
         let address = address.header("X-Token", "tell-me-so").expect("because it is fine");
         let Err(error) = soon("an answer", dial(&address)).await else {
             panic!("418 is no connection")
         };
-        assert_eq!(cause_of(&error), Cause::Refused, "the header was sent");
+        assert_eq!(error.cause(), Cause::Refused, "the header was sent");
     }
 }
 
@@ -278,10 +277,10 @@ async fn nobody_there_is_refused_and_no_such_name_is_the_network() {
         .await
         .err()
         .expect("because nobody is there");
-    assert_eq!(cause_of(&refused), Cause::Refused);
+    assert_eq!(refused.cause(), Cause::Refused);
     let nameless = soon("an answer", dial(&dial_address("no-such-name.invalid:1"))).await;
     let nameless = nameless.err().expect("because the name does not exist");
-    assert_eq!(cause_of(&nameless), Cause::Network);
+    assert_eq!(nameless.cause(), Cause::Network);
 }
 
 #[tokio::test]
@@ -336,7 +335,7 @@ async fn a_close_waits_for_the_first_connection() {
         let early = dials.fetch_add(1, Ordering::Relaxed) < 3;
         async move {
             if early {
-                return Err(ConnectError::new(Cause::Refused).into());
+                return Err(ConnectError::new(Cause::Refused));
             }
             dial(&dial_address(&address.to_string())).await
         }

@@ -105,7 +105,7 @@ async fn who_is_behind_misses_or_ends_and_delays_nobody() {
     assert_eq!(reached.refused, [(sessions[0].1.id().unwrap(), Delivery::Ended)]);
     let ended = soon("its end", sessions[0].0.closed()).await;
     assert_eq!(ended.reason, EndReason::AbortedByPeer);
-    eventually("it is gone", || server.sessions().len() == 1).await;
+    eventually("it is gone", || server.handle().sessions().len() == 1).await;
 }
 
 /// Messages that come faster than a session's owner runs wait for it within the backlog.

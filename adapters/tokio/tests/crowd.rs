@@ -24,7 +24,7 @@ use unbroken_tokio::proto::server::{LagPolicy, Select};
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{Compat, Connected, Framed, Server, Session};
+use unbroken_tokio::{Compat, ConnectError, Connected, Framed, Server, Session};
 
 /// A socket that is reset when the fuse blows.
 struct Fused {
@@ -33,7 +33,7 @@ struct Fused {
 }
 
 impl Fused {
-    async fn dial(address: SocketAddr, mut fuse: watch::Receiver<u32>) -> io::Result<Connected> {
+    async fn dial(address: SocketAddr, mut fuse: watch::Receiver<u32>) -> Result<Connected, ConnectError> {
         fuse.mark_unchanged();
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
@@ -158,7 +158,7 @@ async fn all_come_back_after_every_connection_is_cut() {
         blow.send_replace(u32::try_from(round).unwrap());
         let took = attached(&clients, round, count).await;
         attached(&far, round, count).await;
-        let snapshot = server.snapshot();
+        let snapshot = server.handle().snapshot();
         assert_eq!(
             (snapshot.connected, snapshot.admitted, snapshot.ended),
             (count, count as u64, 0)

@@ -60,7 +60,10 @@ async fn an_application_answers_what_the_machine_asks() {
     let wanted = session.wanted_connection().expect("because it goes on");
     assert_eq!(wanted.preparation, Some(Preparation::Restart));
     assert_eq!(wanted.preserved, &b"cwd=/srv"[..]);
-    session.answer(attempt(&session), unbroken_tokio::Answer::Restarted(Ok(Continuity::Kept)));
+    session.answer(
+        attempt(&session),
+        unbroken_tokio::Answer::Restarted(Ok(Continuity::Kept)),
+    );
     until(&mut events, |event| matches!(event, Event::Attached { .. })).await;
     until(
         &mut events,
@@ -82,7 +85,10 @@ async fn an_application_answers_what_the_machine_asks() {
     session.report_failure(Cause::ProcessEnded);
     until(&mut events, |event| matches!(event, Event::Detached { .. })).await;
     until(&mut events, |event| matches!(event, Event::Reconnect(_))).await;
-    session.answer(attempt(&session), unbroken_tokio::Answer::Restarted(Ok(Continuity::Lost)));
+    session.answer(
+        attempt(&session),
+        unbroken_tokio::Answer::Restarted(Ok(Continuity::Lost)),
+    );
     let ended = soon("the end", session.closed()).await;
     assert_eq!(
         ended.reason,

@@ -144,7 +144,7 @@ async fn both_ends_close_at_once() {
     .await;
     assert!(matches!(one.reason, EndReason::Closed { .. }), "{one:?}");
     assert!(matches!(other.reason, EndReason::Closed { .. }), "{other:?}");
-    eventually("the registry forgot it", || server.sessions().is_empty()).await;
+    eventually("the registry forgot it", || server.handle().sessions().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,7 +318,7 @@ async fn an_unwelcome_client_is_told() {
     config.name = "friend".into();
     let friend = connect(Carrier::Tcp, address, config);
     soon("established", friend.established()).await.unwrap();
-    eventually("the server lists it", || server.sessions().len() == 1).await;
+    eventually("the server lists it", || server.handle().sessions().len() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

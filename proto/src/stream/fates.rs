@@ -59,7 +59,10 @@ impl Streams {
         self.queued_items = 0;
         self.control.in_flight = 0;
         let streams = fates.into_values().filter(|fate| !fate.is_empty()).collect();
-        Fates { streams, is_incomplete: false }
+        Fates {
+            streams,
+            is_incomplete: false,
+        }
     }
 }
 

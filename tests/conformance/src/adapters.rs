@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use unbroken_carriers::Acceptor;
-use unbroken_driver::{RecvError, RecvHalf, SendHalf, SessionHandle, Stream};
+use unbroken_driver::{RecvError, RecvHalf, SendHalf, Session, Stream};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -53,42 +53,36 @@ macro_rules! dials {
 impl Adapter for Tokio {
     fn connect(&self, mut pick: Pick, config: ClientConfig) -> Box<dyn Session> {
         let _in_the_runtime = runtime().enter();
-        let session: SessionHandle = (*dials!(unbroken_tokio, pick, config)).clone();
-        Box::new(session)
+        Box::new(dials!(unbroken_tokio, pick, config))
     }
 
     fn serve(&self, config: ServerConfig) -> Box<dyn Server> {
         let _in_the_runtime = runtime().enter();
         let server = unbroken_tokio::Server::new(config).expect("because the configuration is sound");
-        Box::new(TokioServer(server, Mutex::default()))
+        Box::new(TokioServer(server))
     }
 }
 
-struct TokioServer(unbroken_tokio::Server, Mutex<Vec<tokio::task::JoinHandle<()>>>);
+struct TokioServer(unbroken_tokio::Server);
 
 impl Server for TokioServer {
     fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
         let _in_the_runtime = runtime().enter();
         listener.set_nonblocking(true).expect("because it is a socket");
         let listener = tokio::net::TcpListener::from_std(listener).expect("because it is a socket");
-        let task = self.0.listen(listener, acceptor);
-        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        self.0.listen(listener, acceptor);
     }
 
     fn stop_listening(&self) {
-        for task in self.1.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            task.abort();
-            let _aborted = soon("the listener's end", task);
-        }
+        soon("the listeners' end", self.0.stop_listening());
     }
 
     fn accept(&mut self) -> Box<dyn Session> {
-        let session: SessionHandle = (*soon("a session", self.0.accept()).session).clone();
-        Box::new(session)
+        Box::new(soon("a session", self.0.accept()).session)
     }
 
     fn sessions(&self) -> usize {
-        self.0.sessions().len()
+        self.0.handle().sessions().len()
     }
 }
 
@@ -117,7 +111,7 @@ impl Server for unbroken_smol::Server {
     }
 
     fn sessions(&self) -> usize {
-        unbroken_driver::ServerHandle::sessions(self).len()
+        self.handle().sessions().len()
     }
 }
 
@@ -145,7 +139,7 @@ impl Server for unbroken_async_std::Server {
     }
 
     fn sessions(&self) -> usize {
-        unbroken_driver::ServerHandle::sessions(self).len()
+        self.handle().sessions().len()
     }
 }
 
@@ -154,55 +148,55 @@ fn halves(stream: Stream) -> (Box<dyn Sender>, Box<dyn Receiver>) {
     (Box::new(Tx(send)), Box::new(Rx(recv)))
 }
 
-impl Session for SessionHandle {
+impl Session for Session {
     fn another(&self) -> Box<dyn Session> {
         Box::new(self.clone())
     }
 
     fn established(&self) -> Result<SessionId, Arc<Ended>> {
-        soon("an established session", SessionHandle::established(self))
+        soon("an established session", Session::established(self))
     }
 
     fn open(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
-        soon("a stream", SessionHandle::open(self, StreamOptions::default()))
+        soon("a stream", Session::open(self, StreamOptions::default()))
             .ok()
             .map(halves)
     }
 
     fn accept(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
-        soon("the peer's stream", SessionHandle::accept(self)).map(halves)
+        soon("the peer's stream", Session::accept(self)).map(halves)
     }
 
     fn events(&self) -> Box<dyn FnMut() -> Option<Event> + Send> {
-        let mut events = SessionHandle::events(self);
+        let mut events = Session::events(self);
         Box::new(move || soon("an event", events.next()))
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        soon("the end", SessionHandle::close(self, code, Bytes::new()))
+        soon("the end", Session::close(self, code, Bytes::new()))
     }
 
     fn abort(&self) -> Arc<Ended> {
-        soon("the end", SessionHandle::abort(self))
+        soon("the end", Session::abort(self))
     }
 
     fn closed(&self) -> Arc<Ended> {
-        soon("the end", SessionHandle::closed(self))
+        soon("the end", Session::closed(self))
     }
 
     fn migrate(&self, within: Duration) {
-        SessionHandle::migrate(self, within, Bytes::new());
+        Session::migrate(self, within, Bytes::new());
     }
 
     fn stats(&self) -> Stats {
-        SessionHandle::stats(self)
+        Session::stats(self)
     }
 
     fn connect_error(&self) -> Option<String> {
-        SessionHandle::connect_error(self).map(|error| error.to_string())
+        Session::connect_error(self).map(|error| error.to_string())
     }
 
-    fn handle(&self) -> Option<SessionHandle> {
+    fn handle(&self) -> Option<Session> {
         Some(self.clone())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use unbroken_carriers::{Acceptor, Address};
-use unbroken_driver::{RecvError, SessionHandle};
+use unbroken_driver::{RecvError, Session};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -141,7 +141,7 @@ impl Session for blocking::Session {
         blocking::Session::connect_error(self).map(|error| error.to_string())
     }
 
-    fn handle(&self) -> Option<SessionHandle> {
+    fn handle(&self) -> Option<Session> {
         None
     }
 }

@@ -11,7 +11,8 @@ use tungstenite::http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL}
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::{ClientRequestBuilder, Message, WebSocket};
-use unbroken_carriers::{Acceptor, Address, SUBPROTOCOL, cause_of_close, http};
+use unbroken_carriers::causes::cause_of_close;
+use unbroken_carriers::{Acceptor, Address, SUBPROTOCOL, http};
 use unbroken_conformance::Adapter;
 use unbroken_conformance::adapters::{Smol, Tokio};
 use unbroken_conformance::block::eventually;

@@ -60,7 +60,7 @@ fn every_flaw_of_an_answer_has_its_cause() {
         let error = upgrade
             .answered(fine.replace(from, to).as_bytes())
             .expect_err("because it is flawed");
-        unbroken_driver::cause_of(&error)
+        error.cause()
     };
     assert_eq!(cause("WebSocket\r", "h2c\r"), Cause::NoService);
     assert_eq!(cause("keep-alive, Upgrade", "keep-alive"), Cause::NoService);
@@ -70,4 +70,36 @@ fn every_flaw_of_an_answer_has_its_cause() {
     assert_eq!(cause("101 Switching", "302 Found"), Cause::Refused);
     assert_eq!(cause("101 Switching", "407 Proxy"), Cause::Authentication);
     assert_eq!(cause("HTTP/1.1", "SSH-2.0"), Cause::Protocol);
+}
+
+#[test]
+fn an_error_names_the_status_and_a_redirection() {
+    let (upgrade, _) = upgrade();
+    let answer = b"HTTP/1.1 302 Found\r\nlocation: https://login.example/\r\n\r\n";
+    let error = upgrade.answered(answer).expect_err("because it is no upgrade");
+    assert_eq!(
+        error.to_string(),
+        "refused: the upgrade was answered with 302 Found, to https://login.example/"
+    );
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    assert!(matches!(
+        source,
+        Some(UpgradeError::Status {
+            status: StatusCode::FOUND,
+            ..
+        })
+    ));
+    let answer = b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n";
+    let error = upgrade.answered(answer).expect_err("because it is no upgrade");
+    assert_eq!(error.after(), Some(Duration::from_secs(7)));
+    assert_eq!(error.cause(), Cause::ServerAsked);
+}
+
+#[test]
+fn a_token_is_not_shown() {
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_static("Bearer 0123"));
+    let uri = "ws://here/x?token=4567".parse().expect("because it is one");
+    let upgrade = Upgrade::new(&uri, &headers, &["bearer.89".to_owned()]).expect("because it can be sent");
+    assert_eq!(format!("{upgrade:?}"), "Upgrade { .. }");
 }

@@ -3,6 +3,8 @@
 mod messages;
 mod recv;
 mod send;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 mod whole;
 
 pub use recv::{RecvError, RecvHalf};

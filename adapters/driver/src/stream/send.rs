@@ -158,7 +158,9 @@ impl SendHalf {
             return self.reset(0);
         }
         if !std::mem::replace(&mut self.over, true) {
-            self.end(|state, now, id| drop(state.machine.finish(now, id)));
+            self.end(|state, now, id| {
+                let _already_over = state.machine.finish(now, id);
+            });
         }
     }
 
@@ -166,7 +168,9 @@ impl SendHalf {
     pub fn reset(&mut self, code: u64) {
         self.pending = None;
         self.over = true;
-        self.end(|state, now, id| drop(state.machine.reset(now, id, code)));
+        self.end(|state, now, id| {
+            let _already_over = state.machine.reset(now, id, code);
+        });
     }
 
     fn end(&self, end: impl FnOnce(&mut State, Instant, StreamId)) {

@@ -53,7 +53,7 @@ pub(crate) fn connect(carrier: Carrier, address: SocketAddr, config: ClientConfi
     .expect("because the configuration is sound")
 }
 
-pub(crate) fn listen(server: &Server, carrier: Carrier, listener: TcpListener) -> tokio::task::JoinHandle<()> {
+pub(crate) fn listen(server: &Server, carrier: Carrier, listener: TcpListener) {
     match carrier {
         Carrier::Ws => server.listen_ws(listener),
         Carrier::Tcp => server.listen_tcp(listener),

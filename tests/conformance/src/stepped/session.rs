@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use unbroken_driver::{RecvError, SessionHandle};
+use unbroken_driver::{RecvError, Session};
 use unbroken_proto::error::{OpenError, RecvError, SendError, SendRefusal};
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -144,7 +144,7 @@ impl<H: Host> Session for Handle<H> {
         self.0.home.with(|host| host.connect_error())
     }
 
-    fn handle(&self) -> Option<SessionHandle> {
+    fn handle(&self) -> Option<Session> {
         None
     }
 }

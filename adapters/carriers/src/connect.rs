@@ -1,0 +1,119 @@
+//! The dialling end of sessions, on any runtime.
+
+use unbroken_driver::proto::error::ConfigError;
+use unbroken_driver::proto::{ClientConfig, ReconnectIntent};
+use unbroken_driver::{ConnectError, Connected, Connector, Driver, Runtime, Session};
+
+use crate::address::Address;
+use crate::start_error::StartError;
+
+/// A session with the server at `address`, over whatever that says. Returns at once: the session dials in a task of the
+/// runtime, and goes on dialling until the backoff's limit, which by default there is none; see
+/// [`established`](Session::established).
+///
+/// ```no_run
+/// # fn run(runtime: impl unbroken_driver::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// use unbroken_carriers::{Address, connect};
+/// use unbroken_driver::proto::{ClientConfig, security::Auth};
+/// let address = Address::parse("ws://example.org/sessions")?.header("cookie", "tenant=1")?;
+/// let session = connect(runtime, address, ClientConfig::new(Auth::anonymous()))?;
+/// # drop(session);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// The configuration cannot work, or the system has no entropy.
+pub fn connect<R: Runtime>(runtime: R, address: Address, config: ClientConfig) -> Result<Session, StartError> {
+    connect_with(runtime.clone(), config, connector(runtime, address))
+}
+
+/// [`connect`] over TCP to `host:port`, or to `tls://host:port` with the feature `tls`.
+///
+/// # Errors
+/// As [`connect`], or `address` is none of that kind.
+pub fn connect_tcp<R: Runtime>(runtime: R, address: &str, config: ClientConfig) -> Result<Session, StartError> {
+    connect(runtime, Address::parse(address)?.only_tcp()?, config)
+}
+
+/// [`connect`] over WebSocket to a `ws://` address, or to `wss://` with the feature `tls`.
+///
+/// # Errors
+/// As [`connect`], or `url` is no address of that kind.
+pub fn connect_ws<R: Runtime>(runtime: R, url: &str, config: ClientConfig) -> Result<Session, StartError> {
+    connect(runtime, Address::parse(url)?.only_websocket()?, config)
+}
+
+/// A session that dials with `connector`: any closure from a [`ReconnectIntent`] to a future of a [`Connected`], or a
+/// [`Reconnector`](unbroken_driver::Reconnector).
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_with<R: Runtime>(
+    runtime: R,
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+) -> Result<Session, StartError> {
+    let seed = runtime.seed().map_err(StartError::Entropy)?;
+    let made = unbroken_driver::connect(&runtime, config, seed, connector);
+    start(&runtime, made)
+}
+
+/// [`connect_with`], with a record of all that the session is told and says in `writer`, for
+/// [`replay`](unbroken_driver::trace::replay). **What is written is a secret**: the session's keys follow from it. The
+/// driver writes as it goes, so `writer` should buffer, and not block for long.
+///
+/// # Errors
+/// As [`connect`].
+#[cfg(feature = "trace")]
+pub fn connect_traced<R: Runtime>(
+    runtime: R,
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+    writer: impl std::io::Write + Send + 'static,
+) -> Result<Session, StartError> {
+    let seed = runtime.seed().map_err(StartError::Entropy)?;
+    let traced = unbroken_driver::connect_traced(&runtime, config, seed, connector, writer);
+    start(&runtime, traced)
+}
+
+/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and preserved
+/// state. It is for [`EndReason::Fresh`](unbroken_driver::proto::event::EndReason::Fresh) above all. What `old` did not
+/// deliver stands in its [`Ended`](unbroken_driver::proto::event::Ended); what of it is said again is the application's
+/// choice.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_after<R: Runtime>(
+    runtime: R,
+    old: &Session,
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+) -> Result<Session, StartError> {
+    old.closed().await;
+    connect_with(runtime, old.hand_over(config), connector)
+}
+
+/// Dials `address`, or the intent's alternate where that is one ([`Address::alternate`]). For [`connect_with`], on its own
+/// or inside a [`Reconnector`](unbroken_driver::Reconnector).
+pub fn connector<R: Runtime>(runtime: R, address: Address) -> impl Connector {
+    move |intent: ReconnectIntent| {
+        let (runtime, address) = (runtime.clone(), address.alternate(&intent.alternate));
+        async move { dial(&runtime, &address).await }
+    }
+}
+
+/// Dials once: for a connector of one's own that says where.
+///
+/// # Errors
+/// The socket cannot be connected, or as [`Address::connect`].
+pub async fn dial<R: Runtime>(runtime: &R, address: &Address) -> Result<Connected, ConnectError> {
+    let (host, port) = address.host_port();
+    address.connect(runtime.connect(host, port).await?).await
+}
+
+fn start(runtime: &impl Runtime, made: Result<(Session, Driver), ConfigError>) -> Result<Session, StartError> {
+    let (session, driver) = made?;
+    runtime.spawn(driver);
+    Ok(session)
+}
