@@ -61,9 +61,10 @@
 //! # drop((near, far));
 //! ```
 //!
-//! **Errors decide.** The machine asks only *why* it broke: [`cause_of`](crate::cause_of) reads an I/O error's kind, or a
-//! [`ConnectError`](crate::ConnectError) inside it. Say [`Cause::Authentication`](crate::proto::Cause::Authentication) when fresh
-//! credentials are needed, [`ConnectError::later`](crate::ConnectError::later) when the other end asked for time, a cause that
+//! **Errors decide.** The machine asks only *why* a connection broke or a dial failed. A dial says so with a
+//! [`ConnectError`](crate::ConnectError); a connection's errors are I/O errors, of which [`cause_of`](crate::cause_of) reads the
+//! kind, or a `ConnectError` inside. Say [`Cause::Authentication`](crate::proto::Cause::Authentication) when fresh credentials are
+//! needed, [`ConnectError::later`](crate::ConnectError::later) when the other end asked for time, a cause that
 //! [is final](crate::proto::Cause::is_final) when trying again cannot help, and leave the rest to the kind.
 //!
 //! **Say what you verified.** [`Connected::authenticated`](crate::Connected::authenticated) lets the client's credential out on this connection.
@@ -72,18 +73,92 @@
 //! read, so that a peer that hangs in it is bounded like any other stranger. A first packet is small: refuse
 //! more than [`MAX_UNPROVEN`](crate::proto::wire::framing::MAX_UNPROVEN) bytes before allocating.
 //!
+//! **A loop over ready input has a budget.** A peer whose bytes are always there must not keep the task busy; take a step of a
+//! [`Budget`](crate::Budget) before each read.
+//!
 //! # Writing a runtime adapter
 //!
-//! What a runtime has to give is a [`Timer`](crate::Timer) ([`SleepTimer`](crate::SleepTimer) makes one of its `sleep`), a way to spawn, a
-//! socket to dial and one to accept. The rest is here:
+//! A runtime has to give time, tasks and sockets: the trait [`Runtime`](crate::Runtime). This is all of it for smol:
 //!
-//! | an adapter's | is |
-//! |---|---|
-//! | `connect_with` | [`connect`](crate::connect) with [`fresh_seed`](crate::fresh_seed), and the driver spawned |
-//! | `dial` | a connected socket given to `Address::connect` of `unbroken-carriers` |
-//! | `Server::new` | a [`Gate`](crate::Gate), and its handle's [`run_timers`](crate::ServerHandle::run_timers) spawned |
-//! | `Server::listen` | a loop: accept, `Acceptor::accept`, [`from_peer`](crate::Connected::from_peer), spawn [`ServerHandle::serve`](crate::ServerHandle::serve) |
+//! ```
+//! use std::io;
+//! use std::net::IpAddr;
 //!
-//! Handles wake by [`Waker`](std::task::Waker) only, so any executor may poll them. An adapter makes no decision about a
-//! session: an `if` about its state belongs into the machine. The suite in `tests/conformance` runs over whatever
-//! implements its trait `Adapter`, blocking ones included; `unbroken-smol` is the example to copy.
+//! use smol::net::{TcpListener, TcpStream};
+//! use unbroken_driver::proto::Duration;
+//! use unbroken_driver::{FuturesIo, Runtime};
+//!
+//! #[derive(Clone, Copy, Debug, Default)]
+//! struct Smol;
+//!
+//! impl Runtime for Smol {
+//!     type Stream = FuturesIo<TcpStream>;
+//!     type Listener = TcpListener;
+//!
+//!     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+//!         let timer = smol::Timer::after(duration);
+//!         async move {
+//!             timer.await;
+//!         }
+//!     }
+//!
+//!     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+//!         smol::spawn(task).detach();
+//!     }
+//!
+//!     fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+//!         let host = host.to_owned();
+//!         async move {
+//!             let stream = TcpStream::connect((host, port)).await?;
+//!             stream.set_nodelay(true)?;
+//!             Ok(FuturesIo::new(stream))
+//!         }
+//!     }
+//!
+//!     async fn accept(&self, listener: &TcpListener) -> io::Result<(Self::Stream, Option<IpAddr>)> {
+//!         let (stream, peer) = listener.accept().await?;
+//!         stream.set_nodelay(true)?;
+//!         Ok((FuturesIo::new(stream), Some(peer.ip())))
+//!     }
+//! }
+//!
+//! // A session over it, by hand; `unbroken-carriers` has `connect` and `Server` for every runtime.
+//! # smol::block_on(async {
+//! use unbroken_driver::proto::security::{Auth, ServerAuth};
+//! use unbroken_driver::proto::{ClientConfig, ServerConfig};
+//! use unbroken_driver::{Connected, Framed, RuntimeTimer, ServerHandle, Timer};
+//!
+//! let timer = || -> Box<dyn Timer> { Box::new(RuntimeTimer::new(Smol)) };
+//! let everybody = |_| -> unbroken_driver::Verdict { Box::pin(async { Ok(().into()) }) };
+//! let config = ServerConfig::new(ServerAuth::anonymous());
+//! let (handle, _sessions) = ServerHandle::new(config, Smol.seed()?, Box::new(everybody), Box::new(timer))?;
+//! Smol.spawn(handle.clone().run_timers());
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let port = listener.local_addr()?.port();
+//! Smol.spawn(async move {
+//!     while let Ok((stream, origin)) = Smol.accept(&listener).await {
+//!         let accepted = Connected::ordered(Framed::accepted(stream));
+//!         let accepted = match origin {
+//!             Some(address) => accepted.from_peer(handle.peer_key(address)),
+//!             None => accepted,
+//!         };
+//!         Smol.spawn(handle.clone().serve(accepted));
+//!     }
+//! });
+//!
+//! let connector = move |_| async move { Ok(Connected::ordered(Framed::new(Smol.connect("127.0.0.1", port).await?))) };
+//! let config = ClientConfig::new(Auth::anonymous());
+//! let (session, driver) = unbroken_driver::connect(config, Smol.seed()?, connector, RuntimeTimer::new(Smol))?;
+//! Smol.spawn(driver);
+//! let name = session.established().await.map_err(|ended| format!("{:?}", ended.reason))?;
+//! println!("session {name}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! An adapter makes no decision about a session: an `if` about its state belongs into the machine. What it must get right
+//! is small. Its clock and its sleep are one: a runtime whose time can be paused gives its own
+//! [`now`](crate::Runtime::now). What it spawns runs until it is over, or until the runtime shuts down. Its sockets have no
+//! Nagle's delay. Handles wake by [`Waker`](std::task::Waker) only, so any executor may poll them. The suite in
+//! `tests/conformance` runs over whatever implements its trait `Adapter`, blocking ones included.

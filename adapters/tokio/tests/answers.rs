@@ -275,11 +275,10 @@ async fn nobody_there_is_refused_and_no_such_name_is_the_network() {
     drop(listener);
     let refused = soon("an answer", dial(&dial_address(&address.to_string())))
         .await
-        .err()
-        .expect("because nobody is there");
+        .expect_err("because nobody is there");
     assert_eq!(refused.cause(), Cause::Refused);
     let nameless = soon("an answer", dial(&dial_address("no-such-name.invalid:1"))).await;
-    let nameless = nameless.err().expect("because the name does not exist");
+    let nameless = nameless.expect_err("because the name does not exist");
     assert_eq!(nameless.cause(), Cause::Network);
 }
 

@@ -1,0 +1,189 @@
+//! Listeners of a server, on a runtime that a test holds in its hands.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use common::{Ready, Wakes};
+use unbroken_carriers::{Server, StartError};
+use unbroken_driver::proto::security::ServerAuth;
+use unbroken_driver::proto::{Duration, Instant, ServerConfig};
+use unbroken_driver::{Budget, Runtime};
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Tasks wait until the test polls them; time stands still.
+#[derive(Clone, Default)]
+struct Hands {
+    tasks: Arc<Mutex<Vec<Task>>>,
+    /// Durations that somebody asked to sleep for.
+    sleeps: Arc<Mutex<Vec<Duration>>>,
+}
+
+/// A listener that accepts whenever it is asked, or always fails.
+struct Gate {
+    accepted: Arc<AtomicU32>,
+    fails: bool,
+    closed: Arc<AtomicBool>,
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Runtime for Hands {
+    type Stream = Ready<fn(&mut [u8]) -> usize>;
+    type Listener = Gate;
+
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        self.sleeps.lock().unwrap().push(duration);
+        std::future::pending()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap().push(Box::pin(task));
+    }
+
+    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        std::future::pending()
+    }
+
+    async fn accept(&self, gate: &Gate) -> io::Result<(Self::Stream, Option<IpAddr>)> {
+        if gate.fails {
+            return Err(io::Error::other("out of file handles"));
+        }
+        gate.accepted.fetch_add(1, Ordering::Relaxed);
+        let source: fn(&mut [u8]) -> usize = |_| 0;
+        Ok((
+            Ready {
+                source,
+                reads: Arc::default(),
+            },
+            None,
+        ))
+    }
+}
+
+struct World {
+    hands: Hands,
+    server: Server<Hands>,
+    accepted: Arc<AtomicU32>,
+    closed: Arc<AtomicBool>,
+    /// The listener's task.
+    task: Task,
+    wakes: Arc<Wakes>,
+}
+
+impl World {
+    fn new(fails: bool) -> World {
+        let hands = Hands::default();
+        let config = ServerConfig::new(ServerAuth::anonymous());
+        let authorise = |_| std::future::ready(Ok(()));
+        let server = Server::with_runtime(hands.clone(), config, authorise).unwrap();
+        let (accepted, closed) = (Arc::default(), Arc::default());
+        server.listen_tcp(Gate {
+            accepted: Arc::clone(&accepted),
+            fails,
+            closed: Arc::clone(&closed),
+        });
+        let task = hands.tasks.lock().unwrap().pop().unwrap();
+        World {
+            hands,
+            server,
+            accepted,
+            closed,
+            task,
+            wakes: Arc::default(),
+        }
+    }
+
+    fn poll(&mut self) -> Poll<()> {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        self.task.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_flood_of_connections_leaves_others_their_turn() {
+    let mut world = World::new(false);
+    for turn in 1..10 {
+        assert!(world.poll().is_pending());
+        assert_eq!(world.wakes.count(), turn, "it wakes itself");
+        assert!(world.accepted.load(Ordering::Relaxed) <= turn * (Budget::STEPS + 1));
+    }
+    // The housekeeper, and a task for each connection.
+    let tasks = world.hands.tasks.lock().unwrap().len();
+    assert_eq!(tasks, 1 + world.accepted.load(Ordering::Relaxed) as usize);
+}
+
+#[test]
+fn a_system_that_accepts_nothing_is_left_in_peace() {
+    let mut world = World::new(true);
+    for _ in 0..10 {
+        assert!(world.poll().is_pending());
+    }
+    assert_eq!(*world.hands.sleeps.lock().unwrap(), [Duration::from_millis(50)]);
+    assert_eq!(world.wakes.count(), 0);
+}
+
+#[test]
+fn listeners_stop_when_they_are_told() {
+    for fails in [false, true] {
+        let mut world = World::new(fails);
+        assert!(world.poll().is_pending());
+        let wakes = world.wakes.count();
+        let server = std::mem::replace(&mut world.server, World::new(false).server);
+        let mut stopping = pin!(server.stop_listening());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(
+            stopping.as_mut().poll(cx).is_pending(),
+            "it waits until they are closed"
+        );
+        assert!(world.wakes.count() > wakes);
+        assert!(!world.is_closed());
+        assert!(world.poll().is_ready());
+        assert!(world.is_closed());
+        assert!(stopping.as_mut().poll(cx).is_ready());
+    }
+}
+
+#[test]
+fn listeners_stop_even_if_nobody_waits() {
+    let mut world = World::new(true);
+    assert!(world.poll().is_pending());
+    let _given_up = pin!(world.server.stop_listening()).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(world.poll().is_ready() && world.is_closed());
+}
+
+#[test]
+fn listeners_stop_with_their_server() {
+    let mut world = World::new(true);
+    assert!(world.poll().is_pending());
+    drop(std::mem::replace(&mut world.server, World::new(false).server));
+    assert!(world.poll().is_ready() && world.is_closed());
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_said_so() {
+    let mut config = ServerConfig::new(ServerAuth::anonymous());
+    config.session.max_streams = 0;
+    let authorise = |_| std::future::ready(Ok(()));
+    let server = Server::with_runtime(Hands::default(), config, authorise);
+    assert!(matches!(server, Err(StartError::Config(_))));
+}
