@@ -13,6 +13,9 @@ mod patience;
 pub use patience::{Heartbeat, Stuck};
 
 use crate::error::ConfigError;
+pub use crate::limits::{
+    FRAME_CHARGE, MAX_CODE, MAX_CREDENTIAL, MAX_LABEL, MAX_LABELS, MAX_NAME, MAX_PACKET, MAX_PRESERVED, MAX_REASON,
+};
 use crate::reconnect::{Backoff, Handover, Strategies};
 use crate::security::{Auth, Suite};
 use crate::time::Duration;
@@ -30,23 +33,6 @@ impl core::fmt::Debug for Seed {
         f.write_str("Seed(..)")
     }
 }
-
-/// Largest packet on an ordered carrier, type byte and tag included.
-pub const MAX_PACKET: usize = 65_535;
-/// What each buffered frame or message is charged beyond its payload.
-pub const FRAME_CHARGE: usize = 64;
-/// Longest label in bytes, of a stream or of a session in a registry.
-pub const MAX_LABEL: usize = 255;
-/// Most labels a registry's host may write on one session.
-pub const MAX_LABELS: usize = 16;
-/// Longest session name in bytes.
-pub const MAX_NAME: usize = 255;
-/// Longest credential in bytes.
-pub const MAX_CREDENTIAL: usize = 7_000;
-/// Most bytes of its own that a host may attach to a session.
-pub const MAX_PRESERVED: usize = 1 << 20;
-/// Longest reason of a close in bytes.
-pub const MAX_REASON: usize = 1_024;
 
 /// Limits and timers of one end of a session. The defaults suit a shell, a tunnel or a file copy.
 #[derive(Clone, Debug, PartialEq, Eq)]

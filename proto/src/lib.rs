@@ -26,10 +26,12 @@
 
 extern crate alloc;
 
+mod accept;
 pub mod config;
 pub mod error;
 pub mod event;
 pub mod id;
+mod limits;
 mod liveness;
 mod peer;
 pub mod reconnect;

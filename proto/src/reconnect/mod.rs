@@ -45,12 +45,14 @@
 //! dialled again by the backoff, but a session that was never established asks for a fresh credential after
 //! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.
 
+mod answer;
 mod backoff;
 mod cause;
 mod history;
 mod preserved;
 mod strategy;
 
+pub use answer::Answer;
 pub(crate) use backoff::Retry;
 pub use backoff::{Backoff, Jitter};
 pub use cause::Cause;

@@ -6,10 +6,10 @@ mod tests;
 
 use alloc::collections::{BTreeMap, VecDeque};
 
+use crate::accept::ConnectionId;
 use crate::config::ServerConfig;
 use crate::id::Carrier;
 use crate::peer::PeerKey;
-use crate::server::ConnectionId;
 use crate::server::bucket::LONGEST_RETRY;
 use crate::time::{Duration, Instant, earliest};
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::id::SessionId;
 use crate::rng::Rng;
-use crate::server::Timers;
+use crate::server::timers::Timers;
 use crate::time::{Duration, Instant};
 
 /// How a registry is to be drained.

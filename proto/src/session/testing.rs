@@ -4,11 +4,14 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use super::*;
-use crate::config::ServerConfig;
-use crate::id::Carrier;
+use super::Session;
+use crate::config::{ClientConfig, Seed, ServerConfig, SessionConfig};
+use crate::event::Event;
+use crate::id::{Carrier, Epoch};
+use crate::reconnect::Cause;
 use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
+use crate::time::{Duration, Instant};
 
 pub(super) struct Pair {
     pub(super) now: Instant,

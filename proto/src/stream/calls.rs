@@ -6,9 +6,9 @@ use super::recv::RecvHalf;
 use super::send::{End, SendHalf, item_charge};
 use super::table::{Stream, Streams};
 use super::{AcceptedStream, Chunk, StreamOptions};
-use crate::config::MAX_LABEL;
 use crate::error::{OpenError, RecvError, SendError, SendRefusal, UnknownStream};
 use crate::id::StreamId;
+use crate::limits::MAX_LABEL;
 use crate::wire::varint;
 
 impl Streams {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::Chunk;
 use super::credit::RecvCredit;
-use crate::config::FRAME_CHARGE;
 use crate::error::RecvError;
+use crate::limits::FRAME_CHARGE;
 use crate::wire::frame::Data;
 
 /// Copies a payload out of its packet when it is much smaller: a small slice must not pin a large

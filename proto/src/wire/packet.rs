@@ -1,7 +1,7 @@
 //! What kinds of packet there are, and how long each may be.
 
-use crate::config::MAX_PACKET;
 use crate::error::ConnectionError;
+use crate::limits::MAX_PACKET;
 
 /// Longest HELLO.
 pub const MAX_HELLO: usize = 1_200;

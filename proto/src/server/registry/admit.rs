@@ -7,14 +7,15 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Registry;
-use crate::config::{MAX_LABEL, SameName, WhenDetachedFull};
+use super::routing::Registry;
+use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, SessionCommand, final_packet, millis};
+use crate::config::{SameName, WhenDetachedFull};
 use crate::id::SessionId;
-use crate::server::incoming::{IncomingKind, Proven, final_packet};
+use crate::limits::MAX_LABEL;
 use crate::server::index::Word;
-use crate::server::refusal::{Refusal, Rejection, millis};
+use crate::server::info::SessionStatus;
+use crate::server::route::{Admission, Placement};
 use crate::server::table::Entry;
-use crate::server::{Admission, Incoming, Placement, SessionCommand, SessionStatus};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::trace;

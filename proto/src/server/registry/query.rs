@@ -5,10 +5,11 @@ mod tests;
 
 use alloc::vec::Vec;
 
-use super::Registry;
-use crate::config::{MAX_LABEL, MAX_LABELS};
+use super::routing::Registry;
+use crate::accept::SessionCommand;
 use crate::id::SessionId;
-use crate::server::{EndedSession, Select, SessionCommand, SessionInfo, SessionStatus, Snapshot};
+use crate::limits::{MAX_LABEL, MAX_LABELS};
+use crate::server::info::{EndedSession, Select, SessionInfo, SessionStatus, Snapshot};
 use crate::time::Instant;
 
 impl Registry {

@@ -5,7 +5,9 @@ use super::review::{shake, stray};
 use super::swaps::resume;
 use super::*;
 use crate::error::ProtocolError;
-use crate::session::ledger::Arrival;
+use crate::event::Ended;
+use crate::id::Side;
+use crate::session::ledger::{Arrival, Ledger};
 use crate::wire::frame::{Close, Frame, Open};
 
 /// A session with a stream of the client's on which the server owes an acknowledgement.
@@ -159,11 +161,21 @@ fn an_answer_does_not_wait_for_a_backlog() {
     pair.server()
         .handle_input(now, theirs, BytesMut::from(&ping[..]))
         .expect("because it is honest");
-    assert!(pair.server().links.current().is_some_and(|live| live.pong == Some(9)));
+    assert!(
+        pair.server()
+            .connections
+            .current()
+            .is_some_and(|live| live.pong == Some(9))
+    );
     packet.clear();
     assert!(pair.server().poll_transmit(now, theirs, &mut packet));
     assert!(pair.server().inspect().next > 1, "there is a backlog");
-    assert!(pair.server().links.current().is_some_and(|live| live.pong.is_none()));
+    assert!(
+        pair.server()
+            .connections
+            .current()
+            .is_some_and(|live| live.pong.is_none())
+    );
 }
 
 /// Law 8. Kills `forgery_is_fatal`.
