@@ -40,6 +40,7 @@ mod rng;
 pub mod security;
 pub mod server;
 pub mod session;
+mod setters;
 pub mod stats;
 pub mod stream;
 pub mod time;

@@ -1,6 +1,7 @@
 //! When to dial again.
 
 use crate::error::ConfigError;
+use crate::setters::setters;
 use crate::time::{Duration, Instant};
 
 /// How delays vary, so that those who lost the same server do not come back in step.
@@ -193,6 +194,19 @@ fn nanos(duration: Duration) -> u64 {
 fn part(most: u64, random: u64) -> u64 {
     let part = (u128::from(random) * (u128::from(most) + 1)) >> 64;
     u64::try_from(part).unwrap_or(most)
+}
+
+setters! {
+    Backoff {
+        with_first first: Duration,
+        with_base base: Duration,
+        with_multiplier multiplier: u16,
+        with_cap cap: Duration,
+        with_jitter jitter: Jitter,
+        with_attempts attempts: Option<u32>,
+        with_attempt_timeout attempt_timeout: Option<Duration>,
+        with_stable_after stable_after: Duration,
+    }
 }
 
 /// How many tries were made since the last stable connection, and when the next is due.

@@ -199,13 +199,17 @@ impl Pair {
 pub(super) fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Session, b: Epoch) -> bool {
     let mut packet = Vec::new();
     let mut moved = false;
-    while from.poll_transmit(now, a, &mut packet) {
+    loop {
+        let wanted = from.wants_transmit();
+        if !from.poll_transmit(now, a, &mut packet) {
+            return moved;
+        }
+        assert!(wanted, "it said that there is nothing to send");
         to.handle_input(now, b, BytesMut::from(&packet[..]))
             .expect("because both ends are honest");
         packet.clear();
         moved = true;
     }
-    moved
 }
 
 /// All events but those about attempts and health.

@@ -3,6 +3,8 @@
 use crate::error::ConnectionError;
 use crate::limits::MAX_PACKET;
 
+/// The protocol version spoken here, as its byte on the wire.
+pub(crate) const VERSION: u8 = 1;
 /// Longest HELLO.
 pub const MAX_HELLO: usize = 1_200;
 /// Longest CHALLENGE.

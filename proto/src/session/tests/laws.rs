@@ -29,6 +29,31 @@ fn unacknowledged() -> (Pair, StreamId) {
     (pair, stream)
 }
 
+#[test]
+fn it_wants_to_send_exactly_while_there_is_something() {
+    let (mut pair, stream) = unacknowledged();
+    assert!(!pair.server().wants_transmit(), "the acknowledgement may wait");
+    pair.sleep(Duration::from_millis(25));
+    assert!(pair.server().wants_transmit(), "now it is due");
+    pair.settle();
+    assert!(!pair.server().wants_transmit() && !pair.client.wants_transmit());
+    let (ours, theirs) = pair.links[0];
+    let now = pair.now;
+    pair.client
+        .stream(stream)
+        .send(now, Bytes::from_static(b"two"))
+        .expect("because there is room");
+    assert!(pair.client.wants_transmit());
+    pair.cut();
+    assert!(!pair.client.wants_transmit(), "there is no connection to send it on");
+    pair.dial();
+    assert!(pair.links[0] != (ours, theirs) && !pair.client.wants_transmit());
+    pair.client.close(pair.now, 1, Bytes::new());
+    assert!(pair.client.wants_transmit(), "CLOSE");
+    pair.settle();
+    assert!(!pair.client.wants_transmit() && !pair.server().wants_transmit());
+}
+
 /// Carries what the client has to the server, and nothing back.
 fn to_server(pair: &mut Pair) {
     let (ours, theirs) = pair.links[0];

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use crate::config::SessionConfig;
+use super::session::SessionConfig;
 use crate::error::ConfigError;
 use crate::peer::PeerPrefix;
 use crate::security::{ServerAuth, Suite};
+use crate::setters::setters;
 use crate::time::Duration;
 
 /// What a registry does when the detached sessions hold more than they may together.
@@ -201,5 +202,29 @@ impl ServerConfig {
     /// The suites that are configured and fit `auth`.
     pub(crate) fn accepted_suites(&self) -> Vec<Suite> {
         self.auth.suites(&self.suites)
+    }
+}
+
+setters! {
+    ServerConfig {
+        with_session session: SessionConfig,
+        with_suites suites: Vec<Suite>,
+        with_max_silent max_silent: usize,
+        with_max_handshakes max_handshakes: usize,
+        with_hello_rate hello_rate: u32,
+        with_resume_rate resume_rate: u32,
+        with_peer_prefix peer_prefix: PeerPrefix,
+        with_peer_hellos peer_hellos: Option<Rate>,
+        with_peer_resumes peer_resumes: Option<Rate>,
+        with_identity_sessions identity_sessions: Option<Rate>,
+        with_max_limited max_limited: usize,
+        with_max_handshakes_per_peer max_handshakes_per_peer: usize,
+        with_max_sessions_per_identity max_sessions_per_identity: usize,
+        with_same_name same_name: SameName,
+        with_max_sessions max_sessions: usize,
+        with_max_detached_bytes max_detached_bytes: u64,
+        with_when_detached_full when_detached_full: WhenDetachedFull,
+        with_tombstone_lifetime tombstone_lifetime: Duration,
+        with_max_tombstones max_tombstones: usize,
     }
 }
