@@ -52,7 +52,7 @@ enum Probe {
 /// connections of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Patience {
-    doublings: u32,
+    doublings: u16,
     /// The last connection was given up by our own verdict, which may have come too early.
     in_doubt: bool,
     /// Attaches in a row that had something to send again and brought no acknowledgement.
@@ -205,7 +205,7 @@ impl Liveness {
     }
 
     fn stretched(&self, wait: Duration) -> Duration {
-        let factor = 1u32.checked_shl(self.patience.doublings).unwrap_or(u32::MAX);
+        let factor = 1u32.checked_shl(self.patience.doublings.into()).unwrap_or(u32::MAX);
         min(wait.saturating_mul(factor), self.timeout)
     }
 }

@@ -10,9 +10,8 @@ use crate::time::{Duration, Instant, earliest};
 use crate::wire::frame::{Close, End, EndCode};
 
 /// A close under way. Decides when the session is over and why; [`Finish`] says so.
+#[derive(Default)]
 pub(crate) struct Closing {
-    /// How long each wait of a close may take.
-    linger: Duration,
     local: Option<LocalClose>,
     peer: Option<Close>,
     /// The end that did not close waits no longer than this for the closer's END.
@@ -71,15 +70,6 @@ impl Finish {
 }
 
 impl Closing {
-    pub(crate) fn new(linger: Duration) -> Closing {
-        Closing {
-            linger,
-            local: None,
-            peer: None,
-            patience: None,
-        }
-    }
-
     /// Whether either end closed.
     pub(crate) fn has_begun(&self) -> bool {
         self.local.is_some() || self.peer.is_some()
@@ -99,18 +89,17 @@ impl Closing {
         self.peer.is_some()
     }
 
-    /// This end closes. `false`: it did so before, and the first call counts.
-    pub(crate) fn begin(&mut self, now: Instant, code: u64, mut reason: Bytes) -> bool {
+    /// This end closes; each wait of it may last for `linger`. `false`: it did so before, and the first call counts.
+    pub(crate) fn begin(&mut self, now: Instant, code: u64, mut reason: Bytes, linger: Duration) -> bool {
         if self.local.is_some() {
             return false;
         }
         reason.truncate(MAX_REASON);
-        let linger = now + self.linger;
         self.local = Some(LocalClose {
             code,
             reason,
-            linger,
-            last: linger + self.linger,
+            linger: now + linger,
+            last: now + linger + linger,
             overdue: false,
             committed: None,
         });
@@ -135,14 +124,14 @@ impl Closing {
     }
 
     /// The peer's CLOSE took effect. `false`: it is known already.
-    pub(crate) fn on_peer_close(&mut self, now: Instant, close: PeerClose) -> bool {
+    pub(crate) fn on_peer_close(&mut self, now: Instant, close: PeerClose, linger: Duration) -> bool {
         let news = self.peer.is_none();
         self.peer.get_or_insert_with(|| Close {
             // Its packet must not stay for its sake.
             reason: Bytes::copy_from_slice(&close.close.reason),
             ..close.close
         });
-        self.patience.get_or_insert(now + self.linger);
+        self.patience.get_or_insert(now + linger);
         news
     }
 

@@ -76,7 +76,7 @@ impl Session {
     fn begin_close(&mut self, now: Instant, code: u64, reason: Bytes) {
         let code = code.min(crate::wire::varint::MAX);
         let early = self.counters.stats.attaches == 0 && !self.closing.has_begun();
-        if self.is_ended() || !self.closing.begin(now, code, reason) {
+        if self.is_ended() || !self.closing.begin(now, code, reason, self.config.linger) {
             return;
         }
         self.ledger.streams.close_for_sending();
@@ -168,7 +168,7 @@ impl Session {
         };
         self.reconnecting.end(now, outcome, &mut self.events);
         self.absence.end(now);
-        self.closing = Closing::new(self.config.linger);
+        self.closing = Closing::default();
         trace::ended(&reason);
         self.reporting.on_end(reason.clone());
         self.events.end(Ended { reason, fates });

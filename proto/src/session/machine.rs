@@ -68,7 +68,7 @@ impl Session {
             connections: Connections::default(),
             identity: Identity::default(),
             reconnecting: Reconnecting::none(),
-            closing: Closing::new(config.linger),
+            closing: Closing::default(),
             absence: Absence::default(),
             events: Events::default(),
             reporting: Reporting::new(),

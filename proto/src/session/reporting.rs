@@ -14,8 +14,10 @@ pub(crate) struct Reporting {
     due: bool,
     /// The bytes held that the last report that became due was about.
     bytes: u64,
-    /// The health that the host was last told, and when it was last looked at.
-    health: (Health, Instant),
+    /// The health that the host was last told.
+    health: Health,
+    /// When it was last looked at.
+    health_at: Instant,
     /// Why the session is over; `None` while it is not.
     end: Option<Box<EndReason>>,
 }
@@ -25,7 +27,8 @@ impl Reporting {
         Reporting {
             due: false,
             bytes: 0,
-            health: (Health::Detached, Instant::ZERO),
+            health: Health::Detached,
+            health_at: Instant::ZERO,
             end: None,
         }
     }
@@ -50,18 +53,18 @@ impl Reporting {
 
     /// The health that the host was last told.
     pub(crate) fn health(&self) -> Health {
-        self.health.0
+        self.health
     }
 
     /// When the health shown was last looked at.
     pub(crate) fn health_shown_at(&self) -> Instant {
-        self.health.1
+        self.health_at
     }
 
     /// The session fares so now. Whether that is a change.
     pub(crate) fn on_health(&mut self, now: Instant, health: Health) -> bool {
-        let (shown, _) = core::mem::replace(&mut self.health, (health, now));
-        let changed = health != shown;
+        self.health_at = now;
+        let changed = core::mem::replace(&mut self.health, health) != health;
         self.due |= changed;
         changed
     }

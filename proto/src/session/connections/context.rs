@@ -26,7 +26,7 @@ pub(crate) struct PacketContext<'a> {
 impl PacketContext<'_> {
     /// The peer's CLOSE took effect: our truth is complete, its is once it reads CLOSED.
     pub(crate) fn on_peer_close(&mut self, close: PeerClose) {
-        if self.closing.on_peer_close(self.now, close) {
+        if self.closing.on_peer_close(self.now, close, self.config.linger) {
             self.events.push(Event::Closing { by: Closer::Peer });
         }
         self.ledger.streams.close_for_sending();
