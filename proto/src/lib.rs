@@ -22,6 +22,7 @@
 //! All calls that can change something take `now` first; the polls may be made in any order, or not
 //! at all, without harm.
 #![no_std]
+#![warn(missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
@@ -35,6 +36,7 @@ mod limits;
 mod liveness;
 mod peer;
 pub mod reconnect;
+mod redacted;
 mod reliability;
 mod rng;
 pub mod security;

@@ -64,6 +64,17 @@ pub(crate) struct Proven {
     pub(crate) request: Request,
 }
 
+impl core::fmt::Debug for Incoming {
+    /// Without keys, and without what the client said.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("connection", &self.connection)
+            .field("deadline", &self.deadline)
+            .field("proven", &matches!(self.kind, IncomingKind::Proven(_)))
+            .finish_non_exhaustive()
+    }
+}
+
 impl Incoming {
     /// The connection it came on.
     #[must_use]

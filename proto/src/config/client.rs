@@ -10,11 +10,12 @@ use super::session::SessionConfig;
 use crate::error::ConfigError;
 use crate::limits::{MAX_CREDENTIAL, MAX_NAME};
 use crate::reconnect::{Backoff, Handover, Strategies};
+use crate::redacted::Redacted;
 use crate::security::{Auth, Suite};
 use crate::setters::setters;
 
 /// What the dialling end needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientConfig {
     /// Limits and timers.
     pub session: SessionConfig,
@@ -36,6 +37,23 @@ pub struct ClientConfig {
     pub history_limit: usize,
     /// What the session before this one left, if this one takes its place.
     pub handover: Option<Box<Handover>>,
+}
+
+/// Names the length of the credential, not its bytes.
+impl core::fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("session", &self.session)
+            .field("auth", &self.auth)
+            .field("suites", &self.suites)
+            .field("name", &self.name)
+            .field("credential", &Redacted(&self.credential))
+            .field("backoff", &self.backoff)
+            .field("strategies", &self.strategies)
+            .field("history_limit", &self.history_limit)
+            .field("handover", &self.handover)
+            .finish()
+    }
 }
 
 impl ClientConfig {

@@ -4,13 +4,14 @@ use bytes::Bytes;
 
 use super::cause::Cause;
 use super::strategy::{Preparation, Strategy};
+use crate::redacted::Redacted;
 use crate::time::Instant;
 
 /// What the machine wants done to have a connection. A level: it may be asked for again and again, and
 /// stands until the attempt is answered, or its deadline passes. First comes
 /// [`preparation`](Self::preparation), then [`refresh_credential`](Self::refresh_credential), then the dial,
 /// answered with [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReconnectIntent {
     /// Number of the attempt; strictly growing over the session's life. A host whose dial is for an
     /// older number than the intent shows gives that dial up.
@@ -34,6 +35,24 @@ pub struct ReconnectIntent {
     pub refresh_credential: bool,
     /// Where the peer asked us to go instead, in the host's own format; empty: the usual place.
     pub alternate: Bytes,
+}
+
+/// Names the length of the host's own bytes, and shows none.
+impl core::fmt::Debug for ReconnectIntent {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ReconnectIntent")
+            .field("attempt", &self.attempt)
+            .field("not_before", &self.not_before)
+            .field("deadline", &self.deadline)
+            .field("kind", &self.kind)
+            .field("strategy", &self.strategy)
+            .field("preparation", &self.preparation)
+            .field("preserved", &Redacted(&self.preserved))
+            .field("cause", &self.cause)
+            .field("refresh_credential", &self.refresh_credential)
+            .field("alternate", &self.alternate)
+            .finish()
+    }
 }
 
 impl ReconnectIntent {

@@ -58,7 +58,7 @@ pub(crate) use backoff::Retry;
 pub use backoff::{Backoff, Jitter};
 pub use cause::Cause;
 pub(crate) use history::History;
-pub use history::{Attempt, Handover, Outcome, ReconnectStats};
+pub use history::{Attempt, Handover, Outcome, Reached, ReconnectStats};
 pub use intent::{IntentKind, ReconnectIntent};
 pub use preserved::{OutputHistory, ShellState, UnreadableState};
 pub use strategy::{Continuity, Preparation, Strategies, Strategy};

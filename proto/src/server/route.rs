@@ -9,6 +9,7 @@ use crate::id::{Epoch, SessionId};
 use crate::session::Session;
 
 /// Where a first packet leads.
+#[derive(Debug)]
 pub enum Route {
     /// A new handshake: drive this [`Incoming`] until its [`request`](Incoming::request) is some, then
     /// decide.
@@ -26,6 +27,7 @@ pub enum Route {
 }
 
 /// What [`Registry::admit`](crate::server::Registry::admit) decided.
+#[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one per connection, taken apart at once")]
 pub enum Admission {
     /// A new session, provisional until the client's first sealed packet; drive it with this epoch for

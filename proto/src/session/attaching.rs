@@ -17,7 +17,7 @@ use crate::error::{AttachError, ConnectionError};
 use crate::event::{EndReason, Event, Swap};
 use crate::id::{Carrier, Epoch, Side};
 use crate::liveness::Liveness;
-use crate::reconnect::{Cause, IntentKind, Strategy};
+use crate::reconnect::{Cause, IntentKind, Reached, Strategy};
 use crate::rng::Rng;
 use crate::security::{ClientHandshake, Established, Keys};
 use crate::time::{Duration, Instant};
@@ -47,6 +47,7 @@ impl Session {
             _ => proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng),
         };
         self.connections.candidate = step.map(|step| candidate(epoch, deadline, step));
+        self.reconnecting.on_reached(Reached::Connection);
         Ok(epoch)
     }
 
@@ -126,6 +127,7 @@ impl Session {
             return Ok(());
         };
         let answer = resume.on_resumed(packet)?;
+        self.reconnecting.on_reached(Reached::Answer);
         self.counters.stats.packets_received += 1;
         let attach = Attach {
             stated: answer.position,
@@ -152,7 +154,9 @@ impl Session {
     ) -> Result<(), ConnectionError> {
         proving::open_answer(&mut established, &mut packet)?;
         self.counters.stats.packets_received += 1;
-        match proving::read_answer(packet, predecessor)? {
+        let answer = proving::read_answer(packet, predecessor)?;
+        self.reconnecting.on_reached(Reached::Answer);
+        match answer {
             Answered::Final(answer) => self.on_final(now, epoch, *established, answer),
             Answered::Refused(end) => {
                 let authority = self.identity.has_authority(&established);
@@ -251,7 +255,9 @@ impl Session {
     /// A word in the clear from an unproven server: never final.
     fn on_reject(&mut self, now: Instant, stage: &Stage, packet: &[u8]) -> Result<(), ConnectionError> {
         let (mut floor, mut suite_to_try) = (None, 0);
-        match Reject::decode(packet)? {
+        let reject = Reject::decode(packet)?;
+        self.reconnecting.on_reached(Reached::Answer);
+        match reject {
             Reject::Retry { after } => floor = Some(Duration::from_millis(after)),
             Reject::Refused => {
                 let resuming = matches!(stage, Stage::Resuming { .. });

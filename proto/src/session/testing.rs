@@ -37,7 +37,7 @@ impl Pair {
         Pair::with_configs(|client, _| adjust(client))
     }
 
-    fn with_configs(adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Pair {
+    pub(super) fn with_configs(adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Pair {
         let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
         let mut server = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
         let mut client = ClientConfig::new(Auth::secret(secret));
@@ -161,7 +161,8 @@ impl Pair {
                         session.poll_transmit(self.now, epoch, &mut packet);
                         Some(packet)
                     }
-                    Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
+                    Admission::Reject(rejection) => rejection.packet,
+                    Admission::Resume { .. } => panic!("the session is over"),
                 }
             }
         };

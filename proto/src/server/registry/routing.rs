@@ -64,6 +64,15 @@ pub struct Registry {
     pub(super) admitted: u64,
 }
 
+impl core::fmt::Debug for Registry {
+    /// In numbers, without keys.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Registry")
+            .field("snapshot", &self.snapshot())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Registry {
     /// A registry with no sessions, and so with an incarnation of its own drawn from `seed`.
     ///

@@ -6,7 +6,7 @@ use super::dialing::{Dialing, Want};
 use super::plan::{Circumstances, Decision};
 use super::state::Reconnecting;
 use crate::event::{EndReason, Event};
-use crate::reconnect::{Attempt, Cause, IntentKind, Outcome, Strategy};
+use crate::reconnect::{Attempt, Cause, IntentKind, Outcome, Reached, Strategy};
 use crate::session::events::Events;
 use crate::time::{Duration, Instant};
 
@@ -117,6 +117,7 @@ impl Reconnecting {
             cause: dialing.cause,
             started: want.not_before,
             duration: None,
+            reached: Reached::Nothing,
             outcome: Outcome::Pending,
         };
         let abandoned = history.begin(now, attempt);

@@ -9,7 +9,7 @@ use crate::config::ClientConfig;
 use crate::error::PreservedTooLarge;
 use crate::limits::MAX_PRESERVED;
 use crate::reconnect::{
-    Attempt, Cause, Handover, History, Outcome, Preparation, ReconnectIntent, ReconnectStats, Retry,
+    Attempt, Cause, Handover, History, Outcome, Preparation, Reached, ReconnectIntent, ReconnectStats, Retry,
 };
 use crate::session::events::Events;
 use crate::time::{Duration, Instant};
@@ -122,6 +122,13 @@ impl Reconnecting {
     /// How long a connection must stay up to count as stable (client).
     pub(crate) fn stable_after(&self) -> Option<Duration> {
         self.dialing.as_ref().map(|dialing| dialing.stable_after())
+    }
+
+    /// The attempt under way came so far.
+    pub(crate) fn on_reached(&mut self, reached: Reached) {
+        if let Some(history) = &mut self.history {
+            history.reach(reached);
+        }
     }
 
     /// A connection stayed up long enough for the backoff to start afresh.

@@ -1,4 +1,4 @@
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::super::testing::{Pair, events};
 use crate::error::PreservedTooLarge;
@@ -6,8 +6,11 @@ use crate::event::{EndReason, Event};
 use crate::id::Carrier;
 use crate::limits::MAX_PRESERVED;
 use crate::reconnect::{
-    Backoff, Cause, Continuity, IntentKind, Outcome, Preparation, ReconnectIntent, Strategies, Strategy,
+    Answer, Backoff, Cause, Continuity, IntentKind, Outcome, Preparation, Reached, ReconnectIntent, Strategies,
+    Strategy,
 };
+use crate::security::{Auth, SharedSecret};
+use crate::server::{Drain, Route};
 use crate::session::{Session, SessionState};
 use crate::stream::StreamOptions;
 use crate::time::Duration;
@@ -225,7 +228,7 @@ fn handshakes_that_never_open_ask_for_a_credential_in_the_end() {
     let mut pair = Pair::new();
     for failures in 1..=3 {
         assert!(!intent(&pair).refresh_credential, "{failures}");
-        let junk = bytes::BytesMut::from(&[2; 96][..]);
+        let junk = BytesMut::from(&[2; 96][..]);
         pair.now = intent(&pair).not_before;
         let epoch = pair
             .client
@@ -271,7 +274,7 @@ fn the_servers_later_is_kept_with_jitter_on_top() {
             .expect("because one is wanted");
         let retry = Reject::Retry { after: 10_000 }.encode();
         pair.client
-            .handle_input(pair.now, epoch, bytes::BytesMut::from(&retry[..]))
+            .handle_input(pair.now, epoch, BytesMut::from(&retry[..]))
             .expect("because it is well formed");
         let delay = intent(&pair).not_before.saturating_since(pair.now);
         assert!((10..=30).contains(&delay.as_secs()), "{delay:?}");
@@ -568,4 +571,92 @@ fn history_is_bounded_and_keeps_the_newest() {
     let numbers: alloc::vec::Vec<u64> = pair.client.history().map(|attempt| attempt.number).collect();
     assert_eq!(numbers, [9, 10, 11, 12], "three that are over, and the one that waits");
     assert_eq!(pair.client.reconnect_stats().failures, 10, "the numbers know of all");
+}
+
+/// What the client's last finished attempt came to, after one dial of a server that is not for it.
+fn last_attempt(pair: &Pair) -> crate::reconnect::Attempt {
+    let ended = |attempt: &&crate::reconnect::Attempt| attempt.outcome != Outcome::Pending;
+    let history = pair.client.reconnecting().history();
+    *history.filter(ended).last().expect("because one failed")
+}
+
+#[test]
+fn a_wrong_secret_is_a_handshake_that_nobody_answered() {
+    let other = SharedSecret::from_key(b"test", [8; 32]).expect("because the hint is short");
+    let mut pair = Pair::with_client(|config| config.auth = Auth::secret(other));
+    let now = pair.now;
+    let epoch = pair
+        .client
+        .attach(now, Carrier::ordered())
+        .expect("because a connection is wanted");
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let mut packet = alloc::vec::Vec::new();
+    assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+    let route = pair.registry.first_packet(now, connection, BytesMut::from(&packet[..]));
+    let Route::Handshake(mut incoming) = route else {
+        panic!("a server tells no stranger that it does not know him: {route:?}");
+    };
+    packet.clear();
+    assert!(incoming.poll_transmit(&mut packet));
+    let challenged = pair.client.handle_input(now, epoch, BytesMut::from(&packet[..]));
+    if challenged.is_ok() {
+        pair.client.detach(now, epoch, Cause::Network);
+    }
+    assert!(last_attempt(&pair).is_unanswered(), "{:?}", last_attempt(&pair));
+}
+
+#[test]
+fn a_server_that_says_later_has_answered() {
+    // In the clear, because too many came.
+    let mut pair = Pair::with_configs(|_, server| server.hello_rate = 1);
+    let now = pair.now;
+    let stranger = Pair::new().client;
+    for client in [stranger, core::mem::replace(&mut pair.client, Pair::new().client)] {
+        pair.client = client;
+        let epoch = pair
+            .client
+            .attach(now, Carrier::ordered())
+            .expect("because a connection is wanted");
+        let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+        let mut packet = alloc::vec::Vec::new();
+        assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+        let route = pair.registry.first_packet(now, connection, BytesMut::from(&packet[..]));
+        if let Route::Reject(rejection) = route {
+            let packet = rejection.packet.expect("because it says when to come");
+            let rejected = pair.client.handle_input(now, epoch, BytesMut::from(&packet[..]));
+            assert_eq!(rejected, Ok(()));
+        }
+    }
+    let attempt = last_attempt(&pair);
+    assert_eq!(
+        (attempt.outcome, attempt.reached),
+        (Outcome::Failed(Cause::Refused), Reached::Answer)
+    );
+    assert!(!attempt.is_unanswered());
+}
+
+#[test]
+fn a_server_that_is_drained_has_answered() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.registry.drain(now, Drain::within(Duration::from_secs(60)));
+    pair.redial();
+    let attempt = last_attempt(&pair);
+    assert_eq!(
+        (attempt.outcome, attempt.reached),
+        (Outcome::Failed(Cause::ServerAsked), Reached::Answer)
+    );
+}
+
+#[test]
+fn a_dial_that_fails_reached_nothing() {
+    let mut pair = Pair::new();
+    pair.client.handle_answer(pair.now, 1, Answer::Failed(Cause::Network));
+    assert_eq!(last_attempt(&pair).reached, Reached::Nothing);
+    assert!(!last_attempt(&pair).is_unanswered());
+    pair.now = intent(&pair).not_before;
+    pair.dial();
+    let won = pair.client.reconnecting().history().last().copied();
+    let won = won.map(|attempt| (attempt.outcome, attempt.reached));
+    assert_eq!(won, Some((Outcome::Succeeded, Reached::Answer)));
 }
