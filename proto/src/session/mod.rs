@@ -17,7 +17,9 @@
 //! | file of `Session` | what it does |
 //! |---|---|
 //! | `machine` | the fields, the host's calls, and what follows from any of them |
-//! | `attaching` | how a connection proves itself, takes its place, and is lost |
+//! | `attaching` | the client's side of an attach |
+//! | `adopting` | the server's side |
+//! | `swapping` | how one connection gives way to another, and how one is lost |
 //! | `packets` | hands a packet, in or out, to its connection with the parts it works on |
 //! | `timers` | every deadline |
 //! | `ending` | close, commands, and the one way out |
@@ -25,6 +27,7 @@
 //! | `queries`, `inspect` | what anybody may ask |
 
 mod absence;
+mod adopting;
 mod attaching;
 mod closing;
 mod connections;
@@ -44,6 +47,7 @@ mod reconnecting;
 mod reporting;
 mod state;
 mod stream;
+mod swapping;
 mod timers;
 
 pub use self::flat::Lifecycle;

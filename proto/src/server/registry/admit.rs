@@ -38,7 +38,7 @@ impl Registry {
     /// The same, with what the host has to say about the session.
     pub fn admit_as(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
         self.handle_timeout(now);
-        let in_time = self.lobby.leave(incoming.connection);
+        let in_time = self.pending.leave(incoming.connection);
         let Incoming {
             connection,
             deadline,
@@ -169,7 +169,7 @@ impl Registry {
     /// none if `incoming` is not proven.
     pub fn refuse(&mut self, now: Instant, incoming: Incoming, refusal: Refusal) -> Rejection {
         self.handle_timeout(now);
-        self.lobby.leave(incoming.connection);
+        self.pending.leave(incoming.connection);
         match incoming.kind {
             IncomingKind::Proven(mut proven) => {
                 trace::refused_stranger("by the host");
@@ -186,7 +186,7 @@ impl Registry {
     /// [`lost`](Self::lost), too.
     pub fn orphan(&mut self, now: Instant, incoming: Incoming) -> Rejection {
         self.handle_timeout(now);
-        self.lobby.leave(incoming.connection);
+        self.pending.leave(incoming.connection);
         self.too_late(incoming.kind)
     }
 

@@ -85,7 +85,7 @@ impl Registry {
     /// The registry in numbers, for a monitoring page. Costs the same however many sessions there are.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let (silent, handshakes) = self.lobby.waiting();
+        let (silent, handshakes) = self.pending.waiting();
         let (ended_waiting, ended) = self.sessions.ended();
         Snapshot {
             connecting: self.sessions.counts(SessionStatus::Connecting),

@@ -15,7 +15,7 @@ use crate::liveness::Health;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
-use crate::server::admission::{Budget, Lobby, Silent};
+use crate::server::admission::{Budget, PendingConnections, Silent};
 use crate::server::bucket::Buckets;
 use crate::server::commands::Commands;
 use crate::server::drain::Draining;
@@ -50,7 +50,7 @@ pub struct Registry {
     pub(super) rng: Rng,
     pub(super) suites: Vec<Suite>,
     pub(super) incarnation: [u8; 8],
-    pub(super) lobby: Lobby,
+    pub(super) pending: PendingConnections,
     pub(super) hellos: Budget,
     pub(super) resumes: Budget,
     pub(super) peer_hellos: Buckets<PeerKey>,
@@ -88,7 +88,7 @@ impl Registry {
             rng,
             suites: config.accepted_suites(),
             incarnation,
-            lobby: Lobby::new(&config),
+            pending: PendingConnections::new(&config),
             hellos: Budget::new(config.hello_rate),
             resumes: Budget::new(config.resume_rate),
             peer_hellos: Buckets::new(config.peer_hellos, config.max_limited),
@@ -108,14 +108,14 @@ impl Registry {
     /// at most, and only as long as it is not the oldest of too many: ask [`is_wanted`](Self::is_wanted).
     pub fn connection_accepted(&mut self, now: Instant, carrier: Carrier) -> ConnectionId {
         self.handle_timeout(now);
-        self.lobby.accept(now, carrier)
+        self.pending.accept(now, carrier)
     }
 
     /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
     /// already, is rejected without a word.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
         self.handle_timeout(now);
-        let Some(silent) = self.lobby.spoke(connection) else {
+        let Some(silent) = self.pending.spoke(connection) else {
             return self.senseless();
         };
         match PacketType::of(&packet) {
@@ -139,7 +139,7 @@ impl Registry {
 
     fn hello(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: &[u8]) -> Route {
         let peer = silent.carrier.peer();
-        if !self.lobby.has_room_for(peer) {
+        if !self.pending.has_room_for(peer) {
             return self.beyond_peer(SOON);
         }
         if let Some(peer) = peer
@@ -154,7 +154,7 @@ impl Registry {
         }
         match ServerHandshake::new(&self.config.auth, &self.suites, packet, &mut self.rng) {
             Ok((noise, challenge)) => {
-                self.lobby.begin_handshake(connection, silent);
+                self.pending.begin_handshake(connection, silent);
                 let answer = Final {
                     parameters: self.config.session.parameters(),
                     incarnation: self.incarnation,
@@ -235,7 +235,7 @@ impl Registry {
     /// The connection ended before a session had it. Harmless for any other.
     pub fn connection_closed(&mut self, now: Instant, connection: ConnectionId) {
         self.handle_timeout(now);
-        self.lobby.leave(connection);
+        self.pending.leave(connection);
     }
 
     /// Level: whether this connection is still waited for. False once it was displaced by newer ones or
@@ -244,14 +244,14 @@ impl Registry {
     /// [`Session::is_wanted`](crate::Session::is_wanted) knows.
     #[must_use]
     pub fn is_wanted(&self, connection: ConnectionId) -> bool {
-        self.lobby.holds(connection)
+        self.pending.holds(connection)
     }
 
     /// The next connection that [`is_wanted`](Self::is_wanted) no more because newer ones displaced it or
     /// its time is over: close it. Ask until `None` after any call that takes `now`, instead of asking
     /// about each. What nobody asks for is kept for as many connections as may wait here.
     pub fn poll_unwanted(&mut self) -> Option<ConnectionId> {
-        self.lobby.poll_unwanted()
+        self.pending.poll_unwanted()
     }
 
     /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
@@ -323,7 +323,7 @@ impl Registry {
 
     /// The deadline of [`poll_timeout`](Self::poll_timeout) has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.lobby.expire(now);
+        self.pending.expire(now);
         self.tombstones.expire(now);
         self.ask_to_leave(now);
     }
@@ -332,7 +332,7 @@ impl Registry {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let drain = self.draining.as_ref().and_then(Draining::deadline);
-        earliest(earliest(self.lobby.deadline(), self.tombstones.deadline()), drain)
+        earliest(earliest(self.pending.deadline(), self.tombstones.deadline()), drain)
     }
 }
 

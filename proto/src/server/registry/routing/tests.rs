@@ -255,7 +255,7 @@ fn a_resume_goes_to_its_owner_or_is_refused_alike() {
     let unknown = first(&mut registry, at(2), resume_packet(SessionId([9; 16])));
     assert_eq!(orphaned.packet, Some(Reject::Refused.encode()));
     assert_eq!(refused_in_the_clear(unknown), Some(Reject::Refused));
-    assert_eq!(registry.lobby.len(), 0);
+    assert_eq!(registry.pending.len(), 0);
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn the_host_refuses_under_seal() {
             (code, after, alternate.as_bytes())
         );
     }
-    assert_eq!((registry.lobby.len(), registry.session_count()), (0, 0));
+    assert_eq!((registry.pending.len(), registry.session_count()), (0, 0));
     let (_, unproven) = Client::new(1).begin(&mut registry);
     assert_eq!(registry.refuse(at(1), unproven, Refusal::Busy), Rejection::SILENT);
     let (_, unproven) = Client::new(1).begin(&mut registry);
@@ -493,7 +493,7 @@ fn a_suite_or_version_that_was_passed_over_ends_the_handshake() {
         );
         registry.connection_closed(at(1), incoming.connection());
     }
-    assert_eq!(registry.lobby.len(), 0);
+    assert_eq!(registry.pending.len(), 0);
 }
 
 #[test]
@@ -517,7 +517,7 @@ fn what_is_no_first_packet_gets_no_answer() {
     let late = registry.connection_accepted(at(1), Carrier::ordered());
     let route = registry.first_packet(at(11), late, resume_packet(SessionId([1; 16])));
     assert_eq!(refused_in_the_clear(route), None, "too late");
-    assert_eq!((registry.lobby.len(), registry.poll_timeout()), (0, None));
+    assert_eq!((registry.pending.len(), registry.poll_timeout()), (0, None));
 }
 
 #[test]
@@ -562,12 +562,12 @@ fn a_flood_leaves_nothing_and_shuts_nobody_out() {
         }
     }
     assert_eq!(retries, 100_000 - 2, "one of three was spent before");
-    assert!(registry.lobby.len() <= 32);
+    assert!(registry.pending.len() <= 32);
     assert_eq!((registry.session_count(), registry.tombstone_count()), (1, 0));
     let route = first(&mut registry, at(1), resume_packet(established.id));
     assert!(matches!(route, Route::Resume { .. }));
     registry.handle_timeout(at(11));
-    assert_eq!(registry.lobby.len(), 0);
+    assert_eq!(registry.pending.len(), 0);
 }
 
 #[test]
