@@ -197,6 +197,35 @@ pub enum OpenError {
 #[error("no such stream half: {0:?}")]
 pub struct UnknownStream(pub StreamId);
 
+/// Why a stream was not reset or stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// There is no such half.
+    #[error("no such stream half: {0:?}")]
+    Unknown(StreamId),
+    /// The code is above 2^62 - 1, the largest that there is room for on the wire.
+    #[error("code {0} is larger than 2^62 - 1")]
+    CodeTooLarge(u64),
+}
+
+impl From<UnknownStream> for StreamError {
+    fn from(UnknownStream(stream): UnknownStream) -> StreamError {
+        StreamError::Unknown(stream)
+    }
+}
+
+/// A code above 2^62 - 1, the largest that there is room for on the wire. Nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("code {0} is larger than 2^62 - 1")]
+pub struct CodeTooLarge(pub u64);
+
+impl From<CodeTooLarge> for StreamError {
+    fn from(CodeTooLarge(code): CodeTooLarge) -> StreamError {
+        StreamError::CodeTooLarge(code)
+    }
+}
+
 /// Why a connection was not attached; the host drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

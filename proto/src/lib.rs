@@ -22,22 +22,27 @@
 //! All calls that can change something take `now` first; the polls may be made in any order, or not
 //! at all, without harm.
 #![no_std]
+#![warn(missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 
+mod accept;
 pub mod config;
 pub mod error;
 pub mod event;
 pub mod id;
+mod limits;
 mod liveness;
 mod peer;
 pub mod reconnect;
+mod redacted;
 mod reliability;
 mod rng;
 pub mod security;
 pub mod server;
 pub mod session;
+mod setters;
 pub mod stats;
 pub mod stream;
 pub mod time;

@@ -52,9 +52,11 @@ enum Probe {
 /// connections of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Patience {
-    doublings: u32,
+    doublings: u16,
     /// The last connection was given up by our own verdict, which may have come too early.
     in_doubt: bool,
+    /// Attaches in a row that had something to send again and brought no acknowledgement.
+    replays: u32,
 }
 
 impl Patience {
@@ -76,6 +78,16 @@ impl Patience {
             self.doublings = 0;
         }
         self.in_doubt = false;
+    }
+
+    /// The same connection sends something again (`again`) that the one before did not bring home.
+    pub(crate) fn on_replay(&mut self, progress: bool, again: bool) {
+        self.replays = if progress { 0 } else { self.replays + u32::from(again) };
+    }
+
+    /// Attaches in a row that sent the same again and brought no acknowledgement.
+    pub(crate) fn replays(&self) -> u32 {
+        self.replays
     }
 }
 
@@ -193,7 +205,7 @@ impl Liveness {
     }
 
     fn stretched(&self, wait: Duration) -> Duration {
-        let factor = 1u32.checked_shl(self.patience.doublings).unwrap_or(u32::MAX);
+        let factor = 1u32.checked_shl(self.patience.doublings.into()).unwrap_or(u32::MAX);
         min(wait.saturating_mul(factor), self.timeout)
     }
 }

@@ -3,21 +3,30 @@
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use unbroken_proto::error::{AttachError, ConnectionError, OpenError, RecvError, SendError, UnknownStream};
-use unbroken_proto::reconnect::Continuity;
+use unbroken_proto::error::{
+    AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, StreamError, UnknownStream,
+};
 use unbroken_proto::stream::{AcceptedStream, Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, Instant, Session, StreamId};
 
-use crate::plain::{Binary, Plain};
-use crate::traced::Traced;
+use crate::plain::{Binary, Plain, WrittenAnswer};
+use crate::traced::{Reconnect, Stream, Traced};
 
 macro_rules! calls {
-    ($($variant:ident $method:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
+    (
+        session { $($variant:ident $method:ident($($arg:ident: $ty:ty),*) -> $out:ty;)* }
+        stream { $($s_variant:ident $s_method:ident($($s_arg:ident: $s_ty:ty),*) -> $s_out:ty;)* }
+        reconnect { $($r_variant:ident $r_method:ident($($r_arg:ident: $r_ty:ty),*) -> $r_out:ty;)* }
+    ) => {
         /// A call with its arguments.
         #[derive(Serialize, Deserialize)]
         #[serde(tag = "call", rename_all = "snake_case")]
         pub(crate) enum Call {
             $($variant { $($arg: <$ty as Plain>::Written),* },)*
+            $($s_variant { stream: u64, $($s_arg: <$s_ty as Plain>::Written),* },)*
+            $($r_variant { $($r_arg: <$r_ty as Plain>::Written),* },)*
+            /// What the host said of an intent.
+            HandleAnswer { attempt: u64, answer: WrittenAnswer },
             /// Bytes of a byte stream.
             Write { stream: u64, data: Binary },
             /// A packet that was packed.
@@ -43,17 +52,56 @@ macro_rules! calls {
             )*
         }
 
+        impl Stream<'_> {
+            $(
+                #[doc = concat!("[`", stringify!($s_method), "`](unbroken_proto::session::Stream::", stringify!($s_method), "), noted.")]
+                #[doc = ""]
+                #[doc = "# Errors"]
+                #[doc = "As there, if it has any."]
+                pub fn $s_method(self, now: Instant, $($s_arg: $s_ty),*) -> $s_out {
+                    let Stream { traced, id } = self;
+                    let call = traced.is_recording().then(|| Call::$s_variant { stream: id.0, $($s_arg: $s_arg.written()),* });
+                    let out = traced.session_mut().stream(id).$s_method(now, $($s_arg),*);
+                    traced.note(now, call, Some(&out));
+                    out
+                }
+            )*
+        }
+
+        impl Reconnect<'_> {
+            $(
+                #[doc = concat!("[`", stringify!($r_method), "`](unbroken_proto::session::Reconnect::", stringify!($r_method), "), noted.")]
+                #[doc = ""]
+                #[doc = "# Errors"]
+                #[doc = "As there, if it has any."]
+                pub fn $r_method(self, now: Instant, $($r_arg: $r_ty),*) -> $r_out {
+                    let Reconnect { traced } = self;
+                    let call = traced.is_recording().then(|| Call::$r_variant { $($r_arg: $r_arg.written()),* });
+                    let out = traced.session_mut().reconnect().$r_method(now, $($r_arg),*);
+                    traced.note(now, call, Some(&out));
+                    out
+                }
+            )*
+        }
+
         impl Call {
             /// Does it again. The result, as it is written down; `None` for what cannot be done again.
             pub(crate) fn perform(self, session: &mut Session, now: Instant) -> Option<Done> {
                 match self {
                     $(Call::$variant { $($arg),* } => {
-                        let out = session.$method(now, $(<$ty>::read($arg)),*);
-                        Some(Done::Said(format!("{out:?}")))
+                        Some(Done::said(&session.$method(now, $(<$ty>::read($arg)),*)))
                     })*
+                    $(Call::$s_variant { stream, $($s_arg),* } => {
+                        Some(Done::said(&session.stream(StreamId(stream)).$s_method(now, $(<$s_ty>::read($s_arg)),*)))
+                    })*
+                    $(Call::$r_variant { $($r_arg),* } => {
+                        Some(Done::said(&session.reconnect().$r_method(now, $(<$r_ty>::read($r_arg)),*)))
+                    })*
+                    Call::HandleAnswer { attempt, answer } => {
+                        Some(Done::said(&session.handle_answer(now, attempt, answer.read())))
+                    }
                     Call::Write { stream, data } => {
-                        let out = session.write(now, StreamId(stream), &mut Bytes::from(data.0));
-                        Some(Done::Said(format!("{out:?}")))
+                        Some(Done::said(&session.stream(StreamId(stream)).write(now, &mut Bytes::from(data.0))))
                     }
                     Call::PollTransmit { epoch, packet } => {
                         let mut packed = Vec::new();
@@ -81,33 +129,40 @@ pub(crate) enum Done {
     },
 }
 
+impl Done {
+    fn said(out: &impl std::fmt::Debug) -> Done {
+        Done::Said(format!("{out:?}"))
+    }
+}
+
 calls! {
-    Attach attach(carrier: Carrier) -> Result<Epoch, AttachError>;
-    Detach detach(epoch: Epoch, cause: Cause) -> ();
-    HandleInput handle_input(epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError>;
-    HandleTimeout handle_timeout() -> ();
-    DialFailed dial_failed(attempt: u64, cause: Cause) -> ();
-    DialPostponed dial_postponed(attempt: u64, after: Duration) -> ();
-    Restored restored(attempt: u64, result: Result<(), Cause>) -> ();
-    Restarted restarted(attempt: u64, result: Result<Continuity, Cause>) -> ();
-    Recovered recovered(attempt: u64, result: Result<(), Cause>) -> ();
-    ReportFailure report_failure(cause: Cause) -> ();
-    Force force() -> ();
-    RefreshCredential refresh_credential(credential: Option<Bytes>) -> ();
-    ReconnectNow reconnect_now() -> ();
-    PauseReconnecting pause_reconnecting() -> ();
-    ResumeReconnecting resume_reconnecting() -> ();
-    Migrate migrate(within: Duration, alternate: Bytes) -> ();
-    SetDetachedLifetime set_detached_lifetime(lifetime: Duration) -> ();
-    Close close(code: u64, reason: Bytes) -> ();
-    Abort abort() -> ();
-    Open open(options: StreamOptions) -> Result<StreamId, OpenError>;
-    Accept accept() -> Option<AcceptedStream>;
-    Send send(stream: StreamId, payload: Bytes) -> Result<(), SendError>;
-    SendWithin send_within(stream: StreamId, payload: Bytes, within: Duration) -> Result<u64, SendError>;
-    Watch watch(stream: StreamId, message: u64, within: Duration) -> Result<(), UnknownStream>;
-    Recv recv(stream: StreamId) -> Result<Option<Chunk>, RecvError>;
-    Finish finish(stream: StreamId) -> Result<(), UnknownStream>;
-    Reset reset(stream: StreamId, code: u64) -> Result<(), UnknownStream>;
-    Stop stop(stream: StreamId, code: u64) -> Result<(), UnknownStream>;
+    session {
+        Attach attach(carrier: Carrier) -> Result<Epoch, AttachError>;
+        Detach detach(epoch: Epoch, cause: Cause) -> ();
+        HandleInput handle_input(epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError>;
+        HandleTimeout handle_timeout() -> ();
+        Migrate migrate(within: Duration, alternate: Bytes) -> ();
+        SetDetachedLifetime set_detached_lifetime(lifetime: Duration) -> ();
+        Close close(code: u64, reason: Bytes) -> ();
+        Abort abort() -> ();
+        Open open(options: StreamOptions) -> Result<StreamId, OpenError>;
+        Accept accept() -> Option<AcceptedStream>;
+    }
+    stream {
+        Send send(payload: Bytes) -> Result<(), SendError>;
+        SendWithin send_within(payload: Bytes, within: Duration) -> Result<u64, SendError>;
+        Watch watch(message: u64, within: Duration) -> Result<(), UnknownStream>;
+        Recv recv() -> Result<Option<Chunk>, RecvError>;
+        Finish finish() -> Result<(), UnknownStream>;
+        Reset reset(code: u64) -> Result<(), StreamError>;
+        Stop stop(code: u64) -> Result<(), StreamError>;
+    }
+    reconnect {
+        ReportFailure report_failure(cause: Cause) -> ();
+        Force force() -> ();
+        AtOnce at_once() -> ();
+        Pause pause() -> ();
+        Resume resume() -> ();
+        SetCredential set_credential(credential: Bytes) -> Result<(), ConfigError>;
+    }
 }

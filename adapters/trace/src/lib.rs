@@ -5,7 +5,7 @@
 //! where they differ: a defect seen once in the field can be looked at as often as one likes.
 //!
 //! ```text
-//! {"start":{"format":1,"side":"Client","seed":"…","at":1000}}
+//! {"start":{"format":2,"side":"Client","seed":"…","at":1000}}
 //! {"at":1000,"call":"attach","carrier":{"authenticated":false},"out":"Ok(Epoch(1))"}
 //! {"at":1000,"call":"poll_transmit","epoch":1,"packet":"AQEB…"}
 //! {"at":1090,"call":"handle_input","epoch":1,"packet":"AgAB…","out":"Ok(())"}
@@ -22,10 +22,11 @@
 //! replayed: they begin inside a registry, whose handshakes are not part of the record.
 
 mod calls;
+mod flat;
 mod plain;
 mod replay;
 mod tape;
 mod traced;
 
 pub use replay::{ReplayError, replay};
-pub use traced::Traced;
+pub use traced::{Reconnect, Stream, Traced};

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use unbroken_proto::reconnect::Continuity;
+use unbroken_proto::reconnect::{Answer, Continuity};
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, StreamId};
 
@@ -63,13 +63,47 @@ pub(crate) struct Options {
     fragment_size: Option<usize>,
 }
 
-/// The host's answer to a preparation.
+/// The host's answer to an intent.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Prepared {
-    Kept,
-    Lost,
+pub(crate) enum WrittenAnswer {
     Failed(CauseName),
+    Postponed(u64),
+    Restored,
+    /// Whether the session was kept.
+    Restarted(bool),
+    Recovered,
+    Credential(Binary),
+    NoCredential,
+}
+
+impl WrittenAnswer {
+    /// `None`: an answer that this version does not know.
+    pub(crate) fn of(answer: &Answer) -> Option<WrittenAnswer> {
+        Some(match answer {
+            Answer::Failed(cause) => WrittenAnswer::Failed(cause.written()),
+            Answer::Postponed(after) => WrittenAnswer::Postponed(after.written()),
+            Answer::Restored => WrittenAnswer::Restored,
+            Answer::Restarted(continuity) => WrittenAnswer::Restarted(*continuity == Continuity::Kept),
+            Answer::Recovered => WrittenAnswer::Recovered,
+            Answer::Credential(credential) => WrittenAnswer::Credential(credential.written()),
+            Answer::NoCredential => WrittenAnswer::NoCredential,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn read(self) -> Answer {
+        match self {
+            WrittenAnswer::Failed(cause) => Answer::Failed(Plain::read(cause)),
+            WrittenAnswer::Postponed(after) => Answer::Postponed(Plain::read(after)),
+            WrittenAnswer::Restored => Answer::Restored,
+            WrittenAnswer::Restarted(true) => Answer::Restarted(Continuity::Kept),
+            WrittenAnswer::Restarted(false) => Answer::Restarted(Continuity::Lost),
+            WrittenAnswer::Recovered => Answer::Recovered,
+            WrittenAnswer::Credential(credential) => Answer::Credential(Plain::read(credential)),
+            WrittenAnswer::NoCredential => Answer::NoCredential,
+        }
+    }
 }
 
 macro_rules! plain {
@@ -106,12 +140,6 @@ plain!(BytesMut, Binary, |bytes| Binary(bytes.to_vec()), |binary| {
     BytesMut::from(&binary.0[..])
 });
 plain!(
-    Option<Bytes>,
-    Option<Binary>,
-    |bytes| bytes.as_ref().map(Plain::written),
-    |binary| binary.map(Plain::read)
-);
-plain!(
     Carrier,
     CarrierFlags,
     |carrier| CarrierFlags {
@@ -131,35 +159,13 @@ plain!(
         priority: options.priority,
         fragment_size: options.fragment_size,
     },
-    |options| StreamOptions {
-        label: Plain::read(options.label),
-        priority: options.priority,
-        fragment_size: options.fragment_size,
-    }
-);
-plain!(
-    Result<(), Cause>,
-    Prepared,
-    |result| match result {
-        Ok(()) => Prepared::Kept,
-        Err(cause) => Prepared::Failed(cause.written()),
-    },
-    |prepared| match prepared {
-        Prepared::Kept | Prepared::Lost => Ok(()),
-        Prepared::Failed(name) => Err(name.0),
-    }
-);
-plain!(
-    Result<Continuity, Cause>,
-    Prepared,
-    |result| match result {
-        Ok(Continuity::Kept) => Prepared::Kept,
-        Ok(Continuity::Lost) => Prepared::Lost,
-        Err(cause) => Prepared::Failed(cause.written()),
-    },
-    |prepared| match prepared {
-        Prepared::Kept => Ok(Continuity::Kept),
-        Prepared::Lost => Ok(Continuity::Lost),
-        Prepared::Failed(name) => Err(name.0),
+    |written| {
+        let options = StreamOptions::default()
+            .with_label(Plain::read(written.label))
+            .with_priority(written.priority);
+        match written.fragment_size {
+            Some(size) => options.with_fragment_size(size),
+            None => options,
+        }
     }
 );

@@ -26,7 +26,7 @@ pub enum ReplayError {
         error: serde_json::Error,
     },
     /// The record is of another format, has no beginning, or is not a dialling session's.
-    #[error("not a trace that begins with a dialling session's start, in format 1")]
+    #[error("not a trace that begins with a dialling session's start, in format 2")]
     Start,
     /// The configuration cannot work.
     #[error(transparent)]

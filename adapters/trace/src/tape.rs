@@ -11,7 +11,7 @@ use crate::calls::Call;
 use crate::plain::Binary;
 
 /// The version of the lines.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Begin {

@@ -7,12 +7,12 @@ use std::ops::Deref;
 use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::error::{ConfigError, PreservedTooLarge, SendRefusal};
-use unbroken_proto::reconnect::{Backoff, Strategies};
+use unbroken_proto::reconnect::{Answer, Backoff, Strategies};
 use unbroken_proto::server::{Incoming, Rejection, Report, SessionCommand};
 use unbroken_proto::{ClientConfig, Epoch, Event, Instant, Session, StreamId};
 
 use crate::calls::Call;
-use crate::plain::{Binary, Plain};
+use crate::plain::{Binary, Plain, WrittenAnswer};
 use crate::tape::Tape;
 
 /// A [`Session`] whose calls are noted if a writer was given; else one that costs a comparison a call.
@@ -105,18 +105,26 @@ impl Traced {
         &mut self.session
     }
 
-    /// [`Session::write`], noted.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn write(&mut self, now: Instant, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
-        let call = self.is_recording().then(|| Call::Write {
-            stream: stream.0,
-            data: data.written(),
+    /// [`Session::stream`], whose calls are noted.
+    pub fn stream(&mut self, id: StreamId) -> Stream<'_> {
+        Stream { traced: self, id }
+    }
+
+    /// [`Session::reconnect`], whose calls are noted.
+    pub fn reconnect(&mut self) -> Reconnect<'_> {
+        Reconnect { traced: self }
+    }
+
+    /// [`Session::handle_answer`], noted.
+    pub fn handle_answer(&mut self, now: Instant, attempt: u64, answer: Answer) {
+        let call = self.is_recording().then(|| match WrittenAnswer::of(&answer) {
+            Some(answer) => Call::HandleAnswer { attempt, answer },
+            None => Call::Unrecorded {
+                method: "handle_answer".to_owned(),
+            },
         });
-        let out = self.session.write(now, stream, data);
-        self.note(now, call, Some(&out));
-        out
+        self.session.handle_answer(now, attempt, answer);
+        self.note(now, call, Some(&()));
     }
 
     /// [`Session::poll_transmit`]; a packet is noted.
@@ -156,25 +164,89 @@ impl Traced {
     pub fn handle_command(&mut self, now: Instant, order: SessionCommand) {
         self.unrecorded(now, "handle_command").handle_command(now, order);
     }
+}
 
-    /// [`Session::preserve`]; the state is not written down.
+/// As [`Session::stream`] gives it, with each call noted.
+pub struct Stream<'a> {
+    pub(crate) traced: &'a mut Traced,
+    pub(crate) id: StreamId,
+}
+
+impl Stream<'_> {
+    /// Which stream it is.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// [`write`](unbroken_proto::session::Stream::write), noted.
     ///
     /// # Errors
     /// As there.
-    pub fn preserve(&mut self, now: Instant, state: Bytes) -> Result<(), PreservedTooLarge> {
-        self.unrecorded(now, "preserve").preserve(now, state)
+    pub fn write(self, now: Instant, data: &mut Bytes) -> Result<usize, SendRefusal> {
+        let Stream { traced, id } = self;
+        let call = traced.is_recording().then(|| Call::Write {
+            stream: id.0,
+            data: data.written(),
+        });
+        let out = traced.session.stream(id).write(now, data);
+        traced.note(now, call, Some(&out));
+        out
     }
+}
 
-    /// [`Session::set_backoff`]; the policy is not written down.
+/// As [`Session::reconnect`] gives it, with each call noted.
+pub struct Reconnect<'a> {
+    pub(crate) traced: &'a mut Traced,
+}
+
+impl Reconnect<'_> {
+    /// [`preserve`](unbroken_proto::session::Reconnect::preserve); the state is not written down.
     ///
     /// # Errors
     /// As there.
-    pub fn set_backoff(&mut self, now: Instant, backoff: Backoff) -> Result<(), ConfigError> {
-        self.unrecorded(now, "set_backoff").set_backoff(now, backoff)
+    pub fn preserve(self, now: Instant, state: Bytes) -> Result<(), PreservedTooLarge> {
+        self.traced.unrecorded(now, "preserve").reconnect().preserve(now, state)
     }
 
-    /// [`Session::set_strategies`]; the table is not written down.
-    pub fn set_strategies(&mut self, now: Instant, strategies: Strategies) {
-        self.unrecorded(now, "set_strategies").set_strategies(now, strategies);
+    /// [`set_backoff`](unbroken_proto::session::Reconnect::set_backoff); the policy is not written down.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_backoff(self, now: Instant, backoff: Backoff) -> Result<(), ConfigError> {
+        self.traced
+            .unrecorded(now, "set_backoff")
+            .reconnect()
+            .set_backoff(now, backoff)
+    }
+
+    /// [`set_strategies`](unbroken_proto::session::Reconnect::set_strategies); the table is not written down.
+    pub fn set_strategies(self, now: Instant, strategies: Strategies) {
+        self.traced
+            .unrecorded(now, "set_strategies")
+            .reconnect()
+            .set_strategies(now, strategies);
+    }
+}
+
+impl Debug for Traced {
+    /// The session, without what is recorded of it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Traced")
+            .field("session", &self.session)
+            .field("recording", &self.is_recording())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for Stream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stream").field(&self.id).finish()
+    }
+}
+
+impl Debug for Reconnect<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reconnect").field(&self.traced.reconnecting()).finish()
     }
 }

@@ -1,5 +1,6 @@
 //! How often the peer is asked whether it is there, and when a session that moves nothing is given up.
 
+use crate::setters::setters;
 use crate::time::Duration;
 
 /// When what stays unacknowledged ends the session, with
@@ -30,6 +31,13 @@ impl Stuck {
             replays: None,
             unacknowledged: None,
         }
+    }
+}
+
+setters! {
+    Stuck {
+        with_replays replays: Option<u32>,
+        with_unacknowledged unacknowledged: Option<Duration>,
     }
 }
 

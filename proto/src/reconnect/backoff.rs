@@ -1,7 +1,11 @@
 //! When to dial again.
 
 use crate::error::ConfigError;
+use crate::setters::setters;
 use crate::time::{Duration, Instant};
+
+/// The shortest pause between tries that may be asked for, in milliseconds, jitter apart.
+const LEAST_PAUSE: u64 = 10;
 
 /// How delays vary, so that those who lost the same server do not come back in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,13 +39,14 @@ pub enum Jitter {
 /// A session's first dial of all is made at once; it counts as one of the tries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The delay before the first try after a loss. Default 100 ms.
+    /// The delay before the first try after a loss; less than 10 ms only with a [`stable_after`](Self::stable_after) that is
+    /// not. Default 100 ms.
     pub first: Duration,
-    /// The delay before the second try; grows from there. Default 200 ms.
+    /// The delay before the second try; grows from there. 10 ms or more, default 200 ms.
     pub base: Duration,
     /// What each further delay is of the one before, in percent: 100 to 1,000, default 200.
     pub multiplier: u16,
-    /// The longest delay, jitter apart. Default 30 s.
+    /// The longest delay, jitter apart. 10 ms or more, default 30 s.
     pub cap: Duration,
     /// How delays vary. Default full.
     pub jitter: Jitter,
@@ -118,7 +123,7 @@ impl Backoff {
         }
     }
 
-    /// Checks every range documented on the fields.
+    /// Checks every range documented on the fields, so that no backoff dials without a pause.
     ///
     /// # Errors
     /// The first field found out of its range.
@@ -127,16 +132,15 @@ impl Backoff {
             Jitter::Percent(percent) => u64::from(percent),
             Jitter::None | Jitter::Full => 0,
         };
-        let timeout = self.attempt_timeout.unwrap_or(Duration::MAX).as_millis();
+        let timeout = millis(self.attempt_timeout.unwrap_or(Duration::MAX));
+        let paced = self.first.max(self.stable_after);
         for (field, value, min, max) in [
+            ("base (ms)", millis(self.base), LEAST_PAUSE, u64::MAX),
+            ("cap (ms)", millis(self.cap), LEAST_PAUSE, u64::MAX),
+            ("first (ms), or stable_after,", millis(paced), LEAST_PAUSE, u64::MAX),
             ("multiplier (%)", u64::from(self.multiplier), 100, 1_000),
             ("jitter (%)", percent, 0, 100),
-            (
-                "attempt_timeout (ms)",
-                u64::try_from(timeout).unwrap_or(u64::MAX),
-                1,
-                u64::MAX,
-            ),
+            ("attempt_timeout (ms)", timeout, 1, u64::MAX),
         ] {
             if value < min || value > max {
                 return Err(ConfigError::OutOfRange { field, min, max });
@@ -185,6 +189,10 @@ impl Backoff {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -193,6 +201,19 @@ fn nanos(duration: Duration) -> u64 {
 fn part(most: u64, random: u64) -> u64 {
     let part = (u128::from(random) * (u128::from(most) + 1)) >> 64;
     u64::try_from(part).unwrap_or(most)
+}
+
+setters! {
+    Backoff {
+        with_first first: Duration,
+        with_base base: Duration,
+        with_multiplier multiplier: u16,
+        with_cap cap: Duration,
+        with_jitter jitter: Jitter,
+        with_attempts attempts: Option<u32>,
+        with_attempt_timeout attempt_timeout: Option<Duration>,
+        with_stable_after stable_after: Duration,
+    }
 }
 
 /// How many tries were made since the last stable connection, and when the next is due.

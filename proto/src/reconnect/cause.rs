@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::error::ConnectionError;
+
 /// Why a connection, an attempt at one, or what runs inside the session, ended. It comes from the adapter
 /// ([`detach`](crate::Session::detach), [`dial_failed`](crate::Session::dial_failed),
 /// [`report_failure`](crate::Session::report_failure)) or from the machine; what is done about it says
@@ -54,6 +56,19 @@ impl Cause {
         Cause::Untrusted,
         Cause::NoService,
     ];
+
+    /// What a connection that failed with `error` died of.
+    pub(crate) fn of(error: &ConnectionError) -> Cause {
+        match error {
+            ConnectionError::Handshake | ConnectionError::Untrusted => Cause::Authentication,
+            ConnectionError::Refused => Cause::Refused,
+            ConnectionError::TooLarge
+            | ConnectionError::UnexpectedPacket
+            | ConnectionError::Forged
+            | ConnectionError::Protocol(_)
+            | ConnectionError::KeyExhausted => Cause::Protocol,
+        }
+    }
 
     /// Its place in [`ALL`](Self::ALL).
     pub(crate) fn index(self) -> usize {

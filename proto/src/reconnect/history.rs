@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::backoff::Retry;
 use super::{Cause, IntentKind, Strategy};
+use crate::redacted::Redacted;
 use crate::time::{Duration, Instant};
 
 /// One attempt to have a connection, or a session, again.
@@ -24,8 +25,33 @@ pub struct Attempt {
     pub started: Instant,
     /// How long it took; `None` while it is under way.
     pub duration: Option<Duration>,
+    /// How far it came.
+    pub reached: Reached,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+impl Attempt {
+    /// Whether it failed although a connection came up, because nobody answered the handshake there. A peer does not tell
+    /// a stranger what is wrong with him: a secret, key or hint that the server does not know looks like this, and so does
+    /// a server of something else, or a network that swallows what it carries. A server that said "later", that is being
+    /// drained, or that refused, has answered.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_)) && self.reached == Reached::Connection
+    }
+}
+
+/// How far an attempt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reached {
+    /// There is no connection, or not yet.
+    Nothing,
+    /// A connection came up; the handshake, or resume, over it was not answered.
+    Connection,
+    /// The peer answered: it has the session, or refused it.
+    Answer,
 }
 
 /// What came of an attempt.
@@ -141,6 +167,13 @@ impl History {
         }
     }
 
+    /// The attempt under way came so far.
+    pub(crate) fn reach(&mut self, reached: Reached) {
+        if let Some(attempt) = &mut self.pending {
+            attempt.reached = attempt.reached.max(reached);
+        }
+    }
+
     /// The attempt under way, if any, came to this.
     pub(crate) fn finish(&mut self, now: Instant, outcome: Outcome) -> Option<Attempt> {
         let mut attempt = self.pending.take()?;
@@ -189,12 +222,23 @@ impl History {
 
 /// What a session leaves to the fresh one that takes its place: history and numbers, how far the backoff
 /// has come, and the host's preserved state. Nothing secret. See [`Session::handover`](crate::Session::handover).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handover {
     pub(crate) history: History,
     pub(crate) retry: Retry,
     /// What the host had attached to the session.
     pub preserved: Bytes,
+}
+
+/// Names the length of the host's own bytes, and shows none.
+impl core::fmt::Debug for Handover {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handover")
+            .field("history", &self.history)
+            .field("retry", &self.retry)
+            .field("preserved", &Redacted(&self.preserved))
+            .finish()
+    }
 }
 
 #[cfg(test)]

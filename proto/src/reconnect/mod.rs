@@ -45,67 +45,20 @@
 //! dialled again by the backoff, but a session that was never established asks for a fresh credential after
 //! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.
 
+mod answer;
 mod backoff;
 mod cause;
 mod history;
+mod intent;
 mod preserved;
 mod strategy;
 
+pub use answer::Answer;
 pub(crate) use backoff::Retry;
 pub use backoff::{Backoff, Jitter};
 pub use cause::Cause;
 pub(crate) use history::History;
-pub use history::{Attempt, Handover, Outcome, ReconnectStats};
+pub use history::{Attempt, Handover, Outcome, Reached, ReconnectStats};
+pub use intent::{IntentKind, ReconnectIntent};
 pub use preserved::{OutputHistory, ShellState, UnreadableState};
 pub use strategy::{Continuity, Preparation, Strategies, Strategy};
-
-use crate::time::Instant;
-
-/// What the machine wants done to have a connection. A level: it may be asked for again and again, and
-/// stands until the attempt is answered, or its deadline passes. First comes
-/// [`preparation`](Self::preparation), then [`refresh_credential`](Self::refresh_credential), then the dial,
-/// answered with [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReconnectIntent {
-    /// Number of the attempt; strictly growing over the session's life. A host whose dial is for an
-    /// older number than the intent shows gives that dial up.
-    pub attempt: u64,
-    /// Do not prepare or dial before this.
-    pub not_before: Instant,
-    /// The machine gives the attempt up at this instant.
-    pub deadline: Instant,
-    /// What the connection is for.
-    pub kind: IntentKind,
-    /// What is being done; never [`Strategy::Force`], but the step it has come to.
-    pub strategy: Strategy,
-    /// To be done and answered first; no dial counts before. `None` once it is done.
-    pub preparation: Option<Preparation>,
-    /// The host's own bytes, with [`Preparation::Restart`] and [`Preparation::Recover`]; else empty.
-    pub preserved: bytes::Bytes,
-    /// What the last connection or attempt died of; `None` for the first.
-    pub cause: Option<Cause>,
-    /// Get a fresh credential first and pass it to
-    /// [`refresh_credential`](crate::Session::refresh_credential); no dial counts before.
-    pub refresh_credential: bool,
-    /// Where the peer asked us to go instead, in the host's own format; empty: the usual place.
-    pub alternate: bytes::Bytes,
-}
-
-impl ReconnectIntent {
-    /// Whether all that comes before the dial is done.
-    #[must_use]
-    pub fn is_dial(&self) -> bool {
-        self.preparation.is_none() && !self.refresh_credential
-    }
-}
-
-/// What a wanted connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntentKind {
-    /// The session's first handshake.
-    Establish,
-    /// Resume after the last connection was lost.
-    Resume,
-    /// Replace a connection that still works.
-    Migrate,
-}

@@ -1,6 +1,7 @@
 //! What is done about a cause: plain data that the host may replace.
 
-use super::Cause;
+use super::cause::Cause;
+use crate::setters::setters;
 use crate::time::Duration;
 
 /// What is done to have a session again.
@@ -115,6 +116,13 @@ impl Strategies {
     #[must_use]
     pub fn for_cause(&self, cause: Cause) -> Strategy {
         self.table.get(cause.index()).copied().unwrap_or(Strategy::Resume)
+    }
+}
+
+setters! {
+    Strategies {
+        with_preparation_timeout preparation_timeout: Duration,
+        with_escalation_pause escalation_pause: Duration,
     }
 }
 

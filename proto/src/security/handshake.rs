@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::VERSION;
 use super::aead::TAG;
 use super::auth::{Auth, ServerAuth};
 use super::identity::{PublicKey, StaticKey};
@@ -17,6 +16,7 @@ use super::suite::Suite;
 use crate::error::ConnectionError;
 use crate::id::{Carrier, SessionId, Side};
 use crate::rng::Rng;
+use crate::wire::packet::VERSION;
 
 const HELLO: u8 = 1;
 const CHALLENGE: u8 = 2;

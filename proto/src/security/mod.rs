@@ -26,8 +26,7 @@ pub(crate) use seal::Keys;
 pub(crate) use secrets::{ResumptionSecret, Verifier};
 pub use suite::Suite;
 
-/// The protocol version spoken here, as its byte on the wire.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) use crate::wire::packet::VERSION;
 
 /// Shared by the room's unit tests.
 #[cfg(test)]

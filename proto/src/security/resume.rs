@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::VERSION;
 use super::aead::TAG;
 use super::noise::{KEY, Noise, Pattern, Setup};
 use super::seal::{Forged, Keys};
@@ -11,6 +10,7 @@ use super::suite::Suite;
 use crate::error::ConnectionError;
 use crate::id::{SessionId, Side};
 use crate::rng::Rng;
+use crate::wire::packet::VERSION;
 
 const RESUME: u8 = 4;
 const RESUMED: u8 = 5;

@@ -6,10 +6,10 @@ mod tests;
 
 use alloc::collections::{BTreeMap, VecDeque};
 
+use crate::accept::ConnectionId;
 use crate::config::ServerConfig;
 use crate::id::Carrier;
 use crate::peer::PeerKey;
-use crate::server::ConnectionId;
 use crate::server::bucket::LONGEST_RETRY;
 use crate::time::{Duration, Instant, earliest};
 
@@ -18,7 +18,7 @@ use crate::time::{Duration, Instant, earliest};
 /// the newest has the best claim to be somebody who is just arriving.
 ///
 /// A connection lives here for the handshake timeout at most, counted from its accept.
-pub(crate) struct Lobby {
+pub(crate) struct PendingConnections {
     timeout: Duration,
     max_silent: usize,
     max_handshakes: usize,
@@ -51,9 +51,9 @@ struct Handshaking {
     peer: Option<PeerKey>,
 }
 
-impl Lobby {
-    pub(crate) fn new(config: &ServerConfig) -> Lobby {
-        Lobby {
+impl PendingConnections {
+    pub(crate) fn new(config: &ServerConfig) -> PendingConnections {
+        PendingConnections {
             timeout: config.session.handshake_timeout,
             max_silent: config.max_silent,
             max_handshakes: config.max_handshakes,

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::id::SessionId;
 use crate::rng::Rng;
-use crate::server::Timers;
+use crate::server::timers::Timers;
+use crate::setters::setters;
 use crate::time::{Duration, Instant};
 
 /// How a registry is to be drained.
@@ -18,6 +19,25 @@ pub struct Drain {
     /// Where to go instead, in the hosts' own format; empty: the same place. Left out if longer than
     /// 1,024 bytes.
     pub alternate: Bytes,
+}
+
+impl Drain {
+    /// The clients have `within` in all, and are asked to leave at moments spread over the first half of it.
+    #[must_use]
+    pub fn within(within: Duration) -> Drain {
+        Drain {
+            spread: within / 2,
+            within,
+            alternate: Bytes::new(),
+        }
+    }
+}
+
+setters! {
+    Drain {
+        with_spread spread: Duration,
+        with_alternate alternate: Bytes,
+    }
 }
 
 /// How a drain gets on.

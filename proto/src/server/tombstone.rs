@@ -5,22 +5,12 @@
 mod tests;
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec::Vec;
 
+use crate::accept::Tombstone;
 use crate::id::SessionId;
-use crate::security::{PublicKey, Verifier};
+use crate::security::PublicKey;
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{Predecessor, Verdict};
-
-/// What a session leaves behind.
-#[derive(Clone, Debug)]
-pub(crate) struct Tombstone {
-    pub(crate) id: SessionId,
-    /// The server's final position.
-    pub(crate) position: u64,
-    /// Of every resumption secret that the session would have accepted: one or two.
-    pub(crate) verifiers: Vec<Verifier>,
-}
 
 /// The tombstones. Bounded in number and age.
 ///

@@ -1,37 +1,84 @@
 //! Events that wait to be asked for.
 
-use super::Session;
-use crate::event::Event;
+use alloc::collections::VecDeque;
+
+use super::overdue::Overdue;
+use crate::event::{Ended, Event};
+use crate::stream::Streams;
+use crate::time::Instant;
 use crate::trace;
 
 /// Events of one kind kept for a host that does not ask; beyond it the oldest goes.
 const MAX_UNASKED_EVENTS: usize = 64;
 
-impl Session {
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
+/// What the host is to be told, in order. The end comes last.
+#[derive(Default)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+    ended: Option<Ended>,
+    /// When which message is overdue.
+    pub(crate) overdue: Overdue,
+}
+
+impl Events {
+    pub(crate) fn poll(&mut self) -> Option<Event> {
+        let event = self.queue.pop_front();
         if matches!(event, Some(Event::Overdue { .. })) {
-            self.deadlines.on_asked();
+            self.overdue.on_asked();
         }
         event.or_else(|| self.ended.take().map(Event::Ended))
     }
 
-    pub(super) fn collect_events(&mut self) {
-        while let Some(event) = self.ledger.streams.poll_event() {
-            self.events.push_back(event);
+    /// What the streams have to tell; their calls arm it, so that it cannot pile up.
+    pub(crate) fn collect(&mut self, streams: &mut Streams) {
+        while let Some(event) = streams.poll_event() {
+            self.queue.push_back(event);
         }
     }
 
-    pub(super) fn push_event(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: Event) {
         trace::event(&event);
         let kind = unasked(&event);
-        let crowd = self.events.iter().filter(|e| unasked(e) == kind).count();
+        let crowd = self.queue.iter().filter(|e| unasked(e) == kind).count();
         if kind.is_some() && crowd >= MAX_UNASKED_EVENTS {
-            let oldest = self.events.iter().position(|e| unasked(e) == kind);
-            oldest.and_then(|oldest| self.events.remove(oldest));
+            let oldest = self.queue.iter().position(|e| unasked(e) == kind);
+            oldest.and_then(|oldest| self.queue.remove(oldest));
         }
-        self.events.push_back(event);
+        self.queue.push_back(event);
+    }
+
+    /// The session is over: no message is overdue any more.
+    pub(crate) fn end(&mut self, ended: Ended) {
+        self.overdue.clear();
+        self.ended = Some(ended);
+    }
+
+    /// Tells of the messages that are overdue by now.
+    pub(crate) fn tell_overdue(&mut self, now: Instant, streams: &Streams) {
+        while let Some((stream, message)) = self.overdue.pop(now) {
+            if streams.is_delivered(stream, message) {
+                continue;
+            }
+            if self.overdue.is_full() {
+                self.forget_delivered(streams);
+            }
+            self.overdue.on_told();
+            self.queue.push_back(Event::Overdue { stream, message });
+        }
+    }
+
+    /// Of the overdue messages that nobody has asked about, those that arrived after all are no news.
+    fn forget_delivered(&mut self, streams: &Streams) {
+        let mut told = 0;
+        self.queue.retain(|event| match event {
+            Event::Overdue { stream, message } => {
+                let kept = !streams.is_delivered(*stream, *message);
+                told += usize::from(kept);
+                kept
+            }
+            _ => true,
+        });
+        self.overdue.retold(told);
     }
 }
 

@@ -4,8 +4,8 @@ use core::fmt::{Debug, Write};
 
 use alloc::vec::Vec;
 
-use super::Session;
-use super::connection::{Live, Stage};
+use super::connections::{ActiveConnection, Stage};
+use super::machine::Session;
 use crate::id::Epoch;
 use crate::wire::packet::PacketType;
 
@@ -53,32 +53,49 @@ fn hash(parts: &[&dyn Debug]) -> u64 {
     hash.0
 }
 
+impl Debug for Session {
+    /// Without keys, secrets and payloads.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session")
+            .field("side", &self.side())
+            .field("id", &self.id())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// Seals `plaintext`, whatever it is, as this end's next packet on the connection `epoch`: what a
     /// hostile peer that has proven itself can do. `None` where it has no keys.
     #[doc(hidden)]
     pub fn misbehave(&mut self, epoch: Epoch, plaintext: &[u8]) -> Option<Vec<u8>> {
-        let live = self.links.current.as_mut().filter(|live| live.epoch == epoch)?;
+        let current = self
+            .connections
+            .current
+            .as_mut()
+            .filter(|current| current.epoch == epoch)?;
         let mut packet = Vec::from([PacketType::Sealed.byte()]);
         packet.extend_from_slice(plaintext);
-        live.keys.sealer.seal(&mut packet, 1).ok()?;
+        current.keys.sealer.seal(&mut packet, 1).ok()?;
         Some(packet)
     }
 
-    pub(super) fn inspection(&self) -> Inspection {
+    /// For tests and tools: positions and counters that applications have no use for.
+    #[doc(hidden)]
+    pub fn inspect(&self) -> Inspection {
         Inspection {
             expected: self.ledger.expected(),
             stated: self.ledger.stated(),
             acked: self.ledger.acked(),
             next: self.ledger.next(),
-            redundant: self.redundant,
+            redundant: self.counters.redundant,
             committed_bytes: self.ledger.outbox.bytes(),
-            counter: self.ticket.as_ref().map_or(0, |ticket| ticket.counter),
+            counter: self.identity.ticket.as_ref().map_or(0, |ticket| ticket.counter),
             state_hash: self.state_hash(),
             links: [
-                self.links.candidate.is_some(),
-                self.links.current.is_some(),
-                self.links.draining.is_some(),
+                self.connections.candidate.is_some(),
+                self.connections.current.is_some(),
+                self.connections.draining.is_some(),
             ],
         }
     }
@@ -99,7 +116,7 @@ impl Session {
             ledger.expected(),
             ledger.stated(),
             closes,
-            self.state as u64,
+            self.state() as u64,
         ];
         let parts = positions.into_iter().chain(held.into_iter().map(|n| n as u64));
         parts.fold(0, |hash: u64, n| {
@@ -111,20 +128,25 @@ impl Session {
     #[doc(hidden)]
     #[must_use]
     pub fn inspect_links(&self) -> u64 {
-        let stage = self.links.candidate.as_ref().map(|candidate| match &candidate.stage {
-            Stage::Hello { .. } => (1, None),
-            Stage::Proven { .. } => (2, None),
-            Stage::Resuming { alive, .. } => (3 + u8::from(*alive), None),
-            Stage::Answered { attach, .. } => (5, Some(*attach)),
-        });
-        let draining = self.links.draining.as_ref().map(|draining| live_hash(&draining.live));
-        let current = self.links.current().map(live_hash);
-        let wish = self
-            .dialing
+        let stage = self
+            .connections
+            .candidate
             .as_ref()
-            .and_then(|dialing| dialing.intent())
-            .map(|intent| intent.kind);
+            .map(|candidate| match &candidate.stage {
+                Stage::Hello { .. } => (1, None),
+                Stage::Proven { .. } => (2, None),
+                Stage::Resuming { alive, .. } => (3 + u8::from(*alive), None),
+                Stage::Answered { attach, .. } => (5, Some(*attach)),
+            });
+        let draining = self
+            .connections
+            .draining
+            .as_ref()
+            .map(|draining| connection_hash(&draining.connection));
+        let current = self.connections.current().map(connection_hash);
+        let wish = self.reconnecting.intent().map(|intent| intent.kind);
         let counter = self
+            .identity
             .ticket
             .as_ref()
             .map(|ticket| (ticket.counter, ticket.candidate.is_some()));
@@ -134,12 +156,12 @@ impl Session {
             &current,
             &wish,
             &counter,
-            &self.links.parting.is_some(),
+            &self.connections.is_parting(),
         ])
     }
 }
 
-fn live_hash(live: &Live) -> u64 {
+fn connection_hash(live: &ActiveConnection) -> u64 {
     let flags = (
         live.from_due,
         live.silent,

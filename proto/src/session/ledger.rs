@@ -11,10 +11,10 @@ use crate::wire::frame::{Close, Frame};
 /// The highest position there is (PROTOCOL.md, "Words").
 const MAX_POSITION: u64 = crate::wire::varint::MAX;
 
-pub(super) struct Ledger {
-    pub(super) outbox: Outbox,
-    pub(super) inbox: Inbox,
-    pub(super) streams: Streams,
+pub(crate) struct Ledger {
+    pub(crate) outbox: Outbox,
+    pub(crate) inbox: Inbox,
+    pub(crate) streams: Streams,
     /// The next position to arrive in order.
     expected: u64,
     /// What every position we state is from our CLOSE, or the peer's, on.
@@ -25,7 +25,7 @@ pub(super) struct Ledger {
 
 /// What became of one sequenced frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// It was here before.
     Duplicate,
     /// It is held until the gap below it closes.
@@ -36,12 +36,12 @@ pub(super) enum Arrival {
 
 /// A CLOSE that took effect.
 #[derive(Debug)]
-pub(super) struct PeerClose {
-    pub(super) close: Close,
+pub(crate) struct PeerClose {
+    pub(crate) close: Close,
 }
 
 impl Ledger {
-    pub(super) fn new(side: Side, config: &SessionConfig) -> Ledger {
+    pub(crate) fn new(side: Side, config: &SessionConfig) -> Ledger {
         Ledger {
             outbox: Outbox::default(),
             inbox: Inbox::new(config.inbox_limit),
@@ -53,46 +53,46 @@ impl Ledger {
     }
 
     /// The next position to arrive in order, whether or not it will be accepted.
-    pub(super) fn expected(&self) -> u64 {
+    pub(crate) fn expected(&self) -> u64 {
         self.expected
     }
 
     /// The position this end states: everything below is ours.
-    pub(super) fn stated(&self) -> u64 {
+    pub(crate) fn stated(&self) -> u64 {
         self.frozen.unwrap_or(self.expected)
     }
 
     /// All below is the peer's.
-    pub(super) fn acked(&self) -> u64 {
+    pub(crate) fn acked(&self) -> u64 {
         self.outbox.base()
     }
 
     /// The position the next commit gets.
-    pub(super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.outbox.next()
     }
 
     /// Whether we may commit no further frame: the position behind it could not be stated any more.
-    pub(super) fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.next() >= MAX_POSITION
     }
 
     /// A session that has come far.
     #[cfg(test)]
-    pub(super) fn fast_forward(&mut self, ours: u64, theirs: u64) {
+    pub(crate) fn fast_forward(&mut self, ours: u64, theirs: u64) {
         self.outbox.fast_forward(ours);
         self.expected = theirs;
     }
 
     /// From now on nothing more is accepted but a CLOSE. Returns a CLOSE that was held in the inbox.
-    pub(super) fn freeze(&mut self) -> Option<PeerClose> {
+    pub(crate) fn freeze(&mut self) -> Option<PeerClose> {
         self.frozen.get_or_insert(self.expected);
         let held = self.inbox.close();
         held.map(|close| PeerClose { close: close.clone() })
     }
 
     /// A sequenced frame arrived. `gap_open`: frames ahead of their turn are legal now.
-    pub(super) fn arrive(
+    pub(crate) fn arrive(
         &mut self,
         position: u64,
         frame: Frame,
@@ -145,7 +145,7 @@ impl Ledger {
     }
 
     /// The peer holds everything below `position`. Returns the charge freed.
-    pub(super) fn acknowledge(&mut self, position: u64) -> usize {
+    pub(crate) fn acknowledge(&mut self, position: u64) -> usize {
         let mut freed = 0usize;
         while self.outbox.base() < position {
             let Some(committed) = self.outbox.pop() else { break };
@@ -156,7 +156,7 @@ impl Ledger {
     }
 
     /// Payload bytes of the committed frames from `position` on.
-    pub(super) fn payload_from(&self, position: u64) -> u64 {
+    pub(crate) fn payload_from(&self, position: u64) -> u64 {
         (position..self.next())
             .map_while(|p| self.outbox.get(p))
             .map(|c| match &c.frame {

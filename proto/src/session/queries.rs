@@ -1,10 +1,14 @@
 //! What anybody may ask at any time.
 
-use super::Session;
-use super::state::SessionState;
+use super::machine::Session;
+use super::reconnecting::Reconnecting;
+use super::state::{Facts, SessionState};
+use crate::event::EndReason;
 use crate::id::{SessionId, Side};
+use crate::liveness::Health;
 use crate::security::PublicKey;
 use crate::stats::Stats;
+use crate::time::{Duration, Instant};
 
 impl Session {
     /// Which end this is.
@@ -16,30 +20,81 @@ impl Session {
     /// The session's name, once the handshake is complete.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
-        self.ticket.as_ref().map(|ticket| ticket.id)
+        self.identity.id()
     }
 
-    /// Where it is in its life.
+    /// Where it stands in its life.
     #[must_use]
     pub fn state(&self) -> SessionState {
-        self.state.public()
+        let facts = Facts {
+            ended: self.is_ended(),
+            closing: self.closing.has_begun(),
+            attached: self.connections.current.is_some(),
+            established: self.counters.stats.attaches > 0,
+        };
+        facts.state()
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.reporting.end().is_some()
+    }
+
+    /// Why it is over; `None` while it is not.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<&EndReason> {
+        self.reporting.end()
+    }
+
+    /// How the session fares now. Changes are told by [`Event::Health`](crate::Event::Health).
+    #[must_use]
+    pub fn health(&self, now: Instant) -> Health {
+        let Some(current) = self.connections.current() else {
+            return Health::Detached;
+        };
+        let suspect = current.liveness.suspect_at(current.rtt.srtt());
+        if suspect.is_some_and(|at| at <= now) {
+            Health::Suspect
+        } else if current.busy_at + self.config.idle_after <= now {
+            Health::Idle
+        } else {
+            Health::Healthy
+        }
     }
 
     /// The peer's static key, once proven.
     #[must_use]
     pub fn peer_key(&self) -> Option<PublicKey> {
-        self.peer.as_ref().map(|peer| peer.key)
+        self.identity.peer.as_ref().map(|peer| peer.key)
+    }
+
+    /// How reconnecting stands: what was tried, the numbers, what is kept for a session after this one.
+    #[must_use]
+    pub fn reconnecting(&self) -> &Reconnecting {
+        &self.reconnecting
+    }
+
+    /// How long the session lives without a connection, as far as this end decides.
+    #[must_use]
+    pub fn detached_lifetime(&self) -> Duration {
+        self.lifetime()
     }
 
     /// What it has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
-            srtt: self.links.current().and_then(|live| live.rtt.srtt()),
+            srtt: self.connections.current().and_then(|current| current.rtt.srtt()),
             outbox_bytes: self.ledger.streams.outbox_bytes(),
             inbox_bytes: self.ledger.inbox.bytes(),
             unread_bytes: self.ledger.streams.unread_bytes(),
-            ..self.stats
+            ..self.counters.stats
         }
+    }
+
+    /// Bytes held for the peer or for the application, metadata included.
+    pub(super) fn held_bytes(&self) -> u64 {
+        let streams = &self.ledger.streams;
+        let held = streams.outbox_bytes() + self.ledger.inbox.bytes() + streams.unread_bytes();
+        held as u64
     }
 }

@@ -1,25 +1,35 @@
-//! Where a session is in its life: the one enum, its diagram, and every transition.
-//!
-//! ```text
-//!  Connecting ──attached──▶ Attached ◀──attached── Detached
-//!      │  │                │  └──────detached───────▲  │
-//!      │  │              close                       close
-//!      │  │                ▼                           ▼
-//!      │  │         ClosingAttached ◀───────▶ ClosingDetached
-//!      │  └──────────────close───────────────────────▲ │
-//!      └───────────────────┴───────── end ─────────────┴──▶ Ended
-//! ```
-//! `close` while Connecting ends the session at once if nothing is queued; `end` is possible everywhere.
+//! Where a session stands in its life.
 
-/// Where a session is in its life, as its owner sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a session stands in its life, as its owner sees it.
+///
+/// ```text
+///  Connecting ──attached──▶ Attached ◀──attached── Detached
+///      │  │                  │  └─────detached──────▲  │
+///      │  └──────close────┐ close                 close
+///      │                  ▼  ▼                      │
+///      │                Closing ◀───────────────────┘
+///      └────── end ───────┴─── (from everywhere) ────▶ Ended
+/// ```
+/// `close` while connecting ends the session at once if nothing is queued.
+///
+/// How well a connection does is [`Health`](crate::Health)'s to say, and why a session is over
+/// [`Session::end_reason`](crate::Session::end_reason)'s. From these follow the five words of a list of sessions:
+///
+/// | shown | when |
+/// |---|---|
+/// | connecting | `Connecting`, `Detached`, or `Closing` with [`Health::Detached`](crate::Health::Detached) |
+/// | connected | `Attached` or `Closing` with any other health |
+/// | idle | the same with [`Health::Idle`](crate::Health::Idle) |
+/// | expired | `Ended`, for [`EndReason::Expired`](crate::event::EndReason::Expired) |
+/// | closed | `Ended`, for any other reason |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// No handshake is complete yet.
+    /// No connection has carried it yet: its first handshake is not complete.
     Connecting,
     /// A connection carries it.
     Attached,
-    /// No connection carries it; it can resume.
+    /// No connection carries it any more; it can resume.
     Detached,
     /// `close` was called here or by the peer; not everything is settled yet.
     Closing,
@@ -27,106 +37,49 @@ pub enum SessionState {
     Ended,
 }
 
-/// Where a session is in its life, as a list of sessions shows it to people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lifecycle {
-    /// It has no connection, for the first time or again.
-    Connecting,
-    /// A connection carries it.
-    Connected,
-    /// A connection carries it, and nothing has been said for a while.
-    Idle,
-    /// Over: nobody came back in time.
-    Expired,
-    /// Over for any other reason.
-    Closed,
+/// What decides where a session stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) ended: bool,
+    pub(crate) closing: bool,
+    pub(crate) attached: bool,
+    /// It was attached at least once.
+    pub(crate) established: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum State {
-    Connecting,
-    Attached,
-    Detached,
-    ClosingAttached,
-    ClosingDetached,
-    Ended,
-}
-
-impl State {
-    /// A connection proved itself.
-    pub(super) fn attached(self) -> State {
+impl Facts {
+    pub(crate) fn state(self) -> SessionState {
         match self {
-            State::Connecting | State::Attached | State::Detached => State::Attached,
-            State::ClosingAttached | State::ClosingDetached => State::ClosingAttached,
-            State::Ended => State::Ended,
-        }
-    }
-
-    /// The last connection went.
-    pub(super) fn detached(self) -> State {
-        match self {
-            State::Connecting => State::Connecting,
-            State::Attached | State::Detached => State::Detached,
-            State::ClosingAttached | State::ClosingDetached => State::ClosingDetached,
-            State::Ended => State::Ended,
-        }
-    }
-
-    /// One end closed.
-    pub(super) fn closing(self) -> State {
-        match self {
-            State::Attached | State::ClosingAttached => State::ClosingAttached,
-            State::Connecting | State::Detached | State::ClosingDetached => State::ClosingDetached,
-            State::Ended => State::Ended,
-        }
-    }
-
-    pub(super) fn is_ended(self) -> bool {
-        self == State::Ended
-    }
-
-    pub(super) fn lifecycle(self, idle: bool, expired: bool) -> Lifecycle {
-        match self {
-            State::Connecting | State::Detached | State::ClosingDetached => Lifecycle::Connecting,
-            State::Attached | State::ClosingAttached if idle => Lifecycle::Idle,
-            State::Attached | State::ClosingAttached => Lifecycle::Connected,
-            State::Ended if expired => Lifecycle::Expired,
-            State::Ended => Lifecycle::Closed,
-        }
-    }
-
-    pub(super) fn public(self) -> SessionState {
-        match self {
-            State::Connecting => SessionState::Connecting,
-            State::Attached => SessionState::Attached,
-            State::Detached => SessionState::Detached,
-            State::ClosingAttached | State::ClosingDetached => SessionState::Closing,
-            State::Ended => SessionState::Ended,
+            Facts { ended: true, .. } => SessionState::Ended,
+            Facts { closing: true, .. } => SessionState::Closing,
+            Facts { attached: true, .. } => SessionState::Attached,
+            Facts { established: true, .. } => SessionState::Detached,
+            _ => SessionState::Connecting,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::State::*;
+    use super::*;
 
-    /// The whole table, so that a change of the diagram shows in a diff.
+    /// The whole table, so that a change shows in a diff.
     #[test]
-    fn transitions() {
+    fn every_combination_of_facts() {
+        use SessionState::*;
+        // Not closing: neither, established, attached, both; then the same while closing.
         let rows = [
-            (Connecting, Attached, Connecting, ClosingDetached),
-            (Attached, Attached, Detached, ClosingAttached),
-            (Detached, Attached, Detached, ClosingDetached),
-            (ClosingAttached, ClosingAttached, ClosingDetached, ClosingAttached),
-            (ClosingDetached, ClosingAttached, ClosingDetached, ClosingDetached),
-            (Ended, Ended, Ended, Ended),
+            Connecting, Detached, Attached, Attached, Closing, Closing, Closing, Closing,
         ];
-        for (from, attached, detached, closing) in rows {
-            assert_eq!(
-                (from.attached(), from.detached(), from.closing()),
-                (attached, detached, closing),
-                "{from:?}"
-            );
+        for (bits, expected) in rows.into_iter().enumerate() {
+            let facts = |ended| Facts {
+                ended,
+                closing: bits & 4 != 0,
+                attached: bits & 2 != 0,
+                established: bits & 1 != 0,
+            };
+            assert_eq!(facts(false).state(), expected, "{bits:03b}");
+            assert_eq!(facts(true).state(), Ended, "{bits:03b}");
         }
     }
 }

@@ -4,11 +4,14 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use super::*;
-use crate::config::ServerConfig;
-use crate::id::Carrier;
+use super::Session;
+use crate::config::{ClientConfig, Seed, ServerConfig, SessionConfig};
+use crate::event::Event;
+use crate::id::{Carrier, Epoch};
+use crate::reconnect::Cause;
 use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
+use crate::time::{Duration, Instant};
 
 pub(super) struct Pair {
     pub(super) now: Instant,
@@ -34,7 +37,7 @@ impl Pair {
         Pair::with_configs(|client, _| adjust(client))
     }
 
-    fn with_configs(adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Pair {
+    pub(super) fn with_configs(adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Pair {
         let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
         let mut server = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret.clone()]));
         let mut client = ClientConfig::new(Auth::secret(secret));
@@ -158,7 +161,8 @@ impl Pair {
                         session.poll_transmit(self.now, epoch, &mut packet);
                         Some(packet)
                     }
-                    Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
+                    Admission::Reject(rejection) => rejection.packet,
+                    Admission::Resume { .. } => panic!("the session is over"),
                 }
             }
         };
@@ -196,13 +200,17 @@ impl Pair {
 pub(super) fn shuttle(now: Instant, from: &mut Session, a: Epoch, to: &mut Session, b: Epoch) -> bool {
     let mut packet = Vec::new();
     let mut moved = false;
-    while from.poll_transmit(now, a, &mut packet) {
+    loop {
+        let wanted = from.wants_transmit();
+        if !from.poll_transmit(now, a, &mut packet) {
+            return moved;
+        }
+        assert!(wanted, "it said that there is nothing to send");
         to.handle_input(now, b, BytesMut::from(&packet[..]))
             .expect("because both ends are honest");
         packet.clear();
         moved = true;
     }
-    moved
 }
 
 /// All events but those about attempts and health.

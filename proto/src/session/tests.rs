@@ -2,20 +2,24 @@
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::testing::{Pair, events, shuttle};
 use super::*;
-use crate::config::ServerConfig;
+use crate::config::{ClientConfig, Seed, ServerConfig, SessionConfig};
 use crate::event::{Closer, EndReason, Event, Swap};
-use crate::id::StreamId;
+use crate::id::{Carrier, Epoch, StreamId};
+use crate::reconnect::Cause;
 use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
 use crate::stream::{Chunk, StreamOptions};
+use crate::time::{Duration, Instant};
 
 mod anything;
+mod health;
 mod late;
 mod laws;
+mod reconnecting;
 mod review;
 mod swaps;
 #[cfg(feature = "tracing")]

@@ -1,34 +1,31 @@
 //! Every deadline of a session. After `handle_timeout(t)` the next one is later than `t`.
 
-use super::Session;
+use super::machine::Session;
 use crate::event::EndReason;
-use crate::liveness::{STALL, Verdict};
+use crate::liveness::{Health, STALL, Verdict};
 use crate::reconnect::Cause;
 use crate::time::{Duration, Instant, earliest};
 
 impl Session {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        if self.state.is_ended() {
+        if self.is_ended() {
             return None;
         }
-        let current = self.links.current().and_then(|live| {
-            let liveness = Some(live.liveness.deadline(live.rtt.srtt()));
-            earliest(earliest(liveness, live.acks.deadline()), live.stable_at)
+        let connections = &self.connections;
+        let current = connections.current().and_then(|current| {
+            let liveness = Some(current.liveness.deadline(current.rtt.srtt()));
+            earliest(earliest(liveness, current.acks.deadline()), current.stable_at)
         });
-        let draining = self.links.draining.as_ref().map(|draining| draining.until);
-        let candidate = self.links.candidate.as_ref().map(|candidate| candidate.deadline);
-        let dial = self.dialing.as_ref().and_then(|dialing| dialing.next_deadline());
-        let lifetime = self.detached_at.map(|since| since + self.lifetime());
         [
             current,
-            draining,
-            candidate,
-            dial,
-            lifetime,
+            connections.draining.as_ref().map(|draining| draining.until),
+            connections.candidate.as_ref().map(|candidate| candidate.deadline),
+            self.reconnecting.next_deadline(),
+            self.absence.deadline(self.lifetime()),
             self.next_stuck(),
             self.next_health(),
-            self.deadlines.next(),
-            self.provisional_until,
+            self.events.overdue.next(),
+            self.identity.provisional_until,
             self.closing.next_deadline(),
         ]
         .into_iter()
@@ -36,43 +33,38 @@ impl Session {
     }
 
     pub(super) fn on_timeout(&mut self, now: Instant) {
-        if self.closing.next_deadline().is_some_and(|at| now >= at) {
-            self.on_closing_timeout(now);
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|at| now >= at);
+        if is_due(self.closing.next_deadline())
+            && let Some(finish) = self.closing.on_timeout(now, self.connections.current.is_some())
+        {
+            self.conclude(now, finish);
         }
-        if self.provisional_until.is_some_and(|until| now >= until) {
-            self.provisional_until = None;
+        if is_due(self.identity.provisional_until) {
+            self.identity.provisional_until = None;
             self.end(now, EndReason::Expired, None);
         }
-        if self.detached_at.is_some_and(|since| now >= since + self.lifetime()) {
+        if is_due(self.absence.deadline(self.lifetime())) {
             self.end(now, EndReason::Expired, None);
         }
-        if self
-            .links
-            .draining
-            .as_ref()
-            .is_some_and(|draining| now >= draining.until)
-        {
-            self.lost_draining();
+        if is_due(self.connections.draining.as_ref().map(|draining| draining.until)) {
+            self.connections.lost_draining(self.ledger.expected());
         }
-        if self
-            .links
-            .candidate
-            .as_ref()
-            .is_some_and(|candidate| now >= candidate.deadline)
-        {
+        if is_due(self.connections.candidate.as_ref().map(|candidate| candidate.deadline)) {
             self.lost_candidate(now, Cause::Timeout);
         }
-        if self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now)) {
-            self.dial_timed_out(now);
+        if self.reconnecting.has_timed_out(now) {
+            self.plan(now, |reconnecting, at| {
+                reconnecting.host_failed(at, Cause::Timeout, None)
+            });
         }
-        self.on_deadlines(now);
+        self.events.tell_overdue(now, &self.ledger.streams);
         self.on_stuck_timeout(now);
-        self.on_live_timeout(now);
+        self.on_connection_timeout(now);
     }
 
     /// When what was packed on the current connection has been unacknowledged for too long.
     fn next_stuck(&self) -> Option<Instant> {
-        let since = self.links.current()?.unacked_since?;
+        let since = self.connections.current()?.unacked_since?;
         Some(since + self.config.stuck.unacknowledged?)
     }
 
@@ -80,39 +72,48 @@ impl Session {
         let Some(due) = self.next_stuck().filter(|at| now >= *at) else {
             return;
         };
-        match &mut self.links.current {
+        match &mut self.connections.current {
             // This host stood still; that is not the peer's silence, and the wait begins afresh.
-            Some(live) if now.saturating_since(due) > STALL => live.unacked_since = Some(now),
+            Some(current) if now.saturating_since(due) > STALL => current.unacked_since = Some(now),
             _ => self.end_stuck(now),
         }
     }
 
-    fn on_live_timeout(&mut self, now: Instant) {
-        let Some(live) = &mut self.links.current else { return };
-        live.acks.on_timeout(now);
-        if live.stable_at.is_some_and(|at| now >= at) {
-            live.stable_at = None;
-            if let Some(dialing) = &mut self.dialing {
-                dialing.on_stable();
-            }
+    fn on_connection_timeout(&mut self, now: Instant) {
+        let Some(current) = &mut self.connections.current else {
+            return;
+        };
+        current.acks.on_timeout(now);
+        if current.stable_at.is_some_and(|at| now >= at) {
+            current.stable_at = None;
+            self.reconnecting.on_stable();
         }
-        let srtt = live.rtt.srtt();
-        if live.liveness.on_timeout(now, srtt) == Verdict::Dead {
-            let epoch = live.epoch;
-            self.drop_link(now, epoch, Cause::Heartbeat);
+        let srtt = current.rtt.srtt();
+        if current.liveness.on_timeout(now, srtt) == Verdict::Dead {
+            let epoch = current.epoch;
+            self.drop_connection(now, epoch, Cause::Heartbeat);
         }
     }
 
-    /// How long the session lives without a connection: the smaller of both ends' wishes, until this
-    /// end's host says otherwise.
+    /// How long the session lives without a connection.
     pub(super) fn lifetime(&self) -> Duration {
-        if let Some(own) = self.own_lifetime {
-            return own;
-        }
-        let theirs = self
-            .peer
-            .as_ref()
-            .map_or(u64::MAX, |peer| peer.parameters.detached_lifetime);
-        self.config.detached_lifetime.min(Duration::from_millis(theirs))
+        self.absence
+            .lifetime(self.config.detached_lifetime, self.identity.parameters())
+    }
+
+    /// When the health changes by itself.
+    fn next_health(&self) -> Option<Instant> {
+        let current = self.connections.current()?;
+        let shown = self.reporting.health();
+        let suspect = current.liveness.suspect_at(current.rtt.srtt());
+        let idle = current.busy_at + self.config.idle_after;
+        // Data was packed, where nothing is decided: idle no more, and that is due to be told.
+        let is_busy = shown == Health::Idle && current.busy_at >= self.reporting.health_shown_at();
+        let busy = is_busy.then_some(current.busy_at);
+        let quiet = earliest(
+            suspect.filter(|_| shown != Health::Suspect),
+            Some(idle).filter(|_| shown == Health::Healthy),
+        );
+        earliest(quiet, busy)
     }
 }

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::recv::RecvHalf;
+use super::options::{AcceptedStream, StreamOptions};
+use super::recv::{Chunk, RecvHalf};
 use super::send::{End, SendHalf, item_charge};
 use super::table::{Stream, Streams};
-use super::{AcceptedStream, Chunk, StreamOptions};
-use crate::config::MAX_LABEL;
 use crate::error::{OpenError, RecvError, SendError, SendRefusal, UnknownStream};
 use crate::id::StreamId;
+use crate::limits::MAX_LABEL;
 use crate::wire::varint;
 
 impl Streams {

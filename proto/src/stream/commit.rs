@@ -2,8 +2,8 @@
 
 use super::send::{CRUMBS, End, LEAST_FRAGMENT};
 use super::table::Streams;
-use crate::config::FRAME_CHARGE;
 use crate::id::StreamId;
+use crate::limits::FRAME_CHARGE;
 use crate::reliability::Committed;
 use crate::wire::frame::Frame;
 
@@ -20,6 +20,13 @@ impl Streams {
             && (self.has_control()
                 || (!self.opening.is_empty() && self.peer.is_some_and(|peer| self.own_slots < peer.max_streams))
                 || (!self.schedule.is_empty() && self.send_credit.left() > FRAME_CHARGE as u64))
+    }
+
+    /// Whether [`next_frame`](Self::next_frame) may have something. Cheap; unlike [`has_frame`](Self::has_frame) it never
+    /// says no in vain, not even to the bare end of a stream that uses up the credit to its last byte.
+    pub(crate) fn may_commit(&self) -> bool {
+        let spent = self.send_credit.left() < FRAME_CHARGE as u64;
+        self.has_frame() || (self.peer.is_some() && !self.schedule.is_empty() && !spent)
     }
 
     fn has_control(&self) -> bool {

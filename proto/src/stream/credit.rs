@@ -1,6 +1,6 @@
 //! Flow control in charges: what may still be sent, and what was granted.
 
-use crate::config::FRAME_CHARGE;
+use crate::limits::FRAME_CHARGE;
 
 /// The sending side of one window.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,11 +4,24 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::Chunk;
 use super::credit::RecvCredit;
-use crate::config::FRAME_CHARGE;
 use crate::error::RecvError;
+use crate::limits::FRAME_CHARGE;
 use crate::wire::frame::Data;
+
+/// What `recv` hands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// Bytes, in order.
+    Data {
+        /// The bytes (may be empty when an empty message ends here).
+        payload: Bytes,
+        /// Whether a message ends behind them. Byte streams never set it.
+        message_end: bool,
+    },
+    /// The peer finished the stream; nothing follows.
+    End,
+}
 
 /// Copies a payload out of its packet when it is much smaller: a small slice must not pin a large
 /// allocation for as long as it waits to be read.

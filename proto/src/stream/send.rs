@@ -6,9 +6,9 @@ use alloc::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::credit::SendCredit;
-use crate::config::FRAME_CHARGE;
 use crate::event::{Tally, Undelivered};
 use crate::id::StreamId;
+use crate::limits::FRAME_CHARGE;
 use crate::reliability::Committed;
 use crate::wire::frame::{Data, Frame};
 

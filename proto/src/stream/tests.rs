@@ -14,6 +14,7 @@ use crate::config::SessionConfig;
 use crate::error::{RecvError, SendRefusal};
 use crate::event::Event;
 use crate::id::Side;
+use crate::id::StreamId;
 use crate::reliability::Outbox;
 use crate::wire::frame::Frame;
 

@@ -1,6 +1,6 @@
 //! What a frame takes: on the wire, and of bounds and credit.
 
-use crate::config::{FRAME_CHARGE, MAX_LABEL, MAX_REASON};
+use crate::limits::{FRAME_CHARGE, MAX_LABEL, MAX_REASON};
 use crate::wire::frame::{Data, Frame, MAX_ALTERNATE};
 use crate::wire::{cursor, handshake, varint};
 

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::config::{MAX_CREDENTIAL, MAX_NAME, MAX_PACKET};
 use crate::error::ProtocolError;
+use crate::limits::{MAX_CREDENTIAL, MAX_NAME, MAX_PACKET};
 use crate::wire::frame::{Final, Offer, Parameters, Predecessor, Verdict};
 use crate::wire::packet::PacketType;
 use crate::wire::{cursor, varint};

@@ -1,8 +1,10 @@
 //! What kinds of packet there are, and how long each may be.
 
-use crate::config::MAX_PACKET;
 use crate::error::ConnectionError;
+use crate::limits::MAX_PACKET;
 
+/// The protocol version spoken here, as its byte on the wire.
+pub(crate) const VERSION: u8 = 1;
 /// Longest HELLO.
 pub const MAX_HELLO: usize = 1_200;
 /// Longest CHALLENGE.

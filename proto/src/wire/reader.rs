@@ -4,9 +4,9 @@ use core::iter::FusedIterator;
 
 use bytes::Bytes;
 
-use crate::config::{MAX_LABEL, MAX_REASON};
 use crate::error::ProtocolError;
 use crate::id::StreamId;
+use crate::limits::{MAX_LABEL, MAX_REASON};
 use crate::wire::frame::{Close, Data, End, EndCode, FRAGMENT_MAX, FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open};
 use crate::wire::{cursor, handshake, kind, varint};
 

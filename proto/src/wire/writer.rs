@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::config::{MAX_LABEL, MAX_REASON};
 use crate::id::StreamId;
+use crate::limits::{MAX_LABEL, MAX_REASON};
 use crate::wire::frame::{Data, End, Frame, MAX_ALTERNATE, Open};
 use crate::wire::{cursor, handshake, kind, varint};
 

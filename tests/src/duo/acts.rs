@@ -80,9 +80,11 @@ impl Duo {
         };
         let Some(epoch) = epoch else { return false };
         let mut packet = Vec::new();
+        let wanted = self.machine(side).is_some_and(|session| session.wants_transmit());
         let some = self
             .machine(side)
             .is_some_and(|session| session.poll_transmit(now, epoch, &mut packet));
+        assert!(wanted || !some, "it packs what it said it does not want to send");
         if some {
             self.wires[wire].write(side, &packet);
         }

@@ -397,8 +397,12 @@ impl Host {
                     break;
                 }
                 packet.clear();
+                let wanted = self.session.wants_transmit();
                 if !self.session.poll_transmit(env.instant(), epoch, &mut packet) {
                     break;
+                }
+                if !wanted {
+                    env.fail(&format!("{:?} packs what it said it does not want to send", self.who));
                 }
                 if packet.is_empty() || packet.len() > unbroken_proto::config::MAX_PACKET {
                     env.fail(&format!("a packet of {} bytes", packet.len()));

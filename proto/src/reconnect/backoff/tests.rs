@@ -110,3 +110,26 @@ fn out_of_range_is_refused() {
         assert!(wrong.validate().is_err());
     }
 }
+
+#[test]
+fn a_backoff_that_would_dial_without_a_pause_is_refused() {
+    let ms = Duration::from_millis;
+    for (backoff, field) in [
+        (Backoff::default().with_base(ms(9)), Some("base (ms)")),
+        (Backoff::default().with_cap(Duration::ZERO), Some("cap (ms)")),
+        (
+            Backoff::default().with_first(ms(9)).with_stable_after(ms(9)),
+            Some("first (ms), or stable_after,"),
+        ),
+        // The first try comes at once, but not more often than connections become stable.
+        (Backoff::default().with_first(Duration::ZERO), None),
+        (Backoff::default().with_stable_after(Duration::ZERO), None),
+        (Backoff::default().with_base(ms(10)).with_cap(ms(10)), None),
+    ] {
+        let refused = match backoff.validate() {
+            Err(ConfigError::OutOfRange { field, .. }) => Some(field),
+            _ => None,
+        };
+        assert_eq!(refused, field, "{backoff:?}");
+    }
+}

@@ -8,6 +8,7 @@ fn attempt(number: u64, started: u64) -> Attempt {
         cause: Some(Cause::Network),
         started: Instant::from_millis(started),
         duration: None,
+        reached: Reached::Nothing,
         outcome: Outcome::Pending,
     }
 }

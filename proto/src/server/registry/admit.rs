@@ -7,14 +7,15 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Registry;
-use crate::config::{MAX_LABEL, SameName, WhenDetachedFull};
+use super::routing::Registry;
+use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, SessionCommand, final_packet, millis};
+use crate::config::{SameName, WhenDetachedFull};
 use crate::id::SessionId;
-use crate::server::incoming::{IncomingKind, Proven, final_packet};
+use crate::limits::MAX_LABEL;
 use crate::server::index::Word;
-use crate::server::refusal::{Refusal, Rejection, millis};
+use crate::server::info::SessionStatus;
+use crate::server::route::{Admission, Placement};
 use crate::server::table::Entry;
-use crate::server::{Admission, Incoming, Placement, SessionCommand, SessionStatus};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::trace;
@@ -37,7 +38,7 @@ impl Registry {
     /// The same, with what the host has to say about the session.
     pub fn admit_as(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
         self.handle_timeout(now);
-        let in_time = self.lobby.leave(incoming.connection);
+        let in_time = self.pending.leave(incoming.connection);
         let Incoming {
             connection,
             deadline,
@@ -168,7 +169,7 @@ impl Registry {
     /// none if `incoming` is not proven.
     pub fn refuse(&mut self, now: Instant, incoming: Incoming, refusal: Refusal) -> Rejection {
         self.handle_timeout(now);
-        self.lobby.leave(incoming.connection);
+        self.pending.leave(incoming.connection);
         match incoming.kind {
             IncomingKind::Proven(mut proven) => {
                 trace::refused_stranger("by the host");
@@ -185,7 +186,7 @@ impl Registry {
     /// [`lost`](Self::lost), too.
     pub fn orphan(&mut self, now: Instant, incoming: Incoming) -> Rejection {
         self.handle_timeout(now);
-        self.lobby.leave(incoming.connection);
+        self.pending.leave(incoming.connection);
         self.too_late(incoming.kind)
     }
 

@@ -3,11 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use super::Registry;
+use super::routing::Registry;
+use crate::accept::{Refusal, SessionCommand};
 use crate::id::SessionId;
-use crate::server::drain::Draining;
-use crate::server::refusal::Refusal;
-use crate::server::{Drain, DrainStatus, Select, SessionCommand, SessionStatus};
+use crate::server::drain::{Drain, DrainStatus, Draining};
+use crate::server::info::{Select, SessionStatus};
 use crate::time::Instant;
 
 impl Registry {

@@ -5,10 +5,11 @@ mod tests;
 
 use alloc::vec::Vec;
 
-use super::Registry;
-use crate::config::{MAX_LABEL, MAX_LABELS};
+use super::routing::Registry;
+use crate::accept::SessionCommand;
 use crate::id::SessionId;
-use crate::server::{EndedSession, Select, SessionCommand, SessionInfo, SessionStatus, Snapshot};
+use crate::limits::{MAX_LABEL, MAX_LABELS};
+use crate::server::info::{EndedSession, Select, SessionInfo, SessionStatus, Snapshot};
 use crate::time::Instant;
 
 impl Registry {
@@ -84,7 +85,7 @@ impl Registry {
     /// The registry in numbers, for a monitoring page. Costs the same however many sessions there are.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let (silent, handshakes) = self.lobby.waiting();
+        let (silent, handshakes) = self.pending.waiting();
         let (ended_waiting, ended) = self.sessions.ended();
         Snapshot {
             connecting: self.sessions.counts(SessionStatus::Connecting),

@@ -1,4 +1,7 @@
+use alloc::vec::Vec;
+
 use super::*;
+use crate::security::Verifier;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 
 use super::super::testing::Pair;
 use super::super::*;
-use crate::reconnect::{Backoff, Continuity, Outcome, Preparation, Strategies, Strategy as Remedy};
+use crate::event::EndReason;
+use crate::id::Carrier;
+use crate::reconnect::{Backoff, Cause, Continuity, Outcome, Preparation, Strategies, Strategy as Remedy};
+use crate::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -115,7 +118,13 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
         Op::DialFailed(age, with) => pair.client.dial_failed(now, attempt.saturating_sub(age), cause(with)),
         Op::Cut(with) => pair.cut_with(cause(with)),
         Op::CandidateLost(with) => {
-            if let Some(epoch) = pair.client.links.candidate.as_ref().map(|candidate| candidate.epoch) {
+            if let Some(epoch) = pair
+                .client
+                .connections
+                .candidate
+                .as_ref()
+                .map(|candidate| candidate.epoch)
+            {
                 pair.client.detach(now, epoch, cause(with));
             }
         }
@@ -188,16 +197,21 @@ fn check(pair: &mut Pair, seen: &Seen) {
     let pending = pair.client.history().any(|attempt| attempt.outcome == Outcome::Pending);
     if pair.client.state() == SessionState::Ended {
         assert!(pair.client.wanted_connection().is_none());
-        let fresh = matches!(pair.client.end_reason.as_deref(), Some(EndReason::Fresh { .. }));
+        let fresh = matches!(pair.client.end_reason(), Some(EndReason::Fresh { .. }));
         assert!(!(fresh && seen.closed), "it was closed, and asks to be opened again");
         return;
     }
-    let candidate = pair.client.links.candidate.is_some();
-    let dialing = pair.client.dialing.as_ref().expect("because it dials until it ends");
+    let candidate = pair.client.connections.candidate.is_some();
+    let dialing = pair
+        .client
+        .reconnecting
+        .dialing
+        .as_ref()
+        .expect("because it dials until it ends");
     let wants = dialing.want.is_some();
     assert!(wants || candidate || !pending, "an attempt that nothing will end");
     assert!(
-        wants || candidate || pair.client.links.current.is_some(),
+        wants || candidate || pair.client.connections.current.is_some(),
         "nobody brings it back"
     );
     let dials = pair.client.wanted_connection().is_some_and(|intent| intent.is_dial());

@@ -3,12 +3,15 @@
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::super::testing::{Pair, events};
 use super::super::*;
-use crate::event::EndReason;
-use crate::reconnect::{Backoff, Continuity, Outcome, Preparation, ReconnectIntent, Strategies, Strategy};
+use crate::event::{EndReason, Event};
+use crate::id::{Carrier, Epoch};
+use crate::liveness::Health;
+use crate::reconnect::{Backoff, Cause, Continuity, Outcome, Preparation, ReconnectIntent, Strategies, Strategy};
+use crate::time::Duration;
 
 fn intent(pair: &Pair) -> ReconnectIntent {
     pair.client.wanted_connection().expect("because one is wanted")

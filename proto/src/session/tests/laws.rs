@@ -5,7 +5,9 @@ use super::review::{shake, stray};
 use super::swaps::resume;
 use super::*;
 use crate::error::ProtocolError;
-use crate::session::ledger::Arrival;
+use crate::event::Ended;
+use crate::id::Side;
+use crate::session::ledger::{Arrival, Ledger};
 use crate::wire::frame::{Close, Frame, Open};
 
 /// A session with a stream of the client's on which the server owes an acknowledgement.
@@ -25,6 +27,31 @@ fn unacknowledged() -> (Pair, StreamId) {
         .expect("because there is room");
     to_server(&mut pair);
     (pair, stream)
+}
+
+#[test]
+fn it_wants_to_send_exactly_while_there_is_something() {
+    let (mut pair, stream) = unacknowledged();
+    assert!(!pair.server().wants_transmit(), "the acknowledgement may wait");
+    pair.sleep(Duration::from_millis(25));
+    assert!(pair.server().wants_transmit(), "now it is due");
+    pair.settle();
+    assert!(!pair.server().wants_transmit() && !pair.client.wants_transmit());
+    let (ours, theirs) = pair.links[0];
+    let now = pair.now;
+    pair.client
+        .stream(stream)
+        .send(now, Bytes::from_static(b"two"))
+        .expect("because there is room");
+    assert!(pair.client.wants_transmit());
+    pair.cut();
+    assert!(!pair.client.wants_transmit(), "there is no connection to send it on");
+    pair.dial();
+    assert!(pair.links[0] != (ours, theirs) && !pair.client.wants_transmit());
+    pair.client.close(pair.now, 1, Bytes::new());
+    assert!(pair.client.wants_transmit(), "CLOSE");
+    pair.settle();
+    assert!(!pair.client.wants_transmit() && !pair.server().wants_transmit());
 }
 
 /// Carries what the client has to the server, and nothing back.
@@ -159,11 +186,21 @@ fn an_answer_does_not_wait_for_a_backlog() {
     pair.server()
         .handle_input(now, theirs, BytesMut::from(&ping[..]))
         .expect("because it is honest");
-    assert!(pair.server().links.current().is_some_and(|live| live.pong == Some(9)));
+    assert!(
+        pair.server()
+            .connections
+            .current()
+            .is_some_and(|live| live.pong == Some(9))
+    );
     packet.clear();
     assert!(pair.server().poll_transmit(now, theirs, &mut packet));
     assert!(pair.server().inspect().next > 1, "there is a backlog");
-    assert!(pair.server().links.current().is_some_and(|live| live.pong.is_none()));
+    assert!(
+        pair.server()
+            .connections
+            .current()
+            .is_some_and(|live| live.pong.is_none())
+    );
 }
 
 /// Law 8. Kills `forgery_is_fatal`.

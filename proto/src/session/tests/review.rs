@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ConnectionError;
+use crate::event::Ended;
 use crate::security::StaticKey;
 use crate::server::{Incoming, Refusal};
 use crate::wire::handshake::Reject;

@@ -1,6 +1,7 @@
 //! The rules of PROTOCOL.md, "Which bytes go where after an attach", each with the bug that it keeps away.
 
 use super::*;
+use crate::event::Ended;
 use crate::server::Incoming;
 
 /// A RESUME on its way to the session's owner.

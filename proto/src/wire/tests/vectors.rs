@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use super::{decode, encode};
-use crate::config::MAX_PACKET;
+use crate::limits::MAX_PACKET;
 use crate::wire::frame::{Frame, Offer, Parameters, Verdict};
 use crate::wire::framing;
 use crate::wire::handshake::{Reject, decode_offer, encode_offer};

@@ -6,8 +6,8 @@ use proptest::collection::vec as list;
 use proptest::prelude::*;
 
 use super::FrameWriter;
-use crate::config::FRAME_CHARGE;
 use crate::id::StreamId;
+use crate::limits::FRAME_CHARGE;
 use crate::wire::frame::{Data, Frame, Open};
 use crate::wire::packet::{MAX_FRAMES, SEAL_OVERHEAD};
 use crate::wire::tests::{decode, encode, final_frame, frame};

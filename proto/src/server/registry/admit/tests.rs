@@ -1,15 +1,16 @@
 use bytes::BytesMut;
 
-use super::super::tests::{
+use super::super::routing::tests::{
     Client, at, config, first, first_frame, refused_in_the_clear, registry, rejected, report, resume_packet,
 };
 use super::*;
 use crate::Health;
+use crate::accept::Status;
 use crate::config::{Rate, ServerConfig};
 use crate::id::Carrier;
 use crate::peer::PeerKey;
 use crate::security::{Established, Suite};
-use crate::server::{Report, Route, Status};
+use crate::server::{Report, Route};
 use crate::wire::frame::{End, EndCode, Frame};
 use crate::wire::handshake::Reject;
 

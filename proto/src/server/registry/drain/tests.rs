@@ -2,11 +2,12 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::super::tests::{
+use super::super::routing::tests::{
     Client, at, config, first, first_frame, registry, rejected, report, resume_packet, tombstone,
 };
 use super::*;
-use crate::server::{Admission, Route, Status};
+use crate::accept::Status;
+use crate::server::{Admission, Route};
 use crate::time::Duration;
 use crate::wire::frame::{End, EndCode, Frame};
 

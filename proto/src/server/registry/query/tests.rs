@@ -3,12 +3,13 @@ use alloc::vec;
 
 use bytes::Bytes;
 
-use super::super::tests::{Client, at, config, first_frame, registry, rejected, report, tombstone};
+use super::super::routing::tests::{Client, at, config, first_frame, registry, rejected, report, tombstone};
 use super::*;
+use crate::accept::Status;
 use crate::config::WhenDetachedFull;
 use crate::event::EndReason;
 use crate::security::Established;
-use crate::server::{Admission, Placement, Report, Status};
+use crate::server::{Admission, Placement, Report};
 use crate::time::Duration;
 use crate::wire::frame::{End, EndCode, Frame};
 

@@ -1,0 +1,39 @@
+//! The bounds that several rooms share. Those that a host may want to know stand in [`config`](crate::config), too.
+
+use crate::error::CodeTooLarge;
+use crate::time::Duration;
+
+/// Largest packet on an ordered carrier, type byte and tag included.
+pub const MAX_PACKET: usize = 65_535;
+/// What each buffered frame or message is charged beyond its payload.
+pub const FRAME_CHARGE: usize = 64;
+/// Longest label in bytes, of a stream or of a session in a registry.
+pub const MAX_LABEL: usize = 255;
+/// Most labels a registry's host may write on one session.
+pub const MAX_LABELS: usize = 16;
+/// Longest session name in bytes.
+pub const MAX_NAME: usize = 255;
+/// Longest credential in bytes.
+pub const MAX_CREDENTIAL: usize = 7_000;
+/// Most bytes of its own that a host may attach to a session.
+pub const MAX_PRESERVED: usize = 1 << 20;
+/// Longest reason of a close in bytes.
+pub const MAX_REASON: usize = 1_024;
+/// Largest code of a close, a reset or a stop.
+pub const MAX_CODE: u64 = (1 << 62) - 1;
+
+/// Packets under one key of one direction before it is replaced (PROTOCOL.md, "Key limits").
+pub(crate) const REKEY_EVERY: u64 = 1 << 20;
+/// The bounds of a lifetime, as in [`SessionConfig::detached_lifetime`](crate::SessionConfig::detached_lifetime).
+pub(crate) const DETACHED_LIFETIME: (Duration, Duration) =
+    (Duration::from_millis(1), Duration::from_secs(365 * 86_400));
+/// How far ahead of what was sent a message may be watched.
+pub(crate) const WATCH_AHEAD: u64 = 16_384;
+
+/// A code that there is room for on the wire.
+pub(crate) fn check_code(code: u64) -> Result<(), CodeTooLarge> {
+    if code > MAX_CODE {
+        return Err(CodeTooLarge(code));
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The registry: which sessions there are, and what a first packet or a proven client gets.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `routing` | its fields, first packets, what sessions report |
+//! | `admit` | what a proven client gets |
+//! | `drain` | how it empties itself |
+//! | `query` | what a host asks and orders |
+
+mod admit;
+mod drain;
+mod query;
+mod routing;
+
+pub use self::routing::Registry;

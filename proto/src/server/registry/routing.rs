@@ -1,0 +1,340 @@
+//! The registry: which sessions there are, and what a first packet or a proven client gets.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::BytesMut;
+
+use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, Report, SOON, SessionCommand, Status};
+use crate::config::{Seed, ServerConfig, SessionConfig, WhenDetachedFull};
+use crate::error::ConfigError;
+use crate::event::EndReason;
+use crate::id::{Carrier, SessionId};
+use crate::liveness::Health;
+use crate::peer::PeerKey;
+use crate::rng::Rng;
+use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
+use crate::server::admission::{Budget, PendingConnections, Silent};
+use crate::server::bucket::Buckets;
+use crate::server::commands::Commands;
+use crate::server::drain::Draining;
+use crate::server::index::Word;
+use crate::server::info::{Refused, SessionStatus};
+use crate::server::route::Route;
+use crate::server::table::{Entry, SessionTable};
+use crate::server::tombstone::Tombstones;
+use crate::time::{Duration, Instant, earliest};
+use crate::trace;
+use crate::wire::frame::Final;
+use crate::wire::handshake::Reject;
+use crate::wire::packet::PacketType;
+
+/// Knows about sessions: ids, names, states, tombstones, budgets. It owns none of them, so the data
+/// path shares nothing. One per listening service, shared by its tasks behind the host's own lock;
+/// touched once per connection and state change, never per packet.
+///
+/// A connection goes through it like this: [`connection_accepted`](Registry::connection_accepted),
+/// then [`first_packet`](Registry::first_packet) with what it says first; a new handshake is driven as
+/// an [`Incoming`] until its [`request`](Incoming::request) is there, and then
+/// [`admit`](Registry::admit)ted or [`refuse`](Registry::refuse)d. Until then
+/// [`is_wanted`](Registry::is_wanted) says whether to keep it.
+///
+/// Strangers cannot make it grow: connections that are not proven are bounded in number and age, a
+/// HELLO beyond [`hello_rate`](ServerConfig::hello_rate) is refused before any key agreement, and a
+/// RESUME leaves nothing behind.
+pub struct Registry {
+    pub(super) config: ServerConfig,
+    /// Its limits of a session, shared by all of them.
+    pub(super) session: Arc<SessionConfig>,
+    pub(super) rng: Rng,
+    pub(super) suites: Vec<Suite>,
+    pub(super) incarnation: [u8; 8],
+    pub(super) pending: PendingConnections,
+    pub(super) hellos: Budget,
+    pub(super) resumes: Budget,
+    pub(super) peer_hellos: Buckets<PeerKey>,
+    pub(super) peer_resumes: Buckets<PeerKey>,
+    pub(super) identity_sessions: Buckets<Word>,
+    pub(super) sessions: SessionTable,
+    pub(super) tombstones: Tombstones,
+    pub(super) commands: Commands,
+    pub(super) draining: Option<Draining>,
+    pub(super) refused: Refused,
+    pub(super) admitted: u64,
+}
+
+impl core::fmt::Debug for Registry {
+    /// In numbers, without keys.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Registry")
+            .field("snapshot", &self.snapshot())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// A registry with no sessions, and so with an incarnation of its own drawn from `seed`.
+    ///
+    /// # Errors
+    /// As [`ServerConfig::validate`].
+    pub fn new(config: ServerConfig, seed: Seed, now: Instant) -> Result<Registry, ConfigError> {
+        config.validate()?;
+        let mut rng = Rng::new(&seed);
+        let mut incarnation = [0; 8];
+        rng.fill(&mut incarnation);
+        Ok(Registry {
+            session: Arc::new(config.session.clone()),
+            rng,
+            suites: config.accepted_suites(),
+            incarnation,
+            pending: PendingConnections::new(&config),
+            hellos: Budget::new(config.hello_rate),
+            resumes: Budget::new(config.resume_rate),
+            peer_hellos: Buckets::new(config.peer_hellos, config.max_limited),
+            peer_resumes: Buckets::new(config.peer_resumes, config.max_limited),
+            identity_sessions: Buckets::new(config.identity_sessions, config.max_limited),
+            sessions: SessionTable::default(),
+            tombstones: Tombstones::new(config.tombstone_lifetime, config.max_tombstones, now),
+            config,
+            commands: Commands::default(),
+            draining: None,
+            refused: Refused::default(),
+            admitted: 0,
+        })
+    }
+
+    /// A carrier was accepted. It may stay silent for [`handshake_timeout`](crate::SessionConfig::handshake_timeout)
+    /// at most, and only as long as it is not the oldest of too many: ask [`is_wanted`](Self::is_wanted).
+    pub fn connection_accepted(&mut self, now: Instant, carrier: Carrier) -> ConnectionId {
+        self.handle_timeout(now);
+        self.pending.accept(now, carrier)
+    }
+
+    /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
+    /// already, is rejected without a word.
+    pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
+        self.handle_timeout(now);
+        let Some(silent) = self.pending.spoke(connection) else {
+            return self.senseless();
+        };
+        match PacketType::of(&packet) {
+            Ok(PacketType::Hello) => self.hello(now, connection, silent, &packet),
+            Ok(PacketType::Resume) => self.resume(now, connection, silent, packet),
+            _ => self.senseless(),
+        }
+    }
+
+    fn senseless(&mut self) -> Route {
+        trace::refused_stranger("senseless");
+        self.refused.senseless += 1;
+        Route::Reject(Rejection::SILENT)
+    }
+
+    fn beyond_peer(&mut self, after: Duration) -> Route {
+        trace::refused_stranger("its peer's limit");
+        self.refused.peer_limit += 1;
+        Route::Reject(Rejection::retry(after))
+    }
+
+    fn hello(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: &[u8]) -> Route {
+        let peer = silent.carrier.peer();
+        if !self.pending.has_room_for(peer) {
+            return self.beyond_peer(SOON);
+        }
+        if let Some(peer) = peer
+            && let Err(after) = self.peer_hellos.take(now, &peer)
+        {
+            return self.beyond_peer(after);
+        }
+        if let Err(after) = self.hellos.take(now) {
+            trace::refused_stranger("too many HELLOs");
+            self.refused.hello_rate += 1;
+            return Route::Reject(Rejection::retry(after));
+        }
+        match ServerHandshake::new(&self.config.auth, &self.suites, packet, &mut self.rng) {
+            Ok((noise, challenge)) => {
+                self.pending.begin_handshake(connection, silent);
+                let answer = Final {
+                    parameters: self.config.session.parameters(),
+                    incarnation: self.incarnation,
+                    verdict: None,
+                };
+                let kind = IncomingKind::Handshake(Box::new(Handshake {
+                    noise,
+                    challenge: Some(challenge),
+                    suites: self.suites.clone(),
+                    answer,
+                    carrier: silent.carrier,
+                }));
+                Route::Handshake(Incoming {
+                    connection,
+                    deadline: silent.deadline,
+                    kind,
+                })
+            }
+            Err(HelloRefusal::Version) => self.unsupported(Reject::VersionUnsupported),
+            Err(HelloRefusal::Suite) => self.unsupported(Reject::SuiteUnsupported),
+            Err(HelloRefusal::Malformed) => self.senseless(),
+        }
+    }
+
+    fn unsupported(&mut self, reject: Reject) -> Route {
+        trace::refused_stranger("version or suite");
+        self.refused.unsupported += 1;
+        Route::Reject(Rejection::clear(reject))
+    }
+
+    fn resume(&mut self, now: Instant, connection: ConnectionId, silent: Silent, packet: BytesMut) -> Route {
+        let Some(clear) = parse_resume(&packet) else {
+            return self.senseless();
+        };
+        if let Some(peer) = silent.carrier.peer()
+            && let Err(after) = self.peer_resumes.take(now, &peer)
+        {
+            return self.beyond_peer(after);
+        }
+        let session = clear.id;
+        let is_held = self.sessions.contains(session);
+        if let Err(after) = self.charge_resume(now, is_held) {
+            trace::refused_stranger("too many RESUMEs");
+            self.refused.resume_rate += 1;
+            return Route::Reject(Rejection::retry(after));
+        }
+        if is_held {
+            let kind = IncomingKind::Resume { clear, packet };
+            return Route::Resume {
+                session,
+                incoming: Incoming {
+                    connection,
+                    deadline: silent.deadline,
+                    kind,
+                },
+            };
+        }
+        trace::refused_stranger("unknown session");
+        self.refused.unknown += 1;
+        Route::Reject(self.unknown_resume(&packet))
+    }
+
+    /// Only who names a session that is held is charged, so that nobody else can spend it; and while it
+    /// is spent all hear the same, so that nobody learns from it which sessions are held.
+    fn charge_resume(&mut self, now: Instant, is_held: bool) -> Result<(), Duration> {
+        if is_held {
+            return self.resumes.take(now);
+        }
+        self.resumes.missing(now).map_or(Ok(()), Err)
+    }
+
+    /// Costs what a RESUME that fails at its session's owner costs, and looks the same.
+    pub(super) fn unknown_resume(&mut self, packet: &[u8]) -> Rejection {
+        dummy_resume(packet, &mut self.rng);
+        Rejection::clear(Reject::Refused)
+    }
+
+    /// The connection ended before a session had it. Harmless for any other.
+    pub fn connection_closed(&mut self, now: Instant, connection: ConnectionId) {
+        self.handle_timeout(now);
+        self.pending.leave(connection);
+    }
+
+    /// Level: whether this connection is still waited for. False once it was displaced by newer ones or
+    /// its time is over: close it. Ask only until [`first_packet`](Self::first_packet) or
+    /// [`admit`](Self::admit) has sent the connection to a session; from then on
+    /// [`Session::is_wanted`](crate::Session::is_wanted) knows.
+    #[must_use]
+    pub fn is_wanted(&self, connection: ConnectionId) -> bool {
+        self.pending.holds(connection)
+    }
+
+    /// The next connection that [`is_wanted`](Self::is_wanted) no more because newer ones displaced it or
+    /// its time is over: close it. Ask until `None` after any call that takes `now`, instead of asking
+    /// about each. What nobody asks for is kept for as many connections as may wait here.
+    pub fn poll_unwanted(&mut self) -> Option<ConnectionId> {
+        self.pending.poll_unwanted()
+    }
+
+    /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
+    /// twice changes nothing, and neither does a word about a session that is not held.
+    pub fn update(&mut self, now: Instant, report: Report) {
+        self.handle_timeout(now);
+        let before = self.sessions.status(report.id);
+        let alive = matches!(report.status, Status::Attached | Status::Detached);
+        match report.status {
+            Status::Provisional => {}
+            Status::Attached => {
+                let status = match report.health {
+                    Health::Idle => SessionStatus::Idle,
+                    Health::Suspect => SessionStatus::Suspect,
+                    Health::Healthy | Health::Detached => SessionStatus::Connected,
+                };
+                self.sessions.shift(now, report.id, status, report.bytes);
+                if before.is_some_and(|before| !before.is_attached()) {
+                    self.ask_latecomer(now, report.id);
+                }
+            }
+            Status::Detached => {
+                self.sessions
+                    .shift(now, report.id, SessionStatus::Detached, report.bytes);
+                self.keep_budget();
+            }
+            Status::Ended(tombstone) => {
+                let Some(entry) = self.forget(now, report.id, report.reason) else {
+                    return;
+                };
+                match tombstone {
+                    Some(tombstone) => self.tombstones.entomb(now, entry.client_key, tombstone),
+                    None if entry.status == SessionStatus::Connecting => {}
+                    None => self.tombstones.forgotten(now, entry.client_key),
+                }
+            }
+        }
+        // It may have been attached and lost again between two reports.
+        if alive && before == Some(SessionStatus::Connecting) {
+            self.replace_namesakes(report.id);
+        }
+    }
+
+    /// A session is over.
+    fn forget(&mut self, now: Instant, id: SessionId, reason: Option<EndReason>) -> Option<Entry> {
+        self.commands.forget(id);
+        self.sessions.remove(now, id, reason)
+    }
+
+    /// Those detached longest go while all together hold too much.
+    fn keep_budget(&mut self) {
+        while self.config.when_detached_full == WhenDetachedFull::EndLongestDetached
+            && self.sessions.detached_bytes() > self.config.max_detached_bytes
+            && let Some(longest) = self.sessions.evict()
+        {
+            self.commands.put(longest, SessionCommand::Evict);
+        }
+    }
+
+    /// The owner of a session died without a last report: forgets the session. Its client will learn
+    /// that the fates of its data are unknown. Without effect for a session that is not held.
+    pub fn lost(&mut self, now: Instant, session: SessionId) {
+        self.handle_timeout(now);
+        if let Some(entry) = self.forget(now, session, None) {
+            // Whether it was still provisional is what the dead owner knew.
+            self.tombstones.forgotten(now, entry.client_key);
+        }
+    }
+
+    /// The deadline of [`poll_timeout`](Self::poll_timeout) has come, or may have.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.pending.expire(now);
+        self.tombstones.expire(now);
+        self.ask_to_leave(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let drain = self.draining.as_ref().and_then(Draining::deadline);
+        earliest(earliest(self.pending.deadline(), self.tombstones.deadline()), drain)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,86 @@
+//! Where a connection leads, and what the host adds to a session it lets in.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::accept::{Incoming, Rejection};
+use crate::id::{Epoch, SessionId};
+use crate::session::Session;
+
+/// Where a first packet leads.
+#[derive(Debug)]
+pub enum Route {
+    /// A new handshake: drive this [`Incoming`] until its [`request`](Incoming::request) is some, then
+    /// decide.
+    Handshake(Incoming),
+    /// A RESUME of a session held here, not proven yet: hand it to that session's owner for
+    /// [`Session::adopt`].
+    Resume {
+        /// The session.
+        session: SessionId,
+        /// The connection.
+        incoming: Incoming,
+    },
+    /// Send this and close.
+    Reject(Rejection),
+}
+
+/// What [`Registry::admit`](crate::server::Registry::admit) decided.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per connection, taken apart at once")]
+pub enum Admission {
+    /// A new session, provisional until the client's first sealed packet; drive it with this epoch for
+    /// the connection.
+    New {
+        /// The session; whoever drives it is its owner.
+        session: Session,
+        /// The connection's number in it.
+        epoch: Epoch,
+    },
+    /// The predecessor lives here: hand it to that session's owner for [`Session::adopt`].
+    Resume {
+        /// The session.
+        session: SessionId,
+        /// The connection.
+        incoming: Incoming,
+    },
+    /// Send this and close.
+    Reject(Rejection),
+}
+
+/// What the host adds to a session it admits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Placement {
+    /// Whose it is, in the host's own words (an account, a device): up to 255 bytes, cut beyond. Empty:
+    /// the client's static key.
+    pub identity: Bytes,
+    /// Words to find it by; see [`Registry::label`](crate::server::Registry::label) for their limits. What exceeds them is left out.
+    pub labels: Vec<Bytes>,
+}
+
+impl Placement {
+    /// A session of `identity`.
+    #[must_use]
+    pub fn of(identity: impl Into<Bytes>) -> Placement {
+        Placement {
+            identity: identity.into(),
+            ..Placement::default()
+        }
+    }
+
+    /// With one label more.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<Bytes>) -> Placement {
+        self.labels.push(label.into());
+        self
+    }
+}
+
+/// Nothing to add.
+impl From<()> for Placement {
+    fn from((): ()) -> Placement {
+        Placement::default()
+    }
+}

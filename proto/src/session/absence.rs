@@ -1,0 +1,51 @@
+//! Since when no connection carries the session, and how long that may last.
+
+use crate::limits::DETACHED_LIFETIME;
+use crate::time::{Duration, Instant};
+use crate::wire::frame::Parameters;
+
+#[derive(Debug, Default)]
+pub(crate) struct Absence {
+    since: Option<Instant>,
+    /// How long this end lets it last, if its host changed that.
+    own: Option<Duration>,
+}
+
+impl Absence {
+    /// Whether the session was attached and is not now.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// The last connection went.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
+    /// A connection carries the session, or it is over. Returns how long none did.
+    pub(crate) fn end(&mut self, now: Instant) -> Duration {
+        self.since
+            .take()
+            .map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// This end's host says how long it may last, whatever was agreed in the handshake.
+    pub(crate) fn limit(&mut self, lifetime: Duration) {
+        self.own = Some(lifetime.clamp(DETACHED_LIFETIME.0, DETACHED_LIFETIME.1));
+    }
+
+    /// How long the session lives without a connection: the smaller of both ends' wishes, until this
+    /// end's host says otherwise.
+    pub(crate) fn lifetime(&self, configured: Duration, peer: Option<&Parameters>) -> Duration {
+        if let Some(own) = self.own {
+            return own;
+        }
+        let theirs = peer.map_or(u64::MAX, |peer| peer.detached_lifetime);
+        configured.min(Duration::from_millis(theirs))
+    }
+
+    /// When the session expires, if no connection comes before.
+    pub(crate) fn deadline(&self, lifetime: Duration) -> Option<Instant> {
+        self.since.map(|since| since + lifetime)
+    }
+}

@@ -1,0 +1,111 @@
+//! The server's side of an attach: a new session, a newcomer's proof, and the confirmation that makes a candidate the
+//! connection.
+
+use super::connections::{Attach, Candidate, Stage};
+use super::identity::adopting::{Adopted, Adopting};
+use super::identity::{NewTicket, Peer};
+use super::machine::Session;
+use crate::accept::{Incoming, IncomingKind, Proven, Rejection, final_packet};
+use crate::config::SessionConfig;
+use crate::error::ConnectionError;
+use crate::event::Event;
+use crate::id::{Epoch, Side};
+use crate::reconnect::Cause;
+use crate::rng::Rng;
+use crate::security::Keys;
+use crate::time::Instant;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use bytes::BytesMut;
+
+/// The server's side. Until a newcomer has confirmed, only the candidate is touched.
+impl Session {
+    /// A session fresh from its handshake. Provisional until the client's first sealed packet.
+    pub(crate) fn accepted(now: Instant, config: &Arc<SessionConfig>, rng: Rng, proven: Proven) -> (Session, Epoch) {
+        let Proven {
+            mut established,
+            offer,
+            answer,
+            ..
+        } = proven;
+        let mut session = Session::new(Side::Server, Arc::clone(config), rng);
+        session.ledger.streams.set_peer(&offer.parameters);
+        session.span.named(established.id);
+        let ticket = NewTicket {
+            id: established.id,
+            secret: established.secret,
+            incarnation: answer.incarnation,
+        };
+        let peer = Peer {
+            key: established.peer_key,
+            parameters: offer.parameters,
+        };
+        session.identity.begin(now, ticket, peer);
+        session.identity.provisional_until = Some(now + config.handshake_timeout);
+        let outgoing = final_packet(&mut established.keys, answer);
+        let epoch = session.answer(
+            now,
+            Adopted {
+                outgoing,
+                keys: established.keys,
+                attach: Attach::of_handshake(0),
+            },
+        );
+        (session, epoch)
+    }
+
+    /// Checks the newcomer's proof.
+    pub(super) fn begin_adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
+        let mut at = Adopting {
+            now,
+            ended: self.is_ended(),
+            stated: self.ledger.stated(),
+            may_swap: self.may_swap(),
+            max_attempts: self.config.max_attempts,
+            rng: &mut self.rng,
+        };
+        let adopted = match incoming.kind {
+            IncomingKind::Resume { clear, packet } => self.identity.adopt_resume(&mut at, clear.counter, &packet)?,
+            IncomingKind::Proven(proven) => self.identity.adopt_proven(&mut at, *proven)?,
+            IncomingKind::Handshake(_) | IncomingKind::Failed => return Err(Rejection::SILENT),
+        };
+        Ok(self.answer(now, adopted))
+    }
+
+    /// The newcomer is the candidate, in the place of any before it.
+    fn answer(&mut self, now: Instant, adopted: Adopted) -> Epoch {
+        let epoch = self.connections.next_epoch();
+        self.connections.candidate = Some(Candidate {
+            epoch,
+            outgoing: adopted.outgoing,
+            deadline: now + self.config.handshake_timeout,
+            stage: Stage::Answered {
+                keys: Box::new(adopted.keys),
+                attach: adopted.attach,
+            },
+        });
+        epoch
+    }
+
+    /// The first packet under the candidate's keys is its proof; a forged one is nobody's word.
+    pub(super) fn on_confirmation(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        (mut keys, attach): (Keys, Attach),
+        mut packet: BytesMut,
+    ) -> Result<(), ConnectionError> {
+        let mut opened = packet.split_off(1);
+        if keys.opener.open(&mut opened).is_err() {
+            self.lost_candidate(now, Cause::Protocol);
+            return Err(ConnectionError::Forged);
+        }
+        self.identity.on_confirmed(now);
+        if let Some(id) = self.id().filter(|_| self.counters.stats.attaches == 0) {
+            self.events.push(Event::Established { id });
+        }
+        self.go_live(now, epoch, keys, attach);
+        self.reporting.set_due();
+        self.on_frames(now, opened)
+    }
+}

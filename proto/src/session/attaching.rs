@@ -1,0 +1,281 @@
+//! The client's side of an attach: how a connection proves itself, step by step.
+
+use super::connections::{Attach, Candidate, Stage};
+use super::identity::proving::{self, Answered, Step};
+use super::identity::{NewTicket, Peer};
+use super::machine::Session;
+use crate::error::{AttachError, ConnectionError};
+use crate::event::{EndReason, Event};
+use crate::id::{Carrier, Epoch};
+use crate::reconnect::{Cause, Reached};
+use crate::security::{ClientHandshake, Established};
+use crate::time::{Duration, Instant};
+use crate::wire::frame::{End, EndCode, Final, Verdict};
+use crate::wire::handshake::Reject;
+use crate::wire::packet::PacketType;
+use alloc::boxed::Box;
+use bytes::BytesMut;
+
+impl Session {
+    pub(super) fn begin_attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
+        if self.is_ended() {
+            return Err(AttachError::Ended);
+        }
+        let free = self.connections.candidate.is_none();
+        let Some(dialing) = self.reconnecting.dialing.as_mut().filter(|_| free) else {
+            return Err(AttachError::NotWanted);
+        };
+        let Some(deadline) = dialing.take_dial(now) else {
+            return Err(AttachError::NotWanted);
+        };
+        let alive = self.connections.current.is_some();
+        // What a full handshake states holds only of a session that has no connection.
+        let in_handshake = dialing.asks_in_handshake() && !alive;
+        let epoch = self.connections.next_epoch();
+        let step = match &mut self.identity.ticket {
+            Some(ticket) if !in_handshake => Some(ticket.resume(now, &self.ledger, alive, &mut self.rng)),
+            _ => proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng),
+        };
+        self.connections.candidate = step.map(|step| candidate(epoch, deadline, step));
+        self.reconnecting.on_reached(Reached::Connection);
+        Ok(epoch)
+    }
+
+    /// A packet of a connection that has not proven itself: the handshakes, step by step.
+    pub(super) fn on_candidate_packet(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        packet: BytesMut,
+    ) -> Result<(), ConnectionError> {
+        let kind = PacketType::of(&packet)?;
+        let Some(Candidate {
+            outgoing,
+            deadline,
+            stage,
+            ..
+        }) = self.connections.candidate.take()
+        else {
+            return Ok(());
+        };
+        let result = match (stage, kind) {
+            // Either way the attempt was answered; the connection is of no more use.
+            (stage @ (Stage::Hello { .. } | Stage::Resuming { .. }), PacketType::Reject) => {
+                self.on_reject(now, &stage, &packet)
+            }
+            (Stage::Hello { handshake, carrier, .. }, PacketType::Challenge) => {
+                self.on_challenge(handshake, carrier, &packet).map(|step| {
+                    self.connections.candidate = Some(candidate(epoch, deadline, step));
+                })
+            }
+            (
+                Stage::Proven {
+                    established,
+                    predecessor,
+                },
+                PacketType::Sealed,
+            ) => self.on_answer(now, epoch, (established, predecessor), packet),
+            (stage @ Stage::Resuming { .. }, PacketType::Resumed) => self.on_resumed(now, epoch, stage, &packet),
+            (Stage::Answered { keys, attach }, PacketType::Sealed) => {
+                return self.on_confirmation(now, epoch, (*keys, attach), packet);
+            }
+            (stage, _) => {
+                self.connections.candidate = Some(Candidate {
+                    epoch,
+                    outgoing,
+                    deadline,
+                    stage,
+                });
+                return Err(ConnectionError::UnexpectedPacket);
+            }
+        };
+        // The candidate is gone already; its attempt still has to be counted.
+        result.inspect_err(|error| self.attempt_failed(now, Cause::of(error), None))
+    }
+
+    fn on_challenge(
+        &self,
+        handshake: Box<ClientHandshake>,
+        carrier: Carrier,
+        packet: &[u8],
+    ) -> Result<Step, ConnectionError> {
+        let dialing = self.reconnecting.dialing.as_ref();
+        let config = &dialing.ok_or(ConnectionError::UnexpectedPacket)?.config;
+        let stated = self.ledger.stated();
+        self.identity.on_challenge(config, (handshake, carrier), packet, stated)
+    }
+
+    /// RESUMED: the server proved that it has the session.
+    fn on_resumed(&mut self, now: Instant, epoch: Epoch, stage: Stage, packet: &[u8]) -> Result<(), ConnectionError> {
+        let Stage::Resuming {
+            resume,
+            sent,
+            alive,
+            acked,
+        } = stage
+        else {
+            return Ok(());
+        };
+        let answer = resume.on_resumed(packet)?;
+        self.reconnecting.on_reached(Reached::Answer);
+        self.counters.stats.packets_received += 1;
+        let attach = Attach {
+            stated: answer.position,
+            // The server goes on acknowledging on the old connection after it stated
+            // this, so only what was acknowledged before counts against it.
+            may_be_old: answer.position >= acked,
+            planned: alive && answer.alive,
+        };
+        self.identity.on_resumed(now, answer.secret);
+        self.go_live(now, epoch, answer.keys, attach);
+        if let Some(current) = &mut self.connections.current {
+            current.rtt.sample(now.saturating_since(sent));
+        }
+        Ok(())
+    }
+
+    /// The server's first sealed packet: FINAL, or END in its place.
+    fn on_answer(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        (mut established, predecessor): (Box<Established>, bool),
+        mut packet: BytesMut,
+    ) -> Result<(), ConnectionError> {
+        proving::open_answer(&mut established, &mut packet)?;
+        self.counters.stats.packets_received += 1;
+        let answer = proving::read_answer(packet, predecessor)?;
+        self.reconnecting.on_reached(Reached::Answer);
+        match answer {
+            Answered::Final(answer) => self.on_final(now, epoch, *established, answer),
+            Answered::Refused(end) => {
+                let authority = self.identity.has_authority(&established);
+                self.on_refusal(now, &end, authority);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_final(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        established: Established,
+        answer: Final,
+    ) -> Result<(), ConnectionError> {
+        let Some(verdict) = answer.verdict.clone() else {
+            self.ledger.streams.set_peer(&answer.parameters);
+            self.establish(now, epoch, established, answer);
+            return Ok(());
+        };
+        if !self.identity.has_authority(&established) {
+            return Err(ConnectionError::Untrusted);
+        }
+        match verdict {
+            Verdict::Resumed { position } => {
+                self.identity.on_resumed(now, established.secret);
+                self.go_live(now, epoch, established.keys, Attach::of_handshake(position));
+            }
+            Verdict::Expired { position } => {
+                let closed = self.closing.reason_before(position);
+                self.end(now, closed.unwrap_or(EndReason::Expired), Some(position));
+            }
+            Verdict::Superseded => self.end(now, EndReason::Superseded, None),
+            Verdict::StateLost { .. } => self.end(now, EndReason::StateLost, None),
+            Verdict::Unknown { reach } if self.never_arrived(now, &answer, reach) => {
+                self.begin_again(now, epoch, established, answer);
+            }
+            Verdict::Unknown { .. } => self.end(now, EndReason::Unknown, None),
+        }
+        Ok(())
+    }
+
+    /// Whether a server that does not know the session proves by that that nothing was delivered.
+    fn never_arrived(&self, now: Instant, answer: &Final, reach: u64) -> bool {
+        let nothing_received = self.ledger.expected() == 0;
+        let nothing_sent = self.ledger.next() == 0;
+        nothing_received && (nothing_sent || self.identity.was_made_by(now, answer, reach))
+    }
+
+    /// The server never had the session: what was packed goes out again under a new one's name.
+    fn begin_again(&mut self, now: Instant, epoch: Epoch, established: Established, answer: Final) {
+        if self.ledger.streams.rebase(&answer.parameters) {
+            self.establish(now, epoch, established, answer);
+        } else {
+            // It would not fit the new limits; nothing of it was delivered, and that is known.
+            self.end(now, EndReason::Unknown, Some(0));
+        }
+    }
+
+    /// The session has a name, and its first connection.
+    fn establish(&mut self, now: Instant, epoch: Epoch, established: Established, answer: Final) {
+        let id = established.id;
+        self.span.named(id);
+        let ticket = NewTicket {
+            id,
+            secret: established.secret,
+            incarnation: answer.incarnation,
+        };
+        let peer = Peer {
+            key: established.peer_key,
+            parameters: answer.parameters,
+        };
+        self.identity.begin(now, ticket, peer);
+        self.events.push(Event::Established { id });
+        self.go_live(now, epoch, established.keys, Attach::of_handshake(0));
+    }
+
+    /// END where FINAL would stand: proven, but about this attempt only.
+    fn on_refusal(&mut self, now: Instant, end: &End, authority: bool) {
+        let after = end.after.map(Duration::from_millis);
+        match end.code {
+            EndCode::Unauthorized if authority => self.end(now, EndReason::Unauthorized, None),
+            EndCode::Unauthorized => self.attempt_failed(now, Cause::Authentication, after),
+            EndCode::RefreshCredentials => {
+                self.attempt_failed(now, Cause::Authentication, after);
+                self.reconnecting.need_credential(&mut self.events);
+            }
+            _ => {
+                self.attempt_failed(now, Cause::ServerAsked, after);
+                self.reconnecting.go_elsewhere(end.alternate.clone());
+            }
+        }
+    }
+
+    /// A word in the clear from an unproven server: never final.
+    fn on_reject(&mut self, now: Instant, stage: &Stage, packet: &[u8]) -> Result<(), ConnectionError> {
+        let (mut floor, mut suite_to_try) = (None, 0);
+        let reject = Reject::decode(packet)?;
+        self.reconnecting.on_reached(Reached::Answer);
+        match reject {
+            Reject::Retry { after } => floor = Some(Duration::from_millis(after)),
+            Reject::Refused => {
+                let resuming = matches!(stage, Stage::Resuming { .. });
+                self.reconnecting.on_refused(resuming);
+            }
+            Reject::SuiteUnsupported => {
+                if let Stage::Hello { suite, .. } = stage {
+                    suite_to_try = suite + 1;
+                }
+            }
+            Reject::VersionUnsupported => {}
+        }
+        self.attempt_failed(now, Cause::Refused, floor);
+        self.reconnecting.try_suite(suite_to_try);
+        Ok(())
+    }
+
+    /// An attach that did not prove itself.
+    pub(super) fn attempt_failed(&mut self, now: Instant, cause: Cause, floor: Option<Duration>) {
+        self.plan(now, |reconnecting, at| reconnecting.attempt_failed(at, cause, floor));
+    }
+}
+
+fn candidate(epoch: Epoch, deadline: Instant, (outgoing, stage): Step) -> Candidate {
+    Candidate {
+        epoch,
+        outgoing: Some(outgoing),
+        deadline,
+        stage,
+    }
+}

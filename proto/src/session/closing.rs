@@ -1,0 +1,219 @@
+//! How far a close has come, from either end, and how it finishes.
+
+use bytes::Bytes;
+
+use super::ledger::{Ledger, PeerClose};
+use crate::error::ProtocolError;
+use crate::event::{Closer, EndReason};
+use crate::limits::MAX_REASON;
+use crate::time::{Duration, Instant, earliest};
+use crate::wire::frame::{Close, End, EndCode};
+
+/// A close under way. Decides when the session is over and why; [`Finish`] says so.
+#[derive(Default)]
+pub(crate) struct Closing {
+    local: Option<LocalClose>,
+    peer: Option<Close>,
+    /// The end that did not close waits no longer than this for the closer's END.
+    patience: Option<Instant>,
+}
+
+struct LocalClose {
+    code: u64,
+    reason: Bytes,
+    /// Queued data may delay CLOSE until here.
+    linger: Instant,
+    /// The peer's answer may take until here.
+    last: Instant,
+    overdue: bool,
+    /// The position of our CLOSE.
+    committed: Option<u64>,
+}
+
+/// How a packet, or a deadline, ends the session.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    pub(crate) reason: EndReason,
+    /// What the peer is told.
+    pub(crate) say: Option<EndCode>,
+    /// All of ours below it arrived, and nothing else ever will.
+    pub(crate) peer_position: Option<u64>,
+}
+
+impl Finish {
+    /// For `reason`; the peer is told `code`.
+    pub(crate) fn telling(code: EndCode, reason: EndReason) -> Finish {
+        Finish {
+            reason,
+            say: Some(code),
+            peer_position: None,
+        }
+    }
+
+    /// For `reason`, without a word to the peer.
+    pub(crate) fn silent(reason: EndReason) -> Finish {
+        Finish {
+            reason,
+            say: None,
+            peer_position: None,
+        }
+    }
+
+    /// An authentic peer broke the protocol: resuming would only repeat it.
+    pub(crate) fn of_violation(error: ProtocolError) -> Finish {
+        if error == ProtocolError::StateLost {
+            Finish::telling(EndCode::StateLost, EndReason::StateLost)
+        } else {
+            Finish::telling(EndCode::ProtocolError, EndReason::ProtocolError)
+        }
+    }
+}
+
+impl Closing {
+    /// Whether either end closed.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.local.is_some() || self.peer.is_some()
+    }
+
+    /// Whether our CLOSE is out.
+    pub(crate) fn has_committed(&self) -> bool {
+        self.committed().is_some()
+    }
+
+    fn committed(&self) -> Option<u64> {
+        self.local.as_ref().and_then(|local| local.committed)
+    }
+
+    /// Whether the peer closed, so that every new connection has to repeat CLOSED.
+    pub(crate) fn peer_closed(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// This end closes; each wait of it may last for `linger`. `false`: it did so before, and the first call counts.
+    pub(crate) fn begin(&mut self, now: Instant, code: u64, mut reason: Bytes, linger: Duration) -> bool {
+        if self.local.is_some() {
+            return false;
+        }
+        reason.truncate(MAX_REASON);
+        self.local = Some(LocalClose {
+            code,
+            reason,
+            linger: now + linger,
+            last: now + linger + linger,
+            overdue: false,
+            committed: None,
+        });
+        true
+    }
+
+    /// The CLOSE to commit now: behind what is queued, or at once when that took too long.
+    pub(crate) fn close_frame(&self, ledger: &Ledger) -> Option<Close> {
+        let local = self.local.as_ref().filter(|local| local.committed.is_none())?;
+        (local.overdue || ledger.streams.queue_empty()).then(|| Close {
+            code: local.code,
+            reason: local.reason.clone(),
+            position: ledger.stated(),
+        })
+    }
+
+    /// Our CLOSE was packed at `position`.
+    pub(crate) fn on_committed(&mut self, position: u64) {
+        if let Some(local) = &mut self.local {
+            local.committed = Some(position);
+        }
+    }
+
+    /// The peer's CLOSE took effect. `false`: it is known already.
+    pub(crate) fn on_peer_close(&mut self, now: Instant, close: PeerClose, linger: Duration) -> bool {
+        let news = self.peer.is_none();
+        self.peer.get_or_insert_with(|| Close {
+            // Its packet must not stay for its sake.
+            reason: Bytes::copy_from_slice(&close.close.reason),
+            ..close.close
+        });
+        self.patience.get_or_insert(now + linger);
+        news
+    }
+
+    /// The answer to our CLOSE: our truth is complete.
+    pub(crate) fn on_closed(&self, position: u64, ledger: &Ledger) -> Result<Finish, ProtocolError> {
+        if !self.has_committed() {
+            return Err(ProtocolError::Misplaced);
+        }
+        if position > ledger.next() || position < ledger.acked() {
+            return Err(ProtocolError::StateLost);
+        }
+        let reason = self.reason().unwrap_or(EndReason::Aborted);
+        Ok(Finish {
+            peer_position: Some(position),
+            ..Finish::telling(EndCode::Done, reason)
+        })
+    }
+
+    /// The peer says that the session is over.
+    pub(crate) fn on_end(&self, end: &End, ledger: &Ledger) -> Finish {
+        let sane = |p: &u64| *p <= ledger.next() && *p >= ledger.acked();
+        let mut peer_position = end.position.filter(sane);
+        let reason = match end.code {
+            EndCode::StateLost => {
+                // Its position is information only.
+                peer_position = None;
+                EndReason::StateLost
+            }
+            EndCode::ProtocolError => EndReason::ProtocolError,
+            EndCode::Unauthorized | EndCode::RefreshCredentials => EndReason::Unauthorized,
+            EndCode::Busy | EndCode::RetryLater => EndReason::Busy,
+            EndCode::Aborted => EndReason::AbortedByPeer,
+            EndCode::Done => self.reason().unwrap_or(EndReason::AbortedByPeer),
+        };
+        Finish {
+            peer_position,
+            ..Finish::silent(reason)
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let local = self
+            .local
+            .as_ref()
+            // Once the peer has closed too, only its own need of us is waited for.
+            .filter(|_| self.peer.is_none())
+            .map(|local| if local.overdue { local.last } else { local.linger });
+        earliest(local, self.patience)
+    }
+
+    /// What a deadline that has come ends, if it ends anything. `attached`: there is a connection to wait on.
+    pub(crate) fn on_timeout(&mut self, now: Instant, attached: bool) -> Option<Finish> {
+        if self.patience.is_some_and(|until| now >= until) {
+            let reason = self.reason().unwrap_or(EndReason::LingerExpired);
+            return Some(Finish::telling(EndCode::Done, reason));
+        }
+        let unanswered = self.peer.is_none();
+        let local = self.local.as_mut().filter(|local| unanswered && now >= local.linger)?;
+        local.overdue = true;
+        (!attached || now >= local.last).then(|| Finish::telling(EndCode::Aborted, EndReason::LingerExpired))
+    }
+
+    /// Why the session ends if it ends now, if a close is under way.
+    pub(crate) fn reason(&self) -> Option<EndReason> {
+        let (code, reason, by) = match (&self.local, &self.peer) {
+            (Some(local), Some(_)) => (local.code, local.reason.clone(), Closer::Both),
+            (Some(local), None) => (local.code, local.reason.clone(), Closer::Local),
+            (None, Some(peer)) => (peer.code, peer.reason.clone(), Closer::Peer),
+            (None, None) => return None,
+        };
+        Some(EndReason::Closed { code, reason, by })
+    }
+
+    /// Why a session ended whose peer is over at `position`, if a close is the reason: the peer closed, or
+    /// it had our CLOSE.
+    pub(crate) fn reason_before(&self, position: u64) -> Option<EndReason> {
+        let known = self.peer_closed() || self.committed().is_some_and(|close| close < position);
+        self.reason().filter(|_| known)
+    }
+
+    /// Which of our frames the peer said it has, once and for all.
+    pub(crate) fn peer_position(&self) -> Option<u64> {
+        self.peer.as_ref().map(|close| close.position)
+    }
+}

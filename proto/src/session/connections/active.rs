@@ -1,0 +1,245 @@
+//! What belongs to one connection that carries the session. Dropping the value is the whole clean-up; an attach
+//! builds a fresh one and no field is ever cleared by hand.
+
+use bytes::Bytes;
+
+use crate::config::SessionConfig;
+use crate::id::Epoch;
+use crate::limits::MAX_PACKET;
+use crate::liveness::Liveness;
+use crate::reliability::{AckPolicy, Rtt};
+use crate::security::Keys;
+use crate::time::{Duration, Instant};
+
+/// A connection that carries the session, or drains.
+pub(crate) struct ActiveConnection {
+    pub(crate) epoch: Epoch,
+    pub(crate) keys: Keys,
+    /// The next position to pack here.
+    pub(crate) cursor: u64,
+    /// The next sequenced frame needs a FROM before it.
+    pub(crate) from_due: bool,
+    /// Nothing was packed here yet: the first packet goes out with or without data.
+    pub(crate) silent: bool,
+    /// A stretch to send again because of a RESYNC: up to the first, then on from the second.
+    pub(crate) detour: Option<(u64, u64)>,
+    pub(crate) resync_answered: bool,
+    /// The position of the next sequenced frame to arrive here; unknown before FROM.
+    pub(crate) arriving: Option<u64>,
+    pub(crate) swap: SwapProgress,
+    pub(crate) acks: AckPolicy,
+    /// The position last said in an ACK here.
+    pub(crate) acked_to_peer: Option<u64>,
+    pub(crate) pong: Option<u64>,
+    pub(crate) ping: PingState,
+    pub(crate) go_away: Option<(u64, Bytes)>,
+    pub(crate) closed_due: bool,
+    pub(crate) resync_due: bool,
+    pub(crate) liveness: Liveness,
+    pub(crate) rtt: Rtt,
+    pub(crate) rate: Rate,
+    /// When anything but heartbeats and acknowledgements last went either way.
+    pub(crate) busy_at: Instant,
+    /// Since when something packed here is unacknowledged, counted anew with each acknowledgement.
+    pub(crate) unacked_since: Option<Instant>,
+    /// Whether the peer acknowledged something new here.
+    pub(crate) progress: bool,
+    /// When it counts as stable; `None` once it did.
+    pub(crate) stable_at: Option<Instant>,
+    /// A position packed here and when, for the round-trip time.
+    pub(crate) timed: Option<(u64, Instant)>,
+    /// The highest position the peer stated on this connection.
+    pub(crate) stated_by_peer: u64,
+}
+
+/// What a connection begins with when it comes to carry the session.
+pub(crate) struct Start {
+    pub(crate) epoch: Epoch,
+    pub(crate) keys: Keys,
+    /// The position that the peer stated in the attach.
+    pub(crate) stated: u64,
+    /// The first position to pack.
+    pub(crate) cursor: u64,
+    /// The connection before it goes on delivering.
+    pub(crate) planned: bool,
+    /// The peer has closed: every connection has to repeat CLOSED.
+    pub(crate) owes_closed: bool,
+    pub(crate) liveness: Liveness,
+    /// A quarter of what the peer's outbox holds: more must not wait for its acknowledgement.
+    pub(crate) ack_bytes: usize,
+    /// How long it must stay up to count as stable; `None` on the accepting side, which never dials.
+    pub(crate) stable_after: Option<Duration>,
+}
+
+impl ActiveConnection {
+    pub(crate) fn new(now: Instant, config: &SessionConfig, start: Start) -> ActiveConnection {
+        let mut acks = AckPolicy::new(config.ack_delay, start.ack_bytes);
+        // The position just stated may be old by now, and the peer begins its replay from it.
+        acks.at_once();
+        ActiveConnection {
+            epoch: start.epoch,
+            keys: start.keys,
+            cursor: start.cursor,
+            from_due: true,
+            silent: true,
+            detour: None,
+            resync_answered: false,
+            arriving: None,
+            swap: SwapProgress {
+                planned: start.planned,
+                own_from: start.cursor,
+                peer_from: None,
+                ack_seen: false,
+                resync_said: false,
+            },
+            acks,
+            acked_to_peer: None,
+            pong: None,
+            ping: PingState::default(),
+            go_away: None,
+            closed_due: start.owes_closed,
+            resync_due: false,
+            liveness: start.liveness,
+            rtt: Rtt::default(),
+            rate: Rate::default(),
+            busy_at: now,
+            unacked_since: None,
+            progress: false,
+            stable_at: start.stable_after.map(|wait| now + wait),
+            timed: None,
+            stated_by_peer: start.stated,
+        }
+    }
+
+    /// Says RESYNC, once, if the connection before this one took something with it.
+    pub(crate) fn resync_if_missing(&mut self, expected: u64) {
+        if self.swap.gap_open(expected) && !self.swap.resync_said {
+            self.swap.resync_said = true;
+            self.resync_due = true;
+        }
+    }
+
+    /// Whether it stayed up long enough for the backoff to start afresh.
+    pub(crate) fn is_stable(&self) -> bool {
+        self.stable_at.is_none()
+    }
+
+    /// What was acknowledged is gone: a cursor below it goes on from there.
+    pub(crate) fn skip_acknowledged(&mut self, acked: u64) {
+        if let Some((_, resume)) = self.detour.take_if(|(until, _)| self.cursor.max(acked) >= *until) {
+            self.from_due = true;
+            self.cursor = resume;
+        }
+        if self.cursor < acked {
+            self.cursor = acked;
+            self.from_due = true;
+        }
+    }
+
+    /// Whether it has something of its own to say: what is said once, a reply, a probe, an acknowledgement that is due.
+    pub(crate) fn wants_control(&self) -> bool {
+        self.wants_reply()
+            || self.silent
+            || self.resync_due
+            || self.closed_due
+            || self.go_away.is_some()
+            || self.acks.due()
+    }
+
+    /// Whether it has a reply or a probe to send, which goes on a draining connection too.
+    pub(crate) fn wants_reply(&self) -> bool {
+        self.pong.is_some() || self.liveness.wants_ping()
+    }
+
+    /// Sequenced frames were packed, the last of them at the position before the cursor.
+    pub(crate) fn on_packed(&mut self, now: Instant) {
+        self.liveness.on_data_committed(now);
+        self.rate.on_committed(now);
+        self.busy_at = now;
+        self.unacked_since.get_or_insert(now);
+        if self.timed.is_none() {
+            self.timed = Some((self.cursor - 1, now));
+        }
+    }
+
+    /// The peer acknowledged something new: all below `position`, which set `freed` bytes of charge free.
+    pub(crate) fn on_acked(&mut self, now: Instant, position: u64, freed: usize) {
+        let all = position >= self.cursor;
+        self.progress = true;
+        self.unacked_since = (!all).then_some(now);
+        self.rate.on_acked(now, freed, all);
+        if let Some((_, sent)) = self.timed.take_if(|(timed, _)| *timed < position) {
+            self.rtt.sample(now.saturating_since(sent));
+        }
+    }
+}
+
+/// How far the swap that this connection began has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SwapProgress {
+    pub(crate) planned: bool,
+    /// Where our side began here; unsettled until acknowledged.
+    pub(crate) own_from: u64,
+    /// Where the peer's side began here.
+    pub(crate) peer_from: Option<u64>,
+    pub(crate) ack_seen: bool,
+    pub(crate) resync_said: bool,
+}
+
+impl SwapProgress {
+    /// Whether another planned swap may begin.
+    pub(crate) fn settled(&self, expected: u64, acked: u64) -> bool {
+        self.ack_seen && acked >= self.own_from && self.peer_from.is_some_and(|from| expected >= from)
+    }
+
+    /// Whether both sides have all that the connection before carried.
+    pub(crate) fn is_over(&self, expected: u64, acked: u64) -> bool {
+        self.peer_from.is_some_and(|from| expected >= from) && acked >= self.own_from
+    }
+
+    /// Whether something below the peer's beginning is still missing.
+    pub(crate) fn gap_open(&self, expected: u64) -> bool {
+        self.planned && self.peer_from.is_some_and(|from| expected < from)
+    }
+}
+
+/// The PING of this connection that waits for its PONG.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PingState {
+    pub(crate) next_id: u64,
+    pub(crate) outstanding: Option<(u64, Instant)>,
+}
+
+/// Whether this connection has shown that a full packet takes under 250 ms.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rate {
+    since: Option<Instant>,
+    acked: u64,
+    fast: bool,
+}
+
+impl Rate {
+    const ENOUGH: Duration = Duration::from_millis(250);
+
+    pub(crate) fn is_fast(self) -> bool {
+        self.fast
+    }
+
+    /// Data was packed.
+    pub(crate) fn on_committed(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// `bytes` were newly acknowledged; `idle` when nothing is outstanding any more.
+    pub(crate) fn on_acked(&mut self, now: Instant, bytes: usize, idle: bool) {
+        let Some(since) = self.since else { return };
+        self.acked = self.acked.saturating_add(bytes as u64);
+        let elapsed = now.saturating_since(since).as_nanos();
+        let full = MAX_PACKET as u128;
+        self.fast |= elapsed.saturating_mul(full) < u128::from(self.acked).saturating_mul(Rate::ENOUGH.as_nanos());
+        if idle {
+            self.since = None;
+            self.acked = 0;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Which connections a session has. At most one candidate, one current and one draining exist, and the last
+//! packet on one whose session is over.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `candidate` | a connection before it has proven itself, and one after the session's end |
+//! | `active` | everything that dies with a connection that carries the session |
+//! | `context` | what a packet touches beyond its connection |
+//! | `packing` | sealed packets out |
+//! | `receiving` | sealed packets in |
+
+mod active;
+mod candidate;
+mod context;
+pub(crate) mod packing;
+pub(crate) mod receiving;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::id::Epoch;
+use crate::liveness::Patience;
+use crate::security::Keys;
+use crate::time::Instant;
+use crate::wire::frame::Frame;
+
+pub(crate) use self::active::{ActiveConnection, Start};
+pub(crate) use self::candidate::{Attach, Candidate, Parting, Stage};
+pub(crate) use self::context::PacketContext;
+
+#[derive(Default)]
+pub(crate) struct Connections {
+    last_epoch: u64,
+    pub(crate) candidate: Option<Candidate>,
+    pub(crate) current: Option<Box<ActiveConnection>>,
+    pub(crate) draining: Option<Draining>,
+    parting: Option<Box<Parting>>,
+    /// How much longer than usual silence is borne; what one connection taught, the next one uses.
+    pub(crate) patience: Patience,
+}
+
+/// The connection before the current one, still delivering.
+pub(crate) struct Draining {
+    pub(crate) connection: Box<ActiveConnection>,
+    /// Bounds the latency of a swap whose old connection fell silent; nothing else rests on it.
+    pub(crate) until: Instant,
+}
+
+/// What a connection is to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionRole {
+    Candidate,
+    Current,
+    Draining,
+}
+
+impl Connections {
+    pub(crate) fn next_epoch(&mut self) -> Epoch {
+        self.last_epoch += 1;
+        Epoch(self.last_epoch)
+    }
+
+    /// `None`: the epoch is over.
+    pub(crate) fn role(&self, epoch: Epoch) -> Option<ConnectionRole> {
+        if self.current.as_ref().is_some_and(|current| current.epoch == epoch) {
+            Some(ConnectionRole::Current)
+        } else if self.candidate.as_ref().is_some_and(|c| c.epoch == epoch) {
+            Some(ConnectionRole::Candidate)
+        } else if self.draining.as_ref().is_some_and(|d| d.connection.epoch == epoch) {
+            Some(ConnectionRole::Draining)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn current(&self) -> Option<&ActiveConnection> {
+        self.current.as_deref()
+    }
+
+    /// Whether a current connection stayed up long enough for the backoff to start afresh.
+    pub(crate) fn is_stable(&self) -> bool {
+        self.current().is_some_and(ActiveConnection::is_stable)
+    }
+
+    /// The current connection retires in favour of `next`: with a planned swap it goes on delivering until then.
+    pub(crate) fn replace_current(&mut self, next: ActiveConnection, drain_until: Instant) {
+        let planned = next.swap.planned;
+        let old = self.current.replace(Box::new(next));
+        self.draining = old.filter(|_| planned).map(|connection| Draining {
+            connection,
+            until: drain_until,
+        });
+    }
+
+    /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
+    pub(crate) fn may_swap(&self, expected: u64, acked: u64, next: u64) -> bool {
+        let settled = |current: &ActiveConnection| current.swap.settled(expected, acked) && current.cursor == next;
+        self.draining.is_none() && self.current().is_some_and(settled)
+    }
+
+    /// Closes the old connection of a swap once both sides have all that it carried.
+    pub(crate) fn finish_swap(&mut self, expected: u64, acked: u64) {
+        if self.draining.is_some()
+            && self
+                .current()
+                .is_none_or(|current| current.swap.is_over(expected, acked))
+        {
+            self.draining = None;
+        }
+    }
+
+    /// The old connection of a swap ended early: say from where on it is missed, if it is.
+    pub(crate) fn lost_draining(&mut self, expected: u64) {
+        self.draining = None;
+        if let Some(current) = &mut self.current {
+            current.resync_if_missing(expected);
+        }
+    }
+
+    /// The last packet on a connection whose session is about to end.
+    pub(crate) fn set_parting(&mut self, epoch: Epoch, keys: Keys, frames: Vec<Frame>) {
+        self.parting = Some(Box::new(Parting { epoch, keys, frames }));
+    }
+
+    pub(crate) fn take_parting(&mut self, epoch: Epoch) -> Option<Box<Parting>> {
+        self.parting.take_if(|parting| parting.epoch == epoch)
+    }
+
+    /// Whether a last packet waits on any connection.
+    pub(crate) fn is_parting(&self) -> bool {
+        self.parting.is_some()
+    }
+
+    /// The session is over; only the last packet remains.
+    pub(crate) fn close_all(&mut self) {
+        self.candidate = None;
+        self.current = None;
+        self.draining = None;
+    }
+}

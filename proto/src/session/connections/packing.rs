@@ -1,0 +1,219 @@
+//! Sealed packets out: the commit point. One packet is packed and sealed; its frames get their positions, its
+//! timers start, and nothing else is decided.
+
+use alloc::vec::Vec;
+
+use super::active::ActiveConnection;
+use super::context::PacketContext;
+use crate::limits::{MAX_PACKET, MAX_REASON, REKEY_EVERY};
+use crate::reliability::Committed;
+use crate::time::Instant;
+use crate::wire::FrameWriter;
+use crate::wire::frame::Frame;
+use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
+
+/// Room in a packet beyond one fragment's payload, before a fast connection may fill it.
+const SMALL_PACKET_SLACK: usize = 256;
+/// Room kept free in every packet for a FROM and a REKEY.
+const CONTROL_ROOM: usize = 32;
+
+/// One packet that is being packed for `connection`.
+pub(crate) struct Packing<'a> {
+    pub(crate) connection: &'a mut ActiveConnection,
+    /// Whether it is the current one; one that drains only answers and probes.
+    pub(crate) is_current: bool,
+    pub(crate) session: PacketContext<'a>,
+}
+
+impl Packing<'_> {
+    /// Appends one sealed packet; `false`: there is nothing to say, and `buf` is as it was.
+    pub(crate) fn pack(&mut self, buf: &mut Vec<u8>) -> bool {
+        let start = buf.len();
+        buf.push(PacketType::Sealed.byte());
+        let sealed_from = buf.len();
+        let mut writer = FrameWriter::new(buf);
+        let packed = self.pack_frames(&mut writer);
+        let rekey = packed && self.connection.keys.sealer.since_rekey() + 1 >= REKEY_EVERY;
+        if rekey {
+            writer.push(&Frame::Rekey);
+        }
+        writer.finish();
+        // Sealing fails only after 2^64 packets; the connection then says nothing more and times out.
+        if !packed || self.connection.keys.sealer.seal(buf, sealed_from).is_err() {
+            buf.truncate(start);
+            return false;
+        }
+        if rekey {
+            self.connection.keys.sealer.rekey();
+        }
+        true
+    }
+
+    fn pack_frames(&mut self, writer: &mut FrameWriter<'_>) -> bool {
+        let mut packed = false;
+        if self.is_current {
+            self.connection.skip_acknowledged(self.session.ledger.acked());
+            packed |= self.pack_once(writer);
+        }
+        packed |= pack_replies(self.session.now, self.connection, writer);
+        if self.is_current {
+            packed |= self.pack_ack(writer, packed);
+            packed |= self.pack_sequenced(writer);
+        }
+        packed
+    }
+
+    /// Frames that are said once a connection.
+    fn pack_once(&mut self, writer: &mut FrameWriter<'_>) -> bool {
+        let before = writer.len();
+        let connection = &mut *self.connection;
+        let position = self.session.ledger.stated();
+        if core::mem::take(&mut connection.silent) {
+            say_from(connection, writer);
+        }
+        if core::mem::take(&mut connection.resync_due) {
+            writer.push(&Frame::Resync { position });
+        }
+        if core::mem::take(&mut connection.closed_due) {
+            writer.push(&Frame::Closed { position });
+        }
+        if let Some((within, alternate)) = connection.go_away.take() {
+            writer.push(&Frame::GoAway { within, alternate });
+        }
+        writer.len() > before
+    }
+
+    /// ACK, when it is due or a packet goes anyway; before the data, which never delays it.
+    fn pack_ack(&mut self, writer: &mut FrameWriter<'_>, going: bool) -> bool {
+        let (connection, ledger) = (&mut *self.connection, &*self.session.ledger);
+        let stated = ledger.stated();
+        let news = connection.acked_to_peer != Some(stated);
+        let goes = going || connection.cursor < ledger.next() || ledger.streams.has_frame();
+        let timely = connection.acks.due() || (news && goes);
+        if !timely {
+            return false;
+        }
+        writer.push(&Frame::Ack { position: stated });
+        connection.acked_to_peer = Some(stated);
+        connection.acks.on_sent();
+        true
+    }
+
+    /// Owed frames first, in order; then new ones, which are committed here.
+    fn pack_sequenced(&mut self, writer: &mut FrameWriter<'_>) -> bool {
+        let limit = self.packet_room();
+        let first = self.connection.cursor;
+        while let Some(fresh) = self.next_position(writer, limit, self.connection.cursor == first) {
+            let connection = &mut *self.connection;
+            let Some(committed) = self.session.ledger.outbox.get(connection.cursor) else {
+                break;
+            };
+            if connection.from_due {
+                say_from(connection, writer);
+            }
+            writer.push(&committed.frame);
+            let payload = committed.frame.payload_len();
+            let counters = &mut *self.session.counters;
+            if fresh {
+                counters.stats.payload_sent += payload;
+            } else {
+                counters.stats.replayed_bytes += payload;
+                if connection.cursor < connection.stated_by_peer {
+                    counters.redundant += payload.max(1);
+                }
+            }
+            connection.cursor += 1;
+            connection.skip_acknowledged(self.session.ledger.acked());
+        }
+        let packed = self.connection.cursor != first;
+        if packed {
+            self.connection.on_packed(self.session.now);
+        }
+        packed
+    }
+
+    /// Makes sure that the outbox has a frame at the cursor that fits. `Some(true)`: a new one was
+    /// committed. `None`: nothing more for this packet.
+    fn next_position(&mut self, writer: &FrameWriter<'_>, limit: usize, first: bool) -> Option<bool> {
+        if self.session.closing.peer_closed() {
+            // The peer takes nothing more, and CLOSED says all that our own CLOSE would.
+            return None;
+        }
+        let space = limit.saturating_sub(writer.len() + CONTROL_ROOM);
+        if let Some(owed) = self.session.ledger.outbox.get(self.connection.cursor) {
+            let hard = MAX_PACKET - SEAL_OVERHEAD - CONTROL_ROOM;
+            let fits = writer.room_for(&owed.frame) <= space;
+            let alone = first && writer.len() + writer.room_for(&owed.frame) <= hard;
+            return (fits || alone).then_some(false);
+        }
+        if self.session.ledger.is_exhausted() {
+            return None;
+        }
+        self.commit_next(space, first).then_some(true)
+    }
+
+    /// Commits the next new frame that takes at most `space` encoded bytes.
+    fn commit_next(&mut self, space: usize, first: bool) -> bool {
+        let allowance = self.swap_allowance();
+        let session = &mut self.session;
+        let committed = match session.closing.close_frame(session.ledger) {
+            Some(_) if space < MAX_REASON + CONTROL_ROOM && !first => None,
+            Some(close) => Some(Frame::Close(close))
+                .filter(|close| close.charge() <= allowance)
+                .map(Committed::control),
+            None if session.closing.has_committed() => None,
+            None => session.ledger.streams.next_frame(space, allowance),
+        };
+        let Some(committed) = committed else { return false };
+        let closes = matches!(committed.frame, Frame::Close(_));
+        let position = session.ledger.outbox.commit(committed);
+        if closes {
+            self.connection.closed_due |= session.on_close_committed(position);
+        }
+        true
+    }
+
+    /// While a planned swap is unsettled: what may still be committed so that the peer's inbox holds it.
+    fn swap_allowance(&self) -> usize {
+        let (swap, ledger) = (&self.connection.swap, &*self.session.ledger);
+        if !swap.planned || ledger.acked() >= swap.own_from {
+            return usize::MAX;
+        }
+        let theirs = self.session.peer.map_or(0, |peer| peer.inbox_limit);
+        let limit = usize::try_from(theirs).unwrap_or(usize::MAX).max(MAX_PACKET);
+        limit.saturating_sub(ledger.outbox.bytes())
+    }
+
+    fn packet_room(&self) -> usize {
+        let theirs = self.session.peer.map_or(u64::MAX, |peer| peer.packet_limit);
+        let full = usize::try_from(theirs).unwrap_or(MAX_PACKET).min(MAX_PACKET) - SEAL_OVERHEAD;
+        if self.connection.rate.is_fast() {
+            full
+        } else {
+            full.min(self.session.config.fragment_size + SMALL_PACKET_SLACK)
+        }
+    }
+}
+
+fn say_from(connection: &mut ActiveConnection, writer: &mut FrameWriter<'_>) {
+    writer.push(&Frame::From {
+        position: connection.cursor,
+    });
+    connection.from_due = false;
+}
+
+/// Liveness in and out; allowed on a draining connection too.
+fn pack_replies(now: Instant, connection: &mut ActiveConnection, writer: &mut FrameWriter<'_>) -> bool {
+    let before = writer.len();
+    if let Some(id) = connection.pong.take() {
+        writer.push(&Frame::Pong { id });
+    }
+    if connection.liveness.wants_ping() {
+        let id = connection.ping.next_id;
+        connection.ping.next_id += 1;
+        connection.ping.outstanding = Some((id, now));
+        writer.push(&Frame::Ping { id });
+        connection.liveness.on_ping_committed(now, connection.rtt.srtt());
+    }
+    writer.len() > before
+}

@@ -1,0 +1,128 @@
+//! The server's check of a newcomer's proof. Until the newcomer has confirmed, only the candidate is touched.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::ticket::{Identity, Ticket};
+use crate::accept::{Proven, Refusal, Rejection, final_packet};
+use crate::rng::Rng;
+use crate::security::{Keys, ResumptionSecret, ServerResume};
+use crate::session::connections::Attach;
+use crate::time::Instant;
+use crate::wire::frame::{Predecessor, Verdict};
+use crate::wire::handshake::Reject;
+
+/// How the session stands while a newcomer's proof is checked.
+pub(crate) struct Adopting<'a> {
+    pub(crate) now: Instant,
+    /// The session is over, and held only because nobody has taken note of it yet.
+    pub(crate) ended: bool,
+    /// The position that this end states.
+    pub(crate) stated: u64,
+    /// Whether a planned swap may begin.
+    pub(crate) may_swap: bool,
+    /// Attempts in a row, beyond which each has to wait.
+    pub(crate) max_attempts: u32,
+    pub(crate) rng: &'a mut Rng,
+}
+
+/// A newcomer that proved itself.
+pub(crate) struct Adopted {
+    /// What it is answered.
+    pub(crate) outgoing: Option<Vec<u8>>,
+    pub(crate) keys: Keys,
+    pub(crate) attach: Attach,
+}
+
+impl Identity {
+    /// A RESUME.
+    ///
+    /// # Errors
+    /// Its proof is not accepted. Nothing changed, but for the counter and the count of attempts.
+    pub(crate) fn adopt_resume(
+        &mut self,
+        at: &mut Adopting<'_>,
+        counter: u64,
+        packet: &[u8],
+    ) -> Result<Adopted, Rejection> {
+        let refused = || Rejection::clear(Reject::Refused);
+        let Some(ticket) = self.ticket.as_mut().filter(|_| !at.ended) else {
+            return Err(refused());
+        };
+        let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
+        let resume = ServerResume::open(secrets, packet, at.rng).map_err(|_| refused())?;
+        if counter <= ticket.counter {
+            return Err(refused());
+        }
+        ticket.counter = counter;
+        if let Err(after) = self.attempts.take(at.now, at.max_attempts) {
+            return Err(Rejection::retry(after));
+        }
+        // The candidate's secret was used: the client has it, so the older one is over.
+        if let Some(newer) = ticket.candidate.take_if(|_| resume.which == 1) {
+            ticket.secret = newer;
+        }
+        let planned = resume.alive && at.may_swap;
+        let attach = Attach {
+            stated: resume.position,
+            may_be_old: resume.alive,
+            planned,
+        };
+        let (answer, keys, secret) = resume.answer(at.stated, planned).map_err(|_| refused())?;
+        ticket.candidate = Some(secret);
+        Ok(Adopted {
+            outgoing: Some(answer),
+            keys,
+            attach,
+        })
+    }
+
+    /// A full handshake that names this session as its predecessor.
+    ///
+    /// # Errors
+    /// As [`adopt_resume`](Self::adopt_resume); the client is told under seal.
+    pub(crate) fn adopt_proven(&mut self, at: &mut Adopting<'_>, mut proven: Proven) -> Result<Adopted, Rejection> {
+        let mut answer = proven.answer.clone();
+        let named = proven.offer.predecessor.as_ref();
+        let ticket = self.ticket.as_mut().filter(|_| !at.ended);
+        let known = named
+            .zip(ticket)
+            .and_then(|(named, ticket)| Some((ticket.known_to(named, &proven.hash_after_2)?, named, ticket)));
+        let Some((which, named, ticket)) = known else {
+            answer.verdict = Some(Verdict::Superseded);
+            return Err(Rejection {
+                packet: final_packet(&mut proven.established.keys, answer),
+            });
+        };
+        ticket.counter = named.counter;
+        let stated = named.position;
+        if let Err(after) = self.attempts.take(at.now, at.max_attempts) {
+            let alternate = Bytes::new();
+            return Err(Refusal::RetryLater { after, alternate }.seal(&mut proven.established.keys));
+        }
+        if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
+            ticket.secret = newer;
+        }
+        answer.verdict = Some(Verdict::Resumed { position: at.stated });
+        let packet = final_packet(&mut proven.established.keys, answer);
+        ticket.candidate = Some(proven.established.secret);
+        Ok(Adopted {
+            outgoing: packet,
+            keys: proven.established.keys,
+            attach: Attach::of_handshake(stated),
+        })
+    }
+}
+
+impl Ticket {
+    /// Which of the secrets, the confirmed one (0) or the candidate's (1), the client knows that names this session.
+    fn known_to(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Option<usize> {
+        if named.id != self.id.0 || named.counter < self.counter {
+            return None;
+        }
+        let opens = |secret: &ResumptionSecret| secret.verifier().check(handshake_hash, &named.mac);
+        let secrets = [Some(&self.secret), self.candidate.as_ref()];
+        secrets.iter().position(|secret| secret.is_some_and(opens))
+    }
+}

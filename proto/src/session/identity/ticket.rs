@@ -1,0 +1,126 @@
+//! What outlives every connection: the proof that resuming rests on, and who the peer is.
+
+use crate::id::SessionId;
+use crate::security::{Established, PublicKey, ResumptionSecret};
+use crate::time::{Duration, Instant};
+use crate::wire::frame::{Final, Parameters};
+
+/// What the two ends know of each other.
+#[derive(Default)]
+pub(crate) struct Identity {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) attempts: Attempts,
+    /// Server: how long the client may take to confirm the session, over whichever connection.
+    pub(crate) provisional_until: Option<Instant>,
+}
+
+/// What resuming rests on. Belongs to the session and outlives the connection that made it.
+pub(crate) struct Ticket {
+    pub(crate) id: SessionId,
+    pub(crate) secret: ResumptionSecret,
+    /// Server: the unconfirmed candidate's.
+    pub(crate) candidate: Option<ResumptionSecret>,
+    /// Client: the highest attach counter used. Server: the highest authentic one.
+    pub(crate) counter: u64,
+    /// Of the server process that made the session.
+    pub(crate) incarnation: [u8; 8],
+    /// When the last attach was confirmed.
+    pub(crate) attached_at: Instant,
+}
+
+/// What the peer proved and asked for.
+pub(crate) struct Peer {
+    pub(crate) key: PublicKey,
+    pub(crate) parameters: Parameters,
+}
+
+/// Attempts to attach that proved themselves, since the last one that was confirmed (server).
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    count: u32,
+    last: Instant,
+}
+
+impl Identity {
+    pub(crate) fn id(&self) -> Option<SessionId> {
+        self.ticket.as_ref().map(|ticket| ticket.id)
+    }
+
+    pub(crate) fn parameters(&self) -> Option<&Parameters> {
+        self.peer.as_ref().map(|peer| &peer.parameters)
+    }
+
+    /// A ticket for a session that begins with `secret`.
+    pub(crate) fn begin(&mut self, now: Instant, ticket: NewTicket, peer: Peer) {
+        self.ticket = Some(Ticket {
+            id: ticket.id,
+            secret: ticket.secret,
+            candidate: None,
+            counter: 0,
+            incarnation: ticket.incarnation,
+            attached_at: now,
+        });
+        self.peer = Some(peer);
+    }
+
+    /// Client: the server proved that it has the session; `secret` is the next one to prove it with.
+    pub(crate) fn on_resumed(&mut self, now: Instant, secret: ResumptionSecret) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.secret = secret;
+            ticket.attached_at = now;
+        }
+    }
+
+    /// Server: the candidate's first sealed packet opened, so the client has its secret.
+    pub(crate) fn on_confirmed(&mut self, now: Instant) {
+        if let Some(ticket) = &mut self.ticket {
+            if let Some(secret) = ticket.candidate.take() {
+                ticket.secret = secret;
+            }
+            ticket.attached_at = now;
+        }
+        self.provisional_until = None;
+        self.attempts = Attempts::default();
+    }
+
+    /// Only the server that made the session can speak of it with finality.
+    pub(crate) fn has_authority(&self, established: &Established) -> bool {
+        let known = self.peer.as_ref().map(|peer| peer.key);
+        self.ticket.is_none() || established.suite.has_secret() || known == Some(established.peer_key)
+    }
+
+    /// Whether a server that does not know the session, though it remembers all of `reach`, was the one that made it.
+    pub(crate) fn was_made_by(&self, now: Instant, answer: &Final, reach: u64) -> bool {
+        self.ticket.as_ref().is_some_and(|ticket| {
+            ticket.incarnation == answer.incarnation
+                && Duration::from_millis(reach) >= now.saturating_since(ticket.attached_at)
+        })
+    }
+}
+
+/// What a handshake leaves for a ticket.
+pub(crate) struct NewTicket {
+    pub(crate) id: SessionId,
+    pub(crate) secret: ResumptionSecret,
+    pub(crate) incarnation: [u8; 8],
+}
+
+impl Attempts {
+    /// How long a client is told to wait that tries too often.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    /// One more.
+    ///
+    /// # Errors
+    /// It is beyond `most`, and too soon after the one before.
+    pub(crate) fn take(&mut self, now: Instant, most: u32) -> Result<(), Duration> {
+        let next = self.last + Attempts::PAUSE;
+        if self.count >= most && now < next {
+            return Err(next.saturating_since(now));
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = now;
+        Ok(())
+    }
+}

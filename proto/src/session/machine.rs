@@ -1,0 +1,270 @@
+//! The machine: its fields, the host's calls, and what follows from any of them.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::BytesMut;
+
+use super::absence::Absence;
+use super::closing::{Closing, Finish};
+use super::connections::Connections;
+use super::counters::Counters;
+use super::events::Events;
+use super::identity::Identity;
+use super::ledger::Ledger;
+use super::reconnecting::{Circumstances, Decision, Reconnecting};
+use super::reporting::Reporting;
+use crate::accept::{Incoming, Rejection, Report};
+use crate::config::{ClientConfig, Seed, SessionConfig};
+use crate::error::{AttachError, ConfigError, ConnectionError};
+use crate::event::{EndReason, Event};
+use crate::id::{Carrier, Epoch, Side};
+use crate::reconnect::{Cause, ReconnectIntent};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::trace::{self, Span};
+use crate::wire::frame::EndCode;
+
+/// One end of a session.
+///
+/// See the [crate] documentation for how a host drives it. Input under an epoch that is over is
+/// ignored everywhere, and after [`Event::Ended`] every call is harmless.
+pub struct Session {
+    pub(super) side: Side,
+    /// One for all sessions of a registry.
+    pub(super) config: Arc<SessionConfig>,
+    pub(super) rng: Rng,
+    pub(super) ledger: Ledger,
+    pub(super) connections: Connections,
+    pub(super) identity: Identity,
+    pub(super) reconnecting: Reconnecting,
+    pub(super) closing: Closing,
+    pub(super) absence: Absence,
+    pub(super) events: Events,
+    pub(super) reporting: Reporting,
+    pub(super) counters: Counters,
+    pub(super) span: Span,
+}
+
+impl Session {
+    /// A dialling session. It wants a connection at once; streams may be opened and data queued
+    /// before there is one.
+    ///
+    /// # Errors
+    /// The configuration is out of range or proves nobody's identity.
+    pub fn connect(config: ClientConfig, seed: Seed, now: Instant) -> Result<Session, ConfigError> {
+        config.validate()?;
+        let session_config = Arc::new(config.session.clone());
+        let mut session = Session::new(Side::Client, session_config, Rng::new(&seed));
+        session.reconnecting = Reconnecting::begin(now, config, &mut session.events);
+        Ok(session)
+    }
+
+    /// A session of either side, before anything is known of its peer.
+    pub(super) fn new(side: Side, config: Arc<SessionConfig>, rng: Rng) -> Session {
+        Session {
+            side,
+            ledger: Ledger::new(side, &config),
+            connections: Connections::default(),
+            identity: Identity::default(),
+            reconnecting: Reconnecting::none(),
+            closing: Closing::default(),
+            absence: Absence::default(),
+            events: Events::default(),
+            reporting: Reporting::new(),
+            counters: Counters::default(),
+            span: Span::session(side),
+            config,
+            rng,
+        }
+    }
+
+    /// A connection is up (client). It is a candidate until it has proven itself; ask
+    /// [`poll_transmit`](Self::poll_transmit) for its first packet.
+    ///
+    /// # Errors
+    /// No connection is wanted now, or the session is over: drop the connection.
+    pub fn attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
+        let _span = self.span.enter();
+        let epoch = self.begin_attach(now, carrier)?;
+        self.settle(now);
+        Ok(epoch)
+    }
+
+    /// A connection that the registry routed to this session (server): a RESUME, or a handshake that
+    /// names it as its predecessor. The current connection goes on until the newcomer has confirmed.
+    ///
+    /// # Errors
+    /// The proof is not accepted. Nothing changed; send the rejection's packet, if any, and close.
+    pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
+        let _span = self.span.enter();
+        let epoch = self.begin_adopt(now, incoming)?;
+        self.settle(now);
+        Ok(epoch)
+    }
+
+    /// A connection died. Ignored when its epoch is over.
+    pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
+        let _span = self.span.enter();
+        self.on_detach(now, epoch, cause);
+        self.settle(now);
+    }
+
+    /// A packet arrived on the connection `epoch`.
+    ///
+    /// # Errors
+    /// Drop this connection (what [`poll_transmit`](Self::poll_transmit) still has for it may be sent
+    /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
+    pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
+        let _span = self.span.enter();
+        trace::packet_in(epoch, packet.len());
+        let result = self.on_packet(now, epoch, packet);
+        let _ = result.as_ref().inspect_err(|error| trace::refused_input(epoch, error));
+        // If the session is over because of it, the last packet to the peer stays.
+        if let Err(error) = &result
+            && self.is_wanted(epoch)
+        {
+            self.drop_connection(now, epoch, Cause::of(error));
+        }
+        self.settle(now);
+        result
+    }
+
+    /// The instant of [`poll_timeout`](Self::poll_timeout) has come, or may have.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let _span = self.span.enter();
+        self.on_timeout(now);
+        self.settle(now);
+    }
+
+    /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
+    /// send on it now. To be asked when the carrier can take a packet.
+    pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
+        let _span = self.span.enter();
+        let start = buf.len();
+        let packed = self.transmit(now, epoch, buf);
+        if packed {
+            trace::packet_out(epoch, buf.len() - start);
+        }
+        packed
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) may have a packet for any connection now. Cheap, whatever there is to
+    /// send, so that a host can ask it after each call to learn whether anybody has to be woken who sends. `true` may turn
+    /// out to be in vain (what waits may not fit what the peer allows); `false` never is.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        let connections = &self.connections;
+        let candidate = connections.candidate.as_ref();
+        connections.is_parting()
+            || candidate.is_some_and(|candidate| candidate.outgoing.is_some())
+            || connections
+                .draining
+                .as_ref()
+                .is_some_and(|draining| draining.connection.wants_reply())
+            || connections
+                .current()
+                .is_some_and(|current| current.wants_control() || self.owes_frames(current.cursor))
+    }
+
+    /// Whether sequenced frames may go on a connection that has come to `cursor`.
+    fn owes_frames(&self, cursor: u64) -> bool {
+        let ledger = &self.ledger;
+        cursor.max(ledger.acked()) < ledger.next()
+            || ledger.streams.may_commit()
+            || self.closing.close_frame(ledger).is_some()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_deadline()
+    }
+
+    /// Whether the connection `epoch` is still of use. When not: send what
+    /// [`poll_transmit`](Self::poll_transmit) still has for it, then close it.
+    #[must_use]
+    pub fn is_wanted(&self, epoch: Epoch) -> bool {
+        self.connections.role(epoch).is_some()
+    }
+
+    /// What the registry must know, if it changed since this was last asked (server). Newest state
+    /// only, so that skipping one loses nothing.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reporting.take_due().then(|| self.report()).flatten()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.poll()
+    }
+
+    /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.
+    #[must_use]
+    pub fn wanted_connection(&self) -> Option<ReconnectIntent> {
+        self.reconnecting.intent()
+    }
+
+    /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.end_if_exhausted(now);
+        self.give_way(now);
+        self.events.collect(&mut self.ledger.streams);
+        self.connections
+            .finish_swap(self.ledger.expected(), self.ledger.acked());
+        self.pursue_migration(now);
+        self.show_health(now);
+        self.reporting.on_bytes(self.held_bytes(), self.absence.is_detached());
+    }
+
+    /// Ends the session for a fresh one, once that is due.
+    fn give_way(&mut self, now: Instant) {
+        let decision = self.reconnecting.give_way(now, self.connections.is_stable());
+        self.carry_out(now, decision);
+    }
+
+    /// Begins a planned swap that was asked for, once the one before it is settled.
+    fn pursue_migration(&mut self, now: Instant) {
+        let ready = self.reconnecting.is_migration_ready() && self.connections.candidate.is_none();
+        if ready && self.may_swap() {
+            self.plan(now, Reconnecting::begin_migration);
+        }
+    }
+
+    /// Whether a planned swap may begin.
+    pub(super) fn may_swap(&self) -> bool {
+        let ledger = &self.ledger;
+        self.connections
+            .may_swap(ledger.expected(), ledger.acked(), ledger.next())
+    }
+
+    /// Has the room of reconnecting decide, and carries its decision out.
+    pub(super) fn plan(
+        &mut self,
+        now: Instant,
+        decide: impl FnOnce(&mut Reconnecting, &mut Circumstances<'_>) -> Decision,
+    ) {
+        let mut circumstances = Circumstances {
+            now,
+            closing: self.closing.has_begun(),
+            established: self.identity.ticket.is_some(),
+            attached: self.connections.current.is_some(),
+            stable: self.connections.is_stable(),
+            proving: self.connections.candidate.is_some(),
+            rng: &mut self.rng,
+            events: &mut self.events,
+        };
+        let decision = decide(&mut self.reconnecting, &mut circumstances);
+        self.carry_out(now, decision);
+    }
+
+    fn carry_out(&mut self, now: Instant, decision: Decision) {
+        match decision {
+            Decision::GoOn => {}
+            Decision::End(reason) => self.end(now, reason, None),
+            Decision::GiveWay { cause } => {
+                self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Fresh { cause }));
+            }
+        }
+    }
+}

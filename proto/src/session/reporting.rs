@@ -1,0 +1,81 @@
+//! What the registry and the host are told of how the session fares, and whether that is due.
+
+use alloc::boxed::Box;
+
+use crate::event::EndReason;
+use crate::liveness::Health;
+use crate::time::Instant;
+
+/// A detached session reports again when it holds this much more or less.
+const REPORT_GRAIN: u64 = 4_096;
+
+pub(crate) struct Reporting {
+    /// The registry has not been told of the newest state.
+    due: bool,
+    /// The bytes held that the last report that became due was about.
+    bytes: u64,
+    /// The health that the host was last told.
+    health: Health,
+    /// When it was last looked at.
+    health_at: Instant,
+    /// Why the session is over; `None` while it is not.
+    end: Option<Box<EndReason>>,
+}
+
+impl Reporting {
+    pub(crate) fn new() -> Reporting {
+        Reporting {
+            due: false,
+            bytes: 0,
+            health: Health::Detached,
+            health_at: Instant::ZERO,
+            end: None,
+        }
+    }
+
+    /// Something changed that the registry has to know.
+    pub(crate) fn set_due(&mut self) {
+        self.due = true;
+    }
+
+    /// Whether a report is due; it counts as made.
+    pub(crate) fn take_due(&mut self) -> bool {
+        core::mem::take(&mut self.due)
+    }
+
+    /// The session holds `held` bytes. What a detached session holds counts against a budget of all of them.
+    pub(crate) fn on_bytes(&mut self, held: u64, detached: bool) {
+        self.due |= detached && held.abs_diff(self.bytes) >= REPORT_GRAIN;
+        if self.due {
+            self.bytes = held;
+        }
+    }
+
+    /// The health that the host was last told.
+    pub(crate) fn health(&self) -> Health {
+        self.health
+    }
+
+    /// When the health shown was last looked at.
+    pub(crate) fn health_shown_at(&self) -> Instant {
+        self.health_at
+    }
+
+    /// The session fares so now. Whether that is a change.
+    pub(crate) fn on_health(&mut self, now: Instant, health: Health) -> bool {
+        self.health_at = now;
+        let changed = core::mem::replace(&mut self.health, health) != health;
+        self.due |= changed;
+        changed
+    }
+
+    pub(crate) fn on_end(&mut self, reason: EndReason) {
+        self.end = Some(Box::new(reason));
+        self.due = true;
+    }
+
+    /// Why the session is over, if it is.
+    pub(crate) fn end(&self) -> Option<&EndReason> {
+        self.end.as_deref()
+    }
+}

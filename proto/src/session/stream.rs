@@ -1,0 +1,159 @@
+//! The calls on streams.
+
+use bytes::Bytes;
+
+use super::machine::Session;
+use crate::error::{OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
+use crate::id::StreamId;
+use crate::limits::{WATCH_AHEAD, check_code};
+use crate::stream::{AcceptedStream, Chunk, StreamOptions};
+use crate::time::{Duration, Instant};
+
+impl Session {
+    /// Opens a stream. It begins at the peer with the next packet, with or without data.
+    ///
+    /// # Errors
+    /// Too many are open, the options are invalid, or the session is closing.
+    pub fn open(&mut self, now: Instant, options: StreamOptions) -> Result<StreamId, OpenError> {
+        let result = self.ledger.streams.open(options);
+        self.settle(now);
+        result
+    }
+
+    /// The next stream the peer opened. `None` arms [`Event::Incoming`](crate::Event::Incoming).
+    pub fn accept(&mut self, now: Instant) -> Option<AcceptedStream> {
+        let accepted = self.ledger.streams.accept();
+        self.settle(now);
+        accepted
+    }
+
+    /// The calls on one stream. Whether there is such a stream is found out by each call.
+    pub fn stream(&mut self, id: StreamId) -> Stream<'_> {
+        Stream { session: self, id }
+    }
+}
+
+/// The calls on one stream of a session: see [`Session::stream`].
+///
+/// ```
+/// # use unbroken_proto::{error::SendError, Instant, Session, StreamId};
+/// fn say(session: &mut Session, now: Instant, stream: StreamId) -> Result<(), SendError> {
+///     session.stream(stream).send(now, "hello".into())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Stream<'a> {
+    session: &'a mut Session,
+    id: StreamId,
+}
+
+impl Stream<'_> {
+    /// Which stream it is.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Queues one whole message.
+    ///
+    /// # Errors
+    /// The payload comes back with the reason; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm
+    /// [`Event::Writable`](crate::Event::Writable).
+    pub fn send(self, now: Instant, payload: Bytes) -> Result<(), SendError> {
+        let result = self.session.ledger.streams.send(self.id, payload);
+        self.session.settle(now);
+        result
+    }
+
+    /// As [`send`](Self::send); if the message is not known to be the peer's `within` that time,
+    /// [`Event::Overdue`](crate::Event::Overdue) says so. Returns its number among the stream's messages, from 1.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_within(self, now: Instant, payload: Bytes, within: Duration) -> Result<u64, SendError> {
+        let result = self.session.ledger.streams.send(self.id, payload);
+        let result = result.map(|()| {
+            let message = self.session.ledger.streams.messages_sent(self.id);
+            self.session.add_deadline(now + within, self.id, message);
+            message
+        });
+        self.session.settle(now);
+        result
+    }
+
+    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// Nothing was taken; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
+    pub fn write(self, now: Instant, data: &mut Bytes) -> Result<usize, SendRefusal> {
+        let result = self.session.ledger.streams.write(self.id, data);
+        self.session.settle(now);
+        result
+    }
+
+    /// The next bytes of the stream. `None` arms [`Event::Readable`](crate::Event::Readable) for it.
+    ///
+    /// # Errors
+    /// The stream is unknown, was reset by the peer, or the session ended before it did.
+    pub fn recv(self, now: Instant) -> Result<Option<Chunk>, RecvError> {
+        let result = self.session.ledger.streams.recv(self.id);
+        self.session.settle(now);
+        result
+    }
+
+    /// Nothing more will be sent on this stream; the other direction goes on (half-close).
+    ///
+    /// # Errors
+    /// There is no such sending half.
+    pub fn finish(self, now: Instant) -> Result<(), UnknownStream> {
+        let result = self.session.ledger.streams.finish(self.id);
+        self.session.settle(now);
+        result
+    }
+
+    /// Abandons sending on this stream: what is queued is dropped, the peer is told `code`.
+    ///
+    /// # Errors
+    /// There is no such sending half, or the code is too large.
+    pub fn reset(self, now: Instant, code: u64) -> Result<(), StreamError> {
+        check_code(code)?;
+        let result = self.session.ledger.streams.reset(self.id, code);
+        self.session.settle(now);
+        Ok(result?)
+    }
+
+    /// Asks the peer to stop sending on this stream; what arrives or is unread is discarded.
+    ///
+    /// # Errors
+    /// There is no such receiving half, or the code is too large.
+    pub fn stop(self, now: Instant, code: u64) -> Result<(), StreamError> {
+        check_code(code)?;
+        let result = self.session.ledger.streams.stop(self.id, code);
+        self.session.settle(now);
+        Ok(result?)
+    }
+
+    /// For a host that keeps messages in a queue of its own: as [`send_within`](Self::send_within), of a message that is
+    /// still to be sent, the `message`th of the stream (from 1). The time begins now.
+    ///
+    /// # Errors
+    /// There is no such sending half, or it is over 16,384 messages ahead; nothing is told of it.
+    pub fn watch(self, now: Instant, message: u64, within: Duration) -> Result<(), UnknownStream> {
+        let streams = &self.session.ledger.streams;
+        let known = streams.is_sending(self.id) && message <= streams.messages_sent(self.id) + WATCH_AHEAD;
+        if known {
+            self.session.add_deadline(now + within, self.id, message);
+        }
+        self.session.settle(now);
+        if known { Ok(()) } else { Err(UnknownStream(self.id)) }
+    }
+}
+
+impl Session {
+    fn add_deadline(&mut self, at: Instant, stream: StreamId, message: u64) {
+        let streams = &self.ledger.streams;
+        let delivered = |stream, message| streams.is_delivered(stream, message);
+        self.events.overdue.add(at, stream, message, delivered);
+    }
+}
