@@ -2,12 +2,8 @@
 
 use core::fmt::{Debug, Write};
 
-use alloc::vec::Vec;
-
 use super::Session;
 use super::connection::{Live, Stage};
-use crate::id::Epoch;
-use crate::wire::packet::PacketType;
 
 /// Positions and counters that only tests have a use for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,17 +50,6 @@ fn hash(parts: &[&dyn Debug]) -> u64 {
 }
 
 impl Session {
-    /// Seals `plaintext`, whatever it is, as this end's next packet on the connection `epoch`: what a
-    /// hostile peer that has proven itself can do. `None` where it has no keys.
-    #[doc(hidden)]
-    pub fn misbehave(&mut self, epoch: Epoch, plaintext: &[u8]) -> Option<Vec<u8>> {
-        let live = self.links.current.as_mut().filter(|live| live.epoch == epoch)?;
-        let mut packet = Vec::from([PacketType::Sealed.byte()]);
-        packet.extend_from_slice(plaintext);
-        live.keys.sealer.seal(&mut packet, 1).ok()?;
-        Some(packet)
-    }
-
     pub(super) fn inspection(&self) -> Inspection {
         Inspection {
             expected: self.ledger.expected(),

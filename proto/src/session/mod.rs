@@ -37,6 +37,8 @@ mod ending;
 mod events;
 mod handshake;
 mod health;
+#[cfg(any(test, feature = "test-hooks"))]
+mod hooks;
 mod inspect;
 mod ledger;
 mod links;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::testing::{Pair, events, shuttle};
+use super::testing::{Pair, events, seal, shuttle};
 use super::*;
 use crate::config::ServerConfig;
 use crate::event::{Closer, EndReason, Event, Swap};
