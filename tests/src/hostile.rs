@@ -5,6 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open};
+use unbroken_proto::wire::packet::PacketType;
 use unbroken_proto::wire::{FrameWriter, frames};
 use unbroken_proto::{Carrier, Cause, Epoch, Session, SessionConfig, Side, StreamId};
 
@@ -136,6 +137,14 @@ impl Spelling<'_> {
     }
 }
 
+/// A packet that `machine` never packed, under its keys: what a peer can say that has proven itself and then
+/// does as it likes. `None` where the connection `epoch` is not its current one.
+pub fn seal(machine: &mut Session, epoch: Epoch, plaintext: &[u8]) -> Option<Vec<u8>> {
+    let mut packet = vec![PacketType::Sealed.byte()];
+    packet.extend_from_slice(plaintext);
+    machine.send_keys(epoch)?.seal(&mut packet).then_some(packet)
+}
+
 /// One end is ours and honest, the other does what `data` spells.
 ///
 /// # Panics
@@ -221,7 +230,7 @@ fn inject(duo: &mut Duo, victim: Side, plaintext: &[u8]) {
         Side::Server => (Side::Client, client, server),
         Side::Client => (Side::Server, server, client),
     };
-    let Some(packet) = duo.machine(peer).and_then(|machine| machine.misbehave(from, plaintext)) else {
+    let Some(packet) = duo.machine(peer).and_then(|machine| seal(machine, from, plaintext)) else {
         return;
     };
     if let Some(machine) = duo.machine(victim) {

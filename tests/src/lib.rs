@@ -1,5 +1,6 @@
 //! The proof of `unbroken-proto`: a simulator in virtual time with seeded faults, a reference model
-//! of what the application wrote and read, and checks after every step. Public API of the machine only.
+//! of what the application wrote and read, and checks after every step. Public API of the machine only, and for
+//! hostile peers the keys that its feature `test-hooks` hands out.
 //!
 //! - [`sim`]: virtual time, carriers, hosts, faults; [`sim::run_seed`] runs one schedule.
 //! - [`model`]: what was written, read and promised, and the invariants over it.

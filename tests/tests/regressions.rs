@@ -10,6 +10,7 @@ use unbroken_proto::wire::frame::{Data, Frame};
 use unbroken_proto::wire::{FrameWriter, framing};
 use unbroken_proto::{Event, SessionConfig, Side, StreamId};
 use unbroken_tests::duo::{Cut, Duo, Notice, Plan, Setup};
+use unbroken_tests::hostile::seal;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -30,10 +31,7 @@ fn say(duo: &mut Duo, frames: &[Frame]) -> Result<(), ConnectionError> {
     writer.finish();
     let now = duo.instant();
     let epoch = duo.wires[0].was;
-    let packet = duo
-        .client
-        .misbehave(epoch, &plaintext)
-        .expect("because the connection is current");
+    let packet = seal(&mut duo.client, epoch, &plaintext).expect("because the connection is current");
     let epoch = duo.wires[0].server_epoch().expect("because it is bound");
     let server = duo.server.as_mut().expect("because it is established");
     let result = server.handle_input(now, epoch, BytesMut::from(packet.as_slice()));
@@ -450,9 +448,7 @@ fn control_goes_before_bulk() {
     let now = duo.instant();
     let server_epoch = duo.wires[0].server_epoch().expect("because it is bound");
     let server = duo.server.as_mut().expect("because it is established");
-    let ping = server
-        .misbehave(server_epoch, &plaintext)
-        .expect("because the connection is current");
+    let ping = seal(server, server_epoch, &plaintext).expect("because the connection is current");
     let epoch = duo.wires[0].was;
     assert_eq!(
         duo.client.handle_input(now, epoch, BytesMut::from(ping.as_slice())),

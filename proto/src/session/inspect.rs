@@ -2,12 +2,8 @@
 
 use core::fmt::{Debug, Write};
 
-use alloc::vec::Vec;
-
 use super::connections::{ActiveConnection, Stage};
 use super::machine::Session;
-use crate::id::Epoch;
-use crate::wire::packet::PacketType;
 
 /// Positions and counters that only tests have a use for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,21 +61,6 @@ impl Debug for Session {
 }
 
 impl Session {
-    /// Seals `plaintext`, whatever it is, as this end's next packet on the connection `epoch`: what a
-    /// hostile peer that has proven itself can do. `None` where it has no keys.
-    #[doc(hidden)]
-    pub fn misbehave(&mut self, epoch: Epoch, plaintext: &[u8]) -> Option<Vec<u8>> {
-        let current = self
-            .connections
-            .current
-            .as_mut()
-            .filter(|current| current.epoch == epoch)?;
-        let mut packet = Vec::from([PacketType::Sealed.byte()]);
-        packet.extend_from_slice(plaintext);
-        current.keys.sealer.seal(&mut packet, 1).ok()?;
-        Some(packet)
-    }
-
     /// For tests and tools: positions and counters that applications have no use for.
     #[doc(hidden)]
     pub fn inspect(&self) -> Inspection {

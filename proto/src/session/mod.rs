@@ -35,6 +35,8 @@ mod counters;
 mod ending;
 mod events;
 mod flat;
+#[cfg(any(test, feature = "test-hooks"))]
+mod hooks;
 mod identity;
 mod inspect;
 mod ledger;

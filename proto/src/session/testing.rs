@@ -12,6 +12,7 @@ use crate::reconnect::Cause;
 use crate::security::{Auth, ServerAuth, SharedSecret};
 use crate::server::{Admission, Registry, Route};
 use crate::time::{Duration, Instant};
+use crate::wire::packet::PacketType;
 
 pub(super) struct Pair {
     pub(super) now: Instant,
@@ -218,4 +219,13 @@ pub(super) fn events(session: &mut Session) -> Vec<Event> {
     let all = core::iter::from_fn(|| session.poll_event());
     all.filter(|event| !matches!(event, Event::Reconnect(_) | Event::Health(_)))
         .collect()
+}
+
+/// A packet that `session` never packed: what it would say on the connection `epoch` if it were hostile.
+pub(super) fn seal(session: &mut Session, epoch: Epoch, plaintext: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::from([PacketType::Sealed.byte()]);
+    packet.extend_from_slice(plaintext);
+    let mut keys = session.send_keys(epoch).expect("because the connection is current");
+    assert!(keys.seal(&mut packet), "because the key is fresh");
+    packet
 }

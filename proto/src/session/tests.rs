@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
-use super::testing::{Pair, events, shuttle};
+use super::testing::{Pair, events, seal, shuttle};
 use super::*;
 use crate::config::{ClientConfig, Seed, ServerConfig, SessionConfig};
 use crate::event::{Closer, EndReason, Event, Swap};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use unbroken_carriers::{Acceptor, Address};
-use unbroken_driver::{RecvError, Session};
+use unbroken_driver::{RecvError, Session as SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -63,7 +63,7 @@ pub trait Session: Send + Sync {
     /// Why the last dial failed, in words.
     fn connect_error(&self) -> Option<String>;
     /// For what only futures can show; `None` where there are none.
-    fn handle(&self) -> Option<Session>;
+    fn handle(&self) -> Option<SessionHandle>;
 }
 
 /// A sending half: also writes bytes.

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use unbroken_carriers::Acceptor;
-use unbroken_driver::{RecvError, RecvHalf, SendHalf, Session, Stream};
+use unbroken_driver::{RecvError, RecvHalf, SendHalf, Session as SessionHandle, Stream};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -148,55 +148,55 @@ fn halves(stream: Stream) -> (Box<dyn Sender>, Box<dyn Receiver>) {
     (Box::new(Tx(send)), Box::new(Rx(recv)))
 }
 
-impl Session for Session {
+impl Session for SessionHandle {
     fn another(&self) -> Box<dyn Session> {
         Box::new(self.clone())
     }
 
     fn established(&self) -> Result<SessionId, Arc<Ended>> {
-        soon("an established session", Session::established(self))
+        soon("an established session", SessionHandle::established(self))
     }
 
     fn open(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
-        soon("a stream", Session::open(self, StreamOptions::default()))
+        soon("a stream", SessionHandle::open(self, StreamOptions::default()))
             .ok()
             .map(halves)
     }
 
     fn accept(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
-        soon("the peer's stream", Session::accept(self)).map(halves)
+        soon("the peer's stream", SessionHandle::accept(self)).map(halves)
     }
 
     fn events(&self) -> Box<dyn FnMut() -> Option<Event> + Send> {
-        let mut events = Session::events(self);
+        let mut events = SessionHandle::events(self);
         Box::new(move || soon("an event", events.next()))
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        soon("the end", Session::close(self, code, Bytes::new()))
+        soon("the end", SessionHandle::close(self, code, Bytes::new()))
     }
 
     fn abort(&self) -> Arc<Ended> {
-        soon("the end", Session::abort(self))
+        soon("the end", SessionHandle::abort(self))
     }
 
     fn closed(&self) -> Arc<Ended> {
-        soon("the end", Session::closed(self))
+        soon("the end", SessionHandle::closed(self))
     }
 
     fn migrate(&self, within: Duration) {
-        Session::migrate(self, within, Bytes::new());
+        SessionHandle::migrate(self, within, Bytes::new());
     }
 
     fn stats(&self) -> Stats {
-        Session::stats(self)
+        SessionHandle::stats(self)
     }
 
     fn connect_error(&self) -> Option<String> {
-        Session::connect_error(self).map(|error| error.to_string())
+        SessionHandle::connect_error(self).map(|error| error.to_string())
     }
 
-    fn handle(&self) -> Option<Session> {
+    fn handle(&self) -> Option<SessionHandle> {
         Some(self.clone())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use unbroken_carriers::{Acceptor, Address};
-use unbroken_driver::{RecvError, Session};
+use unbroken_driver::{RecvError, Session as SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -141,7 +141,7 @@ impl Session for blocking::Session {
         blocking::Session::connect_error(self).map(|error| error.to_string())
     }
 
-    fn handle(&self) -> Option<Session> {
+    fn handle(&self) -> Option<SessionHandle> {
         None
     }
 }
@@ -167,9 +167,9 @@ impl Sender for blocking::SendHalf {
 impl Receiver for blocking::RecvHalf {
     fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         blocking::RecvHalf::recv(self).map_err(|failure| match failure {
-            blocking::RecvError::Stream(error) => RecvError::Stream(error),
-            blocking::RecvError::Truncated => RecvError::Truncated,
-            blocking::RecvError::TooLarge(most) => RecvError::TooLarge(most),
+            blocking::RecvFailure::Stream(error) => error.into(),
+            blocking::RecvFailure::Truncated => RecvError::Truncated,
+            blocking::RecvFailure::TooLarge(most) => RecvError::TooLarge(most),
             other => panic!("never happened: a message ({other})"),
         })
     }

@@ -7,8 +7,7 @@ use std::thread;
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use unbroken_driver::{RecvError, RecvHalf, SendHalf, Session, Stream};
-use unbroken_proto::error::RecvError;
+use unbroken_driver::{RecvError, RecvHalf, SendHalf, Session as SessionHandle, Stream};
 use unbroken_proto::event::EndReason;
 use unbroken_proto::stream::StreamOptions;
 
@@ -42,7 +41,7 @@ fn insist<T, F: Future<Output = T>>(mut make: impl FnMut() -> F) -> T {
 }
 
 /// Two sessions' ends, and every call on them that waits.
-pub fn every_call(near: &Session, far: &Session) {
+pub fn every_call(near: &SessionHandle, far: &SessionHandle) {
     for polls in 0..3 {
         assert!(give_up_after(polls, near.closed()).is_none());
         assert!(give_up_after(polls, far.accept()).is_none());
@@ -70,7 +69,7 @@ pub fn every_call(near: &Session, far: &Session) {
 }
 
 /// Streams nobody waits for are reset by themselves, and use up nothing.
-fn opened(near: &Session) -> Stream {
+fn opened(near: &SessionHandle) -> Stream {
     for round in 0..200 {
         let _dropped = give_up_after(round % 3, near.open(StreamOptions::default()));
     }
@@ -78,7 +77,7 @@ fn opened(near: &Session) -> Stream {
 }
 
 /// The stream somebody waited for, behind those that were opened for nobody.
-fn accepted(far: &Session) -> (SendHalf, RecvHalf) {
+fn accepted(far: &SessionHandle) -> (SendHalf, RecvHalf) {
     loop {
         let (send, mut recv) = insist(|| far.accept()).expect("because one was opened").split();
         match insist_on(&mut recv) {

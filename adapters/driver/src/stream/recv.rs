@@ -44,6 +44,16 @@ pub enum RecvError {
     Truncated,
 }
 
+impl From<MachineError> for RecvError {
+    fn from(error: MachineError) -> RecvError {
+        match error {
+            MachineError::Reset(code) => RecvError::Reset(code),
+            // A machine that was put out of use knows no streams any more.
+            _ => RecvError::SessionEnded,
+        }
+    }
+}
+
 impl From<RecvError> for io::Error {
     fn from(error: RecvError) -> io::Error {
         let kind = match error {
@@ -213,7 +223,7 @@ impl RecvHalf {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        *failure = Some(failed(error));
+                        *failure = Some(error.into());
                         break;
                     }
                 }
@@ -233,14 +243,6 @@ fn charge(chunk: &Chunk) -> usize {
     match chunk {
         Chunk::Data { payload, .. } => FRAME_CHARGE + payload.len(),
         Chunk::End => FRAME_CHARGE,
-    }
-}
-
-fn failed(error: MachineError) -> RecvError {
-    match error {
-        MachineError::Reset(code) => RecvError::Reset(code),
-        // The machine forgets streams when it is put out of use.
-        _ => RecvError::SessionEnded,
     }
 }
 

@@ -182,7 +182,7 @@ fn an_answer_does_not_wait_for_a_backlog() {
         .handle_input(now, ours, BytesMut::from(&packet[..]))
         .expect("because it is honest");
     let ping = encode(&[Frame::From { position: 0 }, Frame::Ping { id: 9 }]);
-    let ping = pair.client.misbehave(ours, &ping).expect("because it has keys");
+    let ping = seal(&mut pair.client, ours, &ping);
     pair.server()
         .handle_input(now, theirs, BytesMut::from(&ping[..]))
         .expect("because it is honest");
@@ -282,7 +282,7 @@ fn nothing_is_freed_that_the_peer_did_not_state() {
     let (now, ours) = (pair.now, pair.links[0].0);
     let ack = encode(&[Frame::Ack { position: before.acked }]);
     let theirs = pair.links[0].1.expect("because it is attached");
-    let ack = pair.server().misbehave(theirs, &ack).expect("because it has keys");
+    let ack = seal(pair.server(), theirs, &ack);
     pair.client
         .handle_input(now, ours, BytesMut::from(&ack[..]))
         .expect("because it is honest");

@@ -64,7 +64,7 @@ fn the_peer_is_told_what_it_did_wrong() {
     pair.dial();
     let now = pair.now;
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
-    let nonsense = pair.server().misbehave(theirs, &[0xff]).expect("because it has keys");
+    let nonsense = seal(pair.server(), theirs, &[0xff]);
     let wrong = pair.client.handle_input(now, ours, BytesMut::from(&nonsense[..]));
     assert!(matches!(wrong, Err(ConnectionError::Protocol(_))));
     let mut packet = Vec::new();

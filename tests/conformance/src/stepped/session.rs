@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use unbroken_driver::{RecvError, Session};
+use unbroken_driver::{RecvError as HostRecvError, Session as SessionHandle};
 use unbroken_proto::error::{OpenError, RecvError, SendError, SendRefusal};
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -144,7 +144,7 @@ impl<H: Host> Session for Handle<H> {
         self.0.home.with(|host| host.connect_error())
     }
 
-    fn handle(&self) -> Option<Session> {
+    fn handle(&self) -> Option<SessionHandle> {
         None
     }
 }
@@ -241,9 +241,9 @@ impl<H: Host> Rx<H> {
 }
 
 impl<H: Host> Receiver for Rx<H> {
-    fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
+    fn recv(&mut self) -> Result<Option<Bytes>, HostRecvError> {
         loop {
-            match self.chunk().map_err(RecvError::Stream)? {
+            match self.chunk().map_err(HostRecvError::from)? {
                 Chunk::Data { payload, message_end } => {
                     self.partial.extend_from_slice(&payload);
                     if message_end {
@@ -251,7 +251,7 @@ impl<H: Host> Receiver for Rx<H> {
                     }
                 }
                 Chunk::End if self.partial.is_empty() => return Ok(None),
-                Chunk::End => return Err(RecvError::Truncated),
+                Chunk::End => return Err(HostRecvError::Truncated),
             }
         }
     }

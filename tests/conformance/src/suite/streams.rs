@@ -5,7 +5,7 @@ use std::thread;
 
 use bytes::Bytes;
 use unbroken_driver::RecvError;
-use unbroken_proto::error::{RecvError, SendRefusal};
+use unbroken_proto::error::SendRefusal;
 use unbroken_proto::event::{Closer, EndReason};
 
 use crate::adapter::{Receiver, Sender, Session};
