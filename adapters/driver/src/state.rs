@@ -9,7 +9,7 @@ use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
-use unbroken_proto::{ClientConfig, Event, Instant, Session, StreamId};
+use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
 
 use crate::connect_error::ConnectError;
 use crate::events::Subscribers;
@@ -18,6 +18,10 @@ use crate::metrics::Metrics;
 use crate::runtime::Clock;
 use crate::senders::Senders;
 use crate::sync::{Waiters, WakeList, register};
+
+/// A server does not say what is wrong with a stranger, so that a wrong secret looks like a bad network: except here.
+const UNANSWERED: &str = "connected, but the handshake was not answered: a secret, key or hint that the server does not \
+                          know looks like this, and so does a server of something else";
 
 /// The machine, for whoever may call it.
 pub(crate) struct Shared {
@@ -149,6 +153,10 @@ impl State {
             Event::Established { .. } => {
                 self.established = true;
                 self.watchers.wake_all(&mut self.wakes);
+            }
+            Event::Reconnect(attempt) if attempt.is_unanswered() => {
+                let error = ConnectError::new(Cause::Timeout).with_source(UNANSWERED);
+                self.connect_error = Some(Arc::new(error));
             }
             _ => {}
         }

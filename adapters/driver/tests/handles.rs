@@ -166,7 +166,8 @@ fn what_a_dropped_driver_never_sent_comes_back() {
 
 #[test]
 fn what_a_driver_that_panicked_never_sent_comes_back() {
-    let connector = |_: ReconnectIntent| -> std::future::Ready<Result<Connected, ConnectError>> { panic!("as planned") };
+    let connector =
+        |_: ReconnectIntent| -> std::future::Ready<Result<Connected, ConnectError>> { panic!("as planned") };
     let config = ClientConfig::new(Auth::anonymous());
     let (session, driver) = unbroken_driver::connect(&Frozen, config, Seed([1; 32]), connector).unwrap();
     let _stream = queued(&session);

@@ -19,7 +19,7 @@ use unbroken_tokio::proto::event::EndReason;
 use unbroken_tokio::proto::server::{Drain, Placement, Select, SessionCommand};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{self, Event, Instant, PeerPrefix};
-use unbroken_tokio::{Compat, Connected, Framed, Server};
+use unbroken_tokio::{Compat, Connected, Framed, Server, ServerHandle};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
@@ -200,18 +200,15 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     })
     .unwrap();
     let session = soon("a session", server.accept()).await.session;
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        loop {
-            tell.send(handle.ended().await).unwrap();
-        }
-    });
+    // What is over is kept from the first time on that somebody asks.
+    let mut ended = std::pin::pin!(handle.ended());
+    std::future::poll_fn(|cx| Poll::Ready(assert!(ended.as_mut().poll(cx).is_pending()))).await;
     eventually("it is known", || server.handle().sessions().len() == 1).await;
     armed.store(true, Ordering::Relaxed);
     // Something to read.
     let (mut send, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
     let _ended = send.send(Bytes::from("light")).await;
-    let over = soon("the clean-up", told.recv()).await.unwrap();
+    let over = soon("the clean-up", ended).await;
     assert_eq!(
         (Some(over.info.id), over.reason),
         (session.id(), Some(EndReason::Aborted))
@@ -219,7 +216,8 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     assert_eq!(soon("the end", session.closed()).await.reason, EndReason::Aborted);
     assert!(server.handle().sessions().is_empty());
     server.handle().registry(|_, _| ());
-    assert!(told.try_recv().is_err(), "once");
+    let mut again = std::pin::pin!(handle.ended());
+    std::future::poll_fn(|cx| Poll::Ready(assert!(again.as_mut().poll(cx).is_pending(), "once"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,5 +312,29 @@ async fn too_many_handshakes_displace_the_oldest_of_them() {
     for index in [0, 2] {
         let waits = strangers[index].try_read(&mut [0; 512]);
         assert_eq!(waits.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_accepts_nothing_holds_a_bounded_number_of_sessions_and_no_dead_ones() {
+    let (mut server, address) = server(Carrier::Tcp).await;
+    let count = |handle: &ServerHandle| handle.sessions().len();
+    let mut clients = Vec::new();
+    for _ in 0..150 {
+        clients.push(connect(Carrier::Tcp, address, client_config()));
+    }
+    eventually("the backlog is full", || count(server.handle()) == 128).await;
+    let established = clients.iter().filter(|client| client.id().is_some()).count();
+    assert_eq!(established, 128, "the others were told to come later");
+    // Those that are over wait no longer, and leave room.
+    let mut gone = Vec::new();
+    for client in clients.extract_if(.., |client| client.id().is_some()).take(100) {
+        gone.push(client.id());
+        client.abort().await;
+    }
+    eventually("the others come", || clients.iter().all(|client| client.id().is_some())).await;
+    for _ in 0..50 {
+        let accepted = soon("a session", server.accept()).await;
+        assert!(!gone.contains(&accepted.session.id()), "a dead session was handed out");
     }
 }

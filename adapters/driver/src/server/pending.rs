@@ -98,6 +98,7 @@ impl PendingConnection {
     ) -> Arrival {
         self.decided = true;
         self.server.with(|state, now, wakes| {
+            state.registry.set_backlog_full(state.backlog.is_full());
             let admission = match verdict {
                 Ok(placement) => state.registry.admit_as(now, incoming, &placement),
                 Err(refusal) => Admission::Reject(state.registry.refuse(now, incoming, refusal)),

@@ -68,6 +68,12 @@ impl Registry {
         self.open(now, *proven, placement)
     }
 
+    /// Whether as many sessions as may be wait for the host to accept them. While it is so, clients that want a new one are
+    /// told to come later; sessions that are held can be resumed.
+    pub fn set_backlog_full(&mut self, full: bool) {
+        self.backlog_full = full;
+    }
+
     /// What FINAL says about a predecessor that is not held here; `None` if none was named.
     pub(super) fn verdict(&self, now: Instant, proven: &Proven) -> Option<Verdict> {
         let predecessor = proven.offer.predecessor.as_ref()?;
@@ -111,6 +117,11 @@ impl Registry {
             trace::refused_stranger("draining");
             self.refused.draining += 1;
             return Err(refusal);
+        }
+        if self.backlog_full {
+            trace::refused_stranger("too many wait to be accepted");
+            self.refused.no_room += 1;
+            return Err(Refusal::soon());
         }
         let refuses = self.config.when_detached_full == WhenDetachedFull::RefuseNew;
         let spent = self.sessions.detached_bytes() > self.config.max_detached_bytes;

@@ -60,6 +60,8 @@ pub struct Registry {
     pub(super) tombstones: Tombstones,
     pub(super) commands: Commands,
     pub(super) draining: Option<Draining>,
+    /// Too many sessions wait for the host to accept them.
+    pub(super) backlog_full: bool,
     pub(super) refused: Refused,
     pub(super) admitted: u64,
 }
@@ -99,6 +101,7 @@ impl Registry {
             config,
             commands: Commands::default(),
             draining: None,
+            backlog_full: false,
             refused: Refused::default(),
             admitted: 0,
         })

@@ -295,3 +295,13 @@ fn an_older_one_that_came_back_before_the_newcomer_was_established_keeps_its_nam
         assert_eq!(registry.poll_command(), None);
     }
 }
+
+#[test]
+fn who_comes_while_the_hosts_backlog_is_full_is_told_to_come_later() {
+    let mut registry = registry(config());
+    registry.set_backlog_full(true);
+    assert_eq!(code(asks(&mut registry, at(1), 1, b"alice")), Some(EndCode::RetryLater));
+    assert_eq!(registry.snapshot().refused.no_room, 1);
+    registry.set_backlog_full(false);
+    assert_eq!(code(asks(&mut registry, at(1), 2, b"alice")), None);
+}
