@@ -38,7 +38,7 @@ pub enum Event {
     },
     /// An attempt to have a connection was planned (its outcome is then pending), or came to an end (client).
     Reconnect(Attempt),
-    /// Reconnecting was paused by [`pause_reconnecting`](crate::Session::pause_reconnecting).
+    /// Reconnecting was paused by [`pause`](crate::session::Reconnect::pause).
     ReconnectPaused,
     /// Reconnecting goes on.
     ReconnectResumed,
@@ -49,7 +49,7 @@ pub enum Event {
     },
     /// The session's health changed to this.
     Health(Health),
-    /// A message sent with [`send_within`](crate::Session::send_within) is not known to be the peer's in time. It is not
+    /// A message sent with [`send_within`](crate::session::Stream::send_within) is not known to be the peer's in time. It is not
     /// dropped, and may still arrive. A host that leaves over a thousand of these unread loses those of
     /// messages that arrived after all.
     Overdue {
@@ -80,7 +80,7 @@ pub enum Event {
         /// The peer's code.
         code: u64,
     },
-    /// The server refused the credential and asks for a fresh one: see [`Session::refresh_credential`](crate::Session::refresh_credential).
+    /// The server refused the credential and asks for a fresh one: see [`Answer::Credential`](crate::reconnect::Answer::Credential).
     CredentialNeeded,
     /// The session is over. Always the last event. What was received can still be read.
     Ended(Ended),

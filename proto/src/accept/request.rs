@@ -23,7 +23,7 @@ pub struct Request {
     pub name: String,
     /// The opaque credential, up to 7,000 bytes; empty: none.
     pub credential: Bytes,
-    /// The carrier as the host described it to [`Registry::connection_accepted`]: whether to believe a
+    /// The carrier as the host described it to [`Registry::connection_accepted`](crate::server::Registry::connection_accepted): whether to believe a
     /// credential that came over it is the host's decision.
     pub carrier: Carrier,
 }

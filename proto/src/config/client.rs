@@ -32,7 +32,7 @@ pub struct ClientConfig {
     pub backoff: Backoff,
     /// What is done about each cause.
     pub strategies: Strategies,
-    /// Attempts kept for [`Session::history`](crate::Session::history), some 100 bytes each. Owner: the session.
+    /// Attempts kept for [`Reconnecting::history`](crate::session::Reconnecting::history), some 100 bytes each. Owner: the session.
     /// 0 to 65,536, default 64.
     pub history_limit: usize,
     /// What the session before this one left, if this one takes its place.

@@ -5,8 +5,8 @@ use core::fmt;
 use crate::error::ConnectionError;
 
 /// Why a connection, an attempt at one, or what runs inside the session, ended. It comes from the adapter
-/// ([`detach`](crate::Session::detach), [`dial_failed`](crate::Session::dial_failed),
-/// [`report_failure`](crate::Session::report_failure)) or from the machine; what is done about it says
+/// ([`detach`](crate::Session::detach), [`handle_answer`](crate::Session::handle_answer),
+/// [`report_failure`](crate::session::Reconnect::report_failure)) or from the machine; what is done about it says
 /// [`Strategies`](super::Strategies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

@@ -221,7 +221,7 @@ impl History {
 }
 
 /// What a session leaves to the fresh one that takes its place: history and numbers, how far the backoff
-/// has come, and the host's preserved state. Nothing secret. See [`Session::handover`](crate::Session::handover).
+/// has come, and the host's preserved state. Nothing secret. See [`Reconnecting::handover`](crate::session::Reconnecting::handover).
 #[derive(Clone)]
 pub struct Handover {
     pub(crate) history: History,

@@ -10,7 +10,7 @@ use crate::time::Instant;
 /// What the machine wants done to have a connection. A level: it may be asked for again and again, and
 /// stands until the attempt is answered, or its deadline passes. First comes
 /// [`preparation`](Self::preparation), then [`refresh_credential`](Self::refresh_credential), then the dial,
-/// answered with [`attach`](crate::Session::attach) or [`dial_failed`](crate::Session::dial_failed).
+/// answered with [`attach`](crate::Session::attach) or an [`Answer`](crate::reconnect::Answer).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReconnectIntent {
     /// Number of the attempt; strictly growing over the session's life. A host whose dial is for an
@@ -31,7 +31,7 @@ pub struct ReconnectIntent {
     /// What the last connection or attempt died of; `None` for the first.
     pub cause: Option<Cause>,
     /// Get a fresh credential first and pass it to
-    /// [`refresh_credential`](crate::Session::refresh_credential); no dial counts before.
+    /// [`Answer::Credential`](crate::reconnect::Answer::Credential); no dial counts before.
     pub refresh_credential: bool,
     /// Where the peer asked us to go instead, in the host's own format; empty: the usual place.
     pub alternate: Bytes,

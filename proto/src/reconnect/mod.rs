@@ -6,14 +6,14 @@
 //!
 //! | cause (default table) | strategy | the intent asks | the host answers |
 //! |---|---|---|---|
-//! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`dial_failed`](crate::Session::dial_failed) or [`dial_postponed`](crate::Session::dial_postponed) |
+//! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`Answer::Failed`] or [`Answer::Postponed`] |
 //! | untrusted, no service | none before a session exists: it ends, [`GaveUp`](crate::event::EndReason::GaveUp); else [`Resume`](Strategy::Resume) | as above | as above |
-//! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`refresh_credential`](crate::Session::refresh_credential) with a new one or a final no; then as above |
-//! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`restored`](crate::Session::restored); then as above |
-//! | process ended | [`Restart`](Strategy::Restart) | [`Preparation::Restart`], then a dial | [`restarted`](crate::Session::restarted): kept (then as above) or lost (then as fresh) |
-//! | application lost | [`Recover`](Strategy::Recover) | [`Preparation::Recover`], then a dial if no connection is up | [`recovered`](crate::Session::recovered); then as above |
-//! | by choice | [`Fresh`](Strategy::Fresh) | nothing: the session ends with [`EndReason::Fresh`](crate::event::EndReason::Fresh) and its fates | a new [`connect`](crate::Session::connect), with the old one's [`handover`](crate::Session::handover) |
-//! | by choice, or [`force`](crate::Session::force) | [`Force`](Strategy::Force) | resume, restore, restart, fresh, each once, with a pause between | as each of them |
+//! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`Answer::Credential`] or [`Answer::NoCredential`]; then as above |
+//! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`Answer::Restored`]; then as above |
+//! | process ended | [`Restart`](Strategy::Restart) | [`Preparation::Restart`], then a dial | [`Answer::Restarted`]: kept (then as above) or lost (then as fresh) |
+//! | application lost | [`Recover`](Strategy::Recover) | [`Preparation::Recover`], then a dial if no connection is up | [`Answer::Recovered`]; then as above |
+//! | by choice | [`Fresh`](Strategy::Fresh) | nothing: the session ends with [`EndReason::Fresh`](crate::event::EndReason::Fresh) and its fates | a new [`connect`](crate::Session::connect), with the old one's [`handover`](crate::session::Reconnecting::handover) |
+//! | by choice, or [`force`](crate::session::Reconnect::force) | [`Force`](Strategy::Force) | resume, restore, restart, fresh, each once, with a pause between | as each of them |
 //!
 //! While no session exists yet (the first handshake) there is nothing to resume: every attempt is
 //! [`Fresh`](Strategy::Fresh), or [`Restart`](Strategy::Restart) where the table says so.
@@ -24,11 +24,11 @@
 //!
 //! | wanted | call |
 //! |---|---|
-//! | not now: the session lives on without a connection, as long as its lifetime | [`pause_reconnecting`](crate::Session::pause_reconnecting) |
-//! | again | [`resume_reconnecting`](crate::Session::resume_reconnecting) |
-//! | at once | [`reconnect_now`](crate::Session::reconnect_now), [`force`](crate::Session::force) |
-//! | at another pace, by another table | [`set_backoff`](crate::Session::set_backoff), [`set_strategies`](crate::Session::set_strategies) |
-//! | never: the session ends when its connection does | [`set_backoff`](crate::Session::set_backoff) with [`Backoff::never`] |
+//! | not now: the session lives on without a connection, as long as its lifetime | [`pause`](crate::session::Reconnect::pause) |
+//! | again | [`resume`](crate::session::Reconnect::resume) |
+//! | at once | [`at_once`](crate::session::Reconnect::at_once), [`force`](crate::session::Reconnect::force) |
+//! | at another pace, by another table | [`set_backoff`](crate::session::Reconnect::set_backoff), [`set_strategies`](crate::session::Reconnect::set_strategies) |
+//! | never: the session ends when its connection does | [`set_backoff`](crate::session::Reconnect::set_backoff) with [`Backoff::never`] |
 //!
 //! # Why fresh ends the session
 //! An application that cannot go on in its old session (ssh behind a broken forward) has to start its
@@ -41,7 +41,7 @@
 //!
 //! # Authentication
 //! What is proven, the server's sealed word or the host's own, is never tried again before
-//! `refresh_credential` is answered. A handshake that merely fails to open could be anybody's forgery: it is
+//! a fresh credential was asked for and given. A handshake that merely fails to open could be anybody's forgery: it is
 //! dialled again by the backoff, but a session that was never established asks for a fresh credential after
 //! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.
 

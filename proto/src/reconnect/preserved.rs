@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes};
 /// First byte of the encoding.
 const FORM: u8 = 1;
 
-/// What a shell needs to go on where it was: to be attached with [`preserve`](crate::Session::preserve), and
+/// What a shell needs to go on where it was: to be attached with [`preserve`](crate::session::Reconnect::preserve), and
 /// read again from an intent's [`preserved`](super::ReconnectIntent::preserved).
 ///
 /// ```

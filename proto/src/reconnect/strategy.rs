@@ -45,11 +45,11 @@ impl Strategy {
 /// What the host is asked to do before it dials. No dial counts before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Preparation {
-    /// Load the session from storage; answer with [`restored`](crate::Session::restored).
+    /// Load the session from storage; answer with [`Answer::Restored`](crate::reconnect::Answer::Restored).
     Restore,
-    /// Start the peer's process; answer with [`restarted`](crate::Session::restarted).
+    /// Start the peer's process; answer with [`Answer::Restarted`](crate::reconnect::Answer::Restarted).
     Restart,
-    /// Give what runs inside its state again; answer with [`recovered`](crate::Session::recovered).
+    /// Give what runs inside its state again; answer with [`Answer::Recovered`](crate::reconnect::Answer::Recovered).
     Recover,
 }
 

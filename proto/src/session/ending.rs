@@ -16,7 +16,7 @@ use crate::trace;
 use crate::wire::frame::{End, EndCode, Frame, MAX_ALTERNATE};
 
 impl Session {
-    /// Closes the session gracefully, behind what is queued; see [`SessionConfig::linger`] for how
+    /// Closes the session gracefully, behind what is queued; see [`SessionConfig::linger`](crate::SessionConfig::linger) for how
     /// long that may take. `reason` is cut to 1,024 bytes. [`Event::Ended`] tells how it went.
     ///
     /// A session that is not established yet lingers too, for what is queued to be delivered; with nothing
