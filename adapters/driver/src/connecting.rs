@@ -91,7 +91,7 @@ impl Attempts {
 
     fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
         self.wait = None;
-        let (now, intent) = shared.read(|state| (state.now(), state.machine.wanted_connection()));
+        let (now, intent) = shared.read(|state| (state.latest(), state.machine.wanted_connection()));
         let Some(intent) = intent else {
             self.current = None;
             return Turn::Idle;
@@ -106,7 +106,7 @@ impl Attempts {
         let done = match &mut task.work {
             Work::Elsewhere => Poll::Pending,
             Work::Answer(pending) => pending.as_mut().poll(cx).map(|given| {
-                shared.call(|state, now| answer(now, &mut state.machine, attempt, given));
+                shared.call_untimed(|state, now| answer(now, &mut state.machine, attempt, given));
                 Turn::Told
             }),
             Work::Connect(connecting) => connecting.as_mut().poll(cx).map(|result| match result {
@@ -147,7 +147,7 @@ impl Attempts {
 }
 
 fn failed(shared: &Shared, attempt: u64, error: ConnectError) {
-    shared.call(|state, now| {
+    shared.call_untimed(|state, now| {
         match error.after() {
             Some(after) => state.machine.dial_postponed(now, attempt, after),
             None => state.machine.dial_failed(now, attempt, error.cause()),

@@ -129,7 +129,7 @@ impl ActiveConnection {
     fn lost(&mut self, shared: &Shared, cause: Cause) {
         self.gone = true;
         if let Some(epoch) = self.epoch {
-            shared.call(|state, now| state.machine.detach(now, epoch, cause));
+            shared.call_untimed(|state, now| state.machine.detach(now, epoch, cause));
         }
     }
 
@@ -139,7 +139,7 @@ impl ActiveConnection {
                 Poll::Pending => return Turn::Idle,
                 Poll::Ready(Some(Ok(packet))) => {
                     let Some(epoch) = self.epoch else { continue };
-                    shared.call(|state, now| {
+                    shared.call_untimed(|state, now| {
                         if state.machine.handle_input(now, epoch, packet).is_err() {
                             self.closing.get_or_insert(now + CLOSE_LIMIT);
                         }
@@ -190,7 +190,7 @@ impl Buffer {
     fn pack(&mut self, shared: &Shared, epoch: Epoch) -> Option<Bytes> {
         let mut buffer = std::mem::take(&mut self.spare);
         buffer.reserve(self.expect);
-        if !shared.call(|state, now| state.machine.poll_transmit(now, epoch, &mut buffer)) {
+        if !shared.call_untimed(|state, now| state.machine.poll_transmit(now, epoch, &mut buffer)) {
             self.spare = buffer;
             return None;
         }

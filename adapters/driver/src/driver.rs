@@ -82,7 +82,7 @@ impl Driver {
         let unread = self.connections.read(&self.shared, cx);
         let new = self.take_connections(now, cx);
         let unwritten = self.connections.write(now, &self.shared, cx);
-        let waiting = self.shared.call(|state, _| {
+        let waiting = self.shared.call_untimed(|state, _| {
             if state.senders.has_next() {
                 state.senders.call_next(&mut state.wakes);
             }
@@ -98,7 +98,7 @@ impl Driver {
             Source::Dial(attempts) => match attempts.turn(shared, cx) {
                 Turn::Idle | Turn::Told => false,
                 Turn::Up(up) => {
-                    if let Ok(epoch) = shared.call(|state, now| state.machine.attach(now, up.carrier)) {
+                    if let Ok(epoch) = shared.call_untimed(|state, now| state.machine.attach(now, up.carrier)) {
                         self.connections.add(epoch, up.connection);
                     }
                     true
@@ -109,7 +109,7 @@ impl Driver {
                 let mut any = false;
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;
-                    match shared.call(|state, now| state.machine.adopt(now, incoming)) {
+                    match shared.call_untimed(|state, now| state.machine.adopt(now, incoming)) {
                         Ok(epoch) => self.connections.add(epoch, connection),
                         Err(rejection) => self.connections.reject(now, connection, rejection.packet),
                     }
@@ -122,7 +122,7 @@ impl Driver {
     /// Tells others what they want to know about the session, and returns when to look again.
     fn look_ahead(&mut self) -> Outlook {
         let is_accepting = matches!(self.source, Source::Accept { .. });
-        let mut outlook = self.shared.call(|state, now| {
+        let mut outlook = self.shared.call_untimed(|state, now| {
             let stats = state.machine.stats();
             state.metrics.stats(&stats);
             Outlook {

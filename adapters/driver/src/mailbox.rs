@@ -41,16 +41,16 @@ impl Mailbox {
     pub(crate) fn deliver(&mut self, shared: &Shared, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(mail)) = Pin::new(&mut self.mail).poll_next(cx) {
             match mail {
-                Mail::Command(command) => shared.call(|state, now| state.machine.handle_command(now, command)),
+                Mail::Command(command) => shared.call_untimed(|state, now| state.machine.handle_command(now, command)),
                 Mail::Message(envelope) => {
-                    let delivery = shared.call(|state, now| self.hand_over(now, &mut state.machine, &envelope));
+                    let delivery = shared.call_untimed(|state, now| self.hand_over(now, &mut state.machine, &envelope));
                     envelope.delivered(delivery);
                 }
                 Mail::Over(broadcaster) => {
                     let subscription = self.subscriptions.remove(&broadcaster);
                     if let Some(stream) = subscription.and_then(|subscription| subscription.stream()) {
                         // Both halves are over then, since ours was stopped when it opened.
-                        let _already_over = shared.call(|state, now| state.machine.finish(now, stream));
+                        let _already_over = shared.call_untimed(|state, now| state.machine.finish(now, stream));
                     }
                 }
             }

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) machine: Machine,
     clock: Clock,
+    /// The time of the last call that read the clock.
+    latest: Instant,
     pub(crate) metrics: Metrics,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
@@ -55,6 +57,7 @@ impl Shared {
         Arc::new(Shared {
             state: Mutex::new(State {
                 machine,
+                latest: clock(),
                 clock,
                 metrics,
                 established: false,
@@ -76,7 +79,19 @@ impl Shared {
     /// that is for who calls on the application's behalf, with [`State::notify_driver`].
     pub(crate) fn call<T>(&self, call: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let now = state.now();
+        state.tick();
+        self.finish(state, call)
+    }
+
+    /// As [`call`](Shared::call), at the time of the last one: for the rest of a driver's round, and for data, of which time
+    /// decides nothing. Reading the clock would cost as much as the rest of such a call.
+    pub(crate) fn call_untimed<T>(&self, call: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let state = self.lock();
+        self.finish(state, call)
+    }
+
+    fn finish<T>(&self, mut state: MutexGuard<'_, State>, call: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = state.latest;
         let result = call(&mut state, now);
         state.hand_out_events();
         let wakes = std::mem::take(&mut state.wakes);
@@ -114,10 +129,28 @@ impl State {
         (self.clock)()
     }
 
+    /// Reads the clock for the calls that follow.
+    pub(crate) fn tick(&mut self) -> Instant {
+        self.latest = self.now();
+        self.latest
+    }
+
+    /// The time of the last call that read the clock.
+    pub(crate) fn latest(&self) -> Instant {
+        self.latest
+    }
+
     /// Makes the driver look at the machine. For every call that may leave something to send, or a new deadline.
     pub(crate) fn notify_driver(&mut self) {
         let driver = self.driver.take();
         self.wakes.push(driver);
+    }
+
+    /// As [`notify_driver`](State::notify_driver), for a call that changes no deadline: only if there is something to send.
+    pub(crate) fn notify_if_sending(&mut self) {
+        if self.machine.wants_transmit() {
+            self.notify_driver();
+        }
     }
 
     /// The driver looks now, and is to be woken for what comes later.

@@ -213,7 +213,7 @@ impl RecvHalf {
             return Poll::Ready(());
         }
         let (chunks, failure) = (&mut self.chunks, &mut self.failure);
-        self.session.shared.call(|state, now| {
+        self.session.shared.call_untimed(|state, now| {
             let mut taken = 0;
             while taken < BATCH && chunks.back() != Some(&Chunk::End) {
                 match state.machine.recv(now, self.id) {
@@ -232,8 +232,8 @@ impl RecvHalf {
                 state.readers.insert(self.id, cx.waker().clone());
                 return Poll::Pending;
             }
-            // Reading gives the peer credit, which has to go out.
-            state.notify_driver();
+            // Reading gives the peer credit, which may have to go out.
+            state.notify_if_sending();
             Poll::Ready(())
         })
     }

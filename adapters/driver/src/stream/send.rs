@@ -70,7 +70,10 @@ impl SendHalf {
     pub async fn send_within(&mut self, message: Bytes, within: Duration) -> Result<u64, SendError> {
         let mut message = Some(message);
         poll_fn(|cx| {
-            self.poll_message(cx, &mut message, |state, now, id, payload| {
+            self.poll_message(cx, &mut message, |state, _, id, payload| {
+                // There is a deadline now, and it counts from now.
+                state.notify_driver();
+                let now = state.tick();
                 state.machine.send_within(now, id, payload, within)
             })
         })
@@ -188,7 +191,7 @@ impl SendHalf {
         cx: Option<&Context<'_>>,
         send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
-        self.session.shared.call(|state, now| {
+        self.session.shared.call_untimed(|state, now| {
             if !state.senders.may_try(self.id) {
                 state.senders.wait(self.id, cx);
                 let reason = SendRefusal::Full;
@@ -198,13 +201,13 @@ impl SendHalf {
             if let Err(error) = &sent {
                 self.wait_if_full(state, error.reason, cx);
             }
-            state.notify_driver();
+            state.notify_if_sending();
             sent
         })
     }
 
     fn try_write(&self, bytes: &mut Bytes, cx: &Context<'_>) -> Result<usize, SendRefusal> {
-        self.session.shared.call(|state, now| {
+        self.session.shared.call_untimed(|state, now| {
             if !state.senders.may_try(self.id) {
                 state.senders.wait(self.id, Some(cx));
                 return Err(SendRefusal::Full);
@@ -213,7 +216,7 @@ impl SendHalf {
             if let Err(refusal) = written {
                 self.wait_if_full(state, refusal, Some(cx));
             }
-            state.notify_driver();
+            state.notify_if_sending();
             written
         })
     }
