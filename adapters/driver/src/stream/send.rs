@@ -74,7 +74,7 @@ impl SendHalf {
                 // There is a deadline now, and it counts from now.
                 state.notify_driver();
                 let now = state.tick();
-                state.machine.send_within(now, id, payload, within)
+                state.machine.stream(id).send_within(now, payload, within)
             })
         })
         .await
@@ -90,7 +90,7 @@ impl SendHalf {
             return Poll::Ready(Ok(()));
         }
         self.poll_message(cx, message, |state, now, id, payload| {
-            state.machine.send(now, id, payload)
+            state.machine.stream(id).send(now, payload)
         })
     }
 
@@ -126,7 +126,7 @@ impl SendHalf {
             });
         }
         self.try_with(message, None, |state, now, id, payload| {
-            state.machine.send(now, id, payload)
+            state.machine.stream(id).send(now, payload)
         })
     }
 
@@ -162,7 +162,7 @@ impl SendHalf {
         }
         if !std::mem::replace(&mut self.over, true) {
             self.end(|state, now, id| {
-                let _already_over = state.machine.finish(now, id);
+                let _already_over = state.machine.stream(id).finish(now);
             });
         }
     }
@@ -172,7 +172,7 @@ impl SendHalf {
         self.pending = None;
         self.over = true;
         self.end(|state, now, id| {
-            let _already_over = state.machine.reset(now, id, code);
+            let _already_over = state.machine.stream(id).reset(now, code);
         });
     }
 
@@ -212,7 +212,7 @@ impl SendHalf {
                 state.senders.wait(self.id, Some(cx));
                 return Err(SendRefusal::Full);
             }
-            let written = state.machine.write(now, self.id, bytes);
+            let written = state.machine.stream(self.id).write(now, bytes);
             if let Err(refusal) = written {
                 self.wait_if_full(state, refusal, Some(cx));
             }
@@ -233,7 +233,7 @@ impl SendHalf {
             return Poll::Ready(());
         };
         let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
-            state.machine.send(now, id, payload)
+            state.machine.stream(id).send(now, payload)
         });
         match sent {
             Err(SendError {
