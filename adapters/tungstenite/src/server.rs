@@ -1,31 +1,32 @@
-//! The accepting side: a thread for each connection and each session.
+//! The accepting side.
 
-mod acceptor;
-mod house;
-mod listener;
-mod visit;
-
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
-use unbroken_proto::server::{
-    Drain, DrainStatus, EndedSession, Placement, Refusal, Registry, Request, Select, SessionCommand, SessionInfo,
-};
-use unbroken_proto::{Duration, Instant, ServerConfig};
+use futures_channel::oneshot;
+use unbroken_carriers::Acceptor;
+use unbroken_driver::{Connected, Established, Gate, Runtime, RuntimeTimer, ServerHandle};
+use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Placement, Refusal, Request};
+use unbroken_proto::{Duration, ServerConfig};
 
-use crate::failure::invalid;
+use crate::executor::{block_on, wait};
+use crate::runtime::PollRuntime;
 use crate::session::Session;
-use crate::shared::{limit, lock};
-use crate::wire::Wire;
+use crate::socket::Listener;
+use crate::source::lock;
 
-use house::House;
-use listener::{Acceptor, Listener};
-
-/// Sessions at most, each a thread, unless [`ServerConfig::max_sessions`] says fewer.
+/// Sessions at most where each is a thread, unless [`ServerConfig::max_sessions`] says fewer.
 pub const MAX_SESSIONS: usize = 4_096;
-/// Connections that have said nothing, and handshakes, at most, each a thread, unless the configuration says fewer.
+/// Connections that have said nothing, and handshakes, at most where each is a thread, unless the configuration says
+/// fewer.
 pub const MAX_UNPROVEN: usize = 512;
+/// How long accepting rests when the system refuses (it is out of descriptors, or of threads).
+const REST: Duration = Duration::from_millis(50);
 
 /// An established session, and what its client asked for and proved.
 pub struct Accepted {
@@ -35,20 +36,29 @@ pub struct Accepted {
     pub request: Request,
 }
 
-/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back.
-///
-/// A connection gets a thread. If it begins a session, that thread drives the session to its end; if it resumes one,
-/// it hands its socket to that session's thread and ends. Bounds: [`MAX_SESSIONS`], [`MAX_UNPROVEN`].
+/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. What does not
+/// wait is the [handle](Server::handle)'s: to list sessions, order about, tell all of them something.
 ///
 /// Dropping it stops its listeners: sessions that were accepted live on with their handles, but no new connection
 /// reaches them.
 pub struct Server {
-    house: Arc<House>,
-    listeners: Mutex<Vec<Listener>>,
+    runtime: PollRuntime,
+    handle: Arc<ServerHandle>,
+    gate: Mutex<Gate>,
+    listeners: Mutex<Vec<Listening>>,
+}
+
+/// A task that listens.
+struct Listening {
+    /// Dropped: it is to end.
+    stop: oneshot::Sender<Infallible>,
+    /// Ends when the socket is closed.
+    closed: oneshot::Receiver<Infallible>,
 }
 
 impl Server {
-    /// A server that lets in everyone the configuration's [`ServerAuth`](unbroken_proto::security::ServerAuth) does.
+    /// A server that lets in everyone the configuration's [`ServerAuth`](unbroken_proto::security::ServerAuth) does, and
+    /// has a thread for each connection.
     ///
     /// # Errors
     /// The configuration cannot work, or the system has no entropy, or no thread.
@@ -62,19 +72,37 @@ impl Server {
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, P>(mut config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn with_authorise<A, P>(config: ServerConfig, authorise: A) -> io::Result<Server>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
         P: Into<Placement>,
     {
-        config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
-        config.max_silent = config.max_silent.min(MAX_UNPROVEN);
-        config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
-        let authorise = Box::new(move |request: &Request| authorise(request).map(P::into));
-        let house = House::new(config, crate::fresh_seed()?, authorise).map_err(invalid)?;
-        house.keep()?;
+        Server::on(&PollRuntime::threads(), config, authorise)
+    }
+
+    /// The same, on `runtime`. In a poll loop `authorise` must not block.
+    ///
+    /// # Errors
+    /// As [`new`](Server::new).
+    pub fn on<A, P>(runtime: &PollRuntime, mut config: ServerConfig, authorise: A) -> io::Result<Server>
+    where
+        A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
+        P: Into<Placement>,
+    {
+        if runtime.has_threads() {
+            config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
+            config.max_silent = config.max_silent.min(MAX_UNPROVEN);
+            config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
+        }
+        let authorise = move |request: Request| std::future::ready(authorise(&request).map(P::into));
+        let timer = || RuntimeTimer::new(PollRuntime::threads());
+        let gate = Gate::new(config, authorise, timer)?;
+        let handle = Arc::clone(gate.handle());
+        runtime.try_spawn(Arc::clone(&handle).housekeeping())?;
         Ok(Server {
-            house,
+            runtime: runtime.clone(),
+            handle,
+            gate: Mutex::new(gate),
             listeners: Mutex::default(),
         })
     }
@@ -84,7 +112,7 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn listen_tcp(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(acceptor::tcp))
+        self.listen(listener, Acceptor::tcp())
     }
 
     /// Accepts WebSocket connections on `listener` until [`stop_listening`](Self::stop_listening).
@@ -92,98 +120,126 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn listen_ws(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(acceptor::websocket))
+        self.listen(listener, Acceptor::websocket())
     }
 
-    /// As [`listen_tcp`](Self::listen_tcp), inside TLS.
+    /// Accepts connections on `listener`, through `acceptor` (TLS, a look at each upgrade), until
+    /// [`stop_listening`](Self::stop_listening).
     ///
     /// # Errors
     /// As the system says.
-    #[cfg(feature = "tls")]
-    pub fn listen_tls(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| acceptor::tls(&tls, stream)))
-    }
-
-    /// As [`listen_ws`](Self::listen_ws), inside TLS: for clients of a `wss://` address.
-    ///
-    /// # Errors
-    /// As the system says.
-    #[cfg(feature = "tls")]
-    pub fn listen_wss(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| acceptor::wss(&tls, stream)))
-    }
-
-    fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
-        let listener = Listener::start(Arc::clone(&self.house), listener, acceptor)?;
-        lock(&self.listeners).push(listener);
+    pub fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
+        let listener = Listener::new(listener)?;
+        let (runtime, handle) = (self.runtime.clone(), Arc::clone(&self.handle));
+        let (stop, stopped) = oneshot::channel();
+        let (closing, closed) = oneshot::channel();
+        self.runtime.try_spawn(async move {
+            accept_until(stopped, &runtime, &handle, listener, &acceptor).await;
+            drop::<oneshot::Sender<Infallible>>(closing);
+        })?;
+        lock(&self.listeners).push(Listening { stop, closed });
         Ok(())
     }
 
     /// Closes all listeners, and no connection.
     pub fn stop_listening(&self) {
-        lock(&self.listeners).clear();
+        let listeners = std::mem::take(&mut *lock(&self.listeners));
+        for Listening { stop, closed } in listeners {
+            drop(stop);
+            if self.runtime.has_threads() {
+                let _closed = block_on(closed);
+            }
+        }
     }
 
     /// Takes a connection that was accepted some other way.
     ///
     /// # Errors
     /// The system has no thread for it.
-    pub fn serve(&self, wire: Wire) -> io::Result<()> {
-        Arc::clone(&self.house).serve(wire)
+    pub fn serve(&self, accepted: Connected) -> io::Result<()> {
+        self.runtime.try_spawn(Arc::clone(&self.handle).serve(accepted))
     }
 
     /// The next session to be established.
     #[must_use]
     pub fn accept(&self) -> Accepted {
-        loop {
-            if let Some(accepted) = self.house.next(None) {
-                return accepted;
-            }
-        }
+        let mut gate = lock(&self.gate);
+        Accepted::from(block_on(gate.accept()))
     }
 
     /// The same, no longer than `within`; `None`: there was none.
     #[must_use]
     pub fn accept_within(&self, within: Duration) -> Option<Accepted> {
-        self.house.next(limit(Some(within)))
+        let mut gate = lock(&self.gate);
+        wait(Some(within), gate.accept()).map(Accepted::from)
     }
 
-    /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too; it must not
-    /// block, nor call the server. Orders reach their sessions before this returns.
-    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
-        self.house.registry(visit)
-    }
-
-    /// The established sessions, in the order of their ids.
+    /// The driver's handle of this server.
     #[must_use]
-    pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.registry(|registry, _| registry.sessions().collect())
+    pub fn handle(&self) -> &Arc<ServerHandle> {
+        &self.handle
     }
 
-    /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn command(&self, select: Select<'_>, order: &SessionCommand) -> usize {
-        self.registry(|registry, now| registry.command(now, select, order))
-    }
-
-    /// Begins to drain ([`Registry::drain`]) and waits until no session is left or the plan's time is over; returns
+    /// Begins to drain ([`ServerHandle::drain`]) and waits until no session is left or the plan's time is over; returns
     /// what remains then, which is the host's to close. `None`: somebody stopped the drain.
     pub fn drain(&self, plan: Drain) -> Option<DrainStatus> {
-        self.registry(|registry, now| registry.drain(now, plan));
-        self.house.drained()
+        block_on(self.handle.drain(plan))
     }
 
     /// The next session that is over, each exactly once, whichever way it ended: hang clean-up on it. No longer than
-    /// `within`; `None`: there was none. From the first call on what is not asked for waits, and uses room of
-    /// `max_sessions`; before, ended sessions are dropped.
+    /// `within`; `None`: there was none. See [`ServerHandle::ended`].
     #[must_use]
     pub fn ended_within(&self, within: Duration) -> Option<EndedSession> {
-        self.house.ended(limit(Some(within)))
+        wait(Some(within), self.handle.ended())
+    }
+}
+
+impl From<Established> for Accepted {
+    fn from(established: Established) -> Accepted {
+        Accepted {
+            session: Session::from(established.session),
+            request: established.request,
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop_listening();
-        self.house.shut_down();
     }
+}
+
+/// Accepts until `stopped` is ready, then closes the listener.
+async fn accept_until(
+    mut stopped: oneshot::Receiver<Infallible>,
+    runtime: &PollRuntime,
+    handle: &Arc<ServerHandle>,
+    listener: Listener,
+    acceptor: &Acceptor,
+) {
+    loop {
+        match unless(&mut stopped, runtime.accept(&listener)).await {
+            None => return,
+            Some(Ok((stream, origin))) => {
+                let mut accepted = acceptor.accept(stream);
+                if let Some(origin) = origin {
+                    accepted = accepted.from_peer(handle.peer_key(origin));
+                }
+                runtime.spawn(Arc::clone(handle).serve(accepted));
+            }
+            Some(Err(_)) => {
+                unless(&mut stopped, runtime.sleep(REST)).await;
+            }
+        }
+    }
+}
+
+/// The output of `future`, or `None` once `stopped` is ready.
+async fn unless<T>(stopped: &mut oneshot::Receiver<Infallible>, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match Pin::new(&mut *stopped).poll(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
