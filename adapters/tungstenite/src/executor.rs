@@ -1,9 +1,8 @@
-//! Polling futures: one on this thread until it is ready, or many in turns of a poll loop.
+//! Polling futures: one on this thread until it is ready, or many in the turns of a poll loop.
 
-use std::collections::{HashMap, VecDeque};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant as Moment;
 
@@ -16,27 +15,23 @@ use crate::source::lock;
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
-        if let Some(output) = wait(None, future.as_mut()) {
+        if let Some(output) = block_on_within(None, future.as_mut()) {
             return output;
         }
     }
 }
 
-/// As [`block_on`], no longer than `within`; `None`: it was not ready in time, and is dropped.
-pub fn block_on_within<T>(within: Duration, future: impl Future<Output = T>) -> Option<T> {
-    wait(Some(within), future)
-}
-
-/// Polls at least once; `None`: the time is over.
-pub(crate) fn wait<T>(within: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+/// As [`block_on`], no longer than `within`; `None`: it was not ready in time, and is dropped. It is polled once at least, so
+/// that a limit of zero looks and does not wait.
+pub fn block_on_within<T>(within: impl Into<Option<Duration>>, future: impl Future<Output = T>) -> Option<T> {
     // A limit beyond the clock is none.
-    let limit = within.and_then(|within| Moment::now().checked_add(within));
+    let limit = within.into().and_then(|within| Moment::now().checked_add(within));
     let reactor = Reactor::of_thread();
     let waker = Waker::from(Arc::clone(&reactor));
-    let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
-        if let Poll::Ready(output) = reactor.enter(|| future.as_mut().poll(&mut cx)) {
+        let polled = reactor.enter(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+        if let Poll::Ready(output) = polled {
             return Some(output);
         }
         let left = limit.map(|limit| limit.saturating_duration_since(Moment::now()));
@@ -47,85 +42,78 @@ pub(crate) fn wait<T>(within: Option<Duration>, future: impl Future<Output = T>)
     }
 }
 
-type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// The tasks of a poll loop.
 pub(crate) struct Executor {
     pub(crate) reactor: Arc<Reactor>,
-    ready: Mutex<VecDeque<Arc<Task>>>,
-    tasks: Mutex<HashMap<u64, Arc<Task>>>,
-    spawned: AtomicU64,
+    tasks: Mutex<Vec<Task>>,
 }
 
 struct Task {
-    id: u64,
-    executor: Weak<Executor>,
-    future: Mutex<Option<Boxed>>,
-    queued: AtomicBool,
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken {
+    reactor: Arc<Reactor>,
+    flag: AtomicBool,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.flag.store(true, Ordering::SeqCst);
+        self.reactor.notify();
+    }
 }
 
 impl Executor {
     pub(crate) fn new() -> Arc<Executor> {
         Arc::new(Executor {
             reactor: Arc::new(Reactor::new()),
-            ready: Mutex::default(),
             tasks: Mutex::default(),
-            spawned: AtomicU64::new(0),
         })
     }
 
-    pub(crate) fn spawn(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) {
-        let task = Arc::new(Task {
-            id: self.spawned.fetch_add(1, Ordering::Relaxed),
-            executor: Arc::downgrade(self),
-            future: Mutex::new(Some(Box::pin(future))),
-            queued: AtomicBool::new(false),
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let woken = Arc::new(Woken {
+            reactor: Arc::clone(&self.reactor),
+            flag: AtomicBool::new(true),
         });
-        lock(&self.tasks).insert(task.id, Arc::clone(&task));
-        task.wake();
+        let future = Box::pin(future);
+        lock(&self.tasks).push(Task { future, woken });
+        self.reactor.notify();
     }
 
+    /// How many tasks are not over.
+    pub(crate) fn tasks(&self) -> usize {
+        lock(&self.tasks).len()
+    }
+
+    /// Whether no task is to be polled.
     pub(crate) fn is_idle(&self) -> bool {
-        lock(&self.ready).is_empty()
+        let tasks = lock(&self.tasks);
+        !tasks.iter().any(|task| task.woken.flag.load(Ordering::SeqCst))
     }
 
-    /// Polls every task that is ready now once: those that become ready meanwhile wait for the next turn, behind what
-    /// the sockets and the clock have to say.
+    /// Polls every task once that was woken: one that is woken again waits for the next turn, behind what the sockets and
+    /// the clock have to say.
     pub(crate) fn turn(&self) {
-        let ready = std::mem::take(&mut *lock(&self.ready));
-        for task in ready {
-            task.queued.store(false, Ordering::SeqCst);
-            let waker = Waker::from(Arc::clone(&task));
-            let mut slot = lock(&task.future);
-            let Some(future) = slot.as_mut() else { continue };
-            let mut cx = Context::from_waker(&waker);
-            if self.reactor.enter(|| future.as_mut().poll(&mut cx)).is_ready() {
-                let over = slot.take();
-                drop(slot);
-                drop(over);
-                lock(&self.tasks).remove(&task.id);
+        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.retain_mut(|task| {
+            if !task.woken.flag.swap(false, Ordering::SeqCst) {
+                return true;
             }
-        }
+            let waker = Waker::from(Arc::clone(&task.woken));
+            let mut cx = Context::from_waker(&waker);
+            self.reactor.enter(|| task.future.as_mut().poll(&mut cx)).is_pending()
+        });
+        let mut all = lock(&self.tasks);
+        tasks.append(&mut all);
+        *all = tasks;
     }
 
-    /// Drops all tasks.
+    /// Drops all tasks, which may hold this executor.
     pub(crate) fn clear(&self) {
         let tasks = std::mem::take(&mut *lock(&self.tasks));
-        for task in tasks.into_values() {
-            let over = lock(&task.future).take();
-            drop(over);
-        }
-    }
-}
-
-impl Wake for Task {
-    fn wake(self: Arc<Self>) {
-        let Some(executor) = self.executor.upgrade() else {
-            return;
-        };
-        if !self.queued.swap(true, Ordering::SeqCst) {
-            lock(&executor.ready).push_back(self);
-            executor.reactor.notify();
-        }
+        drop(tasks);
     }
 }

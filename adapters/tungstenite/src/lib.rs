@@ -55,8 +55,9 @@ pub use runtime::PollRuntime;
 pub use server::{Accepted, MAX_SESSIONS, MAX_UNPROVEN, Server};
 pub use session::{Events, Session};
 pub use socket::{Listener, Socket};
-pub use stepper::{Interest, Stepper};
-pub use stream::{RecvFailure, RecvHalf, SendHalf, Stream};
+pub use source::Interest;
+pub use stepper::Stepper;
+pub use stream::{Blocking, RecvFailure, RecvHalf, SendHalf, Stream};
 #[cfg(feature = "tls")]
 pub use unbroken_carriers::{Tls, TlsServer, rustls};
 

@@ -14,7 +14,7 @@ use unbroken_driver::{Connected, Established, Gate, Runtime, RuntimeTimer, Serve
 use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Placement, Refusal, Request};
 use unbroken_proto::{Duration, ServerConfig};
 
-use crate::executor::{block_on, wait};
+use crate::executor::{block_on, block_on_within};
 use crate::runtime::PollRuntime;
 use crate::session::Session;
 use crate::socket::Listener;
@@ -51,7 +51,7 @@ pub struct Server {
 /// A task that listens.
 struct Listening {
     /// Dropped: it is to end.
-    stop: oneshot::Sender<Infallible>,
+    _stop: oneshot::Sender<Infallible>,
     /// Ends when the socket is closed.
     closed: oneshot::Receiver<Infallible>,
 }
@@ -137,17 +137,27 @@ impl Server {
             accept_until(stopped, &runtime, &handle, listener, &acceptor).await;
             drop::<oneshot::Sender<Infallible>>(closing);
         })?;
-        lock(&self.listeners).push(Listening { stop, closed });
+        lock(&self.listeners).push(Listening { _stop: stop, closed });
         Ok(())
     }
 
-    /// Closes all listeners, and no connection.
+    /// Closes all listeners, and no connection; waits until they are closed.
     pub fn stop_listening(&self) {
+        block_on(self.closing());
+    }
+
+    /// The same, and waits no longer than `within`; false: they are not all closed yet, but will be.
+    pub fn stop_listening_within(&self, within: Duration) -> bool {
+        block_on_within(within, self.closing()).is_some()
+    }
+
+    fn closing(&self) -> impl Future<Output = ()> + use<> {
         let listeners = std::mem::take(&mut *lock(&self.listeners));
-        for Listening { stop, closed } in listeners {
-            drop(stop);
-            if self.runtime.has_threads() {
-                let _closed = block_on(closed);
+        // All are told before one is waited for.
+        let closing: Vec<_> = listeners.into_iter().map(|listening| listening.closed).collect();
+        async move {
+            for closed in closing {
+                let _closed = closed.await;
             }
         }
     }
@@ -171,7 +181,7 @@ impl Server {
     #[must_use]
     pub fn accept_within(&self, within: Duration) -> Option<Accepted> {
         let mut gate = lock(&self.gate);
-        wait(Some(within), gate.accept()).map(Accepted::from)
+        block_on_within(within, gate.accept()).map(Accepted::from)
     }
 
     /// The driver's handle of this server.
@@ -190,7 +200,7 @@ impl Server {
     /// `within`; `None`: there was none. See [`ServerHandle::ended`].
     #[must_use]
     pub fn ended_within(&self, within: Duration) -> Option<EndedSession> {
-        wait(Some(within), self.handle.ended())
+        block_on_within(within, self.handle.ended())
     }
 }
 
@@ -200,12 +210,6 @@ impl From<Established> for Accepted {
             session: Session::from(established.session),
             request: established.request,
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop_listening();
     }
 }
 

@@ -7,21 +7,18 @@ use bytes::Bytes;
 use unbroken_driver::SessionHandle;
 use unbroken_proto::error::OpenError;
 use unbroken_proto::event::Ended;
-use unbroken_proto::session::SessionState;
-use unbroken_proto::stats::Stats;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Event, SessionId};
 
-use crate::executor::{block_on, wait};
+use crate::executor::{block_on, block_on_within};
 use crate::stream::Stream;
 
-/// A session, in an application's hands. Cheap to clone; everything can be called from any thread, and what has to
-/// wait blocks it. What does not wait is the [handle](Session::handle)'s: reconnecting, numbers, preserved state.
+/// A session, in an application's hands. Cheap to clone; everything can be called from any thread, and what has to wait
+/// blocks it: no longer than `within`, and with a limit of zero not at all. What does not wait is the
+/// [handle](Session::handle)'s: its state and numbers, migrating, reconnecting.
 ///
 /// The session lives as long as a handle or a stream of it does. When the last one is dropped it is closed gracefully
 /// with code 0, behind what was sent.
-///
-/// A limit of [`Duration::ZERO`] never blocks: it looks once.
 #[derive(Clone)]
 pub struct Session(SessionHandle);
 
@@ -39,7 +36,7 @@ impl Session {
     }
 
     /// Waits until the session is established for the first time: for ever, if nobody is there and the backoff has no
-    /// limit. [`connect_error`](Self::connect_error) says what is in the way.
+    /// limit. [`connect_error`](SessionHandle::connect_error) says what is in the way.
     ///
     /// # Errors
     /// It ended before it ever was.
@@ -49,7 +46,7 @@ impl Session {
 
     /// The same, no longer than `within`; `None`: not yet.
     pub fn established_within(&self, within: Duration) -> Option<Result<SessionId, Arc<Ended>>> {
-        wait(Some(within), self.0.established())
+        block_on_within(within, self.0.established())
     }
 
     /// Opens a stream; waits while as many as may be are open, or there is no room.
@@ -62,7 +59,7 @@ impl Session {
 
     /// The same, no longer than `within`; `None`: not yet, and none is opened.
     pub fn open_within(&self, options: StreamOptions, within: Duration) -> Option<Result<Stream, OpenError>> {
-        let opened = wait(Some(within), self.0.open(options))?;
+        let opened = block_on_within(within, self.0.open(options))?;
         Some(opened.map(Stream::from))
     }
 
@@ -77,7 +74,7 @@ impl Session {
     /// # Errors
     /// `TimedOut`.
     pub fn accept_within(&self, within: Duration) -> io::Result<Option<Stream>> {
-        let accepted = wait(Some(within), self.0.accept()).ok_or(io::ErrorKind::TimedOut)?;
+        let accepted = block_on_within(within, self.0.accept()).ok_or(io::ErrorKind::TimedOut)?;
         Ok(accepted.map(Stream::from))
     }
 
@@ -95,7 +92,7 @@ impl Session {
 
     /// Closes in the same way, and waits no longer than `within`; `None`: it is not over yet, but closing.
     pub fn close_within(&self, code: u64, reason: Bytes, within: Duration) -> Option<Arc<Ended>> {
-        wait(Some(within), self.0.close(code, reason))
+        block_on_within(within, self.0.close(code, reason))
     }
 
     /// Ends the session at once; what became of what was sent is told as far as it is known.
@@ -112,43 +109,7 @@ impl Session {
     /// The same, no longer than `within`; `None`: not yet.
     #[must_use]
     pub fn closed_within(&self, within: Duration) -> Option<Arc<Ended>> {
-        wait(Some(within), self.0.closed())
-    }
-
-    /// How it ended, if it has.
-    #[must_use]
-    pub fn ended(&self) -> Option<Arc<Ended>> {
-        self.0.ended()
-    }
-
-    /// Moves the session to another connection while the old one still works. On the accepting side: asks the client
-    /// to, within `within`, and tells it `alternate` (an address).
-    pub fn migrate(&self, within: Duration, alternate: Bytes) {
-        self.0.migrate(within, alternate);
-    }
-
-    /// The session's name, once it has one.
-    #[must_use]
-    pub fn id(&self) -> Option<SessionId> {
-        self.0.id()
-    }
-
-    /// Where the session is in its life.
-    #[must_use]
-    pub fn state(&self) -> SessionState {
-        self.0.state()
-    }
-
-    /// The session's counters.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.0.stats()
-    }
-
-    /// Why the last dial that failed did: see [`SessionHandle::connect_error`].
-    #[must_use]
-    pub fn connect_error(&self) -> Option<Arc<io::Error>> {
-        self.0.connect_error()
+        block_on_within(within, self.0.closed())
     }
 }
 
@@ -159,7 +120,7 @@ pub struct Events(unbroken_driver::Events);
 impl Events {
     /// The next event, no later than `within`; `None` then, and after the last.
     pub fn next_within(&mut self, within: Duration) -> Option<Event> {
-        wait(Some(within), self.0.next()).flatten()
+        block_on_within(within, self.0.next()).flatten()
     }
 
     /// How many events were dropped because nobody read them.

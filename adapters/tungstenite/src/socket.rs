@@ -13,8 +13,8 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{Shutdown, shutdown};
 use unbroken_driver::ByteStream;
 
-use crate::reactor::poll_io;
-use crate::source::{Direction, Source};
+use crate::reactor::{Direction, poll_io};
+use crate::source::Source;
 
 /// Read at once.
 const READ: usize = 64 << 10;

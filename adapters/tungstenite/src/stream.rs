@@ -8,123 +8,99 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use thiserror::Error;
+use unbroken_proto::Duration;
 use unbroken_proto::error::{SendError, SendRefusal};
-use unbroken_proto::{Duration, StreamId};
 
-use crate::executor::wait;
+use crate::executor::block_on_within;
 
-/// A stream: a sending and a receiving half, to be [split](Stream::split) for two threads. It reads and writes bytes
-/// like a socket, and messages through its halves.
-pub struct Stream {
-    send: SendHalf,
-    recv: RecvHalf,
-    label: Bytes,
-    priority: u8,
-}
-
-impl From<unbroken_driver::Stream> for Stream {
-    fn from(stream: unbroken_driver::Stream) -> Stream {
-        let (label, priority) = (stream.label().clone(), stream.priority());
-        let (send, recv) = stream.split();
-        let timeout = None;
-        Stream {
-            send: SendHalf { half: send, timeout },
-            recv: RecvHalf { half: recv, timeout },
-            label,
-            priority,
-        }
-    }
-}
-
-impl Stream {
-    /// The stream's number, the same at both ends.
-    #[must_use]
-    pub fn id(&self) -> StreamId {
-        self.send.id()
-    }
-
-    /// What whoever opened it says it is for.
-    #[must_use]
-    pub fn label(&self) -> &Bytes {
-        &self.label
-    }
-
-    /// The priority it was opened with.
-    #[must_use]
-    pub fn priority(&self) -> u8 {
-        self.priority
-    }
-
-    /// The sending half.
-    pub fn sender(&mut self) -> &mut SendHalf {
-        &mut self.send
-    }
-
-    /// The receiving half.
-    pub fn receiver(&mut self) -> &mut RecvHalf {
-        &mut self.recv
-    }
-
-    /// The two halves, to be used apart.
-    #[must_use]
-    pub fn split(self) -> (SendHalf, RecvHalf) {
-        (self.send, self.recv)
-    }
-
-    /// How long any call on either half may wait; `None`, the default: for ever.
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.send.timeout = timeout;
-        self.recv.timeout = timeout;
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv.read(buf)
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.send.write(buf)
-    }
-
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.send.write_vectored(parts)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.send.flush()
-    }
-}
-
-/// The sending half of a stream. What a call took is on its way, over as many connections as it takes. What happens when
-/// it is dropped is said at [`unbroken_driver::SendHalf`].
-pub struct SendHalf {
-    half: unbroken_driver::SendHalf,
+/// The driver's stream, or a half of it, in calls that block: it reads and writes bytes like a socket, and its halves carry
+/// whole messages, too. [`get_ref`](Self::get_ref) and [`get_mut`](Self::get_mut) have what does not wait.
+///
+/// Bytes are read without seeing where messages end, and written without ending any. A time limit that is over is an error of
+/// kind `TimedOut`; what other errors mean stands at [`unbroken_driver::Stream`].
+#[derive(Debug)]
+pub struct Blocking<T> {
+    inner: T,
     timeout: Option<Duration>,
 }
 
-impl SendHalf {
-    /// The stream's number.
-    #[must_use]
-    pub fn id(&self) -> StreamId {
-        self.half.id()
-    }
+/// Both halves of a stream, to be [split](Blocking::split) for messages, or for two threads.
+pub type Stream = Blocking<unbroken_driver::Stream>;
+/// The sending half of a stream.
+pub type SendHalf = Blocking<unbroken_driver::SendHalf>;
+/// The receiving half of a stream.
+pub type RecvHalf = Blocking<unbroken_driver::RecvHalf>;
 
-    /// How long a call may wait for room; `None`, the default: for ever.
+impl<T> From<T> for Blocking<T> {
+    fn from(inner: T) -> Blocking<T> {
+        Blocking { inner, timeout: None }
+    }
+}
+
+impl<T> Blocking<T> {
+    /// How long a call may wait; `None`, the default: for ever; zero: not at all. Nothing is lost when the time is over.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
 
+    /// What does it in futures.
+    #[must_use]
+    pub fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
+    /// What does it in futures.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    fn wait<O>(&mut self, mut poll: impl FnMut(&mut T, &mut Context<'_>) -> Poll<O>) -> Option<O> {
+        block_on_within(self.timeout, poll_fn(|cx| poll(&mut self.inner, cx)))
+    }
+
+    fn wait_io<O>(&mut self, poll: impl FnMut(&mut T, &mut Context<'_>) -> Poll<io::Result<O>>) -> io::Result<O> {
+        self.wait(poll).unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> Read for Blocking<T> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.wait_io(|inner, cx| Pin::new(inner).poll_read(cx, buf))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Write for Blocking<T> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.wait_io(|inner, cx| Pin::new(inner).poll_write(cx, buf))
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.wait_io(|inner, cx| Pin::new(inner).poll_write_vectored(cx, parts))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wait_io(|inner, cx| Pin::new(inner).poll_flush(cx))
+    }
+}
+
+impl Stream {
+    /// The two halves, to be used apart, with the time limit of this.
+    #[must_use]
+    pub fn split(self) -> (SendHalf, RecvHalf) {
+        let (send, recv) = self.inner.split();
+        let timeout = self.timeout;
+        (Blocking { inner: send, timeout }, Blocking { inner: recv, timeout })
+    }
+}
+
+impl SendHalf {
     /// Sends one whole message; waits while there is no room.
     ///
     /// # Errors
-    /// The message comes back with the reason; [`SendRefusal::Full`] when the [timeout](Self::set_timeout) is over.
+    /// The message comes back with the reason; [`SendRefusal::Full`] when the [time limit](Self::set_timeout) is over.
     pub fn send(&mut self, message: Bytes) -> Result<(), SendError> {
         let mut message = Some(message);
-        let half = &mut self.half;
-        let sent = wait(self.timeout, poll_fn(|cx| half.poll_send(cx, &mut message)));
+        let sent = self.wait(|half, cx| half.poll_send(cx, &mut message));
         sent.unwrap_or_else(|| full(message.unwrap_or_default()))
     }
 
@@ -133,37 +109,26 @@ impl SendHalf {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.half.try_send(message)
+        self.inner.try_send(message)
     }
 
-    /// As [`send`](Self::send); if the message is not known to be the peer's `within` that time, from when it was
-    /// taken, [`Event::Overdue`](unbroken_proto::Event::Overdue) says so. It is not dropped. Returns its number among
-    /// the stream's messages, from 1, which the event names.
+    /// As [`send`](Self::send), with an event if the message is late: see [`unbroken_driver::SendHalf::send_within`].
     ///
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_within(&mut self, message: Bytes, within: Duration) -> Result<u64, SendError> {
-        let sent = wait(self.timeout, self.half.send_within(message.clone(), within));
+        let sent = block_on_within(self.timeout, self.inner.send_within(message.clone(), within));
         sent.unwrap_or_else(|| full(message))
-    }
-
-    /// Sends bytes without copying them and without a message's end; waits while there is no room.
-    ///
-    /// # Errors
-    /// The bytes come back as with [`send`](Self::send).
-    pub fn write_bytes(&mut self, bytes: Bytes) -> Result<(), SendError> {
-        let sent = wait(self.timeout, self.half.write_bytes(bytes.clone()));
-        sent.unwrap_or_else(|| full(bytes))
     }
 
     /// No more will be sent. What was sent before still goes out.
     pub fn finish(&mut self) {
-        self.half.finish();
+        self.inner.finish();
     }
 
-    /// Abandons what the peer does not have yet.
+    /// Abandons what the peer does not have yet, and tells it `code`.
     pub fn reset(&mut self, code: u64) {
-        self.half.reset(code);
+        self.inner.reset(code);
     }
 }
 
@@ -172,97 +137,38 @@ fn full<T>(payload: Bytes) -> Result<T, SendError> {
     Err(SendError { payload, reason })
 }
 
-/// What `poll` says, or `TimedOut`.
-fn within_timeout<T>(
-    timeout: Option<Duration>,
-    poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
-) -> io::Result<T> {
-    wait(timeout, poll_fn(poll)).unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// Bytes without message boundaries. `TimedOut` when the [timeout](SendHalf::set_timeout) is over; `NotConnected` when
-/// the session is, `BrokenPipe` when the stream is.
-impl Write for SendHalf {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        within_timeout(self.timeout, |cx| Pin::new(&mut self.half).poll_write(cx, buf))
-    }
-
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        within_timeout(self.timeout, |cx| {
-            Pin::new(&mut self.half).poll_write_vectored(cx, parts)
-        })
-    }
-
-    /// At once: nothing is held back that could be sent.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Why nothing, or nothing more, is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RecvFailure {
-    /// The stream is over for this end. Final.
+    /// Nothing more will come. Final.
     #[error(transparent)]
     Stream(#[from] unbroken_driver::RecvFailure),
-    /// Nothing came within the [timeout](RecvHalf::set_timeout). Nothing is lost.
+    /// Nothing came within the [time limit](Blocking::set_timeout). Nothing is lost.
     #[error("nothing came in time")]
     TimedOut,
 }
 
-/// The receiving half of a stream. Dropping it before the stream's end asks the peer to stop, with code 0.
-pub struct RecvHalf {
-    half: unbroken_driver::RecvHalf,
-    timeout: Option<Duration>,
-}
-
 impl RecvHalf {
-    /// The stream's number.
-    #[must_use]
-    pub fn id(&self) -> StreamId {
-        self.half.id()
-    }
-
-    /// How long a call may wait; `None`, the default: for ever.
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.timeout = timeout;
-    }
-
-    /// Messages longer than this end the stream; see [`unbroken_driver::RecvHalf::set_max_message`].
-    pub fn set_max_message(&mut self, bytes: usize) {
-        self.half.set_max_message(bytes);
-    }
-
     /// The next whole message, or `None` at the stream's end.
     ///
     /// # Errors
-    /// The stream broke off, ended inside a message, or a message is too long; or the timeout is over.
+    /// The stream broke off, ended inside a message, or a message is too long; or the [time limit](Self::set_timeout) is over.
     pub fn recv(&mut self) -> Result<Option<Bytes>, RecvFailure> {
-        let half = &mut self.half;
-        let received = wait(self.timeout, poll_fn(|cx| half.poll_recv(cx)));
+        let received = self.wait(unbroken_driver::RecvHalf::poll_recv);
         Ok(received.ok_or(RecvFailure::TimedOut)??)
     }
 
     /// The next bytes as they came, and whether a message ends behind them; `None` at the stream's end.
     ///
     /// # Errors
-    /// The stream broke off, or the timeout is over.
+    /// The stream broke off, or the [time limit](Self::set_timeout) is over.
     pub fn recv_chunk(&mut self) -> Result<Option<(Bytes, bool)>, RecvFailure> {
-        let half = &mut self.half;
-        let received = wait(self.timeout, poll_fn(|cx| half.poll_chunk(cx)));
+        let received = self.wait(unbroken_driver::RecvHalf::poll_chunk);
         Ok(received.ok_or(RecvFailure::TimedOut)??)
     }
 
     /// Asks the peer to stop; nothing more is received.
     pub fn stop(&mut self, code: u64) {
-        self.half.stop(code);
-    }
-}
-
-/// Bytes; where messages end is not seen. `TimedOut` when the [timeout](RecvHalf::set_timeout) is over, and what is said at
-/// [`unbroken_driver::RecvHalf`] when the stream is.
-impl Read for RecvHalf {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        within_timeout(self.timeout, |cx| Pin::new(&mut self.half).poll_read(cx, buf))
+        self.inner.stop(code);
     }
 }

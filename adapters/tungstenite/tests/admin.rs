@@ -92,9 +92,12 @@ fn orders_drain_and_clean_up_exactly_once() {
     let (server, address) = serve(server_config());
     let clients: Vec<_> = (0..5).map(|_| connect(address)).collect();
     let accepted: Vec<_> = (0..5).map(|_| server.accept_within(LIMIT).unwrap()).collect();
-    let ids: BTreeSet<_> = accepted.iter().map(|accepted| accepted.session.id().unwrap()).collect();
+    let ids: BTreeSet<_> = accepted
+        .iter()
+        .map(|accepted| accepted.session.handle().id().unwrap())
+        .collect();
     assert!(server.ended_within(Duration::from_millis(1)).is_none());
-    let first = clients[0].id().unwrap();
+    let first = clients[0].handle().id().unwrap();
     let order = SessionCommand::Close {
         code: 9,
         reason: Bytes::new(),
@@ -213,14 +216,14 @@ fn a_stepped_server_drains_and_forgets() {
     });
     // Asked to leave, they come again: to the same place, as they know no other.
     host.until("planned swaps", |host| {
-        host.clients.iter().all(|client| client.stats().attaches >= 2)
+        host.clients.iter().all(|client| client.handle().stats().attaches >= 2)
     });
     for client in &host.clients {
         assert!(client.close_within(0, Bytes::new(), Duration::ZERO).is_none());
     }
     host.until("the end", |host| {
         let mut all = host.clients.iter().chain(&host.accepted);
-        all.all(|session| session.ended().is_some())
+        all.all(|session| session.handle().ended().is_some())
     });
     let mut over = BTreeSet::new();
     host.until("all cleaned up", |host| {
@@ -236,7 +239,7 @@ fn a_stepped_server_drains_and_forgets() {
         .unwrap();
     assert_eq!((status.connected, status.detached, status.unasked), (0, 0, 0));
     // The listener's socket and the one that wakes the loop; not the drained sessions'.
-    host.until("all closed", |host| host.stepper.interests().count() == 2);
+    host.until("all closed", |host| host.stepper.interests().len() == 2);
 }
 
 #[test]
@@ -244,9 +247,9 @@ fn a_stepped_server_lets_strangers_go() {
     let (mut host, address) = Loop::new(impatient(), 0);
     let mut stranger = TcpStream::connect(address).unwrap();
     stranger.set_nonblocking(true).unwrap();
-    host.until("a connection", |host| host.stepper.interests().count() == 3);
+    host.until("a connection", |host| host.stepper.interests().len() == 3);
     host.until("a goodbye", |_| matches!(stranger.read(&mut [0]), Ok(0)));
-    assert_eq!(host.stepper.interests().count(), 2);
+    assert_eq!(host.stepper.interests().len(), 2);
 }
 
 /// A host that waits only for what it was told to wait for, with poll(2), is never late.
@@ -282,7 +285,7 @@ fn what_a_stepper_says_is_enough_to_wait_for() {
             stream = Some(accepted.split());
             continue;
         }
-        let interests: Vec<_> = host.stepper.interests().collect();
+        let interests = host.stepper.interests();
         let mut polled: Vec<_> = interests.iter().map(poll_fd).collect();
         // The test's own thread ends without waking anybody here: look again some time.
         let most = Duration::from_secs(1);

@@ -86,7 +86,7 @@ fn other_calls_time_out() {
     let late = near.open_within(StreamOptions::default(), Duration::from_millis(1));
     assert!(late.is_none());
     let theirs = far.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
-    assert_eq!(theirs.label(), "");
+    assert_eq!(theirs.get_ref().label(), "");
     drop(far.accept_within(LIMIT).unwrap());
     let none = far.accept_within(Duration::from_millis(1));
     assert_eq!(none.err().map(|error| error.kind()), Some(ErrorKind::TimedOut));
@@ -110,10 +110,10 @@ fn heartbeats_go_on_while_nobody_calls() {
     let (server, address) = serve(server_side);
     let near = unbroken_tungstenite::connect_tcp(address.to_string(), config).unwrap();
     let far = server.accept_within(LIMIT).unwrap().session;
-    let before = near.stats().packets_received;
-    eventually("heartbeats", || near.stats().packets_received > before + 20);
-    assert_eq!((near.stats().attaches, far.stats().attaches), (1, 1));
-    assert_eq!(near.state(), SessionState::Attached);
+    let before = near.handle().stats().packets_received;
+    eventually("heartbeats", || near.handle().stats().packets_received > before + 20);
+    assert_eq!((near.handle().stats().attaches, far.handle().stats().attaches), (1, 1));
+    assert_eq!(near.handle().state(), SessionState::Attached);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
     drop(server);
     let mut stream = near.open(StreamOptions::default()).unwrap();
     stream.write_all(b"still there").unwrap();
-    stream.sender().finish();
+    stream.get_mut().sender().finish();
     let mut there = String::new();
     far.accept_within(LIMIT)
         .unwrap()

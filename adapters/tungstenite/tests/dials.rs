@@ -55,7 +55,7 @@ fn a_server_without_the_service_is_final() {
         cause: Cause::NoService,
     };
     assert_eq!((&ended.reason, asked.load(Ordering::SeqCst)), (&reason, 1));
-    assert!(session.connect_error().unwrap().to_string().contains("404"));
+    assert!(session.handle().connect_error().unwrap().to_string().contains("404"));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_server_that_says_later_is_left_alone_until_then() {
     let mut config = client_config();
     config.backoff.cap = Duration::from_secs(120);
     let session = connect(dial_address(address), config).unwrap();
-    eventually("the first answer", || session.connect_error().is_some());
+    eventually("the first answer", || session.handle().connect_error().is_some());
     let wanted = || session.handle().wanted_connection().map(|intent| intent.not_before);
     eventually("it was heard", || wanted() > Some(uptime() + Duration::from_secs(60)));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
@@ -138,7 +138,7 @@ fn a_carrier_of_ones_own() {
     let far = server.accept_within(LIMIT).unwrap().session;
     let mut stream = session.open(StreamOptions::default()).unwrap();
     stream.write_all(b"through a pair of sockets").unwrap();
-    stream.sender().finish();
+    stream.get_mut().sender().finish();
     let mut there = String::new();
     far.accept_within(LIMIT)
         .unwrap()
@@ -146,7 +146,7 @@ fn a_carrier_of_ones_own() {
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "through a pair of sockets");
-    far.migrate(Duration::from_secs(20), Bytes::new());
-    eventually("a planned swap", || session.stats().attaches == 2);
+    far.handle().migrate(Duration::from_secs(20), Bytes::new());
+    eventually("a planned swap", || session.handle().stats().attaches == 2);
     session.close(0, Bytes::new());
 }

@@ -46,7 +46,7 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
             assert_eq!(far.request.credential, "token");
             let mut stream = session.open(StreamOptions::default()).unwrap();
             stream.write_all(b"sealed twice").unwrap();
-            stream.sender().finish();
+            stream.get_mut().sender().finish();
             let mut there = String::new();
             let mut theirs = far.session.accept_within(LIMIT).unwrap().unwrap();
             theirs.read_to_string(&mut there).unwrap();
@@ -54,7 +54,10 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
             session.close(0, Bytes::new());
             Ok(())
         }
-        Err(ended) => Err((ended.reason.clone(), session.connect_error().unwrap().to_string())),
+        Err(ended) => Err((
+            ended.reason.clone(),
+            session.handle().connect_error().unwrap().to_string(),
+        )),
     }
 }
 
