@@ -1,6 +1,6 @@
 //! A server that echoes, and a client that talks to it over a WebSocket, in one process and without a runtime.
 //!
-//! `cargo run -p unbroken-tungstenite --example echo`
+//! `cargo run -p unbroken-tungstenite --example blocking_echo`
 
 use std::net::TcpListener;
 use std::thread;

@@ -1,33 +1,28 @@
-//! The accepting side: a thread for each connection and each session.
-
-mod acceptor;
-mod house;
-mod listener;
-mod visit;
+//! The accepting side.
 
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use unbroken_proto::server::{
-    Drain, DrainStatus, EndedSession, Placement, Refusal, Registry, Request, Select, SessionCommand, SessionInfo,
-};
-use unbroken_proto::{Duration, Instant, ServerConfig};
+use unbroken_carriers::Acceptor;
+use unbroken_driver::{Connected, ServerHandle};
+use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Placement, Refusal, Request};
+use unbroken_proto::{Duration, ServerConfig};
 
-use crate::failure::invalid;
+use crate::executor::{block_on, block_on_within};
+use crate::runtime::PollRuntime;
 use crate::session::Session;
-use crate::shared::{limit, lock};
-use crate::wire::Wire;
+use crate::socket::Listener;
+use crate::source::lock;
 
-use house::House;
-use listener::{Acceptor, Listener};
-
-/// Sessions at most, each a thread, unless [`ServerConfig::max_sessions`] says fewer.
+/// Sessions at most where each is a thread, unless [`ServerConfig::max_sessions`] says fewer.
 pub const MAX_SESSIONS: usize = 4_096;
-/// Connections that have said nothing, and handshakes, at most, each a thread, unless the configuration says fewer.
+/// Connections that have said nothing, and handshakes, at most where each is a thread, unless the configuration says
+/// fewer.
 pub const MAX_UNPROVEN: usize = 512;
 
 /// An established session, and what its client asked for and proved.
+#[derive(Debug)]
 pub struct Accepted {
     /// The session.
     pub session: Session,
@@ -35,23 +30,25 @@ pub struct Accepted {
     pub request: Request,
 }
 
-/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back.
-///
-/// A connection gets a thread. If it begins a session, that thread drives the session to its end; if it resumes one,
-/// it hands its socket to that session's thread and ends. Bounds: [`MAX_SESSIONS`], [`MAX_UNPROVEN`].
+/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back: the
+/// [generic server](unbroken_carriers::Server), in calls that block. What does not wait is the [handle](Server::handle)'s: to
+/// list sessions, order about, tell all of them something.
 ///
 /// Dropping it stops its listeners: sessions that were accepted live on with their handles, but no new connection
 /// reaches them.
+#[derive(Debug)]
 pub struct Server {
-    house: Arc<House>,
-    listeners: Mutex<Vec<Listener>>,
+    inner: unbroken_carriers::Server<PollRuntime>,
+    /// Held by the thread that accepts.
+    accepting: Mutex<()>,
 }
 
 impl Server {
-    /// A server that lets in everyone the configuration's [`ServerAuth`](unbroken_proto::security::ServerAuth) does.
+    /// A server that lets in everyone the configuration's [`ServerAuth`](unbroken_proto::security::ServerAuth) does, and
+    /// has a thread for each connection.
     ///
     /// # Errors
-    /// The configuration cannot work, or the system has no entropy, or no thread.
+    /// The configuration cannot work, or the system has no entropy.
     pub fn new(config: ServerConfig) -> io::Result<Server> {
         Server::with_authorise(config, |_request| Ok(()))
     }
@@ -62,20 +59,33 @@ impl Server {
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, P>(mut config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn with_authorise<A, P>(config: ServerConfig, authorise: A) -> io::Result<Server>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
         P: Into<Placement>,
     {
-        config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
-        config.max_silent = config.max_silent.min(MAX_UNPROVEN);
-        config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
-        let authorise = Box::new(move |request: &Request| authorise(request).map(P::into));
-        let house = House::new(config, crate::fresh_seed()?, authorise).map_err(invalid)?;
-        house.keep()?;
+        Server::on(&PollRuntime::threads(), config, authorise)
+    }
+
+    /// The same, on `runtime`. In a poll loop `authorise` must not block.
+    ///
+    /// # Errors
+    /// As [`new`](Server::new).
+    pub fn on<A, P>(runtime: &PollRuntime, mut config: ServerConfig, authorise: A) -> io::Result<Server>
+    where
+        A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
+        P: Into<Placement>,
+    {
+        if runtime.has_threads() {
+            config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
+            config.max_silent = config.max_silent.min(MAX_UNPROVEN);
+            config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
+        }
+        let authorise = move |request: Request| std::future::ready(authorise(&request).map(P::into));
+        let inner = unbroken_carriers::Server::with_runtime(runtime.clone(), config, authorise)?;
         Ok(Server {
-            house,
-            listeners: Mutex::default(),
+            inner,
+            accepting: Mutex::default(),
         })
     }
 
@@ -84,7 +94,7 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn listen_tcp(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(acceptor::tcp))
+        self.listen(listener, Acceptor::tcp())
     }
 
     /// Accepts WebSocket connections on `listener` until [`stop_listening`](Self::stop_listening).
@@ -92,98 +102,73 @@ impl Server {
     /// # Errors
     /// As the system says.
     pub fn listen_ws(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(acceptor::websocket))
+        self.listen(listener, Acceptor::websocket())
     }
 
-    /// As [`listen_tcp`](Self::listen_tcp), inside TLS.
+    /// Accepts connections on `listener`, through `acceptor` (TLS, a look at each upgrade), until
+    /// [`stop_listening`](Self::stop_listening).
     ///
     /// # Errors
     /// As the system says.
-    #[cfg(feature = "tls")]
-    pub fn listen_tls(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| acceptor::tls(&tls, stream)))
-    }
-
-    /// As [`listen_ws`](Self::listen_ws), inside TLS: for clients of a `wss://` address.
-    ///
-    /// # Errors
-    /// As the system says.
-    #[cfg(feature = "tls")]
-    pub fn listen_wss(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| acceptor::wss(&tls, stream)))
-    }
-
-    fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
-        let listener = Listener::start(Arc::clone(&self.house), listener, acceptor)?;
-        lock(&self.listeners).push(listener);
+    pub fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
+        self.inner.listen(Listener::new(listener)?, acceptor);
         Ok(())
     }
 
-    /// Closes all listeners, and no connection.
+    /// Closes all listeners, and no connection; waits until they are closed.
     pub fn stop_listening(&self) {
-        lock(&self.listeners).clear();
+        block_on(self.inner.stop_listening());
+    }
+
+    /// The same, and waits no longer than `within`; false: they are not all closed yet, but will be.
+    pub fn stop_listening_within(&self, within: Duration) -> bool {
+        block_on_within(within, self.inner.stop_listening()).is_some()
     }
 
     /// Takes a connection that was accepted some other way.
-    ///
-    /// # Errors
-    /// The system has no thread for it.
-    pub fn serve(&self, wire: Wire) -> io::Result<()> {
-        Arc::clone(&self.house).serve(wire)
+    pub fn serve(&self, accepted: Connected) {
+        self.inner.serve(accepted);
     }
 
     /// The next session to be established.
     #[must_use]
     pub fn accept(&self) -> Accepted {
-        loop {
-            if let Some(accepted) = self.house.next(None) {
-                return accepted;
-            }
-        }
+        let _turn = lock(&self.accepting);
+        Accepted::from(block_on(self.handle().accept()))
     }
 
     /// The same, no longer than `within`; `None`: there was none.
     #[must_use]
     pub fn accept_within(&self, within: Duration) -> Option<Accepted> {
-        self.house.next(limit(Some(within)))
+        let _turn = lock(&self.accepting);
+        block_on_within(within, self.handle().accept()).map(Accepted::from)
     }
 
-    /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too; it must not
-    /// block, nor call the server. Orders reach their sessions before this returns.
-    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
-        self.house.registry(visit)
-    }
-
-    /// The established sessions, in the order of their ids.
+    /// The driver's handle of this server.
     #[must_use]
-    pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.registry(|registry, _| registry.sessions().collect())
+    pub fn handle(&self) -> &Arc<ServerHandle> {
+        self.inner.handle()
     }
 
-    /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn command(&self, select: Select<'_>, order: &SessionCommand) -> usize {
-        self.registry(|registry, now| registry.command(now, select, order))
-    }
-
-    /// Begins to drain ([`Registry::drain`]) and waits until no session is left or the plan's time is over; returns
+    /// Begins to drain ([`ServerHandle::drain`]) and waits until no session is left or the plan's time is over; returns
     /// what remains then, which is the host's to close. `None`: somebody stopped the drain.
     pub fn drain(&self, plan: Drain) -> Option<DrainStatus> {
-        self.registry(|registry, now| registry.drain(now, plan));
-        self.house.drained()
+        block_on(self.handle().drain(plan))
     }
 
     /// The next session that is over, each exactly once, whichever way it ended: hang clean-up on it. No longer than
-    /// `within`; `None`: there was none. From the first call on what is not asked for waits, and uses room of
-    /// `max_sessions`; before, ended sessions are dropped.
+    /// `within`; `None`: there was none. See [`ServerHandle::ended`].
     #[must_use]
     pub fn ended_within(&self, within: Duration) -> Option<EndedSession> {
-        self.house.ended(limit(Some(within)))
+        block_on_within(within, self.handle().ended())
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop_listening();
-        self.house.shut_down();
+impl From<unbroken_driver::Accepted> for Accepted {
+    fn from(accepted: unbroken_driver::Accepted) -> Accepted {
+        Accepted {
+            session: Session::from(accepted.session),
+            request: accepted.request,
+        }
     }
 }

@@ -5,15 +5,18 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{LIMIT, client_config, connect, eventually, free_port, serve, server_config};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use unbroken_tungstenite::proto::ServerConfig;
 use unbroken_tungstenite::proto::event::EndReason;
-use unbroken_tungstenite::proto::server::{Drain, Placement, Select, SessionCommand};
-use unbroken_tungstenite::proto::{Carrier, ServerConfig, SessionId};
-use unbroken_tungstenite::{Framed, Server, StepServer, Stepper, fresh_seed, uptime};
+use unbroken_tungstenite::proto::server::{Drain, Select, SessionCommand};
+use unbroken_tungstenite::proto::stream::StreamOptions;
+use unbroken_tungstenite::{Interest, RecvHalf, SendHalf, Server, Session, Stepper};
 
 /// What a stranger hears until the server closes.
 fn hear(mut stream: TcpStream) -> Vec<u8> {
@@ -58,7 +61,7 @@ fn senseless_strangers_are_turned_away() {
     }
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();
-    eventually("the session", || server.sessions().len() == 1);
+    eventually("the session", || server.handle().sessions().len() == 1);
 }
 
 #[test]
@@ -89,14 +92,17 @@ fn orders_drain_and_clean_up_exactly_once() {
     let (server, address) = serve(server_config());
     let clients: Vec<_> = (0..5).map(|_| connect(address)).collect();
     let accepted: Vec<_> = (0..5).map(|_| server.accept_within(LIMIT).unwrap()).collect();
-    let ids: BTreeSet<_> = accepted.iter().map(|accepted| accepted.session.id().unwrap()).collect();
+    let ids: BTreeSet<_> = accepted
+        .iter()
+        .map(|accepted| accepted.session.handle().id().unwrap())
+        .collect();
     assert!(server.ended_within(Duration::from_millis(1)).is_none());
-    let first = clients[0].id().unwrap();
+    let first = clients[0].handle().id().unwrap();
     let order = SessionCommand::Close {
         code: 9,
         reason: Bytes::new(),
     };
-    assert_eq!(server.command(Select::Session(first), &order), 1);
+    assert_eq!(server.handle().command(Select::Session(first), &order), 1);
     let ended = clients[0].closed_within(LIMIT).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 9, .. }), "{ended:?}");
 
@@ -129,7 +135,7 @@ fn sessions_that_nobody_accepts_are_bounded_by_those_that_live() {
         client.established_within(LIMIT).unwrap().unwrap();
         client.close(0, Bytes::new());
     }
-    eventually("the registry forgot them", || server.sessions().is_empty());
+    eventually("the registry forgot them", || server.handle().sessions().is_empty());
     let mut kept = 0;
     while server.accept_within(Duration::from_millis(1)).is_some() {
         kept += 1;
@@ -145,62 +151,49 @@ fn a_server_of_which_nobody_is_left() {
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();
     // The session waits to be accepted; its only handle goes with the server, and closes it.
-    eventually("the session", || server.sessions().len() == 1);
+    eventually("the session", || server.handle().sessions().len() == 1);
     drop(server);
     let ended = client.closed_within(LIMIT).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 0, .. }), "{ended:?}");
 }
 
-type Line = Framed<TcpStream>;
-
-/// A stepped server and clients in one loop that asks all sockets again and again.
-struct House {
-    listener: std::net::TcpListener,
-    server: StepServer<Line>,
-    clients: Vec<Stepper<Line>>,
-    /// Known ids, in the order of their coming.
-    known: Vec<SessionId>,
+/// A server and clients in one loop that asks all sockets again and again, as the host of an edge-triggered poll may.
+struct Loop {
+    stepper: Stepper,
+    server: Server,
+    clients: Vec<Session>,
+    accepted: Vec<Session>,
 }
 
-impl House {
-    fn new(config: ServerConfig, clients: usize) -> House {
-        let (listener, _) = free_port();
-        listener.set_nonblocking(true).unwrap();
-        let admit = |_: &_| Ok(Placement::default());
-        let clients = (0..clients).map(|_| Stepper::connect(client_config(), fresh_seed().unwrap(), uptime()).unwrap());
-        House {
-            server: StepServer::new(config, fresh_seed().unwrap(), uptime(), admit).unwrap(),
-            listener,
-            clients: clients.collect(),
-            known: Vec::new(),
-        }
+impl Loop {
+    fn new(config: ServerConfig, clients: usize) -> (Loop, SocketAddr) {
+        let (listener, address) = free_port();
+        let stepper = Stepper::new().unwrap();
+        let runtime = stepper.runtime();
+        let server = Server::on(&runtime, config, |_: &_| Ok(())).unwrap();
+        server.listen_tcp(listener).unwrap();
+        let clients = (0..clients).map(|_| runtime.connect_to(address.into(), client_config()).unwrap());
+        let clients = clients.collect();
+        let accepted = Vec::new();
+        (
+            Loop {
+                stepper,
+                server,
+                clients,
+                accepted,
+            },
+            address,
+        )
     }
 
-    fn turn(&mut self) {
-        let now = uptime();
-        for client in &mut self.clients {
-            while let Some(intent) = client.poll_intent(now) {
-                let stream = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
-                stream.set_nonblocking(true).unwrap();
-                client.dialled(intent.attempt, Carrier::ordered(), Framed::new(stream));
-            }
-            let next = client.step(now);
-            let heard = next.at_once || client.poll_intent(now).is_none();
-            assert!(heard, "a wish that a host which waits would not hear of");
-        }
-        while let Ok((stream, _)) = self.listener.accept() {
-            stream.set_nonblocking(true).unwrap();
-            self.server.accept(now, Carrier::ordered(), Framed::accepted(stream));
-        }
-        self.server.step(now);
-        while let Some((id, _)) = self.server.poll_established() {
-            self.known.push(id);
-        }
-    }
-
-    fn until(&mut self, what: &str, mut condition: impl FnMut(&mut House) -> bool) {
+    fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Loop) -> bool) {
         eventually(what, || {
-            self.turn();
+            self.stepper.step();
+            self.accepted.extend(
+                self.server
+                    .accept_within(Duration::ZERO)
+                    .map(|accepted| accepted.session),
+            );
             condition(self)
         });
     }
@@ -208,44 +201,103 @@ impl House {
 
 #[test]
 fn a_stepped_server_drains_and_forgets() {
-    let mut house = House::new(server_config(), 3);
-    house.until("three sessions", |house| house.known.len() == 3);
-    let now = uptime();
-    house.server.registry().drain(
-        now,
-        Drain {
-            within: LIMIT,
-            spread: Duration::ZERO,
-            alternate: Bytes::new(),
-        },
-    );
+    let (mut host, _) = Loop::new(server_config(), 3);
+    host.until("three sessions", |host| host.accepted.len() == 3);
+    assert!(host.server.ended_within(Duration::ZERO).is_none());
+    host.server.handle().registry(|registry, now| {
+        registry.drain(
+            now,
+            Drain {
+                within: LIMIT,
+                spread: Duration::ZERO,
+                alternate: Bytes::new(),
+            },
+        );
+    });
     // Asked to leave, they come again: to the same place, as they know no other.
-    house.until("planned swaps", |house| {
-        house
-            .clients
-            .iter()
-            .all(|client| client.session().stats().attaches >= 2)
+    host.until("planned swaps", |host| {
+        host.clients.iter().all(|client| client.handle().stats().attaches >= 2)
     });
-    for client in &mut house.clients {
-        client.session_mut().close(uptime(), 0, Bytes::new());
+    for client in &host.clients {
+        assert!(client.close_within(0, Bytes::new(), Duration::ZERO).is_none());
     }
-    house.until("the end", |house| house.clients.iter().all(Stepper::is_over));
-    let ids = house.known.clone();
-    house.until("all removed", |house| {
-        house.known.retain(|id| house.server.remove(*id).is_none());
-        house.known.is_empty()
+    host.until("the end", |host| {
+        let mut all = host.clients.iter().chain(&host.accepted);
+        all.all(|session| session.handle().ended().is_some())
     });
-    assert!(ids.iter().all(|id| house.server.session_mut(*id).is_none()));
-    let status = house.server.registry().draining().unwrap();
+    let mut over = BTreeSet::new();
+    host.until("all cleaned up", |host| {
+        while let Some(ended) = host.server.ended_within(Duration::ZERO) {
+            assert!(over.insert(ended.info.id), "cleaned up twice");
+        }
+        over.len() == 3
+    });
+    let status = host
+        .server
+        .handle()
+        .registry(|registry, _| registry.draining())
+        .unwrap();
     assert_eq!((status.connected, status.detached, status.unasked), (0, 0, 0));
+    // The listener's socket and the one that wakes the loop; not the drained sessions'.
+    host.until("all closed", |host| host.stepper.interests().len() == 2);
 }
 
 #[test]
 fn a_stepped_server_lets_strangers_go() {
-    let mut house = House::new(impatient(), 0);
-    let mut stranger = TcpStream::connect(house.listener.local_addr().unwrap()).unwrap();
+    let (mut host, address) = Loop::new(impatient(), 0);
+    let mut stranger = TcpStream::connect(address).unwrap();
     stranger.set_nonblocking(true).unwrap();
-    house.until("a connection", |house| house.server.connections().count() == 1);
-    house.until("a goodbye", |_| matches!(stranger.read(&mut [0]), Ok(0)));
-    assert_eq!(house.server.connections().count(), 0);
+    host.until("a connection", |host| host.stepper.interests().len() == 3);
+    host.until("a goodbye", |_| matches!(stranger.read(&mut [0]), Ok(0)));
+    assert_eq!(host.stepper.interests().len(), 2);
+}
+
+/// A host that waits only for what it was told to wait for, with poll(2), is never late.
+#[test]
+fn what_a_stepper_says_is_enough_to_wait_for() {
+    let (mut host, _) = Loop::new(server_config(), 1);
+    let client = host.clients[0].clone();
+    let talking = std::thread::spawn(move || {
+        client.established_within(LIMIT).unwrap().unwrap();
+        let (mut send, mut recv) = client.open(StreamOptions::default()).unwrap().split();
+        for number in 0..200u8 {
+            send.send(Bytes::from(vec![number; 3_000])).unwrap();
+            assert_eq!(recv.recv().unwrap().unwrap(), vec![number; 3_000]);
+        }
+        client.close(0, Bytes::new())
+    });
+    let mut stream = None;
+    while !talking.is_finished() {
+        host.stepper.step();
+        if host.accepted.is_empty() {
+            host.accepted.extend(
+                host.server
+                    .accept_within(Duration::ZERO)
+                    .map(|accepted| accepted.session),
+            );
+        } else if let Some((send, recv)) = &mut stream {
+            let (send, recv): (&mut SendHalf, &mut RecvHalf) = (send, recv);
+            while let Ok(Some(message)) = recv.recv() {
+                send.send(message).unwrap();
+            }
+        } else if let Ok(Some(mut accepted)) = host.accepted[0].accept_within(Duration::ZERO) {
+            accepted.set_timeout(Some(Duration::ZERO));
+            stream = Some(accepted.split());
+            continue;
+        }
+        let interests = host.stepper.interests();
+        let mut polled: Vec<_> = interests.iter().map(poll_fd).collect();
+        // The test's own thread ends without waking anybody here: look again some time.
+        let most = Duration::from_secs(1);
+        let limit = host.stepper.timeout().map_or(most, |limit| limit.min(most));
+        poll(&mut polled, Some(&Timespec::try_from(limit).unwrap())).unwrap();
+    }
+    assert!(talking.join().unwrap().fates.all_delivered());
+}
+
+fn poll_fd(interest: &Interest) -> PollFd<'_> {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN, interest.is_readable());
+    flags.set(PollFlags::OUT, interest.is_writable());
+    PollFd::from_borrowed_fd(interest.as_fd(), flags)
 }

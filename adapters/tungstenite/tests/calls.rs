@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{LIMIT, client_config, eventually, pair, serve, server_config};
 use unbroken_tungstenite::RecvFailure;
-use unbroken_tungstenite::proto::error::{OpenError, SendRefusal};
+use unbroken_tungstenite::proto::error::SendRefusal;
 use unbroken_tungstenite::proto::event::{Closer, EndReason};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Event, session::SessionState};
@@ -82,12 +82,11 @@ fn other_calls_time_out() {
     let near = common::connect(address);
     let far = server.accept_within(LIMIT).unwrap().session;
     near.established_within(LIMIT).unwrap().unwrap();
-    let kept = near.open_within(StreamOptions::default(), LIMIT).unwrap();
-    let refused = near
-        .open_within(StreamOptions::default(), Duration::from_millis(1))
-        .err();
-    assert_eq!(refused, Some(OpenError::TooMany));
-    assert_eq!(far.open_within(StreamOptions::default(), LIMIT).unwrap().label(), "");
+    let kept = near.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
+    let late = near.open_within(StreamOptions::default(), Duration::from_millis(1));
+    assert!(late.is_none());
+    let theirs = far.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
+    assert_eq!(theirs.get_ref().label(), "");
     drop(far.accept_within(LIMIT).unwrap());
     let none = far.accept_within(Duration::from_millis(1));
     assert_eq!(none.err().map(|error| error.kind()), Some(ErrorKind::TimedOut));
@@ -111,10 +110,10 @@ fn heartbeats_go_on_while_nobody_calls() {
     let (server, address) = serve(server_side);
     let near = unbroken_tungstenite::connect_tcp(address.to_string(), config).unwrap();
     let far = server.accept_within(LIMIT).unwrap().session;
-    let before = near.stats().packets_received;
-    eventually("heartbeats", || near.stats().packets_received > before + 20);
-    assert_eq!((near.stats().attaches, far.stats().attaches), (1, 1));
-    assert_eq!(near.state(), SessionState::Attached);
+    let before = near.handle().stats().packets_received;
+    eventually("heartbeats", || near.handle().stats().packets_received > before + 20);
+    assert_eq!((near.handle().stats().attaches, far.handle().stats().attaches), (1, 1));
+    assert_eq!(near.handle().state(), SessionState::Attached);
 }
 
 #[test]
@@ -153,7 +152,7 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
     drop(server);
     let mut stream = near.open(StreamOptions::default()).unwrap();
     stream.write_all(b"still there").unwrap();
-    stream.sender().finish();
+    stream.get_mut().sender().finish();
     let mut there = String::new();
     far.accept_within(LIMIT)
         .unwrap()

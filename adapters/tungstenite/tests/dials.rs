@@ -15,8 +15,10 @@ use common::{LIMIT, client_config, eventually, free_port, server_config};
 use unbroken_tungstenite::proto::event::EndReason;
 use unbroken_tungstenite::proto::server::Refusal;
 use unbroken_tungstenite::proto::stream::StreamOptions;
-use unbroken_tungstenite::proto::{Carrier, Cause, Duration, ReconnectIntent};
-use unbroken_tungstenite::{Address, Answer, Connector, Framed, Server, Wire, connect, connect_with};
+use unbroken_tungstenite::proto::{Cause, Duration, ReconnectIntent};
+use unbroken_tungstenite::{
+    Address, Connected, Framed, PollRuntime, Reconnector, Server, Socket, blocking, connect, connect_with, uptime,
+};
 
 /// Answers every request on a port with `answer`; how often.
 fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -53,7 +55,7 @@ fn a_server_without_the_service_is_final() {
         cause: Cause::NoService,
     };
     assert_eq!((&ended.reason, asked.load(Ordering::SeqCst)), (&reason, 1));
-    assert!(session.connect_error().unwrap().to_string().contains("404"));
+    assert!(session.handle().connect_error().unwrap().to_string().contains("404"));
 }
 
 #[test]
@@ -62,31 +64,10 @@ fn a_server_that_says_later_is_left_alone_until_then() {
     let mut config = client_config();
     config.backoff.cap = Duration::from_secs(120);
     let session = connect(dial_address(address), config).unwrap();
-    eventually("the first answer", || session.connect_error().is_some());
-    let wanted = session.machine(|machine, now| machine.wanted_connection().unwrap().not_before.saturating_since(now));
-    assert!(wanted > Duration::from_secs(60), "{wanted:?}");
+    eventually("the first answer", || session.handle().connect_error().is_some());
+    let wanted = || session.handle().wanted_connection().map(|intent| intent.not_before);
+    eventually("it was heard", || wanted() > Some(uptime() + Duration::from_secs(60)));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-}
-
-/// Dials with what `prepare` fetched.
-struct WithCredentials {
-    address: Address,
-    fetched: Arc<AtomicUsize>,
-}
-
-impl Connector for WithCredentials {
-    fn dial(&self, intent: &ReconnectIntent) -> io::Result<Wire> {
-        // Believed by us: so that the credential is sent.
-        let wire = self.address.dial(intent)?;
-        Ok(wire.carrier(Carrier::ordered().authenticated()))
-    }
-
-    fn prepare(&self, intent: &ReconnectIntent) -> Option<Answer> {
-        self.fetched.fetch_add(1, Ordering::SeqCst);
-        intent
-            .refresh_credential
-            .then(|| Answer::Credential(Some(Bytes::from("fresh"))))
-    }
 }
 
 #[test]
@@ -99,10 +80,17 @@ fn a_refused_credential_is_fetched_again() {
     let (listener, address) = free_port();
     server.listen_ws(listener).unwrap();
     let fetched = Arc::new(AtomicUsize::new(0));
-    let connector = WithCredentials {
-        address: dial_address(address),
-        fetched: Arc::clone(&fetched),
+    let counter = Arc::clone(&fetched);
+    let address = dial_address(address);
+    let dial = move |_intent| {
+        let address = address.clone();
+        // Believed by us: so that the credential is sent.
+        async move { Ok(PollRuntime::threads().dial(&address).await?.authenticated()) }
     };
+    let connector = Reconnector::new(dial).credentials(move |_intent| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { Some(Bytes::from("fresh")) }
+    });
     let mut config = client_config();
     config.credential = Bytes::from("stale");
     let session = connect_with(config, connector).unwrap();
@@ -127,11 +115,11 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
     let hanging = Arc::new(Mutex::new(()));
     let held = hanging.lock().unwrap();
     let theirs = Arc::clone(&hanging);
-    let session = connect_with(client_config(), move |_: &ReconnectIntent| {
+    let dial = blocking(move |_: &ReconnectIntent| {
         drop(theirs.lock());
         Err(io::ErrorKind::ConnectionRefused.into())
-    })
-    .unwrap();
+    });
+    let session = connect_with(client_config(), dial).unwrap();
     let ended = session.close(5, Bytes::new());
     assert!(matches!(ended.reason, EndReason::Closed { code: 5, .. }), "{ended:?}");
     drop(held);
@@ -141,16 +129,16 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
 fn a_carrier_of_ones_own() {
     let server = Arc::new(Server::new(server_config()).unwrap());
     let theirs = Arc::clone(&server);
-    let session = connect_with(client_config(), move |_: &ReconnectIntent| {
+    let dial = blocking(move |_: &ReconnectIntent| {
         let (near, far) = UnixStream::pair()?;
-        theirs.serve(Wire::new(far, |socket| Ok(Framed::accepted(socket)))?)?;
-        Wire::new(near, |socket| Ok(Framed::new(socket)))
-    })
-    .unwrap();
+        theirs.serve(Connected::ordered(Framed::accepted(Socket::new(far)?)))?;
+        Ok(Connected::ordered(Framed::new(Socket::new(near)?)))
+    });
+    let session = connect_with(client_config(), dial).unwrap();
     let far = server.accept_within(LIMIT).unwrap().session;
     let mut stream = session.open(StreamOptions::default()).unwrap();
     stream.write_all(b"through a pair of sockets").unwrap();
-    stream.sender().finish();
+    stream.get_mut().sender().finish();
     let mut there = String::new();
     far.accept_within(LIMIT)
         .unwrap()
@@ -158,7 +146,7 @@ fn a_carrier_of_ones_own() {
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "through a pair of sockets");
-    far.migrate(Duration::from_secs(20), Bytes::new());
-    eventually("a planned swap", || session.stats().attaches == 2);
+    far.handle().migrate(Duration::from_secs(20), Bytes::new());
+    eventually("a planned swap", || session.handle().stats().attaches == 2);
     session.close(0, Bytes::new());
 }

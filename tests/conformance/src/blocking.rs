@@ -1,10 +1,10 @@
 //! unbroken-tungstenite, whose calls block as they are.
 
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use unbroken_carriers::{Acceptor, Address};
+use unbroken_carriers::Acceptor;
 use unbroken_driver::{RecvError, Session as SessionHandle};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
@@ -15,46 +15,15 @@ use unbroken_tungstenite as blocking;
 
 use crate::adapter::{Adapter, Pick, Receiver, Sender, Server, Session};
 use crate::block::LIMIT;
-use crate::world::identity;
 
-/// unbroken-tungstenite, a thread for each session.
+/// unbroken-tungstenite, a thread for each task.
 pub struct Blocking;
 
-/// The same place, as the blocking adapter says it.
-#[must_use]
-pub fn address(place: &Address) -> blocking::Address {
-    let scheme = match (place.is_websocket(), place.is_secure()) {
-        (true, true) => "wss",
-        (true, false) => "ws",
-        (false, true) => "tls",
-        (false, false) => "tcp",
-    };
-    let (host, port) = place.host_port();
-    let path = if place.is_websocket() { "/sessions?of=tests" } else { "" };
-    let address = blocking::Address::parse(&format!("{scheme}://{host}:{port}{path}"));
-    address.expect("because it is an address").tls(tls().0.clone())
-}
-
-/// The certificate of these tests, as the blocking adapter takes it.
-pub fn tls() -> &'static (blocking::Tls, blocking::TlsServer) {
-    static MADE: OnceLock<(blocking::Tls, blocking::TlsServer)> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let (certificate, key) = identity();
-        let client = blocking::Tls::trusting([certificate.clone()]);
-        let server = blocking::TlsServer::new(vec![certificate], key);
-        (
-            client.expect("because it is a certificate"),
-            server.expect("because they belong together"),
-        )
-    })
-}
-
 impl Adapter for Blocking {
-    fn connect(&self, pick: Pick, config: ClientConfig) -> Box<dyn Session> {
-        let pick = Mutex::new(pick);
-        let connector = move |intent: &ReconnectIntent| {
-            let place = pick.lock().unwrap_or_else(PoisonError::into_inner)(intent);
-            address(&place).dial(intent)
+    fn connect(&self, mut pick: Pick, config: ClientConfig) -> Box<dyn Session> {
+        let connector = move |intent: ReconnectIntent| {
+            let place = pick(&intent);
+            async move { unbroken_carriers::dial(&blocking::PollRuntime::threads(), &place).await }
         };
         Box::new(blocking::connect_with(config, connector).expect("because the configuration is sound"))
     }
@@ -66,14 +35,7 @@ impl Adapter for Blocking {
 
 impl Server for blocking::Server {
     fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
-        let tls = tls().1.clone();
-        match (acceptor.is_websocket(), acceptor.is_secure()) {
-            (true, true) => self.listen_wss(listener, tls),
-            (true, false) => self.listen_ws(listener),
-            (false, true) => self.listen_tls(listener, tls),
-            (false, false) => self.listen_tcp(listener),
-        }
-        .expect("because it is a socket");
+        blocking::Server::listen(self, listener, acceptor).expect("because it is a socket");
     }
 
     fn stop_listening(&self) {
@@ -85,7 +47,7 @@ impl Server for blocking::Server {
     }
 
     fn sessions(&self) -> usize {
-        blocking::Server::sessions(self).len()
+        self.handle().sessions().len()
     }
 }
 
@@ -105,7 +67,8 @@ impl Session for blocking::Session {
     }
 
     fn open(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
-        self.open_within(StreamOptions::default(), LIMIT).ok().map(halves)
+        let opened = self.open_within(StreamOptions::default(), LIMIT);
+        opened.expect("a stream").ok().map(halves)
     }
 
     fn accept(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
@@ -118,7 +81,7 @@ impl Session for blocking::Session {
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        blocking::Session::close(self, code, Bytes::new())
+        self.close_within(code, Bytes::new(), LIMIT).expect("the end")
     }
 
     fn abort(&self) -> Arc<Ended> {
@@ -130,19 +93,21 @@ impl Session for blocking::Session {
     }
 
     fn migrate(&self, within: Duration) {
-        blocking::Session::migrate(self, within, Bytes::new());
+        blocking::Session::handle(self).migrate(within, Bytes::new());
     }
 
     fn stats(&self) -> Stats {
-        blocking::Session::stats(self)
+        blocking::Session::handle(self).stats()
     }
 
     fn connect_error(&self) -> Option<String> {
-        blocking::Session::connect_error(self).map(|error| error.to_string())
+        blocking::Session::handle(self)
+            .connect_error()
+            .map(|error| error.to_string())
     }
 
     fn handle(&self) -> Option<SessionHandle> {
-        None
+        Some(blocking::Session::handle(self).clone())
     }
 }
 
@@ -167,10 +132,8 @@ impl Sender for blocking::SendHalf {
 impl Receiver for blocking::RecvHalf {
     fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         blocking::RecvHalf::recv(self).map_err(|failure| match failure {
-            blocking::RecvFailure::Stream(error) => error.into(),
-            blocking::RecvFailure::Truncated => RecvError::Truncated,
-            blocking::RecvFailure::TooLarge(most) => RecvError::TooLarge(most),
-            other => panic!("never happened: a message ({other})"),
+            blocking::RecvError::Stream(failure) => failure,
+            late @ blocking::RecvError::TimedOut => panic!("never happened: a message ({late})"),
         })
     }
 
