@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use unbroken_carriers::Acceptor;
+use unbroken_carriers::{Acceptor, StartError};
 use unbroken_driver::{Connected, ServerHandle};
 use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Placement, Refusal, Request};
 use unbroken_proto::{Duration, ServerConfig};
@@ -49,7 +49,7 @@ impl Server {
     ///
     /// # Errors
     /// The configuration cannot work, or the system has no entropy.
-    pub fn new(config: ServerConfig) -> io::Result<Server> {
+    pub fn new(config: ServerConfig) -> Result<Server, StartError> {
         Server::with_authorise(config, |_request| Ok(()))
     }
 
@@ -59,7 +59,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, P>(config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn with_authorise<A, P>(config: ServerConfig, authorise: A) -> Result<Server, StartError>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
         P: Into<Placement>,
@@ -71,7 +71,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn on<A, P>(runtime: &PollRuntime, mut config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn on<A, P>(runtime: &PollRuntime, mut config: ServerConfig, authorise: A) -> Result<Server, StartError>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
         P: Into<Placement>,

@@ -85,7 +85,7 @@ fn a_refused_credential_is_fetched_again() {
     let dial = move |_intent| {
         let address = address.clone();
         // Believed by us: so that the credential is sent.
-        async move { Ok(PollRuntime::threads().dial(&address).await?.authenticated()) }
+        async move { Ok(unbroken_carriers::dial(&PollRuntime::threads(), &address).await?.authenticated()) }
     };
     let connector = Reconnector::new(dial).credentials(move |_intent| {
         counter.fetch_add(1, Ordering::SeqCst);
@@ -131,7 +131,7 @@ fn a_carrier_of_ones_own() {
     let theirs = Arc::clone(&server);
     let dial = blocking(move |_: &ReconnectIntent| {
         let (near, far) = UnixStream::pair()?;
-        theirs.serve(Connected::ordered(Framed::accepted(Socket::new(far)?)))?;
+        theirs.serve(Connected::ordered(Framed::accepted(Socket::new(far)?)));
         Ok(Connected::ordered(Framed::new(Socket::new(near)?)))
     });
     let session = connect_with(client_config(), dial).unwrap();
