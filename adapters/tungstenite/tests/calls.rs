@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{LIMIT, client_config, eventually, pair, serve, server_config};
-use unbroken_tungstenite::RecvFailure;
+use unbroken_tungstenite::RecvError;
 use unbroken_tungstenite::proto::error::SendRefusal;
 use unbroken_tungstenite::proto::event::{Closer, EndReason};
 use unbroken_tungstenite::proto::stream::StreamOptions;
@@ -21,7 +21,7 @@ fn a_receiving_call_that_timed_out_loses_nothing() {
     let (_server, near, far) = pair();
     let (mut send, mut recv) = near.open(StreamOptions::default()).unwrap().split();
     recv.set_timeout(SHORT);
-    assert_eq!(recv.recv(), Err(RecvFailure::TimedOut));
+    assert_eq!(recv.recv(), Err(RecvError::TimedOut));
     assert_eq!(recv.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
     send.send(Bytes::from("there")).unwrap();
     let (mut back, mut there) = far.accept_within(LIMIT).unwrap().unwrap().split();
@@ -30,7 +30,7 @@ fn a_receiving_call_that_timed_out_loses_nothing() {
     back.send(Bytes::from(vec![7; 300_000])).unwrap();
     let whole = loop {
         match recv.recv() {
-            Err(RecvFailure::TimedOut) => {}
+            Err(RecvError::TimedOut) => {}
             other => break other.unwrap().unwrap(),
         }
     };
