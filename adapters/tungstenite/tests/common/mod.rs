@@ -21,7 +21,7 @@ pub(crate) fn secret() -> SharedSecret {
 
 pub(crate) fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
-    let soon = Duration::from_millis(5);
+    let soon = Duration::from_millis(10);
     config.backoff = Backoff {
         first: soon,
         base: soon,
