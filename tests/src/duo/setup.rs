@@ -36,7 +36,7 @@ impl Default for Setup {
     fn default() -> Self {
         let backoff = Backoff {
             first: Duration::ZERO,
-            base: Duration::from_millis(1),
+            base: Duration::from_millis(10),
             ..Backoff::default()
         };
         Setup {
