@@ -23,6 +23,7 @@
 
 mod calls;
 mod flat;
+mod noted;
 mod plain;
 mod replay;
 mod tape;
