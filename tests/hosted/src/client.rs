@@ -1,0 +1,100 @@
+//! A client: its session, its driver on a runtime, its application.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use unbroken_carriers::Address;
+use unbroken_driver::{Connected, Driver, Reconnector, Runtime, RuntimeTimer, SessionHandle, connect};
+use unbroken_proto::config::Seed;
+use unbroken_proto::{ClientConfig, ReconnectIntent};
+
+use crate::SimRuntime;
+use crate::app::{App, run};
+use crate::kernel::{TaskId, inject};
+use crate::shared::{DialPanic, Shared};
+
+/// See the module.
+pub struct Client {
+    /// The number of its conversation.
+    pub number: usize,
+    /// What its driver runs on.
+    pub runtime: SimRuntime,
+    /// Its application.
+    pub app: App,
+    /// Its driver's task.
+    pub driver: TaskId,
+}
+
+/// Carriers that a client may begin with.
+pub(crate) const ADDRESSES: [&str; 2] = ["tcp://server:81", "ws://server:80/sessions"];
+
+impl Client {
+    /// Starts one.
+    pub fn start(number: usize, config: ClientConfig, seed: Seed, app: App, websocket: bool) -> Result<Client, String> {
+        let kernel = Arc::clone(app.runtime.kernel());
+        let runtime = SimRuntime::new(&kernel, kernel.process(), "client");
+        let address = Address::parse(ADDRESSES[usize::from(websocket)]).map_err(|error| error.to_string())?;
+        let connector = connector(number, runtime.clone(), app.shared.clone(), address);
+        let timer = RuntimeTimer::new(runtime.clone());
+        let (handle, driver): (SessionHandle, Driver) =
+            connect(config, seed, connector, timer).map_err(|error| error.to_string())?;
+        let driver = kernel.spawn(runtime.process(), &format!("driver {number}"), driver);
+        run(&app, &handle);
+        Ok(Client {
+            number,
+            runtime,
+            app,
+            driver,
+        })
+    }
+}
+
+/// Dials through the runtime, panics when asked to, and looks at the session meanwhile, as an application's own connector may.
+fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Address) -> Reconnector {
+    let fresh = runtime.clone();
+    let dial = move |intent: ReconnectIntent| {
+        let panics = shared.with(|state| {
+            let panics = state.dial_panics.remove(&number);
+            state.breaks += u64::from(panics.is_some());
+            panics
+        });
+        look(&shared, number);
+        if panics == Some(DialPanic::AtOnce) {
+            runtime.kernel().hit("panic: a connector");
+            inject();
+        }
+        let address = address.alternate(&intent.alternate);
+        let (runtime, shared) = (runtime.clone(), shared.clone());
+        async move {
+            if panics == Some(DialPanic::Later) {
+                runtime.kernel().hit("panic: a connector's future");
+                runtime.sleep(Duration::from_millis(1)).await;
+                inject();
+            }
+            look(&shared, number);
+            dial(&runtime, &address).await
+        }
+    };
+    Reconnector::new(dial).credentials(move |_intent| {
+        let runtime = fresh.clone();
+        async move {
+            runtime.sleep(Duration::from_millis(200)).await;
+            Some(bytes::Bytes::from_static(b"fresh"))
+        }
+    })
+}
+
+async fn dial(runtime: &SimRuntime, address: &Address) -> io::Result<Connected> {
+    let (host, port) = address.host_port();
+    let stream = runtime.connect(host, port).await?;
+    address.connect(stream).await
+}
+
+/// What a connector may ask of its own session.
+fn look(shared: &Shared, number: usize) {
+    let handle = shared.with(|state| state.handles.get(&(number, crate::oracle::Party::Client)).cloned());
+    if let Some(handle) = handle {
+        let _seen = (handle.state(), handle.stats(), handle.history());
+    }
+}
