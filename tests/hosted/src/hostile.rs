@@ -32,13 +32,27 @@ enum Manner {
 
 /// One more stranger.
 pub(crate) fn attack(world: &mut World) {
-    let manner = *world.rng.pick(&[Manner::Silent, Manner::Junk, Manner::Malformed, Manner::Half, Manner::Pongs]);
+    let manner = *world.rng.pick(&[
+        Manner::Silent,
+        Manner::Junk,
+        Manner::Malformed,
+        Manner::Half,
+        Manner::Pongs,
+    ]);
     let kernel = Arc::clone(&world.kernel);
     let runtime = SimRuntime::new(&kernel, kernel.process(), "stranger").hostile();
-    let port = if matches!(manner, Manner::Half | Manner::Pongs) || world.rng.chance(500) { 80 } else { 81 };
-    let junk: Vec<u8> = (0..world.rng.between(1, 400)).map(|_| world.rng.number().to_le_bytes()[0]).collect();
+    let port = if matches!(manner, Manner::Half | Manner::Pongs) || world.rng.chance(500) {
+        80
+    } else {
+        81
+    };
+    let junk: Vec<u8> = (0..world.rng.between(1, 400))
+        .map(|_| world.rng.number().to_le_bytes()[0])
+        .collect();
     kernel.spawn(runtime.process(), "stranger", async move {
-        let Ok(mut stream) = runtime.connect("server", port).await else { return };
+        let Ok(mut stream) = runtime.connect("server", port).await else {
+            return;
+        };
         runtime.kernel().hit("attack: connected");
         let _broken = converse(&runtime, &mut stream, manner, &junk).await;
     });
@@ -129,7 +143,11 @@ impl Endless {
 impl ByteStream for Endless {
     fn poll_read_slice(&mut self, _cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<std::io::Result<usize>> {
         self.runtime.kernel().count_read();
-        let source = if self.first.is_empty() { &self.again[..] } else { &self.first[..] };
+        let source = if self.first.is_empty() {
+            &self.again[..]
+        } else {
+            &self.first[..]
+        };
         let take = source.len().min(buf.len());
         buf[..take].copy_from_slice(&source[..take]);
         if !self.first.is_empty() {

@@ -27,7 +27,9 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
     match fault {
         Fault::Cut | Fault::CutUnnoticed | Fault::GracefulClose | Fault::Reset => cut(world, fault),
         Fault::HoleForGood | Fault::HoleHeals | Fault::Stall => hold(world, fault),
-        Fault::DialRefused | Fault::DialHangs | Fault::DialSlow | Fault::DialDies | Fault::CutYoung => dial(world, fault),
+        Fault::DialRefused | Fault::DialHangs | Fault::DialSlow | Fault::DialDies | Fault::CutYoung => {
+            dial(world, fault)
+        }
         Fault::AcceptFails => {
             let errors = world.rng.between(1, 4);
             world.kernel.with(|core| core.net.break_accepting(errors));
@@ -43,7 +45,9 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
             host::time(world, fault);
         }
         Fault::PanicDial | Fault::PanicConnection | Fault::PanicAuthorise => host::panic(world, fault),
-        Fault::DropDriver | Fault::DropOwner | Fault::ShutDown | Fault::DropHandles => host::drop_something(world, fault),
+        Fault::DropDriver | Fault::DropOwner | Fault::ShutDown | Fault::DropHandles => {
+            host::drop_something(world, fault)
+        }
         Fault::KillClient => {
             let number = any_client(world);
             world.kill_client(number);
@@ -91,7 +95,11 @@ pub(crate) fn any_process(world: &mut World) -> ProcessId {
 
 fn any_conn(world: &mut World) -> Option<ConnId> {
     let honest = world.kernel.with(|core| core.net.honest());
-    if honest.is_empty() { None } else { Some(*world.rng.pick(&honest)) }
+    if honest.is_empty() {
+        None
+    } else {
+        Some(*world.rng.pick(&honest))
+    }
 }
 
 fn stir(world: &World, conn: ConnId, times: Vec<u64>) {
@@ -102,7 +110,13 @@ fn cut(world: &mut World, fault: Fault) {
     let Some(id) = any_conn(world) else { return };
     let now = world.kernel.now();
     let deaf = world.rng.below(3);
-    let bytes = [(); 2].map(|()| if world.rng.chance(500) { 0 } else { world.rng.scaled(0, 3_000) });
+    let bytes = [(); 2].map(|()| {
+        if world.rng.chance(500) {
+            0
+        } else {
+            world.rng.scaled(0, 3_000)
+        }
+    });
     let mut notice = [(); 2].map(|()| now + world.rng.below(200 * MS));
     for (end, notice) in (0u64..).zip(&mut notice) {
         if fault == Fault::CutUnnoticed && (deaf == 2 || deaf == end) {
@@ -110,7 +124,9 @@ fn cut(world: &mut World, fault: Fault) {
         }
     }
     let times = world.kernel.with(|core| {
-        let Some(conn) = core.net.conn(id) else { return Vec::new() };
+        let Some(conn) = core.net.conn(id) else {
+            return Vec::new();
+        };
         match fault {
             Fault::GracefulClose => conn.close(now),
             Fault::Reset => {
@@ -163,7 +179,11 @@ fn dial(world: &mut World, fault: Fault) {
 }
 
 fn judge(world: &mut World, fault: Fault) {
-    let count = if fault == Fault::Refuse { 1 } else { world.rng.between(1, 3) };
+    let count = if fault == Fault::Refuse {
+        1
+    } else {
+        world.rng.between(1, 3)
+    };
     for _ in 0..count {
         let judgement = match fault {
             Fault::Refuse => Judgement::Refuse,

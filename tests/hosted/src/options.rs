@@ -41,6 +41,8 @@ pub struct Options {
     pub closers: Closers,
     /// A future that waits is dropped after so many polls in a thousand, and tried again.
     pub cancel: u64,
+    /// Nothing is forgiven that is known to be wrong.
+    pub strict: bool,
 }
 
 /// Who closes when all is done.
@@ -94,6 +96,7 @@ impl Options {
             websocket: *rng.pick(&[500, 0, 1_000]),
             closers: *rng.pick(&[Closers::Client, Closers::Server, Closers::Both, Closers::Drop]),
             cancel: *rng.pick(&[0, 50, 400]),
+            strict: false,
         }
     }
 }
@@ -163,7 +166,11 @@ impl Work {
         Work {
             streams: *rng.pick(&[1, 0, 2, 3, 5]),
             messages: if huge { rng.between(0, 3) } else { rng.scaled(0, 40) },
-            size: if huge { 300_000 } else { *rng.pick(&[100, 0, 20, 1_500, 5_000, 40_000]) },
+            size: if huge {
+                300_000
+            } else {
+                *rng.pick(&[100, 0, 20, 1_500, 5_000, 40_000])
+            },
             pause: rng.scaled(1, 2_000 * MS),
             answers: rng.chance(500),
             dawdles: *rng.pick(&[0, 0, 100]),

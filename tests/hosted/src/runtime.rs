@@ -99,10 +99,7 @@ impl Runtime for SimRuntime {
         }
     }
 
-    fn accept(
-        &self,
-        listener: &SimListener,
-    ) -> impl Future<Output = io::Result<(SimStream, Option<IpAddr>)>> + Send {
+    fn accept(&self, listener: &SimListener) -> impl Future<Output = io::Result<(SimStream, Option<IpAddr>)>> + Send {
         poll_fn(|cx| {
             let accepted = listener.poll_accept(cx);
             accepted.map_ok(|stream| (stream, Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)))))

@@ -53,8 +53,7 @@ impl Server {
         let timer: MakeTimer = Box::new(move || -> Box<dyn Timer> { Box::new(RuntimeTimer::new(clock.clone())) });
         let (shared, judging) = (app.shared.clone(), runtime.clone());
         let authorise = Box::new(move |request| authorise(&shared, &judging, &request));
-        let (handle, backlog) =
-            ServerHandle::new(config, seed, authorise, timer).map_err(|error| error.to_string())?;
+        let (handle, backlog) = ServerHandle::new(config, seed, authorise, timer).map_err(|error| error.to_string())?;
         kernel.spawn(runtime.process(), "housekeeping", Arc::clone(&handle).housekeeping());
         app.spawn("takes sessions", |task| take_sessions(task, generation, backlog));
         let collecting = Arc::clone(&handle);
@@ -166,8 +165,12 @@ async fn take_sessions(mut task: Task, generation: u64, mut backlog: mpsc::Recei
         let from = task.with(|state| state.accepts_from);
         task.rest_until(from).await;
         let next = std::future::poll_fn(|cx| Pin::new(&mut backlog).poll_next(cx));
-        let Some(established) = task.patient(60_000 * MS, next).await else { continue };
-        let Some(Established { session, request }) = established else { return };
+        let Some(established) = task.patient(60_000 * MS, next).await else {
+            continue;
+        };
+        let Some(Established { session, request }) = established else {
+            return;
+        };
         let Some(number) = number_of(&request.name) else {
             task.demand("accept", Err(format!("a session named {:?}", request.name)));
             return;
@@ -189,7 +192,10 @@ async fn take_sessions(mut task: Task, generation: u64, mut backlog: mpsc::Recei
         match taken {
             Ok(end) => {
                 task.hit("app: a session accepted");
-                let app = App { end, ..task.app.clone() };
+                let app = App {
+                    end,
+                    ..task.app.clone()
+                };
                 run(&app, &session);
             }
             Err(what) => task.demand("accept", Err(what)),

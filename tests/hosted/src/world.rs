@@ -11,7 +11,7 @@ use unbroken_tests::rng::Rng;
 use crate::SimRuntime;
 use crate::app::App;
 use crate::client::Client;
-use crate::kernel::{Kernel, Stop};
+use crate::kernel::{Kernel, READS, Stop};
 use crate::net::Net;
 use crate::options::{Options, Work};
 use crate::oracle::Party;
@@ -20,6 +20,10 @@ use crate::shared::{EndId, Shared};
 
 /// Clients there may be in one schedule.
 const CLIENTS: usize = 8;
+/// Stands for no conversation, in the names of the server's own tasks.
+const NONE: usize = 9_999;
+/// How the names of those begin.
+pub(crate) const OF_SERVER: &str = "app 9999";
 /// Of the session's own limit, what control frames may hold beyond it.
 const RESERVE: usize = 64 << 10;
 
@@ -71,7 +75,8 @@ impl World {
     /// They do not start.
     pub fn new(options: Options, mut rng: Rng) -> Result<World, String> {
         let net = Net::new(options.shape, rng.fork());
-        let kernel = Kernel::new(options.style, rng.fork(), net);
+        let reads = if options.strict { READS } else { u64::MAX };
+        let kernel = Kernel::new(options.style, rng.fork(), net, reads);
         let mut world = World {
             kernel,
             shared: Shared::default(),
@@ -96,13 +101,18 @@ impl World {
 
     fn app(&self, end: EndId, name: &str, work: Work) -> App {
         let process = self.kernel.process();
-        let peer = if end.1 == Party::Client { &self.options.server } else { &self.options.client };
+        let peer = if end.1 == Party::Client {
+            &self.options.server
+        } else {
+            &self.options.client
+        };
         App {
             runtime: SimRuntime::new(&self.kernel, process, name),
             shared: self.shared.clone(),
             end,
             work,
             cancel: self.options.cancel,
+            strict: self.options.strict,
             peer_streams: peer.max_streams,
         }
     }
@@ -120,7 +130,7 @@ impl World {
             session: self.options.server.clone(),
             ..ServerConfig::new(ServerAuth::secrets(vec![secret()]))
         };
-        let app = self.app((0, Party::Server(0)), "server app", self.options.server_work);
+        let app = self.app((NONE, Party::Server(0)), "server app", self.options.server_work);
         self.server = Some(Server::start(self.generation, config, self.rng.seed(), app)?);
         Ok(())
     }
@@ -137,6 +147,8 @@ impl World {
         let number = self.shared.with(|state| {
             let number = state.oracle.begin(key);
             let conversation = &mut state.oracle.conversations[number];
+            conversation.strict = self.options.strict;
+            conversation.told = state.broadcasts > 0;
             conversation.may_give_up = self.options.backoff.attempts.is_some();
             number
         });
@@ -164,13 +176,20 @@ impl World {
             for conversation in &mut state.oracle.conversations {
                 // Also a session that was never shown to the application is gone.
                 conversation.may_expire = true;
-                for instance in conversation.instances.iter_mut().filter(|instance| instance.server == generation) {
+                for instance in conversation
+                    .instances
+                    .iter_mut()
+                    .filter(|instance| instance.server == generation)
+                {
                     instance.server_died = true;
                     instance.done.deaf = true;
                 }
             }
             state.commanded = [false; 2];
-            state.handles.extract_if(.., |end, _| end.1 != Party::Client).collect::<Vec<_>>()
+            state
+                .handles
+                .extract_if(.., |end, _| end.1 != Party::Client)
+                .collect::<Vec<_>>()
         });
         drop(handles);
         server.die();
@@ -178,6 +197,7 @@ impl World {
 
     /// A client's process dies.
     pub fn kill_client(&mut self, number: usize) {
+        self.know((number, Party::Client));
         let client = &self.clients[number];
         self.shared.with(|state| {
             let conversation = &mut state.oracle.conversations[number];
@@ -189,15 +209,43 @@ impl World {
         drop(self.forget(|end| end == (number, Party::Client)));
     }
 
+    /// Takes down which session a client has.
+    pub fn know(&self, end: EndId) {
+        let handle = self.shared.with(|state| state.handles.get(&end).cloned());
+        if let (Party::Client, Some(id)) = (end.1, handle.and_then(|handle| handle.id())) {
+            self.shared
+                .with(|state| state.oracle.conversations[end.0].id = Some(id));
+        }
+    }
+
+    /// An application lets go of a session and all its streams.
+    pub fn let_go(&self, end: EndId) {
+        self.know(end);
+        self.shared.with(|state| {
+            state.closing.insert(end, true);
+            state.oracle.conversations[end.0].let_go(end.1);
+        });
+        for (task, _) in self.kernel.tasks(&format!("app {} {:?} ", end.0, end.1)) {
+            self.kernel.kill_task(task);
+        }
+        drop(self.forget(|other| other == end));
+    }
+
     /// Takes handles out of what is shared.
     pub fn forget(&self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, SessionHandle)> {
-        self.shared.with(|state| state.handles.extract_if(.., |end, _| which(*end)).collect())
+        self.shared
+            .with(|state| state.handles.extract_if(.., |end, _| which(*end)).collect())
     }
 
     /// An end whose application lives, and its handle.
     pub fn any_end(&mut self) -> Option<(EndId, SessionHandle)> {
-        let ends: Vec<(EndId, SessionHandle)> =
-            self.shared.with(|state| state.handles.iter().map(|(end, handle)| (*end, handle.clone())).collect());
+        let ends: Vec<(EndId, SessionHandle)> = self.shared.with(|state| {
+            state
+                .handles
+                .iter()
+                .map(|(end, handle)| (*end, handle.clone()))
+                .collect()
+        });
         match ends.is_empty() {
             true => None,
             false => Some(self.rng.pick(&ends).clone()),
@@ -219,7 +267,11 @@ impl World {
     /// From now on sessions may expire, or be forgotten.
     pub fn may_expire(&self) {
         self.shared.with(|state| {
-            state.oracle.conversations.iter_mut().for_each(|conversation| conversation.may_expire = true);
+            state
+                .oracle
+                .conversations
+                .iter_mut()
+                .for_each(|conversation| conversation.may_expire = true);
         });
     }
 
@@ -252,10 +304,19 @@ impl World {
     /// # Errors
     /// One does not.
     pub fn check_bounds(&self) -> Result<(), String> {
-        let ends: Vec<(EndId, SessionHandle)> =
-            self.shared.with(|state| state.handles.iter().map(|(end, handle)| (*end, handle.clone())).collect());
+        let ends: Vec<(EndId, SessionHandle)> = self.shared.with(|state| {
+            state
+                .handles
+                .iter()
+                .map(|(end, handle)| (*end, handle.clone()))
+                .collect()
+        });
         for (end, handle) in ends {
-            let config = if end.1 == Party::Client { &self.options.client } else { &self.options.server };
+            let config = if end.1 == Party::Client {
+                &self.options.client
+            } else {
+                &self.options.server
+            };
             let stats = handle.stats();
             let window = usize::try_from(config.session_window).unwrap_or(usize::MAX);
             for (what, held, limit) in [
@@ -286,7 +347,9 @@ impl World {
                 return;
             }
             let picked = state.handles.iter().nth(usize::try_from(turn % count).unwrap_or(0));
-            let Some((end, handle)) = picked.map(|(end, handle)| (*end, handle.clone())) else { return };
+            let Some((end, handle)) = picked.map(|(end, handle)| (*end, handle.clone())) else {
+                return;
+            };
             drop(state);
             let _seen = (handle.state(), handle.stats(), handle.ended());
             let subscribed = (turn % 7 == 0 && !healed).then(|| handle.events());
@@ -332,7 +395,10 @@ impl World {
     fn drain_probed(&mut self) {
         let probed = self.shared.with(|state| std::mem::take(&mut state.probed));
         for (end, events) in probed {
-            if let Some(app) = self.app_of(end).filter(|app| !self.kernel.is_dead(app.runtime.process())) {
+            if let Some(app) = self
+                .app_of(end)
+                .filter(|app| !self.kernel.is_dead(app.runtime.process()))
+            {
                 crate::app::drain_probed(&app, events);
                 self.kernel.hit("host: a handle used inside of a wake-up");
             }
@@ -348,5 +414,9 @@ pub(crate) fn nanos(duration: std::time::Duration) -> u64 {
 /// Which side an end is.
 #[must_use]
 pub fn side_of(end: EndId) -> Side {
-    if end.1 == Party::Client { Side::Client } else { Side::Server }
+    if end.1 == Party::Client {
+        Side::Client
+    } else {
+        Side::Server
+    }
 }

@@ -6,8 +6,8 @@ mod task;
 mod watch;
 mod writer;
 
-pub use session::{abort, close, run};
 pub(crate) use session::BROADCAST;
+pub use session::{abort, close, run};
 pub(crate) use task::insist;
 pub use task::{App, Task};
 pub use watch::{drain_probed, watch};

@@ -57,7 +57,9 @@ pub(super) async fn read(mut task: Task, handle: SessionHandle, mut half: RecvHa
                 *way.insert(draw(&mut task, id))
             }
         };
-        let Some(got) = next(&mut task, &mut half, way).await else { continue };
+        let Some(got) = next(&mut task, &mut half, way).await else {
+            continue;
+        };
         let over = matches!(got, Got::End | Got::Failed(_));
         take(&task, &handle, id, got);
         if over {
@@ -72,7 +74,7 @@ async fn begun(task: &mut Task, handle: &SessionHandle, half: &mut RecvHalf) -> 
     let id = insist!(task, 60_000 * MS, handle.established());
     match id {
         Ok(id) => {
-            task.known(id);
+            task.known(Some(id));
             true
         }
         Err(_) => {
@@ -89,7 +91,11 @@ async fn begun(task: &mut Task, handle: &SessionHandle, half: &mut RecvHalf) -> 
 fn draw(task: &mut Task, id: StreamId) -> Way {
     let (number, end) = task.app.end;
     // Whichever server session it is.
-    let writer = if end == Party::Client { Party::Server(0) } else { Party::Client };
+    let writer = if end == Party::Client {
+        Party::Server(0)
+    } else {
+        Party::Client
+    };
     let messages = task.with(|state| state.oracle.conversations[number].has_messages(writer, id));
     match messages {
         true => *task.rng.pick(&[Way::Message, Way::Message, Way::Stream, Way::Chunk]),
@@ -154,6 +160,7 @@ async fn next(task: &mut Task, half: &mut RecvHalf, way: Way) -> Option<Got> {
 
 fn take(task: &Task, handle: &SessionHandle, id: StreamId, got: Got) {
     let end = task.app.end.1;
+    task.known(handle.id());
     let read = |what: &str, judge: &dyn Fn(&Written, &mut Seen) -> Verdict| {
         task.hit(what);
         task.judge(&format!("{what} on {id:?}"), |conversation| {
@@ -163,16 +170,30 @@ fn take(task: &Task, handle: &SessionHandle, id: StreamId, got: Got) {
     };
     match got {
         Got::Message(message) => read("app: a message read", &|written, seen| seen.message(written, &message)),
-        Got::Chunk(payload, last) => read("app: a chunk read", &|written, seen| seen.chunk(written, &payload, last)),
+        Got::Chunk(payload, last) => read("app: a chunk read", &|written, seen| {
+            seen.chunk(written, &payload, last)
+        }),
         Got::Bytes(payload) => read("app: bytes read", &|written, seen| seen.chunk(written, &payload, false)),
         Got::End => read("app: an end read", &|written, seen| seen.end(written)),
         Got::Failed(failure) => {
             let ended = failure == RecvFailure::Stream(RecvError::SessionEnded);
             if ended && handle.ended().is_none() {
-                task.demand("recv", Err(format!("{failure:?}, and the session has not ended: {:?}", handle.state())));
+                task.demand(
+                    "recv",
+                    Err(format!(
+                        "{failure:?}, and the session has not ended: {:?}",
+                        handle.state()
+                    )),
+                );
             }
-            task.hit(if ended { "app: a session's end read" } else { "app: a reset read" });
-            task.judge(&format!("reading {id:?}"), |conversation| conversation.failed(end, id, failure));
+            task.hit(if ended {
+                "app: a session's end read"
+            } else {
+                "app: a reset read"
+            });
+            task.judge(&format!("reading {id:?}"), |conversation| {
+                conversation.failed(end, id, failure)
+            });
         }
     }
 }

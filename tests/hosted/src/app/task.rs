@@ -11,8 +11,8 @@ use unbroken_tests::rng::Rng;
 
 use crate::SimRuntime;
 use crate::kernel::Sleep;
-use crate::oracle::{Conversation, Party, Verdict};
 use crate::options::Work;
+use crate::oracle::{Conversation, Party, Verdict};
 use crate::shared::{EndId, Shared, State};
 
 /// What all tasks of one end's application have.
@@ -28,6 +28,8 @@ pub struct App {
     pub work: Work,
     /// How often it drops what waits, of a thousand polls.
     pub cancel: u64,
+    /// Nothing is forgiven that is known to be wrong.
+    pub strict: bool,
     /// Streams that its peer lets it have open.
     pub peer_streams: u64,
 }
@@ -62,7 +64,10 @@ impl Task {
     /// Fails if `verdict` does.
     pub fn demand(&self, what: &str, verdict: Verdict) {
         if let Err(wrong) = verdict {
-            self.app.runtime.kernel().fail(&format!("{:?}, {what}: {wrong}", self.app.end));
+            self.app
+                .runtime
+                .kernel()
+                .fail(&format!("{:?}, {what}: {wrong}", self.app.end));
         }
     }
 
@@ -72,13 +77,14 @@ impl Task {
         self.demand(what, verdict);
     }
 
-    /// The session has this id.
-    pub fn known(&self, id: SessionId) {
-        if self.app.end.1 == Party::Client {
-            self.judge("the session's id", |conversation| {
-                let known = *conversation.id.get_or_insert(id);
-                if known == id { Ok(()) } else { Err(format!("{id}, and {known} before")) }
-            });
+    /// The session has this id now. It gets another one if the server lost the first before anything had reached it.
+    pub fn known(&self, id: Option<SessionId>) {
+        let (number, end) = self.app.end;
+        if let (Party::Client, Some(id)) = (end, id) {
+            let before = self.with(|state| state.oracle.conversations[number].id.replace(id));
+            if before.is_some_and(|before| before != id) {
+                self.hit("app: a client's session begins again");
+            }
         }
     }
 
@@ -152,7 +158,9 @@ impl Task {
                 let nanos = self.rng.scaled(MS, patience);
                 alarm = Some(self.sleep(nanos));
             }
-            alarm.as_mut().map_or(Poll::Pending, |alarm| Pin::new(alarm).poll(cx).map(|()| None))
+            alarm
+                .as_mut()
+                .map_or(Poll::Pending, |alarm| Pin::new(alarm).poll(cx).map(|()| None))
         });
         let given = given.await;
         if given.is_none() {

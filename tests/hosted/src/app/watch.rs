@@ -14,6 +14,7 @@ const MS: u64 = 1_000_000;
 pub(super) async fn closed(mut task: Task, handle: SessionHandle) {
     let ended = insist!(task, 600_000 * MS, handle.closed());
     task.hit(name_of(&ended.reason));
+    task.known(handle.id());
     task.told("closed", &ended);
     if handle.ended().as_ref() != Some(&ended) {
         task.demand("ended", Err(format!("{:?} is not {ended:?}", handle.ended())));
@@ -27,8 +28,8 @@ pub(super) async fn closed(mut task: Task, handle: SessionHandle) {
 pub(super) async fn established(mut task: Task, handle: SessionHandle) {
     match insist!(task, 600_000 * MS, handle.established()) {
         Ok(id) => {
-            task.known(id);
-            if handle.id() != Some(id) {
+            task.known(Some(id));
+            if handle.id().is_none() {
                 task.demand("established", Err(format!("{id}, known as {:?}", handle.id())));
             }
         }
@@ -49,12 +50,16 @@ pub(super) async fn events(mut task: Task, handle: SessionHandle) {
 /// Watches from now on.
 pub fn watch(app: &App, handle: &SessionHandle) {
     let events = handle.events();
-    app.spawn("watches, too", |mut task| async move { listen(&mut task, events, "more events").await });
+    app.spawn("watches, too", |mut task| async move {
+        listen(&mut task, events, "more events").await
+    });
 }
 
 /// Somebody subscribed inside of a wake-up: the end must come there, too.
 pub fn drain_probed(app: &App, events: Events) {
-    app.spawn("watches from a wake-up", |mut task| async move { listen(&mut task, events, "probed events").await });
+    app.spawn("watches from a wake-up", |mut task| async move {
+        listen(&mut task, events, "probed events").await
+    });
 }
 
 /// Reads to the end.
@@ -75,7 +80,8 @@ async fn listen(task: &mut Task, mut events: Events, what: &str) {
             Event::Detached { .. } => task.hit("event: detached"),
             Event::Overdue { stream, message } => {
                 task.hit("event: overdue");
-                let sent = task.with(|state| state.oracle.conversations[end.0].written(end.1, stream).ends.len() as u64);
+                let sent =
+                    task.with(|state| state.oracle.conversations[end.0].written(end.1, stream).ends.len() as u64);
                 // The half that sent it counts when its task runs, which may be later than this.
                 if message == 0 || message > sent + 1 {
                     task.demand(what, Err(format!("message {message} of {sent} is overdue")));

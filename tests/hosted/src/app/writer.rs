@@ -40,7 +40,9 @@ enum Stop {
 pub(super) async fn write(mut task: Task, handle: SessionHandle, mut half: SendHalf, messages: u64, _working: Working) {
     let key = (task.app.end, half.id());
     task.with(|state| state.writers.insert(key, None));
-    let way = *task.rng.pick(&[Way::Plain, Way::Plain, Way::Within, Way::Try, Way::Sink, Way::Vectored]);
+    let way = *task
+        .rng
+        .pick(&[Way::Plain, Way::Plain, Way::Within, Way::Try, Way::Sink, Way::Vectored]);
     let mut stopped = None;
     for _ in 0..messages {
         let pause = task.app.work.pause;
@@ -109,7 +111,9 @@ async fn put(task: &mut Task, handle: &SessionHandle, half: &mut SendHalf, way: 
         let sent = match way {
             Way::Within => {
                 let within = Duration::from_millis(task.rng.between(1, 3_000));
-                let sent = task.patient(2_000 * MS, half.send_within(payload.clone(), within)).await;
+                let sent = task
+                    .patient(2_000 * MS, half.send_within(payload.clone(), within))
+                    .await;
                 if let Some(Ok(number)) = &sent {
                     let expected = task.written(id, |written| written.ends.len() as u64 + 1);
                     if *number != expected {
@@ -126,7 +130,10 @@ async fn put(task: &mut Task, handle: &SessionHandle, half: &mut SendHalf, way: 
                 }
                 sent => Some(sent),
             },
-            Way::Sink => match task.patient(2_000 * MS, poll_fn(|cx| Sink::poll_ready(Pin::new(&mut *half), cx))).await {
+            Way::Sink => match task
+                .patient(2_000 * MS, poll_fn(|cx| Sink::poll_ready(Pin::new(&mut *half), cx)))
+                .await
+            {
                 Some(Ok(())) => Some(Pin::new(&mut *half).start_send(payload.clone())),
                 Some(Err(error)) => Some(Err(error)),
                 None => None,
@@ -185,7 +192,12 @@ fn refusal(task: &Task, handle: &SessionHandle, id: StreamId, reason: SendRefusa
 /// Fails if nothing has happened that would close the session.
 pub(super) fn may_be_closed(task: &Task, handle: &SessionHandle, what: &str) {
     let over = handle.ended().is_some() || matches!(handle.state(), SessionState::Closing | SessionState::Ended);
-    let closing = task.with(|state| state.closing.iter().any(|((number, _), closing)| *number == task.app.end.0 && *closing));
+    let closing = task.with(|state| {
+        state
+            .closing
+            .iter()
+            .any(|((number, _), closing)| *number == task.app.end.0 && *closing)
+    });
     if !over && !closing {
         task.demand(what, Err(format!("closed, though nobody closes: {:?}", handle.state())));
     }
@@ -222,7 +234,9 @@ async fn put_bytes(
                         _ => half.poll_write(cx, &rest),
                     };
                     match wrote {
-                        Poll::Ready(Err(error)) => Poll::Ready(Err(reason_of(&error).unwrap_or(SendRefusal::UnknownStream))),
+                        Poll::Ready(Err(error)) => {
+                            Poll::Ready(Err(reason_of(&error).unwrap_or(SendRefusal::UnknownStream)))
+                        }
                         Poll::Ready(Ok(wrote)) => Poll::Ready(Ok(wrote)),
                         Poll::Pending => Poll::Pending,
                     }

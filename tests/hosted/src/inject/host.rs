@@ -22,7 +22,11 @@ pub(super) fn time(world: &mut World, fault: Fault) {
         Fault::SlowProcess | Fault::SleepProcess => {
             let process = any_process(world);
             let long = fault == Fault::SleepProcess;
-            let length = if long { world.rng.between(HOUR / 60, 8 * HOUR) } else { world.rng.scaled(MS, 20 * SECOND) };
+            let length = if long {
+                world.rng.between(HOUR / 60, 8 * HOUR)
+            } else {
+                world.rng.scaled(MS, 20 * SECOND)
+            };
             if long {
                 world.may_expire();
             }
@@ -103,17 +107,7 @@ pub(super) fn drop_something(world: &mut World, fault: Fault) {
         _ => {
             let Some((end, handle)) = world.any_end() else { return };
             drop(handle);
-            let prefix = format!("app {} {:?} ", end.0, end.1);
-            world.shared.with(|state| {
-                state.closing.insert(end, true);
-                let done = state.oracle.conversations[end.0].done(end.1);
-                done.closed = true;
-                done.deaf = true;
-            });
-            for (task, _) in world.kernel.tasks(&prefix) {
-                world.kernel.kill_task(task);
-            }
-            drop(world.forget(|other| other == end));
+            world.let_go(end);
             if let Party::Client = end.1 {
                 world.kernel.hit("app: a client let go of everything");
             }

@@ -42,7 +42,9 @@ pub(super) fn strike(world: &mut World, fault: Fault) {
         Fault::ReconnectNow => handle.reconnect_now(),
         Fault::Pause => {
             let number = any_client(world);
-            let handle = world.shared.with(|state| state.handles.get(&(number, Party::Client)).cloned());
+            let handle = world
+                .shared
+                .with(|state| state.handles.get(&(number, Party::Client)).cloned());
             if let Some(handle) = handle {
                 handle.pause_reconnecting();
                 let after = world.rng.scaled(MS, 30 * SECOND);
@@ -149,6 +151,11 @@ pub(super) fn of_all(world: &mut World, fault: Fault) {
         Fault::Broadcast => {
             let number = world.shared.with(|state| {
                 state.broadcasts += 1;
+                state
+                    .oracle
+                    .conversations
+                    .iter_mut()
+                    .for_each(|conversation| conversation.told = true);
                 state.broadcasts
             });
             let options = StreamOptions {

@@ -134,7 +134,9 @@ impl Core {
     }
 
     pub(super) fn poll_timer(&mut self, id: TimerId, waker: &Waker) -> Poll<()> {
-        let Some(timer) = self.timers.get_mut(&id) else { return Poll::Ready(()) };
+        let Some(timer) = self.timers.get_mut(&id) else {
+            return Poll::Ready(());
+        };
         let dead = self.processes[timer.process as usize].dead;
         if !dead && timer.at <= self.now {
             self.timers.remove(&id);

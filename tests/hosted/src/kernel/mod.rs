@@ -29,7 +29,7 @@ use task::{Task, Woken, waker};
 /// What every clock shows at the kernel's zero: so much that a clock may go back by days.
 const ORIGIN: i128 = 30 * 86_400 * 1_000_000_000;
 /// Reads of its connections that one poll of a task may make.
-const READS: u64 = 4_096;
+pub const READS: u64 = 4_096;
 /// Polls of one task while time stands still.
 const POLLS: u64 = 3_000;
 
@@ -40,6 +40,7 @@ pub const NOBODY: ProcessId = 0;
 pub struct Kernel {
     core: Mutex<Core>,
     woken: Arc<Woken>,
+    reads: u64,
 }
 
 /// A panic that a schedule asked for; any other is a failure.
@@ -59,12 +60,13 @@ pub enum Stop {
 }
 
 impl Kernel {
-    /// An executor without tasks. All its choices come from `rng`.
+    /// An executor without tasks. All its choices come from `rng`; a poll may read `reads` times.
     #[must_use]
-    pub fn new(style: Style, rng: Rng, net: Net) -> Arc<Kernel> {
+    pub fn new(style: Style, rng: Rng, net: Net, reads: u64) -> Arc<Kernel> {
         Arc::new(Kernel {
             core: Mutex::new(Core::new(style, rng, net)),
             woken: Arc::default(),
+            reads,
         })
     }
 
@@ -319,7 +321,9 @@ impl Kernel {
             core.log(|| format!("poll {name}"));
             Some((work, waker, unwinding, busy.then_some(name)))
         });
-        let Some((work, waker, unwinding, busy)) = taken else { return Ok(()) };
+        let Some((work, waker, unwinding, busy)) = taken else {
+            return Ok(());
+        };
         if let Some(name) = busy {
             return Err(format!("{name} was polled {POLLS} times while time stood still"));
         }
@@ -344,11 +348,14 @@ impl Kernel {
     pub(crate) fn count_read(&self) {
         let busy = self.with(|core| {
             core.current.reads += 1;
-            let task = core.tasks.get(&core.current.task).filter(|_| core.current.reads > READS);
+            let task = core
+                .tasks
+                .get(&core.current.task)
+                .filter(|_| core.current.reads > self.reads);
             task.map(|task| task.name.clone())
         });
         if let Some(name) = busy {
-            self.fail(&format!("{name} reads more than {READS} times in one poll"));
+            self.fail(&format!("{name} reads more than {} times in one poll", self.reads));
         }
     }
 }

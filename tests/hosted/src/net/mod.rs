@@ -111,7 +111,10 @@ impl Net {
     /// Dials; returns also when to look at the listener.
     pub(crate) fn dial(&mut self, now: u64, port: &Port, hostile: bool) -> (Dialled, Option<u64>) {
         let fault = if hostile { None } else { self.dials.pop_front() };
-        let there = self.listening.get(port).is_some_and(|listening| listening.queue.len() < QUEUE);
+        let there = self
+            .listening
+            .get(port)
+            .is_some_and(|listening| listening.queue.len() < QUEUE);
         let latency = self.shape.latency;
         match fault {
             Some(DialFault::Hangs) => return (Dialled::Hangs, None),
@@ -161,7 +164,9 @@ impl Net {
 
     /// The listener is gone; who waits for it is turned away.
     pub(crate) fn stop_listening(&mut self, now: u64, port: &Port, wakes: &mut Vec<Waker>) {
-        let Some(gone) = self.listening.remove(port) else { return };
+        let Some(gone) = self.listening.remove(port) else {
+            return;
+        };
         for (_, conn) in gone.queue {
             self.let_go(now, conn, 1);
             self.stir(now, conn, wakes);
@@ -169,7 +174,9 @@ impl Net {
     }
 
     pub(crate) fn accept(&mut self, now: u64, port: &Port, waker: &Waker) -> Poll<io::Result<ConnId>> {
-        let Some(listening) = self.listening.get_mut(port) else { return Poll::Pending };
+        let Some(listening) = self.listening.get_mut(port) else {
+            return Poll::Pending;
+        };
         if listening.errors > 0 && listening.queue.front().is_some_and(|(at, _)| *at <= now) {
             listening.errors -= 1;
             return Poll::Ready(Err(io::Error::other("too many open files")));
@@ -209,7 +216,9 @@ impl Net {
 
     /// One end is dropped; returns when to look at the other.
     pub(crate) fn let_go(&mut self, now: u64, id: ConnId, end: End) -> Vec<u64> {
-        let Some(conn) = self.conns.get_mut(&id) else { return Vec::new() };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return Vec::new();
+        };
         let times = conn.let_go(now, end);
         if conn.halves.iter().all(|half| !half.alive) {
             self.conns.remove(&id);
@@ -224,13 +233,18 @@ impl Net {
 
     /// All listeners fail this often.
     pub fn break_accepting(&mut self, errors: u64) {
-        self.listening.values_mut().for_each(|listening| listening.errors += errors);
+        self.listening
+            .values_mut()
+            .for_each(|listening| listening.errors += errors);
     }
 
     /// Honest connections that both ends hold.
     #[must_use]
     pub fn honest(&self) -> Vec<ConnId> {
-        let honest = self.conns.iter().filter(|(_, conn)| !conn.hostile && conn.halves.iter().all(|half| half.alive));
+        let honest = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| !conn.hostile && conn.halves.iter().all(|half| half.alive));
         honest.map(|(id, _)| *id).collect()
     }
 
@@ -258,7 +272,9 @@ impl Conn {
     /// Both ends learn at once that it is over; what is under way is lost. Returns when to look.
     pub(crate) fn reset(&mut self, at: u64) {
         self.pipes.iter_mut().for_each(Pipe::lose);
-        self.halves.iter_mut().for_each(|half| half.broken_at = half.broken_at.min(at));
+        self.halves
+            .iter_mut()
+            .for_each(|half| half.broken_at = half.broken_at.min(at));
     }
 
     /// Lets so many more bytes through each way; then each end learns of it at its time.
@@ -277,7 +293,12 @@ impl Conn {
             // What is written after the end is answered with a reset.
             self.halves[end].broken_at = self.halves[end].broken_at.min(after.saturating_add(50_000_000));
         }
-        vec![ends[0], ends[1], ends[0].saturating_add(50_000_000), ends[1].saturating_add(50_000_000)]
+        vec![
+            ends[0],
+            ends[1],
+            ends[0].saturating_add(50_000_000),
+            ends[1].saturating_add(50_000_000),
+        ]
     }
 
     /// Nothing that `end` writes arrives before `until`.

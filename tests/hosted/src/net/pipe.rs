@@ -63,7 +63,9 @@ impl Pipe {
         self.busy_until = self.busy_until.max(now).saturating_add(cost);
         self.held += bytes.len();
         let allowed = self.cut_at.map_or(bytes.len(), |cut| {
-            usize::try_from(cut.saturating_sub(self.sent)).unwrap_or(usize::MAX).min(bytes.len())
+            usize::try_from(cut.saturating_sub(self.sent))
+                .unwrap_or(usize::MAX)
+                .min(bytes.len())
         });
         self.sent += bytes.len() as u64;
         let pieces = self.rng.between(1, self.shape.pieces.max(1));
@@ -85,8 +87,14 @@ impl Pipe {
 
     fn enqueue(&mut self, piece: &[u8]) -> u64 {
         let jitter = self.rng.below(self.shape.jitter + 1);
-        let at = self.busy_until.saturating_add(self.shape.latency).saturating_add(jitter);
-        let at = at.max(self.last_arrival).div_ceil(self.shape.grid.max(1)).saturating_mul(self.shape.grid.max(1));
+        let at = self
+            .busy_until
+            .saturating_add(self.shape.latency)
+            .saturating_add(jitter);
+        let at = at
+            .max(self.last_arrival)
+            .div_ceil(self.shape.grid.max(1))
+            .saturating_mul(self.shape.grid.max(1));
         self.last_arrival = at;
         self.segments.push_back(Segment {
             at,
@@ -102,7 +110,9 @@ impl Pipe {
         }
         let mut read = 0;
         while read < buf.len() {
-            let Some(segment) = self.segments.front().filter(|segment| segment.at <= now) else { break };
+            let Some(segment) = self.segments.front().filter(|segment| segment.at <= now) else {
+                break;
+            };
             let left = &segment.bytes[self.consumed..];
             let take = left.len().min(buf.len() - read);
             buf[read..read + take].copy_from_slice(&left[..take]);
@@ -148,7 +158,11 @@ impl Pipe {
 
     /// The end comes behind what was written; returns when.
     pub(super) fn finish(&mut self, now: u64) -> u64 {
-        let at = self.busy_until.max(now).saturating_add(self.shape.latency).max(self.last_arrival);
+        let at = self
+            .busy_until
+            .max(now)
+            .saturating_add(self.shape.latency)
+            .max(self.last_arrival);
         self.end_at = Some(self.end_at.map_or(at, |known| known.min(at)));
         self.cut_after(0);
         at.max(self.held_until)
@@ -167,7 +181,9 @@ impl Pipe {
             self.held_until = self.held_until.min(now);
         }
         // Long queues of a slow time come now.
-        self.segments.iter_mut().for_each(|segment| segment.at = segment.at.min(now));
+        self.segments
+            .iter_mut()
+            .for_each(|segment| segment.at = segment.at.min(now));
         self.last_arrival = self.last_arrival.min(now);
     }
 

@@ -56,7 +56,9 @@ impl ByteStream for SimStream {
         self.kernel.count_read();
         let (id, end) = (self.conn, self.end);
         self.call(|core, now| {
-            let Some(conn) = core.net.conn(id) else { return Poll::Ready(Ok(0)) };
+            let Some(conn) = core.net.conn(id) else {
+                return Poll::Ready(Ok(0));
+            };
             let limit = conn.halves[end].read_limit.min(buf.len());
             let inward = &mut conn.pipes[1 - end];
             let Some(read) = inward.read(now, &mut buf[..limit]) else {
@@ -74,7 +76,9 @@ impl ByteStream for SimStream {
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let (id, end) = (self.conn, self.end);
         self.call(|core, now| {
-            let Some(conn) = core.net.conn(id) else { return Poll::Ready(Ok(0)) };
+            let Some(conn) = core.net.conn(id) else {
+                return Poll::Ready(Ok(0));
+            };
             if conn.halves[end].closed {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }

@@ -28,6 +28,8 @@ pub struct Done {
     pub aborted: bool,
     /// Its driver was dropped or panicked.
     pub broken: bool,
+    /// Its application let go of the session and all its streams.
+    pub let_go: bool,
     /// Its application was killed, so that it did not read to the end.
     pub deaf: bool,
     /// How it ended, as everybody was told.
@@ -79,6 +81,10 @@ pub struct Conversation {
     pub may_expire: bool,
     /// The backoff has an end.
     pub may_give_up: bool,
+    /// Nothing is forgiven that is known to be wrong.
+    pub strict: bool,
+    /// The server told all sessions something, over streams of its own.
+    pub told: bool,
 }
 
 impl Conversation {
@@ -97,6 +103,8 @@ impl Conversation {
             refused: false,
             may_expire: false,
             may_give_up: false,
+            strict: false,
+            told: false,
         }
     }
 
@@ -108,7 +116,9 @@ impl Conversation {
                 (*reader == before || *writer == before) && (seen.bytes > 0 || seen.messages > 0 || seen.end)
             });
             if let Some(((reader, _, stream), seen)) = touched {
-                return Err(format!("a second server session, yet {reader:?} had read {stream:?} of the first: {seen:?}"));
+                return Err(format!(
+                    "a second server session, yet {reader:?} had read {stream:?} of the first: {seen:?}"
+                ));
             }
         }
         self.instances.push(Instance {
@@ -145,7 +155,11 @@ impl Conversation {
             Party::Client => {
                 let known = self.instances.iter().position(|instance| Some(instance.id) == self.id);
                 known.map(Party::Server).ok_or_else(|| {
-                    format!("the client of {:?} has no peer among {:?}", self.id, self.instances.len())
+                    format!(
+                        "the client of {:?} has no peer among {:?}",
+                        self.id,
+                        self.instances.len()
+                    )
                 })
             }
         }
@@ -159,7 +173,9 @@ impl Conversation {
         };
         let key = mix(self.key ^ mix(stream.0 << 8 | salt));
         let messages = self.has_messages(writer, stream);
-        self.written.entry((writer, stream)).or_insert_with(|| Written::new(key, messages))
+        self.written
+            .entry((writer, stream))
+            .or_insert_with(|| Written::new(key, messages))
     }
 
     /// Whether `writer` sends messages on a stream, or bytes.
@@ -173,13 +189,30 @@ impl Conversation {
         self.stops.insert((reader, stream));
     }
 
+    fn has_let_go(&self, end: Party) -> bool {
+        match end {
+            Party::Client => self.client.let_go,
+            Party::Server(number) => self.instances.get(number).is_some_and(|instance| instance.done.let_go),
+        }
+    }
+
     /// Whether what `writer` sends to `reader` need not arrive: one of them gave it up, or nobody ever held the stream.
     #[must_use]
-    pub fn is_given_up(&self, writer: Party, reader: Party, stream: StreamId) -> bool {
+    pub fn is_given_up(&self, writer: Party, reader: Option<Party>, stream: StreamId) -> bool {
         let client = stream.opener() == Side::Client;
-        let opener = if (writer == Party::Client) == client { writer } else { reader };
-        let reset = self.written.get(&(writer, stream)).is_some_and(|written| written.reset.is_some());
-        reset || self.stops.contains(&(reader, stream)) || !self.opened.contains_key(&(opener, stream))
+        let opener = if (writer == Party::Client) == client {
+            Some(writer)
+        } else {
+            reader
+        };
+        let written = self.written.get(&(writer, stream));
+        let reset = written.is_some_and(|written| written.reset.is_some());
+        // An application that let go of everything abandoned what it had not finished.
+        let let_go = reader.is_some_and(|reader| self.has_let_go(reader))
+            || self.has_let_go(writer) && !written.is_some_and(|written| written.finished);
+        let stopped = reader.is_some_and(|reader| self.stops.contains(&(reader, stream)));
+        let held = opener.is_none_or(|opener| self.opened.contains_key(&(opener, stream)));
+        reset || let_go || stopped || !held
     }
 
     /// What `reader` has seen of a stream, beside what was written.
@@ -189,7 +222,7 @@ impl Conversation {
     pub fn reading(&mut self, reader: Party, stream: StreamId) -> Result<(&Written, &mut Seen), String> {
         let writer = self.peer(reader)?;
         self.written(writer, stream);
-        let given_up = self.is_given_up(writer, reader, stream);
+        let given_up = self.is_given_up(writer, Some(reader), stream);
         let seen = self.seen.entry((reader, writer, stream)).or_default();
         seen.given_up = given_up;
         let written = self.written.get(&(writer, stream)).ok_or("it was just put there")?;
@@ -217,7 +250,11 @@ impl Conversation {
     /// # Errors
     /// It was not opened like that, or handed out before.
     pub fn accepted(&mut self, end: Party, stream: StreamId, label: &[u8], priority: u8) -> Verdict {
-        let ours = if end == Party::Client { Side::Client } else { Side::Server };
+        let ours = if end == Party::Client {
+            Side::Client
+        } else {
+            Side::Server
+        };
         if stream.opener() == ours {
             return Err(format!("{end:?} accepted {stream:?}, its own"));
         }
@@ -234,6 +271,14 @@ impl Conversation {
         }
         self.handed.insert((peer, stream), heard);
         Ok(())
+    }
+
+    /// The application of `end` lets go of everything: what it did not finish is abandoned.
+    pub fn let_go(&mut self, end: Party) {
+        let done = self.done(end);
+        done.closed = true;
+        done.deaf = true;
+        done.let_go = true;
     }
 
     /// A half whose writer has closed it, or a session that is over: reading it failed.
@@ -255,9 +300,7 @@ impl Conversation {
     /// Somebody was told something else.
     pub fn ended(&mut self, end: Party, ended: &Arc<Ended>) -> Verdict {
         match &self.done(end).ended {
-            Some(known) if known.as_ref() != ended.as_ref() => {
-                Err(format!("{end:?} was told {known:?} and {ended:?}"))
-            }
+            Some(known) if known.as_ref() != ended.as_ref() => Err(format!("{end:?} was told {known:?} and {ended:?}")),
             Some(_) => Ok(()),
             None => {
                 self.done(end).ended = Some(Arc::clone(ended));
@@ -272,8 +315,8 @@ impl Conversation {
         own.map(|((_, stream), written)| (*stream, written))
     }
 
-    pub(super) fn seen(&self, reader: Party, writer: Party, stream: StreamId) -> Seen {
-        let seen = self.seen.get(&(reader, writer, stream)).cloned();
+    pub(super) fn seen(&self, reader: Option<Party>, writer: Party, stream: StreamId) -> Seen {
+        let seen = reader.and_then(|reader| self.seen.get(&(reader, writer, stream)).cloned());
         Seen {
             given_up: self.is_given_up(writer, reader, stream),
             ..seen.unwrap_or_default()
@@ -284,7 +327,9 @@ impl Conversation {
     #[must_use]
     pub fn totals(&self) -> (u64, u64) {
         let all = self.seen.values();
-        all.fold((0, 0), |(messages, bytes), seen| (messages + seen.messages, bytes + seen.bytes))
+        all.fold((0, 0), |(messages, bytes), seen| {
+            (messages + seen.messages, bytes + seen.bytes)
+        })
     }
 
     /// A half that is not wholly read, of those that should be: both ends are well, nobody gave it up.
@@ -299,9 +344,11 @@ impl Conversation {
                     Err(_) => continue,
                 },
             };
-            let seen = self.seen(reader, *writer, *stream);
+            let seen = self.seen(Some(reader), *writer, *stream);
             if !seen.given_up && !(seen.is_complete(written) && (!written.finished || seen.end)) {
-                return Some(format!("{stream:?} from {writer:?} to {reader:?}: {written:?}, {seen:?}"));
+                return Some(format!(
+                    "{stream:?} from {writer:?} to {reader:?}: {written:?}, {seen:?}"
+                ));
             }
         }
         None

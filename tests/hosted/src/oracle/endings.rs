@@ -54,9 +54,13 @@ impl Conversation {
     }
 
     fn check_ending(&self, end: Party, us: &Done, peer: &Done, reason: &EndReason) -> Verdict {
-        let server_died = self.instances.iter().any(|instance| instance.server_died || instance.done.broken);
+        let server_died = self
+            .instances
+            .iter()
+            .any(|instance| instance.server_died || instance.done.broken);
         // The peer went away without a word that arrived, or could not say it.
-        let gone = server_died || self.client.broken || self.client.deaf || us.aborted || peer.aborted || self.may_expire;
+        let gone =
+            server_died || self.client.broken || self.client.deaf || us.aborted || peer.aborted || self.may_expire;
         let right = match reason {
             EndReason::Closed { by: Closer::Local, .. } => us.closed,
             EndReason::Closed { by: Closer::Peer, .. } => peer.closed,
@@ -71,7 +75,9 @@ impl Conversation {
         };
         match right {
             true => Ok(()),
-            false => Err(format!("{end:?} ended with {reason:?}: {us:?}, peer {peer:?}, {server_died}")),
+            false => Err(format!(
+                "{end:?} ended with {reason:?}: {us:?}, peer {peer:?}, {server_died}"
+            )),
         }
     }
 }

@@ -84,13 +84,21 @@ impl Written {
     /// In the unit that fates count in.
     #[must_use]
     pub fn count(&self) -> u64 {
-        if self.messages { self.ends.len() as u64 } else { self.taken }
+        if self.messages {
+            self.ends.len() as u64
+        } else {
+            self.taken
+        }
     }
 
     /// Where message `number` (from 0) begins.
     #[must_use]
     pub fn begin(&self, number: usize) -> u64 {
-        number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+        number
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn is(&self, offset: u64, bytes: &[u8]) -> bool {
@@ -103,7 +111,11 @@ impl Written {
     /// It is something else.
     pub fn check_returned(&self, payloads: &[Bytes]) -> Verdict {
         if self.messages {
-            let first = self.ends.len().checked_sub(payloads.len()).ok_or("more messages came back than were sent")?;
+            let first = self
+                .ends
+                .len()
+                .checked_sub(payloads.len())
+                .ok_or("more messages came back than were sent")?;
             for (number, payload) in (first..).zip(payloads) {
                 let (from, to) = (self.begin(number), self.ends[number]);
                 if payload.len() as u64 != to - from || !self.is(from, payload) {
@@ -113,7 +125,10 @@ impl Written {
             return Ok(());
         }
         let total: u64 = payloads.iter().map(|payload| payload.len() as u64).sum();
-        let mut at = self.taken.checked_sub(total).ok_or("more bytes came back than were written")?;
+        let mut at = self
+            .taken
+            .checked_sub(total)
+            .ok_or("more bytes came back than were written")?;
         for payload in payloads {
             if !self.is(at, payload) {
                 return Err(format!("the bytes at {at} came back changed"));
@@ -146,11 +161,17 @@ impl Seen {
         self.begin()?;
         let number = usize::try_from(self.messages).unwrap_or(usize::MAX);
         let Some(end) = written.ends.get(number).copied() else {
-            return Err(format!("message {number} was read, {} were written", written.ends.len()));
+            return Err(format!(
+                "message {number} was read, {} were written",
+                written.ends.len()
+            ));
         };
         let from = self.bytes;
         if from + payload.len() as u64 != end || !written.is(from, payload) {
-            return Err(format!("message {number} is not the one of {from}..{end}: {} bytes", payload.len()));
+            return Err(format!(
+                "message {number} is not the one of {from}..{end}: {} bytes",
+                payload.len()
+            ));
         }
         self.messages += 1;
         self.bytes = end;
@@ -165,11 +186,18 @@ impl Seen {
         self.begin()?;
         let (from, to) = (self.bytes, self.bytes + payload.len() as u64);
         if to > written.taken || !written.is(from, payload) {
-            return Err(format!("the bytes {from}..{to} are wrong, {} were written", written.taken));
+            return Err(format!(
+                "the bytes {from}..{to} are wrong, {} were written",
+                written.taken
+            ));
         }
         self.bytes = to;
         if !written.messages {
-            return if message_end { Err("a message ends in a stream of bytes".to_owned()) } else { Ok(()) };
+            return if message_end {
+                Err("a message ends in a stream of bytes".to_owned())
+            } else {
+                Ok(())
+            };
         }
         let number = usize::try_from(self.messages).unwrap_or(usize::MAX);
         let end = written.ends.get(number).copied().unwrap_or(u64::MAX);
@@ -208,7 +236,7 @@ impl Seen {
             RecvFailure::Stream(RecvError::Reset(code)) if written.reset == Some(code) => Ok(()),
             // The writer's end answers our own wish to stop; or nobody writes.
             RecvFailure::Stream(RecvError::Reset(_)) if self.given_up => Ok(()),
-            other => Err(format!("{other:?}, of {written:?}")),
+            other => Err(format!("{other:?}, of {written:?}, by {self:?}")),
         }
     }
 

@@ -38,7 +38,10 @@ impl Oracle {
         if let Some(known) = self.sessions.get(&id) {
             return Err(format!("session {id} was handed out twice: {known:?}, then {number}"));
         }
-        let conversation = self.conversations.get_mut(number).ok_or("a session that no client began")?;
+        let conversation = self
+            .conversations
+            .get_mut(number)
+            .ok_or("a session that no client began")?;
         let instance = conversation.established(server, id)?;
         self.sessions.insert(id, (number, instance));
         Ok(instance)
@@ -56,7 +59,9 @@ impl Oracle {
     /// What is not.
     pub fn check(&self) -> Verdict {
         for conversation in &self.conversations {
-            conversation.check().map_err(|what| format!("conversation {}: {what}", conversation.number))?;
+            conversation
+                .check()
+                .map_err(|what| format!("conversation {}: {what}", conversation.number))?;
         }
         self.check_collected()
     }
@@ -71,7 +76,10 @@ impl Oracle {
         for conversation in &self.conversations {
             for instance in conversation.instances.iter().filter(|instance| !instance.server_died) {
                 if !seen.contains_key(&instance.id) {
-                    return Err(format!("session {} was never handed out for clean-up", instance.id));
+                    return Err(format!(
+                        "session {} was never handed out for clean-up: {:?}",
+                        instance.id, instance.done
+                    ));
                 }
             }
         }
