@@ -85,7 +85,11 @@ fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Addres
     })
 }
 
-async fn dial(runtime: &SimRuntime, address: &Address) -> io::Result<Connected> {
+/// Dials once.
+///
+/// # Errors
+/// As the network or the carrier says.
+pub async fn dial(runtime: &SimRuntime, address: &Address) -> io::Result<Connected> {
     let (host, port) = address.host_port();
     let stream = runtime.connect(host, port).await?;
     address.connect(stream).await

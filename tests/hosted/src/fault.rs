@@ -53,6 +53,7 @@ faults! {
     DropDriver 1 "A driver is dropped.",
     DropOwner 1 "The server's task that owns a session, or serves a connection, is dropped.",
     ShutDown 1 "A client's runtime ends; its handles are still there.",
+    ShutDownServer 1 "The server's runtime ends; its application and handles are still there.",
     KillClient 1 "A client's process dies; another client takes its place.",
     KillServer 1 "The server's process dies; another comes after a while.",
     DropHandles 1 "An application lets go of a session and all its streams.",

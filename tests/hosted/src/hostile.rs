@@ -65,6 +65,8 @@ async fn converse(runtime: &SimRuntime, stream: &mut SimStream, manner: Manner, 
         Manner::Malformed => {
             let mut packet = (junk.len() as u16).to_be_bytes().to_vec();
             packet.extend_from_slice(junk);
+            // Of a type that there is, so that each is a packet.
+            packet[2] = 7;
             for _ in 0..2_000 {
                 write(stream, &packet).await?;
             }
@@ -117,6 +119,7 @@ pub struct Endless {
     first: BytesMut,
     /// What is read again and again.
     again: Vec<u8>,
+    at: usize,
 }
 
 impl Endless {
@@ -127,6 +130,7 @@ impl Endless {
             runtime,
             first: BytesMut::from(first),
             again: again.to_vec(),
+            at: 0,
         }
     }
 
@@ -143,15 +147,15 @@ impl Endless {
 impl ByteStream for Endless {
     fn poll_read_slice(&mut self, _cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<std::io::Result<usize>> {
         self.runtime.kernel().count_read();
-        let source = if self.first.is_empty() {
-            &self.again[..]
-        } else {
-            &self.first[..]
-        };
-        let take = source.len().min(buf.len());
-        buf[..take].copy_from_slice(&source[..take]);
         if !self.first.is_empty() {
-            let _read = self.first.split_to(take);
+            let take = self.first.len().min(buf.len());
+            buf[..take].copy_from_slice(&self.first.split_to(take));
+            return Poll::Ready(Ok(take));
+        }
+        let take = buf.len().min(1_024);
+        for byte in &mut buf[..take] {
+            *byte = self.again[self.at];
+            self.at = (self.at + 1) % self.again.len();
         }
         Poll::Ready(Ok(take))
     }

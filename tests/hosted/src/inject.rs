@@ -53,6 +53,10 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
             world.kill_client(number);
             world.join()?;
         }
+        Fault::ShutDownServer => {
+            world.shut_down_server();
+            world.plan(40 * SECOND, Plan::Replace);
+        }
         Fault::KillServer => {
             world.kill_server();
             let after = world.rng.scaled(MS, 20 * SECOND);

@@ -78,6 +78,28 @@ pub struct Work {
 const MS: u64 = 1_000_000;
 
 impl Options {
+    /// A quiet world, with nobody in it and everything as it is by default.
+    #[must_use]
+    pub fn plain() -> Options {
+        Options {
+            clients: 0,
+            client: SessionConfig::default(),
+            server: SessionConfig::default(),
+            backoff: Backoff::default(),
+            shape: Shape::plain(),
+            style: Style::plain(),
+            client_work: Work::none(),
+            server_work: Work::none(),
+            swarm: Swarm::of(Vec::new()),
+            fault_every: MS,
+            faults: 0,
+            websocket: 0,
+            closers: Closers::Client,
+            cancel: 0,
+            strict: true,
+        }
+    }
+
     /// Draws everything.
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Options {
@@ -161,6 +183,19 @@ fn draw_config(rng: &mut Rng) -> SessionConfig {
 }
 
 impl Work {
+    /// Nothing.
+    #[must_use]
+    pub const fn none() -> Work {
+        Work {
+            streams: 0,
+            messages: 0,
+            size: 0,
+            pause: 0,
+            answers: false,
+            dawdles: 0,
+        }
+    }
+
     fn draw(rng: &mut Rng) -> Work {
         let huge = rng.chance(80);
         Work {

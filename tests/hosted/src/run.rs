@@ -129,6 +129,7 @@ fn act(world: &mut World, plan: Plan, faults: &mut u64) -> Result<(), String> {
             next_fault(world);
         }
         Plan::Serve => world.serve()?,
+        Plan::Replace => world.replace_server()?,
         Plan::Listen => {
             if let Some(server) = world.server.as_mut().filter(|server| server.is_deaf()) {
                 server.listen();
@@ -174,6 +175,16 @@ fn heal(world: &mut World) -> Result<(), String> {
         }
     });
     undrain(world);
+    if world
+        .server
+        .as_ref()
+        .is_some_and(|server| world.kernel.is_dead(server.runtime.process()))
+    {
+        // In a healed world everybody hears of it soon.
+        let until = world.kernel.now() + 40 * SECOND;
+        world.run(until, |_| false, |_, _| Ok(()))?;
+        world.replace_server()?;
+    }
     world.serve()?;
     if let Some(server) = world.server.as_mut().filter(|server| server.is_deaf()) {
         server.listen();

@@ -78,7 +78,7 @@ pub struct State {
     /// What a server asked of all its sessions: to close, to be aborted.
     pub commanded: [bool; 2],
     /// Subscriptions that were made inside of wake-ups, and of what.
-    pub probed: Vec<(EndId, Events)>,
+    pub probed: VecDeque<(EndId, Events)>,
     /// Wake-ups so far, for those that probe.
     pub probes: u64,
     /// Broadcast messages so far.

@@ -12,7 +12,7 @@ use crate::SimRuntime;
 use crate::app::App;
 use crate::client::Client;
 use crate::kernel::{Kernel, READS, Stop};
-use crate::net::Net;
+use crate::net::{Conn, Net};
 use crate::options::{Options, Work};
 use crate::oracle::Party;
 use crate::server::{Server, name_of};
@@ -24,6 +24,8 @@ const CLIENTS: usize = 8;
 const NONE: usize = 9_999;
 /// How the names of those begin.
 pub(crate) const OF_SERVER: &str = "app 9999";
+/// Subscriptions made inside of wake-ups that are kept until somebody listens to them.
+const PROBED: usize = 12;
 /// Of the session's own limit, what control frames may hold beyond it.
 const RESERVE: usize = 64 << 10;
 
@@ -34,6 +36,8 @@ pub enum Plan {
     Fault,
     /// A server again.
     Serve,
+    /// Another server, after the runtime of this one ended.
+    Replace,
     /// Listeners again.
     Listen,
     /// A client reconnects again.
@@ -60,11 +64,15 @@ pub struct World {
     pub generation: u64,
     /// Time by which clocks went back.
     pub back: u64,
+    /// Somebody listens to subscriptions that were made inside of wake-ups.
+    pub listens: bool,
     plans: BTreeMap<u64, Plan>,
     next_plan: u64,
 }
 
-fn secret() -> SharedSecret {
+/// What clients and servers share.
+#[must_use]
+pub fn secret() -> SharedSecret {
     SharedSecret::from_key(b"hosted", [7; 32]).unwrap_or_else(|_| unreachable!("because the hint is short"))
 }
 
@@ -75,6 +83,7 @@ impl World {
     /// They do not start.
     pub fn new(options: Options, mut rng: Rng) -> Result<World, String> {
         let net = Net::new(options.shape, rng.fork());
+        let listens = options.strict;
         let reads = if options.strict { READS } else { u64::MAX };
         let kernel = Kernel::new(options.style, rng.fork(), net, reads);
         let mut world = World {
@@ -86,6 +95,7 @@ impl World {
             server: None,
             generation: 0,
             back: 0,
+            listens,
             plans: BTreeMap::new(),
             next_plan: 0,
         };
@@ -195,6 +205,43 @@ impl World {
         server.die();
     }
 
+    /// The server's runtime ends; its application and its handle are still there.
+    pub fn shut_down_server(&mut self) {
+        let Some(server) = &self.server else { return };
+        self.shared.with(|state| {
+            for conversation in &mut state.oracle.conversations {
+                conversation.may_expire = true;
+                for instance in conversation
+                    .instances
+                    .iter_mut()
+                    .filter(|instance| instance.server == server.generation)
+                {
+                    instance.done.broken |= instance.done.ended.is_none();
+                }
+            }
+            // Those that nobody has taken yet.
+            state.breaks += 8;
+        });
+        server.stop_listening();
+        self.kernel.kill(server.runtime.process());
+    }
+
+    /// Another server in the place of one whose runtime ended.
+    ///
+    /// # Errors
+    /// Somebody has not heard of the end; or it does not start.
+    pub fn replace_server(&mut self) -> Result<(), String> {
+        let waiting = self.kernel.tasks("app ");
+        let waiting = waiting
+            .iter()
+            .find(|(_, name)| name.contains("Server(") && !name.starts_with(OF_SERVER));
+        if let Some((_, name)) = waiting {
+            return Err(format!("{name:?} has not heard that the server's runtime ended"));
+        }
+        self.kill_server();
+        self.serve()
+    }
+
     /// A client's process dies.
     pub fn kill_client(&mut self, number: usize) {
         self.know((number, Party::Client));
@@ -299,6 +346,16 @@ impl World {
         self.plans.clear();
     }
 
+    /// Does something to all honest connections, and lets both ends look.
+    pub fn disturb(&self, act: impl Fn(&mut Conn)) {
+        self.kernel.with(|core| {
+            for id in core.net.honest() {
+                core.net.conn(id).into_iter().for_each(&act);
+                core.plan_stirs(id, vec![core.now]);
+            }
+        });
+    }
+
     /// Bounds that hold at any time.
     ///
     /// # Errors
@@ -342,7 +399,7 @@ impl World {
                 return;
             }
             let turn = state.probes / 5;
-            let (count, healed) = (state.handles.len() as u64, state.healed);
+            let count = state.handles.len() as u64;
             if count == 0 {
                 return;
             }
@@ -352,12 +409,13 @@ impl World {
             };
             drop(state);
             let _seen = (handle.state(), handle.stats(), handle.ended());
-            let subscribed = (turn % 7 == 0 && !healed).then(|| handle.events());
+            // Whatever happens: a subscriber hears of the end.
+            let subscribed = (turn % 3 == 0).then(|| handle.events());
             drop(handle);
-            if let (Some(events), Some(mut state)) = (subscribed, shared.try_lock())
-                && state.probed.len() < 100
-            {
-                state.probed.push((end, events));
+            if let (Some(events), Some(mut state)) = (subscribed, shared.try_lock()) {
+                state.probed.push_back((end, events));
+                let surplus = state.probed.len() > PROBED;
+                drop(surplus.then(|| state.probed.pop_front()));
             }
         };
         self.kernel.set_probe(Some(Arc::new(probe)));
@@ -393,6 +451,9 @@ impl World {
 
     /// Who was subscribed inside of a wake-up is listened to by somebody.
     fn drain_probed(&mut self) {
+        if !self.listens {
+            return;
+        }
         let probed = self.shared.with(|state| std::mem::take(&mut state.probed));
         for (end, events) in probed {
             if let Some(app) = self

@@ -55,7 +55,8 @@ struct Half {
     write_limit: usize,
 }
 
-pub(crate) struct Conn {
+/// A connection, for faults.
+pub struct Conn {
     /// By the end that writes.
     pipes: [Pipe; 2],
     halves: [Half; 2],
@@ -309,6 +310,21 @@ impl Conn {
     /// The code that uses `end` next panics there.
     pub(crate) fn panic_at(&mut self, end: End) {
         self.halves[end].panics = true;
+    }
+
+    /// Nothing arrives any more, either way.
+    pub fn hold_for_good(&mut self) {
+        (0..2).for_each(|end| self.hold(end, NEVER));
+    }
+
+    /// The dialling end's code panics at its next call.
+    pub fn panics_for_clients(&mut self) {
+        self.panic_at(0);
+    }
+
+    /// Both ends are told at once.
+    pub fn break_now(&mut self) {
+        self.reset(0);
     }
 
     fn let_go(&mut self, now: u64, end: End) -> Vec<u64> {

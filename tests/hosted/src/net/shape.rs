@@ -26,6 +26,21 @@ pub struct Shape {
 const MS: u64 = 1_000_000;
 
 impl Shape {
+    /// A good network.
+    #[must_use]
+    pub const fn plain() -> Shape {
+        Shape {
+            latency: MS,
+            jitter: 0,
+            bandwidth: 100_000_000,
+            buffer: 65_536,
+            pieces: 1,
+            grid: 1,
+            short_reads: 0,
+            short_writes: 0,
+        }
+    }
+
     /// Draws one.
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Shape {
