@@ -85,6 +85,18 @@ pub struct State {
     pub broadcasts: u64,
 }
 
+impl State {
+    /// Takes out the handles of some ends.
+    pub fn take_handles(&mut self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, SessionHandle)> {
+        let (taken, kept) = std::mem::take(&mut self.handles)
+            .into_iter()
+            .partition(|(end, _)| which(*end));
+        self.handles = kept;
+        let taken: BTreeMap<EndId, SessionHandle> = taken;
+        taken.into_iter().collect()
+    }
+}
+
 /// Shared by everything in a schedule.
 #[derive(Clone, Default)]
 pub struct Shared(Arc<Mutex<State>>);

@@ -196,10 +196,7 @@ impl World {
                 }
             }
             state.commanded = [false; 2];
-            state
-                .handles
-                .extract_if(.., |end, _| end.1 != Party::Client)
-                .collect::<Vec<_>>()
+            state.take_handles(|end| end.1 != Party::Client)
         });
         drop(handles);
         server.die();
@@ -280,8 +277,7 @@ impl World {
 
     /// Takes handles out of what is shared.
     pub fn forget(&self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, SessionHandle)> {
-        self.shared
-            .with(|state| state.handles.extract_if(.., |end, _| which(*end)).collect())
+        self.shared.with(|state| state.take_handles(which))
     }
 
     /// An end whose application lives, and its handle.

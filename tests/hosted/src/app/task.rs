@@ -138,7 +138,7 @@ impl Task {
     /// Rests until then, unless all is well before.
     pub async fn rest_until(&self, until: u64) {
         while !self.is_healed() && self.now() < until {
-            self.sleep((until - self.now()).min(1_000 * MS).max(1)).await;
+            self.sleep((until - self.now()).clamp(1, 1_000 * MS)).await;
         }
     }
 

@@ -182,7 +182,8 @@ impl Net {
             listening.errors -= 1;
             return Poll::Ready(Err(io::Error::other("too many open files")));
         }
-        if let Some((_, conn)) = listening.queue.pop_front_if(|(at, _)| *at <= now) {
+        let due = listening.queue.front().is_some_and(|(at, _)| *at <= now);
+        if due && let Some((_, conn)) = listening.queue.pop_front() {
             return Poll::Ready(Ok(conn));
         }
         listening.waker = Some(waker.clone());

@@ -181,7 +181,8 @@ impl Conversation {
     /// Whether `writer` sends messages on a stream, or bytes.
     #[must_use]
     pub fn has_messages(&self, writer: Party, stream: StreamId) -> bool {
-        mix(self.key ^ mix(stream.0 << 1 | u64::from(writer == Party::Client))) % 3 != 0
+        let chance = mix(self.key ^ mix(stream.0 << 1 | u64::from(writer == Party::Client)));
+        !chance.is_multiple_of(3)
     }
 
     /// `reader` asks its peer to stop.
