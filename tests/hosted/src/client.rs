@@ -7,7 +7,8 @@ use std::time::Duration;
 use unbroken_carriers::Address;
 use unbroken_driver::{Connected, Driver, Reconnector, Runtime, RuntimeTimer, SessionHandle, connect};
 use unbroken_proto::config::Seed;
-use unbroken_proto::{ClientConfig, ReconnectIntent};
+use unbroken_proto::reconnect::Continuity;
+use unbroken_proto::{Cause, ClientConfig, ReconnectIntent};
 
 use crate::SimRuntime;
 use crate::app::{App, run};
@@ -52,7 +53,7 @@ impl Client {
 
 /// Dials through the runtime, panics when asked to, and looks at the session meanwhile, as an application's own connector may.
 fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Address) -> Reconnector {
-    let fresh = runtime.clone();
+    let (answering, asked) = (runtime.clone(), shared.clone());
     let dial = move |intent: ReconnectIntent| {
         let panics = shared.with(|state| {
             let panics = state.dial_panics.remove(&number);
@@ -76,10 +77,46 @@ fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Addres
             dial(&runtime, &address).await
         }
     };
-    Reconnector::new(dial).credentials(move |_intent| {
-        let runtime = fresh.clone();
+    let answer = move |shared: &Shared| {
+        let delay = shared.with(|state| state.answers.pop_front());
+        let runtime = answering.clone();
         async move {
-            runtime.sleep(Duration::from_millis(200)).await;
+            // In half of the cases at once.
+            let delay = delay.unwrap_or(0);
+            if delay % 2 == 1 {
+                runtime.sleep(Duration::from_millis(delay)).await;
+            }
+            delay
+        }
+    };
+    let [credentials, restore, restart, recover] = [(); 4].map(|()| (answer.clone(), asked.clone()));
+    let reconnector = Reconnector::new(dial)
+        .restore(move |_intent| {
+            let delay = (restore.0)(&restore.1);
+            async move { if delay.await % 3 == 0 { Ok(()) } else { Err(Cause::StateDamaged) } }
+        })
+        .restart(move |_intent| {
+            let delay = (restart.0)(&restart.1);
+            async move {
+                match delay.await % 5 {
+                    0 => Ok(Continuity::Kept),
+                    1 => Ok(Continuity::Lost),
+                    _ => Err(Cause::Network),
+                }
+            }
+        })
+        .recover(move |_intent| {
+            let delay = (recover.0)(&recover.1);
+            async move { if delay.await % 3 == 0 { Ok(()) } else { Err(Cause::Local) } }
+        });
+    if number % 2 == 1 {
+        // The application answers, through its handle.
+        return reconnector;
+    }
+    reconnector.credentials(move |_intent| {
+        let delay = (credentials.0)(&credentials.1);
+        async move {
+            delay.await;
             Some(bytes::Bytes::from_static(b"fresh"))
         }
     })

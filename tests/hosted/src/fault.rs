@@ -68,6 +68,8 @@ faults! {
     AskToMigrate 6 "A server asks a client to, here or elsewhere.",
     ReconnectNow 4 "A client is told that the network is back.",
     Pause 3 "A client does not reconnect for a while.",
+    Force 2 "Somebody wants everything tried that may help, or reports that something is broken.",
+    Again 3 "A client's session that is over is followed by one that carries on where it ended.",
     Subscribe 6 "Somebody begins to watch a session's events.",
     Inspect 4 "Somebody reads everything that a handle shows, and sets what may be set.",
     Refuse 1 "The server refuses the next client for good.",

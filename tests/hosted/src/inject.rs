@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::hostile::attack;
 use crate::kernel::ProcessId;
 use crate::net::{ConnId, DialFault, NEVER};
+use crate::oracle::Party;
 use crate::shared::Judgement;
 use crate::world::{Plan, World};
 
@@ -51,7 +52,7 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
         Fault::KillClient => {
             let number = any_client(world);
             world.kill_client(number);
-            world.join()?;
+            world.join(None)?;
         }
         Fault::ShutDownServer => {
             world.shut_down_server();
@@ -72,8 +73,21 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
         | Fault::AskToMigrate
         | Fault::ReconnectNow
         | Fault::Pause
+        | Fault::Force
         | Fault::Subscribe
         | Fault::Inspect => session::strike(world, fault),
+        Fault::Again => {
+            let over = world.shared.with(|state| {
+                let clients = state.handles.iter().filter(|((_, end), _)| *end == Party::Client);
+                let over = clients.filter(|(_, handle)| handle.ended().is_some());
+                over.map(|(_, handle)| handle.clone()).collect::<Vec<_>>()
+            });
+            if !over.is_empty() {
+                let before = world.rng.pick(&over).clone();
+                world.join(Some(&before))?;
+                world.kernel.hit("app: a session follows another");
+            }
+        }
         Fault::SlowAccept => {
             let until = world.kernel.now() + world.rng.scaled(MS, 30 * SECOND);
             world.shared.with(|state| state.accepts_from = until);

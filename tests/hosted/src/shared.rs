@@ -73,6 +73,8 @@ pub struct State {
     pub judgements: VecDeque<Judgement>,
     /// Clients whose next dial panics.
     pub dial_panics: BTreeMap<usize, DialPanic>,
+    /// How long the next answers take that a connector is asked for, in milliseconds, and what they are.
+    pub answers: VecDeque<u64>,
     /// Tasks of drivers that were dropped or panicked, and whose sessions are not known.
     pub breaks: u64,
     /// What a server asked of all its sessions: to close, to be aborted.

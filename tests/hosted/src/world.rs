@@ -104,7 +104,7 @@ impl World {
         }
         world.serve()?;
         for _ in 0..world.options.clients {
-            world.join()?;
+            world.join(None)?;
         }
         Ok(world)
     }
@@ -145,11 +145,11 @@ impl World {
         Ok(())
     }
 
-    /// Starts a client, unless there were many.
+    /// Starts a client, unless there were many. `before`: whose place its session takes.
     ///
     /// # Errors
     /// It does not start.
-    pub fn join(&mut self) -> Result<(), String> {
+    pub fn join(&mut self, before: Option<&SessionHandle>) -> Result<(), String> {
         if self.clients.len() >= CLIENTS {
             return Ok(());
         }
@@ -170,6 +170,10 @@ impl World {
             name: name_of(number),
             backoff: self.options.backoff.clone(),
             ..ClientConfig::new(Auth::secret(secret()))
+        };
+        let config = match before {
+            Some(before) => before.hand_over(config),
+            None => config,
         };
         let app = self.app((number, Party::Client), "client app", self.options.client_work);
         let websocket = self.rng.chance(self.options.websocket);

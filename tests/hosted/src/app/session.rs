@@ -7,8 +7,9 @@ use unbroken_proto::stream::StreamOptions;
 
 use super::reader::read;
 use super::task::{App, Task, insist};
-use super::watch::{closed, established, events};
+use super::watch::{answers, closed, established, events};
 use super::writer::{may_be_closed, write};
+use crate::oracle::Party;
 use crate::shared::Working;
 
 const MS: u64 = 1_000_000;
@@ -24,6 +25,9 @@ pub fn run(app: &App, handle: &SessionHandle) {
     app.spawn("waits for the end", |task| closed(task, handle.clone()));
     app.spawn("waits for the beginning", |task| established(task, handle.clone()));
     app.spawn("watches", |task| events(task, handle.clone()));
+    if app.end.1 == Party::Client && app.end.0 % 2 == 1 {
+        app.spawn("answers", |task| answers(task, handle.clone()));
+    }
 }
 
 async fn open(mut task: Task, handle: SessionHandle, _working: Working) {

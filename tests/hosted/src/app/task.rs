@@ -142,7 +142,8 @@ impl Task {
         }
     }
 
-    /// What comes of `future`; `None` if it was dropped before: at any poll, or after up to `patience`.
+    /// What comes of `future`; `None` if it was dropped before: at any poll, or after up to `patience`. A task that never drops
+    /// anything has no alarm either: it hangs if nobody wakes it.
     pub async fn patient<T>(&mut self, patience: u64, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
         let mut alarm = None;
@@ -154,7 +155,7 @@ impl Task {
             if self.rng.chance(cancel) {
                 return Poll::Ready(None);
             }
-            if alarm.is_none() {
+            if alarm.is_none() && cancel > 0 {
                 let nanos = self.rng.scaled(MS, patience);
                 alarm = Some(self.sleep(nanos));
             }

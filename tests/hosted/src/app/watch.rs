@@ -47,6 +47,18 @@ pub(super) async fn events(mut task: Task, handle: SessionHandle) {
     listen(&mut task, events, "events").await;
 }
 
+/// Answers what the connector leaves to the application.
+pub(super) async fn answers(mut task: Task, handle: SessionHandle) {
+    let mut events = handle.events();
+    while let Some(event) = insist!(task, 600_000 * MS, events.next()) {
+        if event == Event::CredentialNeeded {
+            task.rest(300 * MS).await;
+            handle.refresh_credential(Some(bytes::Bytes::from_static(b"fresh")));
+            task.hit("app: a credential refreshed by hand");
+        }
+    }
+}
+
 /// Watches from now on.
 pub fn watch(app: &App, handle: &SessionHandle) {
     let events = handle.events();

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use unbroken_driver::SessionHandle;
+use unbroken_proto::Cause;
 use unbroken_proto::reconnect::Strategies;
 use unbroken_proto::server::{Drain, LagPolicy, Select, SessionCommand};
 use unbroken_proto::stream::StreamOptions;
@@ -49,6 +50,20 @@ pub(super) fn strike(world: &mut World, fault: Fault) {
                 handle.pause_reconnecting();
                 let after = world.rng.scaled(MS, 30 * SECOND);
                 world.plan(after, Plan::Resume(number));
+            }
+        }
+        Fault::Force => {
+            for _ in 0..8 {
+                let answer = world.rng.below(8_000);
+                world.shared.with(|state| state.answers.push_back(answer));
+            }
+            world.shared.with(|state| state.oracle.conversations[end.0].forced = true);
+            match world.rng.below(3) {
+                0 => handle.force(),
+                _ => {
+                    let causes = [Cause::ProcessEnded, Cause::StateDamaged, Cause::ApplicationLost, Cause::Heartbeat];
+                    handle.report_failure(*world.rng.pick(&causes));
+                }
             }
         }
         Fault::Subscribe => {

@@ -83,6 +83,8 @@ pub struct Conversation {
     pub may_give_up: bool,
     /// Nothing is forgiven that is known to be wrong.
     pub strict: bool,
+    /// Somebody wanted more than a new connection.
+    pub forced: bool,
     /// The server told all sessions something, over streams of its own.
     pub told: bool,
 }
@@ -104,6 +106,7 @@ impl Conversation {
             may_expire: false,
             may_give_up: false,
             strict: false,
+            forced: false,
             told: false,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn name_of(reason: &EndReason) -> &'static str {
         EndReason::Unauthorized => "end: unauthorized",
         EndReason::Busy => "end: busy",
         EndReason::GaveUp { .. } => "end: gave up",
+        EndReason::Fresh { .. } => "end: fresh",
         _ => "end: other",
     }
 }
@@ -60,17 +61,18 @@ impl Conversation {
             .any(|instance| instance.server_died || instance.done.broken);
         // The peer went away without a word that arrived, or could not say it.
         let gone =
-            server_died || self.client.broken || self.client.deaf || us.aborted || peer.aborted || self.may_expire;
+            server_died || self.client.broken || self.client.deaf || us.aborted || peer.aborted || self.may_expire || self.forced;
         let right = match reason {
             EndReason::Closed { by: Closer::Local, .. } => us.closed,
             EndReason::Closed { by: Closer::Peer, .. } => peer.closed,
             EndReason::Closed { by: Closer::Both, .. } => us.closed && peer.closed,
             EndReason::LingerExpired => us.closed || peer.closed,
             EndReason::Aborted => us.aborted || us.broken,
-            EndReason::AbortedByPeer => peer.aborted || peer.broken || peer.closed,
+            EndReason::AbortedByPeer => peer.aborted || peer.broken || peer.closed || self.forced,
+            EndReason::Fresh { .. } => self.forced,
             EndReason::Expired | EndReason::Unknown => gone || peer.closed || us.closed || self.refused,
             EndReason::Unauthorized => self.refused && end == Party::Client,
-            EndReason::GaveUp { .. } => self.may_give_up,
+            EndReason::GaveUp { .. } => self.may_give_up || self.forced,
             _ => false,
         };
         match right {
