@@ -1,18 +1,16 @@
 //! A client: its session, its driver on a runtime, its application.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use unbroken_carriers::Address;
-use unbroken_driver::{Connected, Driver, Reconnector, Runtime, RuntimeTimer, SessionHandle, connect};
-use unbroken_proto::config::Seed;
+use unbroken_carriers::{Address, connect_with, dial};
+use unbroken_driver::{Reconnector, Runtime};
 use unbroken_proto::reconnect::Continuity;
 use unbroken_proto::{Cause, ClientConfig, ReconnectIntent};
 
 use crate::SimRuntime;
 use crate::app::{App, run};
-use crate::kernel::{TaskId, inject};
+use crate::kernel::inject;
 use crate::shared::{DialPanic, Shared};
 
 /// See the module.
@@ -23,8 +21,6 @@ pub struct Client {
     pub runtime: SimRuntime,
     /// Its application.
     pub app: App,
-    /// Its driver's task.
-    pub driver: TaskId,
 }
 
 /// Carriers that a client may begin with.
@@ -32,22 +28,15 @@ pub(crate) const ADDRESSES: [&str; 2] = ["tcp://server:81", "ws://server:80/sess
 
 impl Client {
     /// Starts one.
-    pub fn start(number: usize, config: ClientConfig, seed: Seed, app: App, websocket: bool) -> Result<Client, String> {
+    pub fn start(number: usize, config: ClientConfig, app: App, websocket: bool) -> Result<Client, String> {
         let kernel = Arc::clone(app.runtime.kernel());
         let runtime = SimRuntime::new(&kernel, kernel.process(), "client");
         let address = Address::parse(ADDRESSES[usize::from(websocket)]).map_err(|error| error.to_string())?;
         let connector = connector(number, runtime.clone(), app.shared.clone(), address);
-        let timer = RuntimeTimer::new(runtime.clone());
-        let (handle, driver): (SessionHandle, Driver) =
-            connect(config, seed, connector, timer).map_err(|error| error.to_string())?;
-        let driver = kernel.spawn(runtime.process(), &format!("driver {number}"), driver);
+        runtime.name_next(&format!("driver {number}"));
+        let handle = connect_with(runtime.clone(), config, connector).map_err(|error| error.to_string())?;
         run(&app, &handle);
-        Ok(Client {
-            number,
-            runtime,
-            app,
-            driver,
-        })
+        Ok(Client { number, runtime, app })
     }
 }
 
@@ -93,7 +82,13 @@ fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Addres
     let reconnector = Reconnector::new(dial)
         .restore(move |_intent| {
             let delay = (restore.0)(&restore.1);
-            async move { if delay.await % 3 == 0 { Ok(()) } else { Err(Cause::StateDamaged) } }
+            async move {
+                if delay.await % 3 == 0 {
+                    Ok(())
+                } else {
+                    Err(Cause::StateDamaged)
+                }
+            }
         })
         .restart(move |_intent| {
             let delay = (restart.0)(&restart.1);
@@ -107,7 +102,13 @@ fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Addres
         })
         .recover(move |_intent| {
             let delay = (recover.0)(&recover.1);
-            async move { if delay.await % 3 == 0 { Ok(()) } else { Err(Cause::Local) } }
+            async move {
+                if delay.await % 3 == 0 {
+                    Ok(())
+                } else {
+                    Err(Cause::Local)
+                }
+            }
         });
     if number % 2 == 1 {
         // The application answers, through its handle.
@@ -120,16 +121,6 @@ fn connector(number: usize, runtime: SimRuntime, shared: Shared, address: Addres
             Some(bytes::Bytes::from_static(b"fresh"))
         }
     })
-}
-
-/// Dials once.
-///
-/// # Errors
-/// As the network or the carrier says.
-pub async fn dial(runtime: &SimRuntime, address: &Address) -> io::Result<Connected> {
-    let (host, port) = address.host_port();
-    let stream = runtime.connect(host, port).await?;
-    address.connect(stream).await
 }
 
 /// What a connector may ask of its own session.

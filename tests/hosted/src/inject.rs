@@ -36,7 +36,7 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
             world.kernel.with(|core| core.net.break_accepting(errors));
         }
         Fault::ListenerGone => {
-            if let Some(server) = &world.server {
+            if let Some(server) = &mut world.server {
                 server.stop_listening();
                 let after = world.rng.scaled(MS, 20 * SECOND);
                 world.plan(after, Plan::Listen);

@@ -131,7 +131,7 @@ fn act(world: &mut World, plan: Plan, faults: &mut u64) -> Result<(), String> {
         Plan::Serve => world.serve()?,
         Plan::Replace => world.replace_server()?,
         Plan::Listen => {
-            if let Some(server) = world.server.as_mut().filter(|server| server.is_deaf()) {
+            if let Some(server) = &mut world.server {
                 server.listen();
             }
         }
@@ -186,7 +186,7 @@ fn heal(world: &mut World) -> Result<(), String> {
         world.replace_server()?;
     }
     world.serve()?;
-    if let Some(server) = world.server.as_mut().filter(|server| server.is_deaf()) {
+    if let Some(server) = &mut world.server {
         server.listen();
     }
     for number in 0..world.clients.len() {
@@ -303,7 +303,7 @@ fn idle(world: &mut World) -> Result<(), String> {
 /// Everybody closes; everything ends.
 fn finish(world: &mut World) -> Result<(), String> {
     let closers = world.options.closers;
-    let ends: Vec<(EndId, unbroken_driver::SessionHandle)> = world.shared.with(|state| {
+    let ends: Vec<(EndId, unbroken_driver::Session)> = world.shared.with(|state| {
         let handles = state.handles.iter().map(|(end, handle)| (*end, handle.clone()));
         handles.collect()
     });
@@ -371,7 +371,7 @@ fn check(world: &World) -> Result<(), String> {
 
 /// Nobody comes any more, and those who are no clients go.
 fn stop_listening(world: &mut World) -> Result<(), String> {
-    if let Some(server) = &world.server {
+    if let Some(server) = &mut world.server {
         server.stop_listening();
     }
     let until = world.kernel.now() + 120 * SECOND;

@@ -1,13 +1,15 @@
 //! The kernel as a runtime of the driver.
 
+use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use unbroken_driver::Runtime;
 use unbroken_proto::Instant;
+use unbroken_proto::config::Seed;
 
 use crate::kernel::core::Event;
 use crate::kernel::{Kernel, ProcessId};
@@ -19,6 +21,8 @@ pub struct SimRuntime {
     kernel: Arc<Kernel>,
     process: ProcessId,
     name: Arc<str>,
+    /// Of the next tasks, before `name` holds.
+    names: Arc<Mutex<VecDeque<String>>>,
     hostile: bool,
 }
 
@@ -30,6 +34,7 @@ impl SimRuntime {
             kernel: Arc::clone(kernel),
             process,
             name: name.into(),
+            names: Arc::default(),
             hostile: false,
         }
     }
@@ -38,6 +43,12 @@ impl SimRuntime {
     #[must_use]
     pub fn hostile(self) -> SimRuntime {
         SimRuntime { hostile: true, ..self }
+    }
+
+    /// The next task that is spawned has this name.
+    pub fn name_next(&self, name: &str) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.push_back(name.to_owned());
     }
 
     /// The kernel.
@@ -65,12 +76,18 @@ impl Runtime for SimRuntime {
         Instant::from_nanos(self.kernel.with(|core| core.clock(self.process)))
     }
 
+    fn seed(&self) -> io::Result<Seed> {
+        Ok(self.kernel.with(|core| core.rng.seed()))
+    }
+
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         self.kernel.sleep(self.process, nanos(duration))
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.kernel.spawn(self.process, &self.name, task);
+        let next = self.names.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        self.kernel
+            .spawn(self.process, next.as_deref().unwrap_or(&self.name), task);
     }
 
     fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<SimStream>> + Send + 'static {

@@ -4,12 +4,9 @@ use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_channel::mpsc;
-use futures_core::Stream as _;
 use unbroken_carriers::Acceptor;
-use unbroken_driver::{Established, MakeTimer, Runtime, RuntimeTimer, ServerHandle, Timer, Verdict};
+use unbroken_driver::{Accepted, ServerHandle};
 use unbroken_proto::ServerConfig;
-use unbroken_proto::config::Seed;
 use unbroken_proto::server::{Placement, Refusal, Request};
 
 use crate::SimRuntime;
@@ -31,8 +28,8 @@ pub struct Server {
     pub app: App,
     /// Its handle.
     pub handle: Arc<ServerHandle>,
-    /// The process of its listeners.
-    pub listeners: SimRuntime,
+    server: Arc<unbroken_carriers::Server<SimRuntime>>,
+    listens: bool,
 }
 
 /// Names the conversation of a client.
@@ -46,75 +43,66 @@ fn number_of(name: &str) -> Option<usize> {
 
 impl Server {
     /// Starts one. `app`: what its sessions' applications are like.
-    pub fn start(generation: u64, config: ServerConfig, seed: Seed, app: App) -> Result<Server, String> {
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(generation: u64, config: ServerConfig, app: App) -> Result<Server, String> {
         let kernel = Arc::clone(app.runtime.kernel());
         let runtime = SimRuntime::new(&kernel, kernel.process(), "serve");
-        let clock = runtime.clone();
-        let timer: MakeTimer = Box::new(move || -> Box<dyn Timer> { Box::new(RuntimeTimer::new(clock.clone())) });
         let (shared, judging) = (app.shared.clone(), runtime.clone());
-        let authorise = Box::new(move |request| authorise(&shared, &judging, &request));
-        let (handle, backlog) = ServerHandle::new(config, seed, authorise, timer).map_err(|error| error.to_string())?;
-        kernel.spawn(runtime.process(), "housekeeping", Arc::clone(&handle).housekeeping());
-        app.spawn("takes sessions", |task| take_sessions(task, generation, backlog));
-        let collecting = Arc::clone(&handle);
+        runtime.name_next("timers");
+        let authorise = move |request| authorise(&shared, &judging, &request);
+        let server = unbroken_carriers::Server::with_runtime(runtime.clone(), config, authorise);
+        let server = Arc::new(server.map_err(|error| error.to_string())?);
+        let handle = Arc::clone(server.handle());
+        let (taking, collecting) = (Arc::clone(&handle), Arc::clone(&handle));
+        app.spawn("takes sessions", |task| take_sessions(task, generation, taking));
         app.spawn("cleans up", |task| clean_up(task, generation, collecting));
         let mut server = Server {
             generation,
-            listeners: runtime.clone(),
             runtime,
             app,
             handle,
+            server,
+            listens: false,
         };
         server.listen();
         Ok(server)
     }
 
-    /// Listens on both carriers.
+    /// Listens on both carriers, if it does not.
     pub fn listen(&mut self) {
-        let kernel = Arc::clone(self.runtime.kernel());
-        self.listeners = SimRuntime::new(&kernel, kernel.process(), "listener");
+        if std::mem::replace(&mut self.listens, true) {
+            return;
+        }
         for (port, acceptor) in [(80, Acceptor::websocket()), (81, Acceptor::tcp())] {
-            let listener = SimListener::new(&kernel, ("server".to_owned(), port));
-            let (runtime, handle) = (self.runtime.clone(), Arc::clone(&self.handle));
-            kernel.spawn(self.listeners.process(), "listens", async move {
-                loop {
-                    match runtime.accept(&listener).await {
-                        Ok((stream, from)) => {
-                            let accepted = acceptor.accept(stream);
-                            let accepted = match from {
-                                Some(from) => accepted.from_peer(handle.peer_key(from)),
-                                None => accepted,
-                            };
-                            runtime.spawn(Arc::clone(&handle).serve(accepted));
-                        }
-                        Err(_) => runtime.sleep(std::time::Duration::from_millis(50)).await,
-                    }
-                }
-            });
+            let listener = SimListener::new(self.runtime.kernel(), ("server".to_owned(), port));
+            self.runtime.name_next("listens");
+            self.server.listen(listener, acceptor);
         }
     }
 
     /// Listens no more; connections that were accepted are not touched.
-    pub fn stop_listening(&self) {
-        self.runtime.kernel().kill(self.listeners.process());
-    }
-
-    /// Whether it has stopped listening.
-    #[must_use]
-    pub fn is_deaf(&self) -> bool {
-        self.runtime.kernel().is_dead(self.listeners.process())
+    pub fn stop_listening(&mut self) {
+        self.listens = false;
+        let server = Arc::clone(&self.server);
+        self.app.spawn("stops listening", |mut task| async move {
+            insist!(task, 1_000 * MS, server.stop_listening());
+        });
     }
 
     /// All of it is gone, without a word.
     pub fn die(self) {
         let kernel = Arc::clone(self.runtime.kernel());
         let app = self.app.runtime.process();
-        drop(self.handle);
-        for process in [self.listeners.process(), self.runtime.process(), app] {
+        drop((self.handle, self.server));
+        for process in [self.runtime.process(), app] {
             kernel.kill(process);
         }
     }
 }
+
+type Verdict = Pin<Box<dyn Future<Output = Result<Placement, Refusal>> + Send>>;
 
 fn authorise(shared: &Shared, runtime: &SimRuntime, request: &Request) -> Verdict {
     let judgement = shared.with(|state| {
@@ -160,17 +148,14 @@ fn authorise(shared: &Shared, runtime: &SimRuntime, request: &Request) -> Verdic
     Box::pin(async move { decided })
 }
 
-async fn take_sessions(mut task: Task, generation: u64, mut backlog: mpsc::Receiver<Established>) {
+async fn take_sessions(mut task: Task, generation: u64, handle: Arc<ServerHandle>) {
     loop {
         let from = task.with(|state| state.accepts_from);
         task.rest_until(from).await;
-        let next = std::future::poll_fn(|cx| Pin::new(&mut backlog).poll_next(cx));
-        let Some(established) = task.patient(60_000 * MS, next).await else {
+        let Some(accepted) = task.patient(60_000 * MS, handle.accept()).await else {
             continue;
         };
-        let Some(Established { session, request }) = established else {
-            return;
-        };
+        let Accepted { session, request } = accepted;
         let Some(number) = number_of(&request.name) else {
             task.demand("accept", Err(format!("a session named {:?}", request.name)));
             return;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use unbroken_driver::{Events, SessionHandle};
+use unbroken_driver::{Events, Session};
 use unbroken_proto::StreamId;
 
 use crate::oracle::{Oracle, Party};
@@ -14,7 +14,7 @@ pub type EndId = (usize, Party);
 /// What somebody wants of one half of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Abandon it with this code; 0: by dropping the half.
+    /// Abandon it with this code; 0: let go of it, which finishes it.
     Reset(u64),
     /// Ask the peer to stop with this code; 0: by dropping the half.
     Stop(u64),
@@ -56,7 +56,7 @@ pub struct State {
     /// No more faults: everything must arrive now.
     pub healed: bool,
     /// Handles that nobody else may drop.
-    pub handles: BTreeMap<EndId, SessionHandle>,
+    pub handles: BTreeMap<EndId, Session>,
     /// Tasks that open, write or read, by end.
     pub work: BTreeMap<EndId, usize>,
     /// Halves there are, and what is wanted of them.
@@ -89,12 +89,12 @@ pub struct State {
 
 impl State {
     /// Takes out the handles of some ends.
-    pub fn take_handles(&mut self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, SessionHandle)> {
+    pub fn take_handles(&mut self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, Session)> {
         let (taken, kept) = std::mem::take(&mut self.handles)
             .into_iter()
             .partition(|(end, _)| which(*end));
         self.handles = kept;
-        let taken: BTreeMap<EndId, SessionHandle> = taken;
+        let taken: BTreeMap<EndId, Session> = taken;
         taken.into_iter().collect()
     }
 }

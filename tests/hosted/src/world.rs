@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use unbroken_driver::SessionHandle;
+use unbroken_driver::Session;
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_proto::{ClientConfig, ServerConfig, Side};
 use unbroken_tests::rng::Rng;
@@ -141,7 +141,7 @@ impl World {
             ..ServerConfig::new(ServerAuth::secrets(vec![secret()]))
         };
         let app = self.app((NONE, Party::Server(0)), "server app", self.options.server_work);
-        self.server = Some(Server::start(self.generation, config, self.rng.seed(), app)?);
+        self.server = Some(Server::start(self.generation, config, app)?);
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl World {
     ///
     /// # Errors
     /// It does not start.
-    pub fn join(&mut self, before: Option<&SessionHandle>) -> Result<(), String> {
+    pub fn join(&mut self, before: Option<&Session>) -> Result<(), String> {
         if self.clients.len() >= CLIENTS {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl World {
         };
         let app = self.app((number, Party::Client), "client app", self.options.client_work);
         let websocket = self.rng.chance(self.options.websocket);
-        let client = Client::start(number, config, self.rng.seed(), app, websocket)?;
+        let client = Client::start(number, config, app, websocket)?;
         self.clients.push(client);
         Ok(())
     }
@@ -223,7 +223,6 @@ impl World {
             // Those that nobody has taken yet.
             state.breaks += 8;
         });
-        server.stop_listening();
         self.kernel.kill(server.runtime.process());
     }
 
@@ -280,13 +279,13 @@ impl World {
     }
 
     /// Takes handles out of what is shared.
-    pub fn forget(&self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, SessionHandle)> {
+    pub fn forget(&self, which: impl Fn(EndId) -> bool) -> Vec<(EndId, Session)> {
         self.shared.with(|state| state.take_handles(which))
     }
 
     /// An end whose application lives, and its handle.
-    pub fn any_end(&mut self) -> Option<(EndId, SessionHandle)> {
-        let ends: Vec<(EndId, SessionHandle)> = self.shared.with(|state| {
+    pub fn any_end(&mut self) -> Option<(EndId, Session)> {
+        let ends: Vec<(EndId, Session)> = self.shared.with(|state| {
             state
                 .handles
                 .iter()
@@ -361,7 +360,7 @@ impl World {
     /// # Errors
     /// One does not.
     pub fn check_bounds(&self) -> Result<(), String> {
-        let ends: Vec<(EndId, SessionHandle)> = self.shared.with(|state| {
+        let ends: Vec<(EndId, Session)> = self.shared.with(|state| {
             state
                 .handles
                 .iter()

@@ -5,9 +5,8 @@ use std::pin::Pin;
 
 use futures_core::Stream;
 use futures_io::AsyncRead;
-use unbroken_driver::{RecvFailure, RecvHalf, SessionHandle};
+use unbroken_driver::{RecvError, RecvHalf, Session};
 use unbroken_proto::StreamId;
-use unbroken_proto::error::RecvError;
 
 use super::task::{Task, insist};
 use crate::oracle::{Party, Seen, Verdict, Written};
@@ -30,11 +29,11 @@ enum Got {
     Chunk(bytes::Bytes, bool),
     Bytes(Vec<u8>),
     End,
-    Failed(RecvFailure),
+    Failed(RecvError),
 }
 
 /// Reads until the end, or until somebody wants it to stop.
-pub(super) async fn read(mut task: Task, handle: SessionHandle, mut half: RecvHalf, _working: Working) {
+pub(super) async fn read(mut task: Task, handle: Session, mut half: RecvHalf, _working: Working) {
     let (end, id) = (task.app.end, half.id());
     task.with(|state| state.readers.insert((end, id), None));
     let mut way = None;
@@ -70,7 +69,7 @@ pub(super) async fn read(mut task: Task, handle: SessionHandle, mut half: RecvHa
 }
 
 /// Waits until the session is established: before, nothing can be read. False if it never was.
-async fn begun(task: &mut Task, handle: &SessionHandle, half: &mut RecvHalf) -> bool {
+async fn begun(task: &mut Task, handle: &Session, half: &mut RecvHalf) -> bool {
     let id = insist!(task, 60_000 * MS, handle.established());
     match id {
         Ok(id) => {
@@ -80,7 +79,7 @@ async fn begun(task: &mut Task, handle: &SessionHandle, half: &mut RecvHalf) -> 
         Err(_) => {
             let failed = insist!(task, 60_000 * MS, half.recv());
             match failed {
-                Err(RecvFailure::Stream(RecvError::SessionEnded)) => {}
+                Err(RecvError::SessionEnded) => {}
                 other => task.demand("recv of a session that never was", Err(format!("{other:?}"))),
             }
             false
@@ -158,7 +157,7 @@ async fn next(task: &mut Task, half: &mut RecvHalf, way: Way) -> Option<Got> {
     }
 }
 
-fn take(task: &Task, handle: &SessionHandle, id: StreamId, got: Got) {
+fn take(task: &Task, handle: &Session, id: StreamId, got: Got) {
     let end = task.app.end.1;
     task.known(handle.id());
     let read = |what: &str, judge: &dyn Fn(&Written, &mut Seen) -> Verdict| {
@@ -176,7 +175,7 @@ fn take(task: &Task, handle: &SessionHandle, id: StreamId, got: Got) {
         Got::Bytes(payload) => read("app: bytes read", &|written, seen| seen.chunk(written, &payload, false)),
         Got::End => read("app: an end read", &|written, seen| seen.end(written)),
         Got::Failed(failure) => {
-            let ended = failure == RecvFailure::Stream(RecvError::SessionEnded);
+            let ended = failure == RecvError::SessionEnded;
             if ended && handle.ended().is_none() {
                 task.demand(
                     "recv",

@@ -1,7 +1,7 @@
 //! One end of a session: opens streams, accepts the peer's, closes.
 
 use bytes::Bytes;
-use unbroken_driver::{SessionHandle, Stream};
+use unbroken_driver::{Session, Stream};
 use unbroken_proto::error::OpenError;
 use unbroken_proto::stream::StreamOptions;
 
@@ -17,7 +17,7 @@ const MS: u64 = 1_000_000;
 pub(crate) const BROADCAST: &[u8] = b"broadcast";
 
 /// Runs everything that one end's application does. Its tasks end with the session.
-pub fn run(app: &App, handle: &SessionHandle) {
+pub fn run(app: &App, handle: &Session) {
     app.shared.with(|state| state.handles.insert(app.end, handle.clone()));
     let opener = Working::new(&app.shared, app.end);
     app.spawn("opens", |task| open(task, handle.clone(), opener));
@@ -30,7 +30,7 @@ pub fn run(app: &App, handle: &SessionHandle) {
     }
 }
 
-async fn open(mut task: Task, handle: SessionHandle, _working: Working) {
+async fn open(mut task: Task, handle: Session, _working: Working) {
     let work = task.app.work;
     if task.app.peer_streams < work.streams {
         // Streams beyond the peer's limit wait in the outbox if they are opened before it is known.
@@ -65,7 +65,7 @@ async fn open(mut task: Task, handle: SessionHandle, _working: Working) {
     }
 }
 
-fn use_stream(task: &mut Task, handle: &SessionHandle, stream: Stream, messages: u64) {
+fn use_stream(task: &mut Task, handle: &Session, stream: Stream, messages: u64) {
     let id = stream.id();
     let (send, recv) = stream.split();
     let app = &task.app;
@@ -79,7 +79,7 @@ fn use_stream(task: &mut Task, handle: &SessionHandle, stream: Stream, messages:
     });
 }
 
-async fn accept(mut task: Task, handle: SessionHandle) {
+async fn accept(mut task: Task, handle: Session) {
     let end = task.app.end;
     while let Some(stream) = insist!(task, 60_000 * MS, handle.accept()) {
         if stream.label().starts_with(BROADCAST) {
@@ -123,7 +123,7 @@ async fn hear(mut task: Task, stream: Stream) {
 }
 
 /// Closes, and says what must be true from then on.
-pub async fn close(mut task: Task, handle: SessionHandle, code: u64) {
+pub async fn close(mut task: Task, handle: Session, code: u64) {
     let end = task.app.end;
     task.with(|state| {
         state.closing.insert(end, true);
@@ -147,7 +147,7 @@ pub async fn close(mut task: Task, handle: SessionHandle, code: u64) {
 }
 
 /// Aborts.
-pub async fn abort(mut task: Task, handle: SessionHandle) {
+pub async fn abort(mut task: Task, handle: Session) {
     let end = task.app.end;
     task.with(|state| {
         state.closing.insert(end, true);
@@ -158,7 +158,7 @@ pub async fn abort(mut task: Task, handle: SessionHandle) {
 }
 
 /// What is known to be wrong is a failure where everything is to be right.
-fn may_differ(task: &Task, handle: &SessionHandle, opened: Result<Stream, OpenError>) {
+fn may_differ(task: &Task, handle: &Session, opened: Result<Stream, OpenError>) {
     if task.app.strict {
         task.demand(
             "open after close",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use unbroken_driver::{Events, SessionHandle};
+use unbroken_driver::{Events, Session};
 use unbroken_proto::Event;
 use unbroken_proto::event::Ended;
 
@@ -11,7 +11,7 @@ use crate::oracle::endings::name_of;
 
 const MS: u64 = 1_000_000;
 
-pub(super) async fn closed(mut task: Task, handle: SessionHandle) {
+pub(super) async fn closed(mut task: Task, handle: Session) {
     let ended = insist!(task, 600_000 * MS, handle.closed());
     task.hit(name_of(&ended.reason));
     task.known(handle.id());
@@ -25,7 +25,7 @@ pub(super) async fn closed(mut task: Task, handle: SessionHandle) {
     task.hit("check: events after the end");
 }
 
-pub(super) async fn established(mut task: Task, handle: SessionHandle) {
+pub(super) async fn established(mut task: Task, handle: Session) {
     match insist!(task, 600_000 * MS, handle.established()) {
         Ok(id) => {
             task.known(Some(id));
@@ -40,7 +40,7 @@ pub(super) async fn established(mut task: Task, handle: SessionHandle) {
     }
 }
 
-pub(super) async fn events(mut task: Task, handle: SessionHandle) {
+pub(super) async fn events(mut task: Task, handle: Session) {
     task.rest(100 * MS).await;
     let events = handle.events();
     drop(handle);
@@ -48,7 +48,7 @@ pub(super) async fn events(mut task: Task, handle: SessionHandle) {
 }
 
 /// Answers what the connector leaves to the application.
-pub(super) async fn answers(mut task: Task, handle: SessionHandle) {
+pub(super) async fn answers(mut task: Task, handle: Session) {
     let mut events = handle.events();
     while let Some(event) = insist!(task, 600_000 * MS, events.next()) {
         if event == Event::CredentialNeeded {
@@ -60,7 +60,7 @@ pub(super) async fn answers(mut task: Task, handle: SessionHandle) {
 }
 
 /// Watches from now on.
-pub fn watch(app: &App, handle: &SessionHandle) {
+pub fn watch(app: &App, handle: &Session) {
     let events = handle.events();
     app.spawn("watches, too", |mut task| async move {
         listen(&mut task, events, "more events").await

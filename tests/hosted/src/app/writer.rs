@@ -8,7 +8,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_io::AsyncWrite;
 use futures_sink::Sink;
-use unbroken_driver::{SendHalf, SessionHandle};
+use unbroken_driver::{SendHalf, Session};
 use unbroken_proto::error::{SendError, SendRefusal};
 use unbroken_proto::session::SessionState;
 use unbroken_proto::{Duration, StreamId};
@@ -37,7 +37,7 @@ enum Stop {
 }
 
 /// Writes `messages` messages, or so many stretches of bytes, and ends the half in one of the ways there are.
-pub(super) async fn write(mut task: Task, handle: SessionHandle, mut half: SendHalf, messages: u64, _working: Working) {
+pub(super) async fn write(mut task: Task, handle: Session, mut half: SendHalf, messages: u64, _working: Working) {
     let key = (task.app.end, half.id());
     task.with(|state| state.writers.insert(key, None));
     let way = *task
@@ -69,14 +69,26 @@ pub(super) async fn write(mut task: Task, handle: SessionHandle, mut half: SendH
 }
 
 impl Task {
+    /// The message that is counted next was kept for a while.
+    fn kept(&self, stream: StreamId, length: usize) {
+        self.written(stream, |written| {
+            written.sent(length);
+            written.kept = true;
+        });
+    }
+
     fn written<T>(&self, stream: StreamId, act: impl FnOnce(&mut Written) -> T) -> T {
         let (number, end) = self.app.end;
         self.with(|state| act(state.oracle.conversations[number].written(end, stream)))
     }
 }
 
+/// Abandons the half with `code`; 0: by letting go of it, which finishes it.
 fn give_up(task: &Task, half: &mut SendHalf, code: u64) {
-    task.written(half.id(), |written| written.reset = written.reset.or(Some(code)));
+    task.written(half.id(), |written| match code {
+        0 => written.finished = true,
+        _ => written.reset = written.reset.or(Some(code)),
+    });
     task.hit("app: a half abandoned");
     if code > 0 {
         half.reset(code);
@@ -96,10 +108,16 @@ async fn finish(task: &mut Task, half: &mut SendHalf) {
 }
 
 /// Puts in one more, whole.
-async fn put(task: &mut Task, handle: &SessionHandle, half: &mut SendHalf, way: Way) -> Result<(), Stop> {
+async fn put(task: &mut Task, handle: &Session, half: &mut SendHalf, way: Way) -> Result<(), Stop> {
     let id = half.id();
     let size = usize::try_from(task.rng.scaled(0, task.app.work.size)).unwrap_or(0);
-    let (payload, messages) = task.written(id, |written| (written.next(size), written.messages));
+    let (payload, messages, before) = task.written(id, |written| {
+        (
+            written.next(size),
+            written.messages,
+            (written.taken, written.ends.len()),
+        )
+    });
     if !messages {
         return put_bytes(task, handle, half, way, payload).await;
     }
@@ -123,33 +141,57 @@ async fn put(task: &mut Task, handle: &SessionHandle, half: &mut SendHalf, way: 
                 sent.map(|sent| sent.map(drop))
             }
             Way::Try => match half.try_send(payload.clone()) {
-                Err(error) if error.reason == SendRefusal::Full => {
+                Err(error) if matches!(error.reason, SendRefusal::Full | SendRefusal::Unread) => {
                     task.hit("app: no room at once");
                     task.rest(200 * MS).await;
                     None
                 }
                 sent => Some(sent),
             },
-            Way::Sink => match task
-                .patient(2_000 * MS, poll_fn(|cx| Sink::poll_ready(Pin::new(&mut *half), cx)))
-                .await
-            {
-                Some(Ok(())) => Some(Pin::new(&mut *half).start_send(payload.clone())),
-                Some(Err(error)) => Some(Err(error)),
-                None => None,
-            },
+            Way::Sink => feed(task, half, payload.clone()).await,
             Way::Plain | Way::Vectored => task.patient(2_000 * MS, half.send(payload.clone())).await,
         };
         match sent {
             None => {}
             Some(Ok(())) => {
-                task.written(id, |written| written.sent(size));
+                // Unless the sink, which keeps some, has counted it.
+                task.written(id, |written| {
+                    if (written.taken, written.ends.len()) == before {
+                        written.sent(size);
+                    }
+                });
                 task.hit("app: a message sent");
                 return Ok(());
             }
             Some(Err(error)) => return refused(task, handle, id, &payload, error),
         }
     }
+}
+
+/// Through the sink: a message that it took is the session's once it is flushed. `None` if it took nothing.
+async fn feed(task: &mut Task, half: &mut SendHalf, payload: Bytes) -> Option<Result<(), SendError>> {
+    let ready = poll_fn(|cx| Sink::poll_ready(Pin::new(&mut *half), cx));
+    match task.patient(2_000 * MS, ready).await? {
+        Ok(()) => {}
+        Err(error) => return Some(Err(error)),
+    }
+    if let Err(error) = Pin::new(&mut *half).start_send(payload.clone()) {
+        return Some(Err(error));
+    }
+    let mut polls = 0;
+    let flushed = insist!(
+        task,
+        2_000 * MS,
+        poll_fn(|cx| {
+            polls += 1;
+            Sink::poll_flush(Pin::new(&mut *half), cx)
+        })
+    );
+    if polls > 1 {
+        task.hit("app: a message kept by a sink");
+        return Some(flushed.map(|()| task.kept(half.id(), payload.len())));
+    }
+    Some(flushed)
 }
 
 fn wish(task: &Task, stream: StreamId) -> Option<u64> {
@@ -160,14 +202,14 @@ fn wish(task: &Task, stream: StreamId) -> Option<u64> {
     }
 }
 
-fn refused(task: &Task, handle: &SessionHandle, id: StreamId, payload: &Bytes, error: SendError) -> Result<(), Stop> {
+fn refused(task: &Task, handle: &Session, id: StreamId, payload: &Bytes, error: SendError) -> Result<(), Stop> {
     if error.payload != *payload {
         task.demand("a refused payload", Err("came back changed".to_owned()));
     }
     refusal(task, handle, id, error.reason)
 }
 
-fn refusal(task: &Task, handle: &SessionHandle, id: StreamId, reason: SendRefusal) -> Result<(), Stop> {
+fn refusal(task: &Task, handle: &Session, id: StreamId, reason: SendRefusal) -> Result<(), Stop> {
     match reason {
         SendRefusal::TooLarge => {
             task.hit("app: a message too large");
@@ -190,7 +232,7 @@ fn refusal(task: &Task, handle: &SessionHandle, id: StreamId, reason: SendRefusa
 }
 
 /// Fails if nothing has happened that would close the session.
-pub(super) fn may_be_closed(task: &Task, handle: &SessionHandle, what: &str) {
+pub(super) fn may_be_closed(task: &Task, handle: &Session, what: &str) {
     let over = handle.ended().is_some() || matches!(handle.state(), SessionState::Closing | SessionState::Ended);
     let closing = task.with(|state| {
         state
@@ -209,7 +251,7 @@ fn reason_of(error: &io::Error) -> Option<SendRefusal> {
 
 async fn put_bytes(
     task: &mut Task,
-    handle: &SessionHandle,
+    handle: &Session,
     half: &mut SendHalf,
     way: Way,
     payload: Bytes,
@@ -221,10 +263,20 @@ async fn put_bytes(
             return Err(Stop::Wished(code));
         }
         let wrote = match way {
-            Way::Within | Way::Try => task
-                .patient(2_000 * MS, half.write_bytes(rest.clone()))
-                .await
-                .map(|wrote| wrote.map(|()| rest.len()).map_err(|error| error.reason)),
+            Way::Within | Way::Try => {
+                // Dropped before it is ready, it would not say how much it gave the session.
+                task.written(id, |written| written.offered = written.taken + rest.len() as u64);
+                let wrote = half.write_bytes(rest.clone()).await;
+                let left = wrote.as_ref().err().map_or(0, |error| error.payload.len());
+                if left < rest.len() {
+                    task.written(id, |written| written.wrote(rest.len() - left));
+                    rest = rest.slice(rest.len() - left..);
+                }
+                match wrote {
+                    Ok(()) => break,
+                    Err(error) => Some(Err(error.reason)),
+                }
+            }
             _ => {
                 let parts = rest.split_at(rest.len() / 2);
                 let writing = poll_fn(|cx| {

@@ -100,7 +100,10 @@ pub(super) fn drop_something(world: &mut World, fault: Fault) {
             });
             let client = &world.clients[number];
             match fault {
-                Fault::DropDriver => world.kernel.kill_task(client.driver),
+                Fault::DropDriver => {
+                    let driver = world.kernel.tasks_of(client.runtime.process());
+                    driver.into_iter().for_each(|(task, _)| world.kernel.kill_task(task));
+                }
                 _ => world.kernel.kill(client.runtime.process()),
             }
         }

@@ -1,7 +1,7 @@
 //! What applications do at bad moments.
 
 use bytes::Bytes;
-use unbroken_driver::SessionHandle;
+use unbroken_driver::Session;
 use unbroken_proto::Cause;
 use unbroken_proto::reconnect::Strategies;
 use unbroken_proto::server::{Drain, LagPolicy, Select, SessionCommand};
@@ -57,11 +57,18 @@ pub(super) fn strike(world: &mut World, fault: Fault) {
                 let answer = world.rng.below(8_000);
                 world.shared.with(|state| state.answers.push_back(answer));
             }
-            world.shared.with(|state| state.oracle.conversations[end.0].forced = true);
+            world
+                .shared
+                .with(|state| state.oracle.conversations[end.0].forced = true);
             match world.rng.below(3) {
                 0 => handle.force(),
                 _ => {
-                    let causes = [Cause::ProcessEnded, Cause::StateDamaged, Cause::ApplicationLost, Cause::Heartbeat];
+                    let causes = [
+                        Cause::ProcessEnded,
+                        Cause::StateDamaged,
+                        Cause::ApplicationLost,
+                        Cause::Heartbeat,
+                    ];
                     handle.report_failure(*world.rng.pick(&causes));
                 }
             }
@@ -92,7 +99,7 @@ fn wish(world: &mut World, write: bool) {
 }
 
 /// An application closes.
-pub(crate) fn begin_close(world: &mut World, end: EndId, handle: &SessionHandle) {
+pub(crate) fn begin_close(world: &mut World, end: EndId, handle: &Session) {
     let code = world.rng.below(100);
     if let Some(app) = world.app_of(end) {
         app.spawn("closes", |task| close(task, handle.clone(), code));
@@ -120,7 +127,7 @@ fn migrate(world: &mut World, fault: Fault) {
 }
 
 /// Everything a handle shows, and harmless settings.
-fn inspect(world: &mut World, handle: &SessionHandle) {
+fn inspect(world: &mut World, handle: &Session) {
     let state = Bytes::from(world.rng.number().to_be_bytes().to_vec());
     if handle.preserve(state.clone()).is_ok() && handle.ended().is_none() && handle.preserved() != state {
         world.kernel.hit("oddity: what was preserved is not shown");

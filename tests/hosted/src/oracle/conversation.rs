@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use unbroken_driver::RecvFailure;
+use unbroken_driver::RecvError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::{SessionId, Side, StreamId};
 use unbroken_tests::rng::mix;
@@ -289,7 +289,7 @@ impl Conversation {
     ///
     /// # Errors
     /// Nothing justifies it.
-    pub fn failed(&mut self, reader: Party, stream: StreamId, failure: RecvFailure) -> Verdict {
+    pub fn failed(&mut self, reader: Party, stream: StreamId, failure: RecvError) -> Verdict {
         if self.peer(reader).is_err() {
             // It never had a peer: its session ended before it began.
             return Ok(());

@@ -60,8 +60,13 @@ impl Conversation {
             .iter()
             .any(|instance| instance.server_died || instance.done.broken);
         // The peer went away without a word that arrived, or could not say it.
-        let gone =
-            server_died || self.client.broken || self.client.deaf || us.aborted || peer.aborted || self.may_expire || self.forced;
+        let gone = server_died
+            || self.client.broken
+            || self.client.deaf
+            || us.aborted
+            || peer.aborted
+            || self.may_expire
+            || self.forced;
         let right = match reason {
             EndReason::Closed { by: Closer::Local, .. } => us.closed,
             EndReason::Closed { by: Closer::Peer, .. } => peer.closed,
