@@ -1,0 +1,13 @@
+//! Applications: what they do with sessions and streams, with every waiting future dropped at any point and tried again.
+
+mod reader;
+mod session;
+mod task;
+mod watch;
+mod writer;
+
+pub(crate) use session::BROADCAST;
+pub use session::{abort, close, run};
+pub(crate) use task::insist;
+pub use task::{App, Task};
+pub use watch::{drain_probed, watch};
