@@ -41,8 +41,8 @@ pub use unbroken_carriers as carriers;
 pub use unbroken_carriers::{Acceptor, Address, StartError};
 pub use unbroken_driver as driver;
 pub use unbroken_driver::{
-    Answer, ByteStream, ConnectError, Connected, Connector, Framed, Reconnector, ServerHandle, cause_of,
-    fresh_seed, uptime,
+    Answer, ByteStream, ConnectError, Connected, Connector, Framed, Reconnector, ServerHandle, cause_of, fresh_seed,
+    uptime,
 };
 pub use unbroken_proto as proto;
 use unbroken_proto::ClientConfig;
@@ -74,7 +74,11 @@ pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -
 ///
 /// # Errors
 /// As [`connect_with`].
-pub fn connect_after(old: &Session, config: ClientConfig, connector: impl Connector + 'static) -> Result<Session, StartError> {
+pub fn connect_after(
+    old: &Session,
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+) -> Result<Session, StartError> {
     let _how = old.closed();
     connect_with(old.handle().hand_over(config), connector)
 }

@@ -39,7 +39,6 @@ impl PollRuntime {
     pub(crate) fn has_threads(&self) -> bool {
         self.executor.is_none()
     }
-
 }
 
 impl Runtime for PollRuntime {

@@ -85,7 +85,11 @@ fn a_refused_credential_is_fetched_again() {
     let dial = move |_intent| {
         let address = address.clone();
         // Believed by us: so that the credential is sent.
-        async move { Ok(unbroken_carriers::dial(&PollRuntime::threads(), &address).await?.authenticated()) }
+        async move {
+            Ok(unbroken_carriers::dial(&PollRuntime::threads(), &address)
+                .await?
+                .authenticated())
+        }
     };
     let connector = Reconnector::new(dial).credentials(move |_intent| {
         counter.fetch_add(1, Ordering::SeqCst);
