@@ -179,7 +179,7 @@ impl Duo {
     /// When the setup is out of range.
     pub fn follow(&mut self, setup: &Setup) {
         let mut config = client_config(setup, client_auth(setup));
-        config.handover = self.client.handover().map(Box::new);
+        config.handover = self.client.reconnecting().handover().map(Box::new);
         let heir = Session::connect(config, seed(setup.seed), self.instant()).expect("because the setup is in range");
         self.client = heir;
         self.former.extend(self.server.take());

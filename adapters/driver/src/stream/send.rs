@@ -23,7 +23,8 @@ const LARGEST_WRITE: usize = 64 << 10;
 /// What a call took is the session's: it is sent as soon as possible, over as many connections as it takes. What there
 /// is no room for in the session's outbox waits; streams that wait are let in by turns.
 ///
-/// Dropping the half finishes the stream, as [`finish`](SendHalf::finish) does; to abandon it, [`reset`](SendHalf::reset) it.
+/// Dropping the half without [`finish`](SendHalf::finish) resets the stream with code 0. Elsewhere in the field it finishes it; but a half
+/// is also dropped when its task is cancelled or panics in the middle, and the peer would take what it has for the whole.
 pub struct SendHalf {
     id: StreamId,
     session: Arc<CloseOnDrop>,
@@ -325,7 +326,9 @@ fn refused(refusal: SendRefusal) -> io::Error {
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        self.finish();
+        if !self.over {
+            self.reset(0);
+        }
     }
 }
 
