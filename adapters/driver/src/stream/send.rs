@@ -101,7 +101,7 @@ impl SendHalf {
         message: &mut Option<Bytes>,
         send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
     ) -> Poll<Result<T, SendError>> {
-        ready!(self.poll_pending(cx));
+        ready!(self.poll_pending(cx))?;
         let payload = message.take().unwrap_or_default();
         match self.try_with(payload, Some(cx), send) {
             Err(SendError {
@@ -138,7 +138,7 @@ impl SendHalf {
     /// What was not taken comes back with the reason.
     pub async fn write_bytes(&mut self, mut bytes: Bytes) -> Result<(), SendError> {
         poll_fn(|cx| {
-            ready!(self.poll_pending(cx));
+            ready!(self.poll_pending(cx))?;
             while !bytes.is_empty() {
                 let written = self.try_write(&mut bytes, cx);
                 match written {
@@ -228,10 +228,13 @@ impl SendHalf {
         }
     }
 
-    /// Ready when a message that [`start`](Self::start) kept is the machine's, or will never be.
-    pub(super) fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when a message that [`start`](Self::start) kept is the machine's.
+    ///
+    /// # Errors
+    /// It never will be; it comes back.
+    pub(super) fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(payload) = self.pending.take() else {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         };
         let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
             state.machine.stream(id).send(now, payload)
@@ -244,8 +247,7 @@ impl SendHalf {
                 self.pending = Some(payload);
                 Poll::Pending
             }
-            // The next call says why the stream takes nothing more.
-            _ => Poll::Ready(()),
+            done => Poll::Ready(done),
         }
     }
 
@@ -267,7 +269,7 @@ impl SendHalf {
 impl AsyncWrite for SendHalf {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_pending(cx));
+        ready!(this.poll_pending(cx)).map_err(|error| refused(error.reason))?;
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -304,13 +306,14 @@ impl AsyncWrite for SendHalf {
 
     /// At once, unless a message is left over from a `Sink`: nothing is held back that could be sent.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_pending(cx).map(Ok)
+        let flushed = self.get_mut().poll_pending(cx);
+        flushed.map_err(|error| refused(error.reason))
     }
 
     /// [`finish`](SendHalf::finish); does not wait for the peer.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_pending(cx));
+        ready!(this.poll_pending(cx)).map_err(|error| refused(error.reason))?;
         this.finish();
         Poll::Ready(Ok(()))
     }

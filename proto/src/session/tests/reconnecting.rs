@@ -56,14 +56,12 @@ fn no_dial_counts_before_the_preparation_is_answered() {
     pair.now = wanted.not_before;
     assert!(pair.client.attach(pair.now, Carrier::ordered()).is_err());
     // The wrong answer, and one for another attempt, change nothing.
-    pair.client
-        .handle_answer(pair.now, wanted.attempt, Answer::Recovered);
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Recovered);
     pair.client
         .handle_answer(pair.now, wanted.attempt + 1, Answer::Restored);
     assert_eq!(intent(&pair), wanted);
     pair.now = pair.now + Duration::from_secs(20);
-    pair.client
-        .handle_answer(pair.now, wanted.attempt, Answer::Restored);
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Restored);
     let ready = intent(&pair);
     assert!(ready.is_dial() && ready.attempt == wanted.attempt);
     assert!(
@@ -78,11 +76,8 @@ fn no_dial_counts_before_the_preparation_is_answered() {
 fn what_could_not_be_prepared_is_prepared_again() {
     let mut pair = broken(Strategies::default(), Cause::ProcessEnded);
     let first = intent(&pair);
-    pair.client.handle_answer(
-        pair.now,
-        first.attempt,
-        Answer::Failed(Cause::Network),
-    );
+    pair.client
+        .handle_answer(pair.now, first.attempt, Answer::Failed(Cause::Network));
     let second = intent(&pair);
     assert!(second.attempt > first.attempt && second.preparation == Some(Preparation::Restart));
     // Nor is it forgotten when the host takes too long.
@@ -90,16 +85,10 @@ fn what_could_not_be_prepared_is_prepared_again() {
     pair.client.handle_timeout(pair.now);
     let third = intent(&pair);
     assert_eq!((third.strategy, third.cause), (Strategy::Restart, Some(Cause::Timeout)));
-    pair.client.handle_answer(
-        pair.now,
-        third.attempt,
-        Answer::Restarted(Continuity::Kept),
-    );
-    pair.client.handle_answer(
-        pair.now,
-        third.attempt,
-        Answer::Failed(Cause::Network),
-    );
+    pair.client
+        .handle_answer(pair.now, third.attempt, Answer::Restarted(Continuity::Kept));
+    pair.client
+        .handle_answer(pair.now, third.attempt, Answer::Failed(Cause::Network));
     assert_eq!(
         intent(&pair).strategy,
         Strategy::Resume,
@@ -154,16 +143,14 @@ fn recovering_keeps_a_connection_that_works() {
     let wanted = intent(&pair);
     assert_eq!(wanted.preparation, Some(Preparation::Recover));
     assert_eq!(pair.client.state(), SessionState::Attached);
-    pair.client
-        .handle_answer(pair.now, wanted.attempt, Answer::Recovered);
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Recovered);
     assert!(pair.client.wanted_connection().is_none());
     // And when the connection goes meanwhile, a dial follows the answer.
     pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
     pair.cut();
     let wanted = intent(&pair);
     assert_eq!(wanted.preparation, Some(Preparation::Recover));
-    pair.client
-        .handle_answer(pair.now, wanted.attempt, Answer::Recovered);
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Recovered);
     assert!(intent(&pair).is_dial());
 }
 
@@ -185,21 +172,16 @@ fn force_escalates_with_a_pause_between_and_ends_for_a_fresh_session() {
         pair.now = wanted.not_before;
         pair.client.handle_timeout(pair.now);
         match strategy {
-            Strategy::Restore => pair.client.handle_answer(
-                pair.now,
-                wanted.attempt,
-                Answer::Failed(Cause::StateDamaged),
-            ),
-            Strategy::Restart => pair.client.handle_answer(
-                pair.now,
-                wanted.attempt,
-                Answer::Failed(Cause::Timeout),
-            ),
-            _ => pair.client.handle_answer(
-                pair.now,
-                wanted.attempt,
-                Answer::Failed(Cause::Refused),
-            ),
+            Strategy::Restore => {
+                pair.client
+                    .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::StateDamaged))
+            }
+            Strategy::Restart => pair
+                .client
+                .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Timeout)),
+            _ => pair
+                .client
+                .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Refused)),
         }
     }
     assert!(pair.client.wanted_connection().is_none(), "nothing is left to ask for");
@@ -217,14 +199,10 @@ fn force_is_over_when_the_session_is_attached_again() {
         Cause::Network,
     );
     let wanted = intent(&pair);
-    pair.client.handle_answer(
-        pair.now,
-        wanted.attempt,
-        Answer::Failed(Cause::Refused),
-    );
-    let wanted = intent(&pair);
     pair.client
-        .handle_answer(pair.now, wanted.attempt, Answer::Restored);
+        .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Refused));
+    let wanted = intent(&pair);
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Restored);
     pair.dial();
     assert_eq!(pair.client.state(), SessionState::Attached);
     pair.cut();
@@ -235,11 +213,8 @@ fn force_is_over_when_the_session_is_attached_again() {
 fn an_authentication_failure_is_not_tried_again_without_a_fresh_credential() {
     let mut pair = broken(Strategies::default(), Cause::Network);
     let wanted = intent(&pair);
-    pair.client.handle_answer(
-        pair.now,
-        wanted.attempt,
-        Answer::Failed(Cause::Authentication),
-    );
+    pair.client
+        .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Authentication));
     let asks = |pair: &mut Pair| {
         events(&mut pair.client)
             .iter()
@@ -253,20 +228,13 @@ fn an_authentication_failure_is_not_tried_again_without_a_fresh_credential() {
         pair.client.attach(pair.now, Carrier::ordered()).is_err(),
         "not after any time"
     );
-    pair.client.handle_answer(
-        pair.now,
-        0,
-        Answer::Credential(Bytes::from_static(b"new")),
-    );
+    pair.client
+        .handle_answer(pair.now, 0, Answer::Credential(Bytes::from_static(b"new")));
     assert!(intent(&pair).is_dial());
     let attempt = intent(&pair).attempt;
-    pair.client.handle_answer(
-        pair.now,
-        attempt,
-        Answer::Failed(Cause::Authentication),
-    );
     pair.client
-        .handle_answer(pair.now, 0, Answer::NoCredential);
+        .handle_answer(pair.now, attempt, Answer::Failed(Cause::Authentication));
+    pair.client.handle_answer(pair.now, 0, Answer::NoCredential);
     let last = events(&mut pair.client).pop();
     assert!(matches!(last, Some(Event::Ended(ended)) if ended.reason == EndReason::Unauthorized));
 }
@@ -549,13 +517,11 @@ fn a_session_may_be_put_under_another_policy_and_taken_out() {
         .reconnect()
         .set_strategies(now, Strategies::default().with(Cause::Refused, Strategy::Restore));
     let attempt = intent(&pair).attempt;
-    pair.client
-        .handle_answer(now, attempt, Answer::Failed(Cause::Refused));
+    pair.client.handle_answer(now, attempt, Answer::Failed(Cause::Refused));
     assert_eq!(intent(&pair).strategy, Strategy::Restore);
     assert_eq!(pair.client.reconnect().set_backoff(now, Backoff::never()), Ok(()));
     let attempt = intent(&pair).attempt;
-    pair.client
-        .handle_answer(now, attempt, Answer::Restored);
+    pair.client.handle_answer(now, attempt, Answer::Restored);
     pair.dial();
     pair.cut_with(Cause::Heartbeat);
     let last = events(&mut pair.client).pop();
@@ -629,11 +595,8 @@ fn history_is_bounded_and_keeps_the_newest() {
     for _ in 0..10 {
         let wanted = intent(&pair);
         pair.now = wanted.not_before;
-        pair.client.handle_answer(
-            pair.now,
-            wanted.attempt,
-            Answer::Failed(Cause::Refused),
-        );
+        pair.client
+            .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Refused));
     }
     let numbers: alloc::vec::Vec<u64> = pair
         .client
