@@ -477,16 +477,12 @@ fn force_goes_through_all_steps_and_says_so() {
             };
             steps.push((wanted.strategy, (duo.now - begin) / SECOND));
             let now = duo.instant();
-            duo.client.handle_answer(
-                now,
-                wanted.attempt,
-                unbroken_proto::reconnect::Answer::Failed(Cause::StateDamaged),
-            );
-            duo.client.handle_answer(
-                now,
-                wanted.attempt,
-                unbroken_proto::reconnect::Answer::Failed(Cause::Timeout),
-            );
+            let cause = match wanted.preparation {
+                Some(Preparation::Restore) => Cause::StateDamaged,
+                _ => Cause::Timeout,
+            };
+            let answer = unbroken_proto::reconnect::Answer::Failed(cause);
+            duo.client.handle_answer(now, wanted.attempt, answer);
         } else if let Some(next) = duo.next_deadline() {
             duo.now = duo.now.max(next);
             duo.timers();

@@ -198,10 +198,10 @@ impl SendHalf {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            let sent = send(state, now, self.id, payload);
-            if let Err(error) = &sent {
-                self.wait_if_full(state, error.reason, cx);
-            }
+            let sent = send(state, now, self.id, payload).map_err(|error| SendError {
+                reason: self.refused(state, error.reason, cx),
+                ..error
+            });
             state.notify_if_sending();
             sent
         })
@@ -214,18 +214,18 @@ impl SendHalf {
                 return Err(SendRefusal::Full);
             }
             let written = state.machine.stream(self.id).write(now, bytes);
-            if let Err(refusal) = written {
-                self.wait_if_full(state, refusal, Some(cx));
-            }
+            let written = written.map_err(|refusal| self.refused(state, refusal, Some(cx)));
             state.notify_if_sending();
             written
         })
     }
 
-    fn wait_if_full(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) {
+    /// The machine refused: waits if it is for want of room. Returns the reason for the application.
+    fn refused(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
         if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
             state.senders.refused(self.id, refusal, cx);
         }
+        state.senders.reason(self.id, refusal)
     }
 
     /// Ready when a message that [`start`](Self::start) kept is the machine's.

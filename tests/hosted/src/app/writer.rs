@@ -83,12 +83,9 @@ impl Task {
     }
 }
 
-/// Abandons the half with `code`; 0: by letting go of it, which finishes it.
+/// Abandons the half with `code`; 0: by letting go of it.
 fn give_up(task: &Task, half: &mut SendHalf, code: u64) {
-    task.written(half.id(), |written| match code {
-        0 => written.finished = true,
-        _ => written.reset = written.reset.or(Some(code)),
-    });
+    task.written(half.id(), |written| written.reset = written.reset.or(Some(code)));
     task.hit("app: a half abandoned");
     if code > 0 {
         half.reset(code);
@@ -221,7 +218,16 @@ fn refusal(task: &Task, handle: &Session, id: StreamId, reason: SendRefusal) -> 
         }
         SendRefusal::SessionClosed | SendRefusal::UnknownStream => {
             task.hit("app: the session takes no more");
-            may_be_closed(task, handle, "send");
+            let stopped = task.with(|state| {
+                let conversation = &state.oracle.conversations[task.app.end.0];
+                reason == SendRefusal::UnknownStream && conversation.is_stopped(task.app.end.1, id)
+            });
+            if stopped {
+                // Both halves are over, and the machine has forgotten why.
+                task.hit("app: told that the stream is gone");
+                return Err(Stop::Refused);
+            }
+            may_be_closed(task, handle, &format!("{reason:?} on {id:?}"));
             Err(Stop::Closed)
         }
         other => {
