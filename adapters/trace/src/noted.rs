@@ -19,7 +19,7 @@ macro_rules! noted {
     ) => {
         impl Traced {
             $(
-                #[doc = concat!("`Session::", stringify!($method), "`, noted.")]
+                #[doc = concat!("[`", stringify!($method), "`](unbroken_proto::Session::", stringify!($method), "), noted.")]
                 #[doc = ""]
                 #[doc = "# Errors"]
                 #[doc = "As there, if it has any."]
