@@ -10,7 +10,7 @@ use bytes::Bytes;
 use unbroken_tungstenite::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{ClientConfig, ServerConfig};
-use unbroken_tungstenite::{RecvHalf, SendHalf, Server, Session};
+use unbroken_tungstenite::{Acceptor, RecvHalf, SendHalf, Server, Session};
 
 const RUNS: usize = 9;
 /// How long a run takes, about.
@@ -30,7 +30,9 @@ fn line() -> Line {
     let address = listener.local_addr().expect("because it is bound");
     let config = ServerConfig::new(ServerAuth::secrets(vec![secret.clone()]));
     let server = Server::new(config).expect("because the configuration is sound");
-    server.listen_tcp(listener).expect("because it is a socket");
+    server
+        .listen(listener, Acceptor::tcp())
+        .expect("because it is a socket");
     let config = ClientConfig::new(Auth::secret(secret));
     let client = unbroken_tungstenite::connect_tcp(address.to_string(), config).expect("because it is sound");
     let accepted = server.accept_within(LIMIT).expect("a session").session;

@@ -16,7 +16,7 @@ use mio::{Events, Poll, Token};
 use unbroken_tungstenite::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Cause, ClientConfig, ServerConfig};
-use unbroken_tungstenite::{Address, Interest, RecvHalf, SendHalf, Server, Session, Stepper};
+use unbroken_tungstenite::{Acceptor, Address, Interest, RecvHalf, SendHalf, Server, Session, Stepper, carriers};
 
 type Failure = Box<dyn Error>;
 
@@ -32,15 +32,15 @@ fn main() -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = Address::parse(&format!("ws://{}/", listener.local_addr()?))?;
     let config = ServerConfig::new(ServerAuth::secrets(vec![secret.clone()]));
-    let server = Server::on(&runtime, config, |_request| Ok(()))?;
-    server.listen_ws(listener)?;
+    let server = Server::with_runtime(runtime.clone(), config, |_request| Ok(()))?;
+    server.listen(listener, Acceptor::websocket())?;
     let mut echo = Echo {
         server,
         session: None,
         stream: None,
     };
     let mut client = Client {
-        session: runtime.connect_to(address, ClientConfig::new(Auth::secret(secret)))?,
+        session: carriers::connect(runtime, address, ClientConfig::new(Auth::secret(secret)))?.into(),
         stream: None,
         sent: 0,
         echoed: 0,
@@ -51,14 +51,14 @@ fn main() -> Result<(), Failure> {
         interests: HashMap::new(),
     };
     let mut events = Events::with_capacity(64);
-    while client.session.handle().ended().is_none() {
+    while client.session.get_ref().ended().is_none() {
         stepper.step();
         client.turn()?;
         echo.turn();
         watched.update(&stepper)?;
         watched.poll.poll(&mut events, stepper.timeout())?;
     }
-    let (swaps, ended) = (client.session.handle().stats().attaches, client.session.closed());
+    let (swaps, ended) = (client.session.get_ref().stats().attaches, client.session.closed());
     println!("{} messages echoed over {swaps} connections", client.echoed);
     println!("all delivered: {}", ended.fates.all_delivered());
     Ok(())
@@ -109,7 +109,7 @@ impl Client {
             }
             return Ok(());
         };
-        while self.sent < MESSAGES && send.try_send(Bytes::from(self.sent.to_string())).is_ok() {
+        while self.sent < MESSAGES && send.send(Bytes::from(self.sent.to_string())).is_ok() {
             self.sent += 1;
         }
         while let Ok(Some(message)) = recv.recv() {
@@ -117,7 +117,7 @@ impl Client {
             self.echoed += 1;
             if self.echoed == MESSAGES / 2 {
                 println!("the connection is lost, the session goes on");
-                self.session.handle().report_failure(Cause::Network);
+                self.session.get_ref().report_failure(Cause::Network);
             }
         }
         if self.echoed == MESSAGES {
@@ -140,7 +140,7 @@ impl Echo {
             self.session = self.server.accept_within(NOW).map(|accepted| accepted.session);
         }
         if let (Some(session), None) = (&self.session, &self.stream)
-            && let Ok(Some(mut stream)) = session.accept_within(NOW)
+            && let Some(Some(mut stream)) = session.accept_within(NOW)
         {
             stream.set_timeout(Some(NOW));
             self.stream = Some(stream.split());

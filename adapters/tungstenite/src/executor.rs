@@ -1,7 +1,8 @@
 //! Polling futures: one on this thread until it is ready, or many in the turns of a poll loop.
 
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant as Moment;
@@ -21,8 +22,8 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// As [`block_on`], no longer than `within`; `None`: it was not ready in time, and is dropped. It is polled once at least, so
-/// that a limit of zero looks and does not wait.
+/// As [`block_on`], no longer than `within`; `None`: it was not ready in time, and is dropped. It is polled once at least,
+/// so that a limit of zero looks and does not wait.
 pub fn block_on_within<T>(within: impl Into<Option<Duration>>, future: impl Future<Output = T>) -> Option<T> {
     // A limit beyond the clock is none.
     let limit = within.into().and_then(|within| Moment::now().checked_add(within));
@@ -60,25 +61,24 @@ struct Woken {
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.flag.store(true, Ordering::SeqCst);
+        self.flag.store(true, SeqCst);
         self.reactor.notify();
     }
 }
 
 impl Executor {
     pub(crate) fn new() -> Arc<Executor> {
+        let reactor = Arc::new(Reactor::new());
         Arc::new(Executor {
-            reactor: Arc::new(Reactor::new()),
+            reactor,
             tasks: Mutex::default(),
         })
     }
 
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let woken = Arc::new(Woken {
-            reactor: Arc::clone(&self.reactor),
-            flag: AtomicBool::new(true),
-        });
-        let future = Box::pin(future);
+        let (future, flag) = (Box::pin(future), AtomicBool::new(true));
+        let reactor = Arc::clone(&self.reactor);
+        let woken = Arc::new(Woken { reactor, flag });
         lock(&self.tasks).push(Task { future, woken });
         self.reactor.notify();
     }
@@ -90,8 +90,7 @@ impl Executor {
 
     /// Whether no task is to be polled.
     pub(crate) fn is_idle(&self) -> bool {
-        let tasks = lock(&self.tasks);
-        !tasks.iter().any(|task| task.woken.flag.load(Ordering::SeqCst))
+        lock(&self.tasks).iter().all(|task| !task.woken.flag.load(SeqCst))
     }
 
     /// Polls every task once that was woken: one that is woken again waits for the next turn, behind what the sockets and
@@ -99,7 +98,7 @@ impl Executor {
     pub(crate) fn turn(&self) {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.retain_mut(|task| {
-            if !task.woken.flag.swap(false, Ordering::SeqCst) {
+            if !task.woken.flag.swap(false, SeqCst) {
                 return true;
             }
             let waker = Waker::from(Arc::clone(&task.woken));
@@ -109,11 +108,5 @@ impl Executor {
         let mut all = lock(&self.tasks);
         tasks.append(&mut all);
         *all = tasks;
-    }
-
-    /// Drops all tasks, which may hold this executor.
-    pub(crate) fn clear(&self) {
-        let tasks = std::mem::take(&mut *lock(&self.tasks));
-        drop(tasks);
     }
 }

@@ -1,9 +1,4 @@
 //! Unbroken sessions without an async runtime: calls that block, and steps for a poll loop of one's own.
-//!
-//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
-//! [`connect_with`] and a [`Connector`] of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s are
-//! `Read` and `Write` and carry whole messages, too. Connections may die at any byte; the session dials again, and
-//! nothing is lost or doubled.
 #![doc = include_str!("../README.md")]
 //!
 //! # Threads
@@ -25,7 +20,6 @@
 //! | sessions of a server with threads, and its connections that have none | [`MAX_SESSIONS`], [`MAX_UNPROVEN`] |
 //! | names being looked up, and calls of [`blocking`] connectors | 64 in a process, 4 for each session |
 
-mod connect;
 mod executor;
 mod notifier;
 mod reactor;
@@ -41,70 +35,50 @@ pub use unbroken_carriers as carriers;
 pub use unbroken_carriers::{Acceptor, Address, StartError};
 pub use unbroken_driver as driver;
 pub use unbroken_driver::{
-    Answer, ByteStream, ConnectError, Connected, Connector, Framed, Reconnector, ServerHandle, cause_of, fresh_seed,
-    uptime,
+    Answer, ByteStream, ConnectError, Connected, Connector, Framed, Reconnector, Runtime, ServerHandle,
 };
 pub use unbroken_proto as proto;
 use unbroken_proto::ClientConfig;
 
-pub use connect::blocking;
 pub use executor::{block_on, block_on_within};
-pub use runtime::PollRuntime;
+pub use runtime::{PollRuntime, blocking};
 pub use server::{Accepted, MAX_SESSIONS, MAX_UNPROVEN, Server};
 pub use session::{Events, Session};
-pub use socket::{Listener, Socket};
+pub use socket::Socket;
 pub use source::Interest;
 pub use stepper::Stepper;
 pub use stream::{Blocking, RecvError, RecvHalf, SendHalf, Stream};
 #[cfg(feature = "tls")]
 pub use unbroken_carriers::{Tls, TlsServer, rustls};
 
-/// A session that dials with `connector`: any closure from a [`ReconnectIntent`](proto::ReconnectIntent) to a future of a
-/// [`Connected`], [`blocking`] for one that blocks, or a [`Reconnector`]. It has a thread. Returns at once; see
-/// [`Session::established`].
+/// A session with the server at `address`, on a thread: [`carriers::connect`].
 ///
 /// # Errors
-/// The configuration cannot work, or the system has no entropy.
-pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> Result<Session, StartError> {
-    PollRuntime::threads().connect_with(config, connector)
-}
-
-/// A session that takes the place of `old`, once that has ended: it carries on its history, numbers, backoff and
-/// preserved state. What `old` did not deliver stands in its [`Ended`](proto::event::Ended).
-///
-/// # Errors
-/// As [`connect_with`].
-pub fn connect_after(
-    old: &Session,
-    config: ClientConfig,
-    connector: impl Connector + 'static,
-) -> Result<Session, StartError> {
-    let _how = old.closed();
-    connect_with(old.handle().hand_over(config), connector)
-}
-
-/// A session with the server at `address`, over whatever that says.
-///
-/// # Errors
-/// As [`connect_with`].
+/// As there.
 pub fn connect(address: Address, config: ClientConfig) -> Result<Session, StartError> {
-    PollRuntime::threads().connect_to(address, config)
+    carriers::connect(PollRuntime::default(), address, config).map(Session::from)
 }
 
-/// A session over TCP to `address` (`host:port`, or `tls://host:port` with the feature `tls`).
+/// A session over TCP to `host:port`, or `tls://host:port`: [`carriers::connect_tcp`].
 ///
 /// # Errors
-/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
-/// backoff's limit, which by default there is none.
+/// As there.
 pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> Result<Session, StartError> {
-    connect(Address::parse(address.as_ref())?.only_tcp()?, config)
+    carriers::connect_tcp(PollRuntime::default(), address.as_ref(), config).map(Session::from)
 }
 
-/// A session over WebSocket to a `ws://` address, or `wss://` with the feature `tls`.
+/// A session over WebSocket to a `ws://` or `wss://` address: [`carriers::connect_ws`].
 ///
 /// # Errors
-/// As [`connect_with`], and when the address is none of that kind. A server that is not there is no error: dials go on until the
-/// backoff's limit, which by default there is none.
-pub fn connect_ws(url: &str, config: ClientConfig) -> Result<Session, StartError> {
-    connect(Address::parse(url)?.only_websocket()?, config)
+/// As there.
+pub fn connect_ws(url: impl AsRef<str>, config: ClientConfig) -> Result<Session, StartError> {
+    carriers::connect_ws(PollRuntime::default(), url.as_ref(), config).map(Session::from)
+}
+
+/// A session that dials with `connector`, [`blocking`] for a call that blocks: [`carriers::connect_with`].
+///
+/// # Errors
+/// As there.
+pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> Result<Session, StartError> {
+    carriers::connect_with(PollRuntime::default(), config, connector).map(Session::from)
 }

@@ -1,23 +1,22 @@
 //! Waiting, for all tasks of a thread or of a poll loop: with poll(2), and until the next point in time.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::fd::AsFd;
 use unbroken_driver::uptime;
 use unbroken_proto::{Duration, Instant};
 
 use crate::notifier::Notifier;
-use crate::source::{Alarm, Interest, Pollable, Source, fresh_id, lock};
-
-/// How long to rest when the system refuses to wait (it is out of memory).
-const REST: Duration = Duration::from_millis(50);
+use crate::source::{Interest, Source, fresh_id, lock};
 
 thread_local! {
     /// Where the task waits that this thread polls now.
@@ -38,7 +37,8 @@ pub(crate) struct Reactor {
     /// Made with the first socket: a thread that waits for none is parked, which is cheaper.
     notifier: OnceLock<Arc<Source<Notifier>>>,
     sources: Mutex<Vec<Weak<Source>>>,
-    alarms: Mutex<Vec<Weak<Alarm>>>,
+    /// Who sleeps until when, and under which number.
+    sleepers: Mutex<BTreeMap<(Instant, u64), Waker>>,
 }
 
 impl Reactor {
@@ -49,7 +49,7 @@ impl Reactor {
             thread: thread::current(),
             notifier: OnceLock::new(),
             sources: Mutex::default(),
-            alarms: Mutex::default(),
+            sleepers: Mutex::default(),
         }
     }
 
@@ -81,13 +81,9 @@ impl Reactor {
 
     /// Whoever waits, or is about to, goes on.
     pub(crate) fn notify(&self) {
-        match self.state.swap(NOTIFIED, Ordering::SeqCst) {
+        match self.state.swap(NOTIFIED, SeqCst) {
             PARKED => self.thread.unpark(),
-            POLLING => self
-                .notifier
-                .get()
-                .into_iter()
-                .for_each(|notifier| notifier.io.notify()),
+            POLLING => drop(self.notifier.get().map(|notifier| notifier.io.notify())),
             _ => {}
         }
     }
@@ -95,30 +91,28 @@ impl Reactor {
     /// From now on whoever has news wakes this thread. False: there is news already.
     pub(crate) fn begin_waiting(&self) -> bool {
         let waiting = if self.notifier.get().is_some() { POLLING } else { PARKED };
-        let begun = self
-            .state
-            .compare_exchange(AWAKE, waiting, Ordering::SeqCst, Ordering::SeqCst);
-        begun.is_ok()
+        self.state.compare_exchange(AWAKE, waiting, SeqCst, SeqCst).is_ok()
     }
 
     /// Waits until a socket is ready, time has come, somebody has news, or `limit` is over, and wakes the tasks that
     /// wait for it. It may also return for nothing.
     pub(crate) fn wait(&self, limit: Option<Duration>) {
         let limit = match self.begin_waiting() {
-            true => [limit, self.until_alarm()].into_iter().flatten().min(),
+            true => [limit, self.until_next()].into_iter().flatten().min(),
             false => Some(Duration::ZERO),
         };
         match (self.notifier.get(), limit) {
             (Some(notifier), limit) => {
                 if self.poll(&notifier.io, limit).is_err() {
-                    thread::sleep(REST);
+                    // The system is out of memory: asking again at once would not help.
+                    thread::sleep(Duration::from_millis(50));
                 }
             }
             (None, Some(limit)) if limit.is_zero() => {}
             (None, Some(limit)) => thread::park_timeout(limit),
             (None, None) => thread::park(),
         }
-        self.state.store(AWAKE, Ordering::SeqCst);
+        self.state.store(AWAKE, SeqCst);
         self.wake_sleepers();
     }
 
@@ -128,7 +122,7 @@ impl Reactor {
         let mut polled: Vec<_> = polled.collect();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         match poll(&mut polled, limit.as_ref()) {
-            Err(error) if error != Errno::INTR => return Err(error.into()),
+            Err(error) if error != rustix::io::Errno::INTR => return Err(error.into()),
             _ => {}
         }
         if polled.first().is_some_and(|notified| !notified.revents().is_empty()) {
@@ -170,37 +164,24 @@ impl Reactor {
     }
 
     /// How long until the next point in time that a task waits for.
-    pub(crate) fn until_alarm(&self) -> Option<Duration> {
-        let mut next: Option<Instant> = None;
-        lock(&self.alarms).retain(|alarm| {
-            let alarm = alarm.upgrade();
-            next = alarm.iter().map(|alarm| alarm.deadline).chain(next).min();
-            alarm.is_some()
-        });
-        next.map(|next| next.saturating_since(uptime()))
+    pub(crate) fn until_next(&self) -> Option<Duration> {
+        let next = lock(&self.sleepers).first_key_value().map(|((at, _), _)| *at);
+        next.map(|at| at.saturating_since(uptime()))
     }
 
     fn wake_sleepers(&self) {
-        let now = uptime();
-        let mut due = Vec::new();
-        lock(&self.alarms).retain(|alarm| {
-            let Some(alarm) = alarm.upgrade() else { return false };
-            if alarm.deadline <= now {
-                due.extend(lock(&alarm.waiting).take());
-            }
-            alarm.deadline > now
-        });
-        due.into_iter().for_each(Waker::wake);
+        let due = {
+            let mut sleepers = lock(&self.sleepers);
+            let later = sleepers.split_off(&(uptime(), u64::MAX));
+            std::mem::replace(&mut *sleepers, later)
+        };
+        due.into_values().for_each(Waker::wake);
     }
 }
 
 /// A thread's reactor wakes it.
 impl Wake for Reactor {
     fn wake(self: Arc<Self>) {
-        self.notify();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
         self.notify();
     }
 }
@@ -210,16 +191,11 @@ fn current() -> io::Result<Arc<Reactor>> {
     current.ok_or_else(|| io::Error::other("a socket of this crate is polled outside of its executors"))
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-/// Calls `call`, which does not block, on `source`; if there is no answer yet, the task is woken to ask again.
-pub(crate) fn poll_io<S: Pollable + 'static, T>(
+/// Calls `call`, which does not block, on `source`; if there is no answer yet, the task is woken to ask again, once `source`
+/// is readable (`PollFlags::IN`) or writable (`PollFlags::OUT`).
+pub(crate) fn poll_io<S: AsFd + Send + Sync + 'static, T>(
     source: &Arc<Source<S>>,
-    direction: Direction,
+    readiness: PollFlags,
     cx: &Context<'_>,
     mut call: impl FnMut(&S) -> io::Result<T>,
 ) -> Poll<io::Result<T>> {
@@ -233,9 +209,10 @@ pub(crate) fn poll_io<S: Pollable + 'static, T>(
     let reactor = current()?;
     reactor.use_poll()?;
     let mut waiting = lock(&source.waiting);
-    match direction {
-        Direction::Read => waiting.reader = Some(cx.waker().clone()),
-        Direction::Write => waiting.writer = Some(cx.waker().clone()),
+    let waker = Some(cx.waker().clone());
+    match readiness == PollFlags::IN {
+        true => waiting.reader = waker,
+        false => waiting.writer = waker,
     }
     let known = std::mem::replace(&mut waiting.reactor, reactor.id);
     drop(waiting);
@@ -246,17 +223,17 @@ pub(crate) fn poll_io<S: Pollable + 'static, T>(
     Poll::Pending
 }
 
-/// Ready when `deadline` has come.
+/// Ready when its time has come.
 pub(crate) struct Sleep {
-    deadline: Instant,
-    /// Once it waits: where.
-    alarm: Option<(Arc<Alarm>, u64)>,
+    /// Until when, and a number of its own.
+    key: (Instant, u64),
+    reactor: Option<Arc<Reactor>>,
 }
 
 impl Sleep {
     pub(crate) fn until(deadline: Instant) -> Sleep {
-        let alarm = None;
-        Sleep { deadline, alarm }
+        let (key, reactor) = ((deadline, fresh_id()), None);
+        Sleep { key, reactor }
     }
 }
 
@@ -265,18 +242,19 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Ok(reactor) = current() else { return Poll::Ready(()) };
-        if self.deadline <= uptime() {
+        if self.key.0 <= uptime() {
             return Poll::Ready(());
         }
-        match &self.alarm {
-            Some((alarm, there)) if *there == reactor.id => *lock(&alarm.waiting) = Some(cx.waker().clone()),
-            _ => {
-                let (deadline, waiting) = (self.deadline, Mutex::new(Some(cx.waker().clone())));
-                let alarm = Arc::new(Alarm { deadline, waiting });
-                lock(&reactor.alarms).push(Arc::downgrade(&alarm));
-                self.alarm = Some((alarm, reactor.id));
-            }
-        }
+        lock(&reactor.sleepers).insert(self.key, cx.waker().clone());
+        self.reactor = Some(reactor);
         Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(reactor) = &self.reactor {
+            lock(&reactor.sleepers).remove(&self.key);
+        }
     }
 }

@@ -1,62 +1,48 @@
 //! The driver's runtime on plain threads, or in a poll loop.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, OnceLock};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::{Arc, LazyLock, Weak};
 use std::thread;
 
 use futures_channel::oneshot;
-use unbroken_driver::{Runtime, uptime};
-use unbroken_proto::Duration;
+use unbroken_driver::{ConnectError, Connected, Connector, Runtime, uptime};
+use unbroken_proto::{Duration, ReconnectIntent};
 
 use crate::executor::{Executor, block_on};
 use crate::reactor::Sleep;
-use crate::socket::{Listener, Socket};
+use crate::socket::Socket;
 
 /// Names that are looked up at once in a process; beyond, a dial fails and is tried again later.
 const LOOKUPS: usize = 64;
+/// Calls of a [`blocking`] connector at once, those that nobody waits for any more among them.
+const CALLS: usize = 4;
 
-/// What runs tasks: each on a thread of its own ([`PollRuntime::threads`]), or all in a poll loop
+/// What runs tasks: each on a thread of its own, which is the default, or all in a poll loop
 /// ([`Stepper::runtime`](crate::Stepper::runtime)). Whichever polls a socket waits for it.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 pub struct PollRuntime {
-    /// None: threads.
-    executor: Option<Arc<Executor>>,
-}
-
-impl PollRuntime {
-    /// A thread for each task.
-    #[must_use]
-    pub fn threads() -> PollRuntime {
-        PollRuntime { executor: None }
-    }
-
-    pub(crate) fn stepped(executor: Arc<Executor>) -> PollRuntime {
-        let executor = Some(executor);
-        PollRuntime { executor }
-    }
-
-    pub(crate) fn has_threads(&self) -> bool {
-        self.executor.is_none()
-    }
+    /// A poll loop's. A weak one: tasks hold runtimes, and the executor its tasks.
+    pub(crate) executor: Option<Weak<Executor>>,
 }
 
 impl Runtime for PollRuntime {
     type Stream = Socket;
-    type Listener = Listener;
+    type Listener = Socket<TcpListener>;
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
         Sleep::until(uptime() + duration)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        match &self.executor {
-            Some(executor) => executor.spawn(task),
-            None => {
-                let thread = thread::Builder::new().name("unbroken task".into());
-                // If the system has no thread, whoever waits for the task learns that it was dropped.
-                let _no_thread = thread.spawn(move || block_on(task));
-            }
+        let Some(executor) = &self.executor else {
+            let thread = thread::Builder::new().name("unbroken task".into());
+            // Without a thread the task is dropped, of which whoever waits for it learns.
+            let _dropped = thread.spawn(move || block_on(task));
+            return;
+        };
+        if let Some(executor) = executor.upgrade() {
+            executor.spawn(task);
         }
     }
 
@@ -74,53 +60,55 @@ impl Runtime for PollRuntime {
         }
     }
 
-    fn accept(&self, listener: &Listener) -> impl Future<Output = io::Result<(Socket, Option<IpAddr>)>> + Send {
+    fn accept(
+        &self,
+        listener: &Socket<TcpListener>,
+    ) -> impl Future<Output = io::Result<(Socket, Option<IpAddr>)>> + Send {
         listener.accept()
     }
 }
 
 async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    static PLACES: OnceLock<Places> = OnceLock::new();
+    static PLACES: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let places = PLACES.get_or_init(|| Places::new(LOOKUPS));
-    let found = places.call(move || (host, port).to_socket_addrs());
-    Ok(found.await??.collect())
+    let found = on_a_thread(&PLACES, LOOKUPS, move || (host, port).to_socket_addrs()).await?;
+    Ok(found?.collect())
 }
 
-/// Calls that block, on threads of their own, no more than so many at once.
-pub(crate) struct Places {
-    /// Held by each call until it returns, whether somebody still waits for it or not.
-    held: Arc<()>,
-    most: usize,
-}
-
-impl Places {
-    pub(crate) fn new(most: usize) -> Places {
-        let held = Arc::new(());
-        Places { held, most }
+/// A connector out of a call that blocks, on a thread of its own. One that outlives its intent's deadline is for nothing,
+/// and holds one of four places until it returns; while none is free, dials fail.
+pub fn blocking<F>(dial: F) -> impl Connector
+where
+    F: Fn(&ReconnectIntent) -> Result<Connected, ConnectError> + Send + Sync + 'static,
+{
+    let (places, dial) = (Arc::default(), Arc::new(dial));
+    move |intent: ReconnectIntent| {
+        let dial = Arc::clone(&dial);
+        let dialled = on_a_thread(&places, CALLS, move || dial(&intent));
+        async move { dialled.await? }
     }
+}
 
-    /// Begins `call`, and is ready with what it returns; an error if there is no place or no thread for it, or it
-    /// panicked.
-    pub(crate) fn call<T, F>(&self, call: F) -> impl Future<Output = io::Result<T>> + Send + use<T, F>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
-    {
-        let place = Arc::clone(&self.held);
-        let (answer, answered) = oneshot::channel();
-        let begun = match Arc::strong_count(&place) > self.most + 1 {
-            true => Err(io::Error::other("too many calls that block are under way")),
-            false => thread::Builder::new().name("unbroken call".into()).spawn(move || {
-                let _nobody_waits = answer.send(call());
-                drop(place);
-            }),
-        };
-        async move {
-            begun?;
-            answered.await.map_err(|_| io::Error::other("the call panicked"))
-        }
+/// What `call` returns, which has begun; an error if there is no thread for it, or it panicked. Each call holds one of
+/// `most` places until it returns, whether somebody still waits for it or not.
+fn on_a_thread<T, F>(places: &Arc<()>, most: usize, call: F) -> impl Future<Output = io::Result<T>> + use<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    let place = Arc::clone(places);
+    let (answer, answered) = oneshot::channel();
+    let begun = match Arc::strong_count(&place) > most + 1 {
+        true => Err(io::Error::other("too many calls that block are under way")),
+        false => thread::Builder::new().name("unbroken call".into()).spawn(move || {
+            let _nobody_waits = answer.send(call());
+            drop(place);
+        }),
+    };
+    async move {
+        begun?;
+        answered.await.map_err(|_| io::Error::other("the call panicked"))
     }
 }

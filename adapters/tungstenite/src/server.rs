@@ -6,19 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use unbroken_carriers::{Acceptor, StartError};
 use unbroken_driver::{Connected, ServerHandle};
-use unbroken_proto::server::{Drain, DrainStatus, EndedSession, Placement, Refusal, Request};
+use unbroken_proto::server::{Placement, Refusal, Request};
 use unbroken_proto::{Duration, ServerConfig};
 
 use crate::executor::{block_on, block_on_within};
 use crate::runtime::PollRuntime;
 use crate::session::Session;
-use crate::socket::Listener;
+use crate::socket::Socket;
 use crate::source::lock;
 
 /// Sessions at most where each is a thread, unless [`ServerConfig::max_sessions`] says fewer.
 pub const MAX_SESSIONS: usize = 4_096;
-/// Connections that have said nothing, and handshakes, at most where each is a thread, unless the configuration says
-/// fewer.
+/// Connections that have said nothing, and handshakes, at most in the same way.
 pub const MAX_UNPROVEN: usize = 512;
 
 /// An established session, and what its client asked for and proved.
@@ -30,11 +29,10 @@ pub struct Accepted {
     pub request: Request,
 }
 
-/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back: the
-/// [generic server](unbroken_carriers::Server), in calls that block. What does not wait is the [handle](Server::handle)'s: to
-/// list sessions, order about, tell all of them something.
+/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. Its
+/// [handle](Server::handle) lists sessions, orders them about, drains them, and cleans up after them.
 ///
-/// Dropping it stops its listeners: sessions that were accepted live on with their handles, but no new connection
+/// Dropping it closes its listeners: sessions that were accepted live on with their handles, but no new connection
 /// reaches them.
 #[derive(Debug)]
 pub struct Server {
@@ -59,70 +57,45 @@ impl Server {
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, P>(config: ServerConfig, authorise: A) -> Result<Server, StartError>
+    pub fn with_authorise<A, P>(mut config: ServerConfig, authorise: A) -> Result<Server, StartError>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
-        P: Into<Placement>,
+        P: Into<Placement> + Send + 'static,
     {
-        Server::on(&PollRuntime::threads(), config, authorise)
+        config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
+        config.max_silent = config.max_silent.min(MAX_UNPROVEN);
+        config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
+        Server::with_runtime(PollRuntime::default(), config, authorise)
     }
 
     /// The same, on `runtime`. In a poll loop `authorise` must not block.
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn on<A, P>(runtime: &PollRuntime, mut config: ServerConfig, authorise: A) -> Result<Server, StartError>
+    pub fn with_runtime<A, P>(runtime: PollRuntime, config: ServerConfig, authorise: A) -> Result<Server, StartError>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
-        P: Into<Placement>,
+        P: Into<Placement> + Send + 'static,
     {
-        if runtime.has_threads() {
-            config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
-            config.max_silent = config.max_silent.min(MAX_UNPROVEN);
-            config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
-        }
-        let authorise = move |request: Request| std::future::ready(authorise(&request).map(P::into));
-        let inner = unbroken_carriers::Server::with_runtime(runtime.clone(), config, authorise)?;
-        Ok(Server {
-            inner,
-            accepting: Mutex::default(),
-        })
+        let authorise = move |request| std::future::ready(authorise(&request));
+        let inner = unbroken_carriers::Server::with_runtime(runtime, config, authorise)?;
+        let accepting = Mutex::default();
+        Ok(Server { inner, accepting })
     }
 
-    /// Accepts TCP connections on `listener` until [`stop_listening`](Self::stop_listening).
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn listen_tcp(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Acceptor::tcp())
-    }
-
-    /// Accepts WebSocket connections on `listener` until [`stop_listening`](Self::stop_listening).
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn listen_ws(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Acceptor::websocket())
-    }
-
-    /// Accepts connections on `listener`, through `acceptor` (TLS, a look at each upgrade), until
-    /// [`stop_listening`](Self::stop_listening).
+    /// Accepts connections on `listener`, through `acceptor`, until [`stop_listening`](Self::stop_listening) or the
+    /// server's end.
     ///
     /// # Errors
     /// As the system says.
     pub fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
-        self.inner.listen(Listener::new(listener)?, acceptor);
+        self.inner.listen(Socket::new(listener)?, acceptor);
         Ok(())
     }
 
-    /// Closes all listeners, and no connection; waits until they are closed.
-    pub fn stop_listening(&self) {
-        block_on(self.inner.stop_listening());
-    }
-
-    /// The same, and waits no longer than `within`; false: they are not all closed yet, but will be.
-    pub fn stop_listening_within(&self, within: Duration) -> bool {
-        block_on_within(within, self.inner.stop_listening()).is_some()
+    /// Closes all listeners, and no connection; waits until they are closed, no longer than `within`.
+    pub fn stop_listening(&self, within: impl Into<Option<Duration>>) {
+        let _not_yet = block_on_within(within, self.inner.stop_listening());
     }
 
     /// Takes a connection that was accepted some other way.
@@ -130,44 +103,31 @@ impl Server {
         self.inner.serve(accepted);
     }
 
-    /// The next session to be established.
+    /// The next session to be established. Threads that accept do so one after the other.
     #[must_use]
     pub fn accept(&self) -> Accepted {
         let _turn = lock(&self.accepting);
-        Accepted::from(block_on(self.handle().accept()))
+        block_on(self.handle().accept()).into()
     }
 
-    /// The same, no longer than `within`; `None`: there was none.
+    /// The same, no longer than `within` once it is this thread's turn; `None`: there was none.
     #[must_use]
     pub fn accept_within(&self, within: Duration) -> Option<Accepted> {
         let _turn = lock(&self.accepting);
         block_on_within(within, self.handle().accept()).map(Accepted::from)
     }
 
-    /// The driver's handle of this server.
+    /// The driver's handle of this server, whose calls that wait take [`block_on`] or [`block_on_within`].
     #[must_use]
     pub fn handle(&self) -> &Arc<ServerHandle> {
         self.inner.handle()
-    }
-
-    /// Begins to drain ([`ServerHandle::drain`]) and waits until no session is left or the plan's time is over; returns
-    /// what remains then, which is the host's to close. `None`: somebody stopped the drain.
-    pub fn drain(&self, plan: Drain) -> Option<DrainStatus> {
-        block_on(self.handle().drain(plan))
-    }
-
-    /// The next session that is over, each exactly once, whichever way it ended: hang clean-up on it. No longer than
-    /// `within`; `None`: there was none. See [`ServerHandle::ended`].
-    #[must_use]
-    pub fn ended_within(&self, within: Duration) -> Option<EndedSession> {
-        block_on_within(within, self.handle().ended())
     }
 }
 
 impl From<unbroken_driver::Accepted> for Accepted {
     fn from(accepted: unbroken_driver::Accepted) -> Accepted {
         Accepted {
-            session: Session::from(accepted.session),
+            session: accepted.session.into(),
             request: accepted.request,
         }
     }

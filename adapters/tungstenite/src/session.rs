@@ -1,6 +1,5 @@
 //! What an application holds of a session.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,8 +12,8 @@ use crate::executor::{block_on, block_on_within};
 use crate::stream::Stream;
 
 /// A session, in an application's hands. Cheap to clone; everything can be called from any thread, and what has to wait
-/// blocks it: no longer than `within`, and with a limit of zero not at all. What does not wait is the
-/// [handle](Session::handle)'s: its state and numbers, migrating, reconnecting.
+/// blocks it: no longer than `within`, and with a limit of zero not at all. What does not wait is had through
+/// [`get_ref`](Session::get_ref): its state and numbers, migrating, reconnecting.
 ///
 /// The session lives as long as a handle or a stream of it does. When the last one is dropped it is closed gracefully
 /// with code 0, behind what was sent.
@@ -22,20 +21,19 @@ use crate::stream::Stream;
 pub struct Session(unbroken_driver::Session);
 
 impl From<unbroken_driver::Session> for Session {
-    fn from(handle: unbroken_driver::Session) -> Session {
-        Session(handle)
+    fn from(session: unbroken_driver::Session) -> Session {
+        Session(session)
     }
 }
 
 impl Session {
-    /// The driver's handle of the same session.
+    /// The same session, in futures: what has no method here and waits takes [`block_on_within`].
     #[must_use]
-    pub fn handle(&self) -> &unbroken_driver::Session {
+    pub fn get_ref(&self) -> &unbroken_driver::Session {
         &self.0
     }
 
-    /// Waits until the session is established for the first time: for ever, if nobody is there and the backoff has no
-    /// limit. [`connect_error`](unbroken_driver::Session::connect_error) says what is in the way.
+    /// Waits until the session is first established: for ever, if nobody is there and the backoff has no limit.
     ///
     /// # Errors
     /// It ended before it ever was.
@@ -68,13 +66,11 @@ impl Session {
         block_on(self.0.accept()).map(Stream::from)
     }
 
-    /// The same, no longer than `within`.
-    ///
-    /// # Errors
-    /// `TimedOut`.
-    pub fn accept_within(&self, within: Duration) -> io::Result<Option<Stream>> {
-        let accepted = block_on_within(within, self.0.accept()).ok_or(io::ErrorKind::TimedOut)?;
-        Ok(accepted.map(Stream::from))
+    /// The same, no longer than `within`; `None`: not yet, `Some(None)`: no more.
+    #[must_use]
+    pub fn accept_within(&self, within: Duration) -> Option<Option<Stream>> {
+        let accepted = block_on_within(within, self.0.accept())?;
+        Some(accepted.map(Stream::from))
     }
 
     /// What happens to the session from now on.
@@ -83,8 +79,8 @@ impl Session {
         Events(self.0.events())
     }
 
-    /// Closes the session behind what was sent, and waits for the truth about all of it, for a bounded time: see
-    /// [`unbroken_driver::Session::close`]. What was not delivered is handed back.
+    /// Closes the session behind what was sent, and waits for the truth about all of it: for a bounded time, as
+    /// [`Session::close`](unbroken_driver::Session::close) says. What was not delivered is handed back.
     pub fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {
         block_on(self.0.close(code, reason))
     }
@@ -112,8 +108,7 @@ impl Session {
     }
 }
 
-/// One subscriber's view of what happens to a session: see [`unbroken_driver::Events`]. An iterator that blocks;
-/// [`Event::Ended`] is its last item.
+/// One subscriber's view of what happens to a session. An iterator that blocks; [`Event::Ended`] is its last item.
 #[derive(Debug)]
 pub struct Events(unbroken_driver::Events);
 
@@ -121,12 +116,6 @@ impl Events {
     /// The next event, no later than `within`; `None` then, and after the last.
     pub fn next_within(&mut self, within: Duration) -> Option<Event> {
         block_on_within(within, self.0.next()).flatten()
-    }
-
-    /// How many events were dropped because nobody read them.
-    #[must_use]
-    pub fn missed(&self) -> u64 {
-        self.0.missed()
     }
 }
 

@@ -5,15 +5,16 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{Shutdown, shutdown};
 use unbroken_driver::ByteStream;
 
-use crate::reactor::{Direction, poll_io};
+use crate::reactor::poll_io;
 use crate::source::Source;
 
 /// Read at once.
@@ -23,24 +24,19 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
 }
 
-/// A connected socket as a byte stream: for [`Framed`](unbroken_driver::Framed), `Address::connect` and
-/// `Acceptor::accept`. It is to be polled by this crate's executors.
+/// A socket for tasks of this crate. A connected one is a byte stream: for [`Framed`](unbroken_driver::Framed),
+/// [`Address::connect`](crate::Address::connect) and [`Acceptor::accept`](crate::Acceptor::accept).
+#[derive(Debug)]
 pub struct Socket<S = TcpStream>(Arc<Source<S>>);
 
 impl<S: AsFd + Send + Sync + 'static> Socket<S> {
-    /// `socket` (`TcpStream`, `UnixStream`), which no longer blocks.
+    /// `socket` (`TcpStream`, `UnixStream`, `TcpListener`), which no longer blocks.
     ///
     /// # Errors
     /// As the system says.
     pub fn new(socket: S) -> io::Result<Socket<S>> {
         ioctl_fionbio(socket.as_fd(), true)?;
         Ok(Socket(Source::new(socket)))
-    }
-
-    /// The socket itself.
-    #[must_use]
-    pub fn get_ref(&self) -> &S {
-        &self.0.io
     }
 }
 
@@ -51,19 +47,16 @@ impl Socket {
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&address.into()) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock && !is_under_way(&error) => return Err(error),
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             _ => {}
         }
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         let socket = Source::new(stream);
-        poll_fn(|cx| poll_io(&socket, Direction::Write, cx, connected)).await?;
+        poll_fn(|cx| poll_io(&socket, PollFlags::OUT, cx, connected)).await?;
         Ok(Socket(socket))
     }
-}
-
-fn is_under_way(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error())
 }
 
 fn connected(stream: &TcpStream) -> io::Result<()> {
@@ -82,24 +75,20 @@ where
     for<'a> &'a S: Read + Write,
 {
     fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        poll_io(&self.0, Direction::Read, cx, |mut socket| socket.read(buf))
+        poll_io(&self.0, PollFlags::IN, cx, |mut socket| socket.read(buf))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         let room = READ.min(buf.capacity() - buf.len());
         SCRATCH.with_borrow_mut(|scratch| {
-            let read = poll_io(&self.0, Direction::Read, cx, |mut socket| {
-                socket.read(&mut scratch[..room])
-            });
-            read.map_ok(|read| {
-                buf.extend_from_slice(&scratch[..read]);
-                read
-            })
+            let read = ready!(self.poll_read_slice(cx, &mut scratch[..room]))?;
+            buf.extend_from_slice(&scratch[..read]);
+            Poll::Ready(Ok(read))
         })
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        poll_io(&self.0, Direction::Write, cx, |mut socket| socket.write_vectored(parts))
+        poll_io(&self.0, PollFlags::OUT, cx, |mut socket| socket.write_vectored(parts))
     }
 
     fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -107,29 +96,13 @@ where
     }
 
     fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match shutdown(self.0.io.as_fd(), Shutdown::Write) {
-            // Its other end has closed it already.
-            Err(Errno::NOTCONN) => Poll::Ready(Ok(())),
-            done => Poll::Ready(done.map_err(io::Error::from)),
-        }
+        Poll::Ready(shutdown(self.0.io.as_fd(), Shutdown::Write).map_err(io::Error::from))
     }
 }
 
-/// A listening socket.
-pub struct Listener(Arc<Source<TcpListener>>);
-
-impl Listener {
-    /// `listener`, which no longer blocks.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn new(listener: TcpListener) -> io::Result<Listener> {
-        listener.set_nonblocking(true)?;
-        Ok(Listener(Source::new(listener)))
-    }
-
+impl Socket<TcpListener> {
     pub(crate) async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
-        let (stream, peer) = poll_fn(|cx| poll_io(&self.0, Direction::Read, cx, TcpListener::accept)).await?;
+        let (stream, peer) = poll_fn(|cx| poll_io(&self.0, PollFlags::IN, cx, TcpListener::accept)).await?;
         stream.set_nodelay(true)?;
         Ok((Socket::new(stream)?, Some(peer.ip())))
     }

@@ -1,12 +1,12 @@
-//! What a task waits for: a socket that has something, or takes something, and a point in time.
+//! Sockets, and who waits for them.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd};
-use unbroken_proto::Instant;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -18,13 +18,8 @@ pub(crate) fn fresh_id() -> u64 {
     IDS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Anything poll(2) can wait for.
-pub(crate) trait Pollable: AsFd + Send + Sync {}
-
-impl<S: AsFd + Send + Sync> Pollable for S {}
-
 /// A socket, and who waits for it. Its reactor only has it on a list: with its last owner it is closed.
-pub(crate) struct Source<S: ?Sized = dyn Pollable> {
+pub(crate) struct Source<S: ?Sized = dyn AsFd + Send + Sync> {
     pub(crate) id: u64,
     pub(crate) waiting: Mutex<Waiting>,
     pub(crate) io: S,
@@ -45,7 +40,14 @@ impl<S> Source<S> {
     }
 }
 
+impl<S: ?Sized> fmt::Debug for Source<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.id)
+    }
+}
+
 /// A descriptor to be polled, by the host of a [`Stepper`](crate::Stepper). It stays open as long as this lives.
+#[derive(Debug)]
 pub struct Interest {
     pub(crate) source: Arc<Source>,
     pub(crate) flags: PollFlags,
@@ -76,10 +78,4 @@ impl AsFd for Interest {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.io.as_fd()
     }
-}
-
-/// A point in time, and who waits for it.
-pub(crate) struct Alarm {
-    pub(crate) deadline: Instant,
-    pub(crate) waiting: Mutex<Option<Waker>>,
 }

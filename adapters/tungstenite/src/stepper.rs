@@ -1,5 +1,6 @@
 //! Sessions and servers in a poll loop of one's own: nothing here blocks, waits, or has a thread.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -20,9 +21,7 @@ const TURNS: usize = 8;
 /// is enough to be told that *any* has news, and of changes only.
 ///
 /// Only looking up a name takes a thread: an address that is a number does without. Each step looks at every socket: for
-/// some hundreds of sessions. Dropping the stepper aborts its sessions.
-///
-/// See `examples/mio.rs`.
+/// some hundreds of sessions. Dropping the stepper aborts them. `examples/mio.rs` has a whole one.
 pub struct Stepper {
     executor: Arc<Executor>,
 }
@@ -41,7 +40,8 @@ impl Stepper {
     /// For sessions, servers and tasks of this loop.
     #[must_use]
     pub fn runtime(&self) -> PollRuntime {
-        PollRuntime::stepped(Arc::clone(&self.executor))
+        let executor = Some(Arc::downgrade(&self.executor));
+        PollRuntime { executor }
     }
 
     /// Does what can be done without waiting, but not for ever: see [`timeout`](Self::timeout).
@@ -60,7 +60,7 @@ impl Stepper {
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         if self.executor.reactor.begin_waiting() && self.executor.is_idle() {
-            self.executor.reactor.until_alarm()
+            self.executor.reactor.until_next()
         } else {
             Some(Duration::ZERO)
         }
@@ -79,8 +79,10 @@ impl Stepper {
     }
 }
 
-impl Drop for Stepper {
-    fn drop(&mut self) {
-        self.executor.clear();
+impl fmt::Debug for Stepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stepper")
+            .field("tasks", &self.tasks())
+            .finish_non_exhaustive()
     }
 }

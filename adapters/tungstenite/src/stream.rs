@@ -13,11 +13,10 @@ use unbroken_proto::error::{SendError, SendRefusal};
 
 use crate::executor::block_on_within;
 
-/// The driver's stream, or a half of it, in calls that block: it reads and writes bytes like a socket, and its halves carry
-/// whole messages, too. [`get_ref`](Self::get_ref) and [`get_mut`](Self::get_mut) have what does not wait.
-///
-/// Bytes are read without seeing where messages end, and written without ending any. A time limit that is over is an error of
-/// kind `TimedOut`; what other errors mean stands at [`unbroken_driver::Stream`].
+/// A stream of the driver, or a half of one, in calls that block. It reads and writes bytes like a socket, without seeing
+/// where messages end, and without ending any: a time limit that is over is an error of kind `TimedOut`, other errors are
+/// those of [`unbroken_driver::Stream`]. What does not wait is had through [`get_ref`](Self::get_ref) and
+/// [`get_mut`](Self::get_mut); what waits and has no method here takes [`block_on_within`].
 #[derive(Debug)]
 pub struct Blocking<T> {
     inner: T,
@@ -43,13 +42,13 @@ impl<T> Blocking<T> {
         self.timeout = timeout;
     }
 
-    /// What does it in futures.
+    /// The same, in futures.
     #[must_use]
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// What does it in futures.
+    /// The same, in futures.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
@@ -104,31 +103,9 @@ impl SendHalf {
         sent.unwrap_or_else(|| full(message.unwrap_or_default()))
     }
 
-    /// Sends one whole message if there is room now.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.inner.try_send(message)
-    }
-
-    /// As [`send`](Self::send), with an event if the message is late: see [`unbroken_driver::SendHalf::send_within`].
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub fn send_within(&mut self, message: Bytes, within: Duration) -> Result<u64, SendError> {
-        let sent = block_on_within(self.timeout, self.inner.send_within(message.clone(), within));
-        sent.unwrap_or_else(|| full(message))
-    }
-
     /// No more will be sent. What was sent before still goes out.
     pub fn finish(&mut self) {
         self.inner.finish();
-    }
-
-    /// Abandons what the peer does not have yet, and tells it `code`.
-    pub fn reset(&mut self, code: u64) {
-        self.inner.reset(code);
     }
 }
 
@@ -152,23 +129,9 @@ impl RecvHalf {
     /// The next whole message, or `None` at the stream's end.
     ///
     /// # Errors
-    /// The stream broke off, ended inside a message, or a message is too long; or the [time limit](Self::set_timeout) is over.
+    /// The stream broke off, ended inside a message, or a message is too long; or the time limit is over.
     pub fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         let received = self.wait(unbroken_driver::RecvHalf::poll_recv);
         Ok(received.ok_or(RecvError::TimedOut)??)
-    }
-
-    /// The next bytes as they came, and whether a message ends behind them; `None` at the stream's end.
-    ///
-    /// # Errors
-    /// The stream broke off, or the [time limit](Self::set_timeout) is over.
-    pub fn recv_chunk(&mut self) -> Result<Option<(Bytes, bool)>, RecvError> {
-        let received = self.wait(unbroken_driver::RecvHalf::poll_chunk);
-        Ok(received.ok_or(RecvError::TimedOut)??)
-    }
-
-    /// Asks the peer to stop; nothing more is received.
-    pub fn stop(&mut self, code: u64) {
-        self.inner.stop(code);
     }
 }

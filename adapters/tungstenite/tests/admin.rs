@@ -14,9 +14,11 @@ use common::{LIMIT, client_config, connect, eventually, free_port, serve, server
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use unbroken_tungstenite::proto::ServerConfig;
 use unbroken_tungstenite::proto::event::EndReason;
-use unbroken_tungstenite::proto::server::{Drain, Select, SessionCommand};
+use unbroken_tungstenite::proto::server::{Drain, EndedSession, Select, SessionCommand};
 use unbroken_tungstenite::proto::stream::StreamOptions;
-use unbroken_tungstenite::{Interest, RecvHalf, SendHalf, Server, Session, Stepper};
+use unbroken_tungstenite::{
+    Acceptor, Interest, RecvHalf, SendHalf, Server, Session, Stepper, block_on, block_on_within, carriers,
+};
 
 /// What a stranger hears until the server closes.
 fn hear(mut stream: TcpStream) -> Vec<u8> {
@@ -25,6 +27,11 @@ fn hear(mut stream: TcpStream) -> Vec<u8> {
     // A reset says goodbye, too.
     let _end = stream.read_to_end(&mut heard);
     heard
+}
+
+/// The next session that is over.
+fn next_ended(server: &Server, within: Duration) -> Option<EndedSession> {
+    block_on_within(within, server.handle().ended())
 }
 
 fn impatient() -> ServerConfig {
@@ -37,12 +44,12 @@ fn impatient() -> ServerConfig {
 fn silent_strangers_are_let_go() {
     let (server, address) = serve(impatient());
     let (listener, ws) = free_port();
-    server.listen_ws(listener).unwrap();
+    server.listen(listener, Acceptor::websocket()).unwrap();
     let strangers = [address, ws].map(|address| TcpStream::connect(address).unwrap());
     let mut half = TcpStream::connect(ws).unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
     for stranger in strangers.into_iter().chain([half]) {
-        assert_eq!(hear(stranger), [0u8; 0]);
+        assert_eq!(hear(stranger), []);
     }
 }
 
@@ -57,7 +64,7 @@ fn senseless_strangers_are_turned_away() {
     ] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(senseless).unwrap();
-        assert_eq!(hear(stream), [0u8; 0]);
+        assert_eq!(hear(stream), []);
     }
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();
@@ -94,10 +101,10 @@ fn orders_drain_and_clean_up_exactly_once() {
     let accepted: Vec<_> = (0..5).map(|_| server.accept_within(LIMIT).unwrap()).collect();
     let ids: BTreeSet<_> = accepted
         .iter()
-        .map(|accepted| accepted.session.handle().id().unwrap())
+        .map(|accepted| accepted.session.get_ref().id().unwrap())
         .collect();
-    assert!(server.ended_within(Duration::from_millis(1)).is_none());
-    let first = clients[0].handle().id().unwrap();
+    assert!(next_ended(&server, Duration::from_millis(1)).is_none());
+    let first = clients[0].get_ref().id().unwrap();
     let order = SessionCommand::Close {
         code: 9,
         reason: Bytes::new(),
@@ -112,7 +119,7 @@ fn orders_drain_and_clean_up_exactly_once() {
         alternate: Bytes::new(),
     };
     std::thread::scope(|scope| {
-        let draining = scope.spawn(|| server.drain(plan));
+        let draining = scope.spawn(|| block_on(server.handle().drain(plan)));
         for client in &clients[1..] {
             client.close(0, Bytes::new());
         }
@@ -120,11 +127,11 @@ fn orders_drain_and_clean_up_exactly_once() {
     });
     let mut over = BTreeSet::new();
     while over.len() < 5 {
-        let ended = server.ended_within(LIMIT).unwrap();
+        let ended = next_ended(&server, LIMIT).unwrap();
         assert!(over.insert(ended.info.id), "cleaned up twice");
     }
     assert_eq!(over, ids);
-    assert!(server.ended_within(Duration::from_millis(1)).is_none());
+    assert!(next_ended(&server, Duration::from_millis(1)).is_none());
 }
 
 #[test]
@@ -153,7 +160,7 @@ fn sessions_that_are_over_wait_to_be_accepted_only_with_something_to_read() {
 fn a_server_of_which_nobody_is_left() {
     let (listener, address) = free_port();
     let server = Server::new(server_config()).unwrap();
-    server.listen_tcp(listener).unwrap();
+    server.listen(listener, Acceptor::tcp()).unwrap();
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();
     // The session waits to be accepted; its only handle goes with the server, and closes it.
@@ -176,9 +183,10 @@ impl Loop {
         let (listener, address) = free_port();
         let stepper = Stepper::new().unwrap();
         let runtime = stepper.runtime();
-        let server = Server::on(&runtime, config, |_: &_| Ok(())).unwrap();
-        server.listen_tcp(listener).unwrap();
-        let clients = (0..clients).map(|_| runtime.connect_to(address.into(), client_config()).unwrap());
+        let server = Server::with_runtime(runtime.clone(), config, |_: &_| Ok(())).unwrap();
+        server.listen(listener, Acceptor::tcp()).unwrap();
+        let clients = (0..clients)
+            .map(|_| Session::from(carriers::connect(runtime.clone(), address.into(), client_config()).unwrap()));
         let clients = clients.collect();
         let accepted = Vec::new();
         (
@@ -209,7 +217,7 @@ impl Loop {
 fn a_stepped_server_drains_and_forgets() {
     let (mut host, _) = Loop::new(server_config(), 3);
     host.until("three sessions", |host| host.accepted.len() == 3);
-    assert!(host.server.ended_within(Duration::ZERO).is_none());
+    assert!(next_ended(&host.server, Duration::ZERO).is_none());
     host.server.handle().registry(|registry, now| {
         registry.drain(
             now,
@@ -222,18 +230,18 @@ fn a_stepped_server_drains_and_forgets() {
     });
     // Asked to leave, they come again: to the same place, as they know no other.
     host.until("planned swaps", |host| {
-        host.clients.iter().all(|client| client.handle().stats().attaches >= 2)
+        host.clients.iter().all(|client| client.get_ref().stats().attaches >= 2)
     });
     for client in &host.clients {
         assert!(client.close_within(0, Bytes::new(), Duration::ZERO).is_none());
     }
     host.until("the end", |host| {
         let mut all = host.clients.iter().chain(&host.accepted);
-        all.all(|session| session.handle().ended().is_some())
+        all.all(|session| session.get_ref().ended().is_some())
     });
     let mut over = BTreeSet::new();
     host.until("all cleaned up", |host| {
-        while let Some(ended) = host.server.ended_within(Duration::ZERO) {
+        while let Some(ended) = next_ended(&host.server, Duration::ZERO) {
             assert!(over.insert(ended.info.id), "cleaned up twice");
         }
         over.len() == 3
@@ -286,7 +294,7 @@ fn what_a_stepper_says_is_enough_to_wait_for() {
             while let Ok(Some(message)) = recv.recv() {
                 send.send(message).unwrap();
             }
-        } else if let Ok(Some(mut accepted)) = host.accepted[0].accept_within(Duration::ZERO) {
+        } else if let Some(Some(mut accepted)) = host.accepted[0].accept_within(Duration::ZERO) {
             accepted.set_timeout(Some(Duration::ZERO));
             stream = Some(accepted.split());
             continue;

@@ -11,8 +11,9 @@ use std::thread;
 use bytes::{Bytes, BytesMut};
 use common::{both, pair_of_sockets};
 use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketContext};
+use unbroken_tungstenite::driver::{BoxConnection, cause_of};
 use unbroken_tungstenite::proto::Cause;
-use unbroken_tungstenite::{Acceptor, Address, Connected, Framed, Socket, block_on, cause_of};
+use unbroken_tungstenite::{Acceptor, Address, Framed, Socket, block_on};
 
 /// A packet as the machine would make it: typed, so that its length is believed.
 fn packet(length: usize) -> Vec<u8> {
@@ -24,8 +25,7 @@ fn packet(length: usize) -> Vec<u8> {
 const LENGTHS: [usize; 7] = [1, 2, 100, 8_000, 65_535, 1, 40_000];
 
 /// Sends packets from one end to the other, and closes.
-fn cross(near: Connected, far: Connected) {
-    let (mut near, mut far) = (near.connection, far.connection);
+fn cross(mut near: BoxConnection, mut far: BoxConnection) {
     let sending = thread::spawn(move || {
         block_on(async move {
             for _ in 0..20 {
@@ -54,19 +54,16 @@ fn cross(near: Connected, far: Connected) {
 fn packets_cross_sockets_of_any_room() {
     for room in [1, 100_000] {
         let (near, far) = pair_of_sockets(room);
-        cross(
-            Connected::ordered(Framed::new(near)),
-            Connected::ordered(Framed::accepted(far)),
-        );
+        cross(Box::pin(Framed::new(near)), Box::pin(Framed::accepted(far)));
         let (near, far) = pair_of_sockets(room);
         let address = Address::parse("ws://localhost/").unwrap();
-        let mut far = Acceptor::websocket().accept(far);
+        let mut accepting = Acceptor::websocket().accept(far).connection;
         // The accepting end upgrades when it is first used.
         let near = block_on(both(
             address.connect(near),
-            poll_fn(|cx| far.connection.as_mut().poll_ready(cx)),
+            poll_fn(|cx| accepting.as_mut().poll_ready(cx)),
         ));
-        cross(near.0.unwrap(), far);
+        cross(near.0.unwrap().connection, accepting);
     }
 }
 

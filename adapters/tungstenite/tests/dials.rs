@@ -17,7 +17,8 @@ use unbroken_tungstenite::proto::server::Refusal;
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Cause, Duration, ReconnectIntent};
 use unbroken_tungstenite::{
-    Address, Connected, Framed, PollRuntime, Reconnector, Server, Socket, blocking, connect, connect_with, uptime,
+    Acceptor, Address, Connected, Framed, PollRuntime, Reconnector, Runtime, Server, Socket, blocking, carriers,
+    connect, connect_with, driver,
 };
 
 /// Answers every request on a port with `answer`; how often.
@@ -55,7 +56,7 @@ fn a_server_without_the_service_is_final() {
         cause: Cause::NoService,
     };
     assert_eq!((&ended.reason, asked.load(Ordering::SeqCst)), (&reason, 1));
-    assert!(session.handle().connect_error().unwrap().to_string().contains("404"));
+    assert!(session.get_ref().connect_error().unwrap().to_string().contains("404"));
 }
 
 #[test]
@@ -64,9 +65,11 @@ fn a_server_that_says_later_is_left_alone_until_then() {
     let mut config = client_config();
     config.backoff.cap = Duration::from_secs(120);
     let session = connect(dial_address(address), config).unwrap();
-    eventually("the first answer", || session.handle().connect_error().is_some());
-    let wanted = || session.handle().wanted_connection().map(|intent| intent.not_before);
-    eventually("it was heard", || wanted() > Some(uptime() + Duration::from_secs(60)));
+    eventually("the first answer", || session.get_ref().connect_error().is_some());
+    let wanted = || session.get_ref().wanted_connection().map(|intent| intent.not_before);
+    eventually("it was heard", || {
+        wanted() > Some(driver::uptime() + Duration::from_secs(60))
+    });
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
@@ -78,18 +81,14 @@ fn a_refused_credential_is_fetched_again() {
     })
     .unwrap();
     let (listener, address) = free_port();
-    server.listen_ws(listener).unwrap();
+    server.listen(listener, Acceptor::websocket()).unwrap();
     let fetched = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&fetched);
     let address = dial_address(address);
     let dial = move |_intent| {
         let address = address.clone();
         // Believed by us: so that the credential is sent.
-        async move {
-            Ok(unbroken_carriers::dial(&PollRuntime::threads(), &address)
-                .await?
-                .authenticated())
-        }
+        async move { Ok(carriers::dial(&PollRuntime::default(), &address).await?.authenticated()) }
     };
     let connector = Reconnector::new(dial).credentials(move |_intent| {
         counter.fetch_add(1, Ordering::SeqCst);
@@ -108,7 +107,7 @@ fn a_client_without_a_right_is_refused_for_good() {
     let refuse = |_: &_| Err::<(), _>(Refusal::Unauthorized);
     let server = Server::with_authorise(server_config(), refuse).unwrap();
     let (listener, address) = free_port();
-    server.listen_tcp(listener).unwrap();
+    server.listen(listener, Acceptor::tcp()).unwrap();
     let session = common::connect(address);
     let ended = session.established_within(LIMIT).unwrap().unwrap_err();
     assert_eq!(ended.reason, EndReason::Unauthorized);
@@ -131,11 +130,12 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
 
 #[test]
 fn a_carrier_of_ones_own() {
-    let server = Arc::new(Server::new(server_config()).unwrap());
-    let theirs = Arc::clone(&server);
+    let server = Server::new(server_config()).unwrap();
+    let handle = Arc::clone(server.handle());
     let dial = blocking(move |_: &ReconnectIntent| {
         let (near, far) = UnixStream::pair()?;
-        theirs.serve(Connected::ordered(Framed::accepted(Socket::new(far)?)));
+        let accepted = Connected::ordered(Framed::accepted(Socket::new(far)?));
+        PollRuntime::default().spawn(Arc::clone(&handle).serve(accepted));
         Ok(Connected::ordered(Framed::new(Socket::new(near)?)))
     });
     let session = connect_with(client_config(), dial).unwrap();
@@ -150,7 +150,7 @@ fn a_carrier_of_ones_own() {
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "through a pair of sockets");
-    far.handle().migrate(Duration::from_secs(20), Bytes::new());
-    eventually("a planned swap", || session.handle().stats().attaches == 2);
+    far.get_ref().migrate(Duration::from_secs(20), Bytes::new());
+    eventually("a planned swap", || session.get_ref().stats().attaches == 2);
     session.close(0, Bytes::new());
 }

@@ -56,7 +56,7 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
         }
         Err(ended) => Err((
             ended.reason.clone(),
-            session.handle().connect_error().unwrap().to_string(),
+            session.get_ref().connect_error().unwrap().to_string(),
         )),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use unbroken_carriers::Acceptor;
-use unbroken_driver::{RecvError, Session as SessionHandle};
+use unbroken_driver::{self as driver, RecvError};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -23,7 +23,7 @@ impl Adapter for Blocking {
     fn connect(&self, mut pick: Pick, config: ClientConfig) -> Box<dyn Session> {
         let connector = move |intent: ReconnectIntent| {
             let place = pick(&intent);
-            async move { unbroken_carriers::dial(&blocking::PollRuntime::threads(), &place).await }
+            async move { blocking::carriers::dial(&blocking::PollRuntime::default(), &place).await }
         };
         Box::new(blocking::connect_with(config, connector).expect("because the configuration is sound"))
     }
@@ -39,7 +39,7 @@ impl Server for blocking::Server {
     }
 
     fn stop_listening(&self) {
-        blocking::Server::stop_listening(self);
+        blocking::Server::stop_listening(self, LIMIT);
     }
 
     fn accept(&mut self) -> Box<dyn Session> {
@@ -93,21 +93,19 @@ impl Session for blocking::Session {
     }
 
     fn migrate(&self, within: Duration) {
-        blocking::Session::handle(self).migrate(within, Bytes::new());
+        self.get_ref().migrate(within, Bytes::new());
     }
 
     fn stats(&self) -> Stats {
-        blocking::Session::handle(self).stats()
+        self.get_ref().stats()
     }
 
     fn connect_error(&self) -> Option<String> {
-        blocking::Session::handle(self)
-            .connect_error()
-            .map(|error| error.to_string())
+        self.get_ref().connect_error().map(|error| error.to_string())
     }
 
-    fn handle(&self) -> Option<SessionHandle> {
-        Some(blocking::Session::handle(self).clone())
+    fn handle(&self) -> Option<driver::Session> {
+        Some(self.get_ref().clone())
     }
 }
 
@@ -117,7 +115,7 @@ impl Sender for blocking::SendHalf {
     }
 
     fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
-        blocking::SendHalf::try_send(self, message)
+        self.get_mut().try_send(message)
     }
 
     fn finish(&mut self) {
@@ -125,19 +123,19 @@ impl Sender for blocking::SendHalf {
     }
 
     fn reset(&mut self, code: u64) {
-        blocking::SendHalf::reset(self, code);
+        self.get_mut().reset(code);
     }
 }
 
 impl Receiver for blocking::RecvHalf {
     fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         blocking::RecvHalf::recv(self).map_err(|failure| match failure {
-            blocking::RecvError::Stream(failure) => failure,
+            blocking::RecvError::Stream(error) => error,
             late @ blocking::RecvError::TimedOut => panic!("never happened: a message ({late})"),
         })
     }
 
     fn stop(&mut self, code: u64) {
-        blocking::RecvHalf::stop(self, code);
+        self.get_mut().stop(code);
     }
 }

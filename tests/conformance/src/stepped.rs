@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use unbroken_carriers::Acceptor;
+use unbroken_carriers::{self as carriers, Acceptor};
 use unbroken_proto::{ClientConfig, ReconnectIntent, ServerConfig};
 use unbroken_tungstenite::{Interest, PollRuntime, Stepper};
 
@@ -44,16 +44,16 @@ impl Adapter for Stepped {
             let dialling = runtime.clone();
             let connector = move |intent: ReconnectIntent| {
                 let (place, runtime) = (pick(&intent), dialling.clone());
-                async move { unbroken_carriers::dial(&runtime, &place).await }
+                async move { carriers::dial(&runtime, &place).await }
             };
-            runtime.connect_with(config, connector)
+            carriers::connect_with(runtime, config, connector)
         });
         let session = session.expect("because the configuration is sound");
-        Box::new(session.handle().clone())
+        Box::new(session)
     }
 
     fn serve(&self, config: ServerConfig) -> Box<dyn Server> {
-        let server = in_a_loop(|runtime| unbroken_tungstenite::Server::on(&runtime, config, |_: &_| Ok(())));
+        let server = in_a_loop(|runtime| unbroken_tungstenite::Server::with_runtime(runtime, config, |_: &_| Ok(())));
         Box::new(SteppedServer(server.expect("because the configuration is sound")))
     }
 }
@@ -66,7 +66,7 @@ impl Server for SteppedServer {
     }
 
     fn stop_listening(&self) {
-        self.0.stop_listening();
+        self.0.stop_listening(None);
     }
 
     fn accept(&mut self) -> Box<dyn Session> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use unbroken_tungstenite::proto::reconnect::Backoff;
 use unbroken_tungstenite::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tungstenite::proto::{ClientConfig, ServerConfig};
-use unbroken_tungstenite::{Server, Session, Socket};
+use unbroken_tungstenite::{Acceptor, Server, Session, Socket};
 
 /// Nothing on loopback takes this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -48,7 +48,9 @@ pub(crate) fn free_port() -> (TcpListener, SocketAddr) {
 pub(crate) fn serve(config: ServerConfig) -> (Server, SocketAddr) {
     let (listener, address) = free_port();
     let server = Server::new(config).expect("because the configuration is sound");
-    server.listen_tcp(listener).expect("because it is a socket");
+    server
+        .listen(listener, Acceptor::tcp())
+        .expect("because it is a socket");
     (server, address)
 }
 
