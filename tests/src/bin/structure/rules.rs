@@ -34,7 +34,7 @@ impl Rules {
             function_lines: 80,
             totals: vec![
                 // The aim is 8,200; it does not grow on the way there.
-                (host.to_vec(), 9_320),
+                (host.to_vec(), 9_090),
                 (vec!["adapters/smol"], 150),
                 (vec!["adapters/async-std"], 150),
             ],
