@@ -126,12 +126,11 @@
 //! # smol::block_on(async {
 //! use unbroken_driver::proto::security::{Auth, ServerAuth};
 //! use unbroken_driver::proto::{ClientConfig, ServerConfig};
-//! use unbroken_driver::{Connected, Framed, RuntimeTimer, ServerHandle, Timer};
+//! use unbroken_driver::{Connected, Framed, ServerHandle};
 //!
-//! let timer = || -> Box<dyn Timer> { Box::new(RuntimeTimer::new(Smol)) };
 //! let everybody = |_| -> unbroken_driver::Verdict { Box::pin(async { Ok(().into()) }) };
 //! let config = ServerConfig::new(ServerAuth::anonymous());
-//! let (handle, _sessions) = ServerHandle::new(config, Smol.seed()?, Box::new(everybody), Box::new(timer))?;
+//! let handle = ServerHandle::new(&Smol, config, Smol.seed()?, Box::new(everybody))?;
 //! Smol.spawn(handle.clone().run_timers());
 //!
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -149,7 +148,7 @@
 //!
 //! let connector = move |_| async move { Ok(Connected::ordered(Framed::new(Smol.connect("127.0.0.1", port).await?))) };
 //! let config = ClientConfig::new(Auth::anonymous());
-//! let (session, driver) = unbroken_driver::connect(config, Smol.seed()?, connector, RuntimeTimer::new(Smol))?;
+//! let (session, driver) = unbroken_driver::connect(&Smol, config, Smol.seed()?, connector)?;
 //! Smol.spawn(driver);
 //! let name = session.established().await.map_err(|ended| format!("{:?}", ended.reason))?;
 //! println!("session {name}");
