@@ -56,7 +56,8 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
         }
         Fault::ShutDownServer => {
             world.shut_down_server();
-            world.plan(40 * SECOND, Plan::Replace);
+            let generation = world.generation;
+            world.plan(40 * SECOND, Plan::Replace(generation));
         }
         Fault::KillServer => {
             world.kill_server();

@@ -129,7 +129,7 @@ fn act(world: &mut World, plan: Plan, faults: &mut u64) -> Result<(), String> {
             next_fault(world);
         }
         Plan::Serve => world.serve()?,
-        Plan::Replace => world.replace_server()?,
+        Plan::Replace(generation) => world.replace_server(generation)?,
         Plan::Listen => {
             if let Some(server) = &mut world.server {
                 server.listen();
@@ -183,7 +183,7 @@ fn heal(world: &mut World) -> Result<(), String> {
         // In a healed world everybody hears of it soon.
         let until = world.kernel.now() + 40 * SECOND;
         world.run(until, |_| false, |_, _| Ok(()))?;
-        world.replace_server()?;
+        world.replace_server(world.generation)?;
     }
     world.serve()?;
     if let Some(server) = &mut world.server {
@@ -291,7 +291,8 @@ fn idle(world: &mut World) -> Result<(), String> {
     world.kernel.with(|core| core.tally.add("idle: polls", polls));
     world.kernel.hit("check: idle");
     // A server whose clock went back turns clients away until it has caught up.
-    if polls > bound && world.back == 0 {
+    let working = world.shared.with(|state| state.work.values().any(|count| *count > 0));
+    if polls > bound && world.back == 0 && !working {
         return Err(format!(
             "{polls} polls in {} s with nothing to do, {bound} at most",
             window / SECOND
@@ -374,7 +375,8 @@ fn stop_listening(world: &mut World) -> Result<(), String> {
     if let Some(server) = &mut world.server {
         server.stop_listening();
     }
-    let until = world.kernel.now() + 120 * SECOND;
+    // By a server's clock that went back, time limits are over later.
+    let until = world.kernel.now() + 120 * SECOND + world.back;
     world.run(until, |_| false, |_, _| Ok(()))?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use unbroken_carriers::Acceptor;
 use unbroken_driver::{Accepted, ServerHandle};
@@ -86,8 +87,17 @@ impl Server {
     pub fn stop_listening(&mut self) {
         self.listens = false;
         let server = Arc::clone(&self.server);
+        let mut stopping = Box::pin(async move { server.stop_listening().await });
+        // It begins now, whenever that task runs.
+        if stopping.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
+        let server = Arc::clone(&self.server);
         self.app.spawn("stops listening", |mut task| async move {
-            insist!(task, 1_000 * MS, server.stop_listening());
+            if task.patient(1_000 * MS, stopping).await.is_none() {
+                task.hit("app: gave up waiting for listeners to stop");
+            }
+            drop(server);
         });
     }
 

@@ -37,7 +37,7 @@ pub enum Plan {
     /// A server again.
     Serve,
     /// Another server, after the runtime of this one ended.
-    Replace,
+    Replace(u64),
     /// Listeners again.
     Listen,
     /// A client reconnects again.
@@ -158,6 +158,7 @@ impl World {
             let number = state.oracle.begin(key);
             let conversation = &mut state.oracle.conversations[number];
             conversation.strict = self.options.strict;
+            conversation.commanded = state.commanded.contains(&true);
             conversation.told = state.broadcasts > 0;
             conversation.may_give_up = self.options.backoff.attempts.is_some();
             number
@@ -230,7 +231,14 @@ impl World {
     ///
     /// # Errors
     /// Somebody has not heard of the end; or it does not start.
-    pub fn replace_server(&mut self) -> Result<(), String> {
+    pub fn replace_server(&mut self, generation: u64) -> Result<(), String> {
+        if self
+            .server
+            .as_ref()
+            .is_none_or(|server| server.generation != generation)
+        {
+            return Ok(());
+        }
         let waiting = self.kernel.tasks("app ");
         let waiting = waiting
             .iter()

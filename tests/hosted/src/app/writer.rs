@@ -221,7 +221,16 @@ fn refusal(task: &Task, handle: &Session, id: StreamId, reason: SendRefusal) -> 
         }
         SendRefusal::SessionClosed | SendRefusal::UnknownStream => {
             task.hit("app: the session takes no more");
-            may_be_closed(task, handle, "send");
+            let stopped = task.with(|state| {
+                let conversation = &state.oracle.conversations[task.app.end.0];
+                reason == SendRefusal::UnknownStream && conversation.is_stopped(task.app.end.1, id)
+            });
+            if stopped {
+                // Both halves are over, and the machine has forgotten why.
+                task.hit("app: told that the stream is gone");
+                return Err(Stop::Refused);
+            }
+            may_be_closed(task, handle, &format!("{reason:?} on {id:?}"));
             Err(Stop::Closed)
         }
         other => {

@@ -228,6 +228,7 @@ fn command(world: &mut World) {
             let mut told = Vec::new();
             for conversation in &mut state.oracle.conversations {
                 conversation.may_expire = true;
+                conversation.commanded = true;
                 for (number, instance) in conversation.instances.iter_mut().enumerate() {
                     if instance.server == generation {
                         instance.done.closed |= kind == 0;

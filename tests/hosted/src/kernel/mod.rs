@@ -31,7 +31,7 @@ const ORIGIN: i128 = 30 * 86_400 * 1_000_000_000;
 /// Reads of its connections that one poll of a task may make.
 pub const READS: u64 = 4_096;
 /// Polls of one task while time stands still.
-const POLLS: u64 = 3_000;
+const POLLS: u64 = 20_000;
 
 /// The process of tasks that belong to nobody.
 pub const NOBODY: ProcessId = 0;

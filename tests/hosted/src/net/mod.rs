@@ -66,6 +66,7 @@ pub struct Conn {
 
 #[derive(Default)]
 struct Listening {
+    number: u64,
     queue: VecDeque<(u64, ConnId)>,
     waker: Option<Waker>,
     errors: u64,
@@ -159,12 +160,30 @@ impl Net {
         (Dialled::Up(id, wait + latency), Some(arrives))
     }
 
-    pub(crate) fn listen(&mut self, port: &Port) {
-        self.listening.insert(port.clone(), Listening::default());
+    /// Listens; returns the listener's number.
+    pub(crate) fn listen(&mut self, port: &Port) -> u64 {
+        self.next += 1;
+        let listening = Listening {
+            number: self.next,
+            ..Listening::default()
+        };
+        // Who came for the listener before this one is served by this one, too.
+        let before = self.listening.insert(port.clone(), listening);
+        if let (Some(before), Some(listening)) = (before, self.listening.get_mut(port)) {
+            listening.queue = before.queue;
+        }
+        self.next
     }
 
     /// The listener is gone; who waits for it is turned away.
-    pub(crate) fn stop_listening(&mut self, now: u64, port: &Port, wakes: &mut Vec<Waker>) {
+    pub(crate) fn stop_listening(&mut self, now: u64, port: &Port, number: u64, wakes: &mut Vec<Waker>) {
+        if self
+            .listening
+            .get(port)
+            .is_none_or(|listening| listening.number != number)
+        {
+            return;
+        }
         let Some(gone) = self.listening.remove(port) else {
             return;
         };
@@ -174,8 +193,12 @@ impl Net {
         }
     }
 
-    pub(crate) fn accept(&mut self, now: u64, port: &Port, waker: &Waker) -> Poll<io::Result<ConnId>> {
-        let Some(listening) = self.listening.get_mut(port) else {
+    pub(crate) fn accept(&mut self, now: u64, port: &Port, number: u64, waker: &Waker) -> Poll<io::Result<ConnId>> {
+        let Some(listening) = self
+            .listening
+            .get_mut(port)
+            .filter(|listening| listening.number == number)
+        else {
             return Poll::Pending;
         };
         if listening.errors > 0 && listening.queue.front().is_some_and(|(at, _)| *at <= now) {

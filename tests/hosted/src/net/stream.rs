@@ -137,14 +137,16 @@ impl Drop for SimStream {
 pub struct SimListener {
     kernel: Arc<Kernel>,
     port: Port,
+    number: u64,
 }
 
 impl SimListener {
     /// Listens.
     #[must_use]
     pub fn new(kernel: &Arc<Kernel>, port: Port) -> SimListener {
-        kernel.with(|core| core.net.listen(&port));
+        let number = kernel.with(|core| core.net.listen(&port));
         SimListener {
+            number,
             kernel: Arc::clone(kernel),
             port,
         }
@@ -153,7 +155,7 @@ impl SimListener {
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<SimStream>> {
         let accepted = self.kernel.with(|core| {
             let now = core.now;
-            core.net.accept(now, &self.port, cx.waker())
+            core.net.accept(now, &self.port, self.number, cx.waker())
         });
         accepted.map_ok(|conn| SimStream::new(Arc::clone(&self.kernel), conn, 1))
     }
@@ -164,7 +166,7 @@ impl Drop for SimListener {
         self.kernel.with(|core| {
             let now = core.now;
             let mut wakes = Vec::new();
-            core.net.stop_listening(now, &self.port, &mut wakes);
+            core.net.stop_listening(now, &self.port, self.number, &mut wakes);
             core.wakes.append(&mut wakes);
         });
     }

@@ -85,6 +85,8 @@ pub struct Conversation {
     pub strict: bool,
     /// Somebody wanted more than a new connection.
     pub forced: bool,
+    /// The server closed or aborted all sessions that there were, among them some that nobody had accepted.
+    pub commanded: bool,
     /// The server told all sessions something, over streams of its own.
     pub told: bool,
 }
@@ -107,6 +109,7 @@ impl Conversation {
             may_give_up: false,
             strict: false,
             forced: false,
+            commanded: false,
             told: false,
         }
     }
@@ -191,6 +194,18 @@ impl Conversation {
     /// `reader` asks its peer to stop.
     pub fn stop(&mut self, reader: Party, stream: StreamId) {
         self.stops.insert((reader, stream));
+    }
+
+    /// Whether whoever reads what `writer` sends on a stream asked to stop, or let go of it.
+    #[must_use]
+    pub fn is_stopped(&self, writer: Party, stream: StreamId) -> bool {
+        let others = self.stops.iter().any(|(reader, of)| *of == stream && *reader != writer);
+        let readers = (0..self.instances.len()).map(Party::Server).chain([Party::Client]);
+        others
+            || readers
+                .filter(|reader| *reader != writer)
+                .any(|reader| self.has_let_go(reader))
+            || self.is_given_up(writer, None, stream)
     }
 
     fn has_let_go(&self, end: Party) -> bool {

@@ -69,11 +69,11 @@ impl Conversation {
             || self.forced;
         let right = match reason {
             EndReason::Closed { by: Closer::Local, .. } => us.closed,
-            EndReason::Closed { by: Closer::Peer, .. } => peer.closed,
-            EndReason::Closed { by: Closer::Both, .. } => us.closed && peer.closed,
+            EndReason::Closed { by: Closer::Peer, .. } => peer.closed || self.commanded,
+            EndReason::Closed { by: Closer::Both, .. } => us.closed && (peer.closed || self.commanded),
             EndReason::LingerExpired => us.closed || peer.closed,
             EndReason::Aborted => us.aborted || us.broken,
-            EndReason::AbortedByPeer => peer.aborted || peer.broken || peer.closed || self.forced,
+            EndReason::AbortedByPeer => peer.aborted || peer.broken || peer.closed || self.forced || self.commanded,
             EndReason::Fresh { .. } => self.forced,
             EndReason::Expired | EndReason::Unknown => gone || peer.closed || us.closed || self.refused,
             EndReason::Unauthorized => self.refused && end == Party::Client,
