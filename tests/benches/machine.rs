@@ -100,7 +100,7 @@ impl Pair {
     fn read(&mut self) -> (u64, u64) {
         let (mut messages, mut bytes) = (0, 0);
         let now = self.now();
-        while let Ok(Some(Chunk::Data { payload, message_end })) = self.server.recv(now, self.stream) {
+        while let Ok(Some(Chunk::Data { payload, message_end })) = self.server.stream(self.stream).recv(now) {
             bytes += payload.len() as u64;
             messages += u64::from(message_end);
         }
@@ -111,7 +111,8 @@ impl Pair {
     fn run(&mut self, message: &Bytes, count: u64) -> u64 {
         let (mut sent, mut got, mut packets) = (0, 0, 0);
         while got < count {
-            while sent < count && self.client.send(self.now(), self.stream, message.clone()).is_ok() {
+            let now = self.now();
+            while sent < count && self.client.stream(self.stream).send(now, message.clone()).is_ok() {
                 sent += 1;
             }
             packets += self.settle();

@@ -192,11 +192,11 @@ pub fn hostile(data: &[u8]) {
                 if let Some(machine) = duo.machine(victim) {
                     for _ in 0..4 {
                         if let Some(accepted) = machine.accept(now) {
-                            let _whatever = machine.send(now, accepted.id, Bytes::from_static(b"reply"));
+                            let _whatever = machine.stream(accepted.id).send(now, Bytes::from_static(b"reply"));
                         }
                     }
                     for id in 1..9 {
-                        while let Ok(Some(_)) = machine.recv(now, StreamId(id)) {}
+                        while let Ok(Some(_)) = machine.stream(StreamId(id)).recv(now) {}
                     }
                 }
             }
@@ -205,7 +205,7 @@ pub fn hostile(data: &[u8]) {
                 if let Some(machine) = duo.machine(victim) {
                     let opened = machine.open(now, StreamOptions::default());
                     let id = opened.unwrap_or(StreamId(spelling.number()));
-                    let _whatever = machine.send(now, id, Bytes::from(vec![7; len]));
+                    let _whatever = machine.stream(id).send(now, Bytes::from(vec![7; len]));
                 }
             }
             _ => {

@@ -142,7 +142,7 @@ fn every_session_is_cleaned_up_after_exactly_once_whichever_way_it_ends() {
             let now = unbroken_proto::Instant::from_nanos(fleet.now);
             for (_, owner) in all.filter(|(_, owner)| owner.session.state() == SessionState::Detached) {
                 if let Ok(stream) = owner.session.open(now, StreamOptions::default()) {
-                    let _full = owner.session.send(now, stream, Bytes::from(vec![0; 200_000]));
+                    let _full = owner.session.stream(stream).send(now, Bytes::from(vec![0; 200_000]));
                 }
             }
         }
@@ -355,7 +355,7 @@ fn crowd(seed: u64, policy: WhenDetachedFull) -> Fleet {
                 .session
                 .open(now, StreamOptions::default())
                 .expect("because few are open");
-            let _ended = owner.session.send(now, stream, Bytes::from(vec![0; 8_000]));
+            let _ended = owner.session.stream(stream).send(now, Bytes::from(vec![0; 8_000]));
             // As a host does after any call.
             fleet.with_owner(id);
         }
@@ -428,7 +428,7 @@ fn a_name_that_is_taken_is_kept_from_newcomers_while_its_session_is_healthy() {
         // Now nobody reaches the server but a newcomer: what is detached is replaced.
         let holder = if fleet.clients[old].is_attached() { old } else { new };
         let id = fleet.clients[holder].session.id().expect("because it is established");
-        fleet.with(holder, |session, now| session.pause_reconnecting(now));
+        fleet.with(holder, |session, now| session.reconnect().pause(now));
         fleet.cut_all();
         fleet.run(SECOND);
         let third = fleet.add(client("alice shell"), Reader::Eager);
@@ -440,7 +440,7 @@ fn a_name_that_is_taken_is_kept_from_newcomers_while_its_session_is_healthy() {
         );
         fleet.run(SECOND);
         assert_eq!(fleet.house.over[&id].reason, Some(EndReason::Replaced));
-        fleet.with(holder, |session, now| session.resume_reconnecting(now));
+        fleet.with(holder, |session, now| session.reconnect().resume(now));
         assert!(
             fleet.run_until(30, |fleet| fleet.clients[holder].ended.is_some()),
             "it is told"

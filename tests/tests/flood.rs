@@ -224,6 +224,7 @@ fn a_flood_costs_little_and_disturbs_nobody() {
     println!("all back after {waited} ms in the flood");
     let history: Vec<_> = fleet.clients[newcomer]
         .session
+        .reconnecting()
         .history()
         .map(|attempt| attempt.outcome)
         .collect();

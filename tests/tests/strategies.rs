@@ -52,7 +52,11 @@ fn until_due(duo: &mut Duo) -> ReconnectIntent {
 }
 
 fn last_attempt(duo: &Duo) -> Attempt {
-    *duo.client.history().last().expect("because one was made")
+    *duo.client
+        .reconnecting()
+        .history()
+        .last()
+        .expect("because one was made")
 }
 
 fn ended(duo: &mut Duo) -> Ended {
@@ -98,10 +102,24 @@ fn the_default_table_is_walked_from_cause_to_answer() {
         let early = duo.client.state() == SessionState::Attached;
         assert_eq!(early, asked.is_none() && !refresh, "{cause}: no dial before the answer");
         match asked {
-            Some(Preparation::Restore) => duo.client.restored(now, attempt, Ok(())),
-            Some(Preparation::Restart) => duo.client.restarted(now, attempt, Ok(Continuity::Kept)),
-            Some(Preparation::Recover) => duo.client.recovered(now, attempt, Ok(())),
-            None => duo.client.refresh_credential(now, Some(Bytes::from_static(b"new"))),
+            Some(Preparation::Restore) => {
+                duo.client
+                    .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Restored)
+            }
+            Some(Preparation::Restart) => duo.client.handle_answer(
+                now,
+                attempt,
+                unbroken_proto::reconnect::Answer::Restarted(Continuity::Kept),
+            ),
+            Some(Preparation::Recover) => {
+                duo.client
+                    .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Recovered)
+            }
+            None => duo.client.handle_answer(
+                now,
+                0,
+                unbroken_proto::reconnect::Answer::Credential(Bytes::from_static(b"new")),
+            ),
         }
         duo.pump();
         assert_eq!(duo.client.state(), SessionState::Attached, "{cause}");
@@ -174,19 +192,24 @@ fn restore_is_answered_well_badly_late_or_never() {
     let (mut duo, stream, wanted) = damaged();
     duo.wait(20 * SECOND);
     let now = duo.instant();
-    duo.client.restored(now, wanted.attempt, Ok(()));
+    duo.client
+        .handle_answer(now, wanted.attempt, unbroken_proto::reconnect::Answer::Restored);
     duo.pump();
     duo.read_all(Side::Server, &[stream]);
     assert!(duo.ledger.is_settled());
     // Badly: it is asked again, with a new number and not at once.
     let (mut duo, _, wanted) = damaged();
     let now = duo.instant();
-    duo.client.restored(now, wanted.attempt, Err(Cause::StateDamaged));
+    duo.client.handle_answer(
+        now,
+        wanted.attempt,
+        unbroken_proto::reconnect::Answer::Failed(Cause::StateDamaged),
+    );
     let again = intent(&duo);
     assert_eq!(again.preparation, Some(Preparation::Restore));
     assert!(again.attempt > wanted.attempt);
     assert_eq!(
-        duo.client.reconnect_stats().failures,
+        duo.client.reconnecting().stats().failures,
         1,
         "the host's word is enough for a failure, not for a success"
     );
@@ -200,7 +223,8 @@ fn restore_is_answered_well_badly_late_or_never() {
     let next = intent(&duo);
     assert_eq!((next.attempt, next.cause), (wanted.attempt + 1, Some(Cause::Timeout)));
     let now = duo.instant();
-    duo.client.restored(now, wanted.attempt, Ok(()));
+    duo.client
+        .handle_answer(now, wanted.attempt, unbroken_proto::reconnect::Answer::Restored);
     assert_eq!(intent(&duo), next);
     duo.pump();
     assert_ne!(duo.client.state(), SessionState::Attached);
@@ -225,17 +249,25 @@ fn restart_and_recover_hand_the_preserved_state_and_output_back() {
     ] {
         let (mut duo, _) = attached(&Setup::default());
         let now = duo.instant();
-        let kept = duo.client.preserve(now, shell().encode());
+        let kept = duo.client.reconnect().preserve(now, shell().encode());
         assert_eq!(kept, Ok(()));
         let flood = Bytes::from(vec![0; MAX_PRESERVED + 1]);
-        assert_eq!(duo.client.preserve(now, flood), Err(PreservedTooLarge));
+        assert_eq!(duo.client.reconnect().preserve(now, flood), Err(PreservedTooLarge));
         lose(&mut duo, cause);
         // A first failure does not lose it.
         let wanted = until_due(&mut duo);
         let now = duo.instant();
         match asked {
-            Preparation::Restart => duo.client.restarted(now, wanted.attempt, Err(Cause::Network)),
-            _ => duo.client.recovered(now, wanted.attempt, Err(Cause::Network)),
+            Preparation::Restart => duo.client.handle_answer(
+                now,
+                wanted.attempt,
+                unbroken_proto::reconnect::Answer::Failed(Cause::Network),
+            ),
+            _ => duo.client.handle_answer(
+                now,
+                wanted.attempt,
+                unbroken_proto::reconnect::Answer::Failed(Cause::Network),
+            ),
         }
         let wanted = until_due(&mut duo);
         assert_eq!(wanted.preparation, Some(asked));
@@ -246,8 +278,14 @@ fn restart_and_recover_hand_the_preserved_state_and_output_back() {
         // It dies with nobody: not with the attach, and a fresh session has it, too.
         let now = duo.instant();
         match asked {
-            Preparation::Restart => duo.client.restarted(now, wanted.attempt, Ok(Continuity::Lost)),
-            _ => duo.client.recovered(now, wanted.attempt, Ok(())),
+            Preparation::Restart => duo.client.handle_answer(
+                now,
+                wanted.attempt,
+                unbroken_proto::reconnect::Answer::Restarted(Continuity::Lost),
+            ),
+            _ => duo
+                .client
+                .handle_answer(now, wanted.attempt, unbroken_proto::reconnect::Answer::Recovered),
         }
         duo.pump();
         if asked == Preparation::Restart {
@@ -256,7 +294,7 @@ fn restart_and_recover_hand_the_preserved_state_and_output_back() {
             duo.pump();
         }
         assert_eq!(duo.client.state(), SessionState::Attached);
-        assert_eq!(*duo.client.preserved(), shell().encode());
+        assert_eq!(*duo.client.reconnecting().preserved(), shell().encode());
     }
 }
 
@@ -281,7 +319,7 @@ fn fresh_while_detached_tells_every_fate() {
     lose(&mut duo, Cause::Network);
     assert!(duo.put(Side::Client, stream, 40));
     duo.dials.extend([DialFate::Fails(Cause::ProcessEnded)]);
-    let before = duo.client.reconnect_stats().attempts;
+    let before = duo.client.reconnecting().stats().attempts;
     duo.wait(5 * SECOND);
     duo.read_all(Side::Server, &[stream]);
     let ended = ended(&mut duo);
@@ -301,7 +339,7 @@ fn fresh_while_detached_tells_every_fate() {
     assert_eq!(duo.client.state(), SessionState::Attached);
     let last = last_attempt(&duo);
     assert_eq!((last.strategy, last.outcome), (Strategy::Fresh, Outcome::Succeeded));
-    let stats = duo.client.reconnect_stats();
+    let stats = duo.client.reconnecting().stats();
     assert_eq!((stats.attempts, stats.resumes), (before + 1, 1));
     assert!(
         stats
@@ -329,7 +367,8 @@ fn presets_keep_their_numbers() {
                 } else {
                     let (now, attempt) = (duo.instant(), until_due(&mut duo).attempt);
                     let now = now.max(intent(&duo).not_before);
-                    duo.client.dial_failed(now, attempt, Cause::Refused);
+                    duo.client
+                        .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Failed(Cause::Refused));
                 }
                 let delay = intent(&duo).not_before.as_nanos() - duo.now;
                 let fits = (pace.least(tries)..=pace.most(tries)).contains(&delay);
@@ -337,7 +376,8 @@ fn presets_keep_their_numbers() {
             }
             let (now, attempt) = (duo.instant(), until_due(&mut duo).attempt);
             let now = now.max(intent(&duo).not_before);
-            duo.client.dial_failed(now, attempt, Cause::Refused);
+            duo.client
+                .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Failed(Cause::Refused));
             let over = duo.client.state() == SessionState::Ended;
             assert_eq!(over, pace.tries.is_some(), "{}", pace.name);
         }
@@ -402,7 +442,11 @@ fn refresh_waits_for_the_host_and_never_is_final() {
     assert!(duo.events.contains(&(Side::Client, Event::CredentialNeeded)));
     assert_eq!(duo.dialled.len(), 1, "an hour passes, and nothing is dialled");
     let now = duo.instant();
-    duo.client.refresh_credential(now, Some(Bytes::from_static(b"fresh")));
+    duo.client.handle_answer(
+        now,
+        0,
+        unbroken_proto::reconnect::Answer::Credential(Bytes::from_static(b"fresh")),
+    );
     duo.wait(SECOND);
     assert_eq!(duo.client.state(), SessionState::Attached);
     let mut duo = Duo::new(&Setup::default());
@@ -415,7 +459,7 @@ fn refresh_waits_for_the_host_and_never_is_final() {
 fn force_goes_through_all_steps_and_says_so() {
     let (mut duo, _) = attached(&Setup::default());
     let now = duo.instant();
-    duo.client.force(now);
+    duo.client.reconnect().force(now);
     duo.dials.push_back(DialFate::Fails(Cause::Refused));
     let begin = duo.now;
     let mut steps = Vec::new();
@@ -433,8 +477,12 @@ fn force_goes_through_all_steps_and_says_so() {
             };
             steps.push((wanted.strategy, (duo.now - begin) / SECOND));
             let now = duo.instant();
-            duo.client.restored(now, wanted.attempt, Err(Cause::StateDamaged));
-            duo.client.restarted(now, wanted.attempt, Err(Cause::Timeout));
+            let cause = match wanted.preparation {
+                Some(Preparation::Restore) => Cause::StateDamaged,
+                _ => Cause::Timeout,
+            };
+            let answer = unbroken_proto::reconnect::Answer::Failed(cause);
+            duo.client.handle_answer(now, wanted.attempt, answer);
         } else if let Some(next) = duo.next_deadline() {
             duo.now = duo.now.max(next);
             duo.timers();
@@ -486,7 +534,7 @@ fn health_under_silence_and_a_black_hole() {
     assert_eq!(healths(&mut duo), [Health::Suspect]);
     duo.wait(2 * SECOND);
     assert_eq!(healths(&mut duo).first(), Some(&Health::Detached));
-    assert_eq!(duo.client.reconnect_stats().disconnections(Cause::Heartbeat), 1);
+    assert_eq!(duo.client.reconnecting().stats().disconnections(Cause::Heartbeat), 1);
 }
 
 /// An acknowledgement that never comes, though connections do: by count and by time, with every fate told.
@@ -559,7 +607,7 @@ fn a_connection_that_proves_nothing_is_no_success() {
     lose(&mut duo, Cause::Network);
     duo.dials.extend([const { DialFate::Dead }; 3]);
     duo.wait(25 * SECOND);
-    let stats = duo.client.reconnect_stats();
+    let stats = duo.client.reconnecting().stats();
     assert_eq!(
         (stats.successes, stats.resumes),
         (1, 0),
@@ -567,9 +615,14 @@ fn a_connection_that_proves_nothing_is_no_success() {
     );
     assert!(stats.failures >= 1, "{stats:?}");
     duo.wait(100 * SECOND);
-    let stats = duo.client.reconnect_stats();
+    let stats = duo.client.reconnecting().stats();
     assert_eq!((stats.successes, stats.failures, stats.resumes), (2, 3, 1));
-    let outcomes: Vec<Outcome> = duo.client.history().map(|attempt| attempt.outcome).collect();
+    let outcomes: Vec<Outcome> = duo
+        .client
+        .reconnecting()
+        .history()
+        .map(|attempt| attempt.outcome)
+        .collect();
     let failed = Outcome::Failed(Cause::Timeout);
     assert_eq!(
         outcomes,

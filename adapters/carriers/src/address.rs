@@ -1,76 +1,21 @@
 //! Where a client dials, and how it makes a connection of the byte stream it gets there.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use thiserror::Error;
 use tungstenite::http::Uri;
 use tungstenite::http::header::{
     CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use unbroken_driver::proto::Cause;
 use unbroken_driver::{ByteStream, ConnectError, Connected, Framed};
 
+use crate::error::AddressError;
 use crate::head::{read_head, write_all};
 use crate::upgrade::Upgrade;
 use crate::websocket::WebSocket;
-
-/// What is wrong with an [`Address`].
-///
-/// As a [`ConnectError`] it is final before a session exists: the address has to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum AddressError {
-    /// It is not of the form `scheme://host:port/path`.
-    #[error("not an address")]
-    Malformed,
-    /// The scheme is another one than `ws`, `wss`, `tcp` and `tls`.
-    #[error("neither ws://, wss://, tcp:// nor tls://")]
-    Scheme,
-    /// There is a user's name or password in it, which would not be sent: see [`Address::header`].
-    #[error("a user's name in an address is not sent")]
-    UserInfo,
-    /// It names no host.
-    #[error("no host in the address")]
-    NoHost,
-    /// It names no port, and its scheme implies none.
-    #[error("no port in the address")]
-    NoPort,
-    /// What stands in the place of the port is no number from 1 to 65535.
-    #[error("the port is no number from 1 to 65535")]
-    PortOutOfRange,
-    /// It asks for TLS, in a build without the feature `tls`.
-    #[error("built without the feature `tls`")]
-    NoTls,
-    /// A WebSocket's address is wanted, or a header is given to another kind of address.
-    #[error("not a ws:// or wss:// address")]
-    NotWebSocket,
-    /// An address of plain TCP or TLS is wanted.
-    #[error("a WebSocket's address where host:port is wanted")]
-    NotTcp,
-    /// The name or the value of a header cannot be sent.
-    #[error("a header that cannot be sent")]
-    Header,
-    /// The header is one that the upgrade itself sets.
-    #[error("a header of the upgrade itself")]
-    ReservedHeader,
-}
-
-impl From<AddressError> for ConnectError {
-    fn from(error: AddressError) -> ConnectError {
-        ConnectError::new(Cause::NoService).with_source(error)
-    }
-}
-
-impl From<AddressError> for io::Error {
-    fn from(error: AddressError) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidInput, error)
-    }
-}
 
 /// Where to dial: `ws://host[:port]/path?query`, `wss://…`, `tcp://host:port`, `tls://host:port`, or plain
 /// `host:port`, which is TCP. Cheap to clone.
@@ -272,7 +217,7 @@ impl Address {
     ///
     /// # Errors
     /// The stream breaks, or the other end is not what it should be: [causes](crate::causes) has the table. A
-    /// certificate that does not verify is [`Cause::Untrusted`].
+    /// certificate that does not verify is [`Cause::Untrusted`](unbroken_driver::proto::Cause::Untrusted).
     pub async fn connect<S>(&self, stream: S) -> Result<Connected, ConnectError>
     where
         S: ByteStream + Unpin + Send + 'static,

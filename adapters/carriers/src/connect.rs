@@ -5,7 +5,7 @@ use unbroken_driver::proto::{ClientConfig, ReconnectIntent};
 use unbroken_driver::{ConnectError, Connected, Connector, Driver, Runtime, Session};
 
 use crate::address::Address;
-use crate::start_error::StartError;
+use crate::error::StartError;
 
 /// A session with the server at `address`, over whatever that says. Returns at once: the session dials in a task of the
 /// runtime, and goes on dialling until the backoff's limit, which by default there is none; see

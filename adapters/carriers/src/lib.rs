@@ -18,24 +18,24 @@ mod acceptor;
 mod address;
 pub mod causes;
 mod connect;
+mod error;
 mod head;
 mod pollable;
 mod server;
-mod start_error;
 #[cfg(feature = "tls")]
 mod tls;
 mod upgrade;
 mod websocket;
 
 pub use acceptor::{Acceptor, upgrading};
-pub use address::{Address, AddressError};
+pub use address::Address;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
+pub use error::{AddressError, StartError};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;
-pub use start_error::StartError;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite::http;

@@ -14,7 +14,7 @@ use unbroken_driver::proto::{Duration, ServerConfig};
 use unbroken_driver::{Accepted, Broadcaster, Budget, Connected, Runtime, ServerHandle, Verdict};
 
 use crate::acceptor::Acceptor;
-use crate::start_error::StartError;
+use crate::error::StartError;
 
 /// How long a listener rests when the system refuses to accept (it is out of file handles).
 const REST: Duration = Duration::from_millis(50);

@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
+use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::client::{Response, generate_request};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::machine::TryParse;
@@ -18,6 +19,7 @@ use unbroken_driver::ConnectError;
 use unbroken_driver::proto::Cause;
 
 use crate::causes::cause_of_status;
+use crate::error::AddressError;
 
 /// The WebSocket subprotocol of sessions.
 pub const SUBPROTOCOL: &str = "unbroken.v1";
@@ -85,7 +87,7 @@ impl From<UpgradeError> for ConnectError {
 /// assert!(upgrade.request().starts_with(b"GET / HTTP/1.1\r\n"));
 /// let refused = upgrade.answered(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap_err();
 /// assert_eq!(refused.to_string(), "no service: the upgrade was answered with 404 Not Found");
-/// # std::io::Result::Ok(())
+/// # Ok::<(), unbroken_carriers::AddressError>(())
 /// ```
 pub struct Upgrade {
     request: Vec<u8>,
@@ -103,18 +105,14 @@ impl Upgrade {
     /// Asks for `uri`, with `headers` besides those of the upgrade, and offering `subprotocols` behind ours.
     ///
     /// # Errors
-    /// A header or subprotocol cannot be sent.
-    pub fn new(uri: &Uri, headers: &HeaderMap, subprotocols: &[String]) -> io::Result<Upgrade> {
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
-        let request = tungstenite::client::IntoClientRequest::into_client_request(uri.clone());
-        let mut request = request.map_err(io::Error::other).map_err(invalid)?;
+    /// [`AddressError::Malformed`], or [`AddressError::Header`] if a header or subprotocol cannot be sent.
+    pub fn new(uri: &Uri, headers: &HeaderMap, subprotocols: &[String]) -> Result<Upgrade, AddressError> {
+        let mut request = uri.into_client_request().map_err(|_| AddressError::Malformed)?;
         let offer = [&[SUBPROTOCOL.to_owned()], subprotocols].concat().join(", ");
-        let offer = HeaderValue::try_from(offer)
-            .map_err(io::Error::other)
-            .map_err(invalid)?;
+        let offer = HeaderValue::try_from(offer).map_err(|_| AddressError::Header)?;
         request.headers_mut().extend(headers.clone());
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offer);
-        let (request, key) = generate_request(request).map_err(io::Error::other).map_err(invalid)?;
+        let (request, key) = generate_request(request).map_err(|_| AddressError::Header)?;
         let accept = derive_accept_key(key.as_bytes());
         Ok(Upgrade { request, accept })
     }
@@ -140,16 +138,11 @@ impl Upgrade {
         if !has(headers, &UPGRADE, "websocket") || !has(headers, &CONNECTION, "upgrade") {
             return Err(UpgradeError::NotWebSocket.into());
         }
-        if headers
-            .get(SEC_WEBSOCKET_ACCEPT)
-            .is_none_or(|accept| accept != &self.accept[..])
-        {
+        let is = |name, wanted: &str| headers.get(name).is_some_and(|value| value == wanted);
+        if !is(SEC_WEBSOCKET_ACCEPT, &self.accept) {
             return Err(UpgradeError::WrongKey.into());
         }
-        if headers
-            .get(SEC_WEBSOCKET_PROTOCOL)
-            .is_none_or(|protocol| protocol != SUBPROTOCOL)
-        {
+        if !is(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
             return Err(UpgradeError::WrongSubprotocol.into());
         }
         Ok(Some(length))
@@ -215,12 +208,9 @@ pub fn answer<B>(request: &http::Request<B>) -> Result<http::Response<()>, Box<h
             _ => StatusCode::METHOD_NOT_ALLOWED,
         };
         let mut refusal = refusal(status, format!("{error}\n"));
-        refusal
-            .headers_mut()
-            .insert(UPGRADE, HeaderValue::from_static("websocket"));
-        refusal
-            .headers_mut()
-            .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        let headers = refusal.headers_mut();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         refusal
     })?;
     if !words(request.headers(), &SEC_WEBSOCKET_PROTOCOL).any(|name| name == SUBPROTOCOL) {

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Read, and generated, at once.
 const CHUNK: u64 = 256 << 10;

@@ -21,9 +21,9 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, Event, ServerConfig};
 use unbroken_tokio::{Events, RecvHalf, SendHalf, Server, Session};
 
-use crate::Failure;
 use crate::cutter::Cutter;
 use crate::data::Source;
+use crate::failure::Failure;
 use crate::options::{Carrier, Demo};
 use crate::summary::Summary;
 

@@ -3,12 +3,15 @@
 mod cutter;
 mod data;
 mod demo;
+mod failure;
 mod options;
 mod summary;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use failure::Failure;
 
 /// Sessions that outlive their connections.
 #[derive(Parser)]
@@ -22,14 +25,6 @@ struct Arguments {
 enum Command {
     /// Send a file through a real connection that is cut again and again, and get it back intact.
     Demo(options::Demo),
-}
-
-/// What can go wrong, by exit code.
-enum Failure {
-    /// 1: the session did not do what it promises.
-    Broken(String),
-    /// 2: what was asked for cannot be done.
-    Unable(String),
 }
 
 fn main() -> ExitCode {

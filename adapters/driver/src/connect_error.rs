@@ -43,7 +43,7 @@ impl ConnectError {
     }
 
     /// The other end, or somebody on the way, said "not before `after`" (HTTP 429 or 503 with Retry-After). Its cause is
-    /// [`Cause::ServerAsked`]; see [`Session::dial_postponed`](unbroken_proto::Session::dial_postponed).
+    /// [`Cause::ServerAsked`]; see [`Answer::Postponed`](unbroken_proto::reconnect::Answer::Postponed).
     #[must_use]
     pub fn later(after: Duration) -> ConnectError {
         ConnectError {

@@ -1,14 +1,14 @@
 //! Does what the machine wants done to have a connection, one thing at a time.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use unbroken_proto::reconnect::Preparation;
+use unbroken_proto::reconnect::{Answer, Preparation};
 use unbroken_proto::{Instant, ReconnectIntent};
 
 use crate::connect_error::ConnectError;
 use crate::connection::Connected;
-use crate::connector::{Answer, Connecting, Connector, PendingAnswer};
-use crate::machine::Machine;
+use crate::connector::{Connecting, Connector, PendingAnswer};
 use crate::state::Shared;
 
 /// Steps in one turn: a host that answers at once, or fails at once, does not keep others waiting.
@@ -106,7 +106,7 @@ impl Attempts {
         let done = match &mut task.work {
             Work::Elsewhere => Poll::Pending,
             Work::Answer(pending) => pending.as_mut().poll(cx).map(|given| {
-                shared.call_untimed(|state, now| answer(now, &mut state.machine, attempt, given));
+                shared.call_untimed(|state, now| state.machine.handle_answer(now, attempt, given));
                 Turn::Told
             }),
             Work::Connect(connecting) => connecting.as_mut().poll(cx).map(|result| match result {
@@ -147,21 +147,12 @@ impl Attempts {
 }
 
 fn failed(shared: &Shared, attempt: u64, error: ConnectError) {
+    let answer = match error.after() {
+        Some(after) => Answer::Postponed(after),
+        None => Answer::Failed(error.cause()),
+    };
     shared.call_untimed(|state, now| {
-        match error.after() {
-            Some(after) => state.machine.dial_postponed(now, attempt, after),
-            None => state.machine.dial_failed(now, attempt, error.cause()),
-        }
-        state.connect_error = Some(std::sync::Arc::new(error));
+        state.machine.handle_answer(now, attempt, answer);
+        state.connect_error = Some(Arc::new(error));
     });
-}
-
-/// Passes the host's answer to what an intent asked for on to the machine.
-pub(crate) fn answer(now: Instant, machine: &mut Machine, attempt: u64, answer: Answer) {
-    match answer {
-        Answer::Credential(credential) => machine.refresh_credential(now, credential),
-        Answer::Restored(result) => machine.restored(now, attempt, result),
-        Answer::Restarted(result) => machine.restarted(now, attempt, result),
-        Answer::Recovered(result) => machine.recovered(now, attempt, result),
-    }
 }

@@ -2,9 +2,8 @@
 
 use std::pin::Pin;
 
-use bytes::Bytes;
-use unbroken_proto::reconnect::Continuity;
-use unbroken_proto::{Cause, ReconnectIntent};
+use unbroken_proto::ReconnectIntent;
+use unbroken_proto::reconnect::Answer;
 
 use crate::connect_error::ConnectError;
 use crate::connection::Connected;
@@ -13,20 +12,6 @@ use crate::connection::Connected;
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + Send>>;
 /// Something that comes before a dial, under way.
 pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// The host's answer to what an intent asks for before the dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answer {
-    /// A fresh credential; `None`, the final no, ends the session.
-    Credential(Option<Bytes>),
-    /// The answer to [`Preparation::Restore`](unbroken_proto::reconnect::Preparation::Restore).
-    Restored(Result<(), Cause>),
-    /// The answer to [`Preparation::Restart`](unbroken_proto::reconnect::Preparation::Restart).
-    Restarted(Result<Continuity, Cause>),
-    /// The answer to [`Preparation::Recover`](unbroken_proto::reconnect::Preparation::Recover).
-    Recovered(Result<(), Cause>),
-}
 
 /// Makes connections for a session. Every closure from a [`ReconnectIntent`] to a future of a [`Connected`] is a
 /// connector; [`Reconnector`](crate::Reconnector) adds closures for what comes before a dial.

@@ -75,7 +75,7 @@ pub use connect::connect;
 pub use connect::connect_traced;
 pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
-pub use connector::{Answer, Connecting, Connector, PendingAnswer};
+pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
 pub use envelope::{Broadcast, BroadcastOutcome};
 pub use events::Events;
@@ -86,5 +86,6 @@ pub use server::{Accepted, Authorise, Broadcaster, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;
+pub use unbroken_proto::reconnect::Answer;
 #[cfg(feature = "trace")]
 pub use unbroken_trace as trace;

@@ -50,7 +50,7 @@ impl Mailbox {
                     let subscription = self.subscriptions.remove(&broadcaster);
                     if let Some(stream) = subscription.and_then(|subscription| subscription.stream()) {
                         // Both halves are over then, since ours was stopped when it opened.
-                        let _already_over = shared.call_untimed(|state, now| state.machine.finish(now, stream));
+                        let _already_over = shared.call_untimed(|state, now| state.machine.stream(stream).finish(now));
                     }
                 }
             }
@@ -66,7 +66,7 @@ impl Mailbox {
         let delivery = subscription.deliver(now, bare(machine, now, "broadcast"), envelope.message());
         if is_new && let Some(stream) = subscription.stream() {
             // Nobody reads here; what the client might say must not use up its windows.
-            let _it_was_just_opened = machine.stop(now, stream, 0);
+            let _it_was_just_opened = machine.stream(stream).stop(now, 0);
         }
         delivery
     }

@@ -2,12 +2,9 @@
 
 use bytes::Bytes;
 use unbroken_proto::error::{ConfigError, PreservedTooLarge};
-use unbroken_proto::reconnect::{Attempt, Backoff, Handover, ReconnectStats, Strategies};
-use unbroken_proto::session::Lifecycle;
+use unbroken_proto::reconnect::{Answer, Attempt, Backoff, Handover, ReconnectStats, Strategies};
 use unbroken_proto::{Cause, ClientConfig, Health, Instant, ReconnectIntent};
 
-use crate::connecting;
-use crate::connector::Answer;
 use crate::machine::Machine;
 use crate::session::Session;
 
@@ -34,13 +31,14 @@ impl Session {
     /// Numbers about reconnecting, the next retry's time among them.
     #[must_use]
     pub fn reconnect_stats(&self) -> ReconnectStats {
-        self.shared().read(|state| state.machine.reconnect_stats())
+        self.shared().read(|state| state.machine.reconnecting().stats())
     }
 
     /// The last attempts, oldest first, the one under way or planned last.
     #[must_use]
     pub fn history(&self) -> Vec<Attempt> {
-        self.shared().read(|state| state.machine.history().copied().collect())
+        self.shared()
+            .read(|state| state.machine.reconnecting().history().copied().collect())
     }
 
     /// What is being done to have a connection. If it asks for a
@@ -54,58 +52,60 @@ impl Session {
     /// The application's answer to what the intent of attempt `attempt` asks for before the dial. Ignored when the intent is
     /// no longer for that attempt. A [`Reconnector`](crate::Reconnector) answers with closures.
     pub fn answer(&self, attempt: u64, answer: Answer) {
-        self.tell(|machine, now| connecting::answer(now, machine, attempt, answer));
+        self.tell(|machine, now| machine.handle_answer(now, attempt, answer));
     }
 
     /// The answer to [`Event::CredentialNeeded`](unbroken_proto::Event::CredentialNeeded): a fresh credential, or `None`, the final
     /// no, which ends the session. [`Reconnector::credentials`](crate::Reconnector::credentials) does it with a closure.
     pub fn refresh_credential(&self, credential: Option<Bytes>) {
-        self.tell(|machine, now| machine.refresh_credential(now, credential));
+        // It is as good for any attempt, so that the number does not matter.
+        self.answer(0, credential.map_or(Answer::NoCredential, Answer::Credential));
     }
 
     /// Something is broken that no connection's end tells of; what the table says about `cause` begins. As
-    /// [`report_failure`](unbroken_proto::Session::report_failure) of the machine.
+    /// [`Reconnect::report_failure`](unbroken_proto::session::Reconnect::report_failure).
     pub fn report_failure(&self, cause: Cause) {
-        self.tell(|machine, now| machine.report_failure(now, cause));
+        self.tell(|machine, now| machine.reconnect().report_failure(now, cause));
     }
 
     /// Dials now instead of waiting for the backoff.
     pub fn reconnect_now(&self) {
-        self.tell(|machine, now| machine.reconnect_now(now));
+        self.tell(|machine, now| machine.reconnect().at_once(now));
     }
 
-    /// From the next attempt on `backoff` holds. As [`set_backoff`](unbroken_proto::Session::set_backoff) of the machine.
+    /// From the next attempt on `backoff` holds. As
+    /// [`Reconnect::set_backoff`](unbroken_proto::session::Reconnect::set_backoff).
     ///
     /// # Errors
     /// It is out of range.
     pub fn set_backoff(&self, backoff: Backoff) -> Result<(), ConfigError> {
-        self.tell(|machine, now| machine.set_backoff(now, backoff))
+        self.tell(|machine, now| machine.reconnect().set_backoff(now, backoff))
     }
 
     /// From the next failure or loss on `strategies` say what is done about it.
     pub fn set_strategies(&self, strategies: Strategies) {
-        self.tell(|machine, now| machine.set_strategies(now, strategies));
+        self.tell(|machine, now| machine.reconnect().set_strategies(now, strategies));
     }
 
     /// Begins [`Strategy::Force`](unbroken_proto::reconnect::Strategy::Force) now.
     pub fn force(&self) {
-        self.tell(|machine, now| machine.force(now));
+        self.tell(|machine, now| machine.reconnect().force(now));
     }
 
     /// Dials nothing until [`resume_reconnecting`](Self::resume_reconnecting); a connection that is up goes on.
     pub fn pause_reconnecting(&self) {
-        self.tell(|machine, now| machine.pause_reconnecting(now));
+        self.tell(|machine, now| machine.reconnect().pause(now));
     }
 
     /// Goes on where [`pause_reconnecting`](Self::pause_reconnecting) stopped.
     pub fn resume_reconnecting(&self) {
-        self.tell(|machine, now| machine.resume_reconnecting(now));
+        self.tell(|machine, now| machine.reconnect().resume(now));
     }
 
     /// Whether reconnecting is paused.
     #[must_use]
     pub fn is_reconnecting_paused(&self) -> bool {
-        self.shared().read(|state| state.machine.is_reconnecting_paused())
+        self.shared().read(|state| state.machine.reconnecting().is_paused())
     }
 
     /// Attaches the application's own bytes to the session, to be had back when something has to be
@@ -114,13 +114,14 @@ impl Session {
     /// # Errors
     /// They are longer than [`MAX_PRESERVED`](unbroken_proto::config::MAX_PRESERVED).
     pub fn preserve(&self, state: Bytes) -> Result<(), PreservedTooLarge> {
-        self.tell(|machine, now| machine.preserve(now, state))
+        self.tell(|machine, now| machine.reconnect().preserve(now, state))
     }
 
     /// What [`preserve`](Self::preserve) attached, or the session before this one left.
     #[must_use]
     pub fn preserved(&self) -> Bytes {
-        self.shared().read(|state| state.machine.preserved().clone())
+        self.shared()
+            .read(|state| state.machine.reconnecting().preserved().clone())
     }
 
     /// What this session leaves to one that takes its place: for
@@ -128,7 +129,7 @@ impl Session {
     /// [ended](Self::ended). `None` on the accepting side.
     #[must_use]
     pub fn handover(&self) -> Option<Handover> {
-        self.shared().read(|state| state.machine.handover())
+        self.shared().read(|state| state.machine.reconnecting().handover())
     }
 
     /// `config` for a session that takes this one's place once it has [ended](Self::ended), for
@@ -140,12 +141,6 @@ impl Session {
             config.handover = self.handover().map(Box::new);
         }
         config
-    }
-
-    /// Where the session is in its life, in five words for people.
-    #[must_use]
-    pub fn lifecycle(&self) -> Lifecycle {
-        self.shared().read(|state| state.machine.lifecycle())
     }
 
     /// How the session fares.

@@ -1,14 +1,12 @@
 //! A connector with closures for what comes before a dial.
 
-use std::pin::Pin;
+use std::fmt;
 
 use bytes::Bytes;
-use unbroken_proto::reconnect::{Continuity, Preparation};
+use unbroken_proto::reconnect::{Answer, Continuity, Preparation};
 use unbroken_proto::{Cause, ReconnectIntent};
 
-use crate::connector::{Answer, Connecting, Connector, PendingAnswer};
-
-type Asked<T> = Box<dyn FnMut(ReconnectIntent) -> Pin<Box<dyn Future<Output = T> + Send>> + Send>;
+use crate::connector::{Connecting, Connector, PendingAnswer};
 
 /// A [`Connector`] that answers everything an intent may ask for, each with an async closure. What has no closure is
 /// left to the application, which sees it in [`events`](crate::Session::events) and
@@ -31,18 +29,25 @@ type Asked<T> = Box<dyn FnMut(ReconnectIntent) -> Pin<Box<dyn Future<Output = T>
 /// ```
 pub struct Reconnector {
     connector: Box<dyn Connector>,
-    credentials: Option<Asked<Option<Bytes>>>,
-    restore: Option<Asked<Result<(), Cause>>>,
-    restart: Option<Asked<Result<Continuity, Cause>>>,
-    recover: Option<Asked<Result<(), Cause>>>,
+    credentials: Option<Closure>,
+    restore: Option<Closure>,
+    restart: Option<Closure>,
+    recover: Option<Closure>,
 }
 
-fn boxed<T, A, F>(mut ask: A) -> Option<Asked<T>>
+type Closure = Box<dyn FnMut(ReconnectIntent) -> PendingAnswer + Send>;
+
+/// `ask`, with what it gives as an answer of the common form.
+fn closure<T, A, F>(mut ask: A, answer: fn(T) -> Answer) -> Option<Closure>
 where
+    T: 'static,
     A: FnMut(ReconnectIntent) -> F + Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    Some(Box::new(move |intent| Box::pin(ask(intent))))
+    Some(Box::new(move |intent| {
+        let given = ask(intent);
+        Box::pin(async move { answer(given.await) })
+    }))
 }
 
 impl Reconnector {
@@ -60,65 +65,47 @@ impl Reconnector {
     /// Fetches a fresh credential; `None`, the final no, ends the session. The closure may take its time: no deadline
     /// runs meanwhile but the session's lifetime.
     #[must_use]
-    pub fn credentials<A, F>(self, ask: A) -> Reconnector
+    pub fn credentials<A, F>(mut self, ask: A) -> Reconnector
     where
         A: FnMut(ReconnectIntent) -> F + Send + 'static,
         F: Future<Output = Option<Bytes>> + Send + 'static,
     {
-        Reconnector {
-            credentials: boxed(ask),
-            ..self
-        }
+        self.credentials = closure(ask, |given| given.map_or(Answer::NoCredential, Answer::Credential));
+        self
     }
 
     /// Loads the session from storage.
     #[must_use]
-    pub fn restore<A, F>(self, ask: A) -> Reconnector
+    pub fn restore<A, F>(mut self, ask: A) -> Reconnector
     where
         A: FnMut(ReconnectIntent) -> F + Send + 'static,
         F: Future<Output = Result<(), Cause>> + Send + 'static,
     {
-        Reconnector {
-            restore: boxed(ask),
-            ..self
-        }
+        self.restore = closure(ask, |given| given.map_or_else(Answer::Failed, |()| Answer::Restored));
+        self
     }
 
     /// Starts the peer's process again, with its preserved state.
     #[must_use]
-    pub fn restart<A, F>(self, ask: A) -> Reconnector
+    pub fn restart<A, F>(mut self, ask: A) -> Reconnector
     where
         A: FnMut(ReconnectIntent) -> F + Send + 'static,
         F: Future<Output = Result<Continuity, Cause>> + Send + 'static,
     {
-        Reconnector {
-            restart: boxed(ask),
-            ..self
-        }
+        self.restart = closure(ask, |given| given.map_or_else(Answer::Failed, Answer::Restarted));
+        self
     }
 
     /// Gives what runs inside its preserved state and output again.
     #[must_use]
-    pub fn recover<A, F>(self, ask: A) -> Reconnector
+    pub fn recover<A, F>(mut self, ask: A) -> Reconnector
     where
         A: FnMut(ReconnectIntent) -> F + Send + 'static,
         F: Future<Output = Result<(), Cause>> + Send + 'static,
     {
-        Reconnector {
-            recover: boxed(ask),
-            ..self
-        }
+        self.recover = closure(ask, |given| given.map_or_else(Answer::Failed, |()| Answer::Recovered));
+        self
     }
-}
-
-/// What `ask` will answer, in the common form.
-fn asked<T: 'static>(
-    ask: Option<&mut Asked<T>>,
-    intent: &ReconnectIntent,
-    wrap: fn(T) -> Answer,
-) -> Option<PendingAnswer> {
-    let answer = ask?(intent.clone());
-    Some(Box::pin(async move { wrap(answer.await) }))
 }
 
 impl Connector for Reconnector {
@@ -128,11 +115,20 @@ impl Connector for Reconnector {
 
     fn prepare(&mut self, intent: &ReconnectIntent) -> Option<PendingAnswer> {
         let here = match intent.preparation {
-            Some(Preparation::Restore) => asked(self.restore.as_mut(), intent, Answer::Restored),
-            Some(Preparation::Restart) => asked(self.restart.as_mut(), intent, Answer::Restarted),
-            Some(Preparation::Recover) => asked(self.recover.as_mut(), intent, Answer::Recovered),
-            None => asked(self.credentials.as_mut(), intent, Answer::Credential),
+            Some(Preparation::Restore) => &mut self.restore,
+            Some(Preparation::Restart) => &mut self.restart,
+            Some(Preparation::Recover) => &mut self.recover,
+            None => &mut self.credentials,
         };
-        here.or_else(|| self.connector.prepare(intent))
+        match here {
+            Some(closure) => Some(closure(intent.clone())),
+            None => self.connector.prepare(intent),
+        }
+    }
+}
+
+impl fmt::Debug for Reconnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconnector").finish_non_exhaustive()
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Senders {
     called: BTreeSet<StreamId>,
     /// The machine refused somebody for want of room, and has not taken that back.
     full: bool,
+    /// Streams that the peer stopped, and its code: the machine forgets it when the stream is settled.
+    stopped: BTreeMap<StreamId, u64>,
 }
 
 impl Senders {
@@ -75,8 +77,27 @@ impl Senders {
         !self.full && !self.line.is_empty()
     }
 
-    /// The stream was stopped, or its half is gone: nobody waits for it any more.
+    /// The peer stopped the stream: who waits is told why.
+    pub(crate) fn stop(&mut self, id: StreamId, code: u64, wakes: &mut WakeList) {
+        self.stopped.insert(id, code);
+        self.wake(id, wakes);
+    }
+
+    /// Why the machine refuses a half, also when it knows the stream no more.
+    pub(crate) fn reason(&self, id: StreamId, refusal: SendRefusal) -> SendRefusal {
+        match (refusal, self.stopped.get(&id)) {
+            (SendRefusal::UnknownStream | SendRefusal::StreamClosed, Some(code)) => SendRefusal::Stopped(*code),
+            _ => refusal,
+        }
+    }
+
+    /// The half is over: nobody waits for it any more.
     pub(crate) fn remove(&mut self, id: StreamId, wakes: &mut WakeList) {
+        self.stopped.remove(&id);
+        self.wake(id, wakes);
+    }
+
+    fn wake(&mut self, id: StreamId, wakes: &mut WakeList) {
         self.called.remove(&id);
         let waker = self.wakers.remove(&id);
         if waker.is_some() {

@@ -182,7 +182,7 @@ impl State {
 
     fn publish(&mut self, event: &Event) {
         match event {
-            Event::Stopped { stream, .. } => self.senders.remove(*stream, &mut self.wakes),
+            Event::Stopped { stream, code } => self.senders.stop(*stream, *code, &mut self.wakes),
             Event::Established { .. } => {
                 self.established = true;
                 self.watchers.wake_all(&mut self.wakes);

@@ -9,6 +9,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use unbroken_driver::ByteStream;
 
 /// `Framed::new(Compat(stream))` makes a connection of any tokio byte stream.
+///
+/// ```
+/// use unbroken_tokio::{Compat, Connected, Framed};
+/// let (near, far) = tokio::io::duplex(8_192);
+/// let connected = Connected::ordered(Framed::new(Compat(near))); // what a connector returns
+/// let accepted = Connected::ordered(Framed::accepted(Compat(far))); // what `Server::serve` takes
+/// # drop((connected, accepted));
+/// ```
+#[derive(Debug)]
 pub struct Compat<T>(
     /// The tokio stream.
     pub T,

@@ -7,7 +7,7 @@
 //!
 //! # Time
 //! Sessions live by the machine's uptime, which counts while it sleeps. Where tokio's time is paused
-//! (`#[tokio::test(start_paused = true)]`, [`tokio::time::pause`]), they live by tokio's clock instead: a backoff of a minute
+//! (`#[tokio::test(start_paused = true)]`, `tokio::time::pause`), they live by tokio's clock instead: a backoff of a minute
 //! takes no time in such a test.
 //!
 #![doc = include_str!("../README.md")]

@@ -162,6 +162,11 @@ async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
     assert_eq!(soon("its end", waiting).await.unwrap(), None);
 }
 
+/// Polls once: whether there is nothing yet.
+async fn waits<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
 /// A pipe whose reader panics once it is armed.
 struct Bomb(tokio::io::DuplexStream, Arc<AtomicBool>);
 
@@ -202,7 +207,7 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     let session = soon("a session", server.accept()).await.session;
     // What is over is kept from the first time on that somebody asks.
     let mut ended = std::pin::pin!(handle.ended());
-    std::future::poll_fn(|cx| Poll::Ready(assert!(ended.as_mut().poll(cx).is_pending()))).await;
+    assert!(waits(ended.as_mut()).await);
     eventually("it is known", || server.handle().sessions().len() == 1).await;
     armed.store(true, Ordering::Relaxed);
     // Something to read.
@@ -217,7 +222,7 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     assert!(server.handle().sessions().is_empty());
     server.handle().registry(|_, _| ());
     let mut again = std::pin::pin!(handle.ended());
-    std::future::poll_fn(|cx| Poll::Ready(assert!(again.as_mut().poll(cx).is_pending(), "once"))).await;
+    assert!(waits(again.as_mut()).await, "once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{Carrier, pair, soon};
 use unbroken_tokio::proto::event::{EndReason, Event};
 use unbroken_tokio::proto::reconnect::{Backoff, Continuity, Outcome, Preparation, Strategies, Strategy};
-use unbroken_tokio::proto::session::Lifecycle;
+use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, Health};
 use unbroken_tokio::{Events, Session};
@@ -52,18 +52,15 @@ async fn an_application_answers_what_the_machine_asks() {
     until(&mut events, |event| *event == Event::Health(Health::Detached)).await;
     assert!(session.is_reconnecting_paused() && session.wanted_connection().is_none());
     assert_eq!(
-        (session.lifecycle(), session.health()),
-        (Lifecycle::Connecting, Health::Detached)
+        (session.state(), session.health()),
+        (SessionState::Detached, Health::Detached)
     );
     session.resume_reconnecting();
     until(&mut events, |event| *event == Event::ReconnectResumed).await;
     let wanted = session.wanted_connection().expect("because it goes on");
     assert_eq!(wanted.preparation, Some(Preparation::Restart));
     assert_eq!(wanted.preserved, &b"cwd=/srv"[..]);
-    session.answer(
-        attempt(&session),
-        unbroken_tokio::Answer::Restarted(Ok(Continuity::Kept)),
-    );
+    session.answer(attempt(&session), unbroken_tokio::Answer::Restarted(Continuity::Kept));
     until(&mut events, |event| matches!(event, Event::Attached { .. })).await;
     until(
         &mut events,
@@ -85,10 +82,7 @@ async fn an_application_answers_what_the_machine_asks() {
     session.report_failure(Cause::ProcessEnded);
     until(&mut events, |event| matches!(event, Event::Detached { .. })).await;
     until(&mut events, |event| matches!(event, Event::Reconnect(_))).await;
-    session.answer(
-        attempt(&session),
-        unbroken_tokio::Answer::Restarted(Ok(Continuity::Lost)),
-    );
+    session.answer(attempt(&session), unbroken_tokio::Answer::Restarted(Continuity::Lost));
     let ended = soon("the end", session.closed()).await;
     assert_eq!(
         ended.reason,
@@ -186,5 +180,5 @@ async fn every_change_is_told() {
     until(&mut events, |event| matches!(event, Event::Closing { .. })).await;
     let ended = until(&mut events, |event| matches!(event, Event::Ended(_))).await;
     assert!(matches!(ended, Event::Ended(ended) if ended.fates.all_delivered()));
-    assert_eq!(session.lifecycle(), Lifecycle::Closed);
+    assert_eq!(session.state(), SessionState::Ended);
 }

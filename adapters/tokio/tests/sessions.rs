@@ -254,7 +254,7 @@ async fn dropped_halves_reset_and_stop() {
     send.send(Bytes::from("first")).await.unwrap();
     let (mut far_send, mut far_recv) = soon("a stream", far.accept()).await.unwrap().split();
     assert_eq!(soon("first", far_recv.recv()).await.unwrap().unwrap(), "first");
-    send.reset(0);
+    drop(send);
     assert_eq!(soon("a reset", far_recv.recv()).await, Err(RecvError::Reset(0)));
     drop(recv);
     let refusal = soon("a stop", async {

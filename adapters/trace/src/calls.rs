@@ -1,16 +1,50 @@
-//! Every call that can change a session: what it is written down as, the method that notes it, and
-//! how it is done again. One list, so that none of the three can be forgotten.
+//! Every call that can change a session: what it is written down as, and how it is done again. One list, from which
+//! `noted` makes the methods that note them, too, so that none of the three can be forgotten.
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use unbroken_proto::error::{
-    AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, StreamError, UnknownStream,
-};
-use unbroken_proto::stream::{AcceptedStream, Chunk, StreamOptions};
+use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, Instant, Session, StreamId};
 
 use crate::plain::{Binary, Plain, WrittenAnswer};
-use crate::traced::{Reconnect, Stream, Traced};
+
+/// Gives the list to the macro that is named.
+macro_rules! all_calls {
+    ($make:ident) => {
+        $make! {
+            session {
+                Attach attach(carrier: Carrier) -> Result<Epoch, AttachError>;
+                Detach detach(epoch: Epoch, cause: Cause) -> ();
+                HandleInput handle_input(epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError>;
+                HandleTimeout handle_timeout() -> ();
+                Migrate migrate(within: Duration, alternate: Bytes) -> ();
+                SetDetachedLifetime set_detached_lifetime(lifetime: Duration) -> ();
+                Close close(code: u64, reason: Bytes) -> ();
+                Abort abort() -> ();
+                Open open(options: StreamOptions) -> Result<StreamId, OpenError>;
+                Accept accept() -> Option<AcceptedStream>;
+            }
+            stream {
+                Send send(payload: Bytes) -> Result<(), SendError>;
+                SendWithin send_within(payload: Bytes, within: Duration) -> Result<u64, SendError>;
+                Watch watch(message: u64, within: Duration) -> Result<(), UnknownStream>;
+                Recv recv() -> Result<Option<Chunk>, RecvError>;
+                Finish finish() -> Result<(), UnknownStream>;
+                Reset reset(code: u64) -> Result<(), StreamError>;
+                Stop stop(code: u64) -> Result<(), StreamError>;
+            }
+            reconnect {
+                ReportFailure report_failure(cause: Cause) -> ();
+                Force force() -> ();
+                AtOnce at_once() -> ();
+                Pause pause() -> ();
+                Resume resume() -> ();
+                SetCredential set_credential(credential: Bytes) -> Result<(), ConfigError>;
+            }
+        }
+    };
+}
+pub(crate) use all_calls;
 
 macro_rules! calls {
     (
@@ -35,53 +69,6 @@ macro_rules! calls {
             PollEvent {},
             /// A call whose arguments are not written down.
             Unrecorded { method: String },
-        }
-
-        impl Traced {
-            $(
-                #[doc = concat!("[`Session::", stringify!($method), "`], noted.")]
-                #[doc = ""]
-                #[doc = "# Errors"]
-                #[doc = "As there, if it has any."]
-                pub fn $method(&mut self, now: Instant, $($arg: $ty),*) -> $out {
-                    let call = self.is_recording().then(|| Call::$variant { $($arg: $arg.written()),* });
-                    let out = self.session_mut().$method(now, $($arg),*);
-                    self.note(now, call, Some(&out));
-                    out
-                }
-            )*
-        }
-
-        impl Stream<'_> {
-            $(
-                #[doc = concat!("[`", stringify!($s_method), "`](unbroken_proto::session::Stream::", stringify!($s_method), "), noted.")]
-                #[doc = ""]
-                #[doc = "# Errors"]
-                #[doc = "As there, if it has any."]
-                pub fn $s_method(self, now: Instant, $($s_arg: $s_ty),*) -> $s_out {
-                    let Stream { traced, id } = self;
-                    let call = traced.is_recording().then(|| Call::$s_variant { stream: id.0, $($s_arg: $s_arg.written()),* });
-                    let out = traced.session_mut().stream(id).$s_method(now, $($s_arg),*);
-                    traced.note(now, call, Some(&out));
-                    out
-                }
-            )*
-        }
-
-        impl Reconnect<'_> {
-            $(
-                #[doc = concat!("[`", stringify!($r_method), "`](unbroken_proto::session::Reconnect::", stringify!($r_method), "), noted.")]
-                #[doc = ""]
-                #[doc = "# Errors"]
-                #[doc = "As there, if it has any."]
-                pub fn $r_method(self, now: Instant, $($r_arg: $r_ty),*) -> $r_out {
-                    let Reconnect { traced } = self;
-                    let call = traced.is_recording().then(|| Call::$r_variant { $($r_arg: $r_arg.written()),* });
-                    let out = traced.session_mut().reconnect().$r_method(now, $($r_arg),*);
-                    traced.note(now, call, Some(&out));
-                    out
-                }
-            )*
         }
 
         impl Call {
@@ -135,34 +122,4 @@ impl Done {
     }
 }
 
-calls! {
-    session {
-        Attach attach(carrier: Carrier) -> Result<Epoch, AttachError>;
-        Detach detach(epoch: Epoch, cause: Cause) -> ();
-        HandleInput handle_input(epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError>;
-        HandleTimeout handle_timeout() -> ();
-        Migrate migrate(within: Duration, alternate: Bytes) -> ();
-        SetDetachedLifetime set_detached_lifetime(lifetime: Duration) -> ();
-        Close close(code: u64, reason: Bytes) -> ();
-        Abort abort() -> ();
-        Open open(options: StreamOptions) -> Result<StreamId, OpenError>;
-        Accept accept() -> Option<AcceptedStream>;
-    }
-    stream {
-        Send send(payload: Bytes) -> Result<(), SendError>;
-        SendWithin send_within(payload: Bytes, within: Duration) -> Result<u64, SendError>;
-        Watch watch(message: u64, within: Duration) -> Result<(), UnknownStream>;
-        Recv recv() -> Result<Option<Chunk>, RecvError>;
-        Finish finish() -> Result<(), UnknownStream>;
-        Reset reset(code: u64) -> Result<(), StreamError>;
-        Stop stop(code: u64) -> Result<(), StreamError>;
-    }
-    reconnect {
-        ReportFailure report_failure(cause: Cause) -> ();
-        Force force() -> ();
-        AtOnce at_once() -> ();
-        Pause pause() -> ();
-        Resume resume() -> ();
-        SetCredential set_credential(credential: Bytes) -> Result<(), ConfigError>;
-    }
-}
+all_calls!(calls);

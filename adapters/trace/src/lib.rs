@@ -22,7 +22,7 @@
 //! replayed: they begin inside a registry, whose handshakes are not part of the record.
 
 mod calls;
-mod flat;
+mod noted;
 mod plain;
 mod replay;
 mod tape;

@@ -113,10 +113,13 @@ fn recorded() -> Vec<u8> {
     };
     let stream = pair.client.open(now, StreamOptions::default()).unwrap();
     for part in 0..40u8 {
-        let _ = pair.client.send(pair.now, stream, Bytes::from(vec![part; 30_000]));
+        let _ = pair
+            .client
+            .stream(stream)
+            .send(pair.now, Bytes::from(vec![part; 30_000]));
         pair.connection(usize::from(part % 5));
         let mut bytes = Bytes::from(vec![part; 10]);
-        let _ = pair.client.write(pair.now, stream, &mut bytes);
+        let _ = pair.client.stream(stream).write(pair.now, &mut bytes);
     }
     pair.client.abort(pair.now);
     assert!(pair.client.poll_event().is_some());

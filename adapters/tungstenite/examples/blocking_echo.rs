@@ -1,6 +1,6 @@
 //! A server that echoes, and a client that talks to it over a WebSocket, in one process and without a runtime.
 //!
-//! `cargo run -p unbroken-tungstenite --example echo`
+//! `cargo run -p unbroken-tungstenite --example blocking_echo`
 
 use std::net::TcpListener;
 use std::thread;
@@ -9,14 +9,14 @@ use bytes::Bytes;
 use unbroken_tungstenite::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{ClientConfig, ServerConfig};
-use unbroken_tungstenite::{Accepted, Server, Stream};
+use unbroken_tungstenite::{Accepted, Acceptor, Server, Stream};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = SharedSecret::from_key(b"example", [42; 32])?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let server = Server::new(ServerConfig::new(ServerAuth::secrets(vec![secret.clone()])))?;
-    server.listen_ws(listener)?;
+    server.listen(listener, Acceptor::websocket())?;
     thread::spawn(move || {
         loop {
             let accepted = server.accept();
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     let session =
-        unbroken_tungstenite::connect_ws(&format!("ws://{address}/"), ClientConfig::new(Auth::secret(secret)))?;
+        unbroken_tungstenite::connect_ws(format!("ws://{address}/"), ClientConfig::new(Auth::secret(secret)))?;
     let id = session.established().map_err(|ended| format!("{:?}", ended.reason))?;
     println!("session {id}");
     let (mut send, mut recv) = session.open(StreamOptions::default())?.split();

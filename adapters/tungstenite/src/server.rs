@@ -1,33 +1,27 @@
-//! The accepting side: a thread for each connection and each session.
-
-mod acceptor;
-mod house;
-mod listener;
-mod visit;
+//! The accepting side.
 
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use unbroken_proto::server::{
-    Drain, DrainStatus, EndedSession, Placement, Refusal, Registry, Request, Select, SessionCommand, SessionInfo,
-};
-use unbroken_proto::{Duration, Instant, ServerConfig};
+use unbroken_carriers::{Acceptor, StartError};
+use unbroken_driver::{Connected, ServerHandle};
+use unbroken_proto::server::{Placement, Refusal, Request};
+use unbroken_proto::{Duration, ServerConfig};
 
-use crate::failure::invalid;
+use crate::executor::{block_on, block_on_within};
+use crate::runtime::PollRuntime;
 use crate::session::Session;
-use crate::shared::{limit, lock};
-use crate::wire::Wire;
+use crate::socket::Socket;
+use crate::source::lock;
 
-use house::House;
-use listener::{Acceptor, Listener};
-
-/// Sessions at most, each a thread, unless [`ServerConfig::max_sessions`] says fewer.
+/// Sessions at most where each is a thread, unless [`ServerConfig::max_sessions`] says fewer.
 pub const MAX_SESSIONS: usize = 4_096;
-/// Connections that have said nothing, and handshakes, at most, each a thread, unless the configuration says fewer.
+/// Connections that have said nothing, and handshakes, at most in the same way.
 pub const MAX_UNPROVEN: usize = 512;
 
 /// An established session, and what its client asked for and proved.
+#[derive(Debug)]
 pub struct Accepted {
     /// The session.
     pub session: Session,
@@ -35,24 +29,25 @@ pub struct Accepted {
     pub request: Request,
 }
 
-/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back.
+/// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. Its
+/// [handle](Server::handle) lists sessions, orders them about, drains them, and cleans up after them.
 ///
-/// A connection gets a thread. If it begins a session, that thread drives the session to its end; if it resumes one,
-/// it hands its socket to that session's thread and ends. Bounds: [`MAX_SESSIONS`], [`MAX_UNPROVEN`].
-///
-/// Dropping it stops its listeners: sessions that were accepted live on with their handles, but no new connection
+/// Dropping it closes its listeners: sessions that were accepted live on with their handles, but no new connection
 /// reaches them.
+#[derive(Debug)]
 pub struct Server {
-    house: Arc<House>,
-    listeners: Mutex<Vec<Listener>>,
+    inner: unbroken_carriers::Server<PollRuntime>,
+    /// Held by the thread that accepts.
+    accepting: Mutex<()>,
 }
 
 impl Server {
-    /// A server that lets in everyone the configuration's [`ServerAuth`](unbroken_proto::security::ServerAuth) does.
+    /// A server that lets in everyone the configuration's [`ServerAuth`](unbroken_proto::security::ServerAuth) does, and
+    /// has a thread for each connection.
     ///
     /// # Errors
-    /// The configuration cannot work, or the system has no entropy, or no thread.
-    pub fn new(config: ServerConfig) -> io::Result<Server> {
+    /// The configuration cannot work, or the system has no entropy.
+    pub fn new(config: ServerConfig) -> Result<Server, StartError> {
         Server::with_authorise(config, |_request| Ok(()))
     }
 
@@ -62,128 +57,78 @@ impl Server {
     ///
     /// # Errors
     /// As [`new`](Server::new).
-    pub fn with_authorise<A, P>(mut config: ServerConfig, authorise: A) -> io::Result<Server>
+    pub fn with_authorise<A, P>(mut config: ServerConfig, authorise: A) -> Result<Server, StartError>
     where
         A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
-        P: Into<Placement>,
+        P: Into<Placement> + Send + 'static,
     {
         config.max_sessions = config.max_sessions.min(MAX_SESSIONS);
         config.max_silent = config.max_silent.min(MAX_UNPROVEN);
         config.max_handshakes = config.max_handshakes.min(MAX_UNPROVEN);
-        let authorise = Box::new(move |request: &Request| authorise(request).map(P::into));
-        let house = House::new(config, crate::fresh_seed()?, authorise).map_err(invalid)?;
-        house.keep()?;
-        Ok(Server {
-            house,
-            listeners: Mutex::default(),
-        })
+        Server::with_runtime(PollRuntime::default(), config, authorise)
     }
 
-    /// Accepts TCP connections on `listener` until [`stop_listening`](Self::stop_listening).
+    /// The same, on `runtime`. In a poll loop `authorise` must not block.
+    ///
+    /// # Errors
+    /// As [`new`](Server::new).
+    pub fn with_runtime<A, P>(runtime: PollRuntime, config: ServerConfig, authorise: A) -> Result<Server, StartError>
+    where
+        A: Fn(&Request) -> Result<P, Refusal> + Send + Sync + 'static,
+        P: Into<Placement> + Send + 'static,
+    {
+        let authorise = move |request| std::future::ready(authorise(&request));
+        let inner = unbroken_carriers::Server::with_runtime(runtime, config, authorise)?;
+        let accepting = Mutex::default();
+        Ok(Server { inner, accepting })
+    }
+
+    /// Accepts connections on `listener`, through `acceptor`, until [`stop_listening`](Self::stop_listening) or the
+    /// server's end.
     ///
     /// # Errors
     /// As the system says.
-    pub fn listen_tcp(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(acceptor::tcp))
-    }
-
-    /// Accepts WebSocket connections on `listener` until [`stop_listening`](Self::stop_listening).
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn listen_ws(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(listener, Arc::new(acceptor::websocket))
-    }
-
-    /// As [`listen_tcp`](Self::listen_tcp), inside TLS.
-    ///
-    /// # Errors
-    /// As the system says.
-    #[cfg(feature = "tls")]
-    pub fn listen_tls(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| acceptor::tls(&tls, stream)))
-    }
-
-    /// As [`listen_ws`](Self::listen_ws), inside TLS: for clients of a `wss://` address.
-    ///
-    /// # Errors
-    /// As the system says.
-    #[cfg(feature = "tls")]
-    pub fn listen_wss(&self, listener: TcpListener, tls: crate::TlsServer) -> io::Result<()> {
-        self.listen(listener, Arc::new(move |stream| acceptor::wss(&tls, stream)))
-    }
-
-    fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
-        let listener = Listener::start(Arc::clone(&self.house), listener, acceptor)?;
-        lock(&self.listeners).push(listener);
+    pub fn listen(&self, listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
+        self.inner.listen(Socket::new(listener)?, acceptor);
         Ok(())
     }
 
-    /// Closes all listeners, and no connection.
-    pub fn stop_listening(&self) {
-        lock(&self.listeners).clear();
+    /// Closes all listeners, and no connection; waits until they are closed, no longer than `within`.
+    pub fn stop_listening(&self, within: impl Into<Option<Duration>>) {
+        let _not_yet = block_on_within(within, self.inner.stop_listening());
     }
 
     /// Takes a connection that was accepted some other way.
-    ///
-    /// # Errors
-    /// The system has no thread for it.
-    pub fn serve(&self, wire: Wire) -> io::Result<()> {
-        Arc::clone(&self.house).serve(wire)
+    pub fn serve(&self, accepted: Connected) {
+        self.inner.serve(accepted);
     }
 
-    /// The next session to be established.
+    /// The next session to be established. Threads that accept do so one after the other.
     #[must_use]
     pub fn accept(&self) -> Accepted {
-        loop {
-            if let Some(accepted) = self.house.next(None) {
-                return accepted;
-            }
-        }
+        let _turn = lock(&self.accepting);
+        block_on(self.handle().accept()).into()
     }
 
-    /// The same, no longer than `within`; `None`: there was none.
+    /// The same, no longer than `within` once it is this thread's turn; `None`: there was none.
     #[must_use]
     pub fn accept_within(&self, within: Duration) -> Option<Accepted> {
-        self.house.next(limit(Some(within)))
+        let _turn = lock(&self.accepting);
+        block_on_within(within, self.handle().accept()).map(Accepted::from)
     }
 
-    /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too; it must not
-    /// block, nor call the server. Orders reach their sessions before this returns.
-    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
-        self.house.registry(visit)
-    }
-
-    /// The established sessions, in the order of their ids.
+    /// The driver's handle of this server, whose calls that wait take [`block_on`] or [`block_on_within`].
     #[must_use]
-    pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.registry(|registry, _| registry.sessions().collect())
-    }
-
-    /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn command(&self, select: Select<'_>, order: &SessionCommand) -> usize {
-        self.registry(|registry, now| registry.command(now, select, order))
-    }
-
-    /// Begins to drain ([`Registry::drain`]) and waits until no session is left or the plan's time is over; returns
-    /// what remains then, which is the host's to close. `None`: somebody stopped the drain.
-    pub fn drain(&self, plan: Drain) -> Option<DrainStatus> {
-        self.registry(|registry, now| registry.drain(now, plan));
-        self.house.drained()
-    }
-
-    /// The next session that is over, each exactly once, whichever way it ended: hang clean-up on it. No longer than
-    /// `within`; `None`: there was none. From the first call on what is not asked for waits, and uses room of
-    /// `max_sessions`; before, ended sessions are dropped.
-    #[must_use]
-    pub fn ended_within(&self, within: Duration) -> Option<EndedSession> {
-        self.house.ended(limit(Some(within)))
+    pub fn handle(&self) -> &Arc<ServerHandle> {
+        self.inner.handle()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop_listening();
-        self.house.shut_down();
+impl From<unbroken_driver::Accepted> for Accepted {
+    fn from(accepted: unbroken_driver::Accepted) -> Accepted {
+        Accepted {
+            session: accepted.session.into(),
+            request: accepted.request,
+        }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{LIMIT, client_config, eventually, pair, serve, server_config};
-use unbroken_tungstenite::RecvFailure;
-use unbroken_tungstenite::proto::error::{OpenError, SendRefusal};
+use unbroken_tungstenite::RecvError;
+use unbroken_tungstenite::proto::error::SendRefusal;
 use unbroken_tungstenite::proto::event::{Closer, EndReason};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Event, session::SessionState};
@@ -21,7 +21,7 @@ fn a_receiving_call_that_timed_out_loses_nothing() {
     let (_server, near, far) = pair();
     let (mut send, mut recv) = near.open(StreamOptions::default()).unwrap().split();
     recv.set_timeout(SHORT);
-    assert_eq!(recv.recv(), Err(RecvFailure::TimedOut));
+    assert_eq!(recv.recv(), Err(RecvError::TimedOut));
     assert_eq!(recv.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
     send.send(Bytes::from("there")).unwrap();
     let (mut back, mut there) = far.accept_within(LIMIT).unwrap().unwrap().split();
@@ -30,7 +30,7 @@ fn a_receiving_call_that_timed_out_loses_nothing() {
     back.send(Bytes::from(vec![7; 300_000])).unwrap();
     let whole = loop {
         match recv.recv() {
-            Err(RecvFailure::TimedOut) => {}
+            Err(RecvError::TimedOut) => {}
             other => break other.unwrap().unwrap(),
         }
     };
@@ -51,7 +51,9 @@ fn sending_calls_time_out_and_give_back() {
         }
     };
     assert_eq!((refused.reason, refused.payload), (SendRefusal::Full, message.clone()));
-    assert_eq!(send.try_send(message.clone()).unwrap_err().reason, SendRefusal::Full);
+    let refused = send.get_mut().try_send(message.clone()).unwrap_err();
+    assert!(matches!(refused.reason, SendRefusal::Full | SendRefusal::Unread));
+    assert_eq!(refused.payload, message);
     // Bytes may still fit where a message does not.
     let mut written = 0;
     let error = loop {
@@ -82,15 +84,13 @@ fn other_calls_time_out() {
     let near = common::connect(address);
     let far = server.accept_within(LIMIT).unwrap().session;
     near.established_within(LIMIT).unwrap().unwrap();
-    let kept = near.open_within(StreamOptions::default(), LIMIT).unwrap();
-    let refused = near
-        .open_within(StreamOptions::default(), Duration::from_millis(1))
-        .err();
-    assert_eq!(refused, Some(OpenError::TooMany));
-    assert_eq!(far.open_within(StreamOptions::default(), LIMIT).unwrap().label(), "");
-    drop(far.accept_within(LIMIT).unwrap());
-    let none = far.accept_within(Duration::from_millis(1));
-    assert_eq!(none.err().map(|error| error.kind()), Some(ErrorKind::TimedOut));
+    let kept = near.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
+    let late = near.open_within(StreamOptions::default(), Duration::from_millis(1));
+    assert!(late.is_none());
+    let theirs = far.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
+    assert_eq!(theirs.get_ref().label(), "");
+    drop(far.accept_within(LIMIT).unwrap().unwrap());
+    assert!(far.accept_within(Duration::from_millis(1)).is_none());
     assert!(near.closed_within(Duration::from_millis(1)).is_none());
     let mut events = near.events();
     assert!(events.next_within(Duration::from_millis(1)).is_none());
@@ -111,10 +111,13 @@ fn heartbeats_go_on_while_nobody_calls() {
     let (server, address) = serve(server_side);
     let near = unbroken_tungstenite::connect_tcp(address.to_string(), config).unwrap();
     let far = server.accept_within(LIMIT).unwrap().session;
-    let before = near.stats().packets_received;
-    eventually("heartbeats", || near.stats().packets_received > before + 20);
-    assert_eq!((near.stats().attaches, far.stats().attaches), (1, 1));
-    assert_eq!(near.state(), SessionState::Attached);
+    let before = near.get_ref().stats().packets_received;
+    eventually("heartbeats", || near.get_ref().stats().packets_received > before + 20);
+    assert_eq!(
+        (near.get_ref().stats().attaches, far.get_ref().stats().attaches),
+        (1, 1)
+    );
+    assert_eq!(near.get_ref().state(), SessionState::Attached);
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
     drop(server);
     let mut stream = near.open(StreamOptions::default()).unwrap();
     stream.write_all(b"still there").unwrap();
-    stream.sender().finish();
+    stream.get_mut().sender().finish();
     let mut there = String::new();
     far.accept_within(LIMIT)
         .unwrap()

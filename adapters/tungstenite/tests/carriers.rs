@@ -1,16 +1,19 @@
-//! Packets over streams that take a byte at a time, and peers that are not what they should be.
+//! Packets over sockets that take little at a time, and peers that are not what they should be.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
-use std::io::{self, ErrorKind, Write};
+use std::future::poll_fn;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::thread;
 
-use bytes::BytesMut;
-use common::pipe::{self, End};
-use tungstenite::protocol::{Message, Role, WebSocketContext};
+use bytes::{Bytes, BytesMut};
+use common::{both, pair_of_sockets};
+use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketContext};
+use unbroken_tungstenite::driver::{BoxConnection, cause_of};
 use unbroken_tungstenite::proto::Cause;
-use unbroken_tungstenite::tungstenite::{self, ClientRequestBuilder};
-use unbroken_tungstenite::{Connection, Framed, WebSocket, cause_of};
+use unbroken_tungstenite::{Acceptor, Address, Framed, Socket, block_on};
 
 /// A packet as the machine would make it: typed, so that its length is believed.
 fn packet(length: usize) -> Vec<u8> {
@@ -19,139 +22,106 @@ fn packet(length: usize) -> Vec<u8> {
     packet
 }
 
-fn blocked<T>(result: io::Result<T>) -> Option<T> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        done => Some(done.unwrap()),
-    }
-}
+const LENGTHS: [usize; 7] = [1, 2, 100, 8_000, 65_535, 1, 40_000];
 
-/// Sends packets from one end to the other, reading while the writer is blocked, and closes.
-fn cross(near: &mut impl Connection, far: &mut impl Connection) {
-    let lengths = [1, 2, 100, 8_000, 65_535, 1, 40_000];
-    let (mut sent, mut received, mut closed, mut over) = (0, 0, false, false);
-    while !over {
-        let open = [blocked(near.open()), blocked(far.open())].iter().all(Option::is_some);
-        if open && near.is_ready() && sent < lengths.len() {
-            near.send(packet(lengths[sent])).unwrap();
-            sent += 1;
-        }
-        let flushed = open && blocked(near.flush()).is_some();
-        assert_eq!(
-            near.wants_write(),
-            open && !flushed,
-            "what a poll loop has to look out for"
-        );
-        if flushed && sent == lengths.len() {
-            closed = closed || blocked(near.close()).is_some();
-        }
-        match blocked(far.read()) {
-            Some(Some(read)) => {
-                assert_eq!(read, packet(lengths[received])[..]);
-                received += 1;
+/// Sends packets from one end to the other, and closes.
+fn cross(mut near: BoxConnection, mut far: BoxConnection) {
+    let sending = thread::spawn(move || {
+        block_on(async move {
+            for _ in 0..20 {
+                for length in LENGTHS {
+                    poll_fn(|cx| near.as_mut().poll_ready(cx)).await.unwrap();
+                    near.as_mut().start_send(Bytes::from(packet(length))).unwrap();
+                }
             }
-            Some(None) => over = true,
-            None => {}
+            poll_fn(|cx| near.as_mut().poll_close(cx)).await.unwrap();
+            near
+        })
+    });
+    block_on(async move {
+        for _ in 0..20 {
+            for length in LENGTHS {
+                let read = poll_fn(|cx| far.as_mut().poll_next(cx)).await.unwrap().unwrap();
+                assert_eq!(read, packet(length)[..]);
+            }
         }
-    }
-    assert_eq!((sent, received), (lengths.len(), lengths.len()));
-}
-
-fn websockets(near: End, far: End) -> (WebSocket<End>, WebSocket<End>) {
-    let request = ClientRequestBuilder::new("ws://localhost/".parse().unwrap());
-    (WebSocket::dialled(near, request).unwrap(), WebSocket::accepted(far))
+        assert!(poll_fn(|cx| far.as_mut().poll_next(cx)).await.is_none());
+    });
+    drop(sending.join().unwrap());
 }
 
 #[test]
-fn packets_cross_streams_of_any_room() {
-    // An upgrade that arrives in pieces of less than 128 bytes is taken for an attack.
-    for room in [1, 7, 1_000, usize::MAX] {
-        let (near, far, _) = pipe::pair(room);
-        cross(&mut Framed::new(near), &mut Framed::accepted(far));
-        let (near, far, left) = pipe::pair(usize::MAX);
-        let (mut near, mut far) = websockets(near, far);
-        while blocked(near.open()).is_none() | blocked(far.open()).is_none() {}
-        left.set(room);
-        cross(&mut near, &mut far);
+fn packets_cross_sockets_of_any_room() {
+    for room in [1, 100_000] {
+        let (near, far) = pair_of_sockets(room);
+        cross(Box::pin(Framed::new(near)), Box::pin(Framed::accepted(far)));
+        let (near, far) = pair_of_sockets(room);
+        let address = Address::parse("ws://localhost/").unwrap();
+        let mut accepting = Acceptor::websocket().accept(far).connection;
+        // The accepting end upgrades when it is first used.
+        let near = block_on(both(
+            address.connect(near),
+            poll_fn(|cx| accepting.as_mut().poll_ready(cx)),
+        ));
+        cross(near.0.unwrap().connection, accepting);
     }
 }
 
-#[test]
-fn framed_bytes_that_are_none() {
-    for (bytes, kind) in [
-        (&[0, 0][..], ErrorKind::InvalidData),
-        (&[0, 1, 200], ErrorKind::InvalidData),
-        // Longer than a stranger may be.
-        (&[255, 255], ErrorKind::InvalidData),
-        // Cut off.
-        (&[0, 9, 7], ErrorKind::UnexpectedEof),
-    ] {
-        let (mut near, far, _) = pipe::pair(usize::MAX);
-        let mut far = Framed::accepted(far);
-        near.write_all(bytes).unwrap();
-        unbroken_tungstenite::ByteStream::finish(&mut near).unwrap();
-        assert_eq!(far.read().unwrap_err().kind(), kind, "{bytes:?}");
-    }
-}
-
-/// An upgraded peer that says `messages`; what the accepting end makes of them.
-fn told(messages: Vec<Message>) -> Vec<Result<BytesMut, Cause>> {
-    let (mut near, far, _) = pipe::pair(usize::MAX);
-    let mut far = WebSocket::accepted(far);
+/// An upgraded peer that says `messages`; what the accepting end makes of the first `count` of them.
+fn told(count: usize, messages: Vec<Message>) -> Vec<Result<BytesMut, Cause>> {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let mut far = Acceptor::websocket().accept(Socket::new(far).unwrap()).connection;
     near.write_all(
         b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
           sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: other, unbroken.v1\r\n\r\n",
     )
     .unwrap();
-    far.open().unwrap();
-    let mut context = WebSocketContext::new(Role::Client, None);
-    for message in messages {
-        context.write(&mut near, message).unwrap();
-    }
-    context.flush(&mut near).unwrap();
-    let mut heard = Vec::new();
-    loop {
-        match far.read() {
-            Ok(Some(packet)) => heard.push(Ok(packet)),
-            Ok(None) => return heard,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return heard,
-            Err(error) => {
-                heard.push(Err(cause_of(&error)));
-                return heard;
-            }
+    let saying = thread::spawn(move || {
+        let mut context = WebSocketContext::new(Role::Client, None);
+        for message in messages {
+            // Who is not listened to any more need not be.
+            let _gone = context.write(&mut near, message);
         }
-    }
+        let _gone = context.flush(&mut near);
+        near
+    });
+    let heard = block_on(async {
+        let mut heard = Vec::new();
+        for _ in 0..count {
+            let next = poll_fn(|cx| far.as_mut().poll_next(cx)).await;
+            heard.extend(next.map(|packet| packet.map_err(|error| cause_of(&error))));
+        }
+        heard
+    });
+    drop(saying.join().unwrap());
+    heard
 }
 
 #[test]
 fn websocket_messages_that_are_no_packets() {
     let binary = |length| Message::Binary(packet(length).into());
     let some = |length| Ok(BytesMut::from(&packet(length)[..]));
-    assert_eq!(
-        told(vec![
-            Message::Ping("x".into()),
-            binary(3),
-            Message::Pong("y".into()),
-            binary(4)
-        ]),
-        [some(3), some(4)]
-    );
-    assert_eq!(
-        told(vec![binary(3), Message::Text("text".into())]),
-        [some(3), Err(Cause::Protocol)]
-    );
+    let chatter = vec![
+        Message::Ping("x".into()),
+        binary(3),
+        Message::Pong("y".into()),
+        binary(4),
+    ];
+    assert_eq!(told(2, chatter), [some(3), some(4)]);
+    let text = vec![binary(3), Message::Text("text".into())];
+    assert_eq!(told(2, text), [some(3), Err(Cause::Protocol)]);
     // A stranger's first packet is short; once let in it may send longer ones.
-    assert_eq!(told(vec![binary(9_000)]), [Err(Cause::Protocol)]);
-    assert_eq!(told(vec![binary(8_000), binary(65_535)]), [some(8_000), some(65_535)]);
-    assert_eq!(
-        told(vec![binary(8_000), binary(65_536)]),
-        [some(8_000), Err(Cause::Protocol)]
-    );
+    assert_eq!(told(1, vec![binary(9_000)]), [Err(Cause::Protocol)]);
+    let longer = vec![binary(8_000), binary(65_535)];
+    assert_eq!(told(2, longer), [some(8_000), some(65_535)]);
+    let too_long = vec![binary(8_000), binary(65_536)];
+    assert_eq!(told(2, too_long), [some(8_000), Err(Cause::Protocol)]);
     let closed = |code: u16| {
-        told(vec![Message::Close(Some(tungstenite::protocol::CloseFrame {
+        let frame = CloseFrame {
             code: code.into(),
             reason: "".into(),
-        }))])
+        };
+        told(1, vec![Message::Close(Some(frame))])
     };
     assert_eq!(closed(1000), []);
     assert_eq!(closed(1001), [Err(Cause::ServerAsked)]);

@@ -15,8 +15,11 @@ use common::{LIMIT, client_config, eventually, free_port, server_config};
 use unbroken_tungstenite::proto::event::EndReason;
 use unbroken_tungstenite::proto::server::Refusal;
 use unbroken_tungstenite::proto::stream::StreamOptions;
-use unbroken_tungstenite::proto::{Carrier, Cause, Duration, ReconnectIntent};
-use unbroken_tungstenite::{Address, Answer, Connector, Framed, Server, Wire, connect, connect_with};
+use unbroken_tungstenite::proto::{Cause, Duration, ReconnectIntent};
+use unbroken_tungstenite::{
+    Acceptor, Address, Connected, Framed, PollRuntime, Reconnector, Runtime, Server, Socket, blocking, carriers,
+    connect, connect_with, driver,
+};
 
 /// Answers every request on a port with `answer`; how often.
 fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -53,7 +56,7 @@ fn a_server_without_the_service_is_final() {
         cause: Cause::NoService,
     };
     assert_eq!((&ended.reason, asked.load(Ordering::SeqCst)), (&reason, 1));
-    assert!(session.connect_error().unwrap().to_string().contains("404"));
+    assert!(session.get_ref().connect_error().unwrap().to_string().contains("404"));
 }
 
 #[test]
@@ -62,31 +65,12 @@ fn a_server_that_says_later_is_left_alone_until_then() {
     let mut config = client_config();
     config.backoff.cap = Duration::from_secs(120);
     let session = connect(dial_address(address), config).unwrap();
-    eventually("the first answer", || session.connect_error().is_some());
-    let wanted = session.machine(|machine, now| machine.wanted_connection().unwrap().not_before.saturating_since(now));
-    assert!(wanted > Duration::from_secs(60), "{wanted:?}");
+    eventually("the first answer", || session.get_ref().connect_error().is_some());
+    let wanted = || session.get_ref().wanted_connection().map(|intent| intent.not_before);
+    eventually("it was heard", || {
+        wanted() > Some(driver::uptime() + Duration::from_secs(60))
+    });
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-}
-
-/// Dials with what `prepare` fetched.
-struct WithCredentials {
-    address: Address,
-    fetched: Arc<AtomicUsize>,
-}
-
-impl Connector for WithCredentials {
-    fn dial(&self, intent: &ReconnectIntent) -> io::Result<Wire> {
-        // Believed by us: so that the credential is sent.
-        let wire = self.address.dial(intent)?;
-        Ok(wire.carrier(Carrier::ordered().authenticated()))
-    }
-
-    fn prepare(&self, intent: &ReconnectIntent) -> Option<Answer> {
-        self.fetched.fetch_add(1, Ordering::SeqCst);
-        intent
-            .refresh_credential
-            .then(|| Answer::Credential(Some(Bytes::from("fresh"))))
-    }
 }
 
 #[test]
@@ -97,12 +81,19 @@ fn a_refused_credential_is_fetched_again() {
     })
     .unwrap();
     let (listener, address) = free_port();
-    server.listen_ws(listener).unwrap();
+    server.listen(listener, Acceptor::websocket()).unwrap();
     let fetched = Arc::new(AtomicUsize::new(0));
-    let connector = WithCredentials {
-        address: dial_address(address),
-        fetched: Arc::clone(&fetched),
+    let counter = Arc::clone(&fetched);
+    let address = dial_address(address);
+    let dial = move |_intent| {
+        let address = address.clone();
+        // Believed by us: so that the credential is sent.
+        async move { Ok(carriers::dial(&PollRuntime::default(), &address).await?.authenticated()) }
     };
+    let connector = Reconnector::new(dial).credentials(move |_intent| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { Some(Bytes::from("fresh")) }
+    });
     let mut config = client_config();
     config.credential = Bytes::from("stale");
     let session = connect_with(config, connector).unwrap();
@@ -116,7 +107,7 @@ fn a_client_without_a_right_is_refused_for_good() {
     let refuse = |_: &_| Err::<(), _>(Refusal::Unauthorized);
     let server = Server::with_authorise(server_config(), refuse).unwrap();
     let (listener, address) = free_port();
-    server.listen_tcp(listener).unwrap();
+    server.listen(listener, Acceptor::tcp()).unwrap();
     let session = common::connect(address);
     let ended = session.established_within(LIMIT).unwrap().unwrap_err();
     assert_eq!(ended.reason, EndReason::Unauthorized);
@@ -127,11 +118,11 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
     let hanging = Arc::new(Mutex::new(()));
     let held = hanging.lock().unwrap();
     let theirs = Arc::clone(&hanging);
-    let session = connect_with(client_config(), move |_: &ReconnectIntent| {
+    let dial = blocking(move |_: &ReconnectIntent| {
         drop(theirs.lock());
         Err(io::ErrorKind::ConnectionRefused.into())
-    })
-    .unwrap();
+    });
+    let session = connect_with(client_config(), dial).unwrap();
     let ended = session.close(5, Bytes::new());
     assert!(matches!(ended.reason, EndReason::Closed { code: 5, .. }), "{ended:?}");
     drop(held);
@@ -139,18 +130,19 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
 
 #[test]
 fn a_carrier_of_ones_own() {
-    let server = Arc::new(Server::new(server_config()).unwrap());
-    let theirs = Arc::clone(&server);
-    let session = connect_with(client_config(), move |_: &ReconnectIntent| {
+    let server = Server::new(server_config()).unwrap();
+    let handle = Arc::clone(server.handle());
+    let dial = blocking(move |_: &ReconnectIntent| {
         let (near, far) = UnixStream::pair()?;
-        theirs.serve(Wire::new(far, |socket| Ok(Framed::accepted(socket)))?)?;
-        Wire::new(near, |socket| Ok(Framed::new(socket)))
-    })
-    .unwrap();
+        let accepted = Connected::ordered(Framed::accepted(Socket::new(far)?));
+        PollRuntime::default().spawn(Arc::clone(&handle).serve(accepted));
+        Ok(Connected::ordered(Framed::new(Socket::new(near)?)))
+    });
+    let session = connect_with(client_config(), dial).unwrap();
     let far = server.accept_within(LIMIT).unwrap().session;
     let mut stream = session.open(StreamOptions::default()).unwrap();
     stream.write_all(b"through a pair of sockets").unwrap();
-    stream.sender().finish();
+    stream.get_mut().sender().finish();
     let mut there = String::new();
     far.accept_within(LIMIT)
         .unwrap()
@@ -158,7 +150,7 @@ fn a_carrier_of_ones_own() {
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "through a pair of sockets");
-    far.migrate(Duration::from_secs(20), Bytes::new());
-    eventually("a planned swap", || session.stats().attaches == 2);
+    far.get_ref().migrate(Duration::from_secs(20), Bytes::new());
+    eventually("a planned swap", || session.get_ref().stats().attaches == 2);
     session.close(0, Bytes::new());
 }

@@ -3,15 +3,17 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read, Write};
+use std::future::poll_fn;
+use std::io::{IoSlice, Read, Write};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::{LIMIT, client_config, free_port, pipe, server_config};
+use common::{LIMIT, both, client_config, free_port, pair_of_sockets, server_config};
 use unbroken_tungstenite::proto::event::EndReason;
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Cause, ClientConfig};
 use unbroken_tungstenite::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use unbroken_tungstenite::{Address, ByteStream, Server, Tls, TlsServer, connect};
+use unbroken_tungstenite::{Acceptor, Address, ByteStream, Server, Tls, TlsServer, block_on_within, connect};
 
 /// A certificate signed by itself, and its key.
 fn certificate(name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
@@ -30,11 +32,12 @@ fn ends(name: &str) -> (Tls, TlsServer) {
 fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Result<(), (EndReason, String)> {
     let (listener, address) = free_port();
     let server = Server::new(server_config()).unwrap();
-    match scheme {
-        "wss" => server.listen_wss(listener, shown),
-        _ => server.listen_tls(listener, shown),
-    }
-    .unwrap();
+    let acceptor = if scheme == "wss" {
+        Acceptor::websocket()
+    } else {
+        Acceptor::tcp()
+    };
+    server.listen(listener, acceptor.tls(shown)).unwrap();
     let address = Address::parse(&format!("{scheme}://localhost:{}", address.port())).unwrap();
     let session = connect(address.tls(tls), config).unwrap();
     match session.established_within(LIMIT).unwrap() {
@@ -43,7 +46,7 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
             assert_eq!(far.request.credential, "token");
             let mut stream = session.open(StreamOptions::default()).unwrap();
             stream.write_all(b"sealed twice").unwrap();
-            stream.sender().finish();
+            stream.get_mut().sender().finish();
             let mut there = String::new();
             let mut theirs = far.session.accept_within(LIMIT).unwrap().unwrap();
             theirs.read_to_string(&mut there).unwrap();
@@ -51,7 +54,10 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
             session.close(0, Bytes::new());
             Ok(())
         }
-        Err(ended) => Err((ended.reason.clone(), session.connect_error().unwrap().to_string())),
+        Err(ended) => Err((
+            ended.reason.clone(),
+            session.get_ref().connect_error().unwrap().to_string(),
+        )),
     }
 }
 
@@ -84,34 +90,42 @@ fn certificate_errors_are_final_and_say_why() {
     }
 }
 
+/// Writes `left` bytes as far as they are taken, and reads what there is.
+fn exchange<S: ByteStream>(end: &mut S, cx: &mut Context<'_>, left: &mut usize, read: &mut usize) -> bool {
+    while *left > 0 {
+        let part = vec![5; (*left).min(10_000)];
+        match end.poll_write(cx, &[IoSlice::new(&part)]) {
+            Poll::Ready(wrote) => *left -= wrote.unwrap(),
+            Poll::Pending => break,
+        }
+    }
+    let flushed = end.poll_flush(cx).map(Result::unwrap).is_ready();
+    let mut part = [0; 4_096];
+    while let Poll::Ready(some) = end.poll_read_slice(cx, &mut part) {
+        *read += some.unwrap();
+    }
+    *left == 0 && flushed
+}
+
 #[test]
 fn reading_does_not_wait_for_writing() {
+    const BYTES: usize = 1_000_000;
     let (tls, shown) = ends("localhost");
-    let (near, far, room) = pipe::pair(usize::MAX);
-    let mut near = tls.connect(near, "localhost").unwrap();
-    let mut far = shown.accept(far).unwrap();
-    let mut rounds = 0;
-    while near.open().is_err() | far.open().is_err() {
-        rounds += 1;
-        assert!(rounds < 10, "no handshake");
-    }
-    let mut nothing = [0; 1];
-    assert_eq!(near.read(&mut nothing).unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert_eq!(far.read(&mut nothing).unwrap_err().kind(), ErrorKind::WouldBlock);
-    // Both have more to say than the streams between them take.
-    room.set(1_000);
-    for end in [&mut near, &mut far] {
-        assert_eq!(end.write(&[5; 10_000]).unwrap(), 10_000);
-        assert_eq!(end.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
-    }
-    let mut read = [0, 0];
-    rounds = 0;
-    while read != [10_000, 10_000] {
-        for (end, read) in [&mut near, &mut far].into_iter().zip(&mut read) {
-            let mut part = [0; 4_096];
-            *read += end.read(&mut part).unwrap_or(0);
-        }
-        rounds += 1;
-        assert!(rounds < 100, "stuck at {read:?}");
-    }
+    let (near, far) = pair_of_sockets(1);
+    let exchanged = block_on_within(LIMIT, async {
+        let (near, far) = both(tls.connect(near, "localhost"), shown.accept(far)).await;
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        // Both have more to say than the sockets between them take.
+        let (mut left, mut read) = ([BYTES; 2], [0; 2]);
+        poll_fn(|cx| {
+            let near = exchange(&mut near, cx, &mut left[0], &mut read[0]);
+            let far = exchange(&mut far, cx, &mut left[1], &mut read[1]);
+            match near && far && read == [BYTES; 2] {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    });
+    assert!(exchanged.is_some(), "stuck");
 }

@@ -79,7 +79,7 @@ impl Subscription {
                 Err(_) => return self.behind(now, session),
             },
         };
-        match session.send(now, stream, message.clone()) {
+        match session.stream(stream).send(now, message.clone()) {
             Ok(()) => Delivery::Queued,
             Err(refused) => match refused.reason {
                 SendRefusal::Full | SendRefusal::Unread | SendRefusal::TooLarge => self.behind(now, session),

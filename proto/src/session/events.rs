@@ -15,7 +15,7 @@ const MAX_UNASKED_EVENTS: usize = 64;
 #[derive(Default)]
 pub(crate) struct Events {
     queue: VecDeque<Event>,
-    ended: Option<Ended>,
+    ended: Option<alloc::boxed::Box<Ended>>,
     /// When which message is overdue.
     pub(crate) overdue: Overdue,
 }
@@ -26,7 +26,7 @@ impl Events {
         if matches!(event, Some(Event::Overdue { .. })) {
             self.overdue.on_asked();
         }
-        event.or_else(|| self.ended.take().map(Event::Ended))
+        event.or_else(|| self.ended.take().map(|ended| Event::Ended(*ended)))
     }
 
     /// What the streams have to tell; their calls arm it, so that it cannot pile up.
@@ -50,7 +50,7 @@ impl Events {
     /// The session is over: no message is overdue any more.
     pub(crate) fn end(&mut self, ended: Ended) {
         self.overdue.clear();
-        self.ended = Some(ended);
+        self.ended = Some(ended.into());
     }
 
     /// Tells of the messages that are overdue by now.

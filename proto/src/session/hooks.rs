@@ -23,6 +23,6 @@ impl Session {
     /// The keys of the connection `epoch`, if it is the current one.
     pub fn send_keys(&mut self, epoch: Epoch) -> Option<SendKeys<'_>> {
         let current = self.connections.current.as_mut()?;
-        (current.epoch == epoch).then(|| SendKeys(&mut current.keys))
+        (current.epoch == epoch).then_some(SendKeys(&mut current.keys))
     }
 }

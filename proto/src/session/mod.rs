@@ -34,7 +34,6 @@ mod connections;
 mod counters;
 mod ending;
 mod events;
-mod flat;
 #[cfg(any(test, feature = "test-hooks"))]
 mod hooks;
 mod identity;
@@ -52,7 +51,6 @@ mod stream;
 mod swapping;
 mod timers;
 
-pub use self::flat::Lifecycle;
 pub use self::inspect::Inspection;
 pub use self::machine::Session;
 pub use self::reconnect::Reconnect;

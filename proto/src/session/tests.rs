@@ -27,7 +27,7 @@ mod traced;
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     let mut all = Vec::new();
-    while let Ok(Some(Chunk::Data { payload, .. })) = session.recv(now, stream) {
+    while let Ok(Some(Chunk::Data { payload, .. })) = session.stream(stream).recv(now) {
         all.extend_from_slice(&payload);
     }
     all
@@ -42,7 +42,8 @@ fn a_message_crosses_and_a_cut_loses_nothing() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.client
-        .send(now, stream, Bytes::from_static(b"one "))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"one "))
         .expect("because there is room");
     pair.dial();
     assert!(matches!(
@@ -52,14 +53,16 @@ fn a_message_crosses_and_a_cut_loses_nothing() {
     assert_eq!(pair.server().accept(now).map(|s| s.id), Some(stream));
     assert_eq!(payload(pair.server(), now, stream), b"one ");
     pair.client
-        .send(now, stream, Bytes::from_static(b"two "))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"two "))
         .expect("because there is room");
     let mut lost = Vec::new();
     let epoch = pair.links[0].0;
     assert!(pair.client.poll_transmit(now, epoch, &mut lost));
     pair.cut();
     pair.client
-        .send(now, stream, Bytes::from_static(b"three"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"three"))
         .expect("because there is room");
     pair.dial();
     assert_eq!(payload(pair.server(), now, stream), b"two three");
@@ -77,7 +80,8 @@ fn a_planned_swap_moves_to_the_new_connection() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.server()
-        .send(now, stream, Bytes::from_static(b"before"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"before"))
         .expect("because there is room");
     pair.settle();
     pair.sleep(Duration::from_millis(25));
@@ -97,7 +101,8 @@ fn a_planned_swap_moves_to_the_new_connection() {
     let (old, new) = (pair.links[0].0, pair.links[1].0);
     assert!(!pair.client.is_wanted(old) && pair.client.is_wanted(new));
     pair.server()
-        .send(now, stream, Bytes::from_static(b" after"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b" after"))
         .expect("because there is room");
     pair.settle();
     assert_eq!(pair.client.accept(now).map(|s| s.id), Some(stream));
@@ -114,7 +119,8 @@ fn close_is_answered_and_both_ends_know_all() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.client
-        .send(now, stream, Bytes::from_static(b"last words"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"last words"))
         .expect("because there is room");
     pair.client.close(now, 7, Bytes::from_static(b"bye"));
     pair.settle();
@@ -184,13 +190,19 @@ fn data_on_streams_that_wait_for_a_slot_leaves_room_for_those_that_have_one() {
             .expect("because few are open")
     });
     for stream in [streams[1], streams[2]] {
-        while pair.client.send(now, stream, Bytes::from_static(&[0; 500])).is_ok() {}
+        while pair
+            .client
+            .stream(stream)
+            .send(now, Bytes::from_static(&[0; 500]))
+            .is_ok()
+        {}
     }
     pair.dial();
     pair.client
-        .send(now, streams[0], Bytes::from_static(&[1; 500]))
+        .stream(streams[0])
+        .send(now, Bytes::from_static(&[1; 500]))
         .expect("because half is kept for it");
-    let small = pair.client.send(now, streams[1], Bytes::from_static(&[2; 500]));
+    let small = pair.client.stream(streams[1]).send(now, Bytes::from_static(&[2; 500]));
     assert!(small.is_err(), "the others have had their share");
 }
 
@@ -210,7 +222,8 @@ fn a_session_whose_confirmation_was_lost_is_resumed_all_the_same() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.client
-        .send(now, stream, Bytes::from_static(b"kept"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"kept"))
         .expect("because there is room");
     pair.cut();
     pair.confirm_lost = false;

@@ -1,11 +1,11 @@
 //! unbroken-tungstenite, whose calls block as they are.
 
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use unbroken_carriers::{Acceptor, Address};
-use unbroken_driver::{RecvError, Session as SessionHandle};
+use unbroken_carriers::Acceptor;
+use unbroken_driver::{self as driver, RecvError};
 use unbroken_proto::error::SendError;
 use unbroken_proto::event::Ended;
 use unbroken_proto::stats::Stats;
@@ -15,46 +15,15 @@ use unbroken_tungstenite as blocking;
 
 use crate::adapter::{Adapter, Pick, Receiver, Sender, Server, Session};
 use crate::block::LIMIT;
-use crate::world::identity;
 
-/// unbroken-tungstenite, a thread for each session.
+/// unbroken-tungstenite, a thread for each task.
 pub struct Blocking;
 
-/// The same place, as the blocking adapter says it.
-#[must_use]
-pub fn address(place: &Address) -> blocking::Address {
-    let scheme = match (place.is_websocket(), place.is_secure()) {
-        (true, true) => "wss",
-        (true, false) => "ws",
-        (false, true) => "tls",
-        (false, false) => "tcp",
-    };
-    let (host, port) = place.host_port();
-    let path = if place.is_websocket() { "/sessions?of=tests" } else { "" };
-    let address = blocking::Address::parse(&format!("{scheme}://{host}:{port}{path}"));
-    address.expect("because it is an address").tls(tls().0.clone())
-}
-
-/// The certificate of these tests, as the blocking adapter takes it.
-pub fn tls() -> &'static (blocking::Tls, blocking::TlsServer) {
-    static MADE: OnceLock<(blocking::Tls, blocking::TlsServer)> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let (certificate, key) = identity();
-        let client = blocking::Tls::trusting([certificate.clone()]);
-        let server = blocking::TlsServer::new(vec![certificate], key);
-        (
-            client.expect("because it is a certificate"),
-            server.expect("because they belong together"),
-        )
-    })
-}
-
 impl Adapter for Blocking {
-    fn connect(&self, pick: Pick, config: ClientConfig) -> Box<dyn Session> {
-        let pick = Mutex::new(pick);
-        let connector = move |intent: &ReconnectIntent| {
-            let place = pick.lock().unwrap_or_else(PoisonError::into_inner)(intent);
-            address(&place).dial(intent)
+    fn connect(&self, mut pick: Pick, config: ClientConfig) -> Box<dyn Session> {
+        let connector = move |intent: ReconnectIntent| {
+            let place = pick(&intent);
+            async move { blocking::carriers::dial(&blocking::PollRuntime::default(), &place).await }
         };
         Box::new(blocking::connect_with(config, connector).expect("because the configuration is sound"))
     }
@@ -66,18 +35,11 @@ impl Adapter for Blocking {
 
 impl Server for blocking::Server {
     fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
-        let tls = tls().1.clone();
-        match (acceptor.is_websocket(), acceptor.is_secure()) {
-            (true, true) => self.listen_wss(listener, tls),
-            (true, false) => self.listen_ws(listener),
-            (false, true) => self.listen_tls(listener, tls),
-            (false, false) => self.listen_tcp(listener),
-        }
-        .expect("because it is a socket");
+        blocking::Server::listen(self, listener, acceptor).expect("because it is a socket");
     }
 
     fn stop_listening(&self) {
-        blocking::Server::stop_listening(self);
+        blocking::Server::stop_listening(self, LIMIT);
     }
 
     fn accept(&mut self) -> Box<dyn Session> {
@@ -85,7 +47,7 @@ impl Server for blocking::Server {
     }
 
     fn sessions(&self) -> usize {
-        blocking::Server::sessions(self).len()
+        self.handle().sessions().len()
     }
 }
 
@@ -105,7 +67,8 @@ impl Session for blocking::Session {
     }
 
     fn open(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
-        self.open_within(StreamOptions::default(), LIMIT).ok().map(halves)
+        let opened = self.open_within(StreamOptions::default(), LIMIT);
+        opened.expect("a stream").ok().map(halves)
     }
 
     fn accept(&self) -> Option<(Box<dyn Sender>, Box<dyn Receiver>)> {
@@ -118,7 +81,7 @@ impl Session for blocking::Session {
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        blocking::Session::close(self, code, Bytes::new())
+        self.close_within(code, Bytes::new(), LIMIT).expect("the end")
     }
 
     fn abort(&self) -> Arc<Ended> {
@@ -130,19 +93,19 @@ impl Session for blocking::Session {
     }
 
     fn migrate(&self, within: Duration) {
-        blocking::Session::migrate(self, within, Bytes::new());
+        self.get_ref().migrate(within, Bytes::new());
     }
 
     fn stats(&self) -> Stats {
-        blocking::Session::stats(self)
+        self.get_ref().stats()
     }
 
     fn connect_error(&self) -> Option<String> {
-        blocking::Session::connect_error(self).map(|error| error.to_string())
+        self.get_ref().connect_error().map(|error| error.to_string())
     }
 
-    fn handle(&self) -> Option<SessionHandle> {
-        None
+    fn handle(&self) -> Option<driver::Session> {
+        Some(self.get_ref().clone())
     }
 }
 
@@ -152,7 +115,7 @@ impl Sender for blocking::SendHalf {
     }
 
     fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
-        blocking::SendHalf::try_send(self, message)
+        self.get_mut().try_send(message)
     }
 
     fn finish(&mut self) {
@@ -160,21 +123,19 @@ impl Sender for blocking::SendHalf {
     }
 
     fn reset(&mut self, code: u64) {
-        blocking::SendHalf::reset(self, code);
+        self.get_mut().reset(code);
     }
 }
 
 impl Receiver for blocking::RecvHalf {
     fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         blocking::RecvHalf::recv(self).map_err(|failure| match failure {
-            blocking::RecvFailure::Stream(error) => error.into(),
-            blocking::RecvFailure::Truncated => RecvError::Truncated,
-            blocking::RecvFailure::TooLarge(most) => RecvError::TooLarge(most),
-            other => panic!("never happened: a message ({other})"),
+            blocking::RecvError::Stream(error) => error,
+            late @ blocking::RecvError::TimedOut => panic!("never happened: a message ({late})"),
         })
     }
 
     fn stop(&mut self, code: u64) {
-        blocking::RecvHalf::stop(self, code);
+        self.get_mut().stop(code);
     }
 }

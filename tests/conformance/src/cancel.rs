@@ -68,7 +68,7 @@ pub fn every_call(near: &SessionHandle, far: &SessionHandle) {
     insist(|| far.closed());
 }
 
-/// Streams nobody waits for are reset by themselves, and use up nothing.
+/// An `open` that was given up has opened nothing; a stream that is dropped unused is reset by itself, and uses up nothing.
 fn opened(near: &SessionHandle) -> Stream {
     for round in 0..200 {
         let _dropped = give_up_after(round % 3, near.open(StreamOptions::default()));
@@ -76,7 +76,7 @@ fn opened(near: &SessionHandle) -> Stream {
     insist(|| near.open(StreamOptions::default())).expect("because the session lives")
 }
 
-/// The stream somebody waited for, behind those that were opened for nobody.
+/// The stream that is used, behind those that were dropped unused.
 fn accepted(far: &SessionHandle) -> (SendHalf, RecvHalf) {
     loop {
         let (send, mut recv) = insist(|| far.accept()).expect("because one was opened").split();

@@ -1,85 +1,79 @@
-//! unbroken-tungstenite, stepped: a loop that polls sockets and drives machines, as a host of its own would. What the
-//! suite waits for it looks for again and again, so that no wake-up of ours hides one that the loop lost.
+//! unbroken-tungstenite, stepped: loops that poll descriptors and step, as a host of its own would, and wait for nothing
+//! but what they were told to wait for.
 
-mod host;
-mod session;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::thread;
 
-use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-
-use unbroken_carriers::Acceptor;
-use unbroken_proto::{ClientConfig, ServerConfig, SessionId};
-use unbroken_tungstenite::{Framed, StepServer, Stepper, WebSocket, Wire, fresh_seed, uptime};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use unbroken_carriers::{self as carriers, Acceptor};
+use unbroken_proto::{ClientConfig, ReconnectIntent, ServerConfig};
+use unbroken_tungstenite::{Interest, PollRuntime, Stepper};
 
 use crate::adapter::{Adapter, Pick, Server, Session};
-use crate::block::eventually;
-use crate::blocking::tls;
-
-use host::{Client, House, Loop};
-use session::Handle;
 
 /// unbroken-tungstenite, a loop for each client and server.
 pub struct Stepped;
 
+/// Begins something in a loop, on a thread that ends when nothing is left to do there.
+fn in_a_loop<T>(begin: impl FnOnce(PollRuntime) -> T) -> T {
+    let mut stepper = Stepper::new().expect("because there are descriptors");
+    let begun = begin(stepper.runtime());
+    thread::spawn(move || {
+        while stepper.tasks() > 0 {
+            stepper.step();
+            let interests = stepper.interests();
+            let mut wanted: Vec<_> = interests.iter().map(wanted).collect();
+            let limit = stepper.timeout().and_then(|limit| Timespec::try_from(limit).ok());
+            poll(&mut wanted, limit.as_ref()).expect("because these are sockets");
+        }
+    });
+    begun
+}
+
+fn wanted(interest: &Interest) -> PollFd<'_> {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN, interest.is_readable());
+    flags.set(PollFlags::OUT, interest.is_writable());
+    PollFd::from_borrowed_fd(interest.as_fd(), flags)
+}
+
 impl Adapter for Stepped {
-    fn connect(&self, pick: Pick, config: ClientConfig) -> Box<dyn Session> {
-        let seed = fresh_seed().expect("because the system has entropy");
-        let stepper = Stepper::connect(config, seed, uptime()).expect("because the configuration is sound");
-        let home = Loop::start(Client::new(stepper, pick));
-        Box::new(Handle::new(home, SessionId([0; 16])))
+    fn connect(&self, mut pick: Pick, config: ClientConfig) -> Box<dyn Session> {
+        let session = in_a_loop(|runtime| {
+            let dialling = runtime.clone();
+            let connector = move |intent: ReconnectIntent| {
+                let (place, runtime) = (pick(&intent), dialling.clone());
+                async move { carriers::dial(&runtime, &place).await }
+            };
+            carriers::connect_with(runtime, config, connector)
+        });
+        let session = session.expect("because the configuration is sound");
+        Box::new(session)
     }
 
     fn serve(&self, config: ServerConfig) -> Box<dyn Server> {
-        let seed = fresh_seed().expect("because the system has entropy");
-        let server = StepServer::new(config, seed, uptime(), |_| Ok(Default::default()));
-        let server = server.expect("because the configuration is sound");
-        Box::new(SteppedServer(Loop::start(House::new(server))))
+        let server = in_a_loop(|runtime| unbroken_tungstenite::Server::with_runtime(runtime, config, |_: &_| Ok(())));
+        Box::new(SteppedServer(server.expect("because the configuration is sound")))
     }
 }
 
-struct SteppedServer(Arc<Loop<House>>);
+struct SteppedServer(unbroken_tungstenite::Server);
 
 impl Server for SteppedServer {
     fn listen(&self, listener: TcpListener, acceptor: Acceptor) {
-        listener.set_nonblocking(true).expect("because it is a socket");
-        self.0.with(|house| house.listeners.push((listener, acceptor)));
+        Server::listen(&self.0, listener, acceptor);
     }
 
     fn stop_listening(&self) {
-        self.0.with(|house| house.listeners.clear());
+        self.0.stop_listening(None);
     }
 
     fn accept(&mut self) -> Box<dyn Session> {
-        let mut found = None;
-        eventually("a session", || {
-            found = self.0.with(|house| house.established.pop_front());
-            found.is_some()
-        });
-        let id = found.expect("because it is there");
-        Box::new(Handle::new(Arc::clone(&self.0), id))
+        Server::accept(&mut self.0)
     }
 
     fn sessions(&self) -> usize {
-        self.0.with(|house| house.server.registry().sessions().count())
-    }
-}
-
-impl Drop for SteppedServer {
-    fn drop(&mut self) {
-        self.stop_listening();
-    }
-}
-
-/// An accepted socket, as a connection that does not block.
-fn admit(stream: TcpStream, acceptor: &Acceptor) -> io::Result<Wire> {
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    let tls = &tls().1;
-    match (acceptor.is_websocket(), acceptor.is_secure()) {
-        (true, true) => Wire::new(stream, |socket| Ok(WebSocket::accepted(tls.accept(socket)?))),
-        (true, false) => Wire::new(stream, |socket| Ok(WebSocket::accepted(socket))),
-        (false, true) => Wire::new(stream, |socket| Ok(Framed::accepted(tls.accept(socket)?))),
-        (false, false) => Wire::new(stream, |socket| Ok(Framed::accepted(socket))),
+        self.0.handle().sessions().len()
     }
 }

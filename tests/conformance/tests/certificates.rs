@@ -1,7 +1,7 @@
 //! Certificates that do not verify: final, and said why, on every runtime.
 
 use unbroken_carriers::{Address, Tls, TlsServer};
-use unbroken_conformance::adapters::{AsyncStd, Smol, Tokio};
+use unbroken_conformance::adapters::{AsyncStd, Blocking, Smol, Tokio};
 use unbroken_conformance::block::eventually;
 use unbroken_conformance::world::{certificate, certificates, client_config, free_port, server_config};
 use unbroken_conformance::{Adapter, Carrier};
@@ -58,6 +58,11 @@ fn smol_refuses_them() {
 #[test]
 fn async_std_refuses_them() {
     refused_everywhere(&AsyncStd);
+}
+
+#[test]
+fn blocking_refuses_them() {
+    refused_everywhere(&Blocking);
 }
 
 /// A session that lives is not ended by a certificate that suddenly is another: who stands in the way has proven

@@ -1,6 +1,6 @@
 //! Client and server on different runtimes, and sessions that change their carrier.
 
-use unbroken_conformance::adapters::{AsyncStd, Smol, Tokio};
+use unbroken_conformance::adapters::{AsyncStd, Blocking, Smol, Stepped, Tokio};
 use unbroken_conformance::block::eventually;
 use unbroken_conformance::relay::{Plan, Relay};
 use unbroken_conformance::suite::streams::{echo_streams, round_trip};
@@ -72,6 +72,11 @@ fn carriers_by_turns_smol_to_async_std() {
 #[test]
 fn carriers_by_turns_async_std_to_tokio() {
     carriers_by_turns(&AsyncStd, &Tokio);
+}
+
+#[test]
+fn carriers_by_turns_blocking_to_stepped() {
+    carriers_by_turns(&Blocking, &Stepped);
 }
 
 /// A planned swap from WebSocket to TCP: nothing is replayed, nothing waits.

@@ -73,7 +73,8 @@ async fn converse(runtime: &SimRuntime, stream: &mut SimStream, manner: Manner, 
         }
         Manner::Half => write(stream, b"GET /sessions HTTP/1.1\r\nHost: server\r\nUpgr").await?,
         Manner::Pongs => {
-            let upgrade = Upgrade::new(&Uri::from_static("ws://server:80/sessions"), &HeaderMap::new(), &[])?;
+            let upgrade = Upgrade::new(&Uri::from_static("ws://server:80/sessions"), &HeaderMap::new(), &[])
+                .map_err(std::io::Error::other)?;
             write(stream, upgrade.request()).await?;
             let mut answer = BytesMut::with_capacity(4_096);
             while upgrade.answered(&answer)?.is_none() {
@@ -139,7 +140,8 @@ impl Endless {
     /// # Errors
     /// The request cannot be made.
     pub fn pongs(runtime: SimRuntime) -> std::io::Result<Endless> {
-        let upgrade = Upgrade::new(&Uri::from_static("ws://server:80/sessions"), &HeaderMap::new(), &[])?;
+        let upgrade = Upgrade::new(&Uri::from_static("ws://server:80/sessions"), &HeaderMap::new(), &[])
+            .map_err(std::io::Error::other)?;
         Ok(Endless::new(runtime, upgrade.request(), &PONGS))
     }
 }

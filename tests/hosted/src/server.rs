@@ -89,7 +89,11 @@ impl Server {
         let server = Arc::clone(&self.server);
         let mut stopping = Box::pin(async move { server.stop_listening().await });
         // It begins now, whenever that task runs.
-        if stopping.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+        if stopping
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+        {
             return;
         }
         let server = Arc::clone(&self.server);

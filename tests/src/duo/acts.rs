@@ -34,11 +34,13 @@ impl Duo {
             DialFate::Dead => [Some(0); 2],
             DialFate::Hangs => return true,
             DialFate::Fails(cause) => {
-                self.client.dial_failed(now, attempt, cause);
+                self.client
+                    .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Failed(cause));
                 return true;
             }
             DialFate::Postponed(after) => {
-                self.client.dial_postponed(now, attempt, after);
+                self.client
+                    .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Postponed(after));
                 return true;
             }
         };
@@ -336,9 +338,9 @@ impl Duo {
             return false;
         };
         let taken = if messages {
-            session.send(now, stream, payload).is_ok().then_some(len)
+            session.stream(stream).send(now, payload).is_ok().then_some(len)
         } else {
-            session.write(now, stream, &mut payload).ok()
+            session.stream(stream).write(now, &mut payload).ok()
         };
         let half = self.ledger.half(stream, side);
         match taken {
@@ -354,7 +356,7 @@ impl Duo {
         let now = self.instant();
         let done = self
             .machine(side)
-            .is_some_and(|session| session.finish(now, stream).is_ok());
+            .is_some_and(|session| session.stream(stream).finish(now).is_ok());
         self.ledger.half(stream, side).finished |= done;
         done
     }
@@ -372,7 +374,9 @@ impl Duo {
         for id in streams {
             loop {
                 let Some(session) = self.machine(side) else { return };
-                let Ok(Some(chunk)) = session.recv(now, *id) else { break };
+                let Ok(Some(chunk)) = session.stream(*id).recv(now) else {
+                    break;
+                };
                 let verdict = self.ledger.read(side, *id, &chunk);
                 assert_eq!(verdict, Ok(()));
                 if chunk == Chunk::End {

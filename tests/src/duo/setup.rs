@@ -36,7 +36,7 @@ impl Default for Setup {
     fn default() -> Self {
         let backoff = Backoff {
             first: Duration::ZERO,
-            base: Duration::from_millis(1),
+            base: Duration::from_millis(10),
             ..Backoff::default()
         };
         Setup {
@@ -179,7 +179,7 @@ impl Duo {
     /// When the setup is out of range.
     pub fn follow(&mut self, setup: &Setup) {
         let mut config = client_config(setup, client_auth(setup));
-        config.handover = self.client.handover().map(Box::new);
+        config.handover = self.client.reconnecting().handover().map(Box::new);
         let heir = Session::connect(config, seed(setup.seed), self.instant()).expect("because the setup is in range");
         self.client = heir;
         self.former.extend(self.server.take());

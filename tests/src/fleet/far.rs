@@ -406,7 +406,7 @@ impl Fleet {
 /// Reads all there is; how many messages that is.
 fn read(session: &mut Session, now: unbroken_proto::Instant, stream: unbroken_proto::StreamId) -> u64 {
     let mut whole = 0;
-    while let Ok(Some(chunk)) = session.recv(now, stream) {
+    while let Ok(Some(chunk)) = session.stream(stream).recv(now) {
         match chunk {
             Chunk::Data { message_end, .. } => whole += u64::from(message_end),
             Chunk::End => return whole,

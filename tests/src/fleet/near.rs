@@ -107,7 +107,7 @@ impl Fleet {
         }
         let said = known
             .speaks
-            .is_some_and(|stream| known.session.send(now, stream, message).is_ok());
+            .is_some_and(|stream| known.session.stream(stream).send(now, message).is_ok());
         self.serve_near(client);
         said
     }
@@ -120,7 +120,11 @@ impl Fleet {
         }
         self.clients[client].dials += 1;
         if self.now < self.down_until || self.rng.chance(self.weather.refused) {
-            self.clients[client].session.dial_failed(now, attempt, Cause::Refused);
+            self.clients[client].session.handle_answer(
+                now,
+                attempt,
+                unbroken_proto::reconnect::Answer::Failed(Cause::Refused),
+            );
         } else if let Ok(epoch) = self.clients[client].session.attach(now, Carrier::ordered()) {
             let conn = self.connect(client);
             self.clients[client].conns.insert(conn, epoch);
@@ -237,7 +241,7 @@ impl Fleet {
     fn read_one(&mut self, client: usize, stream: StreamId) -> bool {
         let now = self.instant();
         let known = &mut self.clients[client];
-        let Ok(Some(Chunk::Data { payload, message_end })) = known.session.recv(now, stream) else {
+        let Ok(Some(Chunk::Data { payload, message_end })) = known.session.stream(stream).recv(now) else {
             return false;
         };
         let partial = known.partial.entry(stream).or_default();

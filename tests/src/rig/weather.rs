@@ -172,7 +172,7 @@ impl Rig {
             .retain(|(.., what)| !matches!(what, Later::Credential(false)));
         self.seen = [0; 2];
         let now = self.duo.instant();
-        self.duo.client.resume_reconnecting(now);
+        self.duo.client.reconnect().resume(now);
         self.oracle.paused = false;
         self.oracle.free(self.duo.now);
         let begin = self.duo.now;
@@ -399,7 +399,14 @@ impl Rig {
                     self.refused_for_good = self.oracle.credential_owed;
                 }
                 let credential = fresh.then(|| Bytes::from_static(b"fresh"));
-                self.duo.client.refresh_credential(now, credential);
+                self.duo.client.handle_answer(
+                    now,
+                    0,
+                    credential.map_or(
+                        unbroken_proto::reconnect::Answer::NoCredential,
+                        unbroken_proto::reconnect::Answer::Credential,
+                    ),
+                );
             }
             Later::Prepared(attempt, asked, result) => self.prepared(attempt, asked, result),
         }
@@ -416,9 +423,13 @@ impl Rig {
         }
         // Answers nobody asked for are worth nothing.
         if asked != Preparation::Recover {
-            self.duo.client.recovered(now, attempt, Ok(()));
+            self.duo
+                .client
+                .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Recovered);
         }
-        self.duo.client.restored(now, attempt + 1_000, Ok(()));
+        self.duo
+            .client
+            .handle_answer(now, attempt + 1_000, unbroken_proto::reconnect::Answer::Restored);
         if current && result.is_ok() {
             self.oracle.prepared(attempt);
             self.oracle.free(self.duo.now);
@@ -430,9 +441,32 @@ impl Rig {
             (true, Err(_)) => "answer: bad",
         });
         match asked {
-            Preparation::Restore => self.duo.client.restored(now, attempt, result.map(drop)),
-            Preparation::Restart => self.duo.client.restarted(now, attempt, result),
-            Preparation::Recover => self.duo.client.recovered(now, attempt, result.map(drop)),
+            Preparation::Restore => self.duo.client.handle_answer(
+                now,
+                attempt,
+                result
+                    .map(drop)
+                    .map_or_else(unbroken_proto::reconnect::Answer::Failed, |()| {
+                        unbroken_proto::reconnect::Answer::Restored
+                    }),
+            ),
+            Preparation::Restart => self.duo.client.handle_answer(
+                now,
+                attempt,
+                result.map_or_else(
+                    unbroken_proto::reconnect::Answer::Failed,
+                    unbroken_proto::reconnect::Answer::Restarted,
+                ),
+            ),
+            Preparation::Recover => self.duo.client.handle_answer(
+                now,
+                attempt,
+                result
+                    .map(drop)
+                    .map_or_else(unbroken_proto::reconnect::Answer::Failed, |()| {
+                        unbroken_proto::reconnect::Answer::Recovered
+                    }),
+            ),
         }
     }
 
@@ -457,18 +491,18 @@ impl Rig {
             6 | 7 => self.report(),
             8 => {
                 self.oracle.hurry();
-                self.duo.client.reconnect_now(now);
+                self.duo.client.reconnect().at_once(now);
             }
             9 => {
                 self.oracle.paused = true;
-                self.duo.client.pause_reconnecting(now);
+                self.duo.client.reconnect().pause(now);
             }
             10 | 11 => {
                 self.oracle.paused = false;
                 self.oracle.free(self.duo.now);
                 // What waits in the host for an answer begins anew.
                 self.seen = [0; 2];
-                self.duo.client.resume_reconnecting(now);
+                self.duo.client.reconnect().resume(now);
             }
             12 => self.force(),
             13 => self.duo.client.migrate(now, Duration::from_secs(1), Bytes::new()),
@@ -498,7 +532,8 @@ impl Rig {
         let sent = self
             .duo
             .client
-            .send_within(now, self.stream, payload, Duration::from_nanos(within));
+            .stream(self.stream)
+            .send_within(now, payload, Duration::from_nanos(within));
         let Ok(number) = sent else { return };
         self.duo.ledger.half(self.stream, Side::Client).sent(len);
         self.sent += 1;
@@ -540,7 +575,7 @@ impl Rig {
         if cause == Cause::Authentication {
             self.oracle.owe_credential();
         }
-        self.duo.client.report_failure(now, cause);
+        self.duo.client.reconnect().report_failure(now, cause);
     }
 
     fn force(&mut self) {
@@ -555,7 +590,7 @@ impl Rig {
         } else {
             self.oracle.force();
         }
-        self.duo.client.force(now);
+        self.duo.client.reconnect().force(now);
     }
 }
 

@@ -182,7 +182,7 @@ impl App {
             if used.to_write == 0 {
                 if used.finishes || env.healed {
                     used.write_over = true;
-                    if session.finish(env.instant(), id).is_ok() {
+                    if session.stream(id).finish(env.instant()).is_ok() {
                         conv.ledger.half(id, self.side).finished = true;
                         env.tally.hit("app: half-close");
                     }
@@ -221,7 +221,7 @@ impl App {
             if used.read_over {
                 return;
             }
-            match session.recv(env.instant(), id) {
+            match session.stream(id).recv(env.instant()) {
                 Ok(Some(chunk)) => {
                     env.trace.note(id.0);
                     env.demand(conv.ledger.read(self.side, id, &chunk));
@@ -264,12 +264,12 @@ impl App {
         let id = *env.rng.pick(&ids);
         let code = env.rng.between(1, 9);
         let Some(used) = self.streams.get_mut(&id) else { return };
-        if reset && session.reset(env.instant(), id, code).is_ok() {
+        if reset && session.stream(id).reset(env.instant(), code).is_ok() {
             used.write_over = true;
             conv.ledger.half(id, self.side).reset.get_or_insert(code);
             env.tally.hit("app: reset");
         }
-        if !reset && session.stop(env.instant(), id, code).is_ok() {
+        if !reset && session.stream(id).stop(env.instant(), code).is_ok() {
             used.read_over = true;
             let peer = if self.side == Side::Client {
                 Side::Server
@@ -295,7 +295,7 @@ fn put(
     let payload = half.payload(size);
     if half.messages {
         let copy = payload.clone();
-        return match session.send(env.instant(), id, payload) {
+        return match session.stream(id).send(env.instant(), payload) {
             Ok(()) => {
                 half.sent(size);
                 Ok(())
@@ -306,7 +306,7 @@ fn put(
     }
     let mut rest = if payload.is_empty() { half.payload(1) } else { payload };
     let before = rest.len();
-    let taken = session.write(env.instant(), id, &mut rest)?;
+    let taken = session.stream(id).write(env.instant(), &mut rest)?;
     if taken == 0 || taken + rest.len() != before {
         env.fail(&format!("write took {taken} of {before} and left {}", rest.len()));
     }

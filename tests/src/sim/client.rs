@@ -59,9 +59,11 @@ impl Client {
         }
         if intent.refresh_credential {
             env.tally.hit("intent: refresh credential");
-            self.host
-                .session
-                .refresh_credential(env.instant(), Some(Bytes::from_static(b"fresh")));
+            self.host.session.handle_answer(
+                env.instant(),
+                0,
+                unbroken_proto::reconnect::Answer::Credential(Bytes::from_static(b"fresh")),
+            );
             self.host.service(env);
             return;
         }
@@ -127,7 +129,11 @@ impl Client {
         match self.fate {
             Some(Fault::DialRefused) => {
                 env.tally.hit("host: dial refused");
-                self.host.session.dial_failed(env.instant(), attempt, Cause::Refused);
+                self.host.session.handle_answer(
+                    env.instant(),
+                    attempt,
+                    unbroken_proto::reconnect::Answer::Failed(Cause::Refused),
+                );
             }
             fate => self.connected(env, fate),
         }

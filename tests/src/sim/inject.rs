@@ -218,7 +218,7 @@ fn host(world: &mut World, fault: Fault) {
             host.service(env);
         }
         _ => {
-            host.session.reconnect_now(env.instant());
+            host.session.reconnect().at_once(env.instant());
             host.service(env);
         }
     });

@@ -16,17 +16,20 @@ fn addresses_are_read() {
     ] {
         assert_eq!(parsed(text).host_port(), address, "{text}");
     }
-    for text in [
-        "",
-        "here",
-        "tcp://here",
-        "tcp://:7",
-        "http://here/",
-        "ws://",
-        "ws://here:99999",
-        "a b:7",
+    for (text, error) in [
+        ("", AddressError::Malformed),
+        ("a b:7", AddressError::Malformed),
+        ("http://here/", AddressError::Scheme),
+        ("tcp://:7", AddressError::NoHost),
+        ("here", AddressError::NoPort),
+        ("tcp://here", AddressError::NoPort),
+        ("ws://", AddressError::Malformed),
+        ("ws://here:99999", AddressError::PortOutOfRange),
+        ("ws://here:0", AddressError::PortOutOfRange),
+        ("here:", AddressError::PortOutOfRange),
+        ("ws://me:secret@here/", AddressError::UserInfo),
     ] {
-        assert!(Address::parse(text).is_err(), "{text}");
+        assert_eq!(Address::parse(text).err(), Some(error), "{text}");
     }
     assert_eq!(Address::parse("wss://here").is_ok(), cfg!(feature = "tls"));
     assert_eq!(Address::parse("tls://here:7").is_ok(), cfg!(feature = "tls"));
@@ -72,4 +75,21 @@ fn an_address_is_of_one_kind() {
     assert!(parsed("ws://here").only_tcp().is_err());
     assert!(parsed("here:7").only_tcp().is_ok());
     assert!(parsed("here:7").only_websocket().is_err());
+}
+
+#[test]
+fn an_address_shows_no_token() {
+    let address = parsed("ws://here/rooms?token=0123")
+        .header("authorization", "Bearer 4567")
+        .expect("because it is fine")
+        .subprotocol("bearer.89");
+    assert_eq!(format!("{address:?}"), "Address(ws://here:80/rooms)");
+    assert_eq!(parsed("[::1]:7").to_string(), "tcp://[::1]:7");
+}
+
+#[test]
+fn a_wrong_address_is_a_final_cause() {
+    let error = ConnectError::from(AddressError::NoPort);
+    assert!(error.cause().is_final());
+    assert_eq!(error.to_string(), "no service: no port in the address");
 }

@@ -21,7 +21,8 @@ pub struct Accepted {
     pub request: Request,
 }
 
-/// Sessions on their way to whoever accepts them. One that ends meanwhile waits no longer.
+/// Sessions on their way to whoever accepts them. One that ends meanwhile waits no longer, unless there is something to
+/// read in it.
 #[derive(Default)]
 pub(super) struct Backlog {
     /// Admitted, and neither accepted nor over.
@@ -46,11 +47,16 @@ impl Backlog {
         wakes.push(self.waker.take());
     }
 
-    /// The session is over. What is returned is to be dropped when the lock is released.
+    /// The session is over. What is returned is to be dropped when the lock is released. A session with something to read
+    /// waits on: its client was told that it is delivered.
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Accepted> {
+        let at = self.established.iter().position(|(waiting, _)| *waiting == id);
+        let unread = |(_, accepted): &(SessionId, Accepted)| accepted.session.stats().unread_bytes > 0;
+        if at.and_then(|at| self.established.get(at)).is_some_and(unread) {
+            return None;
+        }
         self.admitted.remove(&id);
-        let at = self.established.iter().position(|(waiting, _)| *waiting == id)?;
-        self.established.remove(at).map(|(_, accepted)| accepted)
+        self.established.remove(at?).map(|(_, accepted)| accepted)
     }
 
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Accepted> {

@@ -11,13 +11,13 @@ use unbroken_proto::error::SendError;
 use super::{RecvError, RecvHalf, SendHalf, Stream};
 
 /// Messages to send. Ready as long as no message is kept for want of room: `start_send` takes one beyond what there is room
-/// for, and flushing waits until the session has that one, too. Closing is [`finish`](SendHalf::finish).
+/// for, and flushing waits until the session has that one, too, or gives it back with the reason. Closing is [`finish`](SendHalf::finish).
 impl Sink<Bytes> for SendHalf {
     type Error = SendError;
 
     /// What is refused for good is refused by `start_send`, which gives the message back.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_pending(cx).map(Ok)
+        self.get_mut().poll_pending(cx)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
@@ -25,12 +25,12 @@ impl Sink<Bytes> for SendHalf {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_pending(cx).map(Ok)
+        self.get_mut().poll_pending(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = self.get_mut();
-        ready!(this.poll_pending(cx));
+        ready!(this.poll_pending(cx))?;
         this.finish();
         Poll::Ready(Ok(()))
     }

@@ -191,7 +191,7 @@ impl RecvHalf {
         self.chunks.clear();
         self.over.get_or_insert(Err(RecvError::Stopped));
         self.session.shared.call(|state, now| {
-            let _already_over = state.machine.stop(now, self.id, code);
+            let _already_over = state.machine.stream(self.id).stop(now, code);
             state.wakes.push(state.readers.remove(&self.id));
             state.notify_driver();
         });
@@ -216,7 +216,7 @@ impl RecvHalf {
         self.session.shared.call_untimed(|state, now| {
             let mut taken = 0;
             while taken < BATCH && chunks.back() != Some(&Chunk::End) {
-                match state.machine.recv(now, self.id) {
+                match state.machine.stream(self.id).recv(now) {
                     Ok(Some(chunk)) => {
                         taken += charge(&chunk);
                         chunks.push_back(chunk);

@@ -23,7 +23,8 @@ const LARGEST_WRITE: usize = 64 << 10;
 /// What a call took is the session's: it is sent as soon as possible, over as many connections as it takes. What there
 /// is no room for in the session's outbox waits; streams that wait are let in by turns.
 ///
-/// Dropping the half finishes the stream, as [`finish`](SendHalf::finish) does; to abandon it, [`reset`](SendHalf::reset) it.
+/// Dropping the half without [`finish`](SendHalf::finish) resets the stream with code 0. Elsewhere in the field it finishes it; but a half
+/// is also dropped when its task is cancelled or panics in the middle, and the peer would take what it has for the whole.
 pub struct SendHalf {
     id: StreamId,
     session: Arc<CloseOnDrop>,
@@ -74,7 +75,7 @@ impl SendHalf {
                 // There is a deadline now, and it counts from now.
                 state.notify_driver();
                 let now = state.tick();
-                state.machine.send_within(now, id, payload, within)
+                state.machine.stream(id).send_within(now, payload, within)
             })
         })
         .await
@@ -90,7 +91,7 @@ impl SendHalf {
             return Poll::Ready(Ok(()));
         }
         self.poll_message(cx, message, |state, now, id, payload| {
-            state.machine.send(now, id, payload)
+            state.machine.stream(id).send(now, payload)
         })
     }
 
@@ -100,7 +101,7 @@ impl SendHalf {
         message: &mut Option<Bytes>,
         send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
     ) -> Poll<Result<T, SendError>> {
-        ready!(self.poll_pending(cx));
+        ready!(self.poll_pending(cx))?;
         let payload = message.take().unwrap_or_default();
         match self.try_with(payload, Some(cx), send) {
             Err(SendError {
@@ -126,7 +127,7 @@ impl SendHalf {
             });
         }
         self.try_with(message, None, |state, now, id, payload| {
-            state.machine.send(now, id, payload)
+            state.machine.stream(id).send(now, payload)
         })
     }
 
@@ -137,7 +138,7 @@ impl SendHalf {
     /// What was not taken comes back with the reason.
     pub async fn write_bytes(&mut self, mut bytes: Bytes) -> Result<(), SendError> {
         poll_fn(|cx| {
-            ready!(self.poll_pending(cx));
+            ready!(self.poll_pending(cx))?;
             while !bytes.is_empty() {
                 let written = self.try_write(&mut bytes, cx);
                 match written {
@@ -162,7 +163,7 @@ impl SendHalf {
         }
         if !std::mem::replace(&mut self.over, true) {
             self.end(|state, now, id| {
-                let _already_over = state.machine.finish(now, id);
+                let _already_over = state.machine.stream(id).finish(now);
             });
         }
     }
@@ -172,7 +173,7 @@ impl SendHalf {
         self.pending = None;
         self.over = true;
         self.end(|state, now, id| {
-            let _already_over = state.machine.reset(now, id, code);
+            let _already_over = state.machine.stream(id).reset(now, code);
         });
     }
 
@@ -197,10 +198,10 @@ impl SendHalf {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            let sent = send(state, now, self.id, payload);
-            if let Err(error) = &sent {
-                self.wait_if_full(state, error.reason, cx);
-            }
+            let sent = send(state, now, self.id, payload).map_err(|error| SendError {
+                reason: self.refused(state, error.reason, cx),
+                ..error
+            });
             state.notify_if_sending();
             sent
         })
@@ -212,28 +213,31 @@ impl SendHalf {
                 state.senders.wait(self.id, Some(cx));
                 return Err(SendRefusal::Full);
             }
-            let written = state.machine.write(now, self.id, bytes);
-            if let Err(refusal) = written {
-                self.wait_if_full(state, refusal, Some(cx));
-            }
+            let written = state.machine.stream(self.id).write(now, bytes);
+            let written = written.map_err(|refusal| self.refused(state, refusal, Some(cx)));
             state.notify_if_sending();
             written
         })
     }
 
-    fn wait_if_full(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) {
+    /// The machine refused: waits if it is for want of room. Returns the reason for the application.
+    fn refused(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
         if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
             state.senders.refused(self.id, refusal, cx);
         }
+        state.senders.reason(self.id, refusal)
     }
 
-    /// Ready when a message that [`start`](Self::start) kept is the machine's, or will never be.
-    pub(super) fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when a message that [`start`](Self::start) kept is the machine's.
+    ///
+    /// # Errors
+    /// It never will be; it comes back.
+    pub(super) fn poll_pending(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(payload) = self.pending.take() else {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         };
         let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
-            state.machine.send(now, id, payload)
+            state.machine.stream(id).send(now, payload)
         });
         match sent {
             Err(SendError {
@@ -243,8 +247,7 @@ impl SendHalf {
                 self.pending = Some(payload);
                 Poll::Pending
             }
-            // The next call says why the stream takes nothing more.
-            _ => Poll::Ready(()),
+            done => Poll::Ready(done),
         }
     }
 
@@ -266,7 +269,7 @@ impl SendHalf {
 impl AsyncWrite for SendHalf {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_pending(cx));
+        ready!(this.poll_pending(cx)).map_err(|error| refused(error.reason))?;
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -303,13 +306,14 @@ impl AsyncWrite for SendHalf {
 
     /// At once, unless a message is left over from a `Sink`: nothing is held back that could be sent.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_pending(cx).map(Ok)
+        let flushed = self.get_mut().poll_pending(cx);
+        flushed.map_err(|error| refused(error.reason))
     }
 
     /// [`finish`](SendHalf::finish); does not wait for the peer.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_pending(cx));
+        ready!(this.poll_pending(cx)).map_err(|error| refused(error.reason))?;
         this.finish();
         Poll::Ready(Ok(()))
     }
@@ -325,7 +329,9 @@ fn refused(refusal: SendRefusal) -> io::Error {
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        self.finish();
+        if !self.over {
+            self.reset(0);
+        }
     }
 }
 

@@ -1,16 +1,18 @@
 //! What the tests of real sockets share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub(crate) mod pipe;
-
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use unbroken_tungstenite::proto::reconnect::Backoff;
 use unbroken_tungstenite::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tungstenite::proto::{ClientConfig, ServerConfig};
-use unbroken_tungstenite::{Server, Session};
+use unbroken_tungstenite::{Acceptor, Server, Session, Socket};
 
 /// Nothing on loopback takes this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -21,7 +23,7 @@ pub(crate) fn secret() -> SharedSecret {
 
 pub(crate) fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
-    let soon = Duration::from_millis(5);
+    let soon = Duration::from_millis(10);
     config.backoff = Backoff {
         first: soon,
         base: soon,
@@ -46,7 +48,9 @@ pub(crate) fn free_port() -> (TcpListener, SocketAddr) {
 pub(crate) fn serve(config: ServerConfig) -> (Server, SocketAddr) {
     let (listener, address) = free_port();
     let server = Server::new(config).expect("because the configuration is sound");
-    server.listen_tcp(listener).expect("because it is a socket");
+    server
+        .listen(listener, Acceptor::tcp())
+        .expect("because it is a socket");
     (server, address)
 }
 
@@ -70,4 +74,41 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(began.elapsed() < LIMIT, "never happened: {what}");
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Two connected sockets, each with room for about so many bytes on their way.
+pub(crate) fn pair_of_sockets(room: usize) -> (Socket<UnixStream>, Socket<UnixStream>) {
+    let (near, far) = UnixStream::pair().expect("because there are sockets");
+    for end in [&near, &far] {
+        let sized = socket2::SockRef::from(end).set_send_buffer_size(room);
+        sized.expect("because it is a socket");
+    }
+    let end = |socket| Socket::new(socket).expect("because it is a socket");
+    (end(near), end(far))
+}
+
+/// Both outputs.
+pub(crate) async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let (mut first, mut second) = (None, None);
+    poll_fn(|cx| {
+        if first.is_none()
+            && let Poll::Ready(output) = one.as_mut().poll(cx)
+        {
+            first = Some(output);
+        }
+        if second.is_none()
+            && let Poll::Ready(output) = other.as_mut().poll(cx)
+        {
+            second = Some(output);
+        }
+        match (first.take(), second.take()) {
+            (Some(one), Some(other)) => Poll::Ready((one, other)),
+            waiting => {
+                (first, second) = waiting;
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }

@@ -115,7 +115,11 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
             assert!(attached.is_ok(), "it was wanted");
         }
         Op::Dial | Op::Attach => {}
-        Op::DialFailed(age, with) => pair.client.dial_failed(now, attempt.saturating_sub(age), cause(with)),
+        Op::DialFailed(age, with) => pair.client.handle_answer(
+            now,
+            attempt.saturating_sub(age),
+            crate::reconnect::Answer::Failed(cause(with)),
+        ),
         Op::Cut(with) => pair.cut_with(cause(with)),
         Op::CandidateLost(with) => {
             if let Some(epoch) = pair
@@ -133,18 +137,41 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
             let plain = answer.map(|_| ()).map_err(cause);
             seen.recovered += u64::from(what == Preparation::Recover && plain.is_ok());
             match what {
-                Preparation::Restore => pair.client.restored(now, attempt, plain),
-                Preparation::Restart => pair.client.restarted(now, attempt, answer.map_err(cause)),
-                Preparation::Recover => pair.client.recovered(now, attempt, plain),
+                Preparation::Restore => pair.client.handle_answer(
+                    now,
+                    attempt,
+                    plain.map_or_else(crate::reconnect::Answer::Failed, |()| {
+                        crate::reconnect::Answer::Restored
+                    }),
+                ),
+                Preparation::Restart => pair.client.handle_answer(
+                    now,
+                    attempt,
+                    answer
+                        .map_err(cause)
+                        .map_or_else(crate::reconnect::Answer::Failed, crate::reconnect::Answer::Restarted),
+                ),
+                Preparation::Recover => pair.client.handle_answer(
+                    now,
+                    attempt,
+                    plain.map_or_else(crate::reconnect::Answer::Failed, |()| {
+                        crate::reconnect::Answer::Recovered
+                    }),
+                ),
             }
         }
-        Op::Credential(some) => pair
-            .client
-            .refresh_credential(now, some.then(|| Bytes::from_static(b"new"))),
-        Op::Pause(true) => pair.client.pause_reconnecting(now),
-        Op::Pause(false) => pair.client.resume_reconnecting(now),
-        Op::Force => pair.client.force(now),
-        Op::Report(with) => pair.client.report_failure(now, cause(with)),
+        Op::Credential(some) => pair.client.handle_answer(
+            now,
+            0,
+            some.then(|| Bytes::from_static(b"new")).map_or(
+                crate::reconnect::Answer::NoCredential,
+                crate::reconnect::Answer::Credential,
+            ),
+        ),
+        Op::Pause(true) => pair.client.reconnect().pause(now),
+        Op::Pause(false) => pair.client.reconnect().resume(now),
+        Op::Force => pair.client.reconnect().force(now),
+        Op::Report(with) => pair.client.reconnect().report_failure(now, cause(with)),
         Op::Migrate => pair.client.migrate(now, Duration::ZERO, Bytes::new()),
         Op::ServerAsks => {
             if let Some(server) = &mut pair.server {
@@ -152,10 +179,10 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
                 pair.settle();
             }
         }
-        Op::Now => pair.client.reconnect_now(now),
+        Op::Now => pair.client.reconnect().at_once(now),
         Op::Send => {
             if let Ok(stream) = pair.client.open(now, crate::stream::StreamOptions::default()) {
-                let _full = pair.client.send(now, stream, Bytes::from_static(b"x"));
+                let _full = pair.client.stream(stream).send(now, Bytes::from_static(b"x"));
                 pair.settle();
             }
         }
@@ -165,14 +192,14 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
         }
         Op::Table(of, remedy) => {
             let table = Strategies::default().with(cause(of), remedy);
-            pair.client.set_strategies(now, table);
+            pair.client.reconnect().set_strategies(now, table);
         }
         Op::Tries(attempts) => {
             let backoff = Backoff {
                 attempts,
                 ..Backoff::default()
             };
-            assert!(pair.client.set_backoff(now, backoff).is_ok());
+            assert!(pair.client.reconnect().set_backoff(now, backoff).is_ok());
         }
         Op::Sleep(until_due) => {
             let due = pair.client.poll_timeout().filter(|_| until_due);
@@ -189,12 +216,16 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
 fn check(pair: &mut Pair, seen: &Seen) {
     pair.client.handle_timeout(pair.now);
     assert!(pair.client.poll_timeout().is_none_or(|next| next > pair.now), "Law 4");
-    let stats = pair.client.reconnect_stats();
+    let stats = pair.client.reconnecting().stats();
     assert!(
         stats.successes <= pair.client.stats().attaches + seen.recovered,
         "counted early"
     );
-    let pending = pair.client.history().any(|attempt| attempt.outcome == Outcome::Pending);
+    let pending = pair
+        .client
+        .reconnecting()
+        .history()
+        .any(|attempt| attempt.outcome == Outcome::Pending);
     if pair.client.state() == SessionState::Ended {
         assert!(pair.client.wanted_connection().is_none());
         let fresh = matches!(pair.client.end_reason(), Some(EndReason::Fresh { .. }));

@@ -48,11 +48,13 @@ fn a_detached_session_reports_what_it_holds() {
     let id = pair.client.id().expect("established");
     let before = pair.registry.session(id).expect("held").held_bytes;
     pair.server()
-        .send(now, stream, Bytes::from_static(&[0; 100]))
+        .stream(stream)
+        .send(now, Bytes::from_static(&[0; 100]))
         .expect("there is room");
     assert!(pair.server().poll_report().is_none(), "not worth a word");
     pair.server()
-        .send(now, stream, Bytes::from_static(&[0; 8_000]))
+        .stream(stream)
+        .send(now, Bytes::from_static(&[0; 8_000]))
         .expect("there is room");
     pair.settle_registry();
     let after = pair.registry.session(id).expect("held").held_bytes;
@@ -157,14 +159,14 @@ fn proven_attempts_that_come_to_nothing_are_limited_and_forged_ones_do_not_count
             }
             Err(None) => panic!("left hanging"),
         }
-        pair.client.reconnect_now(pair.now);
+        pair.client.reconnect().at_once(pair.now);
     }
     assert!(told >= 1, "eight in a row, at once");
     // After a pause the true client is let in again, and what it confirms is forgiven.
     pair.sleep(Duration::from_secs(1));
     for _ in 0..8 {
         pair.cut();
-        pair.client.reconnect_now(pair.now);
+        pair.client.reconnect().at_once(pair.now);
         pair.now = pair
             .now
             .max(pair.client.wanted_connection().expect("wanted").not_before);

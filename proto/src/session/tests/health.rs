@@ -6,7 +6,7 @@ use crate::event::{EndReason, Event};
 use crate::liveness::Health;
 use crate::reconnect::Cause;
 use crate::server::SessionStatus;
-use crate::session::Lifecycle;
+use crate::session::SessionState;
 use crate::stream::StreamOptions;
 use crate::time::{Duration, Instant, earliest};
 
@@ -44,29 +44,30 @@ fn live(pair: &mut Pair, time: Duration, carried: bool) {
 fn health_goes_from_healthy_to_idle_and_back() {
     let mut pair = Pair::new();
     assert_eq!(
-        (pair.client.health(pair.now), pair.client.lifecycle()),
-        (Health::Detached, Lifecycle::Connecting)
+        (pair.client.health(pair.now), pair.client.state()),
+        (Health::Detached, SessionState::Connecting)
     );
     pair.dial();
-    assert_eq!(pair.client.lifecycle(), Lifecycle::Connected);
+    assert_eq!(pair.client.state(), SessionState::Attached);
     live(&mut pair, Duration::from_secs(61), true);
     assert_eq!(healths(&mut pair), [Health::Healthy, Health::Idle]);
-    assert_eq!(pair.client.lifecycle(), Lifecycle::Idle);
+    assert_eq!(pair.client.state(), SessionState::Attached);
     let now = pair.now;
     let stream = pair
         .client
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.client
-        .send(now, stream, Bytes::from_static(b"x"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"x"))
         .expect("because there is room");
     pair.settle();
     live(&mut pair, Duration::from_secs(1), true);
     assert_eq!(healths(&mut pair), [Health::Healthy]);
     pair.client.abort(pair.now);
     assert_eq!(
-        (healths(&mut pair), pair.client.lifecycle()),
-        (alloc::vec![Health::Detached], Lifecycle::Closed)
+        (healths(&mut pair), pair.client.state()),
+        (alloc::vec![Health::Detached], SessionState::Ended)
     );
 }
 
@@ -80,10 +81,10 @@ fn silence_is_suspect_before_it_is_an_end() {
     assert_eq!(healths(&mut pair), [Health::Healthy], "it answered");
     pair.client.detach(pair.now, pair.links[0].0, Cause::Network);
     assert_eq!(healths(&mut pair), [Health::Detached]);
-    pair.client.pause_reconnecting(pair.now);
+    pair.client.reconnect().pause(pair.now);
     let due = pair.client.poll_timeout().expect("because the lifetime runs on");
     pair.client.handle_timeout(due);
-    assert_eq!(pair.client.lifecycle(), Lifecycle::Expired);
+    assert_eq!(pair.client.end_reason(), Some(&EndReason::Expired));
 }
 
 /// Kills `health_unreported`.
@@ -128,7 +129,8 @@ fn with_unacked(stuck: Stuck) -> Pair {
         .expect("because there is room");
     let number = pair
         .client
-        .send_within(now, stream, Bytes::from_static(b"x"), Duration::from_secs(7));
+        .stream(stream)
+        .send_within(now, Bytes::from_static(b"x"), Duration::from_secs(7));
     assert_eq!(number, Ok(1));
     pair
 }
@@ -205,7 +207,7 @@ fn an_overdue_message_is_told_of_and_not_dropped() {
         .accept(Instant::ZERO)
         .expect("because it arrived after all");
     let now = pair.now;
-    assert!(matches!(pair.server().recv(now, stream.id), Ok(Some(_))));
+    assert!(matches!(pair.server().stream(stream.id).recv(now), Ok(Some(_))));
     // One that arrived in time is none.
     let mut pair = with_unacked(Stuck::never());
     pair.settle();
@@ -225,11 +227,20 @@ fn a_message_that_waits_before_the_machine_is_watched_like_one_inside() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     let within = Duration::from_secs(2);
-    assert_eq!(pair.client.watch(now, stream, 2, within), Ok(()));
-    assert!(pair.client.watch(now, stream, 20_000, within).is_err(), "too far ahead");
-    assert!(pair.client.watch(now, crate::id::StreamId(99), 1, within).is_err());
+    assert_eq!(pair.client.stream(stream).watch(now, 2, within), Ok(()));
+    assert!(
+        pair.client.stream(stream).watch(now, 20_000, within).is_err(),
+        "too far ahead"
+    );
+    assert!(
+        pair.client
+            .stream(crate::id::StreamId(99))
+            .watch(now, 1, within)
+            .is_err()
+    );
     pair.client
-        .send(now, stream, Bytes::from_static(b"first"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"first"))
         .expect("because there is room");
     pair.settle();
     pair.sleep(within);
@@ -260,21 +271,23 @@ fn overdue_messages_that_nobody_asks_about_are_forgotten_once_they_arrived() {
             let now = pair.now;
             number = pair
                 .client
-                .send_within(now, stream, Bytes::from_static(b"x"), Duration::from_millis(1))
+                .stream(stream)
+                .send_within(now, Bytes::from_static(b"x"), Duration::from_millis(1))
                 .expect("because there is room");
         }
         // Late, but then they arrive and are acknowledged.
         pair.sleep(Duration::from_millis(2));
         pair.settle();
         while pair.server().accept(Instant::ZERO).is_some() {}
-        while matches!(pair.server().recv(Instant::ZERO, stream), Ok(Some(_))) {}
+        while matches!(pair.server().stream(stream).recv(Instant::ZERO), Ok(Some(_))) {}
         pair.sleep(Duration::from_millis(30));
         pair.settle();
     }
     let now = pair.now;
     let last = pair
         .client
-        .send_within(now, stream, Bytes::from_static(b"x"), Duration::from_millis(1));
+        .stream(stream)
+        .send_within(now, Bytes::from_static(b"x"), Duration::from_millis(1));
     assert_eq!(last, Ok(number + 1));
     pair.sleep(Duration::from_millis(2));
     let told: alloc::vec::Vec<u64> = core::iter::from_fn(|| pair.client.poll_event())
@@ -299,7 +312,8 @@ fn unheard_progress(cause: Cause) -> Pair {
     for _ in 0..6 {
         let now = pair.now;
         pair.client
-            .send(now, stream, Bytes::from_static(b"x"))
+            .stream(stream)
+            .send(now, Bytes::from_static(b"x"))
             .expect("because there is room");
         let (ours, theirs) = pair.links[pair.links.len() - 1];
         let server = pair.server.as_mut().expect("because dialled");
@@ -311,7 +325,8 @@ fn unheard_progress(cause: Cause) -> Pair {
     }
     let now = pair.now;
     pair.client
-        .send(now, stream, Bytes::from_static(b"x"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"x"))
         .expect("because there is room");
     let epoch = pair.links[pair.links.len() - 1].0;
     while pair.client.poll_transmit(pair.now, epoch, &mut alloc::vec::Vec::new()) {}
@@ -352,7 +367,7 @@ fn stuck_counts_no_replays_that_arrived() {
         let server = pair.server.as_mut().expect("because dialled");
         super::super::testing::shuttle(now, &mut pair.client, ours, server, theirs);
         pair.cut();
-        let sent = stream.map(|stream| pair.client.send(now, stream, Bytes::from_static(b"more")));
+        let sent = stream.map(|stream| pair.client.stream(stream).send(now, Bytes::from_static(b"more")));
         assert_eq!(sent, Ok(Ok(())));
         pair.confirm_lost = true;
         pair.dial();

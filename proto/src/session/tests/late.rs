@@ -29,14 +29,15 @@ fn a_session_that_is_forced_while_it_closes_keeps_to_its_backoff() {
     let mut pair = Pair::new();
     pair.dial();
     pair.client.close(pair.now, 7, Bytes::new());
-    pair.client.force(pair.now);
+    pair.client.reconnect().force(pair.now);
     let mut dials = 0;
     let until = pair.now + Duration::from_secs(1);
     while intent(&pair).not_before < until && dials < 100 {
         pair.now = pair.now.max(intent(&pair).not_before);
         pair.client.handle_timeout(pair.now);
         let attempt = intent(&pair).attempt;
-        pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+        pair.client
+            .handle_answer(pair.now, attempt, crate::reconnect::Answer::Failed(Cause::Refused));
         dials += 1;
     }
     assert!(dials < 100, "it dials without a pause");
@@ -70,7 +71,11 @@ fn a_session_that_closes_gives_way_to_no_fresh_one() {
     assert_eq!(wanted.preparation, Some(Preparation::Restart));
     pair.now = wanted.not_before + Duration::from_secs(20);
     pair.client.close(pair.now, 7, Bytes::new());
-    pair.client.restarted(pair.now, wanted.attempt, Ok(Continuity::Lost));
+    pair.client.handle_answer(
+        pair.now,
+        wanted.attempt,
+        crate::reconnect::Answer::Restarted(Continuity::Lost),
+    );
     assert_eq!(reason(&mut pair.client), None);
     let wanted = intent(&pair);
     assert!(wanted.is_dial() && wanted.deadline > pair.now, "{wanted:?}");
@@ -82,7 +87,7 @@ fn a_session_that_closes_gives_way_to_no_fresh_one() {
     // A connection is up: nothing has to be asked of anybody.
     let mut pair = Pair::new();
     pair.dial();
-    pair.client.report_failure(pair.now, Cause::ApplicationLost);
+    pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
     pair.client.close(pair.now, 7, Bytes::new());
     assert_eq!(pair.client.wanted_connection(), None);
 }
@@ -103,7 +108,7 @@ fn a_report_about_what_is_not_being_tried_yet_costs_no_try() {
     assert!(due > pair.now);
     // The host learns bit by bit what is wrong.
     for _ in 0..3 {
-        pair.client.report_failure(pair.now, Cause::ProcessEnded);
+        pair.client.reconnect().report_failure(pair.now, Cause::ProcessEnded);
     }
     let wanted = intent(&pair);
     assert_eq!(
@@ -111,9 +116,9 @@ fn a_report_about_what_is_not_being_tried_yet_costs_no_try() {
         (Some(Preparation::Restart), due)
     );
     assert_eq!(wanted.cause, Some(Cause::ProcessEnded));
-    assert_eq!(pair.client.reconnect_stats().failures, 0);
+    assert_eq!(pair.client.reconnecting().stats().failures, 0);
     // What is known of the credential holds all the same.
-    pair.client.report_failure(pair.now, Cause::Authentication);
+    pair.client.reconnect().report_failure(pair.now, Cause::Authentication);
     assert!(intent(&pair).refresh_credential);
 }
 
@@ -121,12 +126,17 @@ fn a_report_about_what_is_not_being_tried_yet_costs_no_try() {
 fn a_first_dial_that_is_forced_is_told_to_begin_now() {
     let mut pair = Pair::with_client(|config| config.backoff = Backoff::five_tries());
     let attempt = intent(&pair).attempt;
-    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    pair.client
+        .handle_answer(pair.now, attempt, crate::reconnect::Answer::Failed(Cause::Refused));
     assert!(intent(&pair).not_before > pair.now);
-    pair.client.force(pair.now);
+    pair.client.reconnect().force(pair.now);
     assert_eq!(intent(&pair).not_before, pair.now);
     assert_eq!(
-        pair.client.history().last().map(|attempt| attempt.started),
+        pair.client
+            .reconnecting()
+            .history()
+            .last()
+            .map(|attempt| attempt.started),
         Some(pair.now)
     );
 }
@@ -143,7 +153,7 @@ fn swapping(pair: &mut Pair) -> Epoch {
 }
 
 fn last(session: &Session) -> (Strategy, Outcome) {
-    let last = session.history().last().expect("because there is one");
+    let last = session.reconnecting().history().last().expect("because there is one");
     (last.strategy, last.outcome)
 }
 
@@ -151,7 +161,7 @@ fn last(session: &Session) -> (Strategy, Outcome) {
 fn a_swap_is_no_answer_to_another_attempt() {
     let mut pair = Pair::new();
     let swap = swapping(&mut pair);
-    pair.client.report_failure(pair.now, Cause::ApplicationLost);
+    pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
     let wanted = intent(&pair);
     assert_eq!(wanted.preparation, Some(Preparation::Recover));
     // It fails.
@@ -161,7 +171,7 @@ fn a_swap_is_no_answer_to_another_attempt() {
     // It works.
     let mut pair = Pair::new();
     let swap = swapping(&mut pair);
-    pair.client.report_failure(pair.now, Cause::ApplicationLost);
+    pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
     let wanted = intent(&pair);
     let mut resume = Vec::new();
     assert!(pair.client.poll_transmit(pair.now, swap, &mut resume));
@@ -184,7 +194,8 @@ fn a_swap_is_no_answer_to_another_attempt() {
         }
     )));
     assert_eq!(last(&pair.client), (Strategy::Recover, Outcome::Pending));
-    pair.client.recovered(pair.now, wanted.attempt, Ok(()));
+    pair.client
+        .handle_answer(pair.now, wanted.attempt, crate::reconnect::Answer::Recovered);
     assert_eq!(last(&pair.client), (Strategy::Recover, Outcome::Succeeded));
 }
 
@@ -194,7 +205,7 @@ fn nothing_is_dialled_beside_a_connection_that_has_yet_to_prove_itself() {
     for closes in [false, true] {
         let mut pair = Pair::new();
         let swap = swapping(&mut pair);
-        pair.client.report_failure(pair.now, Cause::ApplicationLost);
+        pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
         let wanted = intent(&pair);
         let first = pair.links[0].0;
         pair.client.detach(pair.now, first, Cause::Network);
@@ -202,7 +213,8 @@ fn nothing_is_dialled_beside_a_connection_that_has_yet_to_prove_itself() {
         if closes {
             pair.client.close(pair.now, 7, Bytes::new());
         } else {
-            pair.client.recovered(pair.now, wanted.attempt, Ok(()));
+            pair.client
+                .handle_answer(pair.now, wanted.attempt, crate::reconnect::Answer::Recovered);
         }
         assert_eq!(pair.client.wanted_connection(), None);
         pair.client.detach(pair.now, swap, Cause::Network);

@@ -23,7 +23,8 @@ fn unacknowledged() -> (Pair, StreamId) {
     pair.sleep(Duration::from_millis(25));
     pair.settle();
     pair.client
-        .send(pair.now, stream, Bytes::from_static(b"one"))
+        .stream(stream)
+        .send(pair.now, Bytes::from_static(b"one"))
         .expect("because there is room");
     to_server(&mut pair);
     (pair, stream)
@@ -128,9 +129,9 @@ fn a_host_that_sleeps_as_it_is_told_acknowledges_in_time() {
 fn a_refused_attach_leaves_the_want() {
     let mut pair = Pair::new();
     let now = pair.now;
-    pair.client.pause_reconnecting(now);
+    pair.client.reconnect().pause(now);
     assert!(pair.client.attach(now, Carrier::ordered()).is_err());
-    pair.client.resume_reconnecting(now);
+    pair.client.reconnect().resume(now);
     assert!(pair.client.wanted_connection().is_some());
 }
 
@@ -163,7 +164,8 @@ fn an_answer_does_not_wait_for_a_backlog() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.server()
-        .send(now, stream, Bytes::from(alloc::vec![7; 400_000]))
+        .stream(stream)
+        .send(now, Bytes::from(alloc::vec![7; 400_000]))
         .expect("because there is room");
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
     let mut packet = Vec::new();
@@ -384,7 +386,10 @@ fn a_session_that_reaches_the_last_position_ends_by_that_name() {
     pair.dial();
     let now = pair.now;
     for part in 0..4u8 {
-        let _ = pair.client.send(now, stream, Bytes::from(alloc::vec![part; 20_000]));
+        let _ = pair
+            .client
+            .stream(stream)
+            .send(now, Bytes::from(alloc::vec![part; 20_000]));
         pair.settle();
     }
     let mut server = Vec::new();

@@ -56,11 +56,12 @@ fn no_dial_counts_before_the_preparation_is_answered() {
     pair.now = wanted.not_before;
     assert!(pair.client.attach(pair.now, Carrier::ordered()).is_err());
     // The wrong answer, and one for another attempt, change nothing.
-    pair.client.recovered(pair.now, wanted.attempt, Ok(()));
-    pair.client.restored(pair.now, wanted.attempt + 1, Ok(()));
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Recovered);
+    pair.client
+        .handle_answer(pair.now, wanted.attempt + 1, Answer::Restored);
     assert_eq!(intent(&pair), wanted);
     pair.now = pair.now + Duration::from_secs(20);
-    pair.client.restored(pair.now, wanted.attempt, Ok(()));
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Restored);
     let ready = intent(&pair);
     assert!(ready.is_dial() && ready.attempt == wanted.attempt);
     assert!(
@@ -75,7 +76,8 @@ fn no_dial_counts_before_the_preparation_is_answered() {
 fn what_could_not_be_prepared_is_prepared_again() {
     let mut pair = broken(Strategies::default(), Cause::ProcessEnded);
     let first = intent(&pair);
-    pair.client.restarted(pair.now, first.attempt, Err(Cause::Network));
+    pair.client
+        .handle_answer(pair.now, first.attempt, Answer::Failed(Cause::Network));
     let second = intent(&pair);
     assert!(second.attempt > first.attempt && second.preparation == Some(Preparation::Restart));
     // Nor is it forgotten when the host takes too long.
@@ -83,8 +85,10 @@ fn what_could_not_be_prepared_is_prepared_again() {
     pair.client.handle_timeout(pair.now);
     let third = intent(&pair);
     assert_eq!((third.strategy, third.cause), (Strategy::Restart, Some(Cause::Timeout)));
-    pair.client.restarted(pair.now, third.attempt, Ok(Continuity::Kept));
-    pair.client.dial_failed(pair.now, third.attempt, Cause::Network);
+    pair.client
+        .handle_answer(pair.now, third.attempt, Answer::Restarted(Continuity::Kept));
+    pair.client
+        .handle_answer(pair.now, third.attempt, Answer::Failed(Cause::Network));
     assert_eq!(
         intent(&pair).strategy,
         Strategy::Resume,
@@ -104,9 +108,10 @@ fn a_fresh_start_ends_the_session_with_its_fates() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.client
-        .send(now, stream, Bytes::from_static(b"unsaid"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"unsaid"))
         .expect("because there is room");
-    pair.client.report_failure(now, Cause::ApplicationLost);
+    pair.client.reconnect().report_failure(now, Cause::ApplicationLost);
     pair.settle();
     let ended = match events(&mut pair.client).pop() {
         Some(Event::Ended(ended)) => ended,
@@ -122,7 +127,8 @@ fn a_fresh_start_ends_the_session_with_its_fates() {
 fn a_process_that_came_back_without_the_session_means_a_fresh_start() {
     let mut pair = broken(Strategies::default(), Cause::ProcessEnded);
     let attempt = intent(&pair).attempt;
-    pair.client.restarted(pair.now, attempt, Ok(Continuity::Lost));
+    pair.client
+        .handle_answer(pair.now, attempt, Answer::Restarted(Continuity::Lost));
     let last = events(&mut pair.client).pop();
     let cause = Cause::ProcessEnded;
     assert!(matches!(last, Some(Event::Ended(ended)) if ended.reason == EndReason::Fresh { cause }));
@@ -133,18 +139,18 @@ fn a_process_that_came_back_without_the_session_means_a_fresh_start() {
 fn recovering_keeps_a_connection_that_works() {
     let mut pair = Pair::new();
     pair.dial();
-    pair.client.report_failure(pair.now, Cause::ApplicationLost);
+    pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
     let wanted = intent(&pair);
     assert_eq!(wanted.preparation, Some(Preparation::Recover));
     assert_eq!(pair.client.state(), SessionState::Attached);
-    pair.client.recovered(pair.now, wanted.attempt, Ok(()));
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Recovered);
     assert!(pair.client.wanted_connection().is_none());
     // And when the connection goes meanwhile, a dial follows the answer.
-    pair.client.report_failure(pair.now, Cause::ApplicationLost);
+    pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
     pair.cut();
     let wanted = intent(&pair);
     assert_eq!(wanted.preparation, Some(Preparation::Recover));
-    pair.client.recovered(pair.now, wanted.attempt, Ok(()));
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Recovered);
     assert!(intent(&pair).is_dial());
 }
 
@@ -152,7 +158,7 @@ fn recovering_keeps_a_connection_that_works() {
 fn force_escalates_with_a_pause_between_and_ends_for_a_fresh_session() {
     let mut pair = Pair::new();
     pair.dial();
-    pair.client.force(pair.now);
+    pair.client.reconnect().force(pair.now);
     let pause = Strategies::default().escalation_pause;
     for strategy in [Strategy::Resume, Strategy::Restore, Strategy::Restart] {
         let wanted = intent(&pair);
@@ -166,9 +172,16 @@ fn force_escalates_with_a_pause_between_and_ends_for_a_fresh_session() {
         pair.now = wanted.not_before;
         pair.client.handle_timeout(pair.now);
         match strategy {
-            Strategy::Restore => pair.client.restored(pair.now, wanted.attempt, Err(Cause::StateDamaged)),
-            Strategy::Restart => pair.client.restarted(pair.now, wanted.attempt, Err(Cause::Timeout)),
-            _ => pair.client.dial_failed(pair.now, wanted.attempt, Cause::Refused),
+            Strategy::Restore => {
+                pair.client
+                    .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::StateDamaged))
+            }
+            Strategy::Restart => pair
+                .client
+                .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Timeout)),
+            _ => pair
+                .client
+                .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Refused)),
         }
     }
     assert!(pair.client.wanted_connection().is_none(), "nothing is left to ask for");
@@ -186,9 +199,10 @@ fn force_is_over_when_the_session_is_attached_again() {
         Cause::Network,
     );
     let wanted = intent(&pair);
-    pair.client.dial_failed(pair.now, wanted.attempt, Cause::Refused);
+    pair.client
+        .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Refused));
     let wanted = intent(&pair);
-    pair.client.restored(pair.now, wanted.attempt, Ok(()));
+    pair.client.handle_answer(pair.now, wanted.attempt, Answer::Restored);
     pair.dial();
     assert_eq!(pair.client.state(), SessionState::Attached);
     pair.cut();
@@ -199,7 +213,8 @@ fn force_is_over_when_the_session_is_attached_again() {
 fn an_authentication_failure_is_not_tried_again_without_a_fresh_credential() {
     let mut pair = broken(Strategies::default(), Cause::Network);
     let wanted = intent(&pair);
-    pair.client.dial_failed(pair.now, wanted.attempt, Cause::Authentication);
+    pair.client
+        .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Authentication));
     let asks = |pair: &mut Pair| {
         events(&mut pair.client)
             .iter()
@@ -214,11 +229,12 @@ fn an_authentication_failure_is_not_tried_again_without_a_fresh_credential() {
         "not after any time"
     );
     pair.client
-        .refresh_credential(pair.now, Some(Bytes::from_static(b"new")));
+        .handle_answer(pair.now, 0, Answer::Credential(Bytes::from_static(b"new")));
     assert!(intent(&pair).is_dial());
     let attempt = intent(&pair).attempt;
-    pair.client.dial_failed(pair.now, attempt, Cause::Authentication);
-    pair.client.refresh_credential(pair.now, None);
+    pair.client
+        .handle_answer(pair.now, attempt, Answer::Failed(Cause::Authentication));
+    pair.client.handle_answer(pair.now, 0, Answer::NoCredential);
     let last = events(&mut pair.client).pop();
     assert!(matches!(last, Some(Event::Ended(ended)) if ended.reason == EndReason::Unauthorized));
 }
@@ -303,7 +319,8 @@ fn an_alternate_where_nobody_answers_is_left_for_the_usual_place() {
     let attempt = intent(&pair).attempt;
     pair.now = intent(&pair).not_before;
     pair.client.handle_timeout(pair.now);
-    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    pair.client
+        .handle_answer(pair.now, attempt, Answer::Failed(Cause::Refused));
     assert!(intent(&pair).alternate.is_empty());
 }
 
@@ -332,6 +349,7 @@ fn the_backoff_starts_afresh_only_after_a_stable_connection() {
 
 fn outcomes(session: &Session) -> alloc::vec::Vec<(u64, Strategy, Outcome)> {
     session
+        .reconnecting()
         .history()
         .map(|attempt| (attempt.number, attempt.strategy, attempt.outcome))
         .collect()
@@ -345,15 +363,16 @@ fn history_tells_what_was_tried_and_only_an_attach_is_a_success() {
     let lost = pair.now;
     pair.now = intent(&pair).not_before;
     let attempt = intent(&pair).attempt;
-    assert_eq!(pair.client.reconnect_stats().next_retry, Some(pair.now));
-    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    assert_eq!(pair.client.reconnecting().stats().next_retry, Some(pair.now));
+    pair.client
+        .handle_answer(pair.now, attempt, Answer::Failed(Cause::Refused));
     pair.now = intent(&pair).not_before;
     let epoch = pair
         .client
         .attach(pair.now, Carrier::ordered())
         .expect("because one is wanted");
     // The host has a connection, but it is only a candidate.
-    assert_eq!(pair.client.reconnect_stats().successes, 1);
+    assert_eq!(pair.client.reconnecting().stats().successes, 1);
     pair.client.detach(pair.now, epoch, Cause::Network);
     pair.now = intent(&pair).not_before;
     pair.dial();
@@ -366,7 +385,7 @@ fn history_tells_what_was_tried_and_only_an_attach_is_a_success() {
             (4, Strategy::Resume, Outcome::Succeeded),
         ]
     );
-    let stats = pair.client.reconnect_stats();
+    let stats = pair.client.reconnecting().stats();
     assert_eq!((stats.attempts, stats.successes, stats.failures), (4, 2, 2));
     assert_eq!(stats.disconnections(Cause::Heartbeat), 1);
     assert_eq!(stats.last_time_to_resume, Some(pair.now.saturating_since(lost)));
@@ -388,7 +407,7 @@ fn a_fresh_session_carries_the_line_on_and_makes_the_attempt_a_success() {
     let due = old.client.poll_timeout().expect("because the backoff holds it back");
     old.client.handle_timeout(due);
     assert_eq!(old.client.state(), SessionState::Ended);
-    let handover = old.client.handover().expect("because it is a client");
+    let handover = old.client.reconnecting().handover().expect("because it is a client");
     let mut new = Pair::with_client(|config| config.handover = Some(alloc::boxed::Box::new(handover)));
     let pending = (2, Strategy::Fresh, Outcome::Pending);
     assert_eq!(outcomes(&new.client).last(), Some(&pending));
@@ -398,7 +417,7 @@ fn a_fresh_session_carries_the_line_on_and_makes_the_attempt_a_success() {
         outcomes(&new.client).last().map(|last| last.2),
         Some(Outcome::Succeeded)
     );
-    let stats = new.client.reconnect_stats();
+    let stats = new.client.reconnecting().stats();
     assert_eq!((stats.attempts, stats.successes, stats.resumes), (2, 2, 1));
 }
 
@@ -406,14 +425,14 @@ fn a_fresh_session_carries_the_line_on_and_makes_the_attempt_a_success() {
 fn a_pause_stops_every_attempt_until_it_is_over() {
     let mut pair = broken(Strategies::default(), Cause::Network);
     let before = intent(&pair);
-    pair.client.pause_reconnecting(pair.now);
-    pair.client.pause_reconnecting(pair.now);
-    assert!(pair.client.wanted_connection().is_none() && pair.client.is_reconnecting_paused());
+    pair.client.reconnect().pause(pair.now);
+    pair.client.reconnect().pause(pair.now);
+    assert!(pair.client.wanted_connection().is_none() && pair.client.reconnecting().is_paused());
     assert!(pair.client.attach(pair.now, Carrier::ordered()).is_err());
     pair.sleep(Duration::from_secs(100));
-    pair.client.reconnect_now(pair.now);
+    pair.client.reconnect().at_once(pair.now);
     assert!(pair.client.wanted_connection().is_none());
-    pair.client.resume_reconnecting(pair.now);
+    pair.client.reconnect().resume(pair.now);
     let after = intent(&pair);
     assert_eq!((after.attempt, after.not_before), (before.attempt, pair.now));
     assert!(after.deadline > pair.now);
@@ -433,18 +452,22 @@ fn preserved_state_comes_back_with_restart_and_recover_and_goes_to_the_heir() {
         let mut pair = Pair::new();
         let too_much = Bytes::from(alloc::vec![0; MAX_PRESERVED + 1]);
         pair.client
+            .reconnect()
             .preserve(pair.now, state.clone())
             .expect("because it is short");
-        assert_eq!(pair.client.preserve(pair.now, too_much), Err(PreservedTooLarge));
+        assert_eq!(
+            pair.client.reconnect().preserve(pair.now, too_much),
+            Err(PreservedTooLarge)
+        );
         pair.dial();
         pair.cut_with(cause);
         let handed = intent(&pair).preserved;
         let expected = if cause == Cause::Network { &Bytes::new() } else { &state };
         assert_eq!(&handed, expected);
         pair.client.abort(pair.now);
-        let handover = pair.client.handover().expect("because it is a client");
+        let handover = pair.client.reconnecting().handover().expect("because it is a client");
         let heir = Pair::with_client(|config| config.handover = Some(alloc::boxed::Box::new(handover)));
-        assert_eq!(heir.client.preserved(), &state);
+        assert_eq!(heir.client.reconnecting().preserved(), &state);
     }
 }
 
@@ -453,7 +476,9 @@ fn what_would_fail_again_ends_a_session_that_never_was_and_no_other() {
     for cause in Cause::ALL {
         let mut fresh = Pair::new();
         let wanted = intent(&fresh);
-        fresh.client.dial_failed(fresh.now, wanted.attempt, cause);
+        fresh
+            .client
+            .handle_answer(fresh.now, wanted.attempt, Answer::Failed(cause));
         let ended = events(&mut fresh.client).into_iter().find_map(|event| match event {
             Event::Ended(ended) => Some(ended.reason),
             _ => None,
@@ -463,7 +488,8 @@ fn what_would_fail_again_ends_a_session_that_never_was_and_no_other() {
         let mut pair = broken(Strategies::resume_always(), Cause::Network);
         let wanted = intent(&pair);
         pair.now = wanted.not_before;
-        pair.client.dial_failed(pair.now, wanted.attempt, cause);
+        pair.client
+            .handle_answer(pair.now, wanted.attempt, Answer::Failed(cause));
         let again = intent(&pair);
         assert!(again.attempt > wanted.attempt && again.cause == Some(cause));
     }
@@ -475,12 +501,12 @@ fn a_session_may_be_put_under_another_policy_and_taken_out() {
     pair.dial();
     let now = pair.now;
     let slow = Backoff::endless_doubling();
-    assert_eq!(pair.client.set_backoff(now, slow), Ok(()));
+    assert_eq!(pair.client.reconnect().set_backoff(now, slow), Ok(()));
     let wrong = Backoff {
         multiplier: 50,
         ..Backoff::default()
     };
-    assert!(pair.client.set_backoff(now, wrong).is_err());
+    assert!(pair.client.reconnect().set_backoff(now, wrong).is_err());
     pair.cut();
     assert_eq!(
         intent(&pair).not_before.saturating_since(now),
@@ -488,13 +514,14 @@ fn a_session_may_be_put_under_another_policy_and_taken_out() {
         "the first dial was the first try"
     );
     pair.client
+        .reconnect()
         .set_strategies(now, Strategies::default().with(Cause::Refused, Strategy::Restore));
     let attempt = intent(&pair).attempt;
-    pair.client.dial_failed(now, attempt, Cause::Refused);
+    pair.client.handle_answer(now, attempt, Answer::Failed(Cause::Refused));
     assert_eq!(intent(&pair).strategy, Strategy::Restore);
-    assert_eq!(pair.client.set_backoff(now, Backoff::never()), Ok(()));
+    assert_eq!(pair.client.reconnect().set_backoff(now, Backoff::never()), Ok(()));
     let attempt = intent(&pair).attempt;
-    pair.client.restored(now, attempt, Ok(()));
+    pair.client.handle_answer(now, attempt, Answer::Restored);
     pair.dial();
     pair.cut_with(Cause::Heartbeat);
     let last = events(&mut pair.client).pop();
@@ -511,7 +538,8 @@ fn a_close_before_the_first_handshake_delivers_what_is_queued() {
             .open(now, StreamOptions::default())
             .expect("because there is room");
         pair.client
-            .send(now, stream, Bytes::from_static(b"last words"))
+            .stream(stream)
+            .send(now, Bytes::from_static(b"last words"))
             .expect("because there is room");
         pair.client.close(now, 7, Bytes::new());
         assert_eq!(pair.client.state(), SessionState::Closing);
@@ -520,7 +548,8 @@ fn a_close_before_the_first_handshake_delivers_what_is_queued() {
     queued(&mut pair);
     // A dial that fails is not the end of it.
     let attempt = intent(&pair).attempt;
-    pair.client.dial_failed(pair.now, attempt, Cause::Refused);
+    pair.client
+        .handle_answer(pair.now, attempt, Answer::Failed(Cause::Refused));
     assert_eq!(intent(&pair).strategy, Strategy::Fresh);
     pair.now = intent(&pair).not_before;
     pair.dial();
@@ -566,11 +595,21 @@ fn history_is_bounded_and_keeps_the_newest() {
     for _ in 0..10 {
         let wanted = intent(&pair);
         pair.now = wanted.not_before;
-        pair.client.dial_failed(pair.now, wanted.attempt, Cause::Refused);
+        pair.client
+            .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Refused));
     }
-    let numbers: alloc::vec::Vec<u64> = pair.client.history().map(|attempt| attempt.number).collect();
+    let numbers: alloc::vec::Vec<u64> = pair
+        .client
+        .reconnecting()
+        .history()
+        .map(|attempt| attempt.number)
+        .collect();
     assert_eq!(numbers, [9, 10, 11, 12], "three that are over, and the one that waits");
-    assert_eq!(pair.client.reconnect_stats().failures, 10, "the numbers know of all");
+    assert_eq!(
+        pair.client.reconnecting().stats().failures,
+        10,
+        "the numbers know of all"
+    );
 }
 
 /// What the client's last finished attempt came to, after one dial of a server that is not for it.

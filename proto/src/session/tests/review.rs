@@ -85,7 +85,8 @@ fn a_close_waits_for_room_in_the_inbox_of_a_peer_that_misses_something() {
     pair.settle();
     pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
     pair.client
-        .send(now, stream, Bytes::from_static(b"late"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"late"))
         .expect("because there is room");
     let mut late = Vec::new();
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
@@ -93,7 +94,8 @@ fn a_close_waits_for_room_in_the_inbox_of_a_peer_that_misses_something() {
     pair.dial();
     for _ in 0..65 {
         pair.client
-            .send(now, stream, Bytes::from(alloc::vec![1; 936]))
+            .stream(stream)
+            .send(now, Bytes::from(alloc::vec![1; 936]))
             .expect("because there is room");
     }
     pair.settle();
@@ -200,7 +202,8 @@ fn fruitless_swaps_do_not_use_up_the_tries_of_a_stable_connection() {
     let now = pair.now;
     pair.client.migrate(now, Duration::ZERO, Bytes::new());
     while let Some(intent) = pair.client.wanted_connection() {
-        pair.client.dial_failed(now, intent.attempt, Cause::Network);
+        pair.client
+            .handle_answer(now, intent.attempt, crate::reconnect::Answer::Failed(Cause::Network));
     }
     pair.cut();
     assert_eq!(pair.client.state(), SessionState::Detached);
@@ -223,7 +226,8 @@ fn a_close_that_the_peers_has_answered_does_not_expire() {
     while let Some(at) = pair.client.poll_timeout() {
         pair.client.handle_timeout(at);
         if let Some(intent) = pair.client.wanted_connection() {
-            pair.client.dial_failed(at, intent.attempt, Cause::Network);
+            pair.client
+                .handle_answer(at, intent.attempt, crate::reconnect::Answer::Failed(Cause::Network));
         }
     }
     let last = events(&mut pair.client).pop();

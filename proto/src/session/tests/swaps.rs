@@ -34,7 +34,8 @@ fn swap_with_a_gap(pair: &mut Pair) -> (StreamId, Vec<u8>, (Epoch, Epoch)) {
     pair.settle();
     pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
     pair.client
-        .send(now, stream, Bytes::from_static(b"late "))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"late "))
         .expect("because there is room");
     let old = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
     let mut late = Vec::new();
@@ -87,7 +88,8 @@ fn what_the_old_connection_took_with_it_is_asked_for() {
     let (stream, _, old) = swap_with_a_gap(&mut pair);
     let now = pair.now;
     pair.client
-        .send(now, stream, Bytes::from_static(b"soon"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"soon"))
         .expect("because there is room");
     pair.settle();
     assert!(pair.server().stats().inbox_bytes > 0);
@@ -111,7 +113,8 @@ fn an_acknowledgement_may_overtake_the_position_of_a_live_end() {
     let (ours, incoming) = resume(&mut pair);
     // Stated is what came before this; acknowledged, over the old connection, is this too.
     pair.server()
-        .send(now, stream, Bytes::from_static(b"now"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"now"))
         .expect("because there is room");
     pair.settle();
     pair.sleep(Duration::from_millis(25));
@@ -135,7 +138,8 @@ fn the_inbox_is_not_overrun_when_the_old_connection_goes() {
     for round in 0..2 {
         for _ in 0..4 {
             pair.client
-                .send(now, stream, chunk.clone())
+                .stream(stream)
+                .send(now, chunk.clone())
                 .expect("because there is room");
         }
         pair.settle();
@@ -231,7 +235,8 @@ fn what_nobody_can_know_is_unknown() {
         .open(now, StreamOptions::default())
         .expect("because there is room");
     pair.client
-        .send(now, stream, Bytes::from_static(b"?"))
+        .stream(stream)
+        .send(now, Bytes::from_static(b"?"))
         .expect("because there is room");
     let epoch = pair.links[0].0;
     assert!(pair.client.poll_transmit(now, epoch, &mut Vec::new()));

