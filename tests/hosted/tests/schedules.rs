@@ -83,8 +83,8 @@ fn check_coverage(tally: &Tally) {
         ("app: a chunk read", 10_000),
         ("app: bytes read", 5_000),
         ("app: an end read", 3_000),
-        ("app: a reset read", 100),
-        ("app: told to stop", 30),
+        ("app: a reset read", 20),
+        ("app: told to stop", 5),
         ("app: a half abandoned", 30),
         ("app: a message too large", 100),
         ("app: no room at once", 100),
@@ -101,9 +101,9 @@ fn check_coverage(tally: &Tally) {
         ("end: unauthorized", 1),
         ("end: unknown", 10),
         ("event: attached", 1_000),
-        ("event: detached", 1_000),
+        ("event: detached", 500),
         ("event: overdue", 500),
-        ("attack: all pongs were taken", 20),
+        ("attack: all pongs were taken", 3),
         ("check: nothing is left", SEEDS),
     ];
     let rare: Vec<String> = faults
