@@ -66,7 +66,8 @@ fn a_sessions_life_is_told_and_nothing_secret_is() {
             .open(now, StreamOptions::default())
             .expect("because there is room");
         pair.client
-            .send(now, stream, Bytes::from_static(b"confidential"))
+            .stream(stream)
+            .send(now, Bytes::from_static(b"confidential"))
             .expect("because there is room");
         pair.cut();
         pair.client.abort(now);
