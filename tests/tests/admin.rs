@@ -79,7 +79,10 @@ fn act(fleet: &mut Fleet, tally: &mut Tally) {
     let ids: Vec<SessionId> = fleet.house.owners.keys().copied().collect();
     let id = (!ids.is_empty()).then(|| *fleet.rng.pick(&ids));
     match fleet.rng.below(9) {
-        0 => fleet.with(someone, |session, now| session.close(now, 4, Bytes::new())),
+        0 => {
+            let closed = fleet.with(someone, |session, now| session.close(now, 4, Bytes::new()));
+            closed.expect("because the code fits");
+        }
         1 => fleet.with(someone, |session, now| session.abort(now)),
         2 => {
             if let Some(id) = id {

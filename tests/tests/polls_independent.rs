@@ -76,7 +76,10 @@ fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
                 duo.read_all(Side::Client, &[stream]);
                 duo.read_all(Side::Server, &[stream]);
             }
-            7 => duo.client.close(now, 3, bytes::Bytes::new()),
+            7 => duo
+                .client
+                .close(now, 3, bytes::Bytes::new())
+                .expect("because the code fits"),
             _ => {}
         }
         step(&mut duo);

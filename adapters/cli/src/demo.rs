@@ -76,6 +76,7 @@ async fn demo(options: &Demo) -> Result<Summary, Failure> {
     let (sent, received) = tokio::try_join!(send_all(source, send), receive_all(recv, out, bar.clone()))?;
     let elapsed = begin.elapsed();
     let ended = client.close(0, Bytes::from_static(b"done")).await;
+    let ended = ended.map_err(|error| broken("cannot close")(error.into()))?;
     bar.finish_and_clear();
     if !matches!(ended.reason, EndReason::Closed { .. }) {
         return Err(Failure::Broken(format!("the session ended badly: {:?}", ended.reason)));

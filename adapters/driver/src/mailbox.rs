@@ -41,7 +41,10 @@ impl Mailbox {
     pub(crate) fn deliver(&mut self, shared: &Shared, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(mail)) = Pin::new(&mut self.mail).poll_next(cx) {
             match mail {
-                Mail::Command(command) => shared.call_untimed(|state, now| state.machine.handle_command(now, command)),
+                Mail::Command(command) => {
+                    let _checked_by_the_registry =
+                        shared.call_untimed(|state, now| state.machine.handle_command(now, command));
+                }
                 Mail::Message(envelope) => {
                     let delivery = shared.call_untimed(|state, now| self.hand_over(now, &mut state.machine, &envelope));
                     envelope.delivered(delivery);

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use unbroken_proto::config::Seed;
+use unbroken_proto::error::CodeTooLarge;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
 use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
@@ -106,11 +107,11 @@ impl Shared {
     }
 
     /// Closes the session on the application's behalf, behind what was sent.
-    pub(crate) fn close(&self, code: u64, reason: Bytes) {
+    pub(crate) fn close(&self, code: u64, reason: Bytes) -> Result<(), CodeTooLarge> {
         self.call(|state, now| {
-            state.machine.close(now, code, reason);
             state.notify_driver();
-        });
+            state.machine.close(now, code, reason)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

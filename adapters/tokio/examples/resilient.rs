@@ -280,7 +280,7 @@ async fn main() -> Result<(), Failure> {
     config.credential = Bytes::from("fresh token");
     let session = restart(session, config, reconnector(relay, &network)).await?;
     print_numbers(&session);
-    let ended = session.close(0, Bytes::from("done")).await;
+    let ended = session.close(0, Bytes::from("done")).await?;
     if !ended.fates.all_delivered() {
         return Err(format!("not everything arrived: {:?}", ended.fates).into());
     }

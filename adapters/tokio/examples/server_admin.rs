@@ -64,7 +64,7 @@ async fn main() -> Result<(), Failure> {
         code: 1,
         reason: Bytes::from_static(b"checked out"),
     };
-    let closed = server.handle().command(Select::Name("ground-2"), &order);
+    let closed = server.handle().command(Select::Name("ground-2"), &order)?;
     println!(
         "closed {closed}, by name; {} connected",
         server.handle().snapshot().connected
@@ -100,7 +100,7 @@ async fn guest(address: SocketAddr, name: &str, secret: SharedSecret) -> Result<
         match event {
             Event::GoAway { alternate, .. } => {
                 println!("{name}: leaves for {}", String::from_utf8_lossy(&alternate));
-                session.close(0, Bytes::new()).await;
+                session.close(0, Bytes::new()).await?;
             }
             Event::Ended(ended) => println!("{name}: {:?}", ended.reason),
             _ => {}

@@ -54,7 +54,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     let ordered = server
         .handle()
         .registry(|registry, now| registry.command(now, Select::Label(b"picked"), &close));
-    assert_eq!(ordered, 1);
+    assert_eq!(ordered, Ok(1));
     let ended = soon("the end", clients[1].closed()).await;
     assert!(matches!(ended.reason, EndReason::Closed { code: 3, .. }), "{ended:?}");
     let (name, reason) = soon("the clean-up", told.recv()).await.unwrap();
@@ -64,7 +64,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         server
             .handle()
             .registry(|registry, now| registry.command(now, Select::All, &SessionCommand::Abort)),
-        2
+        Ok(2)
     );
     let mut names = Vec::new();
     for _ in 0..2 {
@@ -126,7 +126,7 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
         while !matches!(events.next().await, Some(Event::GoAway { alternate, .. }) if alternate == "elsewhere") {}
     })
     .await;
-    client.close(0, Bytes::new()).await;
+    client.close(0, Bytes::new()).await.unwrap();
     soon("the other end", far.closed()).await;
     let remains = soon("its end", waiting).await.unwrap().unwrap();
     assert_eq!((remains.connected, remains.detached), (0, 0));
@@ -261,20 +261,20 @@ async fn sessions_are_placed_limited_and_prolonged() {
         server
             .handle()
             .command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
-        1
+        Ok(1)
     );
     first.set_detached_lifetime(day);
     assert_eq!(
         server
             .handle()
             .command_where(|info| info.name == "bob", &SessionCommand::Abort),
-        0
+        Ok(0)
     );
     assert_eq!(
         server
             .handle()
             .command_where(|info| info.name == "alice", &SessionCommand::Abort),
-        1
+        Ok(1)
     );
     soon("its end", far.closed()).await;
 }

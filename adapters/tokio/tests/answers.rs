@@ -358,6 +358,7 @@ async fn a_close_waits_for_the_first_connection() {
         soon("a message", stream.receiver().recv()).await
     };
     let (ended, taken) = tokio::join!(ended, taken);
+    let ended = ended.expect("because the code fits");
     assert_eq!(
         taken.expect("because it was delivered").as_deref(),
         Some(&b"only this"[..])

@@ -81,7 +81,8 @@ impl Session for blocking::Session {
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        self.close_within(code, Bytes::new(), LIMIT).expect("the end")
+        let ended = self.close_within(code, Bytes::new(), LIMIT);
+        ended.expect("because the code fits").expect("the end")
     }
 
     fn abort(&self) -> Arc<Ended> {
@@ -123,7 +124,7 @@ impl Sender for blocking::SendHalf {
     }
 
     fn reset(&mut self, code: u64) {
-        self.get_mut().reset(code);
+        self.get_mut().reset(code).expect("because the code fits");
     }
 }
 
@@ -136,6 +137,6 @@ impl Receiver for blocking::RecvHalf {
     }
 
     fn stop(&mut self, code: u64) {
-        self.get_mut().stop(code);
+        self.get_mut().stop(code).expect("because the code fits");
     }
 }

@@ -150,7 +150,11 @@ impl Fleet {
     /// Commands something, as the application would.
     pub fn command(&mut self, select: Select<'_>, command: &SessionCommand) -> usize {
         let now = self.instant();
-        let ordered = self.house.registry.command(now, select, command);
+        let ordered = self
+            .house
+            .registry
+            .command(now, select, command)
+            .expect("because the code fits");
         self.tidy();
         ordered
     }
@@ -173,7 +177,10 @@ impl Fleet {
             return;
         };
         match errand {
-            Errand::SessionCommand(command) => owner.session.handle_command(now, command),
+            Errand::SessionCommand(command) => owner
+                .session
+                .handle_command(now, command)
+                .expect("because the code fits"),
             Errand::Hear(number, message, seat) => {
                 let listener = owner.seat.get_or_insert_with(seat);
                 let delivery = listener.deliver(now, &mut owner.session, &message);

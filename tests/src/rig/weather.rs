@@ -192,7 +192,10 @@ impl Rig {
         }
         self.oracle.tally.hit("check: all arrived");
         let now = self.duo.instant();
-        self.duo.client.close(now, 0, Bytes::new());
+        self.duo
+            .client
+            .close(now, 0, Bytes::new())
+            .expect("because the code fits");
         self.run(|rig| rig.end.is_some());
         // The connection may have been dead, and no try left.
         let closed = matches!(

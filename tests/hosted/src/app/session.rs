@@ -133,7 +133,7 @@ pub async fn close(mut task: Task, handle: Session, code: u64) {
     let mut asked = false;
     let ended = loop {
         if let Some(ended) = task.patient(60_000 * MS, handle.close(code, reason.clone())).await {
-            break ended;
+            break ended.expect("because the code fits");
         }
         if !std::mem::replace(&mut asked, true) {
             let opened = insist!(task, 60_000 * MS, handle.open(StreamOptions::default()));

@@ -240,7 +240,10 @@ fn command(world: &mut World) {
             state.closing.extend(told.into_iter().map(|end| (end, true)));
         });
     }
-    server.handle.command(Select::All, &command);
+    server
+        .handle
+        .command(Select::All, &command)
+        .expect("because the code fits");
 }
 
 /// The server's drain is over.
