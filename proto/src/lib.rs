@@ -108,7 +108,6 @@
 //! # }
 //! ```
 #![no_std]
-#![warn(missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;

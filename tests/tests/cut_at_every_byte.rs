@@ -25,10 +25,7 @@ enum Script {
 const STREAM: StreamId = StreamId(1);
 
 fn setup() -> Setup {
-    let config = SessionConfig {
-        linger: Duration::from_secs(60),
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default().with_linger(Duration::from_secs(60));
     Setup {
         client: config.clone(),
         server: config,

@@ -86,13 +86,11 @@ fn what_the_old_connection_lost_comes_again_on_the_new_one() {
 #[test]
 fn no_more_is_sent_above_a_gap_than_the_inbox_holds() {
     for dies in [Some(Side::Client), Some(Side::Server), None] {
-        let config = SessionConfig {
-            inbox_limit: 65_536,
-            outbox_limit: 2 << 20,
-            stream_window: 2 << 20,
-            session_window: 2 << 20,
-            ..SessionConfig::default()
-        };
+        let config = SessionConfig::default()
+            .with_inbox_limit(65_536)
+            .with_outbox_limit(2 << 20)
+            .with_stream_window(2 << 20)
+            .with_session_window(2 << 20);
         let (mut duo, stream) = with_gaps(config, 3_000);
         if let Some(side) = dies {
             // This end knows that the old connection is gone, and still may not send more.

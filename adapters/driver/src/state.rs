@@ -223,10 +223,7 @@ impl State {
             while session.poll_event().is_some() {}
             self.machine = plain(session);
         }
-        self.end(Ended {
-            reason: EndReason::Aborted,
-            fates: Fates::unaccounted(),
-        });
+        self.end(Ended::new(EndReason::Aborted, Fates::unaccounted()));
     }
 }
 

@@ -220,7 +220,7 @@ async fn restart(old: Session, config: ClientConfig, reconnector: Reconnector) -
     let new = unbroken_tokio::connect_after(&old, config, reconnector).await?;
     watch_session(&new);
     let ended = old.closed().await;
-    let Ended { reason, fates } = &*ended;
+    let Ended { reason, fates, .. } = &*ended;
     if !matches!(reason, EndReason::Fresh { .. }) {
         return Err(format!("the old session ended with {reason:?}").into());
     }

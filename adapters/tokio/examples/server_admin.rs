@@ -49,10 +49,7 @@ async fn main() -> Result<(), Failure> {
         println!("  {:8}  {}  {}", line.name, line.status, line.id);
     }
 
-    let news = StreamOptions {
-        label: Bytes::from_static(b"news"),
-        ..StreamOptions::default()
-    };
+    let news = StreamOptions::default().with_label(Bytes::from_static(b"news"));
     let broadcaster = server.broadcaster(news, 1 << 20, LagPolicy::Skip);
     let all = broadcaster.send(Select::All, Bytes::from("breakfast until ten")).await;
     let some = broadcaster
@@ -70,11 +67,9 @@ async fn main() -> Result<(), Failure> {
         server.handle().snapshot().connected
     );
 
-    let plan = Drain {
-        spread: Duration::from_millis(200),
-        within: PATIENCE,
-        alternate: Bytes::from_static(b"the house next door"),
-    };
+    let plan = Drain::within(PATIENCE)
+        .with_spread(Duration::from_millis(200))
+        .with_alternate(Bytes::from_static(b"the house next door"));
     let remains = server.handle().drain(plan).await.ok_or("the drain was stopped")?;
     println!("drained; remaining: {}", remains.connected + remains.detached);
     for guest in guests {

@@ -148,10 +148,7 @@ async fn a_session_taken_out_of_reconnecting_ends_with_its_connection() {
     soon("the session", session.established())
         .await
         .expect("because a server is there");
-    let wrong = Backoff {
-        multiplier: 1,
-        ..Backoff::default()
-    };
+    let wrong = Backoff::default().with_multiplier(1);
     assert!(session.set_backoff(wrong).is_err());
     session.set_backoff(Backoff::never()).expect("because it is in range");
     session.set_strategies(Strategies::resume_always());

@@ -90,10 +90,7 @@ async fn many_streams_both_ways() {
         let far = far.clone();
         tasks.push(tokio::spawn(async move {
             let label = Bytes::from(number.to_string());
-            let options = StreamOptions {
-                label,
-                ..StreamOptions::default()
-            };
+            let options = StreamOptions::default().with_label(label);
             let (send, mut recv) = far.open(options).await.unwrap().split();
             let messages: Vec<Bytes> = (0..50).map(|i| pattern(number * 100 + i, 2_000).into()).collect();
             assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);

@@ -113,11 +113,7 @@ fn orders_drain_and_clean_up_exactly_once() {
     let ended = clients[0].closed_within(LIMIT).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 9, .. }), "{ended:?}");
 
-    let plan = Drain {
-        within: LIMIT,
-        spread: Duration::ZERO,
-        alternate: Bytes::new(),
-    };
+    let plan = Drain::within(LIMIT).with_spread(Duration::ZERO);
     std::thread::scope(|scope| {
         let draining = scope.spawn(|| block_on(server.handle().drain(plan)));
         for client in &clients[1..] {
@@ -219,14 +215,7 @@ fn a_stepped_server_drains_and_forgets() {
     host.until("three sessions", |host| host.accepted.len() == 3);
     assert!(next_ended(&host.server, Duration::ZERO).is_none());
     host.server.handle().registry(|registry, now| {
-        registry.drain(
-            now,
-            Drain {
-                within: LIMIT,
-                spread: Duration::ZERO,
-                alternate: Bytes::new(),
-            },
-        );
+        registry.drain(now, Drain::within(LIMIT).with_spread(Duration::ZERO));
     });
     // Asked to leave, they come again: to the same place, as they know no other.
     host.until("planned swaps", |host| {

@@ -22,10 +22,13 @@ pub use crate::blocking::Blocking;
 pub use crate::stepped::Stepped;
 
 /// unbroken-tokio, on a runtime of two threads.
+#[derive(Debug)]
 pub struct Tokio;
 /// unbroken-smol, on its global executor.
+#[derive(Debug)]
 pub struct Smol;
 /// unbroken-async-std, on its global executor.
+#[derive(Debug)]
 pub struct AsyncStd;
 
 fn runtime() -> &'static tokio::runtime::Runtime {

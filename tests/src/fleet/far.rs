@@ -18,6 +18,7 @@ use super::{End, Fleet, peer};
 pub type Verdict = (SessionId, u64, Delivery);
 
 /// See the module. A session's identity is the first word of the name its client gave it.
+#[derive(Debug)]
 pub struct House {
     /// Knows about sessions.
     pub registry: Registry,
@@ -43,6 +44,7 @@ pub struct House {
 }
 
 /// A session and what its host keeps for it.
+#[derive(Debug)]
 pub struct Owner {
     /// Its machine.
     pub session: Session,
@@ -53,12 +55,14 @@ pub struct Owner {
     planned: Option<u64>,
 }
 
+#[derive(Debug)]
 struct Front {
     number: ConnectionId,
     incoming: Option<Incoming>,
 }
 
 /// What an owner is asked to do.
+#[derive(Debug)]
 pub enum Errand {
     /// By the registry.
     SessionCommand(SessionCommand),

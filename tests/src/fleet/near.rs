@@ -24,6 +24,7 @@ pub enum Reader {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Client {
     /// Its machine.
     pub session: Session,

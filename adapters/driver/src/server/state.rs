@@ -120,11 +120,11 @@ impl MailSender {
     pub(super) fn send(&self, envelope: Envelope) {
         match envelope.overflow() {
             None => self.put(Mail::Message(envelope)),
-            Some(LagPolicy::Skip) => envelope.delivered(Delivery::Missed),
             Some(LagPolicy::End) => {
                 self.put(Mail::Command(SessionCommand::Abort));
                 envelope.delivered(Delivery::Ended);
             }
+            Some(_) => envelope.delivered(Delivery::Missed),
         }
     }
 }
