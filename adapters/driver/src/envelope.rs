@@ -120,13 +120,7 @@ pub struct BroadcastOutcome {
 #[derive(Debug)]
 #[must_use = "the message goes out all the same; this tells how it fared"]
 pub struct Broadcast {
-    countdown: Arc<Countdown>,
-}
-
-impl Broadcast {
-    pub(crate) fn new(countdown: Arc<Countdown>) -> Broadcast {
-        Broadcast { countdown }
-    }
+    pub(crate) countdown: Arc<Countdown>,
 }
 
 impl Countdown {

@@ -84,7 +84,7 @@ impl Broadcaster {
                 None => countdown.count(session, Delivery::Declined),
             }
         }
-        Broadcast::new(countdown)
+        Broadcast { countdown }
     }
 }
 

@@ -90,9 +90,7 @@ impl SendHalf {
         if message.is_none() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_message(cx, message, |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        })
+        self.poll_message(cx, message, send)
     }
 
     fn poll_message<T>(
@@ -104,11 +102,8 @@ impl SendHalf {
         ready!(self.poll_pending(cx))?;
         let payload = message.take().unwrap_or_default();
         match self.try_with(payload, Some(cx), send) {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) => {
-                *message = Some(payload);
+            Err(error) if error.reason.is_temporary() => {
+                *message = Some(error.payload);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -126,9 +121,7 @@ impl SendHalf {
                 reason: SendRefusal::Full,
             });
         }
-        self.try_with(message, None, |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        })
+        self.try_with(message, None, send)
     }
 
     /// Sends bytes without copying them; waits while there is no room. Cancel safe as long as the bytes fit
@@ -143,7 +136,7 @@ impl SendHalf {
                 let written = self.try_write(&mut bytes, cx);
                 match written {
                     Ok(_) => {}
-                    Err(SendRefusal::Full | SendRefusal::Unread) => return Poll::Pending,
+                    Err(reason) if reason.is_temporary() => return Poll::Pending,
                     Err(reason) => {
                         let payload = std::mem::take(&mut bytes);
                         return Poll::Ready(Err(SendError { payload, reason }));
@@ -228,7 +221,7 @@ impl SendHalf {
 
     /// The machine refused: waits if it is for want of room. Returns the reason for the application.
     fn refused(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
-        if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
+        if refusal.is_temporary() {
             state.senders.refused(self.id, refusal, cx);
         }
         state.senders.reason(self.id, refusal)
@@ -242,15 +235,9 @@ impl SendHalf {
         let Some(payload) = self.pending.take() else {
             return Poll::Ready(Ok(()));
         };
-        let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        });
-        match sent {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) => {
-                self.pending = Some(payload);
+        match self.try_with(payload, Some(cx), send) {
+            Err(error) if error.reason.is_temporary() => {
+                self.pending = Some(error.payload);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -260,11 +247,8 @@ impl SendHalf {
     /// Takes a message, and keeps it if there is no room: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
         match self.try_send(message) {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) if self.pending.is_none() => {
-                self.pending = Some(payload);
+            Err(error) if error.reason.is_temporary() && self.pending.is_none() => {
+                self.pending = Some(error.payload);
                 Ok(())
             }
             done => done,
@@ -282,7 +266,7 @@ impl AsyncWrite for SendHalf {
         let mut bytes = Bytes::copy_from_slice(&buf[..buf.len().min(LARGEST_WRITE)]);
         match this.try_write(&mut bytes, cx) {
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(SendRefusal::Full | SendRefusal::Unread) => Poll::Pending,
+            Err(refusal) if refusal.is_temporary() => Poll::Pending,
             Err(refusal) => Poll::Ready(Err(refused(refusal))),
         }
     }
@@ -323,6 +307,10 @@ impl AsyncWrite for SendHalf {
         this.finish();
         Poll::Ready(Ok(()))
     }
+}
+
+fn send(state: &mut State, now: Instant, stream: StreamId, message: Bytes) -> Result<(), SendError> {
+    state.machine.stream(stream).send(now, message)
 }
 
 fn refused(refusal: SendRefusal) -> io::Error {
