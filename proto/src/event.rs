@@ -148,7 +148,7 @@ pub enum EndReason {
     Closed {
         /// The closer's code.
         code: u64,
-        /// The closer's words, up to 1,024 bytes.
+        /// The closer's reason, up to 1,024 bytes.
         reason: Bytes,
         /// Who closed.
         by: Closer,

@@ -60,7 +60,7 @@
 //! gives way to the new one, if both have one name and the server's [`SameName`](crate::config::SameName) says so.
 //!
 //! # Authentication
-//! What is proven, the server's sealed word or the host's own, is never tried again before
+//! What is certain, because the server said it sealed or the host itself said it, is never tried again before
 //! a fresh credential was asked for and given. A handshake that merely fails to open could be anybody's forgery: it is
 //! dialled again by the backoff, but a session that was never established asks for a fresh credential after
 //! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.

@@ -225,7 +225,7 @@ impl Session {
         self.reconnecting.intent()
     }
 
-    /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
+    /// Does what follows from any change. Every call that takes `now` ends with it, so that polls decide nothing.
     pub(super) fn settle(&mut self, now: Instant) {
         self.end_if_exhausted(now);
         self.give_way(now);
@@ -258,7 +258,7 @@ impl Session {
             .may_swap(ledger.expected(), ledger.acked(), ledger.next())
     }
 
-    /// Has the room of reconnecting decide, and carries its decision out.
+    /// Has `reconnecting` decide, and carries its decision out.
     pub(super) fn plan(
         &mut self,
         now: Instant,

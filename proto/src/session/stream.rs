@@ -138,7 +138,7 @@ impl Stream<'_> {
     /// still to be sent, the `message`th of the stream (from 1). The time begins now.
     ///
     /// # Errors
-    /// There is no such sending half, or it is over 16,384 messages ahead; nothing is told of it.
+    /// There is no such sending half, or it is over 16,384 messages ahead; there will be no event about it.
     pub fn watch(self, now: Instant, message: u64, within: Duration) -> Result<(), UnknownStream> {
         let streams = &self.session.ledger.streams;
         let known = streams.is_sending(self.id) && message <= streams.messages_sent(self.id) + WATCH_AHEAD;
