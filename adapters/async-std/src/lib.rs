@@ -18,9 +18,8 @@ pub use unbroken_carriers as carriers;
 pub use unbroken_carriers::{Acceptor, Address, StartError};
 pub use unbroken_driver as driver;
 pub use unbroken_driver::{
-    Accepted, Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events,
-    Framed, FuturesIo, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session,
-    Stream,
+    Accepted, Answer, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events, Framed,
+    FuturesIo, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session, Stream,
 };
 pub use unbroken_proto as proto;
 use unbroken_proto::{ClientConfig, Duration};

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
+use unbroken_proto::server::{SessionCommand, Subscription};
 use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
 
 use crate::connect_error::ConnectError;
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) acceptors: Waiters,
     pub(crate) watchers: Waiters,
     pub(crate) subscribers: Subscribers,
+    /// A server's broadcasters that send to this session, by their numbers.
+    pub(crate) subscriptions: BTreeMap<u64, Subscription>,
     /// The driver's task, if it has to be woken to see a change.
     driver: Option<Waker>,
     pub(crate) wakes: WakeList,
@@ -69,6 +72,7 @@ impl Shared {
                 acceptors: Waiters::default(),
                 watchers: Waiters::default(),
                 subscribers: Subscribers::default(),
+                subscriptions: BTreeMap::new(),
                 driver: None,
                 wakes: WakeList::default(),
             }),
@@ -88,6 +92,16 @@ impl Shared {
     pub(crate) fn call_untimed<T>(&self, call: impl FnOnce(&mut State, Instant) -> T) -> T {
         let state = self.lock();
         self.finish(state, call)
+    }
+
+    /// Has the machine carry out a server's command. Whom that wakes is added to `wakes`, since the server's lock is held.
+    pub(crate) fn command(&self, command: SessionCommand, wakes: &mut WakeList) {
+        let mut state = self.lock();
+        let now = state.tick();
+        state.machine.handle_command(now, command);
+        state.notify_driver();
+        state.hand_out_events();
+        wakes.append(std::mem::take(&mut state.wakes));
     }
 
     fn finish<T>(&self, mut state: MutexGuard<'_, State>, call: impl FnOnce(&mut State, Instant) -> T) -> T {

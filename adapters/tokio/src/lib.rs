@@ -25,8 +25,8 @@ pub use unbroken_driver as driver;
 #[cfg(feature = "trace")]
 pub use unbroken_driver::trace;
 pub use unbroken_driver::{
-    Accepted, Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events,
-    Framed, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session, Stream,
+    Accepted, Answer, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events, Framed,
+    PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session, Stream,
 };
 pub use unbroken_proto as proto;
 use unbroken_proto::{ClientConfig, Duration, Instant};
