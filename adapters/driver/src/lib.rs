@@ -52,7 +52,8 @@ mod connector;
 mod driver;
 mod events;
 mod framed;
-pub mod guide;
+#[doc = include_str!("../GUIDE.md")]
+pub mod guide {}
 mod machine;
 mod metrics;
 mod reconnecting;
