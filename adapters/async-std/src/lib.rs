@@ -1,13 +1,3 @@
-//! Unbroken sessions on async-std.
-//!
-//! async-std is discontinued: its authors point to smol. This adapter is for programs that still have it; new ones take
-//! `unbroken-smol`.
-//!
-//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
-//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement
-//! futures' `AsyncRead` and `AsyncWrite`. Connections may die at any byte; the session dials again, and nothing is lost or
-//! doubled.
-//!
 #![doc = include_str!("../README.md")]
 
 use std::io;

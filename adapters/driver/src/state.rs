@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
@@ -119,12 +118,13 @@ impl Shared {
         read(&self.lock())
     }
 
-    /// Closes the session on the application's behalf, behind what was sent.
-    pub(crate) fn close(&self, code: u64, reason: Bytes) {
+    /// Tells the machine something, and has the driver look at what it makes of it.
+    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut Machine, Instant) -> T) -> T {
         self.call(|state, now| {
-            state.machine.close(now, code, reason);
+            let result = tell(&mut state.machine, now);
             state.notify_driver();
-        });
+            result
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,15 +1,3 @@
-//! Unbroken sessions on tokio.
-//!
-//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
-//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement
-//! tokio's `AsyncRead` and `AsyncWrite` and carry whole messages, too. Connections may die at any byte; the session dials
-//! again, and nothing is lost or doubled.
-//!
-//! # Time
-//! Sessions live by the machine's uptime, which counts while it sleeps. Where tokio's time is paused
-//! (`#[tokio::test(start_paused = true)]`, `tokio::time::pause`), they live by tokio's clock instead: a backoff of a minute
-//! takes no time in such a test.
-//!
 #![doc = include_str!("../README.md")]
 
 mod clock;
