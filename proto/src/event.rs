@@ -99,11 +99,20 @@ pub enum Swap {
 
 /// How a session ended, and the truth about what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// Why.
     pub reason: EndReason,
     /// What became of every message and byte.
     pub fates: Fates,
+}
+
+impl Ended {
+    /// For a host that has to say itself how a session ended, because its machine can say nothing any more.
+    #[must_use]
+    pub fn new(reason: EndReason, fates: Fates) -> Ended {
+        Ended { reason, fates }
+    }
 }
 
 /// Why a session ended.
@@ -174,6 +183,7 @@ pub enum Closer {
 
 /// The fate of everything sent. Per stream the order is: delivered, then unknown, then not delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fates {
     /// Streams that were not already delivered whole and closed, by id.
     pub streams: Vec<StreamFate>,
@@ -202,6 +212,7 @@ impl Fates {
 
 /// The fate of what was sent on one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamFate {
     /// The stream.
     pub stream: StreamId,
@@ -216,6 +227,7 @@ pub struct StreamFate {
 
 /// Something that never arrived, handed back.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Undelivered {
     /// The payload.
     pub payload: Bytes,

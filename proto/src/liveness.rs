@@ -16,6 +16,7 @@ pub(crate) const STALL: Duration = Duration::from_secs(1);
 
 /// How a session fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Health {
     /// A connection carries it and the peer answers.
     Healthy,

@@ -151,14 +151,12 @@ pub fn seal(machine: &mut Session, epoch: Epoch, plaintext: &[u8]) -> Option<Vec
 /// The honest machine panicked, or held more than it was configured to.
 pub fn hostile(data: &[u8]) {
     let mut spelling = Spelling(data);
-    let config = SessionConfig {
-        outbox_limit: 8_192,
-        inbox_limit: 65_536,
-        stream_window: 4_096,
-        session_window: 8_192,
-        max_streams: 4,
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default()
+        .with_outbox_limit(8_192)
+        .with_inbox_limit(65_536)
+        .with_stream_window(4_096)
+        .with_session_window(8_192)
+        .with_max_streams(4);
     let victim = if spelling.byte().unwrap_or(0) % 2 == 0 {
         Side::Server
     } else {

@@ -23,33 +23,22 @@ fn seeds(every_day: u64) -> std::ops::Range<u64> {
 
 /// Detached for 20 s at most, so that a run sees some expire.
 fn limits() -> SessionConfig {
-    SessionConfig {
-        detached_lifetime: Duration::from_secs(20),
-        keepalive_interval: Duration::from_secs(2),
-        keepalive_timeout: Duration::from_secs(4),
-        handshake_timeout: Duration::from_secs(3),
-        ..SessionConfig::default()
-    }
+    SessionConfig::default()
+        .with_detached_lifetime(Duration::from_secs(20))
+        .with_keepalive_interval(Duration::from_secs(2))
+        .with_keepalive_timeout(Duration::from_secs(4))
+        .with_handshake_timeout(Duration::from_secs(3))
 }
 
 fn server() -> ServerConfig {
-    ServerConfig {
-        session: limits(),
-        // A server without a key of its own could tell nobody for good that his session is over.
-        ..ServerConfig::new(ServerAuth::anonymous().with_key(StaticKey::from_bytes([5; 32])))
-    }
+    ServerConfig::new(ServerAuth::anonymous().with_key(StaticKey::from_bytes([5; 32]))).with_session(limits())
 }
 
 fn client(name: &str) -> ClientConfig {
-    ClientConfig {
-        name: name.into(),
-        session: limits(),
-        backoff: Backoff {
-            cap: Duration::from_secs(2),
-            ..Backoff::default()
-        },
-        ..ClientConfig::new(Auth::anonymous())
-    }
+    ClientConfig::new(Auth::anonymous())
+        .with_name(name.into())
+        .with_session(limits())
+        .with_backoff(Backoff::default().with_cap(Duration::from_secs(2)))
 }
 
 fn attached(fleet: &Fleet) -> usize {
@@ -79,7 +68,10 @@ fn act(fleet: &mut Fleet, tally: &mut Tally) {
     let ids: Vec<SessionId> = fleet.house.owners.keys().copied().collect();
     let id = (!ids.is_empty()).then(|| *fleet.rng.pick(&ids));
     match fleet.rng.below(9) {
-        0 => fleet.with(someone, |session, now| session.close(now, 4, Bytes::new())),
+        0 => {
+            let closed = fleet.with(someone, |session, now| session.close(now, 4, Bytes::new()));
+            closed.expect("because the code fits");
+        }
         1 => fleet.with(someone, |session, now| session.abort(now)),
         2 => {
             if let Some(id) = id {
@@ -205,11 +197,9 @@ fn a_drain_asks_all_within_its_spread_and_says_truly_what_remains() {
         }
         fleet.run_until(20, |fleet| attached(fleet) > 30);
         let now = fleet.instant();
-        let plan = Drain {
-            spread: Duration::from_secs(5),
-            within: Duration::from_secs(15),
-            alternate: Bytes::from_static(b"elsewhere"),
-        };
+        let plan = Drain::within(Duration::from_secs(15))
+            .with_spread(Duration::from_secs(5))
+            .with_alternate(Bytes::from_static(b"elsewhere"));
         let there = fleet.house.registry.session_count();
         fleet.house.registry.drain(now, plan);
         fleet.tidy();

@@ -25,10 +25,7 @@ enum Script {
 const STREAM: StreamId = StreamId(1);
 
 fn setup() -> Setup {
-    let config = SessionConfig {
-        linger: Duration::from_secs(60),
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default().with_linger(Duration::from_secs(60));
     Setup {
         client: config.clone(),
         server: config,
@@ -87,12 +84,16 @@ fn act(duo: &mut Duo, script: Script, step: &mut u32) {
         }
         3 if duo.ledger.is_settled() && swap_done(duo, script) => {
             if script != Script::ServerCloses {
-                duo.client.close(now, 7, bytes::Bytes::from_static(b"bye"));
+                duo.client
+                    .close(now, 7, bytes::Bytes::from_static(b"bye"))
+                    .expect("because the code fits");
             }
             if matches!(script, Script::BothClose | Script::ServerCloses)
                 && let Some(server) = &mut duo.server
             {
-                server.close(now, 7, bytes::Bytes::from_static(b"bye"));
+                server
+                    .close(now, 7, bytes::Bytes::from_static(b"bye"))
+                    .expect("because the code fits");
             }
             *step = 4;
         }

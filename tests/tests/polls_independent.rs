@@ -10,14 +10,12 @@ use unbroken_tests::rng::Rng;
 const MS: u64 = 1_000_000;
 
 fn setup() -> Setup {
-    let config = SessionConfig {
-        outbox_limit: 2_048,
-        keepalive_interval: Duration::from_millis(200),
-        keepalive_timeout: Duration::from_millis(600),
-        drain_timeout: Duration::from_millis(30),
-        linger: Duration::from_secs(5),
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default()
+        .with_outbox_limit(2_048)
+        .with_keepalive_interval(Duration::from_millis(200))
+        .with_keepalive_timeout(Duration::from_millis(600))
+        .with_drain_timeout(Duration::from_millis(30))
+        .with_linger(Duration::from_secs(5));
     Setup {
         client: config.clone(),
         server: config,
@@ -76,7 +74,10 @@ fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
                 duo.read_all(Side::Client, &[stream]);
                 duo.read_all(Side::Server, &[stream]);
             }
-            7 => duo.client.close(now, 3, bytes::Bytes::new()),
+            7 => duo
+                .client
+                .close(now, 3, bytes::Bytes::new())
+                .expect("because the code fits"),
             _ => {}
         }
         step(&mut duo);

@@ -212,11 +212,9 @@ fn no_timer_of_an_old_connection_closes_the_new_one() {
 #[test]
 fn throughput_has_no_cliff_over_message_size() {
     for size in [1, 100, 1_000, 16_000, 16_001, 60_000, 200_000] {
-        let config = SessionConfig {
-            outbox_limit: 400_000,
-            stream_window: 300_000,
-            ..SessionConfig::default()
-        };
+        let config = SessionConfig::default()
+            .with_outbox_limit(400_000)
+            .with_stream_window(300_000);
         let mut duo = duo(config);
         let stream = duo.establish();
         let begin = duo.now;
@@ -256,13 +254,11 @@ fn an_admitted_message_is_never_fatal() {
     for outbox in [2_048, 5_000, 70_000, 300_000] {
         for window in [256, 257, 1_064, 16_064, 100_000] {
             for fragment in [1_000, 64_000] {
-                let config = SessionConfig {
-                    outbox_limit: outbox,
-                    stream_window: window,
-                    session_window: window,
-                    fragment_size: fragment,
-                    ..SessionConfig::default()
-                };
+                let config = SessionConfig::default()
+                    .with_outbox_limit(outbox)
+                    .with_stream_window(window)
+                    .with_session_window(window)
+                    .with_fragment_size(fragment);
                 largest_arrives(duo(config), outbox);
             }
         }
@@ -311,10 +307,7 @@ fn a_length_prefix_is_not_trusted_before_proof() {
 
 #[test]
 fn a_full_outbox_pushes_back_and_evicts_nothing() {
-    let mut duo = duo(SessionConfig {
-        outbox_limit: 4_096,
-        ..SessionConfig::default()
-    });
+    let mut duo = duo(SessionConfig::default().with_outbox_limit(4_096));
     let stream = duo.establish();
     duo.wires[0].cut([true; 2]);
     let mut admitted = 0;
@@ -333,10 +326,7 @@ fn a_full_outbox_pushes_back_and_evicts_nothing() {
 
 #[test]
 fn what_is_acknowledged_is_held_until_it_is_read() {
-    let mut duo = duo(SessionConfig {
-        stream_window: 2_000,
-        ..SessionConfig::default()
-    });
+    let mut duo = duo(SessionConfig::default().with_stream_window(2_000));
     let stream = duo.establish();
     while duo.put(Side::Client, stream, 300) {}
     duo.wait(10 * SECOND);
@@ -471,11 +461,9 @@ fn control_goes_before_bulk() {
 
 #[test]
 fn attempts_are_counted_as_failures_and_the_count_is_refilled() {
-    let backoff = Backoff {
-        attempts: Some(4),
-        stable_after: Duration::from_secs(1),
-        ..Backoff::default()
-    };
+    let backoff = Backoff::default()
+        .with_attempts(Some(4))
+        .with_stable_after(Duration::from_secs(1));
     let mut duo = Duo::new(&Setup {
         backoff,
         ..Setup::default()
@@ -547,10 +535,7 @@ fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
 /// goes on acknowledging on the old connection must not make its statement look like a lie.
 #[test]
 fn a_statement_overtaken_by_an_acknowledgement_is_no_contradiction() {
-    let mut duo = duo(SessionConfig {
-        ack_delay: Duration::ZERO,
-        ..SessionConfig::default()
-    });
+    let mut duo = duo(SessionConfig::default().with_ack_delay(Duration::ZERO));
     let stream = duo.establish();
     duo.wait(SECOND);
     // Something of the server's is unacknowledged, so it cannot swap.

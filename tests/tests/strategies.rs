@@ -115,6 +115,7 @@ fn the_default_table_is_walked_from_cause_to_answer() {
                 duo.client
                     .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Recovered)
             }
+            Some(other) => panic!("{other:?} is not known here"),
             None => duo.client.handle_answer(
                 now,
                 0,
@@ -231,12 +232,10 @@ fn restore_is_answered_well_badly_late_or_never() {
 }
 
 fn shell() -> ShellState {
-    let mut shell = ShellState {
-        working_directory: "/srv".into(),
-        environment: vec![("LANG".into(), "C".into())],
-        last_command: "make".into(),
-        ..ShellState::new(8)
-    };
+    let mut shell = ShellState::new(8)
+        .with_working_directory("/srv".into())
+        .with_environment(vec![("LANG".into(), "C".into())])
+        .with_last_command("make".into());
     shell.output.push(b"cc main.c\nok\n");
     shell
 }
@@ -541,18 +540,13 @@ fn health_under_silence_and_a_black_hole() {
 #[test]
 fn a_session_that_moves_nothing_ends_stuck() {
     let stuck = |replays, unacknowledged| Setup {
-        client: SessionConfig {
-            stuck: Stuck {
-                replays,
-                unacknowledged,
-            },
-            ..SessionConfig::default()
-        },
+        client: SessionConfig::default().with_stuck(
+            Stuck::default()
+                .with_replays(replays)
+                .with_unacknowledged(unacknowledged),
+        ),
         // The client's confirmations will be lost, again and again.
-        server: SessionConfig {
-            max_attempts: 100,
-            ..SessionConfig::default()
-        },
+        server: SessionConfig::default().with_max_attempts(100),
         ..Setup::default()
     };
     let send = |duo: &mut Duo, stream| {

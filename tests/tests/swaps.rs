@@ -86,13 +86,11 @@ fn what_the_old_connection_lost_comes_again_on_the_new_one() {
 #[test]
 fn no_more_is_sent_above_a_gap_than_the_inbox_holds() {
     for dies in [Some(Side::Client), Some(Side::Server), None] {
-        let config = SessionConfig {
-            inbox_limit: 65_536,
-            outbox_limit: 2 << 20,
-            stream_window: 2 << 20,
-            session_window: 2 << 20,
-            ..SessionConfig::default()
-        };
+        let config = SessionConfig::default()
+            .with_inbox_limit(65_536)
+            .with_outbox_limit(2 << 20)
+            .with_stream_window(2 << 20)
+            .with_session_window(2 << 20);
         let (mut duo, stream) = with_gaps(config, 3_000);
         if let Some(side) = dies {
             // This end knows that the old connection is gone, and still may not send more.
@@ -119,7 +117,7 @@ fn closes_that_cross_above_a_gap_complete_each_other() {
         for side in order {
             let now = duo.instant();
             if let Some(machine) = duo.machine(side) {
-                machine.close(now, 4, Bytes::new());
+                machine.close(now, 4, Bytes::new()).expect("because the code fits");
             }
         }
         for side in order {
@@ -151,13 +149,13 @@ fn closes_that_cross_above_a_gap_complete_each_other() {
 fn a_close_that_waits_in_the_inbox_is_answered_when_our_own_goes_out() {
     let (mut duo, stream) = with_gaps(SessionConfig::default(), 40);
     let now = duo.instant();
-    duo.client.close(now, 4, Bytes::new());
+    duo.client.close(now, 4, Bytes::new()).expect("because the code fits");
     // The client's CLOSE arrives above the gap and waits; then the server closes as well.
     while duo.transmit(1, Side::Client) {}
     while duo.deliver(1, Side::Client) {}
     let now = duo.instant();
     if let Some(server) = &mut duo.server {
-        server.close(now, 4, Bytes::new());
+        server.close(now, 4, Bytes::new()).expect("because the code fits");
     }
     talk(&mut duo);
     duo.wait(1_000 * MS);

@@ -13,6 +13,6 @@ pub(crate) struct CloseOnDrop {
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.shared.tell(|machine, now| machine.close(now, 0, Bytes::new()));
+        let _zero_fits = self.shared.tell(|machine, now| machine.close(now, 0, Bytes::new()));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use unbroken_proto::error::OpenError;
+use unbroken_proto::error::{CodeTooLarge, OpenError};
 use unbroken_proto::event::Ended;
 use unbroken_proto::security::PublicKey;
 use unbroken_proto::session::SessionState;
@@ -110,9 +110,12 @@ impl Session {
     /// session was never established. What was not delivered is handed back.
     ///
     /// The wish to close stands even if the future is dropped.
-    pub async fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {
-        self.shared().tell(|machine, now| machine.close(now, code, reason));
-        self.closed().await
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the session goes on.
+    pub async fn close(&self, code: u64, reason: Bytes) -> Result<Arc<Ended>, CodeTooLarge> {
+        self.shared().tell(|machine, now| machine.close(now, code, reason))?;
+        Ok(self.closed().await)
     }
 
     /// Ends the session at once; what became of what was sent is told as far as it is known. The wish to end

@@ -97,7 +97,7 @@ impl Shared {
     pub(crate) fn command(&self, command: SessionCommand, wakes: &mut WakeList) {
         let mut state = self.lock();
         let now = state.tick();
-        state.machine.handle_command(now, command);
+        let _checked_by_the_registry = state.machine.handle_command(now, command);
         state.notify_driver();
         state.hand_out_events();
         wakes.append(std::mem::take(&mut state.wakes));
@@ -236,10 +236,7 @@ impl State {
             while session.poll_event().is_some() {}
             self.machine = plain(session);
         }
-        self.end(Ended {
-            reason: EndReason::Aborted,
-            fates: Fates::unaccounted(),
-        });
+        self.end(Ended::new(EndReason::Aborted, Fates::unaccounted()));
     }
 }
 

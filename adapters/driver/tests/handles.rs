@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use futures_channel::mpsc;
 use futures_sink::Sink;
-use unbroken_driver::proto::config::Seed;
-use unbroken_driver::proto::error::{OpenError, SendRefusal};
+use unbroken_driver::proto::config::{MAX_CODE, Seed};
+use unbroken_driver::proto::error::{CodeTooLarge, OpenError, SendRefusal};
 use unbroken_driver::proto::event::EndReason;
 use unbroken_driver::proto::security::{Auth, ServerAuth};
 use unbroken_driver::proto::server::Placement;
@@ -144,6 +144,23 @@ fn nothing_is_opened_or_sent_once_close_was_called() {
     assert_eq!(late.err(), Some(OpenError::SessionClosed));
     let refused = now(stream.sender().send(Bytes::from_static(b"late"))).unwrap_err();
     assert_eq!(refused.reason, SendRefusal::SessionClosed);
+}
+
+/// Found by reading: the halves took a code that the machine refuses for done, so that the stream was neither reset nor of use.
+#[test]
+fn a_code_that_is_too_large_leaves_session_and_halves_as_they_were() {
+    let (session, _driver) = session();
+    let mut stream = queued(&session);
+    let refused = Err(CodeTooLarge(MAX_CODE + 1));
+    assert_eq!(now(session.close(MAX_CODE + 1, Bytes::new())).map(drop), refused);
+    assert_eq!(stream.sender().reset(MAX_CODE + 1), refused);
+    assert_eq!(stream.receiver().stop(MAX_CODE + 1), refused);
+    now(stream.sender().send(Bytes::from_static(b"goes on"))).unwrap();
+    assert!(poll(pin!(stream.receiver().recv())).is_pending(), "it was not stopped");
+    stream.sender().reset(MAX_CODE).unwrap();
+    stream.receiver().stop(MAX_CODE).unwrap();
+    let refused = now(stream.sender().send(Bytes::from_static(b"late"))).unwrap_err();
+    assert_eq!(refused.reason, SendRefusal::StreamClosed);
 }
 
 #[test]

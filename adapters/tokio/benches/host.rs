@@ -70,7 +70,7 @@ async fn one_way(size: usize) -> f64 {
     assert_eq!(received, count);
     sending.await.unwrap();
     let rate = count as f64 / begin.elapsed().as_secs_f64();
-    near.close(0, Bytes::new()).await;
+    near.close(0, Bytes::new()).await.unwrap();
     rate
 }
 
@@ -97,7 +97,7 @@ async fn written(size: usize) -> f64 {
     assert_eq!(received, count * size);
     sending.await.unwrap();
     let rate = received as f64 / begin.elapsed().as_secs_f64();
-    near.close(0, Bytes::new()).await;
+    near.close(0, Bytes::new()).await.unwrap();
     rate
 }
 

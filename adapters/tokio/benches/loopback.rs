@@ -138,7 +138,7 @@ async fn unbroken(carrier: Carrier, size: usize) -> Duration {
     assert_eq!(received.await.unwrap(), count(size));
     let elapsed = begin.elapsed();
     drop(recv);
-    client.close(0, Bytes::new()).await;
+    client.close(0, Bytes::new()).await.unwrap();
     elapsed
 }
 

@@ -220,7 +220,7 @@ async fn restart(old: Session, config: ClientConfig, reconnector: Reconnector) -
     let new = unbroken_tokio::connect_after(&old, config, reconnector).await?;
     watch_session(&new);
     let ended = old.closed().await;
-    let Ended { reason, fates } = &*ended;
+    let Ended { reason, fates, .. } = &*ended;
     if !matches!(reason, EndReason::Fresh { .. }) {
         return Err(format!("the old session ended with {reason:?}").into());
     }
@@ -280,7 +280,7 @@ async fn main() -> Result<(), Failure> {
     config.credential = Bytes::from("fresh token");
     let session = restart(session, config, reconnector(relay, &network)).await?;
     print_numbers(&session);
-    let ended = session.close(0, Bytes::from("done")).await;
+    let ended = session.close(0, Bytes::from("done")).await?;
     if !ended.fates.all_delivered() {
         return Err(format!("not everything arrived: {:?}", ended.fates).into());
     }

@@ -54,7 +54,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     let ordered = server
         .handle()
         .registry(|registry, now| registry.command(now, Select::Label(b"picked"), &close));
-    assert_eq!(ordered, 1);
+    assert_eq!(ordered, Ok(1));
     let ended = soon("the end", clients[1].closed()).await;
     assert!(matches!(ended.reason, EndReason::Closed { code: 3, .. }), "{ended:?}");
     let (name, reason) = soon("the clean-up", told.recv()).await.unwrap();
@@ -64,7 +64,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         server
             .handle()
             .registry(|registry, now| registry.command(now, Select::All, &SessionCommand::Abort)),
-        2
+        Ok(2)
     );
     let mut names = Vec::new();
     for _ in 0..2 {
@@ -83,11 +83,7 @@ async fn a_drain_asks_clients_to_leave_and_lets_nobody_new_in() {
     let client = connect(Carrier::Tcp, address, client_config());
     let _far = soon("a session", server.accept()).await;
     let mut events = client.events();
-    let plan = Drain {
-        spread: std::time::Duration::from_millis(50),
-        within: std::time::Duration::from_secs(30),
-        alternate: Bytes::new(),
-    };
+    let plan = Drain::within(std::time::Duration::from_secs(30)).with_spread(std::time::Duration::from_millis(50));
     server.handle().registry(|registry, now| registry.drain(now, plan));
     soon("the wish", async {
         while !matches!(events.next().await, Some(Event::GoAway { .. })) {}
@@ -112,10 +108,10 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     assert_eq!(handle.drained().await, None, "there is none");
     let client = connect(Carrier::Tcp, address, client_config());
     let far = soon("a session", server.accept()).await.session;
-    let plan = |within| Drain {
-        spread: std::time::Duration::ZERO,
-        within,
-        alternate: Bytes::from_static(b"elsewhere"),
+    let plan = |within| {
+        Drain::within(within)
+            .with_spread(std::time::Duration::ZERO)
+            .with_alternate(Bytes::from_static(b"elsewhere"))
     };
     let remains = soon("its end", handle.drain(plan(std::time::Duration::from_millis(30)))).await;
     assert_eq!(remains.unwrap().connected, 1, "{remains:?}");
@@ -126,7 +122,7 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
         while !matches!(events.next().await, Some(Event::GoAway { alternate, .. }) if alternate == "elsewhere") {}
     })
     .await;
-    client.close(0, Bytes::new()).await;
+    client.close(0, Bytes::new()).await.unwrap();
     soon("the other end", far.closed()).await;
     let remains = soon("its end", waiting).await.unwrap().unwrap();
     assert_eq!((remains.connected, remains.detached), (0, 0));
@@ -140,11 +136,7 @@ async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let _client = connect(Carrier::Tcp, address, client_config());
     let _far = soon("a session", server.accept()).await.session;
-    let plan = Drain {
-        spread: common::LIMIT * 3,
-        within: common::LIMIT * 3,
-        alternate: Bytes::new(),
-    };
+    let plan = Drain::within(common::LIMIT * 3).with_spread(common::LIMIT * 3);
     let handle = Arc::clone(server.handle());
     let (tell, waits) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
@@ -261,20 +253,20 @@ async fn sessions_are_placed_limited_and_prolonged() {
         server
             .handle()
             .command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
-        1
+        Ok(1)
     );
     first.set_detached_lifetime(day);
     assert_eq!(
         server
             .handle()
             .command_where(|info| info.name == "bob", &SessionCommand::Abort),
-        0
+        Ok(0)
     );
     assert_eq!(
         server
             .handle()
             .command_where(|info| info.name == "alice", &SessionCommand::Abort),
-        1
+        Ok(1)
     );
     soon("its end", far.closed()).await;
 }

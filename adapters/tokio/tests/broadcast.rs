@@ -15,10 +15,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{RecvHalf, Server, Session};
 
 fn news() -> StreamOptions {
-    StreamOptions {
-        label: Bytes::from_static(b"news"),
-        ..StreamOptions::default()
-    }
+    StreamOptions::default().with_label(Bytes::from_static(b"news"))
 }
 
 /// A server that writes the client's name on its session, as a label.

@@ -36,7 +36,7 @@ async fn cut(carrier: Carrier, cuts: u64, most: u64, seed: u64) {
         "only {} cuts",
         done.load(Ordering::Relaxed)
     );
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(
         matches!(ended.reason, EndReason::Closed { .. }),
         "seed {seed}: {:?}",
@@ -110,7 +110,7 @@ async fn planned_swaps_while_data_flows() {
     });
     soon("ten planned swaps", swapping).await.unwrap();
     soon("all of it", flowing).await.unwrap();
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(ended.fates.all_delivered());
 }
 

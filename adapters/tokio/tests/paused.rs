@@ -56,7 +56,7 @@ async fn a_backoff_of_minutes_takes_no_time() {
     tokio::time::advance(100 * MINUTE).await;
     send.send(Bytes::from("much later")).await.unwrap();
     assert_eq!(recv.recv().await.unwrap().unwrap(), "much later");
-    session.close(0, Bytes::new()).await;
+    session.close(0, Bytes::new()).await.unwrap();
     while let Some(event) = events.next().await {
         if matches!(event, Event::Ended(_)) {
             return;

@@ -19,7 +19,7 @@ async fn echo_over(carrier: Carrier) {
     let sizes = [0, 1, 64, 1_000, 15_999, 16_000, 16_001, 65_535, 300_000];
     let messages: Vec<Bytes> = sizes.iter().map(|size| pattern(*size as u64, *size).into()).collect();
     assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);
-    let ended = soon("the end", session.close(7, Bytes::from("bye"))).await;
+    let ended = soon("the end", session.close(7, Bytes::from("bye"))).await.unwrap();
     assert_eq!(
         ended.reason,
         EndReason::Closed {
@@ -90,10 +90,7 @@ async fn many_streams_both_ways() {
         let far = far.clone();
         tasks.push(tokio::spawn(async move {
             let label = Bytes::from(number.to_string());
-            let options = StreamOptions {
-                label,
-                ..StreamOptions::default()
-            };
+            let options = StreamOptions::default().with_label(label);
             let (send, mut recv) = far.open(options).await.unwrap().split();
             let messages: Vec<Bytes> = (0..50).map(|i| pattern(number * 100 + i, 2_000).into()).collect();
             assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);
@@ -102,7 +99,7 @@ async fn many_streams_both_ways() {
     for task in tasks {
         soon("a stream's end", task).await.unwrap();
     }
-    soon("the end", far.close(0, Bytes::new())).await;
+    soon("the end", far.close(0, Bytes::new())).await.unwrap();
     assert!(matches!(
         soon("the client's end", client.closed()).await.reason,
         EndReason::Closed { by: Closer::Peer, .. }
@@ -142,6 +139,7 @@ async fn both_ends_close_at_once() {
         tokio::join!(client.close(1, Bytes::new()), far.close(2, Bytes::new()))
     })
     .await;
+    let (one, other) = (one.unwrap(), other.unwrap());
     assert!(matches!(one.reason, EndReason::Closed { .. }), "{one:?}");
     assert!(matches!(other.reason, EndReason::Closed { .. }), "{other:?}");
     eventually("the registry forgot it", || server.handle().sessions().is_empty()).await;
@@ -346,7 +344,7 @@ async fn streams_nobody_has_accepted_yet_outlive_the_session() {
         send.send(Bytes::from("kept")).await.unwrap();
         send.finish();
     }
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(ended.fates.all_delivered());
     soon("its other end", accepted.closed()).await;
     let mut kept = 0;

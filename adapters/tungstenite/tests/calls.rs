@@ -95,7 +95,7 @@ fn other_calls_time_out() {
     let mut events = near.events();
     assert!(events.next_within(Duration::from_millis(1)).is_none());
     drop(kept);
-    near.close(3, Bytes::new());
+    near.close(3, Bytes::new()).unwrap();
     assert!(events.any(|event| matches!(event, Event::Ended(_))));
     assert!(events.next().is_none());
 }
@@ -164,5 +164,5 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "still there");
-    assert!(near.close(0, Bytes::new()).fates.all_delivered());
+    assert!(near.close(0, Bytes::new()).unwrap().fates.all_delivered());
 }

@@ -123,7 +123,7 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
         Err(io::ErrorKind::ConnectionRefused.into())
     });
     let session = connect_with(client_config(), dial).unwrap();
-    let ended = session.close(5, Bytes::new());
+    let ended = session.close(5, Bytes::new()).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 5, .. }), "{ended:?}");
     drop(held);
 }
@@ -152,5 +152,5 @@ fn a_carrier_of_ones_own() {
     assert_eq!(there, "through a pair of sockets");
     far.get_ref().migrate(Duration::from_secs(20), Bytes::new());
     eventually("a planned swap", || session.get_ref().stats().attaches == 2);
-    session.close(0, Bytes::new());
+    session.close(0, Bytes::new()).unwrap();
 }

@@ -51,7 +51,7 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
             let mut theirs = far.session.accept_within(LIMIT).unwrap().unwrap();
             theirs.read_to_string(&mut there).unwrap();
             assert_eq!(there, "sealed twice");
-            session.close(0, Bytes::new());
+            session.close(0, Bytes::new()).unwrap();
             Ok(())
         }
         Err(ended) => Err((

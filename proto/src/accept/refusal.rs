@@ -72,6 +72,7 @@ impl Refusal {
 
 /// A connection that gets no session: send `packet` if there is one, then close.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// The last packet for it.
     pub packet: Option<Vec<u8>>,

@@ -56,6 +56,7 @@ pub enum Reached {
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It waits for its time, or is under way.
     Pending,

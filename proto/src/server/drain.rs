@@ -10,6 +10,7 @@ use crate::time::{Duration, Instant};
 
 /// How a registry is to be drained.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Drain {
     /// The clients are asked to leave at moments drawn at random from this long, so that they do not
     /// arrive elsewhere all at once.

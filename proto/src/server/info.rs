@@ -45,6 +45,7 @@ impl SessionInfo {
 
 /// Where a held session is in its life, in the words people are shown ([`Display`](fmt::Display)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum SessionStatus {
     /// Admitted, and not confirmed by its client yet.
     Connecting,

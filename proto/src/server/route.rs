@@ -8,7 +8,7 @@ use crate::accept::{Incoming, Rejection};
 use crate::id::{Epoch, SessionId};
 use crate::session::Session;
 
-/// Where a first packet leads.
+/// Where a first packet leads. A host has to act on each, and so has to hear of it from its compiler if there is one more.
 #[derive(Debug)]
 pub enum Route {
     /// A new handshake: drive this [`Incoming`] until its [`request`](Incoming::request) is some, then
@@ -26,7 +26,7 @@ pub enum Route {
     Reject(Rejection),
 }
 
-/// What [`Registry::admit`](crate::server::Registry::admit) decided.
+/// What [`Registry::admit`](crate::server::Registry::admit) decided. As with [`Route`], a host has to act on each.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one per connection, taken apart at once")]
 pub enum Admission {

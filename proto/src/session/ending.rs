@@ -8,8 +8,10 @@ use super::closing::{Closing, Finish};
 use super::machine::Session;
 use super::reconnecting::Decision;
 use crate::accept::{Report, SessionCommand, Status, Tombstone};
+use crate::error::CodeTooLarge;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
+use crate::limits::check_code;
 use crate::reconnect::{Cause, Outcome};
 use crate::time::{Duration, Instant};
 use crate::trace;
@@ -21,10 +23,15 @@ impl Session {
     ///
     /// A session that is not established yet lingers too, for what is queued to be delivered; with nothing
     /// queued it ends at once. Who does not want to wait calls [`abort`](Self::abort).
-    pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](crate::config::MAX_CODE); the session goes on.
+    pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) -> Result<(), CodeTooLarge> {
+        check_code(code)?;
         let _span = self.span.enter();
         self.begin_close(now, code, reason);
         self.settle(now);
+        Ok(())
     }
 
     /// Ends the session now. The peer is told if a connection is up; fates as far as known.
@@ -48,7 +55,11 @@ impl Session {
     }
 
     /// Carries out what the registry ordered (server). Harmless when it comes late or twice.
-    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) {
+    ///
+    /// # Errors
+    /// The code of a close is too large; the session goes on. The registry hands out no such command.
+    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) -> Result<(), CodeTooLarge> {
+        command.check()?;
         match command {
             SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
             SessionCommand::Abort => self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted)),
@@ -63,6 +74,7 @@ impl Session {
             SessionCommand::Evict => {}
         }
         self.settle(now);
+        Ok(())
     }
 
     /// From now on this end lets the session be detached for `lifetime` (1 ms to 365 days), the present
@@ -74,7 +86,6 @@ impl Session {
     }
 
     fn begin_close(&mut self, now: Instant, code: u64, reason: Bytes) {
-        let code = code.min(crate::wire::varint::MAX);
         let early = self.counters.stats.attaches == 0 && !self.closing.has_begun();
         if self.is_ended() || !self.closing.begin(now, code, reason, self.config.linger) {
             return;

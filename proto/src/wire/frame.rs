@@ -1,4 +1,7 @@
 //! The frames of a sealed packet, as values.
+//!
+//! The structs are the layouts of version 1, which never change, so that they can be written as literals. There may come
+//! to be more frames and codes: the enums are not exhaustive.
 
 use bytes::Bytes;
 
@@ -14,6 +17,7 @@ pub const MAX_ALTERNATE: usize = 1_024;
 /// One frame. Sequenced frames (see [`is_sequenced`](Frame::is_sequenced)) have positions and are
 /// kept until acknowledged; the others concern one connection only.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Frame {
     /// Application bytes. Sequenced.
     Data(Data),
@@ -246,6 +250,7 @@ pub struct Final {
 
 /// The server's answer about a predecessor.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It lives; this connection becomes its candidate.
     Resumed {

@@ -194,6 +194,7 @@ fn verdict_parts(verdict: Option<&Verdict>) -> (u8, Option<u64>) {
 
 /// A refusal in the clear. Whoever sends it has proven nothing, so it counts as a failed dial only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reject {
     /// Too busy now.
     Retry {

@@ -31,6 +31,7 @@ pub const MAX_FRAMES: usize = MAX_PACKET - SEAL_OVERHEAD;
 
 /// The first byte of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PacketType {
     /// Begins a new session (client).
     Hello,

@@ -57,7 +57,7 @@ pub fn every_call(near: &SessionHandle, far: &SessionHandle) {
     bytes(far_send, recv);
     // A close that nobody waits for is a close all the same.
     let _given_up = give_up_after(1, near.close(5, Bytes::new()));
-    let ended = insist(|| near.close(6, Bytes::new()));
+    let ended = insist(|| near.close(6, Bytes::new())).expect("because the code fits");
     assert!(
         matches!(ended.reason, EndReason::Closed { code: 5, .. }),
         "{:?}",

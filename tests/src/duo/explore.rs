@@ -241,7 +241,9 @@ impl Node {
             Act::Close(client) => {
                 self.closed[usize::from(!client)] = true;
                 if let Some(session) = self.duo.machine(side(client)) {
-                    session.close(now, 5, bytes::Bytes::new());
+                    session
+                        .close(now, 5, bytes::Bytes::new())
+                        .expect("because the code fits");
                 }
             }
             Act::Wait => {

@@ -34,11 +34,9 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let backoff = Backoff {
-            first: Duration::ZERO,
-            base: Duration::from_millis(10),
-            ..Backoff::default()
-        };
+        let backoff = Backoff::default()
+            .with_first(Duration::ZERO)
+            .with_base(Duration::from_millis(10));
         Setup {
             seed: 1,
             suite: Suite::ChaChaPoly,
@@ -52,6 +50,7 @@ impl Default for Setup {
 }
 
 /// See [`crate::duo`].
+#[derive(Debug)]
 pub struct Duo {
     /// Nanoseconds.
     pub now: u64,

@@ -18,6 +18,7 @@ use super::{End, Fleet, peer};
 pub type Verdict = (SessionId, u64, Delivery);
 
 /// See the module. A session's identity is the first word of the name its client gave it.
+#[derive(Debug)]
 pub struct House {
     /// Knows about sessions.
     pub registry: Registry,
@@ -43,6 +44,7 @@ pub struct House {
 }
 
 /// A session and what its host keeps for it.
+#[derive(Debug)]
 pub struct Owner {
     /// Its machine.
     pub session: Session,
@@ -53,12 +55,14 @@ pub struct Owner {
     planned: Option<u64>,
 }
 
+#[derive(Debug)]
 struct Front {
     number: ConnectionId,
     incoming: Option<Incoming>,
 }
 
 /// What an owner is asked to do.
+#[derive(Debug)]
 pub enum Errand {
     /// By the registry.
     SessionCommand(SessionCommand),
@@ -150,7 +154,11 @@ impl Fleet {
     /// Commands something, as the application would.
     pub fn command(&mut self, select: Select<'_>, command: &SessionCommand) -> usize {
         let now = self.instant();
-        let ordered = self.house.registry.command(now, select, command);
+        let ordered = self
+            .house
+            .registry
+            .command(now, select, command)
+            .expect("because the code fits");
         self.tidy();
         ordered
     }
@@ -173,7 +181,10 @@ impl Fleet {
             return;
         };
         match errand {
-            Errand::SessionCommand(command) => owner.session.handle_command(now, command),
+            Errand::SessionCommand(command) => owner
+                .session
+                .handle_command(now, command)
+                .expect("because the code fits"),
             Errand::Hear(number, message, seat) => {
                 let listener = owner.seat.get_or_insert_with(seat);
                 let delivery = listener.deliver(now, &mut owner.session, &message);

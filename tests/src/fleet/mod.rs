@@ -65,6 +65,7 @@ impl Weather {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Fleet {
     /// Virtual time in nanoseconds.
     pub now: u64,
@@ -84,6 +85,7 @@ pub struct Fleet {
 }
 
 /// One connection.
+#[derive(Debug)]
 struct Conn {
     client: usize,
     /// When the last packet each way arrives: they stay in order.

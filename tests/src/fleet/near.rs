@@ -24,6 +24,7 @@ pub enum Reader {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Client {
     /// Its machine.
     pub session: Session,
@@ -207,7 +208,10 @@ impl Fleet {
             Event::GoAway { .. } => {
                 known.asked += 1;
                 if known.leaves {
-                    known.session.close(now, 0, Bytes::new());
+                    known
+                        .session
+                        .close(now, 0, Bytes::new())
+                        .expect("because the code fits");
                 }
             }
             Event::Ended(ended) => known.ended = Some(ended),

@@ -13,6 +13,7 @@ use super::far::Errand;
 pub type ConnId = u64;
 
 /// Something that happens.
+#[derive(Debug)]
 pub enum What {
     /// A client's dial number so-and-so ends.
     Dialled(usize, u64),
@@ -39,7 +40,7 @@ pub enum What {
 }
 
 /// See the module. What happens at the same time happens in the order it was planned.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Queue {
     command: BinaryHeap<Reverse<(u64, u64)>>,
     what: BTreeMap<u64, What>,

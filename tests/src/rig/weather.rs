@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use unbroken_proto::event::{EndReason, Event};
-use unbroken_proto::reconnect::{Backoff, Continuity, IntentKind, Preparation, Strategies, Strategy};
+use unbroken_proto::reconnect::{Continuity, IntentKind, Preparation, Strategies, Strategy};
 use unbroken_proto::server::Refusal;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::time::Duration;
@@ -42,6 +42,7 @@ enum Later {
 }
 
 /// See [`crate::rig`].
+#[derive(Debug)]
 pub struct Rig {
     duo: Duo,
     setup: Setup,
@@ -106,10 +107,9 @@ impl Rig {
         }
         let mut setup = Setup {
             seed: u8::try_from(seed % 251).unwrap_or(0),
-            backoff: Backoff {
-                attempt_timeout: *rng.pick(&[None, Some(Duration::from_millis(2_500))]),
-                ..pace.backoff()
-            },
+            backoff: pace
+                .backoff()
+                .with_attempt_timeout(*rng.pick(&[None, Some(Duration::from_millis(2_500))])),
             strategies,
             history_limit: usize::try_from(*rng.pick(&[64, 0, 1, 5])).unwrap_or(0),
             ..Setup::default()
@@ -192,7 +192,10 @@ impl Rig {
         }
         self.oracle.tally.hit("check: all arrived");
         let now = self.duo.instant();
-        self.duo.client.close(now, 0, Bytes::new());
+        self.duo
+            .client
+            .close(now, 0, Bytes::new())
+            .expect("because the code fits");
         self.run(|rig| rig.end.is_some());
         // The connection may have been dead, and no try left.
         let closed = matches!(
@@ -467,6 +470,7 @@ impl Rig {
                         unbroken_proto::reconnect::Answer::Recovered
                     }),
             ),
+            other => panic!("{other:?} is not known here"),
         }
     }
 

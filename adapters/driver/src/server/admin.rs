@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::Poll;
 
+use unbroken_proto::error::CodeTooLarge;
 use unbroken_proto::server::{
     Drain, DrainStatus, EndedSession, Registry, Select, SessionCommand, SessionInfo, Snapshot,
 };
@@ -38,12 +39,22 @@ impl ServerHandle {
     }
 
     /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn command(&self, select: Select<'_>, command: &SessionCommand) -> usize {
+    ///
+    /// # Errors
+    /// As [`Registry::command`].
+    pub fn command(&self, select: Select<'_>, command: &SessionCommand) -> Result<usize, CodeTooLarge> {
         self.registry(|registry, now| registry.command(now, select, command))
     }
 
     /// The same for those that `wanted` picks. Looks at all of them.
-    pub fn command_where(&self, wanted: impl Fn(&SessionInfo) -> bool, command: &SessionCommand) -> usize {
+    ///
+    /// # Errors
+    /// As [`Registry::command`].
+    pub fn command_where(
+        &self,
+        wanted: impl Fn(&SessionInfo) -> bool,
+        command: &SessionCommand,
+    ) -> Result<usize, CodeTooLarge> {
         self.registry(|registry, now| registry.command_where(now, wanted, command))
     }
 

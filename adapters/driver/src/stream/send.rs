@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_io::AsyncWrite;
-use unbroken_proto::error::{SendError, SendRefusal};
+use unbroken_proto::error::{CodeTooLarge, SendError, SendRefusal, StreamError};
 use unbroken_proto::{Duration, Instant, StreamId};
 
 use crate::close_on_drop::CloseOnDrop;
@@ -159,30 +159,36 @@ impl SendHalf {
     pub fn finish(&mut self) {
         if self.pending.is_some() {
             // A message that was never flushed would be missing from a stream that looks whole.
-            return self.reset(0);
-        }
-        if !std::mem::replace(&mut self.over, true) {
-            self.end(|state, now, id| {
-                let _already_over = state.machine.stream(id).finish(now);
-            });
+            let _zero_fits = self.reset(0);
+        } else if !self.over {
+            let _has_no_code = self.end(|state, now, id| Ok(state.machine.stream(id).finish(now)?));
         }
     }
 
     /// Abandons what the peer does not have yet, and tells it `code`.
-    pub fn reset(&mut self, code: u64) {
-        self.pending = None;
-        self.over = true;
-        self.end(|state, now, id| {
-            let _already_over = state.machine.stream(id).reset(now, code);
-        });
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the stream goes on.
+    pub fn reset(&mut self, code: u64) -> Result<(), CodeTooLarge> {
+        self.end(|state, now, id| state.machine.stream(id).reset(now, code))
     }
 
-    fn end(&self, end: impl FnOnce(&mut State, Instant, StreamId)) {
+    /// Ends the half with `end`. That the machine knows it no more is as good.
+    fn end(
+        &mut self,
+        end: impl FnOnce(&mut State, Instant, StreamId) -> Result<(), StreamError>,
+    ) -> Result<(), CodeTooLarge> {
         self.session.shared.call(|state, now| {
-            end(state, now, self.id);
+            if let Err(StreamError::CodeTooLarge(code)) = end(state, now, self.id) {
+                return Err(CodeTooLarge(code));
+            }
             state.senders.remove(self.id, &mut state.wakes);
             state.notify_driver();
-        });
+            Ok(())
+        })?;
+        self.pending = None;
+        self.over = true;
+        Ok(())
     }
 
     /// Sends with `send` if it is this half's turn.
@@ -330,7 +336,7 @@ fn refused(refusal: SendRefusal) -> io::Error {
 impl Drop for SendHalf {
     fn drop(&mut self) {
         if !self.over {
-            self.reset(0);
+            let _zero_fits = self.reset(0);
         }
     }
 }

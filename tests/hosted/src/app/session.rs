@@ -41,11 +41,10 @@ async fn open(mut task: Task, handle: Session, _working: Working) {
     for number in 0..work.streams {
         task.rest(work.pause / 4).await;
         let label = Bytes::from(format!("{:?} {number}", task.app.end.1));
-        let options = StreamOptions {
-            label: label.clone(),
-            priority: *task.rng.pick(&[128, 0, 255]),
-            fragment_size: *task.rng.pick(&[None, Some(1_000), Some(64_000)]),
-        };
+        let options = StreamOptions::default()
+            .with_label(label.clone())
+            .with_priority(*task.rng.pick(&[128, 0, 255]))
+            .with_fragment_size(*task.rng.pick(&[None, Some(1_000), Some(64_000)]));
         let opened = insist!(task, 60_000 * MS, handle.open(options.clone()));
         match opened {
             Ok(stream) => {
@@ -133,7 +132,7 @@ pub async fn close(mut task: Task, handle: Session, code: u64) {
     let mut asked = false;
     let ended = loop {
         if let Some(ended) = task.patient(60_000 * MS, handle.close(code, reason.clone())).await {
-            break ended;
+            break ended.expect("because the code fits");
         }
         if !std::mem::replace(&mut asked, true) {
             let opened = insist!(task, 60_000 * MS, handle.open(StreamOptions::default()));

@@ -38,6 +38,7 @@ pub(super) struct Process {
     pub(super) skew: i128,
 }
 
+#[derive(Debug)]
 pub(super) struct Timer {
     pub(super) at: u64,
     pub(super) process: ProcessId,
@@ -52,6 +53,7 @@ pub(super) struct Current {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) now: u64,
     pub(crate) rng: Rng,
