@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use unbroken_proto::config::Seed;
+use unbroken_proto::error::SendRefusal;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
 use unbroken_proto::server::{SessionCommand, Subscription};
@@ -165,6 +166,23 @@ impl State {
         if self.machine.wants_transmit() {
             self.notify_driver();
         }
+    }
+
+    /// Whether a sending half may ask the machine now; if not, it waits, and the driver calls it forward.
+    pub(crate) fn may_send(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
+        let may = self.senders.may_try(id, sent, cx);
+        if !may && self.senders.has_next() {
+            self.notify_driver();
+        }
+        may
+    }
+
+    /// The machine refused a sending half, which waits if it is for want of room. Returns the reason for the application.
+    pub(crate) fn refused(&mut self, id: StreamId, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
+        if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
+            self.senders.refused(id, refusal, cx);
+        }
+        self.senders.reason(id, refusal)
     }
 
     /// The driver looks now, and is to be woken for what comes later.
