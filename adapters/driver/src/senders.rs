@@ -35,7 +35,8 @@ impl Senders {
     /// Whether the half may ask the machine now. If not, others go first, and it waits. `sent` is what it sent since it
     /// last waited.
     pub(crate) fn may_try(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
-        let is_greedy = *sent >= QUANTUM && self.rivals > 1;
+        // Who cannot wait would be refused for ever.
+        let is_greedy = *sent >= QUANTUM && self.rivals > 1 && cx.is_some();
         let is_its_turn = self.line.is_empty() || self.called.contains(&id);
         if !self.full && is_its_turn && !is_greedy {
             return true;

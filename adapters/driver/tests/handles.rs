@@ -326,6 +326,10 @@ fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
         }
         pair.turns();
     }
+    for _ in 0..40 {
+        // Who does not wait is refused for want of room alone.
+        streams[0].sender().try_send(Bytes::from_static(&[7; 4_096])).unwrap();
+    }
     let [first, second] = sent;
     assert!(first > 500 && second * 2 > first, "{sent:?}");
 }

@@ -207,8 +207,8 @@ impl SendHalf {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            *sent += len;
-            let done = send(state, now, id, payload).map_err(|error| SendError {
+            let done = send(state, now, id, payload).inspect(|_| *sent += len);
+            let done = done.map_err(|error| SendError {
                 reason: state.refused(id, error.reason, cx),
                 ..error
             });
