@@ -23,6 +23,7 @@ impl Session {
     /// queued it ends at once. Who does not want to wait calls [`abort`](Self::abort).
     pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         self.begin_close(now, code, reason);
         self.settle(now);
     }
@@ -30,6 +31,7 @@ impl Session {
     /// Ends the session now. The peer is told if a connection is up; fates as far as known.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted));
         self.settle(now);
     }
@@ -49,6 +51,7 @@ impl Session {
 
     /// Carries out what the registry ordered (server). Harmless when it comes late or twice.
     pub fn handle_command(&mut self, now: Instant, command: SessionCommand) {
+        let now = self.latest.advance(now);
         match command {
             SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
             SessionCommand::Abort => self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted)),

@@ -24,7 +24,7 @@ use crate::server::info::{Refused, SessionStatus};
 use crate::server::route::Route;
 use crate::server::table::{Entry, SessionTable};
 use crate::server::tombstone::Tombstones;
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Latest, earliest};
 use crate::trace;
 use crate::wire::frame::Final;
 use crate::wire::handshake::Reject;
@@ -64,6 +64,7 @@ pub struct Registry {
     pub(super) backlog_full: bool,
     pub(super) refused: Refused,
     pub(super) admitted: u64,
+    pub(super) latest: Latest,
 }
 
 impl core::fmt::Debug for Registry {
@@ -83,6 +84,8 @@ impl Registry {
     pub fn new(config: ServerConfig, seed: Seed, now: Instant) -> Result<Registry, ConfigError> {
         config.validate()?;
         let mut rng = Rng::new(&seed);
+        let mut latest = Latest::default();
+        let now = latest.advance(now);
         let mut incarnation = [0; 8];
         rng.fill(&mut incarnation);
         Ok(Registry {
@@ -104,20 +107,21 @@ impl Registry {
             backlog_full: false,
             refused: Refused::default(),
             admitted: 0,
+            latest,
         })
     }
 
     /// A carrier was accepted. It may stay silent for [`handshake_timeout`](crate::SessionConfig::handshake_timeout)
     /// at most, and only as long as it is not the oldest of too many: ask [`is_wanted`](Self::is_wanted).
     pub fn connection_accepted(&mut self, now: Instant, carrier: Carrier) -> ConnectionId {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         self.pending.accept(now, carrier)
     }
 
     /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
     /// already, is rejected without a word.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         let Some(silent) = self.pending.spoke(connection) else {
             return self.senseless();
         };
@@ -260,7 +264,7 @@ impl Registry {
     /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
     /// twice changes nothing, and neither does a word about a session that is not held.
     pub fn update(&mut self, now: Instant, report: Report) {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         let before = self.sessions.status(report.id);
         let alive = matches!(report.status, Status::Attached | Status::Detached);
         match report.status {
@@ -317,7 +321,7 @@ impl Registry {
     /// The owner of a session died without a last report: forgets the session. Its client will learn
     /// that the fates of its data are unknown. Without effect for a session that is not held.
     pub fn lost(&mut self, now: Instant, session: SessionId) {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         if let Some(entry) = self.forget(now, session, None) {
             // Whether it was still provisional is what the dead owner knew.
             self.tombstones.forgotten(now, entry.client_key);
@@ -326,9 +330,16 @@ impl Registry {
 
     /// The deadline of [`poll_timeout`](Self::poll_timeout) has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// What is due is done; returns the registry's time. The beginning of every call that takes `now`.
+    pub(super) fn advance(&mut self, now: Instant) -> Instant {
+        let now = self.latest.advance(now);
         self.pending.expire(now);
         self.tombstones.expire(now);
         self.ask_to_leave(now);
+        now
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.
