@@ -58,13 +58,13 @@ impl ServerHandle {
         authorise: Authorise,
     ) -> Result<Arc<ServerHandle>, ConfigError> {
         let prefix = config.peer_prefix;
-        let registry = Registry::new(config, seed, runtime.now())?;
-        let runtime = runtime.clone();
+        let (runtime, clock) = (runtime.clone(), clock(runtime));
+        let registry = Registry::new(config, seed, clock())?;
         Ok(Arc::new(ServerHandle {
-            state: Mutex::new(ServerState::new(clock(&runtime), registry)),
+            state: Mutex::new(ServerState::new(Arc::clone(&clock), registry)),
             prefix,
             authorise,
-            make_timer: Box::new(move || Box::new(RuntimeTimer::new(runtime.clone()))),
+            make_timer: Box::new(move || Box::new(RuntimeTimer::with_clock(runtime.clone(), Arc::clone(&clock)))),
         }))
     }
 

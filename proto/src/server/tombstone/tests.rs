@@ -168,6 +168,10 @@ fn what_went_because_the_clock_jumped_is_not_vouched_for() {
     assert_eq!(reach(&tombstones, 4_000, 1), 0, "it went late");
     tombstones.entomb(at(4_010), key(2), tombstone(3));
     tombstones.expire(at(7_605));
-    assert_eq!(reach(&tombstones, 7_605, 2), 0, "and so did one of a key that has others");
+    assert_eq!(
+        reach(&tombstones, 7_605, 2),
+        0,
+        "and so did one of a key that has others"
+    );
     assert_eq!(reach(&tombstones, 7_605, 1), 3_600, "nobody else is concerned");
 }

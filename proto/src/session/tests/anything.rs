@@ -275,10 +275,17 @@ fn view(pair: &mut Pair) -> String {
         let history: Vec<_> = session.reconnecting().history().copied().collect();
         let stats = session.reconnecting().stats();
         let health = session.health(Instant::ZERO);
-        format!("{deadline:?} {:?} {health:?} {wanted:?} {history:?} {stats:?} {events:?}", session.state())
+        format!(
+            "{deadline:?} {:?} {health:?} {wanted:?} {history:?} {stats:?} {events:?}",
+            session.state()
+        )
     });
     let seen: Vec<String> = seen.collect();
-    format!("{seen:?} {:?} {:?}", pair.registry.poll_timeout(), pair.registry.snapshot())
+    format!(
+        "{seen:?} {:?} {:?}",
+        pair.registry.poll_timeout(),
+        pair.registry.snapshot()
+    )
 }
 
 proptest! {
