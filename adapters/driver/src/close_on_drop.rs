@@ -13,6 +13,6 @@ pub(crate) struct CloseOnDrop {
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.shared.close(0, Bytes::new());
+        self.shared.tell(|machine, now| machine.close(now, 0, Bytes::new()));
     }
 }

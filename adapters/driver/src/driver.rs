@@ -14,7 +14,6 @@ use crate::clock::Timer;
 use crate::connecting::{Attempts, Turn};
 use crate::connection::BoxConnection;
 use crate::connections::Connections;
-use crate::mailbox::Mailbox;
 use crate::state::Shared;
 
 /// Rounds in one poll before other tasks get a turn.
@@ -28,7 +27,6 @@ pub(crate) enum Source {
     Dial(Attempts),
     Accept {
         routed: mpsc::Receiver<Routed>,
-        mailbox: Mailbox,
         /// Takes what the registry must know.
         report: Box<dyn FnMut(Instant, Report) + Send>,
     },
@@ -104,8 +102,7 @@ impl Driver {
                     true
                 }
             },
-            Source::Accept { routed, mailbox, .. } => {
-                mailbox.deliver(shared, cx);
+            Source::Accept { routed, .. } => {
                 let mut any = false;
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;

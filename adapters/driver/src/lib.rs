@@ -20,7 +20,6 @@
 //! | streams the peer opened, not yet accepted | the machine's `max_streams` |
 //! | established sessions not yet accepted from a server | 128, then clients are told to come later |
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
-//! | broadcast messages an accepted session's driver has not taken | the broadcaster's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 //!
 //! # Observing
@@ -51,12 +50,11 @@ mod connection;
 mod connections;
 mod connector;
 mod driver;
-mod envelope;
 mod events;
 mod framed;
-pub mod guide;
+#[doc = include_str!("../GUIDE.md")]
+pub mod guide {}
 mod machine;
-mod mailbox;
 mod metrics;
 mod reconnecting;
 mod reconnector;
@@ -77,12 +75,11 @@ pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
 pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
-pub use envelope::{Broadcast, BroadcastOutcome};
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use reconnector::Reconnector;
 pub use runtime::{Runtime, RuntimeTimer, fresh_seed};
-pub use server::{Accepted, Authorise, Broadcaster, ServerHandle, Verdict};
+pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use unbroken_proto::error::{ConfigError, PreservedTooLarge};
 use unbroken_proto::reconnect::{Answer, Attempt, Backoff, Handover, ReconnectStats, Strategies};
-use unbroken_proto::{Cause, ClientConfig, Health, Instant, ReconnectIntent};
+use unbroken_proto::{Cause, ClientConfig, Health, ReconnectIntent};
 
-use crate::machine::Machine;
 use crate::session::Session;
 
 /// Reconnecting. Every change is told by [`events`](Session::events).
@@ -19,15 +18,6 @@ use crate::session::Session;
 /// | in another manner | [`set_backoff`](Session::set_backoff), [`set_strategies`](Session::set_strategies) |
 /// | never again: its end comes with its connection's | [`set_backoff`](Session::set_backoff) with [`Backoff::never`] |
 impl Session {
-    /// Tells the machine something, and has the driver look at what it makes of it.
-    fn tell<T>(&self, tell: impl FnOnce(&mut Machine, Instant) -> T) -> T {
-        self.shared().call(|state, now| {
-            let result = tell(&mut state.machine, now);
-            state.notify_driver();
-            result
-        })
-    }
-
     /// Numbers about reconnecting, the next retry's time among them.
     #[must_use]
     pub fn reconnect_stats(&self) -> ReconnectStats {
@@ -52,7 +42,8 @@ impl Session {
     /// The application's answer to what the intent of attempt `attempt` asks for before the dial. Ignored when the intent is
     /// no longer for that attempt. A [`Reconnector`](crate::Reconnector) answers with closures.
     pub fn answer(&self, attempt: u64, answer: Answer) {
-        self.tell(|machine, now| machine.handle_answer(now, attempt, answer));
+        self.shared()
+            .tell(|machine, now| machine.handle_answer(now, attempt, answer));
     }
 
     /// The answer to [`Event::CredentialNeeded`](unbroken_proto::Event::CredentialNeeded): a fresh credential, or `None`, the final
@@ -65,12 +56,13 @@ impl Session {
     /// Something is broken that no connection's end tells of; what the table says about `cause` begins. As
     /// [`Reconnect::report_failure`](unbroken_proto::session::Reconnect::report_failure).
     pub fn report_failure(&self, cause: Cause) {
-        self.tell(|machine, now| machine.reconnect().report_failure(now, cause));
+        self.shared()
+            .tell(|machine, now| machine.reconnect().report_failure(now, cause));
     }
 
     /// Dials now instead of waiting for the backoff.
     pub fn reconnect_now(&self) {
-        self.tell(|machine, now| machine.reconnect().at_once(now));
+        self.shared().tell(|machine, now| machine.reconnect().at_once(now));
     }
 
     /// From the next attempt on `backoff` holds. As
@@ -79,27 +71,29 @@ impl Session {
     /// # Errors
     /// It is out of range.
     pub fn set_backoff(&self, backoff: Backoff) -> Result<(), ConfigError> {
-        self.tell(|machine, now| machine.reconnect().set_backoff(now, backoff))
+        self.shared()
+            .tell(|machine, now| machine.reconnect().set_backoff(now, backoff))
     }
 
     /// From the next failure or loss on `strategies` say what is done about it.
     pub fn set_strategies(&self, strategies: Strategies) {
-        self.tell(|machine, now| machine.reconnect().set_strategies(now, strategies));
+        self.shared()
+            .tell(|machine, now| machine.reconnect().set_strategies(now, strategies));
     }
 
     /// Begins [`Strategy::Force`](unbroken_proto::reconnect::Strategy::Force) now.
     pub fn force(&self) {
-        self.tell(|machine, now| machine.reconnect().force(now));
+        self.shared().tell(|machine, now| machine.reconnect().force(now));
     }
 
     /// Dials nothing until [`resume_reconnecting`](Self::resume_reconnecting); a connection that is up goes on.
     pub fn pause_reconnecting(&self) {
-        self.tell(|machine, now| machine.reconnect().pause(now));
+        self.shared().tell(|machine, now| machine.reconnect().pause(now));
     }
 
     /// Goes on where [`pause_reconnecting`](Self::pause_reconnecting) stopped.
     pub fn resume_reconnecting(&self) {
-        self.tell(|machine, now| machine.reconnect().resume(now));
+        self.shared().tell(|machine, now| machine.reconnect().resume(now));
     }
 
     /// Whether reconnecting is paused.
@@ -114,7 +108,8 @@ impl Session {
     /// # Errors
     /// They are longer than [`MAX_PRESERVED`](unbroken_proto::config::MAX_PRESERVED).
     pub fn preserve(&self, state: Bytes) -> Result<(), PreservedTooLarge> {
-        self.tell(|machine, now| machine.reconnect().preserve(now, state))
+        self.shared()
+            .tell(|machine, now| machine.reconnect().preserve(now, state))
     }
 
     /// What [`preserve`](Self::preserve) attached, or the session before this one left.

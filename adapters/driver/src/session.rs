@@ -111,17 +111,14 @@ impl Session {
     ///
     /// The wish to close stands even if the future is dropped.
     pub async fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {
-        self.shared().close(code, reason);
+        self.shared().tell(|machine, now| machine.close(now, code, reason));
         self.closed().await
     }
 
     /// Ends the session at once; what became of what was sent is told as far as it is known. The wish to end
     /// it stands even if the future is dropped.
     pub async fn abort(&self) -> Arc<Ended> {
-        self.shared().call(|state, now| {
-            state.machine.abort(now);
-            state.notify_driver();
-        });
+        self.shared().tell(|machine, now| machine.abort(now));
         self.closed().await
     }
 
@@ -144,19 +141,15 @@ impl Session {
     /// Moves the session to another connection while the old one still works. On the accepting side:
     /// asks the client to, within `within`, and tells it `alternate` (the host's own format).
     pub fn migrate(&self, within: Duration, alternate: Bytes) {
-        self.shared().call(|state, now| {
-            state.machine.migrate(now, within, alternate);
-            state.notify_driver();
-        });
+        self.shared()
+            .tell(|machine, now| machine.migrate(now, within, alternate));
     }
 
     /// From now on this end lets the session be without a connection for `lifetime`; the peer's own
     /// limit stays what it was. See [`set_detached_lifetime`](unbroken_proto::Session::set_detached_lifetime).
     pub fn set_detached_lifetime(&self, lifetime: Duration) {
-        self.shared().call(|state, now| {
-            state.machine.set_detached_lifetime(now, lifetime);
-            state.notify_driver();
-        });
+        self.shared()
+            .tell(|machine, now| machine.set_detached_lifetime(now, lifetime));
     }
 
     /// The session's name, once it has one.

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use unbroken_proto::config::Seed;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
+use unbroken_proto::server::{SessionCommand, Subscription};
 use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
 
 use crate::connect_error::ConnectError;
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) acceptors: Waiters,
     pub(crate) watchers: Waiters,
     pub(crate) subscribers: Subscribers,
+    /// A server's broadcasters that send to this session, by their numbers.
+    pub(crate) subscriptions: BTreeMap<u64, Subscription>,
     /// The driver's task, if it has to be woken to see a change.
     driver: Option<Waker>,
     pub(crate) wakes: WakeList,
@@ -69,6 +71,7 @@ impl Shared {
                 acceptors: Waiters::default(),
                 watchers: Waiters::default(),
                 subscribers: Subscribers::default(),
+                subscriptions: BTreeMap::new(),
                 driver: None,
                 wakes: WakeList::default(),
             }),
@@ -90,6 +93,16 @@ impl Shared {
         self.finish(state, call)
     }
 
+    /// Has the machine carry out a server's command. Whom that wakes is added to `wakes`, since the server's lock is held.
+    pub(crate) fn command(&self, command: SessionCommand, wakes: &mut WakeList) {
+        let mut state = self.lock();
+        let now = state.tick();
+        state.machine.handle_command(now, command);
+        state.notify_driver();
+        state.hand_out_events();
+        wakes.append(std::mem::take(&mut state.wakes));
+    }
+
     fn finish<T>(&self, mut state: MutexGuard<'_, State>, call: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = state.latest;
         let result = call(&mut state, now);
@@ -105,12 +118,13 @@ impl Shared {
         read(&self.lock())
     }
 
-    /// Closes the session on the application's behalf, behind what was sent.
-    pub(crate) fn close(&self, code: u64, reason: Bytes) {
+    /// Tells the machine something, and has the driver look at what it makes of it.
+    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut Machine, Instant) -> T) -> T {
         self.call(|state, now| {
-            state.machine.close(now, code, reason);
+            let result = tell(&mut state.machine, now);
             state.notify_driver();
-        });
+            result
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

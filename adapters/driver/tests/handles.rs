@@ -8,14 +8,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_channel::mpsc;
+use futures_sink::Sink;
 use unbroken_driver::proto::config::Seed;
 use unbroken_driver::proto::error::{OpenError, SendRefusal};
 use unbroken_driver::proto::event::EndReason;
-use unbroken_driver::proto::security::Auth;
+use unbroken_driver::proto::security::{Auth, ServerAuth};
+use unbroken_driver::proto::server::Placement;
 use unbroken_driver::proto::stream::StreamOptions;
-use unbroken_driver::proto::{ClientConfig, Duration, Event, Instant, ReconnectIntent};
-use unbroken_driver::{ByteStream, ConnectError, Connected, Driver, Runtime, Session, Stream};
+use unbroken_driver::proto::{Cause, ClientConfig, Duration, Event, Instant, ReconnectIntent, ServerConfig};
+use unbroken_driver::{ByteStream, ConnectError, Connected, Driver, Runtime, ServerHandle, Session, Stream, Verdict};
 
 /// A runtime whose time stands still and whose sockets never come.
 #[derive(Clone)]
@@ -177,4 +180,82 @@ fn what_a_driver_that_panicked_never_sent_comes_back() {
     }));
     assert!(panicked.is_err());
     assert_handed_back(&session);
+}
+
+/// One end of a connection in memory. It takes for ever to close.
+struct Pipe {
+    incoming: mpsc::UnboundedReceiver<Bytes>,
+    outgoing: mpsc::UnboundedSender<Bytes>,
+}
+
+impl Pipe {
+    fn pair() -> (Pipe, Pipe) {
+        let ((outgoing, others), (theirs, incoming)) = (mpsc::unbounded(), mpsc::unbounded());
+        let other = Pipe {
+            incoming: others,
+            outgoing: theirs,
+        };
+        (Pipe { incoming, outgoing }, other)
+    }
+}
+
+impl futures_core::Stream for Pipe {
+    type Item = io::Result<BytesMut>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
+        let next = Pin::new(&mut self.incoming).poll_next(cx);
+        next.map(|packet| packet.map(|packet| Ok(BytesMut::from(&packet[..]))))
+    }
+}
+
+impl Sink<Bytes> for Pipe {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
+        let _closed = self.outgoing.unbounded_send(packet);
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn a_session_that_is_over_is_not_accepted_while_its_connection_still_closes() {
+    let (near, far) = Pipe::pair();
+    let mut near = Some(near);
+    let connector = move |_: ReconnectIntent| {
+        let pipe = near.take().ok_or_else(|| ConnectError::new(Cause::Network));
+        std::future::ready(pipe.map(Connected::ordered))
+    };
+    let config = ClientConfig::new(Auth::anonymous());
+    let (client, driver) = unbroken_driver::connect(&Frozen, config, Seed([1; 32]), connector).unwrap();
+    let config = ServerConfig::new(ServerAuth::anonymous());
+    let authorise = Box::new(|_| -> Verdict { Box::pin(std::future::ready(Ok(Placement::default()))) });
+    let server = ServerHandle::new(&Frozen, config, Seed([2; 32]), authorise).unwrap();
+    let (mut driver, mut serving) = (pin!(driver), pin!(server.clone().serve(Connected::ordered(far))));
+    let mut turns = || {
+        for _ in 0..100 {
+            let _over = poll(driver.as_mut());
+            assert!(poll(serving.as_mut()).is_pending(), "its connection is closed");
+        }
+    };
+    turns();
+    assert!(client.id().is_some());
+    now(client.abort());
+    turns();
+    assert!(server.sessions().is_empty());
+    assert!(
+        poll(pin!(server.accept())).is_pending(),
+        "a session that is over was handed out"
+    );
 }

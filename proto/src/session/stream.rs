@@ -1,6 +1,6 @@
 //! The calls on streams.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::machine::Session;
 use crate::error::{OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
@@ -82,12 +82,12 @@ impl Stream<'_> {
         result
     }
 
-    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`.
-    /// Returns how many.
+    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`, without a copy if it is a
+    /// [`Bytes`] of more than a few KiB. Returns how many.
     ///
     /// # Errors
     /// Nothing was taken; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
-    pub fn write(self, now: Instant, data: &mut Bytes) -> Result<usize, SendRefusal> {
+    pub fn write(self, now: Instant, data: &mut impl Buf) -> Result<usize, SendRefusal> {
         let result = self.session.ledger.streams.write(self.id, data);
         self.session.settle(now);
         result

@@ -21,6 +21,13 @@ pub struct Accepted {
     pub request: Request,
 }
 
+impl Accepted {
+    /// Whether the session is over and holds nothing to read, so that nobody can do anything with it.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.session.ended().is_some() && self.session.stats().unread_bytes == 0
+    }
+}
+
 /// Sessions on their way to whoever accepts them. One that ends meanwhile waits no longer, unless there is something to
 /// read in it.
 #[derive(Default)]
@@ -51,8 +58,10 @@ impl Backlog {
     /// waits on: its client was told that it is delivered.
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Accepted> {
         let at = self.established.iter().position(|(waiting, _)| *waiting == id);
-        let unread = |(_, accepted): &(SessionId, Accepted)| accepted.session.stats().unread_bytes > 0;
-        if at.and_then(|at| self.established.get(at)).is_some_and(unread) {
+        if at
+            .and_then(|at| self.established.get(at))
+            .is_some_and(|(_, accepted)| !accepted.is_exhausted())
+        {
             return None;
         }
         self.admitted.remove(&id);

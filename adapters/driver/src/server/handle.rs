@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
@@ -87,7 +87,13 @@ impl ServerHandle {
 
     /// As [`accept`](ServerHandle::accept), for callers with a context of their own.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        self.with(|state, _, _| state.backlog.poll(cx))
+        loop {
+            let accepted = ready!(self.with(|state, _, _| state.backlog.poll(cx)));
+            // Its driver may have ended it, and be about to take it out of the backlog.
+            if !accepted.is_exhausted() {
+                return Poll::Ready(accepted);
+            }
+        }
     }
 
     /// Runs the registry's timers until [`shut_down`](ServerHandle::shut_down). Spawn it once.

@@ -14,10 +14,7 @@ use super::rejection::{reject, send, within};
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
 use crate::driver::{Driver, Source};
-use crate::machine::plain;
-use crate::mailbox::Mailbox;
 use crate::session::Session;
-use crate::state::Shared;
 
 impl ServerHandle {
     /// Sees one accepted connection through: to its session's driver, to a polite refusal, or, if it
@@ -109,7 +106,6 @@ impl ServerHandle {
         let server = Arc::clone(&self);
         let source = Source::Accept {
             routed: new.routed,
-            mailbox: Mailbox::new(new.mail),
             report: Box::new(move |now, report| {
                 server.with(|state, _, wakes| {
                     state.registry.update(now, report);
@@ -117,10 +113,8 @@ impl ServerHandle {
                 });
             }),
         };
-        let clock = self.with(|state, _, _| Arc::clone(&state.clock));
-        let shared = Shared::new(plain(new.session), clock);
-        let session = Session::new(Arc::clone(&shared));
-        let mut driver = pin!(Driver::new(shared, timer, source).with_connection(new.epoch, connection));
+        let session = Session::new(Arc::clone(&new.shared));
+        let mut driver = pin!(Driver::new(new.shared, timer, source).with_connection(new.epoch, connection));
         let request = new.request;
         let mut announce = pin!(async move {
             if let Ok(id) = session.established().await {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_io::AsyncWrite;
 use unbroken_proto::error::{SendError, SendRefusal};
 use unbroken_proto::{Duration, Instant, StreamId};
@@ -207,7 +207,7 @@ impl SendHalf {
         })
     }
 
-    fn try_write(&self, bytes: &mut Bytes, cx: &Context<'_>) -> Result<usize, SendRefusal> {
+    fn try_write(&self, bytes: &mut (impl Buf + Clone), cx: &Context<'_>) -> Result<usize, SendRefusal> {
         self.session.shared.call_untimed(|state, now| {
             if !state.senders.may_try(self.id) {
                 state.senders.wait(self.id, Some(cx));
@@ -273,7 +273,7 @@ impl AsyncWrite for SendHalf {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let mut bytes = Bytes::copy_from_slice(&buf[..buf.len().min(LARGEST_WRITE)]);
+        let mut bytes = &buf[..buf.len().min(LARGEST_WRITE)];
         match this.try_write(&mut bytes, cx) {
             Ok(taken) => Poll::Ready(Ok(taken)),
             Err(SendRefusal::Full | SendRefusal::Unread) => Poll::Pending,
