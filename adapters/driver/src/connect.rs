@@ -1,5 +1,7 @@
 //! Where a dialling session begins.
 
+use std::sync::Arc;
+
 use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::error::ConfigError;
 
@@ -7,7 +9,7 @@ use crate::connecting::Attempts;
 use crate::connector::Connector;
 use crate::driver::{Driver, Source};
 use crate::machine::{Machine, plain};
-use crate::runtime::{Runtime, RuntimeTimer, clock};
+use crate::runtime::{Clock, Runtime, RuntimeTimer, clock};
 use crate::session::Session;
 use crate::state::Shared;
 
@@ -23,8 +25,9 @@ pub fn connect<R: Runtime>(
     seed: Seed,
     connector: impl Connector + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    let session = unbroken_proto::Session::connect(config, seed, runtime.now())?;
-    Ok(drive(runtime, plain(session), connector))
+    let clock = clock(runtime);
+    let session = unbroken_proto::Session::connect(config, seed, clock())?;
+    Ok(drive(runtime, clock, plain(session), connector))
 }
 
 /// [`connect`], with a record of all that the session is told and says: see [`unbroken_trace`]. **What is written is a secret.**
@@ -41,14 +44,20 @@ pub fn connect_traced<R: Runtime>(
     connector: impl Connector + 'static,
     writer: impl std::io::Write + Send + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    let session = Machine::connect(config, seed, runtime.now(), writer)?;
-    Ok(drive(runtime, session, connector))
+    let clock = clock(runtime);
+    let session = Machine::connect(config, seed, clock(), writer)?;
+    Ok(drive(runtime, clock, session, connector))
 }
 
-fn drive<R: Runtime>(runtime: &R, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
-    let shared = Shared::new(machine, clock(runtime));
-    let timer = Box::new(RuntimeTimer::new(runtime.clone()));
+fn drive<R: Runtime>(
+    runtime: &R,
+    clock: Clock,
+    machine: Machine,
+    connector: impl Connector + 'static,
+) -> (Session, Driver) {
+    let timer = Box::new(RuntimeTimer::with_clock(runtime.clone(), Arc::clone(&clock)));
+    let shared = Shared::new(machine, clock);
     let source = Source::Dial(Attempts::new(Box::new(connector)));
-    let session = Session::new(std::sync::Arc::clone(&shared));
+    let session = Session::new(Arc::clone(&shared));
     (session, Driver::new(shared, timer, source))
 }

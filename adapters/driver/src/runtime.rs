@@ -5,6 +5,8 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use unbroken_proto::config::Seed;
@@ -25,6 +27,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// The time, by the clock that [`sleep`](Runtime::sleep) counts by. All clones count from the same origin. The
     /// clock should go on counting while the machine sleeps, as [`uptime`], the default, does where the system can.
+    ///
+    /// What a jump means stands at [`Instant`]; this host adds two things. When the clock goes back, sessions and servers
+    /// go on counting from where it stood, and the instants that they show are ahead of it by as much from then on. When
+    /// it jumps forward and a sleep under way does not notice, as after a suspension where `sleep` counts by another
+    /// clock, what became due is seen to with the next packet or call, or when that sleep ends.
     fn now(&self) -> Instant {
         uptime()
     }
@@ -79,6 +86,7 @@ pub fn fresh_seed() -> io::Result<Seed> {
 /// nothing that another wake-up brings to light. A deadline that moves later costs nothing until the old one passes.
 pub struct RuntimeTimer<R> {
     runtime: R,
+    clock: Clock,
     armed: Option<(Instant, Sleep)>,
 }
 
@@ -87,7 +95,14 @@ type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl<R: Runtime> RuntimeTimer<R> {
     /// A timer of `runtime`.
     pub fn new(runtime: R) -> RuntimeTimer<R> {
-        RuntimeTimer { runtime, armed: None }
+        let clock = clock(&runtime);
+        RuntimeTimer::with_clock(runtime, clock)
+    }
+
+    /// A timer of `runtime` that shares its clock.
+    pub(crate) fn with_clock(runtime: R, clock: Clock) -> RuntimeTimer<R> {
+        let armed = None;
+        RuntimeTimer { runtime, clock, armed }
     }
 }
 
@@ -101,14 +116,14 @@ impl<R> fmt::Debug for RuntimeTimer<R> {
 
 impl<R: Runtime> Timer for RuntimeTimer<R> {
     fn now(&self) -> Instant {
-        self.runtime.now()
+        (self.clock)()
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         // A sleep on another clock than ours may be over as soon as it begins; that must not keep the task busy.
         let mut budget = Budget::new();
         loop {
-            let now = self.runtime.now();
+            let now = (self.clock)();
             if deadline <= now {
                 return Poll::Ready(());
             }
@@ -127,11 +142,27 @@ impl<R: Runtime> Timer for RuntimeTimer<R> {
     }
 }
 
+/// How exactly clocks notice that they went back, in nanoseconds.
+const GRAIN: u64 = 1_000_000;
+
 /// A clock that handles and drivers share.
 pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// The clock of `runtime`.
+/// The clock of `runtime`, going on from where it stood whenever that goes back. Who shares sessions, deadlines or a
+/// registry shares one of these.
 pub(crate) fn clock<R: Runtime>(runtime: &R) -> Clock {
-    let runtime = runtime.clone();
-    Arc::new(move || runtime.now())
+    let (runtime, latest, ahead) = (runtime.clone(), AtomicU64::new(0), AtomicU64::new(0));
+    Arc::new(move || {
+        let known = ahead.load(Relaxed);
+        let now = runtime.now().as_nanos().saturating_add(known);
+        let before = latest.load(Relaxed);
+        if now.saturating_add(GRAIN) < before {
+            // If another thread saw it first, `known` is outdated, and what is right stands there already.
+            let _seen = ahead.compare_exchange(known, known.saturating_add(before - now), Relaxed, Relaxed);
+        } else if now > before.saturating_add(GRAIN) {
+            // Seldom, so that the sessions of a server do not fight for it.
+            latest.fetch_max(now, Relaxed);
+        }
+        Instant::from_nanos(now.max(before))
+    })
 }

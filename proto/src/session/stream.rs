@@ -71,6 +71,7 @@ impl Stream<'_> {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_within(self, now: Instant, payload: Bytes, within: Duration) -> Result<u64, SendError> {
+        let now = self.session.latest.advance(now);
         let result = self.session.ledger.streams.send(self.id, payload);
         let result = result.map(|()| {
             let message = self.session.ledger.streams.messages_sent(self.id);
@@ -140,6 +141,7 @@ impl Stream<'_> {
     /// # Errors
     /// There is no such sending half, or it is over 16,384 messages ahead; nothing is told of it.
     pub fn watch(self, now: Instant, message: u64, within: Duration) -> Result<(), UnknownStream> {
+        let now = self.session.latest.advance(now);
         let streams = &self.session.ledger.streams;
         let known = streams.is_sending(self.id) && message <= streams.messages_sent(self.id) + WATCH_AHEAD;
         if known {

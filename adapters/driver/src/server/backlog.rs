@@ -1,13 +1,13 @@
 //! Established sessions that nobody has accepted.
 
 use std::collections::{HashSet, VecDeque};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use unbroken_proto::SessionId;
 use unbroken_proto::server::Request;
 
 use crate::session::Session;
-use crate::sync::{WakeList, register};
+use crate::sync::{Waiters, WakeList};
 
 /// Sessions that were admitted and not accepted, at most. Who comes then is told to come later.
 const BACKLOG: usize = 128;
@@ -37,7 +37,7 @@ pub(super) struct Backlog {
     admitted: HashSet<SessionId>,
     /// Of these, the established ones.
     established: VecDeque<(SessionId, Accepted)>,
-    waker: Option<Waker>,
+    pub(super) acceptors: Waiters,
 }
 
 impl Backlog {
@@ -52,7 +52,7 @@ impl Backlog {
 
     pub(super) fn push(&mut self, id: SessionId, accepted: Accepted, wakes: &mut WakeList) {
         self.established.push_back((id, accepted));
-        wakes.push(self.waker.take());
+        self.acceptors.wake_first(wakes);
     }
 
     /// The session is over. What is returned is to be dropped when the lock is released. A session with something to read
@@ -69,14 +69,14 @@ impl Backlog {
         self.established.remove(at?).map(|(_, accepted)| accepted)
     }
 
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Accepted> {
+    pub(super) fn poll(&mut self, ticket: &mut Option<u64>, cx: &Context<'_>) -> Poll<Accepted> {
         match self.established.pop_front() {
             Some((id, accepted)) => {
                 self.admitted.remove(&id);
                 Poll::Ready(accepted)
             }
             None => {
-                register(&mut self.waker, cx);
+                self.acceptors.wait(ticket, cx);
                 Poll::Pending
             }
         }
