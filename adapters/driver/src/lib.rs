@@ -65,9 +65,9 @@ mod session;
 mod state;
 mod stream;
 mod sync;
+mod uptime;
 
 pub use budget::Budget;
-pub use clock::{Timer, uptime};
 pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
@@ -78,7 +78,7 @@ pub use driver::Driver;
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use reconnector::Reconnector;
-pub use runtime::{Runtime, RuntimeTimer, fresh_seed};
+pub use runtime::{Runtime, fresh_seed};
 pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
@@ -86,3 +86,4 @@ pub use unbroken_proto as proto;
 pub use unbroken_proto::reconnect::Answer;
 #[cfg(feature = "trace")]
 pub use unbroken_trace as trace;
+pub use uptime::uptime;

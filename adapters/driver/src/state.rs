@@ -12,11 +12,11 @@ use unbroken_proto::security::Auth;
 use unbroken_proto::server::{SessionCommand, Subscription};
 use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
 
+use crate::clock::Clock;
 use crate::connect_error::ConnectError;
 use crate::events::Subscribers;
 use crate::machine::{Machine, plain};
 use crate::metrics::Metrics;
-use crate::runtime::Clock;
 use crate::senders::Senders;
 use crate::sync::{Waiters, WakeList, register};
 
@@ -60,7 +60,7 @@ impl Shared {
         Arc::new(Shared {
             state: Mutex::new(State {
                 machine,
-                latest: clock(),
+                latest: clock.now(),
                 clock,
                 metrics,
                 established: false,
@@ -141,7 +141,7 @@ impl Shared {
 
 impl State {
     pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Reads the clock for the calls that follow.
