@@ -1,4 +1,29 @@
 //! What the machine tells its host.
+//!
+//! ```
+//! use unbroken_proto::event::{EndReason, Event};
+//! # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, ClientConfig, Instant, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! # let mut session = Session::connect(ClientConfig::new(auth), Seed([1; 32]), now)?;
+//! let stream = session.open(now, Default::default())?;
+//! session.stream(stream).send(now, "never sent".into())?;
+//! session.abort(now);
+//!
+//! let mut unsent = Vec::new();
+//! while let Some(event) = session.poll_event() {
+//!     if let Event::Ended(ended) = event {
+//!         assert_eq!(ended.reason, EndReason::Aborted);
+//!         assert!(!ended.fates.all_delivered());
+//!         unsent.extend(ended.fates.streams.into_iter().flat_map(|fate| fate.not_delivered));
+//!     }
+//! }
+//! assert_eq!(unsent.len(), 1);
+//! assert_eq!(unsent[0].payload, "never sent");
+//! # Ok(())
+//! # }
+//! ```
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -123,7 +148,7 @@ pub enum EndReason {
     Closed {
         /// The closer's code.
         code: u64,
-        /// The closer's words, up to 1,024 bytes.
+        /// The closer's reason, up to 1,024 bytes.
         reason: Bytes,
         /// Who closed.
         by: Closer,

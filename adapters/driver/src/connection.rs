@@ -51,20 +51,16 @@ impl Connected {
 
     /// Says where the connection comes from, for the accepting side's limits on each origin.
     #[must_use]
-    pub fn from_peer(self, peer: PeerKey) -> Connected {
-        Connected {
-            carrier: self.carrier.from_peer(peer),
-            ..self
-        }
+    pub fn from_peer(mut self, peer: PeerKey) -> Connected {
+        self.carrier = self.carrier.from_peer(peer);
+        self
     }
 
     /// Declares that the peer's identity was verified on this carrier (TLS with a checked certificate).
     #[must_use]
-    pub fn authenticated(self) -> Connected {
-        Connected {
-            carrier: self.carrier.authenticated(),
-            ..self
-        }
+    pub fn authenticated(mut self) -> Connected {
+        self.carrier = self.carrier.authenticated();
+        self
     }
 }
 

@@ -7,6 +7,9 @@
 //! [`connect`] gives a [`Session`] and a [`Driver`], a plain future to spawn. On the accepting
 //! side a [`ServerHandle`] serves accepted connections and yields [`Accepted`] sessions.
 //!
+#![doc = include_str!("../README.md")]
+//!
+//! # The driver
 //! Handles and streams call the machine themselves, behind a lock that is held for one call; the driver moves packets
 //! between the machine and the connections. It decides nothing about the session's state: that is the machine's. It gives
 //! every source one turn a round (timer, connections, dial), asks for a packet only when the
@@ -23,9 +26,7 @@
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 //!
 //! # Observing
-//! [`Session::events`] and [`Session::stats`] need no feature. `tracing` passes on the machine's spans and events,
-//! `trace` adds `connect_traced`, a record of one session that replays to the same bytes, and `metrics` tells the facade
-//! of that name (`side` is `client` or `server`):
+//! [`Session::events`] and [`Session::stats`] need no feature. `metrics` counts (`side` is `client` or `server`):
 //!
 //! | name | kind | labels |
 //! |---|---|---|

@@ -119,15 +119,6 @@ impl Shared {
         read(&self.lock())
     }
 
-    /// Tells the machine something, and has the driver look at what it makes of it.
-    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut Machine, Instant) -> T) -> T {
-        self.call(|state, now| {
-            let result = tell(&mut state.machine, now);
-            state.notify_driver();
-            result
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| {
             // The machine panicked in the middle of a call. Nothing that it would say can be believed.
@@ -179,7 +170,7 @@ impl State {
 
     /// The machine refused a sending half, which waits if it is for want of room. Returns the reason for the application.
     pub(crate) fn refused(&mut self, id: StreamId, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
-        if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
+        if refusal.is_temporary() {
             self.senders.refused(id, refusal, cx);
         }
         self.senders.reason(id, refusal)

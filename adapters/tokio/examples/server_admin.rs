@@ -67,7 +67,7 @@ async fn main() -> Result<(), Failure> {
 
     let plan = Drain::within(PATIENCE)
         .with_spread(Duration::from_millis(200))
-        .with_alternate(Bytes::from_static(b"the house next door"));
+        .with_alternate(Bytes::from_static(b"wss://other.example"));
     let remains = server.handle().drain(plan).await.ok_or("the drain was stopped")?;
     println!("drained; remaining: {}", remains.connected + remains.detached);
     for guest in guests {

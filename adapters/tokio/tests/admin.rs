@@ -34,19 +34,19 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         }
     });
     let mut clients = Vec::new();
-    let mut far = Vec::new();
+    let mut remote = Vec::new();
     for name in ["one", "two", "three"] {
         let mut config = client_config();
         config.name = name.into();
         clients.push(connect(Carrier::Tcp, address, config));
-        far.push(soon("a session", server.accept()).await.session);
+        remote.push(soon("a session", server.accept()).await.session);
     }
     let two = server.handle().registry(|registry, now| {
         let found = registry.find(Select::Name("two"));
         assert!(found.iter().all(|id| registry.label(now, *id, b"picked")));
         found
     });
-    assert_eq!(two, [far[1].id().unwrap()]);
+    assert_eq!(two, [remote[1].id().unwrap()]);
     let close = SessionCommand::Close {
         code: 3,
         reason: Bytes::from_static(b"that one"),
@@ -81,7 +81,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
 async fn a_drain_asks_clients_to_leave_and_lets_nobody_new_in() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let client = connect(Carrier::Tcp, address, client_config());
-    let _far = soon("a session", server.accept()).await;
+    let _remote = soon("a session", server.accept()).await;
     let mut events = client.events();
     let plan = Drain::within(std::time::Duration::from_secs(30)).with_spread(std::time::Duration::from_millis(50));
     server.handle().registry(|registry, now| registry.drain(now, plan));
@@ -107,7 +107,7 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     let handle = Arc::clone(server.handle());
     assert_eq!(handle.drained().await, None, "there is none");
     let client = connect(Carrier::Tcp, address, client_config());
-    let far = soon("a session", server.accept()).await.session;
+    let remote = soon("a session", server.accept()).await.session;
     let plan = |within| {
         Drain::within(within)
             .with_spread(std::time::Duration::ZERO)
@@ -123,7 +123,7 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     })
     .await;
     client.close(0, Bytes::new()).await.unwrap();
-    soon("the other end", far.closed()).await;
+    soon("the other end", remote.closed()).await;
     let remains = soon("its end", waiting).await.unwrap().unwrap();
     assert_eq!((remains.connected, remains.detached), (0, 0));
     server.handle().registry(|registry, now| registry.stop_draining(now));
@@ -135,7 +135,7 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
 async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let _client = connect(Carrier::Tcp, address, client_config());
-    let _far = soon("a session", server.accept()).await.session;
+    let _remote = soon("a session", server.accept()).await.session;
     let plan = Drain::within(common::LIMIT * 3).with_spread(common::LIMIT * 3);
     let handle = Arc::clone(server.handle());
     let (tell, waits) = tokio::sync::oneshot::channel();
@@ -186,10 +186,10 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     let mut server = Server::new(common::server_config()).unwrap();
     let handle = Arc::clone(server.handle());
     let armed = Arc::new(AtomicBool::new(false));
-    let (near, far) = tokio::io::duplex(8_192);
-    let mut pipe = Some(Connected::ordered(Framed::new(Compat(near))));
+    let (local, remote) = tokio::io::duplex(8_192);
+    let mut pipe = Some(Connected::ordered(Framed::new(Compat(local))));
     server.serve(Connected::ordered(Framed::accepted(Compat(Bomb(
-        far,
+        remote,
         Arc::clone(&armed),
     )))));
     let client = unbroken_tokio::connect_with(client_config(), move |_| {
@@ -232,7 +232,7 @@ async fn sessions_are_placed_limited_and_prolonged() {
     let mut alice = client_config();
     alice.name = "alice".into();
     let first = connect(Carrier::Tcp, address, alice.clone());
-    let far = soon("a session", server.accept()).await.session;
+    let remote = soon("a session", server.accept()).await.session;
     let _second = connect(Carrier::Tcp, address, alice);
     eventually("the second finds no room", || {
         server.handle().snapshot().refused.identity_limit > 0
@@ -268,7 +268,7 @@ async fn sessions_are_placed_limited_and_prolonged() {
             .command_where(|info| info.name == "alice", &SessionCommand::Abort),
         Ok(1)
     );
-    soon("its end", far.closed()).await;
+    soon("its end", remote.closed()).await;
 }
 
 /// A HELLO as a client would say it, in its chunk.

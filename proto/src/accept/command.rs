@@ -14,7 +14,7 @@ pub enum SessionCommand {
     Close {
         /// The code its client is told; up to [`MAX_CODE`](crate::config::MAX_CODE).
         code: u64,
-        /// The words that go with it, cut to 1,024 bytes.
+        /// The reason that its client is given with it, cut to 1,024 bytes.
         reason: Bytes,
     },
     /// End it now.

@@ -1,4 +1,4 @@
-//! Close, the registry's commands, and the one way out.
+//! Closing, the registry's commands, and the one function through which every session ends.
 
 use alloc::vec::Vec;
 
@@ -35,7 +35,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session now. The peer is told if a connection is up; fates as far as known.
+    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -96,7 +96,7 @@ impl Session {
         self.ledger.streams.close_for_sending();
         let idle = self.side == Side::Server || self.ledger.streams.queue_empty();
         if early && idle {
-            // Nobody was ever there to tell.
+            // There never was a connection over which the peer could be told.
             let reason = self.closing.reason().unwrap_or(EndReason::Aborted);
             self.end(now, reason, None);
             return;
@@ -117,7 +117,7 @@ impl Session {
             Side::Server => {
                 if let Some(current) = &mut self.connections.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
-                    // An address that is cut is none at all.
+                    // Part of an address would lead to the wrong place.
                     let alternate = if alternate.len() > MAX_ALTERNATE {
                         Bytes::new()
                     } else {
@@ -163,7 +163,7 @@ impl Session {
         self.end(now, finish.reason, finish.peer_position);
     }
 
-    /// The one way out. `peer_position`: all of ours below it arrived and nothing else ever will.
+    /// Ends the session; every end comes here. `peer_position`: all of ours below it arrived and nothing else ever will.
     pub(super) fn end(&mut self, now: Instant, reason: EndReason, peer_position: Option<u64>) {
         if self.is_ended() {
             return;

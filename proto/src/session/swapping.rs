@@ -87,7 +87,7 @@ impl Session {
         ActiveConnection::new(now, &self.config, start)
     }
 
-    /// A connection died, by the host's word.
+    /// The host reports that a connection died.
     pub(super) fn on_detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
         let role = self.connections.role(epoch);
         let counts = matches!(role, Some(ConnectionRole::Candidate | ConnectionRole::Current));

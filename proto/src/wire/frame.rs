@@ -147,7 +147,7 @@ pub struct Open {
 pub struct Close {
     /// The application's code.
     pub code: u64,
-    /// The application's words; up to 1,024 bytes.
+    /// The application's reason; up to 1,024 bytes.
     pub reason: Bytes,
     /// The closer's next expected position, frozen.
     pub position: u64,
@@ -213,7 +213,7 @@ impl EndCode {
 pub struct End {
     /// Why.
     pub code: EndCode,
-    /// Words for people; up to 1,024 bytes.
+    /// A text for people; up to 1,024 bytes.
     pub reason: Bytes,
     /// The sender's final position, if it means anything.
     pub position: Option<u64>,
@@ -264,7 +264,7 @@ pub enum Verdict {
     },
     /// A copy went on, or the proof is wrong.
     Superseded,
-    /// Neither held nor entombed.
+    /// The server neither holds it nor has a tombstone of it.
     Unknown {
         /** Milliseconds that tombstones reach back. */
         reach: u64,

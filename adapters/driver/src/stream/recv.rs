@@ -128,16 +128,13 @@ impl RecvHalf {
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
         loop {
             let Some((payload, message_end)) = ready!(self.poll_chunk(cx))? else {
-                let whole = self.partial.is_empty();
-                return Poll::Ready(if whole {
-                    Ok(None)
-                } else {
-                    self.fail(RecvError::Truncated)
-                });
+                if self.partial.is_empty() {
+                    return Poll::Ready(Ok(None));
+                }
+                return Poll::Ready(self.fail(RecvError::Truncated));
             };
             if self.partial.len() + payload.len() > self.max_message {
-                let max = self.max_message;
-                return Poll::Ready(self.fail(RecvError::TooLarge(max)));
+                return Poll::Ready(self.fail(RecvError::TooLarge(self.max_message)));
             }
             if message_end && self.partial.is_empty() {
                 return Poll::Ready(Ok(Some(payload)));

@@ -93,9 +93,7 @@ impl SendHalf {
         if message.is_none() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_message(cx, message, |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        })
+        self.poll_message(cx, message, send)
     }
 
     fn poll_message<T>(
@@ -107,11 +105,8 @@ impl SendHalf {
         ready!(self.poll_pending(cx))?;
         let payload = message.take().unwrap_or_default();
         match self.try_with(payload, Some(cx), send) {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) => {
-                *message = Some(payload);
+            Err(error) if error.reason.is_temporary() => {
+                *message = Some(error.payload);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -129,9 +124,7 @@ impl SendHalf {
                 reason: SendRefusal::Full,
             });
         }
-        self.try_with(message, None, |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        })
+        self.try_with(message, None, send)
     }
 
     /// Sends bytes without copying them; waits while there is no room. Cancel safe as long as the bytes fit
@@ -146,7 +139,7 @@ impl SendHalf {
                 let written = self.try_write(&mut bytes, cx);
                 match written {
                     Ok(_) => {}
-                    Err(SendRefusal::Full | SendRefusal::Unread) => return Poll::Pending,
+                    Err(reason) if reason.is_temporary() => return Poll::Pending,
                     Err(reason) => {
                         let payload = std::mem::take(&mut bytes);
                         return Poll::Ready(Err(SendError { payload, reason }));
@@ -239,15 +232,9 @@ impl SendHalf {
         let Some(payload) = self.pending.take() else {
             return Poll::Ready(Ok(()));
         };
-        let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        });
-        match sent {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) => {
-                self.pending = Some(payload);
+        match self.try_with(payload, Some(cx), send) {
+            Err(error) if error.reason.is_temporary() => {
+                self.pending = Some(error.payload);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -257,11 +244,8 @@ impl SendHalf {
     /// Takes a message, and keeps it if there is no room: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
         match self.try_send(message) {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) if self.pending.is_none() => {
-                self.pending = Some(payload);
+            Err(error) if error.reason.is_temporary() && self.pending.is_none() => {
+                self.pending = Some(error.payload);
                 Ok(())
             }
             done => done,
@@ -279,7 +263,7 @@ impl AsyncWrite for SendHalf {
         let mut bytes = &buf[..buf.len().min(LARGEST_WRITE)];
         match this.try_write(&mut bytes, cx) {
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(SendRefusal::Full | SendRefusal::Unread) => Poll::Pending,
+            Err(refusal) if refusal.is_temporary() => Poll::Pending,
             Err(refusal) => Poll::Ready(Err(refused(refusal))),
         }
     }
@@ -320,6 +304,10 @@ impl AsyncWrite for SendHalf {
         this.finish();
         Poll::Ready(Ok(()))
     }
+}
+
+fn send(state: &mut State, now: Instant, stream: StreamId, message: Bytes) -> Result<(), SendError> {
+    state.machine.stream(stream).send(now, message)
 }
 
 fn refused(refusal: SendRefusal) -> io::Error {

@@ -49,6 +49,24 @@ impl Registry {
     /// none of them, the order waits until [`poll_command`](Self::poll_command) hands it out. A newer order
     /// of the same kind replaces an older one that still waits.
     ///
+    /// ```
+    /// # use unbroken_proto::error::CodeTooLarge;
+    /// # use unbroken_proto::server::{Registry, Select, SessionCommand};
+    /// # use unbroken_proto::{Instant, Session, SessionId};
+    /// # use std::collections::HashMap;
+    /// type Owned = HashMap<SessionId, Session>;
+    /// fn close_all(registry: &mut Registry, now: Instant, owned: &mut Owned) -> Result<usize, CodeTooLarge> {
+    ///     let close = SessionCommand::Close { code: 3, reason: "maintenance".into() };
+    ///     let commanded = registry.command(now, Select::All, &close)?;
+    ///     while let Some((id, command)) = registry.poll_command() {
+    ///         if let Some(session) = owned.get_mut(&id) {
+    ///             session.handle_command(now, command)?;
+    ///         }
+    ///     }
+    ///     Ok(commanded)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// The code of a close is larger than [`MAX_CODE`](crate::config::MAX_CODE); nobody is commanded anything.
     pub fn command(

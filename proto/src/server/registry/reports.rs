@@ -12,7 +12,7 @@ use crate::time::Instant;
 
 impl Registry {
     /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
-    /// twice changes nothing, and neither does a word about a session that is not held.
+    /// twice changes nothing, and neither does a report about a session that is not held.
     pub fn update(&mut self, now: Instant, report: Report) {
         let now = self.advance(now);
         let before = self.sessions.status(report.id);

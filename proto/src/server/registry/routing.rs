@@ -17,7 +17,7 @@ use crate::server::admission::{Budget, PendingConnections, Silent};
 use crate::server::bucket::Buckets;
 use crate::server::commands::Commands;
 use crate::server::drain::Draining;
-use crate::server::index::Word;
+use crate::server::index::Key;
 use crate::server::info::Refused;
 use crate::server::route::Route;
 use crate::server::table::SessionTable;
@@ -53,7 +53,7 @@ pub struct Registry {
     pub(super) resumes: Budget,
     pub(super) peer_hellos: Buckets<PeerKey>,
     pub(super) peer_resumes: Buckets<PeerKey>,
-    pub(super) identity_sessions: Buckets<Word>,
+    pub(super) identity_sessions: Buckets<Key>,
     pub(super) sessions: SessionTable,
     pub(super) tombstones: Tombstones,
     pub(super) commands: Commands,
@@ -117,7 +117,7 @@ impl Registry {
     }
 
     /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
-    /// already, is rejected without a word.
+    /// already, is rejected without an answer.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
         let now = self.advance(now);
         let Some(silent) = self.pending.spoke(connection) else {
@@ -223,7 +223,7 @@ impl Registry {
     }
 
     /// Only who names a session that is held is charged, so that nobody else can spend it; and while it
-    /// is spent all hear the same, so that nobody learns from it which sessions are held.
+    /// is spent all get the same answer, so that nobody learns from it which sessions are held.
     fn charge_resume(&mut self, now: Instant, is_held: bool) -> Result<(), Duration> {
         if is_held {
             return self.resumes.take(now);

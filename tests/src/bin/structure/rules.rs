@@ -1,7 +1,7 @@
 //! The numbers and arrows of ARCHITECTURE.md.
 
-/// In the crate of this folder a room, and the rooms it may not name.
-pub(crate) type Room = (&'static str, &'static str, &'static [&'static str]);
+/// In the crate of this folder a module, and the modules it may not name.
+pub(crate) type Module = (&'static str, &'static str, &'static [&'static str]);
 
 /// What is allowed.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Rules {
     /// Most lines of all the sources of some crates together, by their folders.
     pub(crate) totals: Vec<(Vec<&'static str>, usize)>,
     /// Arrows that point the wrong way.
-    pub(crate) rooms: Vec<Room>,
+    pub(crate) modules: Vec<Module>,
     /// Crates that have no `std`, and their files that ask the processor what it can, which takes it.
     pub(crate) without_std: Vec<(&'static str, &'static [&'static str])>,
 }
@@ -38,7 +38,7 @@ impl Rules {
                 (vec!["adapters/smol"], 150),
                 (vec!["adapters/async-std"], 150),
             ],
-            rooms: rooms(),
+            modules: modules(),
             without_std: vec![("proto", &["security/suite.rs"])],
         }
     }
@@ -46,8 +46,8 @@ impl Rules {
 
 /// `server → session → accept → stream, liveness, reconnect → reliability, security → wire`: each with what stands
 /// above it or beside it.
-fn rooms() -> Vec<Room> {
-    let rooms: [(&str, &[&str]); 8] = [
+fn modules() -> Vec<Module> {
+    let modules: [(&str, &[&str]); 8] = [
         (
             "wire",
             &[
@@ -118,7 +118,7 @@ fn rooms() -> Vec<Room> {
         ("accept", &["session", "server"]),
         ("session", &["server"]),
     ];
-    rooms
+    modules
         .into_iter()
         .map(|(lower, uppers)| ("proto", lower, uppers))
         .collect()

@@ -7,9 +7,9 @@ use unbroken_proto::session::SessionState;
 use unbroken_proto::time::{Duration, Instant};
 use unbroken_proto::{Cause, Event, Health, Session};
 
-use super::paces::Pace;
-use crate::duo::{DialFate, Dialled};
+use super::pace::Pace;
 use crate::model::Verdict;
+use crate::pair::{DialFate, Dialled};
 
 /// How long a connection must last for the backoff to start afresh.
 const STABLE: u64 = 10_000_000_000;
