@@ -5,7 +5,14 @@ pub use core::time::Duration;
 /// A moment, in nanoseconds since an origin of the host's choosing (process start, boot, zero in a
 /// simulation). The machine compares and adds; it never asks what time it is.
 ///
-/// A host should use a clock that goes on while the machine sleeps.
+/// # Clocks that jump
+/// A machine ([`Session`](crate::Session), [`Registry`](crate::server::Registry)) believes the clock of its host:
+///
+/// | the clock | means | so |
+/// |---|---|---|
+/// | jumps forward | so much time has passed | every time limit that it passes is over, once: a detached session beyond its lifetime expires, linger ends, handshakes and dials fail and are tried again, backoff is over, tombstones go, a drain's time is up. A connection that is up is *not* given up for the silence in which nobody looked: its peer is asked, and has the usual seconds to answer. A registry whose tombstones went later than they were due does not vouch for the time before, so that fates from then are unknown rather than wrong |
+/// | goes back | nothing | the machine goes on counting from the latest instant that it was given: nothing happens twice, or sooner, but what waits for a time waits for the clock to come there again. A host that can tell how far its clock went back should add that to what it passes in |
+/// | stops while the system sleeps | no time has passed | the same as at the peers, whose clocks went on: a client may come back after its session expired. If that is so long ago that its tombstone is gone, and nothing of the session ever reached the client, then what it had sent may arrive twice. A host should use a clock that goes on |
 ///
 /// ```
 /// use unbroken_proto::time::{Duration, Instant};
@@ -53,6 +60,23 @@ impl core::ops::Add<Duration> for Instant {
     fn add(self, rhs: Duration) -> Instant {
         let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
         Instant(self.0.saturating_add(nanos))
+    }
+}
+
+/// The latest instant that a machine was given: its time never goes back.
+#[derive(Debug, Default)]
+pub(crate) struct Latest(Instant);
+
+impl Latest {
+    /// The machine's time, now that its host says `now`.
+    pub(crate) fn advance(&mut self, now: Instant) -> Instant {
+        self.0 = self.at(now);
+        self.0
+    }
+
+    /// The same, for a look that changes nothing.
+    pub(crate) fn at(&self, now: Instant) -> Instant {
+        self.0.max(now)
     }
 }
 

@@ -1,29 +1,11 @@
-//! Unbroken sessions on async-std.
-//!
-//! async-std is discontinued: its authors point to smol. This adapter is for programs that still have it; new ones take
-//! `unbroken-smol`.
-//!
-//! A client dials ([`connect_ws`], [`connect_tcp`], [`connect`] for what is particular about an address, or
-//! [`connect_with`] and a closure of your own); a [`Server`] accepts. Both get a [`Session`], whose [`Stream`]s implement
-//! futures' `AsyncRead` and `AsyncWrite`. Connections may die at any byte; the session dials again, and nothing is lost or
-//! doubled.
-//!
 #![doc = include_str!("../README.md")]
 
 use std::io;
 use std::net::IpAddr;
 
 use async_std::net::{TcpListener, TcpStream};
-pub use unbroken_carriers as carriers;
-pub use unbroken_carriers::{Acceptor, Address, StartError};
-pub use unbroken_driver as driver;
-pub use unbroken_driver::{
-    Accepted, Answer, Broadcast, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events,
-    Framed, FuturesIo, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session,
-    Stream,
-};
-pub use unbroken_proto as proto;
-use unbroken_proto::{ClientConfig, Duration};
+use proto::Duration;
+pub use unbroken_carriers::driver::FuturesIo;
 
 /// async-std's timer, sockets and executor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,62 +39,4 @@ impl Runtime for AsyncStd {
     }
 }
 
-/// Accepts sessions on async-std.
-pub type Server = carriers::Server<AsyncStd>;
-
-/// A session with the server at `address`: [`carriers::connect`].
-///
-/// # Errors
-/// As there.
-pub fn connect(address: Address, config: ClientConfig) -> Result<Session, StartError> {
-    carriers::connect(AsyncStd, address, config)
-}
-
-/// A session over TCP to `host:port`, or `tls://host:port`: [`carriers::connect_tcp`].
-///
-/// # Errors
-/// As there.
-pub fn connect_tcp(address: impl AsRef<str>, config: ClientConfig) -> Result<Session, StartError> {
-    carriers::connect_tcp(AsyncStd, address.as_ref(), config)
-}
-
-/// A session over WebSocket to a `ws://` or `wss://` address: [`carriers::connect_ws`].
-///
-/// # Errors
-/// As there.
-pub fn connect_ws(url: &str, config: ClientConfig) -> Result<Session, StartError> {
-    carriers::connect_ws(AsyncStd, url, config)
-}
-
-/// A session that dials with `connector`: [`carriers::connect_with`].
-///
-/// # Errors
-/// As there.
-pub fn connect_with(config: ClientConfig, connector: impl Connector + 'static) -> Result<Session, StartError> {
-    carriers::connect_with(AsyncStd, config, connector)
-}
-
-/// A session that takes the place of `old`, once that has ended: [`carriers::connect_after`].
-///
-/// # Errors
-/// As there.
-pub async fn connect_after(
-    old: &Session,
-    config: ClientConfig,
-    connector: impl Connector + 'static,
-) -> Result<Session, StartError> {
-    carriers::connect_after(AsyncStd, old, config, connector).await
-}
-
-/// Dials `address`, or where the server said to go instead: [`carriers::connector`].
-pub fn connector(address: Address) -> impl Connector {
-    carriers::connector(AsyncStd, address)
-}
-
-/// Dials once: [`carriers::dial`].
-///
-/// # Errors
-/// As there.
-pub async fn dial(address: &Address) -> Result<Connected, ConnectError> {
-    carriers::dial(&AsyncStd, address).await
-}
+unbroken_carriers::on_runtime!(AsyncStd);

@@ -6,9 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use tungstenite::http;
-#[cfg(feature = "tls")]
-use unbroken_driver::BoxConnection;
-use unbroken_driver::{ByteStream, ConnectError, Connected, Deferred, Framed};
+use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Deferred, Framed};
 
 use crate::head::{read_head, write_all};
 use crate::upgrade::{UpgradeError, answer, encode_refusal, encode_response, parse_request};
@@ -105,21 +103,17 @@ impl Acceptor {
     where
         S: ByteStream + Unpin + Send + 'static,
     {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = self.tls.clone() {
-            let acceptor = self.clone();
-            return Connected::ordered(Deferred::new(async move {
-                acceptor.converse(tls.accept(stream).await?).await
-            }));
-        }
-        if !self.websocket {
-            return Connected::ordered(Framed::accepted(stream));
-        }
-        let check = self.check.clone();
-        Connected::ordered(Deferred::new(async { Ok(upgrade(stream, check).await?) }))
+        let acceptor = self.clone();
+        Connected::ordered(Deferred::new(async move {
+            #[cfg(feature = "tls")]
+            if let Some(tls) = &acceptor.tls {
+                let stream = tls.accept(stream).await?;
+                return acceptor.converse(stream).await;
+            }
+            acceptor.converse(stream).await
+        }))
     }
 
-    #[cfg(feature = "tls")]
     async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>
     where
         S: ByteStream + Unpin + Send + 'static,

@@ -295,6 +295,3 @@ impl FromStr for Address {
         Address::parse(address)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -77,6 +77,3 @@ pub fn cause_of_tls(error: &TlsError) -> Cause {
         _ => Cause::Protocol,
     }
 }
-
-#[cfg(test)]
-mod tests;

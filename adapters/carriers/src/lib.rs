@@ -18,6 +18,7 @@ pub mod causes;
 mod connect;
 mod error;
 mod head;
+mod on_runtime;
 mod pollable;
 mod server;
 #[cfg(feature = "tls")]
@@ -37,6 +38,7 @@ pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite::http;
+pub use unbroken_driver as driver;
 pub use upgrade::{
     MAX_HEAD, SUBPROTOCOL, Upgrade, UpgradeError, answer, encode_refusal, encode_response, parse_request,
 };

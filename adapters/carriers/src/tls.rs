@@ -140,6 +140,8 @@ pub struct TlsStream<S> {
     stream: S,
     session: Connection,
     closing: bool,
+    /// What may be read until nothing is ready. Not a poll's: what stands on this reads again and again in one poll.
+    budget: Budget,
 }
 
 impl<S: ByteStream> TlsStream<S> {
@@ -148,6 +150,7 @@ impl<S: ByteStream> TlsStream<S> {
             stream,
             session,
             closing: false,
+            budget: Budget::new(),
         };
         poll_fn(|cx| up.poll_up(cx)).await?;
         Ok(up)
@@ -157,7 +160,7 @@ impl<S: ByteStream> TlsStream<S> {
         let budget = &mut Budget::new();
         while self.session.is_handshaking() {
             ready!(self.poll_out(cx, budget))?;
-            if self.session.is_handshaking() && !ready!(self.poll_in(cx, budget))? {
+            if self.session.is_handshaking() && !ready!(self.poll_in(cx))? {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
@@ -177,12 +180,16 @@ impl<S: ByteStream> TlsStream<S> {
     }
 
     /// Reads once; false at the stream's end.
-    fn poll_in(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Poll<io::Result<bool>> {
-        let mut stream = Pollable::new(&mut self.stream, cx, budget);
-        let read = ready!(unblock(self.session.read_tls(&mut stream)))?;
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut stream = Pollable::new(&mut self.stream, cx, &mut self.budget);
+        let read = unblock(self.session.read_tls(&mut stream));
+        if read.is_pending() {
+            self.budget = Budget::new();
+        }
+        let read = ready!(read)?;
         if let Err(error) = self.session.process_new_packets() {
             // The alert that says so goes out if it can.
-            let _told = self.poll_out(cx, budget);
+            let _told = self.poll_out(cx, &mut Budget::new());
             return Poll::Ready(Err(failed(error).into()));
         }
         Poll::Ready(Ok(read > 0))
@@ -194,14 +201,13 @@ impl<S: ByteStream> TlsStream<S> {
         cx: &mut Context<'_>,
         mut take: impl FnMut(&mut rustls::Reader<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        let budget = &mut Budget::new();
         loop {
             if let Poll::Ready(done) = unblock(take(&mut self.session.reader())) {
                 return Poll::Ready(done);
             }
-            ready!(self.poll_in(cx, budget))?;
+            ready!(self.poll_in(cx))?;
             // A key update's answer, if the stream takes it; else it goes with what is written next.
-            let _later = self.poll_out(cx, budget)?;
+            let _later = self.poll_out(cx, &mut Budget::new())?;
         }
     }
 }

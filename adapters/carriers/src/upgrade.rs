@@ -263,6 +263,3 @@ pub fn encode_refusal(response: http::Response<String>) -> io::Result<Vec<u8>> {
     bytes.extend_from_slice(body.as_bytes());
     Ok(bytes)
 }
-
-#[cfg(test)]
-mod tests;

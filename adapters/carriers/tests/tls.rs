@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use common::{Wakes, Watched, drip};
+use common::{Wakes, Watched, drip, request};
 use unbroken_carriers::rustls::crypto::ring;
 use unbroken_carriers::rustls::pki_types::PrivateKeyDer;
 use unbroken_carriers::rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -49,12 +49,20 @@ fn a_handshake_that_drips() {
 struct Line {
     client: Arc<Mutex<ClientConnection>>,
     reads: Arc<AtomicU32>,
+    /// What the client says when there is nothing left of what it has said.
+    more: Vec<u8>,
+    /// Said once, before that.
+    first: Vec<u8>,
 }
 
 impl ByteStream for Line {
     fn poll_read_slice(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let mut client = self.client.lock().unwrap();
+        if !client.wants_write() && !client.is_handshaking() {
+            let said = std::mem::replace(&mut self.first, self.more.clone());
+            client.writer().write_all(&said).unwrap();
+        }
         assert!(client.wants_write(), "the server waits for what nobody sends");
         Poll::Ready(client.write_tls(&mut &mut buf[..1]))
     }
@@ -97,6 +105,8 @@ fn records_that_drip() {
     let line = Line {
         client: Arc::clone(&client),
         reads: Arc::clone(&reads),
+        more: Vec::new(),
+        first: Vec::new(),
     };
     let (stream, polls) = bounded(&reads, server.accept(line));
     assert!(polls > 1, "{polls}");
@@ -109,4 +119,29 @@ fn records_that_drip() {
         total += read.unwrap();
     }
     assert!(buffer[..total].iter().all(|byte| *byte == 7));
+}
+
+/// Each of these frames is a record of its own, and each record's bytes drip: neither layer's budget alone bounds a poll.
+#[test]
+fn frames_in_records_that_drip() {
+    let (server, client) = server_and_client();
+    let reads = Arc::new(AtomicU32::new(0));
+    let binary = [0x82, 0x81, 0, 0, 0, 0, 9];
+    let pong = [0x8a, 0x80, 1, 2, 3, 4];
+    let line = Line {
+        client: Arc::new(Mutex::new(client)),
+        reads: Arc::clone(&reads),
+        first: [request(), binary.to_vec()].concat(),
+        more: pong.to_vec(),
+    };
+    let mut connection = Acceptor::websocket().tls(server).accept(line).connection;
+    let (packet, _) = bounded(&reads, poll_fn(|cx| connection.as_mut().poll_next(cx)));
+    assert_eq!(packet.unwrap().unwrap(), &[9][..]);
+    for _ in 0..100 {
+        let before = reads.load(Ordering::Relaxed);
+        let polled = connection.as_mut().poll_next(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        let took = reads.load(Ordering::Relaxed) - before;
+        assert!(took <= Budget::STEPS, "{took} reads in one poll");
+    }
 }

@@ -166,7 +166,7 @@ async fn set_up(options: &Demo, size: u64, seed: u64) -> Result<SetUp, Box<dyn s
         .with_cap(2 * soon)
         .with_stable_after(Duration::from_millis(1));
     let client = match options.carrier {
-        Carrier::Ws => unbroken_tokio::connect_ws(&format!("ws://{address}/"), config)?,
+        Carrier::Ws => unbroken_tokio::connect_ws(format!("ws://{address}/"), config)?,
         Carrier::Tcp => unbroken_tokio::connect_tcp(address.to_string(), config)?,
     };
     Ok((client, echo, cutter))

@@ -1,13 +1,16 @@
 //! Where a dialling session begins.
 
+use std::sync::Arc;
+
 use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::error::ConfigError;
 
+use crate::clock::Clock;
 use crate::connecting::Attempts;
 use crate::connector::Connector;
 use crate::driver::{Driver, Source};
 use crate::machine::{Machine, plain};
-use crate::runtime::{Runtime, RuntimeTimer, clock};
+use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::state::Shared;
 
@@ -23,8 +26,9 @@ pub fn connect<R: Runtime>(
     seed: Seed,
     connector: impl Connector + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    let session = unbroken_proto::Session::connect(config, seed, runtime.now())?;
-    Ok(drive(runtime, plain(session), connector))
+    let clock = Clock::new(runtime);
+    let session = unbroken_proto::Session::connect(config, seed, clock.now())?;
+    Ok(drive(clock, plain(session), connector))
 }
 
 /// [`connect`], with a record of all that the session is told and says: see [`unbroken_trace`]. **What is written is a secret.**
@@ -41,14 +45,15 @@ pub fn connect_traced<R: Runtime>(
     connector: impl Connector + 'static,
     writer: impl std::io::Write + Send + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    let session = Machine::connect(config, seed, runtime.now(), writer)?;
-    Ok(drive(runtime, session, connector))
+    let clock = Clock::new(runtime);
+    let session = Machine::connect(config, seed, clock.now(), writer)?;
+    Ok(drive(clock, session, connector))
 }
 
-fn drive<R: Runtime>(runtime: &R, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
-    let shared = Shared::new(machine, clock(runtime));
-    let timer = Box::new(RuntimeTimer::new(runtime.clone()));
+fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
+    let timer = clock.timer();
+    let shared = Shared::new(machine, clock);
     let source = Source::Dial(Attempts::new(Box::new(connector)));
-    let session = Session::new(std::sync::Arc::clone(&shared));
+    let session = Session::new(Arc::clone(&shared));
     (session, Driver::new(shared, timer, source))
 }

@@ -14,7 +14,6 @@ use crate::clock::Timer;
 use crate::connecting::{Attempts, Turn};
 use crate::connection::BoxConnection;
 use crate::connections::Connections;
-use crate::mailbox::Mailbox;
 use crate::state::Shared;
 
 /// Rounds in one poll before other tasks get a turn.
@@ -28,7 +27,6 @@ pub(crate) enum Source {
     Dial(Attempts),
     Accept {
         routed: mpsc::Receiver<Routed>,
-        mailbox: Mailbox,
         /// Takes what the registry must know.
         report: Box<dyn FnMut(Instant, Report) + Send>,
     },
@@ -41,7 +39,7 @@ pub(crate) enum Source {
 #[must_use = "nothing moves until the driver is polled"]
 pub struct Driver {
     shared: Arc<Shared>,
-    timer: Box<dyn Timer>,
+    timer: Timer,
     source: Source,
     connections: Connections,
 }
@@ -55,7 +53,7 @@ struct Outlook {
 }
 
 impl Driver {
-    pub(crate) fn new(shared: Arc<Shared>, timer: Box<dyn Timer>, source: Source) -> Driver {
+    pub(crate) fn new(shared: Arc<Shared>, timer: Timer, source: Source) -> Driver {
         Driver {
             shared,
             timer,
@@ -104,8 +102,7 @@ impl Driver {
                     true
                 }
             },
-            Source::Accept { routed, mailbox, .. } => {
-                mailbox.deliver(shared, cx);
+            Source::Accept { routed, .. } => {
                 let mut any = false;
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;

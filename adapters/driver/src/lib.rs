@@ -23,7 +23,6 @@
 //! | streams the peer opened, not yet accepted | the machine's `max_streams` |
 //! | established sessions not yet accepted from a server | 128, then clients are told to come later |
 //! | events a subscriber has not read | 256, then its oldest are dropped and counted |
-//! | broadcast messages an accepted session's driver has not taken | the broadcaster's backlog |
 //! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
 //!
 //! # Observing
@@ -52,12 +51,11 @@ mod connection;
 mod connections;
 mod connector;
 mod driver;
-mod envelope;
 mod events;
 mod framed;
-pub mod guide;
+#[doc = include_str!("../GUIDE.md")]
+pub mod guide {}
 mod machine;
-mod mailbox;
 mod metrics;
 mod reconnecting;
 mod reconnector;
@@ -68,9 +66,9 @@ mod session;
 mod state;
 mod stream;
 mod sync;
+mod uptime;
 
 pub use budget::Budget;
-pub use clock::{Timer, uptime};
 pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
@@ -78,15 +76,15 @@ pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection, Deferred};
 pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
-pub use envelope::{Broadcast, BroadcastOutcome};
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use reconnector::Reconnector;
-pub use runtime::{Runtime, RuntimeTimer, fresh_seed};
-pub use server::{Accepted, Authorise, Broadcaster, ServerHandle, Verdict};
+pub use runtime::{Runtime, fresh_seed};
+pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;
 pub use unbroken_proto::reconnect::Answer;
 #[cfg(feature = "trace")]
 pub use unbroken_trace as trace;
+pub use uptime::uptime;

@@ -1,18 +1,13 @@
 //! What a runtime gives to the host: time, tasks and sockets.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use unbroken_proto::config::Seed;
 use unbroken_proto::{Duration, Instant};
 
-use crate::budget::Budget;
-use crate::clock::{Timer, uptime};
 use crate::framed::ByteStream;
+use crate::uptime::uptime;
 
 /// A runtime: implement it once, and sessions, servers and carriers run there. The [guide](crate::guide) shows a whole one.
 ///
@@ -25,6 +20,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// The time, by the clock that [`sleep`](Runtime::sleep) counts by. All clones count from the same origin. The
     /// clock should go on counting while the machine sleeps, as [`uptime`], the default, does where the system can.
+    ///
+    /// What a jump means stands at [`Instant`]; this host adds two things. When the clock goes back, sessions and servers
+    /// go on counting from where it stood, and the instants that they show are ahead of it by as much from then on. When
+    /// it jumps forward and a sleep under way does not notice, as after a suspension where `sleep` counts by another
+    /// clock, what became due is seen to with the next packet or call, or when that sleep ends.
     fn now(&self) -> Instant {
         uptime()
     }
@@ -71,67 +71,4 @@ pub fn fresh_seed() -> io::Result<Seed> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     Ok(Seed(seed))
-}
-
-/// A [`Timer`] on a runtime's clock and sleep.
-///
-/// The clock decides what is due, not the sleep: a sleep that does not notice that the machine was suspended delays
-/// nothing that another wake-up brings to light. A deadline that moves later costs nothing until the old one passes.
-pub struct RuntimeTimer<R> {
-    runtime: R,
-    armed: Option<(Instant, Sleep)>,
-}
-
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl<R: Runtime> RuntimeTimer<R> {
-    /// A timer of `runtime`.
-    pub fn new(runtime: R) -> RuntimeTimer<R> {
-        RuntimeTimer { runtime, armed: None }
-    }
-}
-
-impl<R> fmt::Debug for RuntimeTimer<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RuntimeTimer")
-            .field("armed", &self.armed.as_ref().map(|(deadline, _)| deadline))
-            .finish_non_exhaustive()
-    }
-}
-
-impl<R: Runtime> Timer for RuntimeTimer<R> {
-    fn now(&self) -> Instant {
-        self.runtime.now()
-    }
-
-    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // A sleep on another clock than ours may be over as soon as it begins; that must not keep the task busy.
-        let mut budget = Budget::new();
-        loop {
-            let now = self.runtime.now();
-            if deadline <= now {
-                return Poll::Ready(());
-            }
-            match &mut self.armed {
-                Some((at, sleep)) if *at <= deadline => {
-                    ready!(sleep.as_mut().poll(cx));
-                    self.armed = None;
-                }
-                _ => {
-                    ready!(budget.poll_step(cx));
-                    let sleep = self.runtime.sleep(deadline.saturating_since(now));
-                    self.armed = Some((deadline, Box::pin(sleep)));
-                }
-            }
-        }
-    }
-}
-
-/// A clock that handles and drivers share.
-pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
-
-/// The clock of `runtime`.
-pub(crate) fn clock<R: Runtime>(runtime: &R) -> Clock {
-    let runtime = runtime.clone();
-    Arc::new(move || runtime.now())
 }

@@ -124,7 +124,7 @@ impl Session {
     /// # Errors
     /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the session goes on.
     pub async fn close(&self, code: u64, reason: Bytes) -> Result<Arc<Ended>, CodeTooLarge> {
-        self.shared().close(code, reason)?;
+        self.call(|machine, now| machine.close(now, code, reason))?;
         Ok(self.closed().await)
     }
 

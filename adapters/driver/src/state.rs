@@ -5,18 +5,18 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use unbroken_proto::config::Seed;
-use unbroken_proto::error::CodeTooLarge;
+use unbroken_proto::error::SendRefusal;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
+use unbroken_proto::server::{SessionCommand, Subscription};
 use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
 
+use crate::clock::Clock;
 use crate::connect_error::ConnectError;
 use crate::events::Subscribers;
 use crate::machine::{Machine, plain};
 use crate::metrics::Metrics;
-use crate::runtime::Clock;
 use crate::senders::Senders;
 use crate::sync::{Waiters, WakeList, register};
 
@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) acceptors: Waiters,
     pub(crate) watchers: Waiters,
     pub(crate) subscribers: Subscribers,
+    /// A server's broadcasters that send to this session, by their numbers.
+    pub(crate) subscriptions: BTreeMap<u64, Subscription>,
     /// The driver's task, if it has to be woken to see a change.
     driver: Option<Waker>,
     pub(crate) wakes: WakeList,
@@ -58,7 +60,7 @@ impl Shared {
         Arc::new(Shared {
             state: Mutex::new(State {
                 machine,
-                latest: clock(),
+                latest: clock.now(),
                 clock,
                 metrics,
                 established: false,
@@ -70,6 +72,7 @@ impl Shared {
                 acceptors: Waiters::default(),
                 watchers: Waiters::default(),
                 subscribers: Subscribers::default(),
+                subscriptions: BTreeMap::new(),
                 driver: None,
                 wakes: WakeList::default(),
             }),
@@ -91,6 +94,16 @@ impl Shared {
         self.finish(state, call)
     }
 
+    /// Has the machine carry out a server's command. Whom that wakes is added to `wakes`, since the server's lock is held.
+    pub(crate) fn command(&self, command: SessionCommand, wakes: &mut WakeList) {
+        let mut state = self.lock();
+        let now = state.tick();
+        let _checked_by_the_registry = state.machine.handle_command(now, command);
+        state.notify_driver();
+        state.hand_out_events();
+        wakes.append(std::mem::take(&mut state.wakes));
+    }
+
     fn finish<T>(&self, mut state: MutexGuard<'_, State>, call: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = state.latest;
         let result = call(&mut state, now);
@@ -106,14 +119,6 @@ impl Shared {
         read(&self.lock())
     }
 
-    /// Closes the session on the application's behalf, behind what was sent.
-    pub(crate) fn close(&self, code: u64, reason: Bytes) -> Result<(), CodeTooLarge> {
-        self.call(|state, now| {
-            state.notify_driver();
-            state.machine.close(now, code, reason)
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| {
             // The machine panicked in the middle of a call. Nothing that it would say can be believed.
@@ -127,7 +132,7 @@ impl Shared {
 
 impl State {
     pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Reads the clock for the calls that follow.
@@ -152,6 +157,23 @@ impl State {
         if self.machine.wants_transmit() {
             self.notify_driver();
         }
+    }
+
+    /// Whether a sending half may ask the machine now; if not, it waits, and the driver calls it forward.
+    pub(crate) fn may_send(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
+        let may = self.senders.may_try(id, sent, cx);
+        if !may && self.senders.has_next() {
+            self.notify_driver();
+        }
+        may
+    }
+
+    /// The machine refused a sending half, which waits if it is for want of room. Returns the reason for the application.
+    pub(crate) fn refused(&mut self, id: StreamId, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
+        if refusal.is_temporary() {
+            self.senders.refused(id, refusal, cx);
+        }
+        self.senders.reason(id, refusal)
     }
 
     /// The driver looks now, and is to be woken for what comes later.

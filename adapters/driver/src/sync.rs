@@ -40,6 +40,11 @@ impl WakeList {
         }
     }
 
+    pub(crate) fn append(&mut self, others: WakeList) {
+        let others = others.first.into_iter().flatten().chain(others.more);
+        others.for_each(|waker| self.push(Some(waker)));
+    }
+
     /// Wakes all of them.
     pub(crate) fn wake(self) {
         self.first.into_iter().for_each(wake);

@@ -6,16 +6,20 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_channel::mpsc;
+use futures_sink::Sink;
 use unbroken_driver::proto::config::{MAX_CODE, Seed};
 use unbroken_driver::proto::error::{CodeTooLarge, OpenError, SendRefusal};
 use unbroken_driver::proto::event::EndReason;
-use unbroken_driver::proto::security::Auth;
+use unbroken_driver::proto::security::{Auth, ServerAuth};
+use unbroken_driver::proto::server::Placement;
 use unbroken_driver::proto::stream::StreamOptions;
-use unbroken_driver::proto::{ClientConfig, Duration, Event, Instant, ReconnectIntent};
-use unbroken_driver::{ByteStream, ConnectError, Connected, Driver, Runtime, Session, Stream};
+use unbroken_driver::proto::{Cause, ClientConfig, Duration, Event, Instant, ReconnectIntent, ServerConfig};
+use unbroken_driver::{ByteStream, ConnectError, Connected, Driver, Runtime, ServerHandle, Session, Stream, Verdict};
 
 /// A runtime whose time stands still and whose sockets never come.
 #[derive(Clone)]
@@ -64,7 +68,7 @@ impl Runtime for Frozen {
     }
 }
 
-fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -194,4 +198,138 @@ fn what_a_driver_that_panicked_never_sent_comes_back() {
     }));
     assert!(panicked.is_err());
     assert_handed_back(&session);
+}
+
+/// One end of a connection in memory. It takes for ever to close.
+struct Pipe {
+    incoming: mpsc::UnboundedReceiver<Bytes>,
+    outgoing: mpsc::UnboundedSender<Bytes>,
+}
+
+impl Pipe {
+    fn pair() -> (Pipe, Pipe) {
+        let ((outgoing, others), (theirs, incoming)) = (mpsc::unbounded(), mpsc::unbounded());
+        let other = Pipe {
+            incoming: others,
+            outgoing: theirs,
+        };
+        (Pipe { incoming, outgoing }, other)
+    }
+}
+
+impl futures_core::Stream for Pipe {
+    type Item = io::Result<BytesMut>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<BytesMut>>> {
+        let next = Pin::new(&mut self.incoming).poll_next(cx);
+        next.map(|packet| packet.map(|packet| Ok(BytesMut::from(&packet[..]))))
+    }
+}
+
+impl Sink<Bytes> for Pipe {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
+        let _closed = self.outgoing.unbounded_send(packet);
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+/// A session over two pipes, with all that moves it, polled by hand.
+struct Pair {
+    client: Session,
+    server: Arc<ServerHandle>,
+    driver: Pin<Box<Driver>>,
+    serving: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Pair {
+    fn established() -> Pair {
+        let (near, far) = Pipe::pair();
+        let mut near = Some(near);
+        let connector = move |_: ReconnectIntent| {
+            let pipe = near.take().ok_or_else(|| ConnectError::new(Cause::Network));
+            std::future::ready(pipe.map(Connected::ordered))
+        };
+        let mut config = ClientConfig::new(Auth::anonymous());
+        config.session.outbox_limit = 256 << 10;
+        let (client, driver) = unbroken_driver::connect(&Frozen, config, Seed([1; 32]), connector).unwrap();
+        let config = ServerConfig::new(ServerAuth::anonymous());
+        let authorise = Box::new(|_| -> Verdict { Box::pin(std::future::ready(Ok(Placement::default()))) });
+        let server = ServerHandle::new(&Frozen, config, Seed([2; 32]), authorise).unwrap();
+        let mut pair = Pair {
+            client,
+            driver: Box::pin(driver),
+            serving: Box::pin(server.clone().serve(Connected::ordered(far))),
+            server,
+        };
+        pair.turns();
+        assert!(pair.client.id().is_some());
+        pair
+    }
+
+    /// Polls both ends until neither has anything to do.
+    fn turns(&mut self) {
+        for _ in 0..100 {
+            let _over = poll(self.driver.as_mut());
+            assert!(poll(self.serving.as_mut()).is_pending(), "its connection is closed");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_is_over_is_not_accepted_while_its_connection_still_closes() {
+    let mut pair = Pair::established();
+    now(pair.client.abort());
+    pair.turns();
+    assert!(pair.server.sessions().is_empty());
+    assert!(
+        poll(pin!(pair.server.accept())).is_pending(),
+        "a session that is over was handed out"
+    );
+}
+
+#[test]
+fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
+    let mut pair = Pair::established();
+    let far = now(pair.server.accept()).session;
+    let mut streams: Vec<Stream> = (0..2)
+        .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
+        .collect();
+    let mut sent = [0, 0];
+    let mut received: Vec<Stream> = Vec::new();
+    for _ in 0..50 {
+        // The first always comes first, and goes on for as long as it may.
+        for (stream, sent) in streams.iter_mut().zip(&mut sent) {
+            while poll(pin!(stream.sender().send(Bytes::from_static(&[7; 4_096])))).is_ready() {
+                *sent += 1;
+            }
+        }
+        pair.turns();
+        while let Poll::Ready(Some(stream)) = poll(pin!(far.accept())) {
+            received.push(stream);
+        }
+        for stream in &mut received {
+            while poll(pin!(stream.receiver().recv())).is_ready() {}
+        }
+        pair.turns();
+    }
+    for _ in 0..40 {
+        // Who does not wait is refused for want of room alone.
+        streams[0].sender().try_send(Bytes::from_static(&[7; 4_096])).unwrap();
+    }
+    let [first, second] = sent;
+    assert!(first > 500 && second * 2 > first, "{sent:?}");
 }

@@ -108,7 +108,8 @@ async fn ping_pong() -> f64 {
     let (mut send, mut recv) = local.open(StreamOptions::default()).await.unwrap().split();
     tokio::spawn(async move {
         let (mut send, mut recv) = remote.accept().await.unwrap().split();
-        while let Some(message) = recv.recv().await.unwrap() {
+        // The session is dropped in the end.
+        while let Ok(Some(message)) = recv.recv().await {
             send.send(message).await.unwrap();
         }
     });

@@ -108,7 +108,7 @@ async fn sessions(carrier: Carrier) -> (Session, Session, Server) {
     let client = match carrier {
         Carrier::Ws => {
             server.listen_ws(listener);
-            unbroken_tokio::connect_ws(&format!("ws://{address}/"), config).unwrap()
+            unbroken_tokio::connect_ws(format!("ws://{address}/"), config).unwrap()
         }
         Carrier::Tcp => {
             server.listen_tcp(listener);

@@ -65,7 +65,7 @@ async fn main() -> Result<(), Failure> {
     println!("echoed: {}", String::from_utf8_lossy(&echoed));
     session.close(0, Bytes::new()).await?;
     // A path without sessions is final, and says so.
-    let lost = unbroken_tokio::connect_ws(&format!("ws://{address}/nowhere"), ClientConfig::new(Auth::anonymous()))?;
+    let lost = unbroken_tokio::connect_ws(format!("ws://{address}/nowhere"), ClientConfig::new(Auth::anonymous()))?;
     println!("elsewhere: {:?}", lost.closed().await.reason);
     lost.connect_error()
         .map_or(Err("it should have failed".into()), |error| {

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Failure> {
         }
     });
 
-    let session = unbroken_tokio::connect_ws(&format!("ws://{address}/"), ClientConfig::new(Auth::secret(secret)))?;
+    let session = unbroken_tokio::connect_ws(format!("ws://{address}/"), ClientConfig::new(Auth::secret(secret)))?;
     println!(
         "session {}",
         session

@@ -51,10 +51,8 @@ async fn main() -> Result<(), Failure> {
 
     let news = StreamOptions::default().with_label(Bytes::from_static(b"news"));
     let broadcaster = server.broadcaster(news, 1 << 20, LagPolicy::Skip);
-    let all = broadcaster.send(Select::All, Bytes::from("breakfast until ten")).await;
-    let some = broadcaster
-        .send(Select::Label(b"attic"), Bytes::from("the roof leaks"))
-        .await;
+    let all = broadcaster.send(Select::All, Bytes::from("breakfast until ten"));
+    let some = broadcaster.send(Select::Label(b"attic"), Bytes::from("the roof leaks"));
     println!("told {} of everything, {} of the roof", all.queued, some.queued);
 
     let order = SessionCommand::Close {

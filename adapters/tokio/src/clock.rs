@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant as StdInstant};
 
+use unbroken_carriers::driver::proto::Instant;
 use unbroken_driver::uptime;
-use unbroken_proto::Instant;
 
 /// One moment on both clocks.
 #[derive(Clone, Copy)]

@@ -109,9 +109,9 @@ async fn attached(sessions: &[Session], times: u64, wanted: usize) -> Duration {
 async fn tell_all(server: &Server, clients: &[Session]) {
     let broadcaster = server.broadcaster(StreamOptions::default(), 1 << 20, LagPolicy::Skip);
     let began = Instant::now();
-    let sending = broadcaster.send(Select::All, vec![7; 1_000].into());
+    let outcome = broadcaster.send(Select::All, vec![7; 1_000].into());
     let sent = began.elapsed();
-    assert_eq!(sending.await.queued, clients.len());
+    assert_eq!(outcome.queued, clients.len());
     for client in clients {
         let mut stream = client.accept().await.unwrap();
         assert_eq!(stream.receiver().recv().await.unwrap().unwrap().len(), 1_000);

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::io::{self, Write};
 use std::ops::Deref;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use unbroken_proto::config::Seed;
 use unbroken_proto::error::{CodeTooLarge, ConfigError, PreservedTooLarge, SendRefusal};
 use unbroken_proto::reconnect::{Answer, Backoff, Strategies};
@@ -186,11 +186,11 @@ impl Stream<'_> {
     ///
     /// # Errors
     /// As there.
-    pub fn write(self, now: Instant, data: &mut Bytes) -> Result<usize, SendRefusal> {
+    pub fn write(self, now: Instant, data: &mut (impl Buf + Clone)) -> Result<usize, SendRefusal> {
         let Stream { traced, id } = self;
         let call = traced.is_recording().then(|| Call::Write {
             stream: id.0,
-            data: data.written(),
+            data: data.clone().copy_to_bytes(data.remaining()).written(),
         });
         let out = traced.session.stream(id).write(now, data);
         traced.note(now, call, Some(&out));

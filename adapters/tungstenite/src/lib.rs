@@ -1,24 +1,4 @@
-//! Unbroken sessions without an async runtime: calls that block, and steps for a poll loop of one's own.
 #![doc = include_str!("../README.md")]
-//!
-//! # Threads
-//! It is the same host as on an async runtime, `unbroken-driver`, and what this crate has in the runtime's place is small:
-//! a task is a thread, which polls it and waits with poll(2) for the sockets and the points in time that it waits for. Each
-//! session has such a task, so heartbeats and resumes go on while the application does something else; so has each
-//! connection of a [`Server`] until it is known whose it is, each listener, and the registry. Looking up a name takes a
-//! thread for as long as that takes. A call that has to wait does so on the caller's thread, until the task wakes it.
-//!
-//! # Without threads
-//! A [`Stepper`] is the same for a loop that waits by its own means: it does what can be done without waiting, says which
-//! descriptors to wait for, and when to come back.
-//!
-//! # Bounds
-//! Those of the [driver](unbroken_driver#bounds), and:
-//!
-//! | what | bound |
-//! |---|---|
-//! | sessions of a server with threads, and its connections that have none | [`MAX_SESSIONS`], [`MAX_UNPROVEN`] |
-//! | names being looked up, and calls of [`blocking`] connectors | 64 in a process, 4 for each session |
 
 mod executor;
 mod notifier;

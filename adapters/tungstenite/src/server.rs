@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use unbroken_carriers::{Acceptor, StartError};
 use unbroken_driver::{Connected, ServerHandle};
@@ -13,7 +13,6 @@ use crate::executor::{block_on, block_on_within};
 use crate::runtime::PollRuntime;
 use crate::session::Session;
 use crate::socket::Socket;
-use crate::source::lock;
 
 /// Sessions at most where each is a thread, unless [`ServerConfig::max_sessions`] says fewer.
 pub const MAX_SESSIONS: usize = 4_096;
@@ -38,8 +37,6 @@ pub struct Accepted {
 #[derive(Debug)]
 pub struct Server {
     inner: unbroken_carriers::Server<PollRuntime>,
-    /// Held by the thread that accepts.
-    accepting: Mutex<()>,
 }
 
 impl Server {
@@ -80,8 +77,7 @@ impl Server {
     {
         let authorise = move |request| std::future::ready(authorise(&request));
         let inner = unbroken_carriers::Server::with_runtime(runtime, config, authorise)?;
-        let accepting = Mutex::default();
-        Ok(Server { inner, accepting })
+        Ok(Server { inner })
     }
 
     /// Accepts connections on `listener`, through `acceptor`, until [`stop_listening`](Self::stop_listening) or the
@@ -104,17 +100,15 @@ impl Server {
         self.inner.serve(accepted);
     }
 
-    /// The next session to be established. Threads that accept do so one after the other.
+    /// The next session to be established. Any number of threads may accept.
     #[must_use]
     pub fn accept(&self) -> Accepted {
-        let _turn = lock(&self.accepting);
         block_on(self.handle().accept()).into()
     }
 
-    /// The same, no longer than `within` once it is this thread's turn; `None`: there was none.
+    /// The same, no longer than `within`; `None`: there was none.
     #[must_use]
     pub fn accept_within(&self, within: Duration) -> Option<Accepted> {
-        let _turn = lock(&self.accepting);
         block_on_within(within, self.handle().accept()).map(Accepted::from)
     }
 

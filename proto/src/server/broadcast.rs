@@ -41,7 +41,7 @@ pub enum Delivery {
 ///
 /// Who broadcasts hands a clone of the same [`Bytes`] to each owner: the payload is in memory once,
 /// however many sessions there are and however far behind, until the last of them has it acknowledged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     options: StreamOptions,
     stream: Option<StreamId>,

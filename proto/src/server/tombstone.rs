@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::accept::Tombstone;
 use crate::id::SessionId;
+use crate::liveness::STALL;
 use crate::security::PublicKey;
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{Predecessor, Verdict};
@@ -143,9 +144,13 @@ impl Tombstones {
 
     /// Drops what is due.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self.deadline().is_some_and(|due| due <= now) {
-            if let Some(oldest) = self.oldest() {
-                self.remove(oldest);
+        while let Some(due) = self.deadline().filter(|due| *due <= now) {
+            // This host stood still, or its clock jumped. Then its peers may not agree that it was kept so long.
+            let late = now.saturating_since(due) > STALL;
+            if let Some((client, _)) = self.oldest().and_then(|oldest| self.remove(oldest))
+                && late
+            {
+                self.forgotten(now, client);
             }
         }
     }

@@ -29,6 +29,7 @@ impl Session {
             ..
         } = proven;
         let mut session = Session::new(Side::Server, Arc::clone(config), rng);
+        session.latest.advance(now);
         session.ledger.streams.set_peer(&offer.parameters);
         session.span.named(established.id);
         let ticket = NewTicket {

@@ -29,6 +29,7 @@ impl Session {
     pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) -> Result<(), CodeTooLarge> {
         check_code(code)?;
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         self.begin_close(now, code, reason);
         self.settle(now);
         Ok(())
@@ -37,6 +38,7 @@ impl Session {
     /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted));
         self.settle(now);
     }
@@ -60,6 +62,7 @@ impl Session {
     /// The code of a close is too large; the session goes on. The registry hands out no such command.
     pub fn handle_command(&mut self, now: Instant, command: SessionCommand) -> Result<(), CodeTooLarge> {
         command.check()?;
+        let now = self.latest.advance(now);
         match command {
             SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
             SessionCommand::Abort => self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted)),

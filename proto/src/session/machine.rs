@@ -21,7 +21,7 @@ use crate::event::{EndReason, Event};
 use crate::id::{Carrier, Epoch, Side};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Instant, Latest};
 use crate::trace::{self, Span};
 use crate::wire::frame::EndCode;
 
@@ -63,6 +63,7 @@ pub struct Session {
     pub(super) events: Events,
     pub(super) reporting: Reporting,
     pub(super) counters: Counters,
+    pub(super) latest: Latest,
     pub(super) span: Span,
 }
 
@@ -76,6 +77,7 @@ impl Session {
         config.validate()?;
         let session_config = Arc::new(config.session.clone());
         let mut session = Session::new(Side::Client, session_config, Rng::new(&seed));
+        session.latest.advance(now);
         session.reconnecting = Reconnecting::begin(now, config, &mut session.events);
         Ok(session)
     }
@@ -93,6 +95,7 @@ impl Session {
             events: Events::default(),
             reporting: Reporting::new(),
             counters: Counters::default(),
+            latest: Latest::default(),
             span: Span::session(side),
             config,
             rng,
@@ -106,6 +109,7 @@ impl Session {
     /// No connection is wanted now, or the session is over: drop the connection.
     pub fn attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         let epoch = self.begin_attach(now, carrier)?;
         self.settle(now);
         Ok(epoch)
@@ -118,6 +122,7 @@ impl Session {
     /// The proof is not accepted. Nothing changed; send the rejection's packet, if any, and close.
     pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         let epoch = self.begin_adopt(now, incoming)?;
         self.settle(now);
         Ok(epoch)
@@ -126,6 +131,7 @@ impl Session {
     /// A connection died. Ignored when its epoch is over.
     pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         self.on_detach(now, epoch, cause);
         self.settle(now);
     }
@@ -137,6 +143,7 @@ impl Session {
     /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
     pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         trace::packet_in(epoch, packet.len());
         let result = self.on_packet(now, epoch, packet);
         let _ = result.as_ref().inspect_err(|error| trace::refused_input(epoch, error));
@@ -153,6 +160,7 @@ impl Session {
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         self.on_timeout(now);
         self.settle(now);
     }
@@ -161,6 +169,7 @@ impl Session {
     /// send on it now. To be asked when the carrier can take a packet.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
         let _span = self.span.enter();
+        let now = self.latest.advance(now);
         let start = buf.len();
         let packed = self.transmit(now, epoch, buf);
         if packed {
@@ -227,6 +236,7 @@ impl Session {
 
     /// Does what follows from any change. Every call that takes `now` ends with it, so that polls decide nothing.
     pub(super) fn settle(&mut self, now: Instant) {
+        let now = self.latest.advance(now);
         self.end_if_exhausted(now);
         self.give_way(now);
         self.events.collect(&mut self.ledger.streams);

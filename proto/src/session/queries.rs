@@ -48,6 +48,7 @@ impl Session {
     /// How the session fares now. Changes are told by [`Event::Health`](crate::Event::Health).
     #[must_use]
     pub fn health(&self, now: Instant) -> Health {
+        let now = self.latest.at(now);
         let Some(current) = self.connections.current() else {
             return Health::Detached;
         };

@@ -12,6 +12,7 @@ impl Session {
     /// What the host says of the intent of `attempt`, which [`wanted_connection`](Self::wanted_connection) showed. Ignored
     /// when no such thing is asked for any more.
     pub fn handle_answer(&mut self, now: Instant, attempt: u64, answer: Answer) {
+        let now = self.latest.advance(now);
         self.plan(now, |reconnecting, at| reconnecting.handle_answer(at, attempt, answer));
         self.settle(now);
     }
@@ -40,6 +41,7 @@ pub struct Reconnect<'a> {
 impl Reconnect<'_> {
     /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
     pub fn at_once(self, now: Instant) {
+        let now = self.session.latest.advance(now);
         self.session.reconnecting.hurry(now);
         self.session.settle(now);
     }
@@ -48,6 +50,7 @@ impl Reconnect<'_> {
     /// left, and the session resumes, or is restored, restarted, or ends for a fresh one. With no session
     /// yet, the pending dial is made at once.
     pub fn force(self, now: Instant) {
+        let now = self.session.latest.advance(now);
         self.session.begin_force(now);
         self.session.settle(now);
     }
@@ -66,6 +69,7 @@ impl Reconnect<'_> {
     }
 
     fn set_paused(self, now: Instant, paused: bool) {
+        let now = self.session.latest.advance(now);
         let Session {
             reconnecting, events, ..
         } = &mut *self.session;
@@ -79,6 +83,7 @@ impl Reconnect<'_> {
     /// connection is dropped, for the client to come again. An attempt that waits for its time gives way to one for
     /// this cause, at that time: it counts as no try.
     pub fn report_failure(self, now: Instant, cause: Cause) {
+        let now = self.session.latest.advance(now);
         if !self.session.is_ended() {
             self.session.on_failure_report(now, cause);
         }
@@ -119,6 +124,7 @@ impl Reconnect<'_> {
                 max: MAX_CREDENTIAL,
             });
         }
+        let now = self.session.latest.advance(now);
         self.session.plan(now, |reconnecting, at| {
             reconnecting.on_credential(at.now, Some(credential))
         });

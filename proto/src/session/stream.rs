@@ -1,6 +1,6 @@
 //! The calls on streams.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::machine::Session;
 use crate::error::{OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
@@ -71,6 +71,7 @@ impl Stream<'_> {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_within(self, now: Instant, payload: Bytes, within: Duration) -> Result<u64, SendError> {
+        let now = self.session.latest.advance(now);
         let result = self.session.ledger.streams.send(self.id, payload);
         let result = result.map(|()| {
             let message = self.session.ledger.streams.messages_sent(self.id);
@@ -81,12 +82,12 @@ impl Stream<'_> {
         result
     }
 
-    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`.
-    /// Returns how many.
+    /// Queues bytes of a byte stream: as many as there is room for leave the front of `data`, without a copy if it is a
+    /// [`Bytes`] of more than a few KiB. Returns how many.
     ///
     /// # Errors
     /// Nothing was taken; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
-    pub fn write(self, now: Instant, data: &mut Bytes) -> Result<usize, SendRefusal> {
+    pub fn write(self, now: Instant, data: &mut impl Buf) -> Result<usize, SendRefusal> {
         let result = self.session.ledger.streams.write(self.id, data);
         self.session.settle(now);
         result
@@ -140,6 +141,7 @@ impl Stream<'_> {
     /// # Errors
     /// There is no such sending half, or it is over 16,384 messages ahead; there will be no event about it.
     pub fn watch(self, now: Instant, message: u64, within: Duration) -> Result<(), UnknownStream> {
+        let now = self.session.latest.advance(now);
         let streams = &self.session.ledger.streams;
         let known = streams.is_sending(self.id) && message <= streams.messages_sent(self.id) + WATCH_AHEAD;
         if known {

@@ -1,6 +1,6 @@
 //! What the application's calls do.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::options::{AcceptedStream, StreamOptions};
 use super::recv::{Chunk, RecvHalf};
@@ -97,27 +97,25 @@ impl Streams {
             .is_none_or(|stream| stream.send.was_reset || stream.send.delivered.messages >= message)
     }
 
-    pub(crate) fn write(&mut self, stream: StreamId, data: &mut Bytes) -> Result<usize, SendRefusal> {
+    pub(crate) fn write(&mut self, stream: StreamId, data: &mut impl Buf) -> Result<usize, SendRefusal> {
         let fragment = self.fragment_of(stream);
         let granted = self.table.get(&stream).map_or(0, |s| s.send.within_grant(s.opened));
         let mut room = self.limits.outbox.saturating_sub(self.held);
         room = room.min(granted.saturating_add(self.waiting_room()));
-        let mut take = data.len().min(room);
+        let mut take = data.remaining().min(room);
         // Each fragment is charged too; what they are over goes.
         while take > 0 && item_charge(take, fragment) > room {
             take = take.saturating_sub(item_charge(take, fragment) - room);
         }
         let wanted = if take == 0 {
-            item_charge(data.len(), fragment).min(self.limits.outbox / 4)
+            item_charge(data.remaining(), fragment).min(self.limits.outbox / 4)
         } else {
             0
         };
         self.admit(stream, wanted.max(item_charge(take, fragment)))?;
-        if data.is_empty() {
-            return Ok(0);
+        if take > 0 && !self.gather(stream, data, take) {
+            self.enqueue(stream, data.copy_to_bytes(take), false);
         }
-        let part = data.split_to(take);
-        self.enqueue(stream, part, false);
         Ok(take)
     }
 
@@ -172,11 +170,21 @@ impl Streams {
         half.map_or(0, |s| s.send.held_up(s.opened, charge) - s.send.waiting)
     }
 
+    /// Puts a small write into what is queued already. False: it has to be an item of its own.
+    fn gather(&mut self, id: StreamId, data: &mut impl Buf, take: usize) -> bool {
+        let stream = self.table.get_mut(&id);
+        let Some(charge) = stream.and_then(|stream| stream.send.gather(data, take)) else {
+            return false;
+        };
+        self.held += charge;
+        self.recount(id);
+        true
+    }
+
     fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {
         if let Some(stream) = self.table.get_mut(&id) {
-            let gathered = (!message).then(|| stream.send.gather(&payload)).flatten();
-            self.queued_items += usize::from(gathered.is_none());
-            self.held += gathered.unwrap_or_else(|| stream.send.push(payload, message));
+            self.queued_items += 1;
+            self.held += stream.send.push(payload, message);
             self.recount(id);
             self.schedule(id);
         }

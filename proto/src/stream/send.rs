@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 
 use super::credit::SendCredit;
 use crate::event::{Tally, Undelivered};
@@ -96,18 +96,18 @@ impl SendHalf {
         }
     }
 
-    /// Puts bytes of a small write into the item before, so that many of them share a frame and its charge. Returns what
-    /// that is charged; `None`: it takes no more, and they have to be an item of their own.
-    pub(super) fn gather(&mut self, payload: &[u8]) -> Option<usize> {
+    /// Puts `take` bytes of a small write into the item before, so that many of them share a frame and its charge. Returns
+    /// what that is charged; `None`: it takes no more, and they have to be an item of their own.
+    pub(super) fn gather(&mut self, data: &mut impl Buf, take: usize) -> Option<usize> {
         let last = self.queue.back_mut().filter(|last| !last.message && !last.started)?;
-        let len = last.rest.len() + payload.len();
-        if payload.len() > LARGEST_GATHERED || len > self.fragment {
+        let len = last.rest.len() + take;
+        if take > LARGEST_GATHERED || len > self.fragment {
             return None;
         }
         // Only memory that nobody else looks at can grow.
         match core::mem::take(&mut last.rest).try_into_mut() {
             Ok(mut rest) => {
-                rest.extend_from_slice(payload);
+                rest.put(data.take(take));
                 last.rest = rest.freeze();
             }
             Err(rest) => {

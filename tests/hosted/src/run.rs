@@ -202,7 +202,7 @@ fn patience(world: &World) -> u64 {
     let lifetime = nanos(client.detached_lifetime).max(nanos(server.detached_lifetime));
     let silence = nanos(client.keepalive_interval.min(server.keepalive_interval));
     let linger = nanos(client.linger).max(nanos(server.linger));
-    600 * SECOND + 2 * lifetime + 2 * silence + 4 * linger + world.back
+    600 * SECOND + 2 * lifetime + 2 * silence + 4 * linger
 }
 
 /// Whether a conversation has nothing more to wait for, before somebody closes.
@@ -290,9 +290,8 @@ fn idle(world: &mut World) -> Result<(), String> {
     let bound = 500 + sessions * (200 + each * (window / interval.max(1)));
     world.kernel.with(|core| core.tally.add("idle: polls", polls));
     world.kernel.hit("check: idle");
-    // A server whose clock went back turns clients away until it has caught up.
     let working = world.shared.with(|state| state.work.values().any(|count| *count > 0));
-    if polls > bound && world.back == 0 && !working {
+    if polls > bound && !working {
         return Err(format!(
             "{polls} polls in {} s with nothing to do, {bound} at most",
             window / SECOND
@@ -375,8 +374,7 @@ fn stop_listening(world: &mut World) -> Result<(), String> {
     if let Some(server) = &mut world.server {
         server.stop_listening();
     }
-    // By a server's clock that went back, time limits are over later.
-    let until = world.kernel.now() + 120 * SECOND + world.back;
+    let until = world.kernel.now() + 120 * SECOND;
     world.run(until, |_| false, |_, _| Ok(()))?;
     Ok(())
 }

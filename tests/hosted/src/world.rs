@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use unbroken_driver::Session;
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret};
+use unbroken_proto::session::SessionState;
 use unbroken_proto::{ClientConfig, ServerConfig, Side};
 use unbroken_tests::rng::Rng;
 
 use crate::SimRuntime;
 use crate::app::App;
 use crate::client::Client;
-use crate::kernel::{Kernel, READS, Stop};
+use crate::kernel::{Kernel, ProcessId, READS, Stop};
 use crate::net::{Conn, Net};
 use crate::options::{Options, Work};
 use crate::oracle::Party;
@@ -63,8 +64,6 @@ pub struct World {
     pub server: Option<Server>,
     /// Servers so far.
     pub generation: u64,
-    /// Time by which clocks went back.
-    pub back: u64,
     /// Somebody listens to subscriptions that were made inside of wake-ups.
     pub listens: bool,
     plans: BTreeMap<u64, Plan>,
@@ -95,7 +94,6 @@ impl World {
             clients: Vec::new(),
             server: None,
             generation: 0,
-            back: 0,
             listens,
             plans: BTreeMap::new(),
             next_plan: 0,
@@ -322,6 +320,25 @@ impl World {
                 .conversations
                 .iter_mut()
                 .for_each(|conversation| conversation.may_expire = true);
+        });
+    }
+
+    /// The clock of `process` is about to jump forward: its sessions that no connection carries may expire.
+    pub fn detached_may_expire(&self, process: ProcessId) {
+        let of_client = self
+            .clients
+            .iter()
+            .position(|client| client.runtime.process() == process);
+        self.shared.with(|state| {
+            for (number, conversation) in state.oracle.conversations.iter_mut().enumerate() {
+                let ends = state.handles.iter().filter(|((of, party), handle)| {
+                    *of == number && (*party == Party::Client) == of_client.is_some() && handle.ended().is_none()
+                });
+                let states: Vec<SessionState> = ends.map(|(_, handle)| handle.state()).collect();
+                let carried = !states.is_empty() && states.iter().all(|state| *state == SessionState::Attached);
+                let concerned = of_client.is_none_or(|of| of == number);
+                conversation.may_expire |= concerned && !carried;
+            }
         });
     }
 

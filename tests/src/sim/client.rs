@@ -23,7 +23,7 @@ pub struct Client {
     dial: Option<u64>,
     fate: Option<Fault>,
     careless: u64,
-    dials: Vec<u64>,
+    pub(super) dials: Vec<u64>,
 }
 
 impl Client {
@@ -83,7 +83,7 @@ impl Client {
         }
         self.dial = Some(intent.attempt);
         self.fate = env.dials.pop_front();
-        let start = intent.not_before.as_nanos().max(env.now);
+        let start = env.time_of(intent.not_before).max(env.now);
         self.check_pace(env, start);
         let mut takes = env.options.carrier.latency * 2 + env.rng.below(1_000_000);
         match self.fate {

@@ -1,12 +1,12 @@
 //! What every actor of the simulation shares: time, chance, network, counters.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use unbroken_proto::time::Instant;
 
 use super::fault::Fault;
 use super::framer::Framer;
-use super::net::{ConnId, Happening, Net, Way};
+use super::net::{ConnId, Happening, Net, Peer, Way};
 use super::options::Options;
 use crate::model::{Circumstances, Ledger};
 use crate::rng::Rng;
@@ -40,7 +40,26 @@ pub struct Env {
     pub race: bool,
     /// What the accepting host answers the next clients.
     pub refusals: VecDeque<Fault>,
+    /// The clocks that jumped.
+    pub clocks: BTreeMap<Clock, Skew>,
+    /// Whose clock is read now.
+    pub clock: Clock,
 }
+
+/// How far a clock has jumped, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Skew {
+    /// In all.
+    pub now: i64,
+    /// The most there ever was: a clock that was set back and is right again shows this.
+    pub most: i64,
+}
+
+/// Whose clock it is: a client's, by its number, or the accepting process's.
+pub(super) type Clock = Option<usize>;
+
+/// What clocks show at the beginning, so that they can go back.
+const ORIGIN: u64 = 48 * 3_600 * 1_000_000_000;
 
 impl Env {
     /// At the beginning.
@@ -59,13 +78,42 @@ impl Env {
             cut_young: false,
             race: false,
             refusals: VecDeque::new(),
+            clocks: BTreeMap::new(),
+            clock: None,
         }
     }
 
     /// The machine's word for now.
     #[must_use]
     pub fn instant(&self) -> Instant {
-        Instant::from_nanos(self.now)
+        Instant::from_nanos((self.now + ORIGIN).saturating_add_signed(self.skew()))
+    }
+
+    /// When it is what `instant` says by the clock that is read now.
+    #[must_use]
+    pub fn time_of(&self, instant: Instant) -> u64 {
+        let since_origin = instant.as_nanos().saturating_add_signed(-self.skew());
+        since_origin.saturating_sub(ORIGIN)
+    }
+
+    fn skew(&self) -> i64 {
+        self.clocks.get(&self.clock).map_or(0, |skew| skew.now)
+    }
+
+    /// The clock that is read now jumps.
+    pub fn jump(&mut self, by: i64) {
+        let skew = self.clocks.entry(self.clock).or_default();
+        skew.now += by;
+        skew.most = skew.most.max(skew.now);
+    }
+
+    /// From now on the clock of `peer` is read. Returns which that is.
+    pub fn read_clock_of(&mut self, peer: Peer) -> Clock {
+        self.clock = match peer {
+            Peer::Client(number) => Some(number),
+            Peer::Task(_) => None,
+        };
+        self.clock
     }
 
     /// The promise is broken.

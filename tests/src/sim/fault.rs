@@ -50,6 +50,8 @@ faults! {
     MigrateThenCut 8 "A planned swap, and the old connection is cut while it goes on.",
     StallHost 5 "A host does nothing for up to 20 s.",
     SleepHost 1 "A host sleeps for eight hours.",
+    ClockForward 1 "A host's clock jumps forward by up to two days.",
+    ClockBack 1 "A host's clock jumps back by up to two hours.",
     LateTimer 6 "A host's timer fires late.",
     SpuriousTimeout 8 "A host calls handle_timeout for no reason.",
     ReconnectNow 4 "The host knows that the network is back.",

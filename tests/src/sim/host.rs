@@ -431,7 +431,7 @@ impl Host {
     }
 
     fn plan_next(&mut self, env: &mut Env) {
-        let mut at = self.session.poll_timeout().map_or(NEVER, |at| at.as_nanos());
+        let mut at = self.session.poll_timeout().map_or(NEVER, |at| env.time_of(at));
         if at != NEVER {
             at = at.max(env.now) + std::mem::take(&mut self.timer_slack);
         }

@@ -47,6 +47,7 @@ pub fn strike(world: &mut World, fault: Fault) {
         Fault::StallHost | Fault::SleepHost | Fault::LateTimer | Fault::SpuriousTimeout | Fault::ReconnectNow => {
             host(world, fault)
         }
+        Fault::ClockForward | Fault::ClockBack => jump(world, fault),
         Fault::SlowReader | Fault::ResetStream | Fault::StopStream => app(world, fault),
         Fault::ReplayFirst | Fault::RaceFirst | Fault::ForgeFirst | Fault::Junk | Fault::Flood => attack(world, fault),
         Fault::RetryLater | Fault::RefreshCredential | Fault::Refuse => {
@@ -223,6 +224,33 @@ fn host(world: &mut World, fault: Fault) {
         }
     });
     world.touch(peer);
+}
+
+fn jump(world: &mut World, fault: Fault) {
+    const HOUR: u64 = 3_600_000 * MS;
+    let clock = {
+        let peer = any_peer(world);
+        world.env.read_clock_of(peer)
+    };
+    let forward = fault == Fault::ClockForward;
+    let length = world.env.rng.scaled(MS, if forward { 48 * HOUR } else { 2 * HOUR });
+    if forward {
+        world.jump(clock, length);
+    } else {
+        world.env.clock = clock;
+        world.env.jump(-i64::try_from(length).unwrap_or(0));
+    }
+    // A host whose timers do not notice learns of it later.
+    if !world.env.rng.chance(500) {
+        return;
+    }
+    for peer in world.on_clock(clock) {
+        world.with_host(peer, |host, env, _| host.service(env));
+        world.touch(peer);
+    }
+    if clock.is_none() {
+        world.env.net.plan(world.env.now, Happening::Front);
+    }
 }
 
 fn app(world: &mut World, fault: Fault) {

@@ -99,6 +99,7 @@ fn schedule(options: Options, rng: Rng) -> Summary {
 
 /// The network is well, hosts are awake, readers read; connections that were broken stay broken.
 fn heal(world: &mut World) {
+    set_clocks_right(world);
     let env = &mut world.env;
     env.healed = true;
     env.dials.clear();
@@ -126,6 +127,15 @@ fn heal(world: &mut World) {
             host.sleep(env, now);
         });
         world.env.net.plan(now, super::net::Happening::App(peer));
+    }
+}
+
+/// A clock that was set back shows what it would without that. Its machine's time stood still meanwhile and jumps now.
+fn set_clocks_right(world: &mut World) {
+    for (clock, skew) in world.env.clocks.clone() {
+        if let Ok(behind) = u64::try_from(skew.most - skew.now) {
+            world.jump(clock, behind);
+        }
     }
 }
 

@@ -406,10 +406,10 @@ impl Server {
             env.tally.hit("server: unproven connection dropped");
             self.hang_up(env, conn);
         }
-        let mut next = self.registry.poll_timeout().map_or(u64::MAX, |at| at.as_nanos());
+        let mut next = self.registry.poll_timeout().map_or(u64::MAX, |at| env.time_of(at));
         for front in self.fronts.values() {
             if let Stage::Handshake(incoming) = &front.stage {
-                next = next.min(incoming.deadline().as_nanos());
+                next = next.min(env.time_of(incoming.deadline()));
             }
         }
         if next < self.planned {

@@ -7,7 +7,7 @@ use unbroken_proto::session::SessionState;
 use unbroken_proto::{Session, Side};
 
 use super::client::Client;
-use super::env::{Conversation, Env};
+use super::env::{Clock, Conversation, Env};
 use super::host::{Host, index};
 use super::net::{ConnId, Happening, Peer, Way};
 use super::options::Options;
@@ -148,6 +148,7 @@ impl World {
     }
 
     fn step(&mut self, what: Happening) {
+        self.env.clock = None;
         match what {
             Happening::Accept(conn) => self.server.accept(&mut self.env, conn),
             Happening::Arrive(conn, way) => self.arrive(conn, way),
@@ -157,6 +158,7 @@ impl World {
             }
             Happening::App(peer) => self.app_turn(peer),
             Happening::Dialled(number, attempt) => {
+                self.env.clock = Some(number);
                 if let Some(client) = self.clients.get_mut(number) {
                     client.dialled(&mut self.env, attempt);
                 }
@@ -178,6 +180,7 @@ impl World {
         peer: Peer,
         act: impl FnOnce(&mut Host, &mut Env, &mut Conversation) -> T,
     ) -> Option<T> {
+        self.env.read_clock_of(peer);
         let (host, conv) = match peer {
             Peer::Client(number) => self
                 .clients
@@ -216,6 +219,7 @@ impl World {
         let impostor = self.env.net.conn(conn).is_some_and(|conn| conn.impostor);
         match (way, peer) {
             (Way::Up, None) if !impostor => {
+                self.env.clock = None;
                 for outcome in self.server.front(&mut self.env, conn, arrival) {
                     self.outcome(&outcome);
                 }
@@ -269,6 +273,7 @@ impl World {
 
     /// After anything was done with `peer`: wishes, reports, beginnings and ends.
     pub fn touch(&mut self, peer: Peer) {
+        self.env.read_clock_of(peer);
         match peer {
             Peer::Client(number) => {
                 if let Some(client) = self.clients.get_mut(number) {
@@ -315,6 +320,46 @@ impl World {
         conv.task_gone = false;
     }
 
+    /// The hosts that read this clock.
+    pub fn on_clock(&self, clock: Clock) -> Vec<Peer> {
+        match clock {
+            Some(number) => vec![Peer::Client(number)],
+            None => self.server.tasks.keys().copied().map(Peer::Task).collect(),
+        }
+    }
+
+    /// A clock jumps forward: who has a connection is as young as before, who has none is older.
+    pub fn jump(&mut self, clock: Clock, length: u64) {
+        let side = usize::from(clock.is_none());
+        let mut attached = Vec::new();
+        for peer in self.on_clock(clock) {
+            let state = self.with_host(peer, |host, _, _| host.session.state());
+            let has_connection = matches!(state, Some(SessionState::Attached | SessionState::Closing));
+            let conv = self.place(peer).map(|(conv, _)| conv);
+            attached.extend(conv.filter(|_| has_connection));
+        }
+        let of_client = clock.map(|number| self.clients[number].conv);
+        for (number, conv) in self.convs.iter_mut().enumerate() {
+            if of_client.is_some_and(|of| of != number) {
+                continue;
+            }
+            let seen = &mut conv.attached[side];
+            if attached.contains(&number) {
+                *seen = self.env.now;
+            } else if let Some(earlier) = seen.checked_sub(length) {
+                *seen = earlier;
+            } else {
+                conv.so.may_expire = true;
+            }
+        }
+        if let Some(number) = clock {
+            // What it planned comes sooner.
+            self.clients[number].dials.clear();
+        }
+        self.env.clock = clock;
+        self.env.jump(i64::try_from(length).unwrap_or(0));
+    }
+
     /// An end was announced: is it the right one, and is what it says true?
     fn judge(&mut self, peer: Peer) {
         let Some((conv, side)) = self.place(peer) else { return };
@@ -337,7 +382,8 @@ impl World {
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
         // What the registry says of its memory is in whole milliseconds.
         let young = |conv: &Conversation| conv.first_attach.is_some_and(|at| at < self.began + 1_000_000);
-        let memory_short = self.convs.iter().any(|conv| conv.so.server_lost) || young(&self.convs[conv]);
+        let jumped = !self.env.clocks.is_empty();
+        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost) || young(&self.convs[conv]);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;
@@ -406,6 +452,7 @@ impl World {
         let Some(Task { conv, id, .. }) = self.server.kill(&mut self.env, number) else {
             return;
         };
+        self.env.clock = None;
         self.server.registry.lost(self.env.instant(), id);
         self.convs[conv].so.server_lost = true;
         self.convs[conv].task_gone = true;
@@ -417,12 +464,14 @@ impl World {
         tasks.into_iter().for_each(|task| self.kill_task(task));
         self.server.drop_fronts(&mut self.env);
         self.convs.iter_mut().for_each(|conv| conv.so.server_lost = true);
+        self.env.clock = None;
         self.server.registry = registry(&mut self.env);
     }
 
     /// A client process is gone; a new one takes its place.
     pub fn replace_client(&mut self, number: usize) {
         self.drain(Peer::Client(number));
+        self.env.clock = Some(number);
         let fresh = self.new_client(number);
         let mut old = std::mem::replace(&mut self.clients[number], fresh);
         if old.host.ended.is_none() {

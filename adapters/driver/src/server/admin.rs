@@ -10,7 +10,7 @@ use unbroken_proto::server::{
 };
 use unbroken_proto::{Instant, PeerKey};
 
-use super::handle::ServerHandle;
+use super::handle::{ServerHandle, Wait};
 use crate::sync::{lock, register};
 
 impl ServerHandle {
@@ -83,10 +83,7 @@ impl ServerHandle {
     /// wait. Cancel safe.
     pub async fn drained(&self) -> Option<DrainStatus> {
         let mut timer = self.timer();
-        let mut wait = Wait {
-            server: self,
-            ticket: None,
-        };
+        let mut wait = Wait::new(self, |state| &mut state.drainers);
         poll_fn(|cx| {
             let status = self.with(|state, now, _| {
                 let status = state.registry.draining();
@@ -125,19 +122,5 @@ impl ServerHandle {
             })
         })
         .await
-    }
-}
-
-/// Somebody who waits for the end of a drain.
-struct Wait<'a> {
-    server: &'a ServerHandle,
-    ticket: Option<u64>,
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            lock(&self.server.state).drainers.remove(ticket);
-        }
     }
 }

@@ -1,13 +1,13 @@
 //! Established sessions that nobody has accepted.
 
 use std::collections::{HashSet, VecDeque};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use unbroken_proto::SessionId;
 use unbroken_proto::server::Request;
 
 use crate::session::Session;
-use crate::sync::{WakeList, register};
+use crate::sync::{Waiters, WakeList};
 
 /// Sessions that were admitted and not accepted, at most. Who comes then is told to come later.
 const BACKLOG: usize = 128;
@@ -22,6 +22,13 @@ pub struct Accepted {
     pub request: Request,
 }
 
+impl Accepted {
+    /// Whether the session is over and holds nothing to read, so that nobody can do anything with it.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.session.ended().is_some() && self.session.stats().unread_bytes == 0
+    }
+}
+
 /// Sessions on their way to whoever accepts them. One that ends meanwhile waits no longer, unless there is something to
 /// read in it.
 #[derive(Default)]
@@ -30,7 +37,7 @@ pub(super) struct Backlog {
     admitted: HashSet<SessionId>,
     /// Of these, the established ones.
     established: VecDeque<(SessionId, Accepted)>,
-    waker: Option<Waker>,
+    pub(super) acceptors: Waiters,
 }
 
 impl Backlog {
@@ -45,29 +52,31 @@ impl Backlog {
 
     pub(super) fn push(&mut self, id: SessionId, accepted: Accepted, wakes: &mut WakeList) {
         self.established.push_back((id, accepted));
-        wakes.push(self.waker.take());
+        self.acceptors.wake_first(wakes);
     }
 
     /// The session is over. What is returned is to be dropped when the lock is released. A session with something to read
     /// waits on: its client was told that it is delivered.
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Accepted> {
         let at = self.established.iter().position(|(waiting, _)| *waiting == id);
-        let unread = |(_, accepted): &(SessionId, Accepted)| accepted.session.stats().unread_bytes > 0;
-        if at.and_then(|at| self.established.get(at)).is_some_and(unread) {
+        if at
+            .and_then(|at| self.established.get(at))
+            .is_some_and(|(_, accepted)| !accepted.is_exhausted())
+        {
             return None;
         }
         self.admitted.remove(&id);
         self.established.remove(at?).map(|(_, accepted)| accepted)
     }
 
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Accepted> {
+    pub(super) fn poll(&mut self, ticket: &mut Option<u64>, cx: &Context<'_>) -> Poll<Accepted> {
         match self.established.pop_front() {
             Some((id, accepted)) => {
                 self.admitted.remove(&id);
                 Poll::Ready(accepted)
             }
             None => {
-                register(&mut self.waker, cx);
+                self.acceptors.wait(ticket, cx);
                 Poll::Pending
             }
         }

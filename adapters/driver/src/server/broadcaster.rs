@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use unbroken_proto::SessionId;
-use unbroken_proto::server::{Delivery, LagPolicy, Select, SessionInfo};
+use unbroken_proto::server::{Delivery, LagPolicy, Select, SessionInfo, Subscription};
 use unbroken_proto::stream::StreamOptions;
+use unbroken_proto::{Instant, SessionId};
 
 use super::handle::ServerHandle;
-use super::state::{MailSender, ServerState};
-use crate::envelope::{Broadcast, Countdown, Envelope, Terms};
-use crate::mailbox::Mail;
+use super::state::ServerState;
+use crate::machine::bare;
+use crate::state::{Shared, State};
 use crate::sync::lock;
 
 /// Sends the same messages to many sessions: to each over a stream of its own there, opened when the
@@ -23,8 +23,21 @@ use crate::sync::lock;
 /// Dropping it finishes its streams, behind what was sent.
 pub struct Broadcaster {
     server: Arc<ServerHandle>,
-    terms: Arc<Terms>,
+    number: u64,
+    /// What a session that hears of it for the first time begins with.
+    template: Subscription,
+    /// Held while a message goes out, so that all sessions get two messages in the same order.
     turn: Mutex<()>,
+}
+
+/// What became of a broadcast message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BroadcastOutcome {
+    /// Sessions whose turn it is now to deliver it; as safe there as any other message of theirs.
+    pub queued: usize,
+    /// Those that do not get it, and why.
+    pub refused: Vec<(SessionId, Delivery)>,
 }
 
 impl ServerHandle {
@@ -41,25 +54,21 @@ impl ServerHandle {
         });
         Broadcaster {
             server: Arc::clone(self),
-            terms: Arc::new(Terms {
-                number,
-                options,
-                backlog,
-                lag_policy,
-            }),
+            number,
+            template: Subscription::new(options, backlog, lag_policy),
             turn: Mutex::default(),
         }
     }
 }
 
 impl Broadcaster {
-    /// Sends a message to the sessions that `select` means.
-    pub fn send(&self, select: Select<'_>, message: Bytes) -> Broadcast {
+    /// Sends a message to the sessions that `select` means. It does not wait: each takes it, or refuses, at once.
+    pub fn send(&self, select: Select<'_>, message: Bytes) -> BroadcastOutcome {
         self.broadcast(|state| state.registry.find(select), &message)
     }
 
     /// The same for those that `wanted` picks. Looks at all of them, and must not call the server.
-    pub fn send_where(&self, wanted: impl Fn(&SessionInfo) -> bool, message: Bytes) -> Broadcast {
+    pub fn send_where(&self, wanted: impl Fn(&SessionInfo) -> bool, message: Bytes) -> BroadcastOutcome {
         let pick = |state: &ServerState| {
             let picked = state.registry.sessions().filter(wanted);
             picked.map(|info| info.id).collect()
@@ -67,34 +76,59 @@ impl Broadcaster {
         self.broadcast(pick, &message)
     }
 
-    fn broadcast(&self, pick: impl FnOnce(&ServerState) -> Vec<SessionId>, message: &Bytes) -> Broadcast {
-        // Taken first, so that all sessions hear two messages in the same order. The server's own lock is
-        // let go before anything is sent: who is just arriving does not wait for thousands of others.
+    fn broadcast(&self, pick: impl FnOnce(&ServerState) -> Vec<SessionId>, message: &Bytes) -> BroadcastOutcome {
         let _turn = lock(&self.turn);
-        let owners: Vec<(SessionId, Option<MailSender>)> = self.server.with(|state, _, _| {
-            let sessions = pick(state).into_iter();
-            sessions
-                .map(|id| (id, state.owners.get(&id).map(|owner| owner.mail.clone())))
-                .collect()
+        // The server's own lock is let go before anything is sent: who is just arriving does not wait for thousands of
+        // others.
+        let sessions: Vec<(SessionId, Option<Arc<Shared>>)> = self.server.with(|state, _, _| {
+            let shared = |id: &SessionId| state.owners.get(id).map(|owner| Arc::clone(&owner.shared));
+            let picked = pick(state).into_iter();
+            picked.map(|id| (id, shared(&id))).collect()
         });
-        let countdown = Countdown::new(owners.len());
-        for (session, mail) in owners {
-            match mail {
-                Some(mail) => mail.send(Envelope::new(session, &self.terms, message, &countdown, &mail.waiting)),
-                None => countdown.count(session, Delivery::Declined),
+        let mut outcome = BroadcastOutcome::default();
+        for (id, shared) in sessions {
+            let delivery = shared.map_or(Delivery::Declined, |shared| {
+                shared.call(|state, now| self.deliver(state, now, message))
+            });
+            match delivery {
+                Delivery::Queued => outcome.queued += 1,
+                refused => outcome.refused.push((id, refused)),
             }
         }
-        Broadcast { countdown }
+        outcome
+    }
+
+    fn deliver(&self, state: &mut State, now: Instant, message: &Bytes) -> Delivery {
+        let subscriptions = &mut state.subscriptions;
+        let subscription = subscriptions
+            .entry(self.number)
+            .or_insert_with(|| self.template.clone());
+        let is_new = subscription.stream().is_none();
+        let delivery = subscription.deliver(now, bare(&mut state.machine, now, "broadcast"), message);
+        if is_new && let Some(stream) = subscription.stream() {
+            // Nobody reads here; what the client might say must not use up its windows.
+            let _it_was_just_opened = state.machine.stream(stream).stop(now, 0);
+        }
+        state.notify_driver();
+        delivery
     }
 }
 
 impl Drop for Broadcaster {
     fn drop(&mut self) {
-        let senders: Vec<MailSender> = self
-            .server
-            .with(|state, _, _| state.owners.values().map(|owner| owner.mail.clone()).collect());
-        for mail in senders {
-            mail.put(Mail::Over(self.terms.number));
+        let sessions: Vec<Arc<Shared>> = self.server.with(|state, _, _| {
+            let owners = state.owners.values();
+            owners.map(|owner| Arc::clone(&owner.shared)).collect()
+        });
+        for shared in sessions {
+            shared.call(|state, now| {
+                let subscription = state.subscriptions.remove(&self.number);
+                if let Some(stream) = subscription.and_then(|subscription| subscription.stream()) {
+                    // Both halves are over then, since ours was stopped when it opened.
+                    let _already_over = state.machine.stream(stream).finish(now);
+                    state.notify_driver();
+                }
+            });
         }
     }
 }
@@ -102,7 +136,7 @@ impl Drop for Broadcaster {
 impl fmt::Debug for Broadcaster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broadcaster")
-            .field("terms", &self.terms)
+            .field("template", &self.template)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Poll, ready};
 
 use unbroken_proto::config::{Seed, ServerConfig};
 use unbroken_proto::error::ConfigError;
@@ -13,9 +13,9 @@ use unbroken_proto::{Instant, PeerPrefix};
 
 use super::backlog::Accepted;
 use super::state::ServerState;
-use crate::clock::Timer;
-use crate::runtime::{Runtime, RuntimeTimer, clock};
-use crate::sync::{WakeList, lock, register};
+use crate::clock::{Clock, Timer};
+use crate::runtime::Runtime;
+use crate::sync::{Waiters, WakeList, lock, register};
 
 /// Decides on a proven client, and where its session belongs.
 pub type Authorise = Box<dyn Fn(Request) -> Verdict + Send + Sync>;
@@ -41,7 +41,7 @@ pub struct ServerHandle {
     pub(super) state: Mutex<ServerState>,
     pub(super) prefix: PeerPrefix,
     pub(super) authorise: Authorise,
-    make_timer: Box<dyn Fn() -> Box<dyn Timer> + Send + Sync>,
+    clock: Clock,
 }
 
 impl ServerHandle {
@@ -58,13 +58,13 @@ impl ServerHandle {
         authorise: Authorise,
     ) -> Result<Arc<ServerHandle>, ConfigError> {
         let prefix = config.peer_prefix;
-        let registry = Registry::new(config, seed, runtime.now())?;
-        let runtime = runtime.clone();
+        let clock = Clock::new(runtime);
+        let registry = Registry::new(config, seed, clock.now())?;
         Ok(Arc::new(ServerHandle {
-            state: Mutex::new(ServerState::new(clock(&runtime), registry)),
+            state: Mutex::new(ServerState::new(clock.clone(), registry)),
             prefix,
             authorise,
-            make_timer: Box::new(move || Box::new(RuntimeTimer::new(runtime.clone()))),
+            clock,
         }))
     }
 
@@ -80,14 +80,19 @@ impl ServerHandle {
         drop(waiting);
     }
 
-    /// The next session to be established. One task may ask at a time. Cancel safe.
+    /// The next session to be established. Any number of tasks may ask. Cancel safe.
     pub async fn accept(&self) -> Accepted {
-        poll_fn(|cx| self.poll_accept(cx)).await
-    }
-
-    /// As [`accept`](ServerHandle::accept), for callers with a context of their own.
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        self.with(|state, _, _| state.backlog.poll(cx))
+        let mut wait = Wait::new(self, |state| &mut state.backlog.acceptors);
+        poll_fn(|cx| {
+            loop {
+                let accepted = ready!(self.with(|state, _, _| state.backlog.poll(&mut wait.ticket, cx)));
+                // Its driver may have ended it, and be about to take it out of the backlog.
+                if !accepted.is_exhausted() {
+                    return Poll::Ready(accepted);
+                }
+            }
+        })
+        .await
     }
 
     /// Runs the registry's timers until [`shut_down`](ServerHandle::shut_down). Spawn it once.
@@ -114,8 +119,8 @@ impl ServerHandle {
         .await;
     }
 
-    pub(super) fn timer(&self) -> Box<dyn Timer> {
-        (self.make_timer)()
+    pub(super) fn timer(&self) -> Timer {
+        self.clock.timer()
     }
 
     /// Looks at the state or changes it, and wakes who has to know once the lock is released.
@@ -128,6 +133,31 @@ impl ServerHandle {
         };
         wakes.wake();
         result
+    }
+}
+
+/// Somebody who waits in a line. Who is done, or stops waiting, wakes the next.
+pub(super) struct Wait<'a> {
+    server: &'a ServerHandle,
+    line: fn(&mut ServerState) -> &mut Waiters,
+    pub(super) ticket: Option<u64>,
+}
+
+impl<'a> Wait<'a> {
+    pub(super) fn new(server: &'a ServerHandle, line: fn(&mut ServerState) -> &mut Waiters) -> Wait<'a> {
+        let ticket = None;
+        Wait { server, line, ticket }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        self.server.with(|state, _, wakes| {
+            let line = (self.line)(state);
+            line.remove(ticket);
+            line.wake_first(wakes);
+        });
     }
 }
 

@@ -21,5 +21,5 @@ mod serve;
 mod state;
 
 pub use backlog::Accepted;
-pub use broadcaster::Broadcaster;
+pub use broadcaster::{BroadcastOutcome, Broadcaster};
 pub use handle::{Authorise, ServerHandle, Verdict};

@@ -8,13 +8,14 @@ use std::task::Poll;
 use bytes::BytesMut;
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Rejection, Request, Route};
-use unbroken_proto::{Carrier, Epoch, Session, SessionId};
+use unbroken_proto::{Carrier, Epoch, SessionId};
 
 use super::handle::ServerHandle;
-use super::state::{MailSender, Owner};
+use super::state::Owner;
 use crate::connection::BoxConnection;
 use crate::driver::Routed;
-use crate::mailbox::Mail;
+use crate::machine::plain;
+use crate::state::Shared;
 
 /// Connections on their way to a session's driver.
 const ROUTED: usize = 4;
@@ -29,11 +30,10 @@ pub(super) enum Arrival {
 
 pub(super) struct NewSession {
     pub(super) id: Option<SessionId>,
-    pub(super) session: Session,
+    pub(super) shared: Arc<Shared>,
     pub(super) epoch: Epoch,
     pub(super) request: Request,
     pub(super) routed: mpsc::Receiver<Routed>,
-    pub(super) mail: mpsc::UnboundedReceiver<Mail>,
 }
 
 /// A connection that no session has yet.
@@ -107,23 +107,22 @@ impl PendingConnection {
             let arrival = match admission {
                 Admission::New { session, epoch } => {
                     let (sender, routed) = mpsc::channel(ROUTED);
-                    let (mail_sender, mail) = MailSender::new();
-                    let owner = Owner {
-                        routed: sender,
-                        mail: mail_sender,
-                    };
                     let id = session.id();
+                    let shared = Shared::new(plain(session), state.clock.clone());
                     if let Some(id) = id {
+                        let owner = Owner {
+                            routed: sender,
+                            shared: Arc::clone(&shared),
+                        };
                         state.owners.insert(id, owner);
                         state.backlog.admit(id);
                     }
                     Arrival::New(Box::new(NewSession {
                         id,
-                        session,
+                        shared,
                         epoch,
                         request,
                         routed,
-                        mail,
                     }))
                 }
                 Admission::Resume { session, incoming } => Arrival::Known { session, incoming },

@@ -14,10 +14,7 @@ use super::rejection::{reject, send, within};
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
 use crate::driver::{Driver, Source};
-use crate::machine::plain;
-use crate::mailbox::Mailbox;
 use crate::session::Session;
-use crate::state::Shared;
 
 impl ServerHandle {
     /// Sees one accepted connection through: to its session's driver, to a polite refusal, or, if it
@@ -29,14 +26,14 @@ impl ServerHandle {
             carrier,
         } = accepted;
         let pending = PendingConnection::new(&self, carrier);
-        match self.receive(pending, &mut connection, &mut *timer).await {
+        match self.receive(pending, &mut connection, &mut timer).await {
             Arrival::New(new) => self.drive(*new, connection, timer).await,
             Arrival::Known { session, incoming } => {
                 if let Some((connection, rejection)) = self.route(session, connection, incoming) {
-                    reject(connection, rejection, &mut *timer).await;
+                    reject(connection, rejection, &mut timer).await;
                 }
             }
-            Arrival::Rejected(rejection) => reject(connection, rejection, &mut *timer).await,
+            Arrival::Rejected(rejection) => reject(connection, rejection, &mut timer).await,
             Arrival::Gone => {}
         }
     }
@@ -46,7 +43,7 @@ impl ServerHandle {
         &self,
         mut pending: PendingConnection,
         connection: &mut BoxConnection,
-        timer: &mut dyn Timer,
+        timer: &mut Timer,
     ) -> Arrival {
         let Some(packet) = pending.next(connection).await else {
             return Arrival::Gone;
@@ -101,7 +98,7 @@ impl ServerHandle {
     }
 
     /// Drives a new session to its end, and shows it to the application once it is established.
-    async fn drive(self: Arc<Self>, new: NewSession, connection: BoxConnection, timer: Box<dyn Timer>) {
+    async fn drive(self: Arc<Self>, new: NewSession, connection: BoxConnection, timer: Timer) {
         let _listed = new.id.map(|id| Listed {
             server: Arc::clone(&self),
             id,
@@ -109,7 +106,6 @@ impl ServerHandle {
         let server = Arc::clone(&self);
         let source = Source::Accept {
             routed: new.routed,
-            mailbox: Mailbox::new(new.mail),
             report: Box::new(move |now, report| {
                 server.with(|state, _, wakes| {
                     state.registry.update(now, report);
@@ -117,10 +113,8 @@ impl ServerHandle {
                 });
             }),
         };
-        let clock = self.with(|state, _, _| Arc::clone(&state.clock));
-        let shared = Shared::new(plain(new.session), clock);
-        let session = Session::new(Arc::clone(&shared));
-        let mut driver = pin!(Driver::new(shared, timer, source).with_connection(new.epoch, connection));
+        let session = Session::new(Arc::clone(&new.shared));
+        let mut driver = pin!(Driver::new(new.shared, timer, source).with_connection(new.epoch, connection));
         let request = new.request;
         let mut announce = pin!(async move {
             if let Ok(id) = session.established().await {

@@ -2,18 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::Waker;
 
 use futures_channel::{mpsc, oneshot};
-use unbroken_proto::server::{ConnectionId, Delivery, Incoming, LagPolicy, Registry, Rejection, SessionCommand};
+use unbroken_proto::server::{ConnectionId, Incoming, Registry, Rejection};
 use unbroken_proto::{Instant, SessionId};
 
 use super::backlog::Backlog;
+use crate::clock::Clock;
 use crate::driver::Routed;
-use crate::envelope::Envelope;
-use crate::mailbox::Mail;
-use crate::runtime::Clock;
+use crate::state::Shared;
 use crate::sync::{Waiters, WakeList};
 
 /// What all connections of a listening service share. Its lock is taken when a connection comes, and when a session's
@@ -40,15 +38,8 @@ pub(super) struct ServerState {
 /// How a session's driver is reached.
 pub(super) struct Owner {
     pub(super) routed: mpsc::Sender<Routed>,
-    pub(super) mail: MailSender,
-}
-
-/// Where mail for a session's driver goes.
-#[derive(Clone)]
-pub(super) struct MailSender {
-    mail: mpsc::UnboundedSender<Mail>,
-    /// Bytes of broadcast messages that it has not taken yet.
-    pub(super) waiting: Arc<AtomicUsize>,
+    /// Its lock may be taken while the server's is held, never the other way round.
+    pub(super) shared: Arc<Shared>,
 }
 
 impl ServerState {
@@ -69,18 +60,18 @@ impl ServerState {
     }
 
     pub(super) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Carries out what the registry wants: lets go of connections that it waits for no more, passes its commands on to
-    /// the sessions' drivers, and what is over to who collects it.
+    /// the sessions, and what is over to who collects it.
     pub(super) fn carry_out(&mut self, wakes: &mut WakeList) {
         while let Some(connection) = self.registry.poll_unwanted() {
             self.pending.remove(&connection);
         }
         while let Some((session, command)) = self.registry.poll_command() {
             if let Some(owner) = self.owners.get(&session) {
-                owner.mail.put(Mail::Command(command));
+                owner.shared.command(command, wakes);
             }
         }
         if self.is_collected {
@@ -102,29 +93,5 @@ impl ServerState {
     pub(super) fn orphan(&mut self, incoming: Incoming) -> Rejection {
         let now = self.now();
         self.registry.orphan(now, incoming)
-    }
-}
-
-impl MailSender {
-    pub(super) fn new() -> (MailSender, mpsc::UnboundedReceiver<Mail>) {
-        let (sender, receiver) = mpsc::unbounded();
-        let waiting = Arc::default();
-        (MailSender { mail: sender, waiting }, receiver)
-    }
-
-    pub(super) fn put(&self, mail: Mail) {
-        let _gone = self.mail.unbounded_send(mail);
-    }
-
-    /// Passes a message on, unless too much waits for this driver already.
-    pub(super) fn send(&self, envelope: Envelope) {
-        match envelope.overflow() {
-            None => self.put(Mail::Message(envelope)),
-            Some(LagPolicy::End) => {
-                self.put(Mail::Command(SessionCommand::Abort));
-                envelope.delivered(Delivery::Ended);
-            }
-            Some(_) => envelope.delivered(Delivery::Missed),
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_io::AsyncWrite;
 use unbroken_proto::error::{CodeTooLarge, SendError, SendRefusal, StreamError};
 use unbroken_proto::{Duration, Instant, StreamId};
@@ -32,6 +32,8 @@ pub struct SendHalf {
     pending: Option<Bytes>,
     /// Finished or reset.
     over: bool,
+    /// Bytes sent since it last waited.
+    sent: usize,
 }
 
 impl SendHalf {
@@ -41,6 +43,7 @@ impl SendHalf {
             session,
             pending: None,
             over: false,
+            sent: 0,
         }
     }
 
@@ -186,45 +189,39 @@ impl SendHalf {
 
     /// Sends with `send` if it is this half's turn.
     fn try_with<T>(
-        &self,
+        &mut self,
         payload: Bytes,
         cx: Option<&Context<'_>>,
         send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
+        let (id, sent, len) = (self.id, &mut self.sent, payload.len());
         self.session.shared.call_untimed(|state, now| {
-            if !state.senders.may_try(self.id) {
-                state.senders.wait(self.id, cx);
+            if !state.may_send(id, sent, cx) {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            let sent = send(state, now, self.id, payload).map_err(|error| SendError {
-                reason: self.refused(state, error.reason, cx),
+            let done = send(state, now, id, payload).inspect(|_| *sent += len);
+            let done = done.map_err(|error| SendError {
+                reason: state.refused(id, error.reason, cx),
                 ..error
             });
             state.notify_if_sending();
-            sent
+            done
         })
     }
 
-    fn try_write(&self, bytes: &mut Bytes, cx: &Context<'_>) -> Result<usize, SendRefusal> {
+    fn try_write(&mut self, bytes: &mut (impl Buf + Clone), cx: &Context<'_>) -> Result<usize, SendRefusal> {
+        let (id, sent) = (self.id, &mut self.sent);
         self.session.shared.call_untimed(|state, now| {
-            if !state.senders.may_try(self.id) {
-                state.senders.wait(self.id, Some(cx));
+            if !state.may_send(id, sent, Some(cx)) {
                 return Err(SendRefusal::Full);
             }
-            let written = state.machine.stream(self.id).write(now, bytes);
-            let written = written.map_err(|refusal| self.refused(state, refusal, Some(cx)));
+            let written = state.machine.stream(id).write(now, bytes);
+            *sent += written.unwrap_or_default();
+            let written = written.map_err(|refusal| state.refused(id, refusal, Some(cx)));
             state.notify_if_sending();
             written
         })
-    }
-
-    /// The machine refused: waits if it is for want of room. Returns the reason for the application.
-    fn refused(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
-        if refusal.is_temporary() {
-            state.senders.refused(self.id, refusal, cx);
-        }
-        state.senders.reason(self.id, refusal)
     }
 
     /// Ready when a message that [`start`](Self::start) kept is the machine's.
@@ -263,7 +260,7 @@ impl AsyncWrite for SendHalf {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let mut bytes = Bytes::copy_from_slice(&buf[..buf.len().min(LARGEST_WRITE)]);
+        let mut bytes = &buf[..buf.len().min(LARGEST_WRITE)];
         match this.try_write(&mut bytes, cx) {
             Ok(taken) => Poll::Ready(Ok(taken)),
             Err(refusal) if refusal.is_temporary() => Poll::Pending,

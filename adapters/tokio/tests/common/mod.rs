@@ -45,7 +45,7 @@ pub(crate) fn server_config() -> ServerConfig {
 
 pub(crate) fn connect(carrier: Carrier, address: SocketAddr, config: ClientConfig) -> Session {
     match carrier {
-        Carrier::Ws => unbroken_tokio::connect_ws(&format!("ws://{address}/"), config),
+        Carrier::Ws => unbroken_tokio::connect_ws(format!("ws://{address}/"), config),
         Carrier::Tcp => unbroken_tokio::connect_tcp(address.to_string(), config),
     }
     .expect("because the configuration is sound")

@@ -37,7 +37,7 @@ impl Registry {
 
     /// The same, with what the host has to say about the session.
     pub fn admit_as(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         let in_time = self.pending.leave(incoming.connection);
         let Incoming {
             connection,

@@ -16,7 +16,7 @@ impl Registry {
     /// nothing they hold is lost. Ask [`draining`](Self::draining) how it gets on; what remains in the
     /// end is the host's to close. A second call begins anew.
     pub fn drain(&mut self, now: Instant, plan: Drain) {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         let mut draining = Draining::new(now, plan);
         for id in self.sessions.ids(Select::All) {
             draining.ask(now, id, &mut self.rng);

@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, Report, SOON, SessionCommand, Status};
-use crate::config::{Seed, ServerConfig, SessionConfig, WhenDetachedFull};
+use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, SOON};
+use crate::config::{Seed, ServerConfig, SessionConfig};
 use crate::error::ConfigError;
-use crate::event::EndReason;
-use crate::id::{Carrier, SessionId};
-use crate::liveness::Health;
+use crate::id::Carrier;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
@@ -20,11 +18,11 @@ use crate::server::bucket::Buckets;
 use crate::server::commands::Commands;
 use crate::server::drain::Draining;
 use crate::server::index::Key;
-use crate::server::info::{Refused, SessionStatus};
+use crate::server::info::Refused;
 use crate::server::route::Route;
-use crate::server::table::{Entry, SessionTable};
+use crate::server::table::SessionTable;
 use crate::server::tombstone::Tombstones;
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Latest, earliest};
 use crate::trace;
 use crate::wire::frame::Final;
 use crate::wire::handshake::Reject;
@@ -64,6 +62,7 @@ pub struct Registry {
     pub(super) backlog_full: bool,
     pub(super) refused: Refused,
     pub(super) admitted: u64,
+    pub(super) latest: Latest,
 }
 
 impl core::fmt::Debug for Registry {
@@ -83,6 +82,8 @@ impl Registry {
     pub fn new(config: ServerConfig, seed: Seed, now: Instant) -> Result<Registry, ConfigError> {
         config.validate()?;
         let mut rng = Rng::new(&seed);
+        let mut latest = Latest::default();
+        let now = latest.advance(now);
         let mut incarnation = [0; 8];
         rng.fill(&mut incarnation);
         Ok(Registry {
@@ -104,20 +105,21 @@ impl Registry {
             backlog_full: false,
             refused: Refused::default(),
             admitted: 0,
+            latest,
         })
     }
 
     /// A carrier was accepted. It may stay silent for [`handshake_timeout`](crate::SessionConfig::handshake_timeout)
     /// at most, and only as long as it is not the oldest of too many: ask [`is_wanted`](Self::is_wanted).
     pub fn connection_accepted(&mut self, now: Instant, carrier: Carrier) -> ConnectionId {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         self.pending.accept(now, carrier)
     }
 
     /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
     /// already, is rejected without an answer.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
-        self.handle_timeout(now);
+        let now = self.advance(now);
         let Some(silent) = self.pending.spoke(connection) else {
             return self.senseless();
         };
@@ -257,78 +259,18 @@ impl Registry {
         self.pending.poll_unwanted()
     }
 
-    /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
-    /// twice changes nothing, and neither does a report about a session that is not held.
-    pub fn update(&mut self, now: Instant, report: Report) {
-        self.handle_timeout(now);
-        let before = self.sessions.status(report.id);
-        let alive = matches!(report.status, Status::Attached | Status::Detached);
-        match report.status {
-            Status::Provisional => {}
-            Status::Attached => {
-                let status = match report.health {
-                    Health::Idle => SessionStatus::Idle,
-                    Health::Suspect => SessionStatus::Suspect,
-                    Health::Healthy | Health::Detached => SessionStatus::Connected,
-                };
-                self.sessions.shift(now, report.id, status, report.bytes);
-                if before.is_some_and(|before| !before.is_attached()) {
-                    self.ask_latecomer(now, report.id);
-                }
-            }
-            Status::Detached => {
-                self.sessions
-                    .shift(now, report.id, SessionStatus::Detached, report.bytes);
-                self.keep_budget();
-            }
-            Status::Ended(tombstone) => {
-                let Some(entry) = self.forget(now, report.id, report.reason) else {
-                    return;
-                };
-                match tombstone {
-                    Some(tombstone) => self.tombstones.entomb(now, entry.client_key, tombstone),
-                    None if entry.status == SessionStatus::Connecting => {}
-                    None => self.tombstones.forgotten(now, entry.client_key),
-                }
-            }
-        }
-        // It may have been attached and lost again between two reports.
-        if alive && before == Some(SessionStatus::Connecting) {
-            self.replace_namesakes(report.id);
-        }
-    }
-
-    /// A session is over.
-    fn forget(&mut self, now: Instant, id: SessionId, reason: Option<EndReason>) -> Option<Entry> {
-        self.commands.forget(id);
-        self.sessions.remove(now, id, reason)
-    }
-
-    /// Those detached longest go while all together hold too much.
-    fn keep_budget(&mut self) {
-        while self.config.when_detached_full == WhenDetachedFull::EndLongestDetached
-            && self.sessions.detached_bytes() > self.config.max_detached_bytes
-            && let Some(longest) = self.sessions.evict()
-        {
-            self.commands.put(longest, SessionCommand::Evict);
-        }
-    }
-
-    /// The owner of a session died without a last report: forgets the session. Its client will learn
-    /// that the fates of its data are unknown. Without effect for a session that is not held.
-    pub fn lost(&mut self, now: Instant, session: SessionId) {
-        self.handle_timeout(now);
-        if let Some(entry) = self.forget(now, session, None) {
-            // Whether it was still provisional is what the dead owner knew.
-            self.tombstones.forgotten(now, entry.client_key);
-        }
-    }
-
     /// The deadline of [`poll_timeout`](Self::poll_timeout) has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// What is due is done; returns the registry's time. The beginning of every call that takes `now`.
+    pub(super) fn advance(&mut self, now: Instant) -> Instant {
+        let now = self.latest.advance(now);
         self.pending.expire(now);
         self.tombstones.expire(now);
         self.ask_to_leave(now);
+        now
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due next.

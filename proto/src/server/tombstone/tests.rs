@@ -157,3 +157,21 @@ fn a_tombstone_is_small() {
         + size_of::<u64>();
     assert!(bytes <= 320, "{bytes} bytes, maps' own overhead apart");
 }
+
+/// The session may have ended a moment ago by its client's clock, which would then send again what has arrived.
+#[test]
+fn what_went_because_the_clock_jumped_is_not_vouched_for() {
+    let mut tombstones = Tombstones::new(HOUR, 8, at(0));
+    tombstones.entomb(at(10), key(1), tombstone(1));
+    tombstones.entomb(at(4_000), key(2), tombstone(2));
+    tombstones.expire(at(4_000));
+    assert_eq!(reach(&tombstones, 4_000, 1), 0, "it went late");
+    tombstones.entomb(at(4_010), key(2), tombstone(3));
+    tombstones.expire(at(7_605));
+    assert_eq!(
+        reach(&tombstones, 7_605, 2),
+        0,
+        "and so did one of a key that has others"
+    );
+    assert_eq!(reach(&tombstones, 7_605, 1), 3_600, "nobody else is concerned");
+}

@@ -2,17 +2,20 @@
 
 extern crate std;
 
+use std::format;
+use std::string::String;
 use std::vec;
+use std::vec::Vec;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::super::testing::Pair;
 use super::super::*;
-use crate::event::EndReason;
+use crate::event::{EndReason, Event};
 use crate::id::Carrier;
 use crate::reconnect::{Backoff, Cause, Continuity, Outcome, Preparation, Strategies, Strategy as Remedy};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -259,6 +262,55 @@ proptest! {
         for op in ops {
             act(&mut pair, &mut seen, op);
             check(&mut pair, &seen);
+        }
+    }
+}
+
+/// Everything that is to be seen from outside of a pair, its deadlines among it.
+fn view(pair: &mut Pair) -> String {
+    let sessions = [Some(&mut pair.client), pair.server.as_mut()];
+    let seen = sessions.into_iter().flatten().map(|session| {
+        let events: Vec<Event> = core::iter::from_fn(|| session.poll_event()).collect();
+        let (wanted, deadline) = (session.wanted_connection(), session.poll_timeout());
+        let history: Vec<_> = session.reconnecting().history().copied().collect();
+        let stats = session.reconnecting().stats();
+        let health = session.health(Instant::ZERO);
+        format!(
+            "{deadline:?} {:?} {health:?} {wanted:?} {history:?} {stats:?} {events:?}",
+            session.state()
+        )
+    });
+    let seen: Vec<String> = seen.collect();
+    format!(
+        "{seen:?} {:?} {:?}",
+        pair.registry.poll_timeout(),
+        pair.registry.snapshot()
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_clock_that_goes_back_is_one_that_stands_still(ops in proptest::collection::vec((op(), 0..100_000u64), 1..60)) {
+        let (mut still, mut back) = (Pair::new(), Pair::new());
+        let (mut seen, mut ignored) = (Seen::default(), Seen::default());
+        for (op, millis) in ops {
+            let top = still.now;
+            for pair in [&mut still, &mut back] {
+                pair.client.handle_timeout(top);
+                pair.registry.handle_timeout(top);
+                let server = pair.server.as_mut();
+                server.into_iter().for_each(|server| server.handle_timeout(top));
+            }
+            if !matches!(op, Op::Sleep(_)) {
+                back.now = Instant::from_nanos(top.as_nanos().saturating_sub(millis * 1_000_000));
+            }
+            act(&mut still, &mut seen, op);
+            act(&mut back, &mut ignored, op);
+            prop_assert_eq!(view(&mut still), view(&mut back), "after {:?}", op);
+            still.now = still.now.max(top);
+            back.now = still.now;
         }
     }
 }

@@ -36,15 +36,14 @@ pub(super) fn time(world: &mut World, fault: Fault) {
         }
         _ => {
             let process = any_process(world);
-            let length = world.rng.scaled(SECOND, 48 * HOUR);
-            world.may_expire();
+            let length = i128::from(world.rng.scaled(SECOND, 48 * HOUR));
             let told = world.rng.chance(500);
             if fault == Fault::ClockForward {
-                world.kernel.jump(process, i128::from(length), told);
+                world.detached_may_expire(process);
+                world.kernel.jump(process, length, told);
             } else {
-                let length = length.min(2 * HOUR);
-                world.back += length;
-                world.kernel.jump(process, -i128::from(length), told);
+                // Time goes on from where it stood: for nobody anything changes.
+                world.kernel.jump(process, -length.min(i128::from(2 * HOUR)), told);
             }
         }
     }

@@ -1,12 +1,19 @@
+//! The table of causes in the documentation.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test")]
+
 use std::io::ErrorKind;
 
+#[cfg(feature = "tls")]
+use rustls::{AlertDescription, Error as TlsError};
+#[cfg(feature = "tls")]
+use unbroken_carriers::causes::cause_of_tls;
+use unbroken_carriers::causes::{cause_of_close, cause_of_status};
 use unbroken_driver::ConnectError;
-
-use super::*;
+use unbroken_driver::proto::Cause;
 
 /// The rows of the table in the documentation: of what, what, and the cause's name.
 fn rows() -> Vec<[&'static str; 3]> {
-    let rows = include_str!("../causes.rs")
+    let rows = include_str!("../src/causes.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
     let cells = rows.map(|row| {

@@ -1,7 +1,20 @@
-use super::*;
+//! The upgrade to WebSocket: what is sent, and how an answer is judged.
+#![allow(clippy::expect_used, reason = "a test")]
 
+use std::time::Duration;
+
+use tungstenite::handshake::derive_accept_key;
+use unbroken_carriers::http::{HeaderMap, HeaderValue, StatusCode};
+use unbroken_carriers::{MAX_HEAD, Upgrade, UpgradeError};
+use unbroken_driver::proto::Cause;
+
+/// In how many seconds a server that is busy wants to be asked again.
 fn later(value: &str, date: Option<&str>) -> Option<u64> {
-    retry_after(value, date, SystemTime::UNIX_EPOCH).map(|after| after.as_secs())
+    let date = date.map(|date| format!("date: {date}\r\n")).unwrap_or_default();
+    let answer = format!("HTTP/1.1 503 Busy\r\n{date}retry-after: {value}\r\n\r\n");
+    let refused = upgrade().0.answered(answer.as_bytes());
+    let error = refused.expect_err("because it is no upgrade");
+    error.after().map(|after| after.as_secs())
 }
 
 #[test]
@@ -11,7 +24,8 @@ fn retry_after_is_seconds_or_a_date_by_the_servers_clock() {
     let (now, then) = ("Tue, 03 Nov 2026 08:49:00 GMT", "Tue, 03 Nov 2026 08:49:37 GMT");
     assert_eq!(later(then, Some(now)), Some(37));
     assert_eq!(later(now, Some(then)), Some(0), "it is past");
-    assert_eq!(later("Thu, 01 Jan 1970 00:01:00 GMT", None), Some(60), "by our own");
+    assert_eq!(later("Thu, 01 Jan 1970 00:01:00 GMT", None), Some(0), "by our own");
+    assert!(later("Tue, 01 Jan 2126 00:00:00 GMT", None).is_some_and(|after| after > 365 * 86_400));
     assert_eq!(later("soon", None), None);
     assert_eq!(later("-1", None), None);
 }
@@ -19,10 +33,14 @@ fn retry_after_is_seconds_or_a_date_by_the_servers_clock() {
 fn upgrade() -> (Upgrade, String) {
     let uri = "ws://here/x".parse().expect("because it is one");
     let upgrade = Upgrade::new(&uri, &HeaderMap::new(), &["more".to_owned()]).expect("because it can be sent");
+    let request = String::from_utf8_lossy(upgrade.request()).into_owned();
+    let key = request
+        .lines()
+        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+    let accept = derive_accept_key(key.expect("because there is a key").as_bytes());
     let fine = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: unbroken.v1\r\n\r\n",
-        upgrade.accept
+         Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: unbroken.v1\r\n\r\n"
     );
     (upgrade, fine)
 }
