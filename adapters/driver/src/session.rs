@@ -175,8 +175,8 @@ impl Session {
         self.shared().read(|state| state.machine.state())
     }
 
-    /// Why the last dial that failed did, in its connector's words, or that a first handshake came to nothing, as it does with a
-    /// wrong secret. `None` before the first failure. The machine's word for it is the cause in
+    /// Why the last dial that failed did, as its connector describes it, or that a first handshake came to nothing, as it does with a
+    /// wrong secret. `None` before the first failure. The machine knows it as the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
     pub fn connect_error(&self) -> Option<Arc<ConnectError>> {

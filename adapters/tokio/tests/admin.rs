@@ -225,7 +225,7 @@ async fn sessions_are_placed_limited_and_prolonged() {
     config.max_sessions_per_identity = 1;
     config.peer_prefix = PeerPrefix { v4: 32, v6: 128 };
     let mut server = Server::with_authorise(config, |request| async move {
-        Ok(Placement::of(request.name).labelled("door 1"))
+        Ok(Placement::of(request.name).labelled("gate 1"))
     })
     .unwrap();
     server.listen_tcp(listener);
@@ -242,7 +242,7 @@ async fn sessions_are_placed_limited_and_prolonged() {
     assert_eq!(found.len(), 1);
     assert_eq!(
         (&found[0].labels[..], &found[0].name[..]),
-        (&[Bytes::from("door 1")][..], "alice")
+        (&[Bytes::from("gate 1")][..], "alice")
     );
     assert_ne!(
         server.handle().peer_key([127, 0, 0, 1].into()),
@@ -252,7 +252,7 @@ async fn sessions_are_placed_limited_and_prolonged() {
     assert_eq!(
         server
             .handle()
-            .command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
+            .command(Select::Label(b"gate 1"), &SessionCommand::Lifetime(day)),
         Ok(1)
     );
     first.set_detached_lifetime(day);

@@ -21,7 +21,7 @@ use unbroken_tungstenite::{
 };
 
 /// What a stranger hears until the server closes.
-fn hear(mut stream: TcpStream) -> Vec<u8> {
+fn read_all(mut stream: TcpStream) -> Vec<u8> {
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let mut heard = Vec::new();
     // A reset says goodbye, too.
@@ -49,7 +49,7 @@ fn silent_strangers_are_let_go() {
     let mut half = TcpStream::connect(ws).unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
     for stranger in strangers.into_iter().chain([half]) {
-        assert_eq!(hear(stranger), [0u8; 0]);
+        assert_eq!(read_all(stranger), [0u8; 0]);
     }
 }
 
@@ -64,7 +64,7 @@ fn senseless_strangers_are_turned_away() {
     ] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(senseless).unwrap();
-        assert_eq!(hear(stream), [0u8; 0]);
+        assert_eq!(read_all(stream), [0u8; 0]);
     }
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();

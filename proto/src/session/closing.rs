@@ -135,7 +135,7 @@ impl Closing {
         news
     }
 
-    /// The answer to our CLOSE: our truth is complete.
+    /// The peer answered our CLOSE, so that the fates of all that we sent are known.
     pub(crate) fn on_closed(&self, position: u64, ledger: &Ledger) -> Result<Finish, ProtocolError> {
         if !self.has_committed() {
             return Err(ProtocolError::Misplaced);

@@ -14,11 +14,11 @@ use super::handle::{ServerHandle, Wait};
 use crate::sync::{lock, register};
 
 impl ServerHandle {
-    /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too;
+    /// The registry, for a moment: for whatever has no method here. `access` gets the present instant too;
     /// it must not block, nor call the handle. Commands reach their sessions' owners at once.
-    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
+    pub fn registry<T>(&self, access: impl FnOnce(&mut Registry, Instant) -> T) -> T {
         self.with(|state, now, wakes| {
-            let result = visit(&mut state.registry, now);
+            let result = access(&mut state.registry, now);
             state.on_change(wakes);
             result
         })

@@ -124,12 +124,12 @@ impl ServerHandle {
     }
 
     /// Looks at the state or changes it, and wakes who has to know once the lock is released.
-    pub(super) fn with<T>(&self, visit: impl FnOnce(&mut ServerState, Instant, &mut WakeList) -> T) -> T {
+    pub(super) fn with<T>(&self, access: impl FnOnce(&mut ServerState, Instant, &mut WakeList) -> T) -> T {
         let mut wakes = WakeList::default();
         let result = {
             let mut state = lock(&self.state);
             let now = state.now();
-            visit(&mut state, now, &mut wakes)
+            access(&mut state, now, &mut wakes)
         };
         wakes.wake();
         result

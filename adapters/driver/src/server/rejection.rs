@@ -1,4 +1,4 @@
-//! The last word on a connection that gets no session, and time limits for what comes before.
+//! What is sent last on a connection that gets no session, and time limits for what comes before.
 
 use std::future::poll_fn;
 use std::io;
@@ -33,7 +33,7 @@ pub(super) async fn send(connection: &mut BoxConnection, packet: Vec<u8>) -> io:
     poll_fn(|cx| connection.as_mut().poll_flush(cx)).await
 }
 
-/// Says the last word on a connection and closes it.
+/// Sends the last packet on a connection and closes it.
 pub(super) async fn reject(mut connection: BoxConnection, rejection: Rejection, timer: &mut Timer) {
     let deadline = timer.now() + CLOSE_LIMIT;
     let close = async {

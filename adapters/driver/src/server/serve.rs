@@ -151,7 +151,7 @@ impl Drop for Listed {
     fn drop(&mut self) {
         let unaccepted = self.server.with(|state, now, wakes| {
             state.owners.remove(&self.id);
-            // Harmless after a last report, and the only word of a driver that panicked.
+            // Harmless after a last report, and the only report about a driver that panicked.
             state.registry.lost(now, self.id);
             state.on_change(wakes);
             state.backlog.remove(self.id)

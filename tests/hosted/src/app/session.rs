@@ -82,7 +82,7 @@ async fn accept(mut task: Task, handle: Session) {
     let end = task.app.end;
     while let Some(stream) = insist!(task, 60_000 * MS, handle.accept()) {
         if stream.label().starts_with(BROADCAST) {
-            task.app.spawn("hears", |task| hear(task, stream));
+            task.app.spawn("hears", |task| read_broadcast(task, stream));
             continue;
         }
         task.known(handle.id());
@@ -105,7 +105,7 @@ async fn accept(mut task: Task, handle: Session) {
 }
 
 /// Hears a broadcaster: what it hears comes in order, each once.
-async fn hear(mut task: Task, stream: Stream) {
+async fn read_broadcast(mut task: Task, stream: Stream) {
     let (_send, mut recv) = stream.split();
     let mut last = 0;
     while let Ok(Some(message)) = insist!(task, 60_000 * MS, recv.recv()) {

@@ -193,7 +193,7 @@ impl Core {
     }
 
     /// Takes in who was woken, in an order that does not depend on who woke them first.
-    pub(super) fn hear(&mut self, woken: BTreeSet<TaskId>) {
+    pub(super) fn on_woken(&mut self, woken: BTreeSet<TaskId>) {
         for task in woken {
             if !self.tasks.contains_key(&task) {
                 continue;

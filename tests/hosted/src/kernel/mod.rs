@@ -272,7 +272,7 @@ impl Kernel {
             self.with(Core::catch_up);
             let woken = self.woken.take();
             let (picked, mark) = self.with(|core| {
-                core.hear(woken);
+                core.on_woken(woken);
                 (core.pick(), core.marks.pop())
             });
             if let Some(mark) = mark {
