@@ -15,6 +15,7 @@ pub mod blocking;
 pub mod cancel;
 pub mod relay;
 pub mod stepped;
+pub mod stranger;
 pub mod suite;
 pub mod world;
 

@@ -46,6 +46,7 @@ struct State {
     plan: Plan,
     cuts: AtomicU64,
     chunks: AtomicU64,
+    bytes: AtomicU64,
     connections: AtomicU64,
     /// Set: the connections open now forward nothing more. New ones are whole.
     frozen: Mutex<Arc<AtomicBool>>,
@@ -62,6 +63,7 @@ impl Relay {
             plan,
             cuts: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             frozen: Mutex::default(),
         });
@@ -100,6 +102,12 @@ impl Relay {
     #[must_use]
     pub fn chunks(&self) -> u64 {
         self.state.chunks.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes it has forwarded, both ways.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.state.bytes.load(Ordering::Relaxed)
     }
 
     /// How many connections it has accepted.
@@ -164,6 +172,7 @@ impl Line {
                 continue;
             }
             self.state.chunks.fetch_add(1, Ordering::Relaxed);
+            self.state.bytes.fetch_add(read, Ordering::Relaxed);
             let take = |left: u64| Some(left.saturating_sub(read));
             let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
             let passes = before.unwrap_or(0).min(read);

@@ -1,11 +1,12 @@
 //! The tests, each a function of a [`World`](crate::World).
 
+pub mod attacks;
 pub mod faults;
 pub mod lives;
 pub mod streams;
 
 /// Makes tests of the whole suite: `suite!(Smol, Tokio, Ws)` has smol's client, tokio's server and WebSockets
-/// between them.
+/// between them; `suite!(attacks: Smol, Tokio, Ws)` makes tests of hostile peers.
 #[macro_export]
 macro_rules! suite {
     ($client:ident, $server:ident, $carrier:ident) => {
@@ -16,6 +17,11 @@ macro_rules! suite {
                 handles_dropped_in_every_order, futures_cancelled_at_every_await;
             faults: cut_at_random_bytes, cut_within_handshakes, refused_dials, the_listener_goes_and_comes_back,
                 silent_half_open_connections, idle_cutting_middlebox;
+        }
+    };
+    (attacks: $client:ident, $server:ident, $carrier:ident) => {
+        $crate::suite! { @tests $client, $server, $carrier,
+            attacks: strangers_beside_clients, dials_that_end_at_strangers, ends_within_every_handshake;
         }
     };
     (@tests $client:ident, $server:ident, $carrier:ident, $($room:ident: $($name:ident),*;)*) => {

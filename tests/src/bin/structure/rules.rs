@@ -33,8 +33,7 @@ impl Rules {
             file_lines: 350,
             function_lines: 80,
             totals: vec![
-                // The aim is 8,200; it does not grow on the way there.
-                (host.to_vec(), 9_090),
+                (host.to_vec(), 8_200),
                 (vec!["adapters/smol"], 150),
                 (vec!["adapters/async-std"], 150),
             ],
