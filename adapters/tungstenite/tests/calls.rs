@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{LIMIT, client_config, eventually, pair, serve, server_config};
+use common::{LIMIT, client_config, connect, eventually, pair, serve, server_config};
 use unbroken_tungstenite::RecvError;
 use unbroken_tungstenite::proto::error::SendRefusal;
 use unbroken_tungstenite::proto::event::{Closer, EndReason};
@@ -165,4 +165,23 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
         .unwrap();
     assert_eq!(there, "still there");
     assert!(near.close(0, Bytes::new()).fates.all_delivered());
+}
+
+/// Each waits no longer than it said, and none takes another's place.
+#[test]
+fn many_threads_accept() {
+    let (server, address) = serve(server_config());
+    std::thread::scope(|scope| {
+        let accepting: Vec<_> = (0..3).map(|_| scope.spawn(|| server.accept_within(LIMIT))).collect();
+        assert!(server.accept_within(Duration::from_millis(1)).is_none());
+        assert!(
+            accepting.iter().all(|accepting| !accepting.is_finished()),
+            "they wait on"
+        );
+        let clients = [(); 3].map(|()| connect(address));
+        for accepting in accepting {
+            assert!(accepting.join().unwrap().is_some());
+        }
+        drop(clients);
+    });
 }
