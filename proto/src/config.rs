@@ -1,7 +1,7 @@
 //! What a host chooses, with limits and defaults. Every buffer's bound is here.
 //!
 //! A configuration is made by `new` or `default`; its fields can be assigned, or changed one by one with the `with_…` that
-//! each has:
+//! each has. As fields may be added, none can be written as a literal:
 //!
 //! ```
 //! use std::time::Duration;

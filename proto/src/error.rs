@@ -1,6 +1,26 @@
 //! Errors, sorted by who is at fault: the configuration, the caller's call, the connection.
 //!
 //! What ends a whole session is not an error but an event: [`Event::Ended`](crate::Event::Ended).
+//!
+//! ```
+//! use unbroken_proto::config::MAX_CODE;
+//! use unbroken_proto::error::{CodeTooLarge, ConfigError};
+//! # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, ClientConfig, Instant, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! # let config = ClientConfig::new(auth);
+//! // The configuration's fault: nothing is started.
+//! let wrong = config.clone().with_history_limit(1 << 20);
+//! let error = Session::connect(wrong, Seed([1; 32]), now).unwrap_err();
+//! assert!(matches!(error, ConfigError::OutOfRange { field: "history_limit", .. }));
+//!
+//! // The caller's fault: nothing is done.
+//! let mut session = Session::connect(config, Seed([1; 32]), now)?;
+//! assert_eq!(session.close(now, MAX_CODE + 1, "".into()), Err(CodeTooLarge(MAX_CODE + 1)));
+//! # Ok(())
+//! # }
+//! ```
 
 use core::fmt;
 
@@ -157,6 +177,14 @@ pub enum SendRefusal {
     /// The session is closing or over.
     #[error("session closed")]
     SessionClosed,
+}
+
+impl SendRefusal {
+    /// Whether the same payload may be taken later, once [`Event::Writable`](crate::Event::Writable) has come.
+    #[must_use]
+    pub fn is_temporary(self) -> bool {
+        matches!(self, SendRefusal::Full | SendRefusal::Unread)
+    }
 }
 
 /// Why nothing can be read from a stream any more.

@@ -1,4 +1,29 @@
 //! What the machine tells its host.
+//!
+//! ```
+//! use unbroken_proto::event::{EndReason, Event};
+//! # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, ClientConfig, Instant, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! # let mut session = Session::connect(ClientConfig::new(auth), Seed([1; 32]), now)?;
+//! let stream = session.open(now, Default::default())?;
+//! session.stream(stream).send(now, "never sent".into())?;
+//! session.abort(now);
+//!
+//! let mut unsent = Vec::new();
+//! while let Some(event) = session.poll_event() {
+//!     if let Event::Ended(ended) = event {
+//!         assert_eq!(ended.reason, EndReason::Aborted);
+//!         assert!(!ended.fates.all_delivered());
+//!         unsent.extend(ended.fates.streams.into_iter().flat_map(|fate| fate.not_delivered));
+//!     }
+//! }
+//! assert_eq!(unsent.len(), 1);
+//! assert_eq!(unsent[0].payload, "never sent");
+//! # Ok(())
+//! # }
+//! ```
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -99,11 +124,20 @@ pub enum Swap {
 
 /// How a session ended, and the truth about what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// Why.
     pub reason: EndReason,
     /// What became of every message and byte.
     pub fates: Fates,
+}
+
+impl Ended {
+    /// For a host that has to say itself how a session ended, because its machine can say nothing any more.
+    #[must_use]
+    pub fn new(reason: EndReason, fates: Fates) -> Ended {
+        Ended { reason, fates }
+    }
 }
 
 /// Why a session ended.
@@ -114,7 +148,7 @@ pub enum EndReason {
     Closed {
         /// The closer's code.
         code: u64,
-        /// The closer's words, up to 1,024 bytes.
+        /// The closer's reason, up to 1,024 bytes.
         reason: Bytes,
         /// Who closed.
         by: Closer,
@@ -174,6 +208,7 @@ pub enum Closer {
 
 /// The fate of everything sent. Per stream the order is: delivered, then unknown, then not delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fates {
     /// Streams that were not already delivered whole and closed, by id.
     pub streams: Vec<StreamFate>,
@@ -202,6 +237,7 @@ impl Fates {
 
 /// The fate of what was sent on one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamFate {
     /// The stream.
     pub stream: StreamId,
@@ -216,6 +252,7 @@ pub struct StreamFate {
 
 /// Something that never arrived, handed back.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Undelivered {
     /// The payload.
     pub payload: Bytes,

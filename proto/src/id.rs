@@ -30,6 +30,12 @@ impl fmt::Debug for SessionId {
 }
 
 /// Names a stream inside its session. The client's are odd, the server's even from 2; never reused.
+///
+/// ```
+/// use unbroken_proto::{Side, StreamId};
+/// assert_eq!(StreamId(3).opener(), Side::Client);
+/// assert_eq!(StreamId(2).opener(), Side::Server);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 

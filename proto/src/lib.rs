@@ -92,7 +92,7 @@
 //!             let chunk = server.stream(accepted.id).recv(now)?;
 //!             let expected = Chunk::Data { payload: "hello".into(), message_end: true };
 //!             assert_eq!(chunk, Some(expected));
-//!             client.close(now, 0, "done".into());
+//!             client.close(now, 0, "done".into())?;
 //!         }
 //!     }
 //!     if !there && !back {
@@ -108,7 +108,6 @@
 //! # }
 //! ```
 #![no_std]
-#![warn(missing_debug_implementations)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;

@@ -1,4 +1,4 @@
-//! The bounds that several rooms share. Those that a host may want to know stand in [`config`](crate::config), too.
+//! The bounds that several modules share. Those that a host may want to know stand in [`config`](crate::config), too.
 
 use crate::error::CodeTooLarge;
 use crate::time::Duration;

@@ -1,6 +1,6 @@
-//! Is the peer still there? One value per connection; it dies with it.
+//! Whether the peer is still there. Each connection has a value of its own, which is dropped with it.
 //!
-//! Any authentic packet is life. Silence is first probed and then judged; a wait that ended much
+//! Any authentic packet shows that the peer is alive. Silence is first probed and then judged; a wait that ended much
 //! later than it should have says something about this host's clock, not about the peer.
 
 use core::cmp::{max, min};
@@ -16,6 +16,7 @@ pub(crate) const STALL: Duration = Duration::from_secs(1);
 
 /// How a session fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Health {
     /// A connection carries it and the peer answers.
     Healthy,
@@ -28,7 +29,7 @@ pub enum Health {
     Detached,
 }
 
-/// What a timer of this room asks for.
+/// What the liveness timer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Nothing is due, or a probe became due (see [`Liveness::wants_ping`]).
@@ -80,7 +81,7 @@ impl Patience {
         self.in_doubt = false;
     }
 
-    /// The same connection sends something again (`again`) that the one before did not bring home.
+    /// The same connection sends something again (`again`) that the one before did not deliver.
     pub(crate) fn on_replay(&mut self, progress: bool, again: bool) {
         self.replays = if progress { 0 } else { self.replays + u32::from(again) };
     }

@@ -9,7 +9,7 @@ use core::net::IpAddr;
 /// use unbroken_proto::PeerKey;
 /// let [a, b] = ["192.0.2.7", "192.0.2.99"].map(|a| PeerKey::from(a.parse::<std::net::IpAddr>().unwrap()));
 /// assert_eq!(a, b); // both in 192.0.2.0/24
-/// assert_ne!(a, PeerKey::opaque(b"door 2"));
+/// assert_ne!(a, PeerKey::opaque(b"gate 2"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerKey {
@@ -51,7 +51,7 @@ impl PeerKey {
 pub struct PeerPrefix {
     /// Of IPv4. At most 32 count; default 24.
     pub v4: u8,
-    /// Of IPv6, at most 128; default 56. An IPv4 address in IPv6's clothes counts as the former.
+    /// Of IPv6, at most 128; default 56. An IPv4-mapped IPv6 address counts as IPv4.
     pub v6: u8,
 }
 

@@ -1,4 +1,19 @@
 //! Counters one can look at. Everything here is a plain number since the session began.
+//!
+//! ```
+//! # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, ClientConfig, Instant, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! # let mut session = Session::connect(ClientConfig::new(auth), Seed([1; 32]), now)?;
+//! let stream = session.open(now, Default::default())?;
+//! session.stream(stream).send(now, "waits".into())?;
+//! let stats = session.stats();
+//! assert_eq!((stats.packets_sent, stats.attaches), (0, 0));
+//! assert!(stats.outbox_bytes > "waits".len(), "because metadata counts");
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::time::Duration;
 

@@ -9,7 +9,7 @@ use unbroken_proto::wire::packet::PacketType;
 use unbroken_proto::wire::{FrameWriter, frames};
 use unbroken_proto::{Carrier, Cause, Epoch, Session, SessionConfig, Side, StreamId};
 
-use crate::duo::{Duo, ServerEnd, Setup};
+use crate::pair::{Pair, ServerEnd, Setup};
 
 /// Any bytes as the plaintext of a packet: frames or one error, and frames come out as they went in.
 ///
@@ -27,9 +27,9 @@ pub fn decode(data: &[u8]) {
 }
 
 /// Bytes as a spelling of what happens.
-struct Spelling<'a>(&'a [u8]);
+struct Script<'a>(&'a [u8]);
 
-impl Spelling<'_> {
+impl Script<'_> {
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -145,51 +145,49 @@ pub fn seal(machine: &mut Session, epoch: Epoch, plaintext: &[u8]) -> Option<Vec
     machine.send_keys(epoch)?.seal(&mut packet).then_some(packet)
 }
 
-/// One end is ours and honest, the other does what `data` spells.
+/// One end is ours and honest, the other does what `data` says.
 ///
 /// # Panics
 /// The honest machine panicked, or held more than it was configured to.
 pub fn hostile(data: &[u8]) {
-    let mut spelling = Spelling(data);
-    let config = SessionConfig {
-        outbox_limit: 8_192,
-        inbox_limit: 65_536,
-        stream_window: 4_096,
-        session_window: 8_192,
-        max_streams: 4,
-        ..SessionConfig::default()
-    };
-    let victim = if spelling.byte().unwrap_or(0) % 2 == 0 {
+    let mut script = Script(data);
+    let config = SessionConfig::default()
+        .with_outbox_limit(8_192)
+        .with_inbox_limit(65_536)
+        .with_stream_window(4_096)
+        .with_session_window(8_192)
+        .with_max_streams(4);
+    let victim = if script.byte().unwrap_or(0) % 2 == 0 {
         Side::Server
     } else {
         Side::Client
     };
-    let mut duo = Duo::new(&Setup {
+    let mut pair = Pair::new(&Setup {
         client: config.clone(),
         server: config.clone(),
         ..Setup::default()
     });
-    assert!(duo.dial([None; 2]), "because the client wants a connection");
-    exchange(&mut duo, 0);
-    while let Some(what) = spelling.byte() {
-        let now = duo.instant();
+    assert!(pair.dial([None; 2]), "because the client wants a connection");
+    exchange(&mut pair, 0);
+    while let Some(what) = script.byte() {
+        let now = pair.instant();
         match what % 12 {
             0..=4 => {
-                let plaintext = spelling.packet();
-                inject(&mut duo, victim, &plaintext);
+                let plaintext = script.packet();
+                inject(&mut pair, victim, &plaintext);
             }
             5 => {
-                let plaintext = spelling.bytes(2_000);
-                inject(&mut duo, victim, &plaintext);
+                let plaintext = script.bytes(2_000);
+                inject(&mut pair, victim, &plaintext);
             }
-            6 => raw(&mut duo, victim, &mut spelling),
+            6 => raw(&mut pair, victim, &mut script),
             7 => {
-                duo.now += spelling.number().min(100_000).saturating_mul(10_000_000);
-                duo.timers();
+                pair.now += script.number().min(100_000).saturating_mul(10_000_000);
+                pair.timers();
             }
-            8 => swap(&mut duo),
+            8 => swap(&mut pair),
             9 => {
-                if let Some(machine) = duo.machine(victim) {
+                if let Some(machine) = pair.machine(victim) {
                     for _ in 0..4 {
                         if let Some(accepted) = machine.accept(now) {
                             let _whatever = machine.stream(accepted.id).send(now, Bytes::from_static(b"reply"));
@@ -201,88 +199,88 @@ pub fn hostile(data: &[u8]) {
                 }
             }
             10 => {
-                let len = usize::try_from(spelling.number()).unwrap_or(usize::MAX).min(9_000);
-                if let Some(machine) = duo.machine(victim) {
+                let len = usize::try_from(script.number()).unwrap_or(usize::MAX).min(9_000);
+                if let Some(machine) = pair.machine(victim) {
                     let opened = machine.open(now, StreamOptions::default());
-                    let id = opened.unwrap_or(StreamId(spelling.number()));
+                    let id = opened.unwrap_or(StreamId(script.number()));
                     let _whatever = machine.stream(id).send(now, Bytes::from(vec![7; len]));
                 }
             }
             _ => {
-                let newest = duo.wires.len() - 1;
-                exchange(&mut duo, newest);
+                let newest = pair.wires.len() - 1;
+                exchange(&mut pair, newest);
             }
         }
-        check(&mut duo, victim, &config);
+        check(&mut pair, victim, &config);
     }
 }
 
 /// The epochs of both ends on the newest connection.
-fn epochs(duo: &Duo) -> Option<(Epoch, Epoch)> {
-    let wire = duo.wires.last()?;
+fn epochs(pair: &Pair) -> Option<(Epoch, Epoch)> {
+    let wire = pair.wires.last()?;
     wire.client.zip(wire.server_epoch())
 }
 
-fn inject(duo: &mut Duo, victim: Side, plaintext: &[u8]) {
-    let Some((client, server)) = epochs(duo) else { return };
-    let now = duo.instant();
+fn inject(pair: &mut Pair, victim: Side, plaintext: &[u8]) {
+    let Some((client, server)) = epochs(pair) else { return };
+    let now = pair.instant();
     let (peer, from, to) = match victim {
         Side::Server => (Side::Client, client, server),
         Side::Client => (Side::Server, server, client),
     };
-    let Some(packet) = duo.machine(peer).and_then(|machine| seal(machine, from, plaintext)) else {
+    let Some(packet) = pair.machine(peer).and_then(|machine| seal(machine, from, plaintext)) else {
         return;
     };
-    if let Some(machine) = duo.machine(victim) {
+    if let Some(machine) = pair.machine(victim) {
         let _dropped = machine.handle_input(now, to, BytesMut::from(&packet[..]));
     }
 }
 
 /// Bytes that nobody sealed, on the live connection or as a first packet.
-fn raw(duo: &mut Duo, victim: Side, spelling: &mut Spelling<'_>) {
-    let now = duo.instant();
-    let packet = BytesMut::from(&spelling.bytes(2_000)[..]);
-    if spelling.byte().unwrap_or(0).is_multiple_of(2) {
-        let connection = duo.registry.connection_accepted(now, Carrier::ordered());
-        drop(duo.registry.first_packet(now, connection, packet));
-        duo.registry.connection_closed(now, connection);
-    } else if let Some((client, server)) = epochs(duo) {
+fn raw(pair: &mut Pair, victim: Side, script: &mut Script<'_>) {
+    let now = pair.instant();
+    let packet = BytesMut::from(&script.bytes(2_000)[..]);
+    if script.byte().unwrap_or(0).is_multiple_of(2) {
+        let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+        drop(pair.registry.first_packet(now, connection, packet));
+        pair.registry.connection_closed(now, connection);
+    } else if let Some((client, server)) = epochs(pair) {
         let epoch = if victim == Side::Client { client } else { server };
-        if let Some(machine) = duo.machine(victim) {
+        if let Some(machine) = pair.machine(victim) {
             let _dropped = machine.handle_input(now, epoch, packet);
         }
     }
 }
 
 /// The connection goes, and another comes if the client wants one.
-fn swap(duo: &mut Duo) {
-    let now = duo.instant();
-    if let Some((client, server)) = epochs(duo) {
-        duo.client.detach(now, client, Cause::Network);
-        if let Some(machine) = duo.machine(Side::Server) {
+fn swap(pair: &mut Pair) {
+    let now = pair.instant();
+    if let Some((client, server)) = epochs(pair) {
+        pair.client.detach(now, client, Cause::Network);
+        if let Some(machine) = pair.machine(Side::Server) {
             machine.detach(now, server, Cause::Network);
         }
     }
-    if let Some(at) = duo.dial_at() {
-        duo.now = duo.now.max(at);
-        if duo.dial([None; 2]) {
-            let newest = duo.wires.len() - 1;
-            exchange(duo, newest);
+    if let Some(at) = pair.dial_at() {
+        pair.now = pair.now.max(at);
+        if pair.dial([None; 2]) {
+            let newest = pair.wires.len() - 1;
+            exchange(pair, newest);
         }
     }
 }
 
 /// Honest packets both ways on one connection, for a while.
-fn exchange(duo: &mut Duo, wire: usize) {
+fn exchange(pair: &mut Pair, wire: usize) {
     for _ in 0..12 {
         let mut moved = false;
         for side in [Side::Client, Side::Server] {
-            moved |= duo.transmit(wire, side);
-            moved |= duo.deliver(wire, side);
+            moved |= pair.transmit(wire, side);
+            moved |= pair.deliver(wire, side);
         }
         if !moved
             || matches!(
-                duo.wires.get(wire).map(|wire| &wire.server),
+                pair.wires.get(wire).map(|wire| &wire.server),
                 Some(ServerEnd::Closed) | None
             )
         {
@@ -291,8 +289,8 @@ fn exchange(duo: &mut Duo, wire: usize) {
     }
 }
 
-fn check(duo: &mut Duo, victim: Side, config: &SessionConfig) {
-    let Some(machine) = duo.machine(victim) else { return };
+fn check(pair: &mut Pair, victim: Side, config: &SessionConfig) {
+    let Some(machine) = pair.machine(victim) else { return };
     bounded(machine, config);
     for _ in 0..1_000 {
         if machine.poll_event().is_none() {

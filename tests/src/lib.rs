@@ -4,17 +4,17 @@
 //!
 //! - [`sim`]: virtual time, carriers, hosts, faults; [`sim::run_seed`] runs one schedule.
 //! - [`model`]: what was written, read and promised, and the invariants over it.
-//! - [`fleet`]: a registry with its owners and thousands of clients, through packets.
-//! - [`duo`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
-//! - [`rig`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
+//! - [`population`]: a registry with its owners and thousands of clients, through packets.
+//! - [`pair`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
+//! - [`harness`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
-pub mod duo;
-pub mod fleet;
+pub mod harness;
 pub mod hostile;
 pub mod model;
+pub mod pair;
+pub mod population;
 pub mod probe;
-pub mod rig;
 pub mod rng;
 pub mod sim;
 pub mod tally;

@@ -1,4 +1,4 @@
-//! The inner view that some invariants need, behind one door.
+//! The inner view that some invariants need, in one place.
 
 use unbroken_proto::Session;
 

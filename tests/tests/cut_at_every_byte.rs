@@ -10,7 +10,7 @@ use unbroken_proto::event::{Closer, EndReason};
 use unbroken_proto::session::SessionState;
 use unbroken_proto::time::Duration;
 use unbroken_proto::{Session, SessionConfig, Side, StreamId};
-use unbroken_tests::duo::{Cut, Duo, Notice, Plan, Setup};
+use unbroken_tests::pair::{Cut, Notice, Pair, Plan, Setup};
 
 /// What happens in an exchange besides two messages each way and the close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,7 @@ enum Script {
 const STREAM: StreamId = StreamId(1);
 
 fn setup() -> Setup {
-    let config = SessionConfig {
-        linger: Duration::from_secs(60),
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default().with_linger(Duration::from_secs(60));
     Setup {
         client: config.clone(),
         server: config,
@@ -37,62 +34,66 @@ fn setup() -> Setup {
 }
 
 /// Runs the script under the plan and checks that nothing was lost and both ends know it.
-fn exchange(script: Script, plan: &Plan) -> Duo {
-    let mut duo = Duo::new(&setup());
-    let stream = duo.open(Side::Client);
+fn exchange(script: Script, plan: &Plan) -> Pair {
+    let mut pair = Pair::new(&setup());
+    let stream = pair.open(Side::Client);
     assert_eq!(stream, STREAM);
     let mut step = 0;
-    duo.run(plan, |duo| {
-        act(duo, script, &mut step);
-        duo.ended.iter().all(Option::is_some)
+    pair.run(plan, |pair| {
+        act(pair, script, &mut step);
+        pair.ended.iter().all(Option::is_some)
     });
-    check(&mut duo, script, plan);
-    duo
+    check(&mut pair, script, plan);
+    pair
 }
 
-fn act(duo: &mut Duo, script: Script, step: &mut u32) {
-    duo.read_all(Side::Client, &[STREAM]);
-    if duo
+fn act(pair: &mut Pair, script: Script, step: &mut u32) {
+    pair.read_all(Side::Client, &[STREAM]);
+    if pair
         .server
         .as_ref()
         .is_some_and(|server| server.id().is_some() && server.state() != SessionState::Connecting)
     {
-        duo.read_all(Side::Server, &[STREAM]);
+        pair.read_all(Side::Server, &[STREAM]);
     }
-    let now = duo.instant();
+    let now = pair.instant();
     match *step {
         0 => {
-            assert!(duo.put(Side::Client, STREAM, 40));
+            assert!(pair.put(Side::Client, STREAM, 40));
             *step = 1;
         }
-        1 if duo.ledger.half(STREAM, Side::Client).read == 40 => {
-            assert!(duo.put(Side::Server, STREAM, 30));
+        1 if pair.ledger.half(STREAM, Side::Client).read == 40 => {
+            assert!(pair.put(Side::Server, STREAM, 30));
             *step = 2;
         }
-        2 if duo.ledger.half(STREAM, Side::Server).read == 30 => {
+        2 if pair.ledger.half(STREAM, Side::Server).read == 30 => {
             match script {
-                Script::PlannedSwap => duo.client.migrate(now, Duration::from_secs(5), bytes::Bytes::new()),
+                Script::PlannedSwap => pair.client.migrate(now, Duration::from_secs(5), bytes::Bytes::new()),
                 Script::ServerAsks => {
-                    let server = duo.server.as_mut().expect("because it answered");
+                    let server = pair.server.as_mut().expect("because it answered");
                     server.migrate(now, Duration::from_secs(5), bytes::Bytes::new());
                 }
                 _ => {}
             }
-            assert!(duo.put(Side::Client, STREAM, 0) || !duo.ledger.half(STREAM, Side::Client).messages);
-            assert!(duo.put(Side::Client, STREAM, 25));
-            assert!(duo.put(Side::Server, STREAM, 35));
-            duo.finish(Side::Client, STREAM);
-            duo.finish(Side::Server, STREAM);
+            assert!(pair.put(Side::Client, STREAM, 0) || !pair.ledger.half(STREAM, Side::Client).messages);
+            assert!(pair.put(Side::Client, STREAM, 25));
+            assert!(pair.put(Side::Server, STREAM, 35));
+            pair.finish(Side::Client, STREAM);
+            pair.finish(Side::Server, STREAM);
             *step = 3;
         }
-        3 if duo.ledger.is_settled() && swap_done(duo, script) => {
+        3 if pair.ledger.is_settled() && swap_done(pair, script) => {
             if script != Script::ServerCloses {
-                duo.client.close(now, 7, bytes::Bytes::from_static(b"bye"));
+                pair.client
+                    .close(now, 7, bytes::Bytes::from_static(b"bye"))
+                    .expect("because the code fits");
             }
             if matches!(script, Script::BothClose | Script::ServerCloses)
-                && let Some(server) = &mut duo.server
+                && let Some(server) = &mut pair.server
             {
-                server.close(now, 7, bytes::Bytes::from_static(b"bye"));
+                server
+                    .close(now, 7, bytes::Bytes::from_static(b"bye"))
+                    .expect("because the code fits");
             }
             *step = 4;
         }
@@ -101,18 +102,18 @@ fn act(duo: &mut Duo, script: Script, step: &mut u32) {
 }
 
 /// A planned swap was asked for: the script goes on when the client no longer wants one.
-fn swap_done(duo: &Duo, script: Script) -> bool {
-    !matches!(script, Script::PlannedSwap | Script::ServerAsks) || duo.client.stats().attaches > 1
+fn swap_done(pair: &Pair, script: Script) -> bool {
+    !matches!(script, Script::PlannedSwap | Script::ServerAsks) || pair.client.stats().attaches > 1
 }
 
-fn check(duo: &mut Duo, script: Script, plan: &Plan) {
-    duo.read_all(Side::Client, &[STREAM]);
-    duo.read_all(Side::Server, &[STREAM]);
-    assert!(duo.ledger.is_settled(), "{plan:?}: {:?}", duo.ledger.unsettled());
-    let ended = duo.ended.clone();
+fn check(pair: &mut Pair, script: Script, plan: &Plan) {
+    pair.read_all(Side::Client, &[STREAM]);
+    pair.read_all(Side::Server, &[STREAM]);
+    assert!(pair.ledger.is_settled(), "{plan:?}: {:?}", pair.ledger.unsettled());
+    let ended = pair.ended.clone();
     for (side, ended) in [Side::Client, Side::Server].into_iter().zip(&ended) {
         let ended = ended.as_ref().expect("because the run waited for it");
-        assert_eq!(duo.ledger.check_fates(side, ended), Ok(()), "{plan:?}");
+        assert_eq!(pair.ledger.check_fates(side, ended), Ok(()), "{plan:?}");
         let by = match (script, side) {
             (Script::BothClose, _) => None,
             (Script::ServerCloses, Side::Server) | (_, Side::Client)
@@ -134,7 +135,7 @@ fn check(duo: &mut Duo, script: Script, plan: &Plan) {
             (reason, _) => panic!("{plan:?}: {side:?} ended with {reason:?}"),
         }
     }
-    for session in [Some(&duo.client), duo.server.as_ref()].into_iter().flatten() {
+    for session in [Some(&pair.client), pair.server.as_ref()].into_iter().flatten() {
         if session.stats().attaches == 0 {
             continue;
         }
@@ -143,7 +144,7 @@ fn check(duo: &mut Duo, script: Script, plan: &Plan) {
             (session.poll_timeout(), session.wanted_connection()),
             (None, None),
             "{script:?} {plan:?} {:?}",
-            duo.events
+            pair.events
         );
     }
 }
@@ -158,14 +159,14 @@ fn is_lonely(plan: &Plan) -> bool {
 
 /// Where packets end on connection `wire` of the run with `plan`, both ways.
 fn boundaries(script: Script, before: &[Cut], wire: usize) -> [usize; 2] {
-    let duo = exchange(
+    let pair = exchange(
         script,
         &Plan {
             cuts: before.to_vec(),
             late: false,
         },
     );
-    [Side::Client, Side::Server].map(|side| duo.wires.get(wire).map_or(0, |wire| wire.passed(side)))
+    [Side::Client, Side::Server].map(|side| pair.wires.get(wire).map_or(0, |wire| wire.passed(side)))
 }
 
 /// The points that make a difference: every change of what arrives, found by walking all bytes with
@@ -182,8 +183,8 @@ fn points(script: Script, before: &[Cut], wire: usize, up: bool, total: usize) -
         };
         let mut cuts = before.to_vec();
         cuts.push(cut);
-        let duo = exchange(script, &Plan { cuts, late: false });
-        let shape: Vec<usize> = duo
+        let pair = exchange(script, &Plan { cuts, late: false });
+        let shape: Vec<usize> = pair
             .wires
             .iter()
             .flat_map(|wire| [wire.passed(Side::Client), wire.passed(Side::Server)])
@@ -249,8 +250,8 @@ fn uncut() {
         Script::BothClose,
         Script::ServerCloses,
     ] {
-        let duo = exchange(script, &Plan::default());
-        let attaches = duo.server.as_ref().map(Session::stats).map(|stats| stats.attaches);
+        let pair = exchange(script, &Plan::default());
+        let attaches = pair.server.as_ref().map(Session::stats).map(|stats| stats.attaches);
         let swaps = matches!(script, Script::PlannedSwap | Script::ServerAsks);
         assert_eq!(attaches, Some(1 + u64::from(swaps)), "{script:?}");
     }

@@ -3,13 +3,10 @@
 
 use unbroken_proto::time::Duration;
 use unbroken_proto::{SessionConfig, Side};
-use unbroken_tests::duo::{Budget, Setup, explore};
+use unbroken_tests::pair::{Budget, Setup, explore};
 
 fn setup() -> Setup {
-    let config = SessionConfig {
-        ack_delay: Duration::ZERO,
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default().with_ack_delay(Duration::ZERO);
     let _ = Side::Client;
     Setup {
         client: config.clone(),

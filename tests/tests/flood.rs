@@ -10,7 +10,7 @@ use unbroken_proto::reconnect::{Cause, Outcome};
 use unbroken_proto::security::{Auth, ServerAuth};
 use unbroken_proto::server::{Incoming, Refused, Route};
 use unbroken_proto::{Carrier, Instant, PeerKey, ServerConfig, Session, SessionId};
-use unbroken_tests::fleet::{Fleet, MS, Reader, SECOND, Weather};
+use unbroken_tests::population::{Conditions, MS, Population, Reader, SECOND};
 use unbroken_tests::rng::Rng;
 
 const LIVE: usize = 40;
@@ -106,22 +106,22 @@ impl Stranger {
     }
 
     /// One connection more: silent, or with a first packet, or going on with a handshake.
-    fn strike(&mut self, fleet: &mut Fleet) {
-        let now = fleet.instant();
+    fn strike(&mut self, population: &mut Population) {
+        let now = population.instant();
         let peer = PeerKey::opaque(&self.rng.below(PEERS).to_le_bytes());
         let carrier = Carrier::ordered().from_peer(peer);
-        let connection = fleet.house.registry.connection_accepted(now, carrier);
+        let connection = population.server.registry.connection_accepted(now, carrier);
         if self.rng.chance(50) {
-            return fleet.tidy();
+            return population.tidy();
         }
         let packet = self.packet();
-        match fleet.house.registry.first_packet(now, connection, packet) {
+        match population.server.registry.first_packet(now, connection, packet) {
             Route::Handshake(incoming) => {
                 self.begun.push(incoming);
                 self.handshakes += 1;
             }
             Route::Resume { session, incoming } => {
-                let owner = fleet.house.owners.get_mut(&session).expect("because it is held");
+                let owner = population.server.owners.get_mut(&session).expect("because it is held");
                 assert!(
                     owner.session.adopt(now, incoming).is_err(),
                     "a forged RESUME was adopted"
@@ -137,10 +137,10 @@ impl Stranger {
             assert!(incoming.handle_input(now, BytesMut::from(&proof[..])).is_err());
             // Half of the hosts would see the connection go, the others not.
             if self.rng.chance(500) {
-                fleet.house.registry.connection_closed(now, incoming.connection());
+                population.server.registry.connection_closed(now, incoming.connection());
             }
         }
-        fleet.tidy();
+        population.tidy();
     }
 }
 
@@ -158,33 +158,35 @@ fn a_flood_costs_little_and_disturbs_nobody() {
     let seed = 0xf100d;
     let count = packets();
     println!("seed {seed:#x}, {count} packets");
-    let mut fleet = Fleet::new(seed, config(), Weather::default());
+    let mut population = Population::new(seed, config(), Conditions::default());
     for _ in 0..LIVE {
-        fleet.add(ClientConfig::new(Auth::anonymous()), Reader::Eager);
+        population.add(ClientConfig::new(Auth::anonymous()), Reader::Eager);
     }
-    assert!(fleet.run_until(20, |fleet| fleet.clients.iter().all(|client| client.is_attached())));
-    fleet.run(SECOND);
-    let attaches = fleet.house.attaches.len();
-    let mut stranger = Stranger::new(seed, fleet.house.admitted.clone());
-    let (mut said, begin) = (0, fleet.now);
+    assert!(population.run_until(20, |population| {
+        population.clients.iter().all(|client| client.is_attached())
+    }));
+    population.run(SECOND);
+    let attaches = population.server.attaches.len();
+    let mut stranger = Stranger::new(seed, population.server.admitted.clone());
+    let (mut said, begin) = (0, population.now);
     let mut peaks = Vec::new();
     let began = std::time::Instant::now();
     // Ten parts: memory must not grow from one to the next.
     for _ in 0..10 {
         let part = allocation_counter::measure(|| {
             for step in 0..count / 10 / DENSITY {
-                (0..DENSITY).for_each(|_| stranger.strike(&mut fleet));
+                (0..DENSITY).for_each(|_| stranger.strike(&mut population));
                 if step % 100 == 0 {
-                    let client = usize::try_from(fleet.rng.below(LIVE as u64)).expect("small");
-                    said += u64::from(fleet.say(client, Bytes::from_static(b"I am still here")));
+                    let client = usize::try_from(population.rng.below(LIVE as u64)).expect("small");
+                    said += u64::from(population.say(client, Bytes::from_static(b"I am still here")));
                 }
-                fleet.run(MS);
+                population.run(MS);
             }
         });
         peaks.push(part.bytes_max);
     }
-    let seconds = (fleet.now - begin) / SECOND;
-    let snapshot = fleet.house.registry.snapshot();
+    let seconds = (population.now - begin) / SECOND;
+    let snapshot = population.server.registry.snapshot();
     let begun = stranger.handshakes;
     println!(
         "{} ns a packet, all told; most bytes above the level before, by tenths: {peaks:?}; {snapshot:?}",
@@ -204,25 +206,28 @@ fn a_flood_costs_little_and_disturbs_nobody() {
     }
     assert!(begun <= 200 * (seconds + 1), "{begun} handshakes in {seconds} s");
     // The live ones never lost a connection, and all they said was heard.
-    fleet.run(SECOND);
-    assert_eq!((fleet.house.attaches.len(), fleet.house.heard), (attaches, said));
+    population.run(SECOND);
+    assert_eq!(
+        (population.server.attaches.len(), population.server.heard),
+        (attaches, said)
+    );
     assert!(said > 0);
 
     // All come back in the midst of it. A newcomer is one stranger among thousands; he is told when to
     // come again, each time, and gets in when it is over.
-    fleet.cut_all();
-    let newcomer = fleet.add(ClientConfig::new(Auth::anonymous()), Reader::Eager);
-    fleet.run(1);
-    let back = |fleet: &Fleet| fleet.clients.iter().filter(|client| client.is_attached()).count();
+    population.cut_all();
+    let newcomer = population.add(ClientConfig::new(Auth::anonymous()), Reader::Eager);
+    population.run(1);
+    let back = |population: &Population| population.clients.iter().filter(|client| client.is_attached()).count();
     let mut waited = 0;
-    while back(&fleet) < LIVE {
-        (0..DENSITY).for_each(|_| stranger.strike(&mut fleet));
-        fleet.run(MS);
+    while back(&population) < LIVE {
+        (0..DENSITY).for_each(|_| stranger.strike(&mut population));
+        population.run(MS);
         waited += 1;
-        assert!(waited < 30_000, "shut out: {:?}", fleet.house.registry.snapshot());
+        assert!(waited < 30_000, "shut out: {:?}", population.server.registry.snapshot());
     }
     println!("all back after {waited} ms in the flood");
-    let history: Vec<_> = fleet.clients[newcomer]
+    let history: Vec<_> = population.clients[newcomer]
         .session
         .reconnecting()
         .history()
@@ -230,5 +235,5 @@ fn a_flood_costs_little_and_disturbs_nobody() {
         .collect();
     let told = |outcome: &Outcome| !matches!(outcome, Outcome::Failed(Cause::Timeout));
     assert!(history.iter().all(told), "left hanging: {history:?}");
-    assert!(fleet.run_until(60, |fleet| back(fleet) == LIVE + 1));
+    assert!(population.run_until(60, |population| back(population) == LIVE + 1));
 }

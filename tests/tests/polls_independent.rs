@@ -4,20 +4,18 @@
 
 use unbroken_proto::time::Duration;
 use unbroken_proto::{Event, Session, SessionConfig, Side};
-use unbroken_tests::duo::{Duo, Setup};
+use unbroken_tests::pair::{Pair, Setup};
 use unbroken_tests::rng::Rng;
 
 const MS: u64 = 1_000_000;
 
 fn setup() -> Setup {
-    let config = SessionConfig {
-        outbox_limit: 2_048,
-        keepalive_interval: Duration::from_millis(200),
-        keepalive_timeout: Duration::from_millis(600),
-        drain_timeout: Duration::from_millis(30),
-        linger: Duration::from_secs(5),
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig::default()
+        .with_outbox_limit(2_048)
+        .with_keepalive_interval(Duration::from_millis(200))
+        .with_keepalive_timeout(Duration::from_millis(600))
+        .with_drain_timeout(Duration::from_millis(30))
+        .with_linger(Duration::from_secs(5));
     Setup {
         client: config.clone(),
         server: config,
@@ -26,10 +24,10 @@ fn setup() -> Setup {
 }
 
 /// Which polls are asked between two calls: one bit each.
-fn ask(duo: &mut Duo, which: u64, events: &mut Vec<(bool, Event)>) {
+fn ask(pair: &mut Pair, which: u64, events: &mut Vec<(bool, Event)>) {
     for side in [Side::Client, Side::Server] {
-        let epoch = duo.wires.last().map(|wire| wire.was);
-        let Some(session) = duo.machine(side) else { continue };
+        let epoch = pair.wires.last().map(|wire| wire.was);
+        let Some(session) = pair.machine(side) else { continue };
         if which & 1 != 0 {
             let _ = (session.poll_timeout(), session.stats(), session.state());
         }
@@ -52,64 +50,67 @@ type Trace = (Vec<(bool, Vec<u8>)>, Vec<Event>, Vec<Event>);
 /// A short run through everything: establish, talk, cut, resume, planned swap, close. After each step
 /// the polls named by `pattern` are asked. Returns all packets and both ends' events.
 fn run(pattern: &mut dyn FnMut() -> u64) -> Trace {
-    let mut duo = Duo::new(&setup());
+    let mut pair = Pair::new(&setup());
     let mut events = Vec::new();
-    let stream = duo.open(Side::Client);
-    let mut step = |duo: &mut Duo| ask(duo, pattern(), &mut events);
+    let stream = pair.open(Side::Client);
+    let mut step = |pair: &mut Pair| ask(pair, pattern(), &mut events);
     let mut moves = 0;
     for phase in 0..9 {
-        let now = duo.instant();
+        let now = pair.instant();
         match phase {
-            1 => assert!(duo.put(Side::Client, stream, 100)),
-            2 => while duo.put(Side::Client, stream, 300) {},
+            1 => assert!(pair.put(Side::Client, stream, 100)),
+            2 => while pair.put(Side::Client, stream, 300) {},
             3 => {
-                duo.read_all(Side::Server, &[stream]);
-                assert!(duo.put(Side::Server, stream, 50));
+                pair.read_all(Side::Server, &[stream]);
+                assert!(pair.put(Side::Server, stream, 50));
             }
             4 => {
-                duo.notice(0, Side::Client);
-                step(&mut duo);
-                duo.notice(0, Side::Server);
+                pair.notice(0, Side::Client);
+                step(&mut pair);
+                pair.notice(0, Side::Server);
             }
-            5 => duo.client.migrate(now, Duration::from_secs(1), bytes::Bytes::new()),
+            5 => pair.client.migrate(now, Duration::from_secs(1), bytes::Bytes::new()),
             6 => {
-                duo.read_all(Side::Client, &[stream]);
-                duo.read_all(Side::Server, &[stream]);
+                pair.read_all(Side::Client, &[stream]);
+                pair.read_all(Side::Server, &[stream]);
             }
-            7 => duo.client.close(now, 3, bytes::Bytes::new()),
+            7 => pair
+                .client
+                .close(now, 3, bytes::Bytes::new())
+                .expect("because the code fits"),
             _ => {}
         }
-        step(&mut duo);
-        let end = duo.now + 60 * MS;
+        step(&mut pair);
+        let end = pair.now + 60 * MS;
         loop {
-            let mut any = duo.dial([None; 2]);
-            for wire in 0..duo.wires.len() {
+            let mut any = pair.dial([None; 2]);
+            for wire in 0..pair.wires.len() {
                 for side in [Side::Client, Side::Server] {
-                    any |= duo.transmit(wire, side);
-                    step(&mut duo);
-                    any |= duo.deliver(wire, side);
-                    step(&mut duo);
+                    any |= pair.transmit(wire, side);
+                    step(&mut pair);
+                    any |= pair.deliver(wire, side);
+                    step(&mut pair);
                 }
             }
-            any |= duo.tidy();
-            step(&mut duo);
-            duo.pass_report();
+            any |= pair.tidy();
+            step(&mut pair);
+            pair.pass_report();
             moves += 1;
             if any {
                 continue;
             }
-            let Some(next) = duo.next_deadline().filter(|at| *at <= end) else {
+            let Some(next) = pair.next_deadline().filter(|at| *at <= end) else {
                 break;
             };
-            duo.now = duo.now.max(next);
-            duo.timers();
-            step(&mut duo);
+            pair.now = pair.now.max(next);
+            pair.timers();
+            step(&mut pair);
         }
-        duo.now = end;
+        pair.now = end;
     }
     assert!(moves > 15, "the run was too short to mean anything: {moves}");
-    ask(&mut duo, 8, &mut events);
-    let packets = duo.wires.iter().flat_map(|wire| wire.log.iter().cloned()).collect();
+    ask(&mut pair, 8, &mut events);
+    let packets = pair.wires.iter().flat_map(|wire| wire.log.iter().cloned()).collect();
     let of = |client: bool| {
         events
             .iter()
@@ -166,69 +167,69 @@ enum Host {
 
 /// Packets with their instants, over half a minute in which connections die in all ways.
 fn hours(host: Host, seed: u64) -> Vec<(u64, usize, bool, Vec<u8>)> {
-    let mut duo = Duo::new(&setup());
-    let stream = duo.open(Side::Client);
+    let mut pair = Pair::new(&setup());
+    let stream = pair.open(Side::Client);
     let mut rng = Rng::new(seed);
     let mut seen = Vec::new();
     let mut noted = Vec::new();
     for _ in 0..40 {
         match rng.below(7) {
-            0 => while duo.put(Side::Client, stream, 200) {},
+            0 => while pair.put(Side::Client, stream, 200) {},
             1 => {
-                duo.put(Side::Server, stream, 100);
+                pair.put(Side::Server, stream, 100);
             }
             2 => {
                 // Silence: nobody is told, the heartbeat has to find out.
-                if let Some(wire) = duo.wires.last_mut() {
+                if let Some(wire) = pair.wires.last_mut() {
                     wire.cut([true; 2]);
                 }
             }
             3 => {
-                let wire = duo.wires.len().saturating_sub(1);
-                duo.notice(wire, Side::Client);
-                duo.notice(wire, Side::Server);
+                let wire = pair.wires.len().saturating_sub(1);
+                pair.notice(wire, Side::Client);
+                pair.notice(wire, Side::Server);
             }
-            4 => duo.read_all(Side::Server, &[stream]),
-            5 => duo.read_all(Side::Client, &[stream]),
+            4 => pair.read_all(Side::Server, &[stream]),
+            5 => pair.read_all(Side::Client, &[stream]),
             _ => {
-                let now = duo.instant();
-                duo.client.migrate(now, Duration::from_secs(1), bytes::Bytes::new());
+                let now = pair.instant();
+                pair.client.migrate(now, Duration::from_secs(1), bytes::Bytes::new());
             }
         }
-        let end = duo.now + rng.scaled(MS, 2_000 * MS);
+        let end = pair.now + rng.scaled(MS, 2_000 * MS);
         loop {
-            duo.pump();
-            for (index, wire) in duo.wires.iter().enumerate() {
+            pair.pump();
+            for (index, wire) in pair.wires.iter().enumerate() {
                 noted.resize(noted.len().max(index + 1), 0);
                 for (client, packet) in &wire.log[noted[index]..] {
-                    seen.push((duo.now, index, *client, packet.clone()));
+                    seen.push((pair.now, index, *client, packet.clone()));
                 }
                 noted[index] = wire.log.len();
             }
-            let next = duo.next_deadline().map_or(end, |at| at.min(end));
+            let next = pair.next_deadline().map_or(end, |at| at.min(end));
             if host == Host::Eager {
-                pester(&mut duo, next);
+                pester(&mut pair, next);
             }
-            let due = duo.next_deadline().is_some_and(|at| at <= end);
-            duo.now = duo.now.max(next);
+            let due = pair.next_deadline().is_some_and(|at| at <= end);
+            pair.now = pair.now.max(next);
             if !due {
                 break;
             }
-            duo.timers();
+            pair.timers();
         }
     }
-    assert!(duo.wires.len() > 3, "nothing happened");
+    assert!(pair.wires.len() > 3, "nothing happened");
     seen
 }
 
 /// Everything a nervous host may do between two deadlines: none of it may have an effect.
-fn pester(duo: &mut Duo, until: u64) {
-    let begin = duo.now;
+fn pester(pair: &mut Pair, until: u64) {
+    let begin = pair.now;
     for part in 1..5 {
-        duo.now = begin + until.saturating_sub(begin).saturating_sub(1) * part / 5;
-        let now = duo.instant();
+        pair.now = begin + until.saturating_sub(begin).saturating_sub(1) * part / 5;
+        let now = pair.instant();
         for side in [Side::Client, Side::Server] {
-            let Some(session) = duo.machine(side) else { continue };
+            let Some(session) = pair.machine(side) else { continue };
             let before = session.poll_timeout();
             session.handle_timeout(now);
             assert_eq!(
@@ -242,16 +243,16 @@ fn pester(duo: &mut Duo, until: u64) {
                 "{side:?}: an event that no deadline announced"
             );
         }
-        for wire in 0..duo.wires.len() {
+        for wire in 0..pair.wires.len() {
             for side in [Side::Client, Side::Server] {
                 assert!(
-                    !duo.transmit(wire, side),
+                    !pair.transmit(wire, side),
                     "{side:?}: a packet that no deadline announced"
                 );
             }
         }
     }
-    duo.now = begin;
+    pair.now = begin;
 }
 
 #[test]
@@ -271,9 +272,9 @@ fn a_lazy_host_sends_what_an_eager_one_sends() {
 
 #[test]
 fn skipping_reports_loses_nothing() {
-    let mut duo = Duo::new(&setup());
-    let stream = duo.establish();
-    let reports = duo
+    let mut pair = Pair::new(&setup());
+    let stream = pair.establish();
+    let reports = pair
         .server
         .as_mut()
         .map(|server: &mut Session| (server.poll_report().is_some(), server.poll_report().is_some()));
@@ -281,5 +282,5 @@ fn skipping_reports_loses_nothing() {
         reports.is_some_and(|(_, second)| !second),
         "a level is told once a change"
     );
-    assert!(duo.put(Side::Client, stream, 5));
+    assert!(pair.put(Side::Client, stream, 5));
 }

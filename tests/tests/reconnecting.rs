@@ -1,6 +1,6 @@
 //! The reconnecting side under faults. `UNBROKEN_SEED=n` runs only that seed, `UNBROKEN_SEEDS=n` that many.
 
-use unbroken_tests::rig;
+use unbroken_tests::harness;
 use unbroken_tests::tally::Tally;
 
 /// Schedules of the fixed set.
@@ -28,7 +28,7 @@ fn whatever_goes_wrong_what_is_said_and_done_is_right() {
     let seeds = one.map_or(0..number("UNBROKEN_SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
     for seed in seeds {
         let _printed = Seed(seed);
-        tally.merge(&rig::run(seed).tally);
+        tally.merge(&harness::run(seed).tally);
     }
     tally.iter().for_each(|(name, count)| println!("{count:>10}  {name}"));
     if one.is_none() && number("UNBROKEN_SEEDS").is_none() {

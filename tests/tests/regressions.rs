@@ -9,14 +9,14 @@ use unbroken_proto::time::Duration;
 use unbroken_proto::wire::frame::{Data, Frame};
 use unbroken_proto::wire::{FrameWriter, framing};
 use unbroken_proto::{Event, SessionConfig, Side, StreamId};
-use unbroken_tests::duo::{Cut, Duo, Notice, Plan, Setup};
 use unbroken_tests::hostile::seal;
+use unbroken_tests::pair::{Cut, Notice, Pair, Plan, Setup};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
-fn duo(config: SessionConfig) -> Duo {
-    Duo::new(&Setup {
+fn pair(config: SessionConfig) -> Pair {
+    Pair::new(&Setup {
         client: config.clone(),
         server: config,
         ..Setup::default()
@@ -24,18 +24,18 @@ fn duo(config: SessionConfig) -> Duo {
 }
 
 /// The client, which has proven itself, says `frames` on its first connection.
-fn say(duo: &mut Duo, frames: &[Frame]) -> Result<(), ConnectionError> {
+fn say(pair: &mut Pair, frames: &[Frame]) -> Result<(), ConnectionError> {
     let mut plaintext = Vec::new();
     let mut writer = FrameWriter::new(&mut plaintext);
     frames.iter().for_each(|frame| writer.push(frame));
     writer.finish();
-    let now = duo.instant();
-    let epoch = duo.wires[0].was;
-    let packet = seal(&mut duo.client, epoch, &plaintext).expect("because the connection is current");
-    let epoch = duo.wires[0].server_epoch().expect("because it is bound");
-    let server = duo.server.as_mut().expect("because it is established");
+    let now = pair.instant();
+    let epoch = pair.wires[0].was;
+    let packet = seal(&mut pair.client, epoch, &plaintext).expect("because the connection is current");
+    let epoch = pair.wires[0].server_epoch().expect("because it is bound");
+    let server = pair.server.as_mut().expect("because it is established");
     let result = server.handle_input(now, epoch, BytesMut::from(packet.as_slice()));
-    duo.read_events();
+    pair.read_events();
     result
 }
 
@@ -48,13 +48,13 @@ fn data(stream: StreamId, payload: &'static [u8]) -> Frame {
     })
 }
 
-fn server_reason(duo: &Duo) -> Option<EndReason> {
-    duo.ended[1].as_ref().map(|ended| ended.reason.clone())
+fn server_reason(pair: &Pair) -> Option<EndReason> {
+    pair.ended[1].as_ref().map(|ended| ended.reason.clone())
 }
 
-fn attaches(duo: &Duo, side: Side, kind: Swap) -> usize {
+fn attaches(pair: &Pair, side: Side, kind: Swap) -> usize {
     let is = |event: &Event| matches!(event, Event::Attached { swap, .. } if *swap == kind);
-    duo.events
+    pair.events
         .iter()
         .filter(|(from, event)| *from == side && is(event))
         .count()
@@ -62,11 +62,11 @@ fn attaches(duo: &Duo, side: Side, kind: Swap) -> usize {
 
 #[test]
 fn a_gap_in_the_sequence_is_never_delivered() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    let expected = duo.server.as_ref().map_or(0, |server| server.inspect().expected);
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    let expected = pair.server.as_ref().map_or(0, |server| server.inspect().expected);
     let result = say(
-        &mut duo,
+        &mut pair,
         &[Frame::From { position: expected + 1 }, data(stream, b"lost one")],
     );
     assert!(
@@ -77,24 +77,24 @@ fn a_gap_in_the_sequence_is_never_delivered() {
         "{result:?}"
     );
     assert!(matches!(
-        server_reason(&duo),
+        server_reason(&pair),
         Some(EndReason::StateLost | EndReason::ProtocolError)
     ));
-    let now = duo.instant();
-    let read = duo.server.as_mut().map(|server| server.stream(stream).recv(now));
+    let now = pair.instant();
+    let read = pair.server.as_mut().map(|server| server.stream(stream).recv(now));
     assert!(!matches!(read, Some(Ok(Some(_)))), "delivered across a gap: {read:?}");
 }
 
 #[test]
 fn a_position_that_was_never_sent_empties_no_buffer() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    assert!(duo.put(Side::Server, stream, 500));
-    assert!(duo.transmit(0, Side::Server));
-    let next = duo.server.as_ref().map_or(0, |server| server.inspect().next);
-    let result = say(&mut duo, &[Frame::Ack { position: next + 1 }]);
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    assert!(pair.put(Side::Server, stream, 500));
+    assert!(pair.transmit(0, Side::Server));
+    let next = pair.server.as_ref().map_or(0, |server| server.inspect().next);
+    let result = say(&mut pair, &[Frame::Ack { position: next + 1 }]);
     assert_eq!(result, Err(ConnectionError::Protocol(ProtocolError::BadAck)));
-    let fates = duo.ended[1]
+    let fates = pair.ended[1]
         .as_ref()
         .map(|ended| ended.fates.clone())
         .unwrap_or_default();
@@ -107,142 +107,140 @@ fn a_position_that_was_never_sent_empties_no_buffer() {
 
 #[test]
 fn every_moment_of_a_handshake_and_a_resume_has_a_deadline() {
-    let mut duo = duo(SessionConfig::default());
+    let mut pair = pair(SessionConfig::default());
     for round in 0..2 {
-        while !duo.dial([None; 2]) {
-            let next = duo.next_deadline().expect("because a dial is wanted");
-            duo.now = duo.now.max(next);
-            duo.timers();
+        while !pair.dial([None; 2]) {
+            let next = pair.next_deadline().expect("because a dial is wanted");
+            pair.now = pair.now.max(next);
+            pair.timers();
         }
-        let wire = duo.wires.len() - 1;
+        let wire = pair.wires.len() - 1;
         for _ in 0..6 {
             for side in [Side::Client, Side::Server] {
                 assert!(
-                    duo.client.poll_timeout().is_some(),
+                    pair.client.poll_timeout().is_some(),
                     "round {round}: the client waits for ever"
                 );
-                if let Some(server) = &duo.server {
+                if let Some(server) = &pair.server {
                     assert!(
                         server.poll_timeout().is_some(),
                         "round {round}: the server waits for ever"
                     );
                 }
-                duo.transmit(wire, side);
-                duo.deliver(wire, side);
+                pair.transmit(wire, side);
+                pair.deliver(wire, side);
             }
         }
-        assert_eq!(duo.client.state(), SessionState::Attached);
-        duo.notice(wire, Side::Client);
-        duo.notice(wire, Side::Server);
+        assert_eq!(pair.client.state(), SessionState::Attached);
+        pair.notice(wire, Side::Client);
+        pair.notice(wire, Side::Server);
     }
 }
 
 #[test]
 fn connections_that_die_at_once_are_not_dialled_in_a_hot_loop() {
-    let mut duo = Duo::new(&Setup {
+    let mut pair = Pair::new(&Setup {
         backoff: Backoff::default(),
         ..Setup::default()
     });
-    let end = duo.now + 60 * SECOND;
+    let end = pair.now + 60 * SECOND;
     let mut dials = 0;
-    while duo.now < end {
-        if duo.dial([None; 2]) {
+    while pair.now < end {
+        if pair.dial([None; 2]) {
             dials += 1;
-            duo.transmit(duo.wires.len() - 1, Side::Client);
-            duo.notice(duo.wires.len() - 1, Side::Client);
+            pair.transmit(pair.wires.len() - 1, Side::Client);
+            pair.notice(pair.wires.len() - 1, Side::Client);
         }
-        let next = duo.next_deadline().expect("because it goes on trying");
-        duo.now = duo.now.max(next);
-        duo.timers();
+        let next = pair.next_deadline().expect("because it goes on trying");
+        pair.now = pair.now.max(next);
+        pair.timers();
     }
     assert!((5..40).contains(&dials), "{dials} dials in a minute");
 }
 
 #[test]
 fn attaches_that_die_at_once_are_not_dialled_in_a_hot_loop() {
-    let mut duo = Duo::new(&Setup {
+    let mut pair = Pair::new(&Setup {
         backoff: Backoff::default(),
         ..Setup::default()
     });
-    duo.establish();
-    let end = duo.now + 60 * SECOND;
-    while duo.now < end {
-        duo.pump();
-        for wire in 0..duo.wires.len() {
-            duo.notice(wire, Side::Client);
-            duo.notice(wire, Side::Server);
+    pair.establish();
+    let end = pair.now + 60 * SECOND;
+    while pair.now < end {
+        pair.pump();
+        for wire in 0..pair.wires.len() {
+            pair.notice(wire, Side::Client);
+            pair.notice(wire, Side::Server);
         }
-        let next = duo.next_deadline().expect("because it goes on trying");
-        duo.now = duo.now.max(next);
-        duo.timers();
+        let next = pair.next_deadline().expect("because it goes on trying");
+        pair.now = pair.now.max(next);
+        pair.timers();
     }
     assert!(
-        (5..40).contains(&duo.wires.len()),
+        (5..40).contains(&pair.wires.len()),
         "{} attaches in a minute",
-        duo.wires.len()
+        pair.wires.len()
     );
 }
 
 #[test]
 fn no_timer_of_an_old_connection_closes_the_new_one() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
     // The old connection has a probe under way that nobody will answer.
-    duo.wires[0].cut([true; 2]);
-    assert!(duo.put(Side::Client, stream, 10));
-    duo.transmit(0, Side::Client);
+    pair.wires[0].cut([true; 2]);
+    assert!(pair.put(Side::Client, stream, 10));
+    pair.transmit(0, Side::Client);
     for _ in 0..1 {
-        duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
-        duo.timers();
-        duo.transmit(0, Side::Client);
+        pair.now = pair.next_deadline().unwrap_or(pair.now).max(pair.now);
+        pair.timers();
+        pair.transmit(0, Side::Client);
     }
-    duo.notice(0, Side::Client);
-    duo.notice(0, Side::Server);
-    duo.wait(300 * SECOND);
-    duo.read_all(Side::Server, &[stream]);
-    assert!(duo.ledger.is_settled());
+    pair.notice(0, Side::Client);
+    pair.notice(0, Side::Server);
+    pair.wait(300 * SECOND);
+    pair.read_all(Side::Server, &[stream]);
+    assert!(pair.ledger.is_settled());
     assert_eq!(
-        (duo.wires.len(), attaches(&duo, Side::Client, Swap::Unplanned)),
+        (pair.wires.len(), attaches(&pair, Side::Client, Swap::Unplanned)),
         (2, 1),
         "{:?}",
-        duo.events
+        pair.events
     );
 }
 
 #[test]
 fn throughput_has_no_cliff_over_message_size() {
     for size in [1, 100, 1_000, 16_000, 16_001, 60_000, 200_000] {
-        let config = SessionConfig {
-            outbox_limit: 400_000,
-            stream_window: 300_000,
-            ..SessionConfig::default()
-        };
-        let mut duo = duo(config);
-        let stream = duo.establish();
-        let begin = duo.now;
+        let config = SessionConfig::default()
+            .with_outbox_limit(400_000)
+            .with_stream_window(300_000);
+        let mut pair = pair(config);
+        let stream = pair.establish();
+        let begin = pair.now;
         let mut sent = 0;
         let total = (size * 3_000).min(2_000_000);
         while sent < total {
-            if duo.put(Side::Client, stream, size) {
+            if pair.put(Side::Client, stream, size) {
                 sent += size;
                 continue;
             }
-            let before = duo.now;
-            duo.pump();
-            duo.read_all(Side::Server, &[stream]);
-            duo.pump();
-            if duo.now == before && !duo.put(Side::Client, stream, size) {
+            let before = pair.now;
+            pair.pump();
+            pair.read_all(Side::Server, &[stream]);
+            pair.pump();
+            if pair.now == before && !pair.put(Side::Client, stream, size) {
                 // Only a delayed acknowledgement can be missing.
-                let next = duo.next_deadline().expect("because something is outstanding");
-                duo.now = duo.now.max(next);
-                duo.timers();
-            } else if duo.now == before {
+                let next = pair.next_deadline().expect("because something is outstanding");
+                pair.now = pair.now.max(next);
+                pair.timers();
+            } else if pair.now == before {
                 sent += size;
             }
         }
         // Each outboxful may cost one delayed acknowledgement, no more.
         let outboxes = (sent + 64 * sent / size.max(1)) as u64 / 400_000 + 2;
-        let spent = duo.now - begin;
+        let spent = pair.now - begin;
         assert!(
             spent <= outboxes * 30 * MS,
             "{size} B: {} ms for {outboxes} outboxes",
@@ -256,50 +254,48 @@ fn an_admitted_message_is_never_fatal() {
     for outbox in [2_048, 5_000, 70_000, 300_000] {
         for window in [256, 257, 1_064, 16_064, 100_000] {
             for fragment in [1_000, 64_000] {
-                let config = SessionConfig {
-                    outbox_limit: outbox,
-                    stream_window: window,
-                    session_window: window,
-                    fragment_size: fragment,
-                    ..SessionConfig::default()
-                };
-                largest_arrives(duo(config), outbox);
+                let config = SessionConfig::default()
+                    .with_outbox_limit(outbox)
+                    .with_stream_window(window)
+                    .with_session_window(window)
+                    .with_fragment_size(fragment);
+                largest_arrives(pair(config), outbox);
             }
         }
     }
 }
 
 /// The largest message that is admitted goes through.
-fn largest_arrives(mut duo: Duo, outbox: usize) {
-    let stream = duo.establish();
-    duo.wait(SECOND);
+fn largest_arrives(mut pair: Pair, outbox: usize) {
+    let stream = pair.establish();
+    pair.wait(SECOND);
     let mut size = outbox;
-    while !duo.put(Side::Client, stream, size) {
+    while !pair.put(Side::Client, stream, size) {
         size -= 1.max(size / 200);
     }
     assert!(size > outbox / 2, "an outbox of {outbox} takes only {size}");
     let mut rounds = 0;
-    while !duo.ledger.is_settled() {
-        duo.wait(30 * MS);
-        duo.read_all(Side::Server, &[stream]);
+    while !pair.ledger.is_settled() {
+        pair.wait(30 * MS);
+        pair.read_all(Side::Server, &[stream]);
         rounds += 1;
         assert!(
-            rounds < 20_000 && duo.ended == [None, None],
+            rounds < 20_000 && pair.ended == [None, None],
             "{size} of {outbox}: {:?}",
-            duo.ended
+            pair.ended
         );
     }
 }
 
 #[test]
 fn a_forged_packet_is_an_error_and_no_panic() {
-    let mut duo = duo(SessionConfig::default());
-    duo.establish();
-    let now = duo.instant();
-    let epoch = duo.wires[0].was;
-    let result = duo.client.handle_input(now, epoch, BytesMut::from(&[7u8; 60][..]));
+    let mut pair = pair(SessionConfig::default());
+    pair.establish();
+    let now = pair.instant();
+    let epoch = pair.wires[0].was;
+    let result = pair.client.handle_input(now, epoch, BytesMut::from(&[7u8; 60][..]));
     assert_eq!(result, Err(ConnectionError::Forged));
-    assert_eq!(duo.client.state(), SessionState::Detached);
+    assert_eq!(pair.client.state(), SessionState::Detached);
 }
 
 #[test]
@@ -311,64 +307,58 @@ fn a_length_prefix_is_not_trusted_before_proof() {
 
 #[test]
 fn a_full_outbox_pushes_back_and_evicts_nothing() {
-    let mut duo = duo(SessionConfig {
-        outbox_limit: 4_096,
-        ..SessionConfig::default()
-    });
-    let stream = duo.establish();
-    duo.wires[0].cut([true; 2]);
+    let mut pair = pair(SessionConfig::default().with_outbox_limit(4_096));
+    let stream = pair.establish();
+    pair.wires[0].cut([true; 2]);
     let mut admitted = 0;
-    while duo.put(Side::Client, stream, 100) {
+    while pair.put(Side::Client, stream, 100) {
         admitted += 1;
     }
     assert!((20..40).contains(&admitted), "{admitted}");
-    assert!(duo.client.stats().outbox_bytes <= 4_096);
-    duo.notice(0, Side::Client);
-    duo.notice(0, Side::Server);
-    duo.wait(SECOND);
-    duo.read_all(Side::Server, &[stream]);
-    assert!(duo.ledger.is_settled());
-    assert!(duo.put(Side::Client, stream, 100), "there is room again");
+    assert!(pair.client.stats().outbox_bytes <= 4_096);
+    pair.notice(0, Side::Client);
+    pair.notice(0, Side::Server);
+    pair.wait(SECOND);
+    pair.read_all(Side::Server, &[stream]);
+    assert!(pair.ledger.is_settled());
+    assert!(pair.put(Side::Client, stream, 100), "there is room again");
 }
 
 #[test]
 fn what_is_acknowledged_is_held_until_it_is_read() {
-    let mut duo = duo(SessionConfig {
-        stream_window: 2_000,
-        ..SessionConfig::default()
-    });
-    let stream = duo.establish();
-    while duo.put(Side::Client, stream, 300) {}
-    duo.wait(10 * SECOND);
-    let stats = duo
+    let mut pair = pair(SessionConfig::default().with_stream_window(2_000));
+    let stream = pair.establish();
+    while pair.put(Side::Client, stream, 300) {}
+    pair.wait(10 * SECOND);
+    let stats = pair
         .server
         .as_ref()
         .map(unbroken_proto::Session::stats)
         .unwrap_or_default();
     assert!(stats.unread_bytes > 1_000 && stats.unread_bytes <= 2_000, "{stats:?}");
     for _ in 0..2_000 {
-        duo.read_all(Side::Server, &[stream]);
-        duo.wait(30 * MS);
+        pair.read_all(Side::Server, &[stream]);
+        pair.wait(30 * MS);
     }
-    assert!(duo.ledger.is_settled(), "{:?}", duo.ledger.unsettled());
+    assert!(pair.ledger.is_settled(), "{:?}", pair.ledger.unsettled());
 }
 
 #[test]
 fn a_lost_acknowledgement_is_said_again() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    duo.wait(SECOND);
-    assert!(duo.put(Side::Client, stream, 700));
-    while duo.transmit(0, Side::Client) {}
-    while duo.deliver(0, Side::Client) {}
-    duo.wires[0].cut([true; 2]);
-    assert!(duo.client.stats().outbox_bytes > 700);
-    duo.notice(0, Side::Client);
-    duo.notice(0, Side::Server);
-    duo.wait(SECOND);
-    assert_eq!(duo.client.stats().outbox_bytes, 0, "the resume says what arrived");
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    pair.wait(SECOND);
+    assert!(pair.put(Side::Client, stream, 700));
+    while pair.transmit(0, Side::Client) {}
+    while pair.deliver(0, Side::Client) {}
+    pair.wires[0].cut([true; 2]);
+    assert!(pair.client.stats().outbox_bytes > 700);
+    pair.notice(0, Side::Client);
+    pair.notice(0, Side::Server);
+    pair.wait(SECOND);
+    assert_eq!(pair.client.stats().outbox_bytes, 0, "the resume says what arrived");
     assert_eq!(
-        duo.client.stats().replayed_bytes,
+        pair.client.stats().replayed_bytes,
         0,
         "and nothing goes out again for nothing"
     );
@@ -376,67 +366,67 @@ fn a_lost_acknowledgement_is_said_again() {
 
 #[test]
 fn everything_owed_goes_out_at_once_after_an_attach() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    duo.wait(SECOND);
-    duo.wires[0].cut([true; 2]);
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    pair.wait(SECOND);
+    pair.wires[0].cut([true; 2]);
     for _ in 0..1_000 {
-        assert!(duo.put(Side::Client, stream, 200));
+        assert!(pair.put(Side::Client, stream, 200));
     }
-    while duo.transmit(0, Side::Client) {}
-    duo.notice(0, Side::Client);
-    duo.notice(0, Side::Server);
-    while duo.client.stats().attaches < 2 {
-        duo.pump();
-        if duo.client.stats().attaches < 2 {
-            duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
-            duo.timers();
+    while pair.transmit(0, Side::Client) {}
+    pair.notice(0, Side::Client);
+    pair.notice(0, Side::Server);
+    while pair.client.stats().attaches < 2 {
+        pair.pump();
+        if pair.client.stats().attaches < 2 {
+            pair.now = pair.next_deadline().unwrap_or(pair.now).max(pair.now);
+            pair.timers();
         }
     }
-    duo.pump();
-    duo.read_all(Side::Server, &[stream]);
+    pair.pump();
+    pair.read_all(Side::Server, &[stream]);
     assert!(
-        duo.ledger.is_settled(),
+        pair.ledger.is_settled(),
         "without a moment passing: {:?}",
-        duo.ledger.unsettled()
+        pair.ledger.unsettled()
     );
 }
 
 #[test]
 fn eight_hours_of_sleep_are_not_eight_hours_of_silence() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
     for _ in 0..3 {
-        duo.wait(25 * SECOND);
+        pair.wait(25 * SECOND);
         // Something is on its way and asks for an answer when both machines fall asleep, …
         for side in [Side::Client, Side::Server] {
-            assert!(duo.put(side, stream, 10));
-            while duo.transmit(0, side) {}
+            assert!(pair.put(side, stream, 10));
+            while pair.transmit(0, side) {}
         }
-        duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
-        duo.timers();
+        pair.now = pair.next_deadline().unwrap_or(pair.now).max(pair.now);
+        pair.timers();
         for side in [Side::Client, Side::Server] {
-            while duo.transmit(0, side) {}
+            while pair.transmit(0, side) {}
         }
         // … and they wake late: timers first, then everything else.
-        duo.now += 8 * 3_600 * SECOND;
-        duo.timers();
-        duo.pump();
-        duo.wait(SECOND);
-        duo.read_all(Side::Client, &[stream]);
-        duo.read_all(Side::Server, &[stream]);
-        assert!(duo.ledger.is_settled());
+        pair.now += 8 * 3_600 * SECOND;
+        pair.timers();
+        pair.pump();
+        pair.wait(SECOND);
+        pair.read_all(Side::Client, &[stream]);
+        pair.read_all(Side::Server, &[stream]);
+        assert!(pair.ledger.is_settled());
     }
-    assert_eq!(duo.wires.len(), 1, "{:?}", duo.events);
+    assert_eq!(pair.wires.len(), 1, "{:?}", pair.events);
 }
 
 #[test]
 fn control_goes_before_bulk() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    duo.wait(SECOND);
-    while duo.put(Side::Client, stream, 16_000) {}
-    let before = duo.wires[0].log.len();
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    pair.wait(SECOND);
+    while pair.put(Side::Client, stream, 16_000) {}
+    let before = pair.wires[0].log.len();
     // The server asks; the answer is in the very next packet, whatever is queued.
     let plaintext = {
         let mut plaintext = Vec::new();
@@ -445,19 +435,19 @@ fn control_goes_before_bulk() {
         writer.finish();
         plaintext
     };
-    let now = duo.instant();
-    let server_epoch = duo.wires[0].server_epoch().expect("because it is bound");
-    let server = duo.server.as_mut().expect("because it is established");
+    let now = pair.instant();
+    let server_epoch = pair.wires[0].server_epoch().expect("because it is bound");
+    let server = pair.server.as_mut().expect("because it is established");
     let ping = seal(server, server_epoch, &plaintext).expect("because the connection is current");
-    let epoch = duo.wires[0].was;
+    let epoch = pair.wires[0].was;
     assert_eq!(
-        duo.client.handle_input(now, epoch, BytesMut::from(ping.as_slice())),
+        pair.client.handle_input(now, epoch, BytesMut::from(ping.as_slice())),
         Ok(())
     );
-    assert!(duo.transmit(0, Side::Client));
-    let first = duo.wires[0].log[before].1.clone();
+    assert!(pair.transmit(0, Side::Client));
+    let first = pair.wires[0].log[before].1.clone();
     // Type byte, tag, PONG with its id: three bytes more than the same packet without it.
-    let mut quiet = self::duo(SessionConfig::default());
+    let mut quiet = self::pair(SessionConfig::default());
     let other = quiet.establish();
     quiet.wait(SECOND);
     while quiet.put(Side::Client, other, 16_000) {}
@@ -471,73 +461,71 @@ fn control_goes_before_bulk() {
 
 #[test]
 fn attempts_are_counted_as_failures_and_the_count_is_refilled() {
-    let backoff = Backoff {
-        attempts: Some(4),
-        stable_after: Duration::from_secs(1),
-        ..Backoff::default()
-    };
-    let mut duo = Duo::new(&Setup {
+    let backoff = Backoff::default()
+        .with_attempts(Some(4))
+        .with_stable_after(Duration::from_secs(1));
+    let mut pair = Pair::new(&Setup {
         backoff,
         ..Setup::default()
     });
-    duo.establish();
+    pair.establish();
     for round in 0..12 {
-        duo.wait(30 * SECOND);
+        pair.wait(30 * SECOND);
         assert_eq!(
-            duo.client.state(),
+            pair.client.state(),
             SessionState::Attached,
             "round {round}: {:?}",
-            duo.ended[0]
+            pair.ended[0]
         );
-        let wire = duo.wires.len() - 1;
-        duo.notice(wire, Side::Client);
-        duo.notice(wire, Side::Server);
+        let wire = pair.wires.len() - 1;
+        pair.notice(wire, Side::Client);
+        pair.notice(wire, Side::Server);
     }
     // Without one stable connection in between they run out.
     let mut rounds = 0;
-    while duo.ended[0].is_none() {
-        duo.pump();
-        for wire in 0..duo.wires.len() {
-            duo.notice(wire, Side::Client);
+    while pair.ended[0].is_none() {
+        pair.pump();
+        for wire in 0..pair.wires.len() {
+            pair.notice(wire, Side::Client);
         }
-        duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
-        duo.timers();
-        duo.read_events();
+        pair.now = pair.next_deadline().unwrap_or(pair.now).max(pair.now);
+        pair.timers();
+        pair.read_events();
         rounds += 1;
         assert!(rounds < 100, "it goes on for ever");
     }
     assert!(
         matches!(
-            duo.ended[0].as_ref().map(|ended| &ended.reason),
+            pair.ended[0].as_ref().map(|ended| &ended.reason),
             Some(EndReason::GaveUp { .. })
         ),
         "{:?}",
-        duo.ended[0]
+        pair.ended[0]
     );
 }
 
 #[test]
 fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    let now = duo.instant();
-    duo.client.migrate(now, Duration::from_secs(1), Bytes::new());
-    assert!(duo.dial([None; 2]));
-    duo.transmit(1, Side::Client);
-    duo.deliver(1, Side::Client);
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    let now = pair.instant();
+    pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    assert!(pair.dial([None; 2]));
+    pair.transmit(1, Side::Client);
+    pair.deliver(1, Side::Client);
     for side in [Side::Client, Side::Server] {
-        assert!(duo.put(side, stream, 30));
-        while duo.transmit(0, side) {}
-        while duo.deliver(0, side) {}
+        assert!(pair.put(side, stream, 30));
+        while pair.transmit(0, side) {}
+        while pair.deliver(0, side) {}
     }
-    duo.read_all(Side::Client, &[stream]);
-    duo.read_all(Side::Server, &[stream]);
-    assert!(duo.ledger.is_settled(), "the old connection was dropped too early");
-    duo.pump();
+    pair.read_all(Side::Client, &[stream]);
+    pair.read_all(Side::Server, &[stream]);
+    assert!(pair.ledger.is_settled(), "the old connection was dropped too early");
+    pair.pump();
     assert_eq!(
         (
-            attaches(&duo, Side::Client, Swap::Planned),
-            attaches(&duo, Side::Server, Swap::Planned)
+            attaches(&pair, Side::Client, Swap::Planned),
+            attaches(&pair, Side::Server, Swap::Planned)
         ),
         (1, 1)
     );
@@ -547,62 +535,59 @@ fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
 /// goes on acknowledging on the old connection must not make its statement look like a lie.
 #[test]
 fn a_statement_overtaken_by_an_acknowledgement_is_no_contradiction() {
-    let mut duo = duo(SessionConfig {
-        ack_delay: Duration::ZERO,
-        ..SessionConfig::default()
-    });
-    let stream = duo.establish();
-    duo.wait(SECOND);
+    let mut pair = pair(SessionConfig::default().with_ack_delay(Duration::ZERO));
+    let stream = pair.establish();
+    pair.wait(SECOND);
     // Something of the server's is unacknowledged, so it cannot swap.
-    assert!(duo.put(Side::Server, stream, 10));
-    let now = duo.instant();
-    duo.client.migrate(now, Duration::from_secs(1), Bytes::new());
-    assert!(duo.dial([None; 2]));
-    assert!(duo.transmit(1, Side::Client) && duo.deliver(1, Side::Client));
-    assert!(duo.transmit(1, Side::Server));
+    assert!(pair.put(Side::Server, stream, 10));
+    let now = pair.instant();
+    pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    assert!(pair.dial([None; 2]));
+    assert!(pair.transmit(1, Side::Client) && pair.deliver(1, Side::Client));
+    assert!(pair.transmit(1, Side::Server));
     // After RESUMED was written the old connection brings something, and its acknowledgement.
-    assert!(duo.put(Side::Client, stream, 10));
-    while duo.transmit(0, Side::Client) {}
-    while duo.deliver(0, Side::Client) {}
-    while duo.transmit(0, Side::Server) {}
-    while duo.deliver(0, Side::Server) {}
-    duo.pump();
-    duo.read_all(Side::Client, &[stream]);
-    duo.read_all(Side::Server, &[stream]);
-    assert_eq!(duo.ended, [None, None]);
-    assert!(duo.ledger.is_settled());
+    assert!(pair.put(Side::Client, stream, 10));
+    while pair.transmit(0, Side::Client) {}
+    while pair.deliver(0, Side::Client) {}
+    while pair.transmit(0, Side::Server) {}
+    while pair.deliver(0, Side::Server) {}
+    pair.pump();
+    pair.read_all(Side::Client, &[stream]);
+    pair.read_all(Side::Server, &[stream]);
+    assert_eq!(pair.ended, [None, None]);
+    assert!(pair.ledger.is_settled());
 }
 
 /// RESUMEs of a planned swap that are refused lead to no full handshake while the connection lives.
 #[test]
 fn a_refused_swap_does_not_declare_the_live_connection_dead() {
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.establish();
-    let now = duo.instant();
-    duo.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.establish();
+    let now = pair.instant();
+    pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
     for _ in 0..5 {
-        while !duo.dial([None; 2]) {
-            duo.now = duo.next_deadline().unwrap_or(duo.now).max(duo.now);
-            duo.timers();
+        while !pair.dial([None; 2]) {
+            pair.now = pair.next_deadline().unwrap_or(pair.now).max(pair.now);
+            pair.timers();
         }
-        let wire = duo.wires.len() - 1;
-        duo.transmit(wire, Side::Client);
-        assert_eq!(duo.wires[wire].log[0].1[0], 4, "a RESUME, not a HELLO");
-        duo.wires[wire].cut([true; 2]);
-        duo.wires[wire].forge(Side::Server, &[6, 2]);
-        duo.deliver(wire, Side::Server);
-        duo.notice(wire, Side::Client);
+        let wire = pair.wires.len() - 1;
+        pair.transmit(wire, Side::Client);
+        assert_eq!(pair.wires[wire].log[0].1[0], 4, "a RESUME, not a HELLO");
+        pair.wires[wire].cut([true; 2]);
+        pair.wires[wire].forge(Side::Server, &[6, 2]);
+        pair.deliver(wire, Side::Server);
+        pair.notice(wire, Side::Client);
         for side in [Side::Client, Side::Server] {
-            assert!(duo.put(side, stream, 5));
-            while duo.transmit(0, side) {}
-            while duo.deliver(0, side) {}
+            assert!(pair.put(side, stream, 5));
+            while pair.transmit(0, side) {}
+            while pair.deliver(0, side) {}
         }
     }
-    duo.wait(60 * SECOND);
-    duo.read_all(Side::Client, &[stream]);
-    duo.read_all(Side::Server, &[stream]);
-    assert_eq!(duo.ended, [None, None]);
-    assert!(duo.ledger.is_settled());
+    pair.wait(60 * SECOND);
+    pair.read_all(Side::Client, &[stream]);
+    pair.read_all(Side::Server, &[stream]);
+    assert_eq!(pair.ended, [None, None]);
+    assert!(pair.ledger.is_settled());
 }
 
 /// A client that read FINAL and whose confirmation was lost resumes a session that the server has not
@@ -615,22 +600,22 @@ fn a_provisional_session_that_is_resumed_is_established() {
         down: usize::MAX,
         notice: Notice::OnlyClient,
     };
-    let mut duo = duo(SessionConfig::default());
-    let stream = duo.open(Side::Client);
-    assert!(duo.put(Side::Client, stream, 10));
-    duo.run(
+    let mut pair = pair(SessionConfig::default());
+    let stream = pair.open(Side::Client);
+    assert!(pair.put(Side::Client, stream, 10));
+    pair.run(
         &Plan {
             cuts: vec![cut],
             late: false,
         },
-        |duo| {
-            duo.read_all(Side::Server, &[stream]);
-            duo.ledger.is_settled()
+        |pair| {
+            pair.read_all(Side::Server, &[stream]);
+            pair.ledger.is_settled()
         },
     );
-    let established = duo
+    let established = pair
         .events
         .iter()
         .filter(|(side, event)| *side == Side::Server && matches!(event, Event::Established { .. }));
-    assert_eq!(established.count(), 1, "{:?}", duo.events);
+    assert_eq!(established.count(), 1, "{:?}", pair.events);
 }

@@ -1,4 +1,4 @@
-//! A whole fleet that loses its server at once: how fast it comes back is the server's to say.
+//! A whole population that loses its server at once: how fast it comes back is the server's to say.
 //!
 //! `cargo test -p unbroken-tests --test storm -- --nocapture`; `CLIENTS=100000` in the environment for more than
 //! the 10,000 of every day (with `--profile sim`).
@@ -6,7 +6,7 @@
 use unbroken_proto::ServerConfig;
 use unbroken_proto::config::ClientConfig;
 use unbroken_proto::security::{Auth, ServerAuth, StaticKey};
-use unbroken_tests::fleet::{Fleet, Reader, SECOND, Weather};
+use unbroken_tests::population::{Conditions, Population, Reader, SECOND};
 
 fn count() -> usize {
     std::env::var("CLIENTS")
@@ -28,43 +28,43 @@ fn peak(moments: &[u64]) -> usize {
     peak
 }
 
-fn all_attached(fleet: &Fleet) -> bool {
-    fleet.clients.iter().all(|client| client.is_attached())
+fn all_attached(population: &Population) -> bool {
+    population.clients.iter().all(|client| client.is_attached())
 }
 
-fn dials(fleet: &Fleet) -> u64 {
-    fleet.clients.iter().map(|client| client.dials).sum()
+fn dials(population: &Population) -> u64 {
+    population.clients.iter().map(|client| client.dials).sum()
 }
 
 /// Waits until everybody is back, and says how it went.
-fn come_back(fleet: &mut Fleet, what: &str, rate: usize) {
-    let (count, before) = (fleet.clients.len(), dials(fleet));
-    let begin = fleet.now;
-    fleet.house.attaches.clear();
+fn come_back(population: &mut Population, what: &str, rate: usize) {
+    let (count, before) = (population.clients.len(), dials(population));
+    let begin = population.now;
+    population.server.attaches.clear();
     // So that everybody knows what happened.
-    fleet.run(1);
+    population.run(1);
     let limit = 60 + 4 * (count / rate) as u64;
-    let all = fleet.run_until(limit, all_attached);
+    let all = population.run_until(limit, all_attached);
     assert!(all, "{what}: not all are back in {limit} s");
     // A client knows of its attach before its server does.
-    fleet.run(SECOND);
-    let attaches = &fleet.house.attaches;
+    population.run(SECOND);
+    let attaches = &population.server.attaches;
     let last = attaches.last().map_or(0, |last| last - begin);
     println!(
         "{what}: {count} clients; peak {} attaches in a second of at most {rate}; the last one after {:.1} s; {:.2} dials each",
         peak(attaches),
         last as f64 / SECOND as f64,
-        (dials(fleet) - before) as f64 / count as f64,
+        (dials(population) - before) as f64 / count as f64,
     );
     assert!(attaches.len() >= count);
     assert!(peak(attaches) <= rate, "{what}: {} in a second", peak(attaches));
     // They come one after another, and are not turned away again and again.
     assert!(last >= (count as u64 / rate as u64).saturating_sub(1) * SECOND);
-    assert!(dials(fleet) - before <= 8 * count as u64, "{what}");
+    assert!(dials(population) - before <= 8 * count as u64, "{what}");
 }
 
 #[test]
-fn a_fleet_comes_back_no_faster_than_it_may() {
+fn a_population_comes_back_no_faster_than_it_may() {
     let seed = 0x5701;
     let count = count();
     // A server that starts again has the key it had.
@@ -73,29 +73,29 @@ fn a_fleet_comes_back_no_faster_than_it_may() {
     // What a second admits takes a while to be attached; packets of one second may do so in the next,
     // together with later ones that travel faster. So everything travels equally fast here.
     (config.hello_rate, config.resume_rate) = (500, 800);
-    let weather = Weather {
+    let conditions = Conditions {
         latency: (10_000_000, 10_000_000),
-        ..Weather::default()
+        ..Conditions::default()
     };
     println!("seed {seed:#x}");
-    let mut fleet = Fleet::new(seed, config, weather);
+    let mut population = Population::new(seed, config, conditions);
     for _ in 0..count {
-        let client = fleet.add(ClientConfig::new(Auth::anonymous()), Reader::Eager);
-        fleet.clients[client].restarts = true;
+        let client = population.add(ClientConfig::new(Auth::anonymous()), Reader::Eager);
+        population.clients[client].restarts = true;
     }
-    come_back(&mut fleet, "all new at once", 500);
+    come_back(&mut population, "all new at once", 500);
 
-    fleet.run(30 * SECOND);
-    fleet.cut_all();
-    come_back(&mut fleet, "all connections cut", 800);
+    population.run(30 * SECOND);
+    population.cut_all();
+    come_back(&mut population, "all connections cut", 800);
 
-    fleet.run(30 * SECOND);
-    fleet.cut_all();
-    fleet.down_until = fleet.now + 20 * SECOND;
-    fleet.run(20 * SECOND);
-    come_back(&mut fleet, "20 s without a network", 800);
+    population.run(30 * SECOND);
+    population.cut_all();
+    population.down_until = population.now + 20 * SECOND;
+    population.run(20 * SECOND);
+    come_back(&mut population, "20 s without a network", 800);
 
-    fleet.run(30 * SECOND);
-    fleet.restart();
-    come_back(&mut fleet, "a new server that knows nobody", 500);
+    population.run(30 * SECOND);
+    population.restart();
+    come_back(&mut population, "a new server that knows nobody", 500);
 }

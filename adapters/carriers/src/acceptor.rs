@@ -5,8 +5,9 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use tungstenite::http;
-use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Deferred, Framed};
+use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Framed};
 
 use crate::head::{read_head, write_all};
 use crate::upgrade::{UpgradeError, answer, encode_refusal, encode_response, parse_request};
@@ -104,14 +105,15 @@ impl Acceptor {
         S: ByteStream + Unpin + Send + 'static,
     {
         let acceptor = self.clone();
-        Connected::ordered(Deferred::new(async move {
+        let setup = async move {
             #[cfg(feature = "tls")]
             if let Some(tls) = &acceptor.tls {
                 let stream = tls.accept(stream).await?;
                 return acceptor.converse(stream).await;
             }
             acceptor.converse(stream).await
-        }))
+        };
+        Connected::ordered(setup.try_flatten_stream())
     }
 
     async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>
@@ -146,7 +148,6 @@ pub fn upgrading<S>(stream: impl Future<Output = io::Result<S>> + Send + 'static
 where
     S: ByteStream + Unpin + Send + 'static,
 {
-    Connected::ordered(Deferred::new(async {
-        Ok(WebSocket::accepted(stream.await?, Vec::new()))
-    }))
+    let setup = stream.map_ok(|stream| WebSocket::accepted(stream, Vec::new()));
+    Connected::ordered(setup.try_flatten_stream())
 }

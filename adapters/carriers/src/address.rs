@@ -173,7 +173,7 @@ impl Address {
         self
     }
 
-    /// Where `alternate`, the server's own words, says to go instead: an address of the forms of
+    /// Where `alternate`, in the server's own form, says to go instead: an address of the forms of
     /// [`parse`](Self::parse), with this address's headers, subprotocols and TLS. This address if it says
     /// nothing of the kind, or would leave TLS.
     #[must_use]

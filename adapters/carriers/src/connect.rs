@@ -55,8 +55,7 @@ pub fn connect_with<R: Runtime>(
     connector: impl Connector + 'static,
 ) -> Result<Session, StartError> {
     let seed = runtime.seed().map_err(StartError::Entropy)?;
-    let made = unbroken_driver::connect(&runtime, config, seed, connector);
-    start(&runtime, made)
+    start(&runtime, unbroken_driver::connect(&runtime, config, seed, connector))
 }
 
 /// [`connect_with`], with a record of all that the session is told and says in `writer`, for

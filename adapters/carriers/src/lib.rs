@@ -4,10 +4,8 @@
 //! stand the two ends of sessions: [`connect`] and its relatives dial, a [`Server`] accepts. The adapters of a runtime
 //! (`unbroken-tokio`, `unbroken-smol`, `unbroken-async-std`) name it and pass these on.
 //!
-//! Between the two, [`Address`] (dialling) and [`Acceptor`] (accepting) make a
-//! [`Connected`](unbroken_driver::Connected) of a byte stream, the same way on every runtime. They take
-//! anything that is a [`ByteStream`](unbroken_driver::ByteStream), such as
-//! [`FuturesIo`](unbroken_driver::FuturesIo) of a futures `AsyncRead + AsyncWrite`.
+//! Between the two, [`Address`] (dialling) and [`Acceptor`] (accepting) make a [`Connected`](unbroken_driver::Connected)
+//! of any [`ByteStream`](unbroken_driver::ByteStream), the same way on every runtime.
 //!
 //! The HTTP upgrade itself does no I/O ([`Upgrade`], [`answer`]): an HTTP server that upgrades connections can
 //! mount sessions with [`answer`] and [`upgrading`].

@@ -157,7 +157,7 @@ fn unfinished<T>(received: &[u8]) -> Result<Option<T>, ConnectError> {
     }
 }
 
-/// The words of a header that is a list, over all its lines.
+/// The items of a header that is a list, over all its lines.
 fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers
         .get_all(name)

@@ -103,7 +103,7 @@ fn a_server_may_send_elsewhere_but_not_out_of_tls() {
     let request = request(&there);
     assert!(request.contains("\r\ncookie: a=b\r\n"), "{request}");
     assert_eq!(parsed("here:7").alternate(b"there:8").host_port(), ("there", 8));
-    for nonsense in [&b""[..], b"\xff\xfe", b"the house next door", b"http://there"] {
+    for nonsense in [&b""[..], b"\xff\xfe", b"the other server", b"http://there"] {
         assert_eq!(address.alternate(nonsense).host_port(), ("here", 80));
     }
     #[cfg(feature = "tls")]

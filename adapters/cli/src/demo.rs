@@ -76,6 +76,7 @@ async fn demo(options: &Demo) -> Result<Summary, Failure> {
     let (sent, received) = tokio::try_join!(send_all(source, send), receive_all(recv, out, bar.clone()))?;
     let elapsed = begin.elapsed();
     let ended = client.close(0, Bytes::from_static(b"done")).await;
+    let ended = ended.map_err(|error| broken("cannot close")(error.into()))?;
     bar.finish_and_clear();
     if !matches!(ended.reason, EndReason::Closed { .. }) {
         return Err(Failure::Broken(format!("the session ended badly: {:?}", ended.reason)));
@@ -159,13 +160,11 @@ async fn set_up(options: &Demo, size: u64, seed: u64) -> Result<SetUp, Box<dyn s
     config.name = "demo".into();
     // The network is fine again at once, and always: no reason to hold back.
     let soon = Duration::from_millis(20);
-    config.backoff = Backoff {
-        first: soon,
-        base: soon,
-        cap: 2 * soon,
-        stable_after: Duration::from_millis(1),
-        ..Backoff::default()
-    };
+    config.backoff = Backoff::default()
+        .with_first(soon)
+        .with_base(soon)
+        .with_cap(2 * soon)
+        .with_stable_after(Duration::from_millis(1));
     let client = match options.carrier {
         Carrier::Ws => unbroken_tokio::connect_ws(format!("ws://{address}/"), config)?,
         Carrier::Tcp => unbroken_tokio::connect_tcp(address.to_string(), config)?,

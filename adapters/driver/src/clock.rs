@@ -1,52 +1,124 @@
 //! Time, as a driver needs it: what time it is, and who wakes us later.
 
-use std::task::{Context, Poll};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
 
-use unbroken_proto::Instant;
+use unbroken_proto::{Duration, Instant};
 
-/// A clock and one alarm; each driver has one. [`RuntimeTimer`](crate::RuntimeTimer) makes one of a runtime.
-pub trait Timer: Send {
-    /// The time. All timers that sessions of one process use must count from the same origin, and should go on counting
-    /// while the machine sleeps.
+use crate::budget::Budget;
+use crate::runtime::Runtime;
+
+/// How exactly clocks notice that they went back, in nanoseconds.
+const GRAIN: u64 = 1_000_000;
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The time of a runtime, which goes on from where it stood whenever the runtime's clock goes back. Who shares sessions,
+/// deadlines or a registry shares one of these.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<dyn Time>);
+
+trait Time: Send + Sync {
     fn now(&self) -> Instant;
-
-    /// Ready once [`now`](Timer::now) has reached `deadline`; until then the task is woken in time.
-    /// Only the newest deadline counts.
-    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()>;
+    fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// The time since this machine was switched on, sleep included where the system can tell
-/// (Linux, Android, Apple systems, Windows).
-#[must_use]
-pub fn uptime() -> Instant {
-    system::now()
+struct Steady<R> {
+    runtime: R,
+    latest: AtomicU64,
+    /// By how much it is ahead of the runtime's clock.
+    ahead: AtomicU64,
 }
 
-#[cfg(unix)]
-mod system {
-    use super::Instant;
-    use rustix::time::{ClockId, clock_gettime};
+impl<R: Runtime> Time for Steady<R> {
+    fn now(&self) -> Instant {
+        let known = self.ahead.load(Relaxed);
+        let now = self.runtime.now().as_nanos().saturating_add(known);
+        let before = self.latest.load(Relaxed);
+        if now.saturating_add(GRAIN) < before {
+            // If another thread saw it first, `known` is outdated, and what is right stands there already.
+            let ahead = known.saturating_add(before - now);
+            let _seen = self.ahead.compare_exchange(known, ahead, Relaxed, Relaxed);
+        } else if now > before.saturating_add(GRAIN) {
+            // Seldom, so that the sessions of a server do not fight for it.
+            self.latest.fetch_max(now, Relaxed);
+        }
+        Instant::from_nanos(now.max(before))
+    }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const CLOCK: ClockId = ClockId::Boottime;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const CLOCK: ClockId = ClockId::Monotonic;
-
-    pub(super) fn now() -> Instant {
-        let time = clock_gettime(CLOCK);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-        Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(self.runtime.sleep(duration))
     }
 }
 
-#[cfg(not(unix))]
-mod system {
-    use super::Instant;
-    use std::sync::OnceLock;
+impl Clock {
+    pub(crate) fn new<R: Runtime>(runtime: &R) -> Clock {
+        Clock(Arc::new(Steady {
+            runtime: runtime.clone(),
+            latest: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
+        }))
+    }
 
-    pub(super) fn now() -> Instant {
-        static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
-        Instant::ZERO + ORIGIN.get_or_init(std::time::Instant::now).elapsed()
+    pub(crate) fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    pub(crate) fn timer(&self) -> Timer {
+        Timer {
+            clock: self.clone(),
+            armed: None,
+        }
+    }
+}
+
+/// A clock and one alarm.
+///
+/// The clock decides what is due, not the sleep: a sleep that does not notice that the machine was suspended delays
+/// nothing that another wake-up brings to light. A deadline that moves later costs nothing until the old one passes.
+pub(crate) struct Timer {
+    clock: Clock,
+    armed: Option<(Instant, Sleep)>,
+}
+
+impl Timer {
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Ready once [`now`](Timer::now) has reached `deadline`; until then the task is woken in time. Only the newest deadline
+    /// counts.
+    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        // A sleep on another clock than ours may be over as soon as it begins; that must not keep the task busy.
+        let mut budget = Budget::new();
+        loop {
+            let now = self.clock.now();
+            if deadline <= now {
+                return Poll::Ready(());
+            }
+            match &mut self.armed {
+                Some((at, sleep)) if *at <= deadline => {
+                    ready!(sleep.as_mut().poll(cx));
+                    self.armed = None;
+                }
+                _ => {
+                    ready!(budget.poll_step(cx));
+                    self.armed = Some((deadline, self.clock.0.sleep(deadline.saturating_since(now))));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deadline = self.armed.as_ref().map(|(deadline, _)| deadline);
+        f.debug_struct("Timer")
+            .field("armed", &deadline)
+            .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,9 @@ pub(crate) struct CloseOnDrop {
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.shared.tell(|machine, now| machine.close(now, 0, Bytes::new()));
+        self.shared.call(|state, now| {
+            let _zero_fits = state.machine.close(now, 0, Bytes::new());
+            state.notify_driver();
+        });
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::error::ConfigError;
 
+use crate::clock::Clock;
 use crate::connecting::Attempts;
 use crate::connector::Connector;
 use crate::driver::{Driver, Source};
 use crate::machine::{Machine, plain};
-use crate::runtime::{Clock, Runtime, RuntimeTimer, clock};
+use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::state::Shared;
 
@@ -25,9 +26,9 @@ pub fn connect<R: Runtime>(
     seed: Seed,
     connector: impl Connector + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    let clock = clock(runtime);
-    let session = unbroken_proto::Session::connect(config, seed, clock())?;
-    Ok(drive(runtime, clock, plain(session), connector))
+    let clock = Clock::new(runtime);
+    let session = unbroken_proto::Session::connect(config, seed, clock.now())?;
+    Ok(drive(clock, plain(session), connector))
 }
 
 /// [`connect`], with a record of all that the session is told and says: see [`unbroken_trace`]. **What is written is a secret.**
@@ -44,18 +45,13 @@ pub fn connect_traced<R: Runtime>(
     connector: impl Connector + 'static,
     writer: impl std::io::Write + Send + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    let clock = clock(runtime);
-    let session = Machine::connect(config, seed, clock(), writer)?;
-    Ok(drive(runtime, clock, session, connector))
+    let clock = Clock::new(runtime);
+    let session = Machine::connect(config, seed, clock.now(), writer)?;
+    Ok(drive(clock, session, connector))
 }
 
-fn drive<R: Runtime>(
-    runtime: &R,
-    clock: Clock,
-    machine: Machine,
-    connector: impl Connector + 'static,
-) -> (Session, Driver) {
-    let timer = Box::new(RuntimeTimer::with_clock(runtime.clone(), Arc::clone(&clock)));
+fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
+    let timer = clock.timer();
     let shared = Shared::new(machine, clock);
     let source = Source::Dial(Attempts::new(Box::new(connector)));
     let session = Session::new(Arc::clone(&shared));

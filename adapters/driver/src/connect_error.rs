@@ -54,11 +54,9 @@ impl ConnectError {
 
     /// The same, with what lies behind it.
     #[must_use]
-    pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> ConnectError {
-        ConnectError {
-            source: Some(source.into()),
-            ..self
-        }
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> ConnectError {
+        self.source = Some(source.into());
+        self
     }
 
     /// What it means to the machine.

@@ -39,7 +39,7 @@ pub(crate) enum Source {
 #[must_use = "nothing moves until the driver is polled"]
 pub struct Driver {
     shared: Arc<Shared>,
-    timer: Box<dyn Timer>,
+    timer: Timer,
     source: Source,
     connections: Connections,
 }
@@ -53,7 +53,7 @@ struct Outlook {
 }
 
 impl Driver {
-    pub(crate) fn new(shared: Arc<Shared>, timer: Box<dyn Timer>, source: Source) -> Driver {
+    pub(crate) fn new(shared: Arc<Shared>, timer: Timer, source: Source) -> Driver {
         Driver {
             shared,
             timer,

@@ -7,38 +7,7 @@
 //! [`connect`] gives a [`Session`] and a [`Driver`], a plain future to spawn. On the accepting
 //! side a [`ServerHandle`] serves accepted connections and yields [`Accepted`] sessions.
 //!
-//! Handles and streams call the machine themselves, behind a lock that is held for one call; the driver moves packets
-//! between the machine and the connections. It decides nothing about the session's state: that is the machine's. It gives
-//! every source one turn a round (timer, connections, dial), asks for a packet only when the
-//! connection can take one, and never lets reading wait for writing.
-//!
-//! # Bounds
-//! | what | bound |
-//! |---|---|
-//! | sent and not acknowledged | the machine's `outbox_limit`, then senders wait, each in its turn |
-//! | received on a stream, not yet read | the machine's windows, and 64 KiB or one chunk in the receiving half |
-//! | streams the peer opened, not yet accepted | the machine's `max_streams` |
-//! | established sessions not yet accepted from a server | 128, then clients are told to come later |
-//! | events a subscriber has not read | 256, then its oldest are dropped and counted |
-//! | packets written to a connection, not yet taken by it | 128 KiB and one packet |
-//!
-//! # Observing
-//! [`Session::events`] and [`Session::stats`] need no feature. `tracing` passes on the machine's spans and events,
-//! `trace` adds `connect_traced`, a record of one session that replays to the same bytes, and `metrics` tells the facade
-//! of that name (`side` is `client` or `server`):
-//!
-//! | name | kind | labels |
-//! |---|---|---|
-//! | `unbroken_sessions` | gauge: sessions that are established and not over | `side` |
-//! | `unbroken_sessions_total` | counter: sessions established | `side` |
-//! | `unbroken_attaches_total` | counter | `side`, `swap`: first, planned, unplanned |
-//! | `unbroken_detaches_total` | counter | `side`, `cause` |
-//! | `unbroken_ends_total` | counter | `side`, `reason` |
-//! | `unbroken_attempts_total` | counter: attempts to connect that are over | `side`, `outcome` |
-//! | `unbroken_resume_seconds` | histogram: from the loss of a connection to the next attach | `side` |
-//! | `unbroken_packets_sent_total`, `unbroken_packets_received_total` | counter | `side` |
-//! | `unbroken_payload_sent_bytes_total`, `unbroken_payload_received_bytes_total` | counter | `side` |
-//! | `unbroken_replayed_bytes_total`, `unbroken_duplicate_frames_total` | counter | `side` |
+#![doc = include_str!("../README.md")]
 
 mod budget;
 mod clock;
@@ -65,20 +34,20 @@ mod session;
 mod state;
 mod stream;
 mod sync;
+mod uptime;
 
 pub use budget::Budget;
-pub use clock::{Timer, uptime};
 pub use connect::connect;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
 pub use connect_error::{ConnectError, cause_of};
-pub use connection::{BoxConnection, Connected, Connection, Deferred};
+pub use connection::{BoxConnection, Connected, Connection};
 pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use reconnector::Reconnector;
-pub use runtime::{Runtime, RuntimeTimer, fresh_seed};
+pub use runtime::{Runtime, fresh_seed};
 pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
@@ -86,3 +55,4 @@ pub use unbroken_proto as proto;
 pub use unbroken_proto::reconnect::Answer;
 #[cfg(feature = "trace")]
 pub use unbroken_trace as trace;
+pub use uptime::uptime;

@@ -42,8 +42,7 @@ impl Session {
     /// The application's answer to what the intent of attempt `attempt` asks for before the dial. Ignored when the intent is
     /// no longer for that attempt. A [`Reconnector`](crate::Reconnector) answers with closures.
     pub fn answer(&self, attempt: u64, answer: Answer) {
-        self.shared()
-            .tell(|machine, now| machine.handle_answer(now, attempt, answer));
+        self.call(|machine, now| machine.handle_answer(now, attempt, answer));
     }
 
     /// The answer to [`Event::CredentialNeeded`](unbroken_proto::Event::CredentialNeeded): a fresh credential, or `None`, the final
@@ -56,13 +55,12 @@ impl Session {
     /// Something is broken that no connection's end tells of; what the table says about `cause` begins. As
     /// [`Reconnect::report_failure`](unbroken_proto::session::Reconnect::report_failure).
     pub fn report_failure(&self, cause: Cause) {
-        self.shared()
-            .tell(|machine, now| machine.reconnect().report_failure(now, cause));
+        self.call(|machine, now| machine.reconnect().report_failure(now, cause));
     }
 
     /// Dials now instead of waiting for the backoff.
     pub fn reconnect_now(&self) {
-        self.shared().tell(|machine, now| machine.reconnect().at_once(now));
+        self.call(|machine, now| machine.reconnect().at_once(now));
     }
 
     /// From the next attempt on `backoff` holds. As
@@ -71,29 +69,27 @@ impl Session {
     /// # Errors
     /// It is out of range.
     pub fn set_backoff(&self, backoff: Backoff) -> Result<(), ConfigError> {
-        self.shared()
-            .tell(|machine, now| machine.reconnect().set_backoff(now, backoff))
+        self.call(|machine, now| machine.reconnect().set_backoff(now, backoff))
     }
 
     /// From the next failure or loss on `strategies` say what is done about it.
     pub fn set_strategies(&self, strategies: Strategies) {
-        self.shared()
-            .tell(|machine, now| machine.reconnect().set_strategies(now, strategies));
+        self.call(|machine, now| machine.reconnect().set_strategies(now, strategies));
     }
 
     /// Begins [`Strategy::Force`](unbroken_proto::reconnect::Strategy::Force) now.
     pub fn force(&self) {
-        self.shared().tell(|machine, now| machine.reconnect().force(now));
+        self.call(|machine, now| machine.reconnect().force(now));
     }
 
     /// Dials nothing until [`resume_reconnecting`](Self::resume_reconnecting); a connection that is up goes on.
     pub fn pause_reconnecting(&self) {
-        self.shared().tell(|machine, now| machine.reconnect().pause(now));
+        self.call(|machine, now| machine.reconnect().pause(now));
     }
 
     /// Goes on where [`pause_reconnecting`](Self::pause_reconnecting) stopped.
     pub fn resume_reconnecting(&self) {
-        self.shared().tell(|machine, now| machine.reconnect().resume(now));
+        self.call(|machine, now| machine.reconnect().resume(now));
     }
 
     /// Whether reconnecting is paused.
@@ -108,8 +104,7 @@ impl Session {
     /// # Errors
     /// They are longer than [`MAX_PRESERVED`](unbroken_proto::config::MAX_PRESERVED).
     pub fn preserve(&self, state: Bytes) -> Result<(), PreservedTooLarge> {
-        self.shared()
-            .tell(|machine, now| machine.reconnect().preserve(now, state))
+        self.call(|machine, now| machine.reconnect().preserve(now, state))
     }
 
     /// What [`preserve`](Self::preserve) attached, or the session before this one left.

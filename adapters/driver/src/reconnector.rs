@@ -119,6 +119,7 @@ impl Connector for Reconnector {
             Some(Preparation::Restart) => &mut self.restart,
             Some(Preparation::Recover) => &mut self.recover,
             None => &mut self.credentials,
+            Some(_) => return self.connector.prepare(intent),
         };
         match here {
             Some(closure) => Some(closure(intent.clone())),

@@ -1,20 +1,13 @@
 //! What a runtime gives to the host: time, tasks and sockets.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
 
 use unbroken_proto::config::Seed;
 use unbroken_proto::{Duration, Instant};
 
-use crate::budget::Budget;
-use crate::clock::{Timer, uptime};
 use crate::framed::ByteStream;
+use crate::uptime::uptime;
 
 /// A runtime: implement it once, and sessions, servers and carriers run there. The [guide](crate::guide) shows a whole one.
 ///
@@ -78,91 +71,4 @@ pub fn fresh_seed() -> io::Result<Seed> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     Ok(Seed(seed))
-}
-
-/// A [`Timer`] on a runtime's clock and sleep.
-///
-/// The clock decides what is due, not the sleep: a sleep that does not notice that the machine was suspended delays
-/// nothing that another wake-up brings to light. A deadline that moves later costs nothing until the old one passes.
-pub struct RuntimeTimer<R> {
-    runtime: R,
-    clock: Clock,
-    armed: Option<(Instant, Sleep)>,
-}
-
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl<R: Runtime> RuntimeTimer<R> {
-    /// A timer of `runtime`.
-    pub fn new(runtime: R) -> RuntimeTimer<R> {
-        let clock = clock(&runtime);
-        RuntimeTimer::with_clock(runtime, clock)
-    }
-
-    /// A timer of `runtime` that shares its clock.
-    pub(crate) fn with_clock(runtime: R, clock: Clock) -> RuntimeTimer<R> {
-        let armed = None;
-        RuntimeTimer { runtime, clock, armed }
-    }
-}
-
-impl<R> fmt::Debug for RuntimeTimer<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RuntimeTimer")
-            .field("armed", &self.armed.as_ref().map(|(deadline, _)| deadline))
-            .finish_non_exhaustive()
-    }
-}
-
-impl<R: Runtime> Timer for RuntimeTimer<R> {
-    fn now(&self) -> Instant {
-        (self.clock)()
-    }
-
-    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // A sleep on another clock than ours may be over as soon as it begins; that must not keep the task busy.
-        let mut budget = Budget::new();
-        loop {
-            let now = (self.clock)();
-            if deadline <= now {
-                return Poll::Ready(());
-            }
-            match &mut self.armed {
-                Some((at, sleep)) if *at <= deadline => {
-                    ready!(sleep.as_mut().poll(cx));
-                    self.armed = None;
-                }
-                _ => {
-                    ready!(budget.poll_step(cx));
-                    let sleep = self.runtime.sleep(deadline.saturating_since(now));
-                    self.armed = Some((deadline, Box::pin(sleep)));
-                }
-            }
-        }
-    }
-}
-
-/// How exactly clocks notice that they went back, in nanoseconds.
-const GRAIN: u64 = 1_000_000;
-
-/// A clock that handles and drivers share.
-pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
-
-/// The clock of `runtime`, going on from where it stood whenever that goes back. Who shares sessions, deadlines or a
-/// registry shares one of these.
-pub(crate) fn clock<R: Runtime>(runtime: &R) -> Clock {
-    let (runtime, latest, ahead) = (runtime.clone(), AtomicU64::new(0), AtomicU64::new(0));
-    Arc::new(move || {
-        let known = ahead.load(Relaxed);
-        let now = runtime.now().as_nanos().saturating_add(known);
-        let before = latest.load(Relaxed);
-        if now.saturating_add(GRAIN) < before {
-            // If another thread saw it first, `known` is outdated, and what is right stands there already.
-            let _seen = ahead.compare_exchange(known, known.saturating_add(before - now), Relaxed, Relaxed);
-        } else if now > before.saturating_add(GRAIN) {
-            // Seldom, so that the sessions of a server do not fight for it.
-            latest.fetch_max(now, Relaxed);
-        }
-        Instant::from_nanos(now.max(before))
-    })
 }

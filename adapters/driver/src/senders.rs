@@ -8,6 +8,8 @@ use unbroken_proto::error::SendRefusal;
 
 use crate::sync::WakeList;
 
+/// What a half may send while others wait for room, too, before it lets them go first.
+const QUANTUM: usize = 64 << 10;
 /// Halves called forward at once. More follow as long as the machine has room.
 const CALLED: usize = 8;
 
@@ -19,24 +21,40 @@ pub(crate) struct Senders {
     line: VecDeque<StreamId>,
     /// Halves whose streams' readers have granted no more. They are in nobody's way.
     unread: Vec<StreamId>,
-    /// Halves that were called forward and have not tried yet.
+    /// Halves that were called forward and have not waited since: it is their turn.
     called: BTreeSet<StreamId>,
     /// The machine refused somebody for want of room, and has not taken that back.
     full: bool,
+    /// How many waited when there was room again the last time.
+    rivals: usize,
     /// Streams that the peer stopped, and its code: the machine forgets it when the stream is settled.
     stopped: BTreeMap<StreamId, u64>,
 }
 
 impl Senders {
-    /// Whether the half may ask the machine now, or others go first.
-    pub(crate) fn may_try(&mut self, id: StreamId) -> bool {
-        !self.full && (self.called.remove(&id) || self.line.is_empty())
+    /// Whether the half may ask the machine now. If not, others go first, and it waits. `sent` is what it sent since it
+    /// last waited.
+    pub(crate) fn may_try(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
+        // Who cannot wait would be refused for ever.
+        let is_greedy = *sent >= QUANTUM && self.rivals > 1 && cx.is_some();
+        let is_its_turn = self.line.is_empty() || self.called.contains(&id);
+        if !self.full && is_its_turn && !is_greedy {
+            return true;
+        }
+        let Some(cx) = cx else { return false };
+        *sent = 0;
+        self.called.remove(&id);
+        if self.wakers.insert(id, cx.waker().clone()).is_none() {
+            self.line.push_back(id);
+        }
+        false
     }
 
-    /// The machine refused the half, or it is not its turn.
+    /// The machine refused the half.
     pub(crate) fn refused(&mut self, id: StreamId, refusal: SendRefusal, cx: Option<&Context<'_>>) {
         self.full |= refusal == SendRefusal::Full;
         let Some(cx) = cx else { return };
+        self.called.remove(&id);
         if self.wakers.insert(id, cx.waker().clone()).is_some() {
             return;
         }
@@ -46,18 +64,11 @@ impl Senders {
         }
     }
 
-    /// As [`refused`](Senders::refused), for a half that let others go first.
-    pub(crate) fn wait(&mut self, id: StreamId, cx: Option<&Context<'_>>) {
-        let Some(cx) = cx else { return };
-        if self.wakers.insert(id, cx.waker().clone()).is_none() {
-            self.line.push_back(id);
-        }
-    }
-
     /// The machine has room again, or a reader granted more.
     pub(crate) fn on_writable(&mut self, wakes: &mut WakeList) {
         self.full = false;
         self.line.extend(self.unread.drain(..));
+        self.rivals = self.line.len();
         self.call_next(wakes);
     }
 

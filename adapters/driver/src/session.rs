@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use unbroken_proto::error::OpenError;
+use unbroken_proto::error::{CodeTooLarge, OpenError};
 use unbroken_proto::event::Ended;
 use unbroken_proto::security::PublicKey;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::stats::Stats;
 use unbroken_proto::stream::StreamOptions;
-use unbroken_proto::{Duration, SessionId};
+use unbroken_proto::{Duration, Instant, SessionId};
 
 use crate::close_on_drop::CloseOnDrop;
 use crate::connect_error::ConnectError;
 use crate::events::Events;
+use crate::machine::Machine;
 use crate::state::{Shared, Wait};
 use crate::stream::Stream;
 
@@ -36,6 +37,15 @@ impl Session {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.inner.shared
+    }
+
+    /// Calls the machine, and has the driver look at what came of it.
+    pub(crate) fn call<T>(&self, call: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+        self.shared().call(|state, now| {
+            let result = call(&mut state.machine, now);
+            state.notify_driver();
+            result
+        })
     }
 
     /// Waits until the session is established for the first time: for ever, if nobody is there and the backoff has no limit
@@ -110,15 +120,18 @@ impl Session {
     /// session was never established. What was not delivered is handed back.
     ///
     /// The wish to close stands even if the future is dropped.
-    pub async fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {
-        self.shared().tell(|machine, now| machine.close(now, code, reason));
-        self.closed().await
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the session goes on.
+    pub async fn close(&self, code: u64, reason: Bytes) -> Result<Arc<Ended>, CodeTooLarge> {
+        self.call(|machine, now| machine.close(now, code, reason))?;
+        Ok(self.closed().await)
     }
 
     /// Ends the session at once; what became of what was sent is told as far as it is known. The wish to end
     /// it stands even if the future is dropped.
     pub async fn abort(&self) -> Arc<Ended> {
-        self.shared().tell(|machine, now| machine.abort(now));
+        self.call(|machine, now| machine.abort(now));
         self.closed().await
     }
 
@@ -141,15 +154,13 @@ impl Session {
     /// Moves the session to another connection while the old one still works. On the accepting side:
     /// asks the client to, within `within`, and tells it `alternate` (the host's own format).
     pub fn migrate(&self, within: Duration, alternate: Bytes) {
-        self.shared()
-            .tell(|machine, now| machine.migrate(now, within, alternate));
+        self.call(|machine, now| machine.migrate(now, within, alternate));
     }
 
     /// From now on this end lets the session be without a connection for `lifetime`; the peer's own
     /// limit stays what it was. See [`set_detached_lifetime`](unbroken_proto::Session::set_detached_lifetime).
     pub fn set_detached_lifetime(&self, lifetime: Duration) {
-        self.shared()
-            .tell(|machine, now| machine.set_detached_lifetime(now, lifetime));
+        self.call(|machine, now| machine.set_detached_lifetime(now, lifetime));
     }
 
     /// The session's name, once it has one.
@@ -164,8 +175,8 @@ impl Session {
         self.shared().read(|state| state.machine.state())
     }
 
-    /// Why the last dial that failed did, in its connector's words, or that a first handshake came to nothing, as it does with a
-    /// wrong secret. `None` before the first failure. The machine's word for it is the cause in
+    /// Why the last dial that failed did, as its connector describes it, or that a first handshake came to nothing, as it does with a
+    /// wrong secret. `None` before the first failure. The machine knows it as the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
     pub fn connect_error(&self) -> Option<Arc<ConnectError>> {

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use unbroken_proto::config::Seed;
+use unbroken_proto::error::SendRefusal;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
 use unbroken_proto::server::{SessionCommand, Subscription};
 use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
 
+use crate::clock::Clock;
 use crate::connect_error::ConnectError;
 use crate::events::Subscribers;
 use crate::machine::{Machine, plain};
 use crate::metrics::Metrics;
-use crate::runtime::Clock;
 use crate::senders::Senders;
 use crate::sync::{Waiters, WakeList, register};
 
@@ -59,7 +60,7 @@ impl Shared {
         Arc::new(Shared {
             state: Mutex::new(State {
                 machine,
-                latest: clock(),
+                latest: clock.now(),
                 clock,
                 metrics,
                 established: false,
@@ -97,7 +98,7 @@ impl Shared {
     pub(crate) fn command(&self, command: SessionCommand, wakes: &mut WakeList) {
         let mut state = self.lock();
         let now = state.tick();
-        state.machine.handle_command(now, command);
+        let _checked_by_the_registry = state.machine.handle_command(now, command);
         state.notify_driver();
         state.hand_out_events();
         wakes.append(std::mem::take(&mut state.wakes));
@@ -118,15 +119,6 @@ impl Shared {
         read(&self.lock())
     }
 
-    /// Tells the machine something, and has the driver look at what it makes of it.
-    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut Machine, Instant) -> T) -> T {
-        self.call(|state, now| {
-            let result = tell(&mut state.machine, now);
-            state.notify_driver();
-            result
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| {
             // The machine panicked in the middle of a call. Nothing that it would say can be believed.
@@ -140,7 +132,7 @@ impl Shared {
 
 impl State {
     pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Reads the clock for the calls that follow.
@@ -165,6 +157,23 @@ impl State {
         if self.machine.wants_transmit() {
             self.notify_driver();
         }
+    }
+
+    /// Whether a sending half may ask the machine now; if not, it waits, and the driver calls it forward.
+    pub(crate) fn may_send(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
+        let may = self.senders.may_try(id, sent, cx);
+        if !may && self.senders.has_next() {
+            self.notify_driver();
+        }
+        may
+    }
+
+    /// The machine refused a sending half, which waits if it is for want of room. Returns the reason for the application.
+    pub(crate) fn refused(&mut self, id: StreamId, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
+        if refusal.is_temporary() {
+            self.senders.refused(id, refusal, cx);
+        }
+        self.senders.reason(id, refusal)
     }
 
     /// The driver looks now, and is to be woken for what comes later.
@@ -236,10 +245,7 @@ impl State {
             while session.poll_event().is_some() {}
             self.machine = plain(session);
         }
-        self.end(Ended {
-            reason: EndReason::Aborted,
-            fates: Fates::unaccounted(),
-        });
+        self.end(Ended::new(EndReason::Aborted, Fates::unaccounted()));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -11,8 +11,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
-use unbroken_driver::proto::{Duration, Instant};
-use unbroken_driver::{Budget, ByteStream, Framed, Runtime, RuntimeTimer, Timer};
+use unbroken_driver::proto::config::Seed;
+use unbroken_driver::proto::security::Auth;
+use unbroken_driver::proto::{ClientConfig, Duration, Instant, ReconnectIntent};
+use unbroken_driver::{Budget, ByteStream, ConnectError, Connected, Framed, Runtime};
 
 #[derive(Default)]
 struct Wakes(AtomicU32);
@@ -115,16 +117,21 @@ impl Runtime for Mismatched {
 #[test]
 fn a_clock_that_the_sleep_does_not_count_by() {
     let steps = Arc::new(AtomicU32::new(0));
-    let mut timer = RuntimeTimer::new(Mismatched(Arc::clone(&steps)));
-    let mut polls = 0;
+    let connector = |_: ReconnectIntent| std::future::pending::<Result<Connected, ConnectError>>();
+    let config = ClientConfig::new(Auth::anonymous());
+    let runtime = Mismatched(Arc::clone(&steps));
+    let (_session, driver) = unbroken_driver::connect(&runtime, config, Seed([1; 32]), connector).unwrap();
+    // It waits for the dial's time limit, which never comes.
+    let (mut driver, mut polls) = (pin!(driver), 0);
     bounded(&steps, |cx| {
         polls += 1;
-        match timer.poll_until(cx, Instant::from_millis(1)) {
+        match driver.as_mut().poll(cx) {
             Poll::Pending if polls < 10 => Poll::Pending,
             Poll::Pending => Poll::Ready(()),
             Poll::Ready(()) => panic!("its time has not come"),
         }
     });
+    assert!(steps.load(Ordering::Relaxed) > 0, "it does not sleep");
 }
 
 /// Its clock shows seconds that somebody sets.

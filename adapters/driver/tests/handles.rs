@@ -6,13 +6,14 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use futures_channel::mpsc;
 use futures_sink::Sink;
-use unbroken_driver::proto::config::Seed;
-use unbroken_driver::proto::error::{OpenError, SendRefusal};
+use unbroken_driver::proto::config::{MAX_CODE, Seed};
+use unbroken_driver::proto::error::{CodeTooLarge, OpenError, SendRefusal};
 use unbroken_driver::proto::event::EndReason;
 use unbroken_driver::proto::security::{Auth, ServerAuth};
 use unbroken_driver::proto::server::Placement;
@@ -67,7 +68,7 @@ impl Runtime for Frozen {
     }
 }
 
-fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -144,6 +145,23 @@ fn nothing_is_opened_or_sent_once_close_was_called() {
     assert_eq!(late.err(), Some(OpenError::SessionClosed));
     let refused = now(stream.sender().send(Bytes::from_static(b"late"))).unwrap_err();
     assert_eq!(refused.reason, SendRefusal::SessionClosed);
+}
+
+/// Found by reading: the halves took a code that the machine refuses for done, so that the stream was neither reset nor of use.
+#[test]
+fn a_code_that_is_too_large_leaves_session_and_halves_as_they_were() {
+    let (session, _driver) = session();
+    let mut stream = queued(&session);
+    let refused = Err(CodeTooLarge(MAX_CODE + 1));
+    assert_eq!(now(session.close(MAX_CODE + 1, Bytes::new())).map(drop), refused);
+    assert_eq!(stream.sender().reset(MAX_CODE + 1), refused);
+    assert_eq!(stream.receiver().stop(MAX_CODE + 1), refused);
+    now(stream.sender().send(Bytes::from_static(b"goes on"))).unwrap();
+    assert!(poll(pin!(stream.receiver().recv())).is_pending(), "it was not stopped");
+    stream.sender().reset(MAX_CODE).unwrap();
+    stream.receiver().stop(MAX_CODE).unwrap();
+    let refused = now(stream.sender().send(Bytes::from_static(b"late"))).unwrap_err();
+    assert_eq!(refused.reason, SendRefusal::StreamClosed);
 }
 
 #[test]
@@ -229,33 +247,89 @@ impl Sink<Bytes> for Pipe {
     }
 }
 
+/// A session over two pipes, with all that moves it, polled by hand.
+struct Pair {
+    client: Session,
+    server: Arc<ServerHandle>,
+    driver: Pin<Box<Driver>>,
+    serving: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Pair {
+    fn established() -> Pair {
+        let (near, far) = Pipe::pair();
+        let mut near = Some(near);
+        let connector = move |_: ReconnectIntent| {
+            let pipe = near.take().ok_or_else(|| ConnectError::new(Cause::Network));
+            std::future::ready(pipe.map(Connected::ordered))
+        };
+        let mut config = ClientConfig::new(Auth::anonymous());
+        config.session.outbox_limit = 256 << 10;
+        let (client, driver) = unbroken_driver::connect(&Frozen, config, Seed([1; 32]), connector).unwrap();
+        let config = ServerConfig::new(ServerAuth::anonymous());
+        let authorise = Box::new(|_| -> Verdict { Box::pin(std::future::ready(Ok(Placement::default()))) });
+        let server = ServerHandle::new(&Frozen, config, Seed([2; 32]), authorise).unwrap();
+        let mut pair = Pair {
+            client,
+            driver: Box::pin(driver),
+            serving: Box::pin(server.clone().serve(Connected::ordered(far))),
+            server,
+        };
+        pair.turns();
+        assert!(pair.client.id().is_some());
+        pair
+    }
+
+    /// Polls both ends until neither has anything to do.
+    fn turns(&mut self) {
+        for _ in 0..100 {
+            let _over = poll(self.driver.as_mut());
+            assert!(poll(self.serving.as_mut()).is_pending(), "its connection is closed");
+        }
+    }
+}
+
 #[test]
 fn a_session_that_is_over_is_not_accepted_while_its_connection_still_closes() {
-    let (near, far) = Pipe::pair();
-    let mut near = Some(near);
-    let connector = move |_: ReconnectIntent| {
-        let pipe = near.take().ok_or_else(|| ConnectError::new(Cause::Network));
-        std::future::ready(pipe.map(Connected::ordered))
-    };
-    let config = ClientConfig::new(Auth::anonymous());
-    let (client, driver) = unbroken_driver::connect(&Frozen, config, Seed([1; 32]), connector).unwrap();
-    let config = ServerConfig::new(ServerAuth::anonymous());
-    let authorise = Box::new(|_| -> Verdict { Box::pin(std::future::ready(Ok(Placement::default()))) });
-    let server = ServerHandle::new(&Frozen, config, Seed([2; 32]), authorise).unwrap();
-    let (mut driver, mut serving) = (pin!(driver), pin!(server.clone().serve(Connected::ordered(far))));
-    let mut turns = || {
-        for _ in 0..100 {
-            let _over = poll(driver.as_mut());
-            assert!(poll(serving.as_mut()).is_pending(), "its connection is closed");
-        }
-    };
-    turns();
-    assert!(client.id().is_some());
-    now(client.abort());
-    turns();
-    assert!(server.sessions().is_empty());
+    let mut pair = Pair::established();
+    now(pair.client.abort());
+    pair.turns();
+    assert!(pair.server.sessions().is_empty());
     assert!(
-        poll(pin!(server.accept())).is_pending(),
+        poll(pin!(pair.server.accept())).is_pending(),
         "a session that is over was handed out"
     );
+}
+
+#[test]
+fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
+    let mut pair = Pair::established();
+    let far = now(pair.server.accept()).session;
+    let mut streams: Vec<Stream> = (0..2)
+        .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
+        .collect();
+    let mut sent = [0, 0];
+    let mut received: Vec<Stream> = Vec::new();
+    for _ in 0..50 {
+        // The first always comes first, and goes on for as long as it may.
+        for (stream, sent) in streams.iter_mut().zip(&mut sent) {
+            while poll(pin!(stream.sender().send(Bytes::from_static(&[7; 4_096])))).is_ready() {
+                *sent += 1;
+            }
+        }
+        pair.turns();
+        while let Poll::Ready(Some(stream)) = poll(pin!(far.accept())) {
+            received.push(stream);
+        }
+        for stream in &mut received {
+            while poll(pin!(stream.receiver().recv())).is_ready() {}
+        }
+        pair.turns();
+    }
+    for _ in 0..40 {
+        // Who does not wait is refused for want of room alone.
+        streams[0].sender().try_send(Bytes::from_static(&[7; 4_096])).unwrap();
+    }
+    let [first, second] = sent;
+    assert!(first > 500 && second * 2 > first, "{sent:?}");
 }

@@ -19,18 +19,18 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connector = move |_intent| {
         let handle = std::sync::Arc::clone(&handle);
         async move {
-            let (near, far) = UnixStream::pair()?;
-            let accepted = Connected::ordered(Framed::accepted(FuturesIo::new(far)));
+            let (local, remote) = UnixStream::pair()?;
+            let accepted = Connected::ordered(Framed::accepted(FuturesIo::new(remote)));
             smol::spawn(handle.serve(accepted)).detach();
-            Ok(Connected::ordered(Framed::new(FuturesIo::new(near))))
+            Ok(Connected::ordered(Framed::new(FuturesIo::new(local))))
         }
     };
     smol::block_on(async {
         let session = connect_with(ClientConfig::new(Auth::anonymous()), connector)?;
         let (mut send, _recv) = session.open(StreamOptions::default()).await?.split();
         send.send("through one pair".into()).await?;
-        let far = server.accept().await.session;
-        let (_send, mut recv) = far.accept().await.ok_or("no stream")?.split();
+        let remote = server.accept().await.session;
+        let (_send, mut recv) = remote.accept().await.ok_or("no stream")?.split();
         println!("{:?}", recv.recv().await?);
         session.report_failure(Cause::Network);
         send.send("and another".into()).await?;

@@ -42,18 +42,18 @@ impl World {
 
     async fn pair(&mut self) -> (Session, Session) {
         let config = ClientConfig::new(Auth::secret(self.secret.clone()));
-        let near = unbroken_tokio::connect_tcp(&self.address, config).unwrap();
-        let far = self.server.accept().await.session;
-        (near, far)
+        let local = unbroken_tokio::connect_tcp(&self.address, config).unwrap();
+        let remote = self.server.accept().await.session;
+        (local, remote)
     }
 }
 
 /// Messages of `size` a second, one way.
 async fn one_way(size: usize) -> f64 {
     let mut world = World::new().await;
-    let (near, far) = world.pair().await;
+    let (local, remote) = world.pair().await;
     let count = ((128 << 20) / size).min(300_000);
-    let (mut send, _recv) = near.open(StreamOptions::default()).await.unwrap().split();
+    let (mut send, _recv) = local.open(StreamOptions::default()).await.unwrap().split();
     let message = Bytes::from(vec![7; size]);
     let begin = Instant::now();
     let sending = tokio::spawn(async move {
@@ -62,7 +62,7 @@ async fn one_way(size: usize) -> f64 {
         }
         send.finish();
     });
-    let (_send, mut recv) = far.accept().await.unwrap().split();
+    let (_send, mut recv) = remote.accept().await.unwrap().split();
     let mut received = 0;
     while let Some(message) = recv.recv().await.unwrap() {
         received += usize::from(message.len() == size);
@@ -70,7 +70,7 @@ async fn one_way(size: usize) -> f64 {
     assert_eq!(received, count);
     sending.await.unwrap();
     let rate = count as f64 / begin.elapsed().as_secs_f64();
-    near.close(0, Bytes::new()).await;
+    local.close(0, Bytes::new()).await.unwrap();
     rate
 }
 
@@ -78,9 +78,9 @@ async fn one_way(size: usize) -> f64 {
 async fn written(size: usize) -> f64 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut world = World::new().await;
-    let (near, far) = world.pair().await;
+    let (local, remote) = world.pair().await;
     let count = ((64 << 20) / size).min(300_000);
-    let (mut send, _recv) = near.open(StreamOptions::default()).await.unwrap().split();
+    let (mut send, _recv) = local.open(StreamOptions::default()).await.unwrap().split();
     let begin = Instant::now();
     let sending = tokio::spawn(async move {
         let piece = vec![7; size];
@@ -89,7 +89,7 @@ async fn written(size: usize) -> f64 {
         }
         send.shutdown().await.unwrap();
     });
-    let (_send, mut recv) = far.accept().await.unwrap().split();
+    let (_send, mut recv) = remote.accept().await.unwrap().split();
     let (mut buffer, mut received) = (vec![0; 64 << 10], 0);
     while let read @ 1.. = recv.read(&mut buffer).await.unwrap() {
         received += read;
@@ -97,18 +97,19 @@ async fn written(size: usize) -> f64 {
     assert_eq!(received, count * size);
     sending.await.unwrap();
     let rate = received as f64 / begin.elapsed().as_secs_f64();
-    near.close(0, Bytes::new()).await;
+    local.close(0, Bytes::new()).await.unwrap();
     rate
 }
 
 /// Round trips a second of 64 bytes.
 async fn ping_pong() -> f64 {
     let mut world = World::new().await;
-    let (near, far) = world.pair().await;
-    let (mut send, mut recv) = near.open(StreamOptions::default()).await.unwrap().split();
+    let (local, remote) = world.pair().await;
+    let (mut send, mut recv) = local.open(StreamOptions::default()).await.unwrap().split();
     tokio::spawn(async move {
-        let (mut send, mut recv) = far.accept().await.unwrap().split();
-        while let Some(message) = recv.recv().await.unwrap() {
+        let (mut send, mut recv) = remote.accept().await.unwrap().split();
+        // The session is dropped in the end.
+        while let Ok(Some(message)) = recv.recv().await {
             send.send(message).await.unwrap();
         }
     });
@@ -126,21 +127,21 @@ async fn many_sessions() -> f64 {
     let mut world = World::new().await;
     let mut sessions = Vec::new();
     for _ in 0..SESSIONS {
-        let (near, far) = world.pair().await;
+        let (local, remote) = world.pair().await;
         tokio::spawn(async move {
-            let (mut send, mut recv) = far.accept().await.unwrap().split();
+            let (mut send, mut recv) = remote.accept().await.unwrap().split();
             while let Ok(Some(message)) = recv.recv().await {
                 send.send(message).await.unwrap();
             }
         });
-        sessions.push(near);
+        sessions.push(local);
     }
     let begin = Instant::now();
     let tasks: Vec<_> = sessions
         .into_iter()
-        .map(|near| {
+        .map(|local| {
             tokio::spawn(async move {
-                let (mut send, mut recv) = near.open(StreamOptions::default()).await.unwrap().split();
+                let (mut send, mut recv) = local.open(StreamOptions::default()).await.unwrap().split();
                 for _ in 0..20 {
                     send.send(Bytes::from(vec![7; 1 << 10])).await.unwrap();
                     recv.recv().await.unwrap().unwrap();
@@ -158,15 +159,15 @@ async fn many_sessions() -> f64 {
 /// megabytes a second of all of them together.
 async fn fairness() -> (f64, f64) {
     let mut world = World::new().await;
-    let (near, far) = world.pair().await;
+    let (local, remote) = world.pair().await;
     for _ in 0..GREEDY {
-        let (mut send, _recv) = near.open(StreamOptions::default()).await.unwrap().split();
+        let (mut send, _recv) = local.open(StreamOptions::default()).await.unwrap().split();
         tokio::spawn(async move { while send.send(Bytes::from(vec![7; 4 << 10])).await.is_ok() {} });
     }
     let begin = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..GREEDY {
-        let (_send, mut recv) = far.accept().await.unwrap().split();
+        let (_send, mut recv) = remote.accept().await.unwrap().split();
         tasks.push(tokio::spawn(async move {
             let mut received = 0;
             while begin.elapsed() < Duration::from_secs(1) {
@@ -180,7 +181,7 @@ async fn fairness() -> (f64, f64) {
         shares.push(task.await.unwrap());
     }
     let (sum, squares) = shares.iter().fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
-    near.abort().await;
+    local.abort().await;
     (sum * sum / (GREEDY as f64 * squares), sum / 1e6)
 }
 

@@ -30,26 +30,26 @@ fn count(size: usize) -> usize {
 
 async fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-    let (near, far) = (near.unwrap(), far.unwrap().0);
-    near.set_nodelay(true).unwrap();
-    far.set_nodelay(true).unwrap();
-    (near, far)
+    let (local, remote) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (local, remote) = (local.unwrap(), remote.unwrap().0);
+    local.set_nodelay(true).unwrap();
+    remote.set_nodelay(true).unwrap();
+    (local, remote)
 }
 
 async fn plain_tcp(size: usize) -> Duration {
-    let (mut near, mut far) = sockets().await;
+    let (mut local, mut remote) = sockets().await;
     let (total, message) = (count(size) * size, Bytes::from(vec![7; size]));
     let begin = Instant::now();
     tokio::spawn(async move {
         for _ in 0..count(size) {
-            near.write_all(&message).await.unwrap();
+            local.write_all(&message).await.unwrap();
         }
-        near.shutdown().await.unwrap();
+        local.shutdown().await.unwrap();
     });
     let received = tokio::spawn(async move {
         let (mut buffer, mut received) = (vec![0; 256 << 10], 0);
-        while let read @ 1.. = far.read(&mut buffer).await.unwrap() {
+        while let read @ 1.. = remote.read(&mut buffer).await.unwrap() {
             received += read;
         }
         received
@@ -59,32 +59,35 @@ async fn plain_tcp(size: usize) -> Duration {
 }
 
 async fn plain_ws(size: usize) -> Duration {
-    let (near, far) = sockets().await;
-    let (near, far) = tokio::join!(
-        tokio_tungstenite::client_async("ws://localhost/", near),
-        tokio_tungstenite::accept_async(far)
+    let (local, remote) = sockets().await;
+    let (local, remote) = tokio::join!(
+        tokio_tungstenite::client_async("ws://localhost/", local),
+        tokio_tungstenite::accept_async(remote)
     );
-    let (mut near, mut far) = (near.unwrap().0, far.unwrap());
+    let (mut local, mut remote) = (local.unwrap().0, remote.unwrap());
     let message = Bytes::from(vec![7; size]);
     let begin = Instant::now();
     tokio::spawn(async move {
         for _ in 0..count(size) {
-            poll_fn(|cx| Pin::new(&mut near).poll_ready(cx)).await.unwrap();
-            Pin::new(&mut near)
+            poll_fn(|cx| Pin::new(&mut local).poll_ready(cx)).await.unwrap();
+            Pin::new(&mut local)
                 .start_send(Message::Binary(message.clone()))
                 .unwrap();
-            poll_fn(|cx| Pin::new(&mut near).poll_flush(cx)).await.unwrap();
+            poll_fn(|cx| Pin::new(&mut local).poll_flush(cx)).await.unwrap();
         }
-        poll_fn(|cx| Pin::new(&mut near).poll_close(cx)).await.unwrap();
-        near
+        poll_fn(|cx| Pin::new(&mut local).poll_close(cx)).await.unwrap();
+        local
     });
     let received = tokio::spawn(async move {
         let mut received = 0;
         while received < count(size) {
-            let message = poll_fn(|cx| Pin::new(&mut far).poll_next(cx)).await.unwrap().unwrap();
+            let message = poll_fn(|cx| Pin::new(&mut remote).poll_next(cx))
+                .await
+                .unwrap()
+                .unwrap();
             received += usize::from(message.len() == size);
         }
-        far
+        remote
     });
     received.await.unwrap();
     begin.elapsed()
@@ -112,12 +115,12 @@ async fn sessions(carrier: Carrier) -> (Session, Session, Server) {
             unbroken_tokio::connect_tcp(address.to_string(), config).unwrap()
         }
     };
-    let far = server.accept().await.session;
-    (client, far, server)
+    let remote = server.accept().await.session;
+    (client, remote, server)
 }
 
 async fn unbroken(carrier: Carrier, size: usize) -> Duration {
-    let (client, far, _server) = sessions(carrier).await;
+    let (client, remote, _server) = sessions(carrier).await;
     let (mut send, recv) = client.open(StreamOptions::default()).await.unwrap().split();
     let message = Bytes::from(vec![7; size]);
     let begin = Instant::now();
@@ -128,7 +131,7 @@ async fn unbroken(carrier: Carrier, size: usize) -> Duration {
         send.finish();
     });
     let received = tokio::spawn(async move {
-        let (_send, mut recv) = far.accept().await.unwrap().split();
+        let (_send, mut recv) = remote.accept().await.unwrap().split();
         let mut received = 0;
         while let Some(message) = recv.recv().await.unwrap() {
             received += usize::from(message.len() == size);
@@ -138,7 +141,7 @@ async fn unbroken(carrier: Carrier, size: usize) -> Duration {
     assert_eq!(received.await.unwrap(), count(size));
     let elapsed = begin.elapsed();
     drop(recv);
-    client.close(0, Bytes::new()).await;
+    client.close(0, Bytes::new()).await.unwrap();
     elapsed
 }
 

@@ -63,7 +63,7 @@ async fn main() -> Result<(), Failure> {
     send.finish();
     let echoed = recv.recv().await?.ok_or("no echo")?;
     println!("echoed: {}", String::from_utf8_lossy(&echoed));
-    session.close(0, Bytes::new()).await;
+    session.close(0, Bytes::new()).await?;
     // A path without sessions is final, and says so.
     let lost = unbroken_tokio::connect_ws(format!("ws://{address}/nowhere"), ClientConfig::new(Auth::anonymous()))?;
     println!("elsewhere: {:?}", lost.closed().await.reason);

@@ -41,8 +41,8 @@ async fn main() -> Result<(), Failure> {
     let session = unbroken_tokio::connect_with(ClientConfig::new(Auth::anonymous()), connector)?;
     let (mut send, _recv) = session.open(StreamOptions::default()).await?.split();
     send.write_all(b"said to one process, ").await?;
-    let far = server.accept().await.session;
-    let (_send, mut recv) = far.accept().await.ok_or("no stream")?.split();
+    let remote = server.accept().await.session;
+    let (_send, mut recv) = remote.accept().await.ok_or("no stream")?.split();
     recv.read_exact(&mut [0; 21]).await?;
     born.recv().await.ok_or("no child")?.kill().await?;
     send.write_all(b"heard through another").await?;

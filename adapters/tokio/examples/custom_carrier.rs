@@ -40,9 +40,9 @@ async fn main() -> Result<(), Failure> {
         let arrivals = Arc::clone(&arrivals);
         async move {
             println!("dial {} ({:?})", intent.attempt, intent.kind);
-            let (near, far) = breaking_pipe(20_000);
-            let _server_gone = arrivals.send(Connected::ordered(Framed::accepted(Compat(far))));
-            Ok(Connected::ordered(Framed::new(Compat(near))))
+            let (local, remote) = breaking_pipe(20_000);
+            let _server_gone = arrivals.send(Connected::ordered(Framed::accepted(Compat(remote))));
+            Ok(Connected::ordered(Framed::new(Compat(local))))
         }
     };
     let session = unbroken_tokio::connect_with(ClientConfig::new(Auth::anonymous()), connector)?;
@@ -67,16 +67,16 @@ async fn main() -> Result<(), Failure> {
 
 /// Two ends of a pipe that is cut after `bytes` in either direction.
 fn breaking_pipe(bytes: u64) -> (DuplexStream, DuplexStream) {
-    let (near, relay_near) = tokio::io::duplex(8_192);
-    let (far, relay_far) = tokio::io::duplex(8_192);
+    let (local, relay_local) = tokio::io::duplex(8_192);
+    let (remote, relay_remote) = tokio::io::duplex(8_192);
     tokio::spawn(async move {
-        let (mut near_out, mut near_in) = tokio::io::split(relay_near);
-        let (mut far_out, mut far_in) = tokio::io::split(relay_far);
-        let (mut forth, mut back) = ((&mut near_out).take(bytes), (&mut far_out).take(bytes));
+        let (mut local_out, mut local_in) = tokio::io::split(relay_local);
+        let (mut remote_out, mut remote_in) = tokio::io::split(relay_remote);
+        let (mut forth, mut back) = ((&mut local_out).take(bytes), (&mut remote_out).take(bytes));
         tokio::select! {
-            _ = tokio::io::copy(&mut forth, &mut far_in) => {}
-            _ = tokio::io::copy(&mut back, &mut near_in) => {}
+            _ = tokio::io::copy(&mut forth, &mut remote_in) => {}
+            _ = tokio::io::copy(&mut back, &mut local_in) => {}
         }
     });
-    (near, far)
+    (local, remote)
 }

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Failure> {
     while let Some(message) = recv.recv().await? {
         println!("echoed: {}", String::from_utf8_lossy(&message));
     }
-    let ended = session.close(0, Bytes::from("done")).await;
+    let ended = session.close(0, Bytes::from("done")).await?;
     println!(
         "ended: {:?}, all delivered: {}",
         ended.reason,

@@ -73,6 +73,6 @@ async fn main() -> Result<(), Failure> {
     send.finish();
     let echoed = recv.recv().await?.ok_or("no echo")?;
     println!("echoed: {}", String::from_utf8_lossy(&echoed));
-    session.close(0, Bytes::new()).await;
+    session.close(0, Bytes::new()).await?;
     Ok(())
 }

@@ -21,10 +21,10 @@ use unbroken_tokio::{Reconnector, RecvHalf, Runtime, SendHalf, Server, Session, 
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The network between client and server, with bad weather on demand.
+/// The network between client and server, with outages on demand.
 struct Network {
     /// Connections live as long as this stays what it was.
-    weather: watch::Sender<u64>,
+    outages: watch::Sender<u64>,
     refusing: AtomicBool,
     /// The server's process, and where it listens.
     process: Mutex<Option<(tokio::runtime::Runtime, SocketAddr)>>,
@@ -33,7 +33,7 @@ struct Network {
 impl Network {
     fn cut(&self) {
         println!("--- every connection is cut");
-        self.weather.send_modify(|weather| *weather += 1);
+        self.outages.send_modify(|outages| *outages += 1);
     }
 
     fn refuse(&self, refusing: bool) {
@@ -65,10 +65,10 @@ impl Network {
         process.as_ref().map(|(_, address)| *address)
     }
 
-    /// Carries bytes until the weather changes.
+    /// Carries bytes until the next outage.
     async fn relay(self: Arc<Self>, listener: TcpListener) {
         while let Ok((mut client, _)) = listener.accept().await {
-            let mut weather = self.weather.subscribe();
+            let mut outages = self.outages.subscribe();
             let Some(server) = self.server().filter(|_| !self.refusing.load(Ordering::Relaxed)) else {
                 continue;
             };
@@ -78,7 +78,7 @@ impl Network {
                 };
                 tokio::select! {
                     _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                    _ = weather.changed() => {}
+                    _ = outages.changed() => {}
                 }
             });
         }
@@ -172,8 +172,8 @@ async fn open(session: &Session) -> Result<(SendHalf, RecvHalf), Failure> {
     Ok(session.open(StreamOptions::default()).await?.split())
 }
 
-/// Bad weather: the session gets through it.
-async fn weather(network: &Network, session: &Session) -> Result<(), Failure> {
+/// Outages: the session gets through it.
+async fn outages(network: &Network, session: &Session) -> Result<(), Failure> {
     let (mut send, mut recv) = open(session).await?;
     say(&mut send, &mut recv, "hello").await?;
     network.cut();
@@ -220,7 +220,7 @@ async fn restart(old: Session, config: ClientConfig, reconnector: Reconnector) -
     let new = unbroken_tokio::connect_after(&old, config, reconnector).await?;
     watch_session(&new);
     let ended = old.closed().await;
-    let Ended { reason, fates } = &*ended;
+    let Ended { reason, fates, .. } = &*ended;
     if !matches!(reason, EndReason::Fresh { .. }) {
         return Err(format!("the old session ended with {reason:?}").into());
     }
@@ -260,7 +260,7 @@ fn print_numbers(session: &Session) {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let network = Arc::new(Network {
-        weather: watch::Sender::new(0),
+        outages: watch::Sender::new(0),
         refusing: AtomicBool::new(false),
         process: Mutex::new(None),
     });
@@ -271,16 +271,16 @@ async fn main() -> Result<(), Failure> {
 
     let mut config = ClientConfig::new(Auth::secret(secret()?));
     config.credential = Bytes::from("stale token");
-    // In a hurry, so that one can watch. The default suits a fleet.
+    // In a hurry, so that one can watch. The default suits a large number of clients.
     config.backoff.base = Duration::from_millis(50);
     config.backoff.cap = Duration::from_millis(200);
     let session = unbroken_tokio::connect_with(config.clone(), reconnector(relay, &network))?;
     watch_session(&session);
-    weather(&network, &session).await?;
+    outages(&network, &session).await?;
     config.credential = Bytes::from("fresh token");
     let session = restart(session, config, reconnector(relay, &network)).await?;
     print_numbers(&session);
-    let ended = session.close(0, Bytes::from("done")).await;
+    let ended = session.close(0, Bytes::from("done")).await?;
     if !ended.fates.all_delivered() {
         return Err(format!("not everything arrived: {:?}", ended.fates).into());
     }

@@ -49,10 +49,7 @@ async fn main() -> Result<(), Failure> {
         println!("  {:8}  {}  {}", line.name, line.status, line.id);
     }
 
-    let news = StreamOptions {
-        label: Bytes::from_static(b"news"),
-        ..StreamOptions::default()
-    };
+    let news = StreamOptions::default().with_label(Bytes::from_static(b"news"));
     let broadcaster = server.broadcaster(news, 1 << 20, LagPolicy::Skip);
     let all = broadcaster.send(Select::All, Bytes::from("breakfast until ten"));
     let some = broadcaster.send(Select::Label(b"attic"), Bytes::from("the roof leaks"));
@@ -62,17 +59,15 @@ async fn main() -> Result<(), Failure> {
         code: 1,
         reason: Bytes::from_static(b"checked out"),
     };
-    let closed = server.handle().command(Select::Name("ground-2"), &order);
+    let closed = server.handle().command(Select::Name("ground-2"), &order)?;
     println!(
         "closed {closed}, by name; {} connected",
         server.handle().snapshot().connected
     );
 
-    let plan = Drain {
-        spread: Duration::from_millis(200),
-        within: PATIENCE,
-        alternate: Bytes::from_static(b"the house next door"),
-    };
+    let plan = Drain::within(PATIENCE)
+        .with_spread(Duration::from_millis(200))
+        .with_alternate(Bytes::from_static(b"wss://other.example"));
     let remains = server.handle().drain(plan).await.ok_or("the drain was stopped")?;
     println!("drained; remaining: {}", remains.connected + remains.detached);
     for guest in guests {
@@ -98,7 +93,7 @@ async fn guest(address: SocketAddr, name: &str, secret: SharedSecret) -> Result<
         match event {
             Event::GoAway { alternate, .. } => {
                 println!("{name}: leaves for {}", String::from_utf8_lossy(&alternate));
-                session.close(0, Bytes::new()).await;
+                session.close(0, Bytes::new()).await?;
             }
             Event::Ended(ended) => println!("{name}: {:?}", ended.reason),
             _ => {}

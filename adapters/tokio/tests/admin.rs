@@ -34,19 +34,19 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         }
     });
     let mut clients = Vec::new();
-    let mut far = Vec::new();
+    let mut remote = Vec::new();
     for name in ["one", "two", "three"] {
         let mut config = client_config();
         config.name = name.into();
         clients.push(connect(Carrier::Tcp, address, config));
-        far.push(soon("a session", server.accept()).await.session);
+        remote.push(soon("a session", server.accept()).await.session);
     }
     let two = server.handle().registry(|registry, now| {
         let found = registry.find(Select::Name("two"));
         assert!(found.iter().all(|id| registry.label(now, *id, b"picked")));
         found
     });
-    assert_eq!(two, [far[1].id().unwrap()]);
+    assert_eq!(two, [remote[1].id().unwrap()]);
     let close = SessionCommand::Close {
         code: 3,
         reason: Bytes::from_static(b"that one"),
@@ -54,7 +54,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
     let ordered = server
         .handle()
         .registry(|registry, now| registry.command(now, Select::Label(b"picked"), &close));
-    assert_eq!(ordered, 1);
+    assert_eq!(ordered, Ok(1));
     let ended = soon("the end", clients[1].closed()).await;
     assert!(matches!(ended.reason, EndReason::Closed { code: 3, .. }), "{ended:?}");
     let (name, reason) = soon("the clean-up", told.recv()).await.unwrap();
@@ -64,7 +64,7 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
         server
             .handle()
             .registry(|registry, now| registry.command(now, Select::All, &SessionCommand::Abort)),
-        2
+        Ok(2)
     );
     let mut names = Vec::new();
     for _ in 0..2 {
@@ -81,13 +81,9 @@ async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {
 async fn a_drain_asks_clients_to_leave_and_lets_nobody_new_in() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let client = connect(Carrier::Tcp, address, client_config());
-    let _far = soon("a session", server.accept()).await;
+    let _remote = soon("a session", server.accept()).await;
     let mut events = client.events();
-    let plan = Drain {
-        spread: std::time::Duration::from_millis(50),
-        within: std::time::Duration::from_secs(30),
-        alternate: Bytes::new(),
-    };
+    let plan = Drain::within(std::time::Duration::from_secs(30)).with_spread(std::time::Duration::from_millis(50));
     server.handle().registry(|registry, now| registry.drain(now, plan));
     soon("the wish", async {
         while !matches!(events.next().await, Some(Event::GoAway { .. })) {}
@@ -111,11 +107,11 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
     let handle = Arc::clone(server.handle());
     assert_eq!(handle.drained().await, None, "there is none");
     let client = connect(Carrier::Tcp, address, client_config());
-    let far = soon("a session", server.accept()).await.session;
-    let plan = |within| Drain {
-        spread: std::time::Duration::ZERO,
-        within,
-        alternate: Bytes::from_static(b"elsewhere"),
+    let remote = soon("a session", server.accept()).await.session;
+    let plan = |within| {
+        Drain::within(within)
+            .with_spread(std::time::Duration::ZERO)
+            .with_alternate(Bytes::from_static(b"elsewhere"))
     };
     let remains = soon("its end", handle.drain(plan(std::time::Duration::from_millis(30)))).await;
     assert_eq!(remains.unwrap().connected, 1, "{remains:?}");
@@ -126,8 +122,8 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
         while !matches!(events.next().await, Some(Event::GoAway { alternate, .. }) if alternate == "elsewhere") {}
     })
     .await;
-    client.close(0, Bytes::new()).await;
-    soon("the other end", far.closed()).await;
+    client.close(0, Bytes::new()).await.unwrap();
+    soon("the other end", remote.closed()).await;
     let remains = soon("its end", waiting).await.unwrap().unwrap();
     assert_eq!((remains.connected, remains.detached), (0, 0));
     server.handle().registry(|registry, now| registry.stop_draining(now));
@@ -139,12 +135,8 @@ async fn a_drain_is_awaited_until_nobody_is_left_or_its_time_is_over() {
 async fn who_waits_for_a_drain_hears_that_it_was_stopped() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let _client = connect(Carrier::Tcp, address, client_config());
-    let _far = soon("a session", server.accept()).await.session;
-    let plan = Drain {
-        spread: common::LIMIT * 3,
-        within: common::LIMIT * 3,
-        alternate: Bytes::new(),
-    };
+    let _remote = soon("a session", server.accept()).await.session;
+    let plan = Drain::within(common::LIMIT * 3).with_spread(common::LIMIT * 3);
     let handle = Arc::clone(server.handle());
     let (tell, waits) = tokio::sync::oneshot::channel();
     let mut tell = Some(tell);
@@ -194,10 +186,10 @@ async fn a_driver_that_panics_is_cleaned_up_after_and_its_handles_learn_of_it() 
     let mut server = Server::new(common::server_config()).unwrap();
     let handle = Arc::clone(server.handle());
     let armed = Arc::new(AtomicBool::new(false));
-    let (near, far) = tokio::io::duplex(8_192);
-    let mut pipe = Some(Connected::ordered(Framed::new(Compat(near))));
+    let (local, remote) = tokio::io::duplex(8_192);
+    let mut pipe = Some(Connected::ordered(Framed::new(Compat(local))));
     server.serve(Connected::ordered(Framed::accepted(Compat(Bomb(
-        far,
+        remote,
         Arc::clone(&armed),
     )))));
     let client = unbroken_tokio::connect_with(client_config(), move |_| {
@@ -233,14 +225,14 @@ async fn sessions_are_placed_limited_and_prolonged() {
     config.max_sessions_per_identity = 1;
     config.peer_prefix = PeerPrefix { v4: 32, v6: 128 };
     let mut server = Server::with_authorise(config, |request| async move {
-        Ok(Placement::of(request.name).labelled("door 1"))
+        Ok(Placement::of(request.name).labelled("gate 1"))
     })
     .unwrap();
     server.listen_tcp(listener);
     let mut alice = client_config();
     alice.name = "alice".into();
     let first = connect(Carrier::Tcp, address, alice.clone());
-    let far = soon("a session", server.accept()).await.session;
+    let remote = soon("a session", server.accept()).await.session;
     let _second = connect(Carrier::Tcp, address, alice);
     eventually("the second finds no room", || {
         server.handle().snapshot().refused.identity_limit > 0
@@ -250,7 +242,7 @@ async fn sessions_are_placed_limited_and_prolonged() {
     assert_eq!(found.len(), 1);
     assert_eq!(
         (&found[0].labels[..], &found[0].name[..]),
-        (&[Bytes::from("door 1")][..], "alice")
+        (&[Bytes::from("gate 1")][..], "alice")
     );
     assert_ne!(
         server.handle().peer_key([127, 0, 0, 1].into()),
@@ -260,23 +252,23 @@ async fn sessions_are_placed_limited_and_prolonged() {
     assert_eq!(
         server
             .handle()
-            .command(Select::Label(b"door 1"), &SessionCommand::Lifetime(day)),
-        1
+            .command(Select::Label(b"gate 1"), &SessionCommand::Lifetime(day)),
+        Ok(1)
     );
     first.set_detached_lifetime(day);
     assert_eq!(
         server
             .handle()
             .command_where(|info| info.name == "bob", &SessionCommand::Abort),
-        0
+        Ok(0)
     );
     assert_eq!(
         server
             .handle()
             .command_where(|info| info.name == "alice", &SessionCommand::Abort),
-        1
+        Ok(1)
     );
-    soon("its end", far.closed()).await;
+    soon("its end", remote.closed()).await;
 }
 
 /// A HELLO as a client would say it, in its chunk.

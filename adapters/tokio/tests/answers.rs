@@ -53,10 +53,7 @@ async fn strict_server() -> String {
 }
 
 fn with_credential(credential: &'static [u8]) -> ClientConfig {
-    ClientConfig {
-        credential: Bytes::from_static(credential),
-        ..client_config()
-    }
+    client_config().with_credential(Bytes::from_static(credential))
 }
 
 fn dial_address(address: &str) -> Address {
@@ -108,11 +105,9 @@ async fn a_final_no_ends_the_session_from_a_closure_and_from_an_event_loop() {
 
 /// What a shell's host would keep.
 fn shell() -> ShellState {
-    let mut shell = ShellState {
-        working_directory: "/srv".into(),
-        last_command: "make".into(),
-        ..ShellState::new(10)
-    };
+    let mut shell = ShellState::new(10)
+        .with_working_directory("/srv".into())
+        .with_last_command("make".into());
     shell.output.push(b"cc main.c\nld main.o\n");
     shell
 }
@@ -358,6 +353,7 @@ async fn a_close_waits_for_the_first_connection() {
         soon("a message", stream.receiver().recv()).await
     };
     let (ended, taken) = tokio::join!(ended, taken);
+    let ended = ended.expect("because the code fits");
     assert_eq!(
         taken.expect("because it was delivered").as_deref(),
         Some(&b"only this"[..])
@@ -370,10 +366,7 @@ async fn a_wrong_secret_is_suspected() {
     let (server, address) = server(common::Carrier::Tcp).await;
     spawn_echo(server);
     let other = SharedSecret::from_key(b"test", [1; 32]).expect("because the hint is short");
-    let config = ClientConfig {
-        auth: Auth::secret(other),
-        ..client_config()
-    };
+    let config = client_config().with_auth(Auth::secret(other));
     let session = common::connect(common::Carrier::Tcp, address, config);
     let mut events = session.events();
     until(

@@ -15,10 +15,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{RecvHalf, Server, Session};
 
 fn news() -> StreamOptions {
-    StreamOptions {
-        label: Bytes::from_static(b"news"),
-        ..StreamOptions::default()
-    }
+    StreamOptions::default().with_label(Bytes::from_static(b"news"))
 }
 
 /// A server that writes the client's name on its session, as a label.
@@ -26,7 +23,7 @@ async fn labelling() -> (Server, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::with_authorise(server_config(), |request| async move {
-        Ok(Placement::of("fleet").labelled(request.name))
+        Ok(Placement::of("everybody").labelled(request.name))
     })
     .unwrap();
     listen(&server, Carrier::Tcp, listener);
@@ -39,9 +36,9 @@ async fn clients(server: &mut Server, address: SocketAddr, names: &[&str]) -> Ve
     for name in names {
         let mut config = client_config();
         config.name = (*name).into();
-        let near = connect(Carrier::Tcp, address, config);
-        let far = soon("a session", server.accept()).await.session;
-        all.push((near, far));
+        let local = connect(Carrier::Tcp, address, config);
+        let remote = soon("a session", server.accept()).await.session;
+        all.push((local, remote));
     }
     all
 }

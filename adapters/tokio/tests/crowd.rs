@@ -143,9 +143,9 @@ async fn all_come_back_after_every_connection_is_cut() {
     let before = resident();
     let clients: Vec<Session> = (0..count).map(dial).collect();
     let began = Instant::now();
-    let mut far = Vec::new();
+    let mut remote = Vec::new();
     for _ in 0..count {
-        far.push(common::soon("a session", server.accept()).await.session);
+        remote.push(common::soon("a session", server.accept()).await.session);
     }
     attached(&clients, 1, count).await;
     let each = resident().saturating_sub(before) / count as u64;
@@ -157,7 +157,7 @@ async fn all_come_back_after_every_connection_is_cut() {
     for round in 2..5 {
         blow.send_replace(u32::try_from(round).unwrap());
         let took = attached(&clients, round, count).await;
-        attached(&far, round, count).await;
+        attached(&remote, round, count).await;
         let snapshot = server.handle().snapshot();
         assert_eq!(
             (snapshot.connected, snapshot.admitted, snapshot.ended),

@@ -36,7 +36,7 @@ async fn cut(carrier: Carrier, cuts: u64, most: u64, seed: u64) {
         "only {} cuts",
         done.load(Ordering::Relaxed)
     );
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(
         matches!(ended.reason, EndReason::Closed { .. }),
         "seed {seed}: {:?}",
@@ -91,17 +91,17 @@ async fn planned_swaps_while_data_flows() {
     let session = connect(Carrier::Tcp, address, client_config());
     let mut events = session.events();
     let (send, mut recv) = session.open(StreamOptions::default()).await.unwrap().split();
-    let far = soon("a session", server.accept()).await.session;
-    tokio::spawn(common::echo_session(far.clone()));
+    let remote = soon("a session", server.accept()).await.session;
+    tokio::spawn(common::echo_session(remote.clone()));
     let swapper = session.clone();
-    let mut far_events = far.events();
+    let mut remote_events = remote.events();
     let swapping = tokio::spawn(async move {
         for number in 0..10 {
             // From either side in turn; once both have seen the last swap, since asking to leave a
             // connection that the other end has just left asks for nothing.
-            if number % 2 == 0 { &swapper } else { &far }.migrate(Duration::from_secs(5), Bytes::new());
+            if number % 2 == 0 { &swapper } else { &remote }.migrate(Duration::from_secs(5), Bytes::new());
             planned(&mut events).await;
-            planned(&mut far_events).await;
+            planned(&mut remote_events).await;
         }
     });
     let flowing = tokio::spawn(async move {
@@ -110,7 +110,7 @@ async fn planned_swaps_while_data_flows() {
     });
     soon("ten planned swaps", swapping).await.unwrap();
     soon("all of it", flowing).await.unwrap();
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(ended.fates.all_delivered());
 }
 

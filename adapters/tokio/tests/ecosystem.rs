@@ -22,19 +22,19 @@ use unbroken_tokio::proto::stream::StreamOptions;
 async fn stream_under_cuts(seed: u64) -> (Stream, Stream, Box<dyn std::any::Any + Send>) {
     let (mut server, address) = server(Carrier::Ws).await;
     let (relay, _) = cutting_relay(address, 20, 60_000, seed).await;
-    let near = connect(Carrier::Ws, relay, client_config());
-    let mut stream = near.open(StreamOptions::default()).await.unwrap();
+    let local = connect(Carrier::Ws, relay, client_config());
+    let mut stream = local.open(StreamOptions::default()).await.unwrap();
     stream.sender().send(Bytes::from("here")).await.unwrap();
-    let far = soon("a session", server.accept()).await.session;
-    let mut accepted = soon("a stream", far.accept()).await.unwrap();
+    let remote = soon("a session", server.accept()).await.session;
+    let mut accepted = soon("a stream", remote.accept()).await.unwrap();
     accepted.read_exact(&mut [0; 4]).await.unwrap();
-    (stream, accepted, Box::new((server, near, far)))
+    (stream, accepted, Box::new((server, local, remote)))
 }
 
 /// A TCP connection tunnelled: half-closes go through, both ways.
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_bidirectional_tunnels_a_tcp_connection() {
-    let (mut near, mut far, _held) = stream_under_cuts(1).await;
+    let (mut local, mut remote, _held) = stream_under_cuts(1).await;
     let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = echo.local_addr().unwrap();
     tokio::spawn(async move {
@@ -45,13 +45,13 @@ async fn copy_bidirectional_tunnels_a_tcp_connection() {
     });
     let outlet = tokio::spawn(async move {
         let mut target = TcpStream::connect(target).await.unwrap();
-        copy_bidirectional(&mut far, &mut target).await.unwrap()
+        copy_bidirectional(&mut remote, &mut target).await.unwrap()
     });
     let inlet = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = inlet.local_addr().unwrap();
     let tunnel = tokio::spawn(async move {
         let (mut socket, _) = inlet.accept().await.unwrap();
-        copy_bidirectional(&mut socket, &mut near).await.unwrap()
+        copy_bidirectional(&mut socket, &mut local).await.unwrap()
     });
     let mut socket = TcpStream::connect(address).await.unwrap();
     let (mut read, mut write) = socket.split();
@@ -73,43 +73,45 @@ async fn copy_bidirectional_tunnels_a_tcp_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codecs_frame_it() {
-    let (near, far, _held) = stream_under_cuts(2).await;
-    let mut near = Framed::new(near, LengthDelimitedCodec::new());
-    let far = Framed::new(far, LengthDelimitedCodec::new());
+    let (local, remote, _held) = stream_under_cuts(2).await;
+    let mut local = Framed::new(local, LengthDelimitedCodec::new());
+    let remote = Framed::new(remote, LengthDelimitedCodec::new());
     tokio::spawn(async move {
-        let (sink, stream) = far.split();
+        let (sink, stream) = remote.split();
         let frames = stream.map(|frame| frame.map(bytes::BytesMut::freeze));
         frames.forward(sink).await
     });
     for number in 0..100 {
         let frame = Bytes::from(pattern(number, 1 + number as usize * 97));
-        soon("room", near.send(frame.clone())).await.unwrap();
-        assert_eq!(soon("a frame", near.next()).await.unwrap().unwrap(), frame);
+        soon("room", local.send(frame.clone())).await.unwrap();
+        assert_eq!(soon("a frame", local.next()).await.unwrap().unwrap(), frame);
     }
-    let (near, far, _held) = stream_under_cuts(7).await;
-    let (mut near, mut far) = (
-        Framed::new(near, LinesCodec::new()),
-        Framed::new(far, LinesCodec::new()),
+    let (local, remote, _held) = stream_under_cuts(7).await;
+    let (mut local, mut remote) = (
+        Framed::new(local, LinesCodec::new()),
+        Framed::new(remote, LinesCodec::new()),
     );
-    near.send("one\ntwo").await.unwrap();
-    assert_eq!(soon("a line", far.next()).await.unwrap().unwrap(), "one");
-    assert_eq!(soon("a line", far.next()).await.unwrap().unwrap(), "two");
+    local.send("one\ntwo").await.unwrap();
+    assert_eq!(soon("a line", remote.next()).await.unwrap().unwrap(), "one");
+    assert_eq!(soon("a line", remote.next()).await.unwrap().unwrap(), "two");
 }
 
 /// HTTP over one stream, with hyper at both ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn hyper_speaks_http_over_one_stream() {
-    let (near, far, _held) = stream_under_cuts(3).await;
+    let (local, remote, _held) = stream_under_cuts(3).await;
     tokio::spawn(async move {
         let service = service_fn(|request: Request<hyper::body::Incoming>| async {
             let body = request.into_body().collect().await?.to_bytes();
             Ok::<_, hyper::Error>(Response::new(Full::new(body)))
         });
         hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(far), service)
+            .serve_connection(TokioIo::new(remote), service)
             .await
     });
-    let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(local))
+        .await
+        .unwrap();
     tokio::spawn(connection);
     for number in 0..10 {
         let body = Bytes::from(pattern(number, 40_000));
@@ -139,28 +141,28 @@ async fn tls_inside_a_stream() {
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let server = TlsServer::new(vec![made.cert.der().clone()], key).unwrap();
     let client = Tls::trusting([made.cert.der().clone()]).unwrap();
-    let (near, far, _held) = stream_under_cuts(4).await;
-    let accepting = tokio::spawn(async move { server.accept(Compat(far)).await });
-    let mut near = soon("a handshake", client.connect(Compat(near), "inside"))
+    let (local, remote, _held) = stream_under_cuts(4).await;
+    let accepting = tokio::spawn(async move { server.accept(Compat(remote)).await });
+    let mut local = soon("a handshake", client.connect(Compat(local), "inside"))
         .await
         .unwrap();
-    let mut far = soon("a handshake", accepting).await.unwrap().unwrap();
+    let mut remote = soon("a handshake", accepting).await.unwrap().unwrap();
     let sent = pattern(5, 200_000);
     let expected = sent.clone();
     let writing = tokio::spawn(async move {
         let mut left = &sent[..];
         while !left.is_empty() {
             let part = [IoSlice::new(left)];
-            let wrote = std::future::poll_fn(|cx| near.poll_write(cx, &part)).await.unwrap();
+            let wrote = std::future::poll_fn(|cx| local.poll_write(cx, &part)).await.unwrap();
             left = &left[wrote..];
         }
-        std::future::poll_fn(|cx| near.poll_close(cx)).await.unwrap();
-        near
+        std::future::poll_fn(|cx| local.poll_close(cx)).await.unwrap();
+        local
     });
     let mut received = bytes::BytesMut::new();
     loop {
         received.reserve(4_096);
-        let read = std::future::poll_fn(|cx| far.poll_read(cx, &mut received));
+        let read = std::future::poll_fn(|cx| remote.poll_read(cx, &mut received));
         if soon("bytes", read).await.unwrap() == 0 {
             break;
         }
@@ -171,13 +173,13 @@ async fn tls_inside_a_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_as_sink_and_stream() {
-    let (near, far, _held) = stream_under_cuts(6).await;
+    let (local, remote, _held) = stream_under_cuts(6).await;
     let echoing = tokio::spawn(async move {
-        let (sink, stream) = far.split();
+        let (sink, stream) = remote.split();
         stream.map(Result::unwrap).map(Ok).forward(sink).await
     });
     let messages: Vec<Bytes> = (0..200).map(|number| pattern(number, 3_000).into()).collect();
-    let (mut sink, mut stream) = near.split();
+    let (mut sink, mut stream) = local.split();
     let mut sending = futures_util::stream::iter(messages.clone().into_iter().map(Ok));
     let sending = async {
         sink.send_all(&mut sending).await.unwrap();
@@ -194,13 +196,13 @@ async fn messages_as_sink_and_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vectored_writes_take_every_part() {
-    let (near, mut far, _held) = stream_under_cuts(8).await;
-    let (mut send, _recv) = near.split();
+    let (local, mut remote, _held) = stream_under_cuts(8).await;
+    let (mut send, _recv) = local.split();
     assert!(AsyncWrite::is_write_vectored(&send));
     let parts = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"write")];
     assert_eq!(send.write_vectored(&parts).await.unwrap(), 9);
     send.shutdown().await.unwrap();
     let mut received = String::new();
-    soon("all of it", far.read_to_string(&mut received)).await.unwrap();
+    soon("all of it", remote.read_to_string(&mut received)).await.unwrap();
     assert_eq!(received, "one write");
 }

@@ -85,7 +85,7 @@ async fn a_session_that_is_cut_is_counted_and_replays_to_the_same_bytes() {
     let messages: Vec<Bytes> = (0..60).map(|n| pattern(n, 5_000).into()).collect();
     assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);
     let stats = session.stats();
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(ended.fates.all_delivered());
     assert_eq!(cuts.load(Ordering::Relaxed), 5);
 

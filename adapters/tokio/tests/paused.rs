@@ -26,13 +26,13 @@ async fn a_backoff_of_minutes_takes_no_time() {
     let mut dials = 0;
     let connector = move |_| {
         dials += 1;
-        let (near, far) = tokio::io::duplex(8_192);
+        let (local, remote) = tokio::io::duplex(8_192);
         if dials > 5 {
-            tokio::spawn(Arc::clone(&handle).serve(Connected::ordered(Framed::accepted(Compat(far)))));
+            tokio::spawn(Arc::clone(&handle).serve(Connected::ordered(Framed::accepted(Compat(remote)))));
         }
         std::future::ready(match dials {
             ..=5 => Err(ConnectError::new(Cause::Refused)),
-            _ => Ok(Connected::ordered(Framed::new(Compat(near)))),
+            _ => Ok(Connected::ordered(Framed::new(Compat(local)))),
         })
     };
     let session = connect_with(config, connector).unwrap();
@@ -56,7 +56,7 @@ async fn a_backoff_of_minutes_takes_no_time() {
     tokio::time::advance(100 * MINUTE).await;
     send.send(Bytes::from("much later")).await.unwrap();
     assert_eq!(recv.recv().await.unwrap().unwrap(), "much later");
-    session.close(0, Bytes::new()).await;
+    session.close(0, Bytes::new()).await.unwrap();
     while let Some(event) = events.next().await {
         if matches!(event, Event::Ended(_)) {
             return;

@@ -134,7 +134,9 @@ async fn a_message_that_is_late_is_told_of_and_still_arrives() {
     let on_time = send.send_within(Bytes::from_static(b"x"), common::LIMIT).await;
     assert_eq!(on_time.expect("because the outbox has room"), 11);
     soon("an echo", recv.recv()).await.expect("because the session lives");
-    soon("the end", session.close(0, Bytes::new())).await;
+    soon("the end", session.close(0, Bytes::new()))
+        .await
+        .expect("because the code fits");
     while let Some(event) = soon("the rest", events.next()).await {
         assert!(!matches!(event, Event::Overdue { .. }), "{event:?}");
     }
@@ -146,10 +148,7 @@ async fn a_session_taken_out_of_reconnecting_ends_with_its_connection() {
     soon("the session", session.established())
         .await
         .expect("because a server is there");
-    let wrong = Backoff {
-        multiplier: 1,
-        ..Backoff::default()
-    };
+    let wrong = Backoff::default().with_multiplier(1);
     assert!(session.set_backoff(wrong).is_err());
     session.set_backoff(Backoff::never()).expect("because it is in range");
     session.set_strategies(Strategies::resume_always());
@@ -176,7 +175,9 @@ async fn every_change_is_told() {
         until(&mut events, wanted).await;
     }
     assert_eq!(session.reconnect_stats().next_retry, None);
-    soon("the end", session.close(3, Bytes::new())).await;
+    soon("the end", session.close(3, Bytes::new()))
+        .await
+        .expect("because the code fits");
     until(&mut events, |event| matches!(event, Event::Closing { .. })).await;
     let ended = until(&mut events, |event| matches!(event, Event::Ended(_))).await;
     assert!(matches!(ended, Event::Ended(ended) if ended.fates.all_delivered()));

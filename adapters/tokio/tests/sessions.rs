@@ -19,7 +19,7 @@ async fn echo_over(carrier: Carrier) {
     let sizes = [0, 1, 64, 1_000, 15_999, 16_000, 16_001, 65_535, 300_000];
     let messages: Vec<Bytes> = sizes.iter().map(|size| pattern(*size as u64, *size).into()).collect();
     assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);
-    let ended = soon("the end", session.close(7, Bytes::from("bye"))).await;
+    let ended = soon("the end", session.close(7, Bytes::from("bye"))).await.unwrap();
     assert_eq!(
         ended.reason,
         EndReason::Closed {
@@ -80,21 +80,18 @@ async fn many_streams_both_ways() {
     let (server, address) = server(Carrier::Tcp).await;
     let mut server = server;
     let client = connect(Carrier::Tcp, address, client_config());
-    let far = soon("a session", server.accept()).await.session;
-    let near = {
+    let remote = soon("a session", server.accept()).await.session;
+    let local = {
         let client = client.clone();
         tokio::spawn(common::echo_session(client))
     };
     let mut tasks = Vec::new();
     for number in 0..20u64 {
-        let far = far.clone();
+        let remote = remote.clone();
         tasks.push(tokio::spawn(async move {
             let label = Bytes::from(number.to_string());
-            let options = StreamOptions {
-                label,
-                ..StreamOptions::default()
-            };
-            let (send, mut recv) = far.open(options).await.unwrap().split();
+            let options = StreamOptions::default().with_label(label);
+            let (send, mut recv) = remote.open(options).await.unwrap().split();
             let messages: Vec<Bytes> = (0..50).map(|i| pattern(number * 100 + i, 2_000).into()).collect();
             assert_eq!(round_trip(messages.clone(), send, &mut recv).await, messages);
         }));
@@ -102,12 +99,12 @@ async fn many_streams_both_ways() {
     for task in tasks {
         soon("a stream's end", task).await.unwrap();
     }
-    soon("the end", far.close(0, Bytes::new())).await;
+    soon("the end", remote.close(0, Bytes::new())).await.unwrap();
     assert!(matches!(
         soon("the client's end", client.closed()).await.reason,
         EndReason::Closed { by: Closer::Peer, .. }
     ));
-    soon("the echo's end", near).await.unwrap();
+    soon("the echo's end", local).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,11 +134,12 @@ async fn refused_at_first_then_up() {
 async fn both_ends_close_at_once() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let client = connect(Carrier::Tcp, address, client_config());
-    let far = soon("a session", server.accept()).await.session;
+    let remote = soon("a session", server.accept()).await.session;
     let (one, other) = soon("both ends", async {
-        tokio::join!(client.close(1, Bytes::new()), far.close(2, Bytes::new()))
+        tokio::join!(client.close(1, Bytes::new()), remote.close(2, Bytes::new()))
     })
     .await;
+    let (one, other) = (one.unwrap(), other.unwrap());
     assert!(matches!(one.reason, EndReason::Closed { .. }), "{one:?}");
     assert!(matches!(other.reason, EndReason::Closed { .. }), "{other:?}");
     eventually("the registry forgot it", || server.handle().sessions().is_empty()).await;
@@ -152,8 +150,8 @@ async fn what_an_unread_stream_holds_is_accounted_for() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let client = connect(Carrier::Tcp, address, client_config());
     let (mut send, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
-    let far = soon("a session", server.accept()).await.session;
-    let _unread = soon("a stream", far.accept()).await.unwrap();
+    let remote = soon("a session", server.accept()).await.session;
+    let _unread = soon("a stream", remote.accept()).await.unwrap();
     // More than every window and queue in between holds; nobody reads.
     let (full, mut is_full) = oneshot::channel::<()>();
     let sending = tokio::spawn(async move {
@@ -188,8 +186,8 @@ async fn a_stream_that_nobody_reads_delays_no_other() {
     let client = connect(Carrier::Tcp, address, client_config());
     let (mut stalled, _recv) = client.open(StreamOptions::default()).await.unwrap().split();
     stalled.send(Bytes::from_static(b"first")).await.unwrap();
-    let far = soon("a session", server.accept()).await.session;
-    let _unread = soon("a stream", far.accept()).await.unwrap();
+    let remote = soon("a session", server.accept()).await.session;
+    let _unread = soon("a stream", remote.accept()).await.unwrap();
     // Until its windows are used up, and as much as may waits behind them.
     eventually("back-pressure", || {
         let full = stalled.try_send(Bytes::from(vec![1; 10_000])).is_err();
@@ -197,7 +195,7 @@ async fn a_stream_that_nobody_reads_delays_no_other() {
         full && stats.payload_sent > 500_000 && stats.outbox_bytes > 500_000
     })
     .await;
-    tokio::spawn(common::echo_session(far));
+    tokio::spawn(common::echo_session(remote));
     let (send, mut recv) = client.open(StreamOptions::default()).await.unwrap().split();
     let messages: Vec<Bytes> = (0..200u64).map(|n| Bytes::from(pattern(n, 10_000))).collect();
     let back = soon("all of it", round_trip(messages.clone(), send, &mut recv)).await;
@@ -249,17 +247,17 @@ async fn futures_dropped_in_the_middle_lose_nothing() {
 async fn dropped_halves_reset_and_stop() {
     let (mut server, address) = server(Carrier::Tcp).await;
     let client = connect(Carrier::Tcp, address, client_config());
-    let far = soon("a session", server.accept()).await.session;
+    let remote = soon("a session", server.accept()).await.session;
     let (mut send, recv) = client.open(StreamOptions::default()).await.unwrap().split();
     send.send(Bytes::from("first")).await.unwrap();
-    let (mut far_send, mut far_recv) = soon("a stream", far.accept()).await.unwrap().split();
-    assert_eq!(soon("first", far_recv.recv()).await.unwrap().unwrap(), "first");
+    let (mut remote_send, mut remote_recv) = soon("a stream", remote.accept()).await.unwrap().split();
+    assert_eq!(soon("first", remote_recv.recv()).await.unwrap().unwrap(), "first");
     drop(send);
-    assert_eq!(soon("a reset", far_recv.recv()).await, Err(RecvError::Reset(0)));
+    assert_eq!(soon("a reset", remote_recv.recv()).await, Err(RecvError::Reset(0)));
     drop(recv);
     let refusal = soon("a stop", async {
         loop {
-            if let Err(error) = far_send.send(Bytes::from("into the void")).await {
+            if let Err(error) = remote_send.send(Bytes::from("into the void")).await {
                 return error.reason;
             }
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -346,7 +344,7 @@ async fn streams_nobody_has_accepted_yet_outlive_the_session() {
         send.send(Bytes::from("kept")).await.unwrap();
         send.finish();
     }
-    let ended = soon("the end", session.close(0, Bytes::new())).await;
+    let ended = soon("the end", session.close(0, Bytes::new())).await.unwrap();
     assert!(ended.fates.all_delivered());
     soon("its other end", accepted.closed()).await;
     let mut kept = 0;

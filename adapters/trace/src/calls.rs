@@ -19,7 +19,7 @@ macro_rules! all_calls {
                 HandleTimeout handle_timeout() -> ();
                 Migrate migrate(within: Duration, alternate: Bytes) -> ();
                 SetDetachedLifetime set_detached_lifetime(lifetime: Duration) -> ();
-                Close close(code: u64, reason: Bytes) -> ();
+                Close close(code: u64, reason: Bytes) -> Result<(), CodeTooLarge>;
                 Abort abort() -> ();
                 Open open(options: StreamOptions) -> Result<StreamId, OpenError>;
                 Accept accept() -> Option<AcceptedStream>;

@@ -4,6 +4,9 @@
 //! follows from its seed and its calls alone, [`replay`] on another machine gives the same packets, byte for byte, and stops
 //! where they differ: a defect seen once in the field can be looked at as often as one likes.
 //!
+#![doc = include_str!("../README.md")]
+//!
+//! # The record
 //! ```text
 //! {"start":{"format":2,"side":"Client","seed":"…","at":1000}}
 //! {"at":1000,"call":"attach","carrier":{"authenticated":false},"out":"Ok(Epoch(1))"}

@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::error::{
-    AttachError, ConfigError, ConnectionError, OpenError, RecvError, SendError, StreamError, UnknownStream,
+    AttachError, CodeTooLarge, ConfigError, ConnectionError, OpenError, RecvError, SendError, StreamError,
+    UnknownStream,
 };
 use unbroken_proto::stream::{AcceptedStream, Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, Instant, StreamId};

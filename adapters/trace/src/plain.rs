@@ -160,12 +160,9 @@ plain!(
         fragment_size: options.fragment_size,
     },
     |written| {
-        let options = StreamOptions::default()
+        StreamOptions::default()
             .with_label(Plain::read(written.label))
-            .with_priority(written.priority);
-        match written.fragment_size {
-            Some(size) => options.with_fragment_size(size),
-            None => options,
-        }
+            .with_priority(written.priority)
+            .with_fragment_size(written.fragment_size)
     }
 );

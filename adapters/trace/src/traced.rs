@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use bytes::{Buf, Bytes};
 use unbroken_proto::config::Seed;
-use unbroken_proto::error::{ConfigError, PreservedTooLarge, SendRefusal};
+use unbroken_proto::error::{CodeTooLarge, ConfigError, PreservedTooLarge, SendRefusal};
 use unbroken_proto::reconnect::{Answer, Backoff, Strategies};
 use unbroken_proto::server::{Incoming, Rejection, Report, SessionCommand};
 use unbroken_proto::{ClientConfig, Epoch, Event, Instant, Session, StreamId};
@@ -160,9 +160,12 @@ impl Traced {
         self.unrecorded(now, "adopt").adopt(now, incoming)
     }
 
-    /// [`Session::handle_command`]; the order is not written down.
-    pub fn handle_command(&mut self, now: Instant, order: SessionCommand) {
-        self.unrecorded(now, "handle_command").handle_command(now, order);
+    /// [`Session::handle_command`]; the command is not written down.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) -> Result<(), CodeTooLarge> {
+        self.unrecorded(now, "handle_command").handle_command(now, command)
     }
 }
 

@@ -19,8 +19,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A stream's two ends, and what keeps them alive.
 struct Line {
-    near: (SendHalf, RecvHalf),
-    far: (SendHalf, RecvHalf),
+    local: (SendHalf, RecvHalf),
+    remote: (SendHalf, RecvHalf),
     _sessions: (Session, Session, Server),
 }
 
@@ -36,13 +36,13 @@ fn line() -> Line {
     let config = ClientConfig::new(Auth::secret(secret));
     let client = unbroken_tungstenite::connect_tcp(address.to_string(), config).expect("because it is sound");
     let accepted = server.accept_within(LIMIT).expect("a session").session;
-    let mut near = client.open(StreamOptions::default()).expect("a stream").split();
-    near.0.send(Bytes::from("first")).expect("because it is open");
-    let mut far = accepted.accept().expect("a stream").split();
-    far.1.recv().expect("because it is open").expect("a message");
+    let mut local = client.open(StreamOptions::default()).expect("a stream").split();
+    local.0.send(Bytes::from("first")).expect("because it is open");
+    let mut remote = accepted.accept().expect("a stream").split();
+    remote.1.recv().expect("because it is open").expect("a message");
     Line {
-        near,
-        far,
+        local,
+        remote,
         _sessions: (client, accepted, server),
     }
 }
@@ -83,9 +83,13 @@ fn calibrated(mut run: impl FnMut(usize)) -> (f64, f64) {
 }
 
 fn ping_pong() {
-    let Line { near, far, _sessions } = line();
-    let (mut send, mut recv) = near;
-    let (mut back, mut there) = far;
+    let Line {
+        local,
+        remote,
+        _sessions,
+    } = line();
+    let (mut send, mut recv) = local;
+    let (mut back, mut there) = remote;
     let echo = std::thread::spawn(move || {
         while let Ok(Some(message)) = there.recv() {
             if back.send(message).is_err() {
@@ -106,9 +110,13 @@ fn ping_pong() {
 }
 
 fn one_way(size: usize) {
-    let Line { near, far, _sessions } = line();
-    let (mut send, mut recv) = near;
-    let (mut back, mut there) = far;
+    let Line {
+        local,
+        remote,
+        _sessions,
+    } = line();
+    let (mut send, mut recv) = local;
+    let (mut back, mut there) = remote;
     let (counts, wanted) = std::sync::mpsc::channel::<usize>();
     let reader = std::thread::spawn(move || {
         for count in wanted {

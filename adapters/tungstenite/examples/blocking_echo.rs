@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(message) = recv.recv()? {
         println!("echoed: {}", String::from_utf8_lossy(&message));
     }
-    let ended = session.close(0, Bytes::from("done"));
+    let ended = session.close(0, Bytes::from("done"))?;
     println!(
         "ended: {:?}, all delivered: {}",
         ended.reason,

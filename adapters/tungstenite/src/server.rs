@@ -21,6 +21,7 @@ pub const MAX_UNPROVEN: usize = 512;
 
 /// An established session, and what its client asked for and proved.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Accepted {
     /// The session.
     pub session: Session,

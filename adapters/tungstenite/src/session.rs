@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use unbroken_proto::error::OpenError;
+use unbroken_proto::error::{CodeTooLarge, OpenError};
 use unbroken_proto::event::Ended;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Duration, Event, SessionId};
@@ -81,13 +81,19 @@ impl Session {
 
     /// Closes the session behind what was sent, and waits for the truth about all of it: for a bounded time, as
     /// [`Session::close`](unbroken_driver::Session::close) says. What was not delivered is handed back.
-    pub fn close(&self, code: u64, reason: Bytes) -> Arc<Ended> {
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the session goes on.
+    pub fn close(&self, code: u64, reason: Bytes) -> Result<Arc<Ended>, CodeTooLarge> {
         block_on(self.0.close(code, reason))
     }
 
     /// Closes in the same way, and waits no longer than `within`; `None`: it is not over yet, but closing.
-    pub fn close_within(&self, code: u64, reason: Bytes, within: Duration) -> Option<Arc<Ended>> {
-        block_on_within(within, self.0.close(code, reason))
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    pub fn close_within(&self, code: u64, reason: Bytes, within: Duration) -> Result<Option<Arc<Ended>>, CodeTooLarge> {
+        block_on_within(within, self.0.close(code, reason)).transpose()
     }
 
     /// Ends the session at once; what became of what was sent is told as far as it is known.

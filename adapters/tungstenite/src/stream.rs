@@ -116,6 +116,7 @@ fn full<T>(payload: Bytes) -> Result<T, SendError> {
 
 /// Why nothing, or nothing more, is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RecvError {
     /// Nothing more will come. Final.
     #[error(transparent)]

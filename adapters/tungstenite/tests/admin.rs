@@ -21,7 +21,7 @@ use unbroken_tungstenite::{
 };
 
 /// What a stranger hears until the server closes.
-fn hear(mut stream: TcpStream) -> Vec<u8> {
+fn read_all(mut stream: TcpStream) -> Vec<u8> {
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let mut heard = Vec::new();
     // A reset says goodbye, too.
@@ -49,7 +49,7 @@ fn silent_strangers_are_let_go() {
     let mut half = TcpStream::connect(ws).unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
     for stranger in strangers.into_iter().chain([half]) {
-        assert_eq!(hear(stranger), [0u8; 0]);
+        assert_eq!(read_all(stranger), [0u8; 0]);
     }
 }
 
@@ -64,7 +64,7 @@ fn senseless_strangers_are_turned_away() {
     ] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(senseless).unwrap();
-        assert_eq!(hear(stream), [0u8; 0]);
+        assert_eq!(read_all(stream), [0u8; 0]);
     }
     let client = connect(address);
     client.established_within(LIMIT).unwrap().unwrap();
@@ -109,19 +109,15 @@ fn orders_drain_and_clean_up_exactly_once() {
         code: 9,
         reason: Bytes::new(),
     };
-    assert_eq!(server.handle().command(Select::Session(first), &order), 1);
+    assert_eq!(server.handle().command(Select::Session(first), &order), Ok(1));
     let ended = clients[0].closed_within(LIMIT).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 9, .. }), "{ended:?}");
 
-    let plan = Drain {
-        within: LIMIT,
-        spread: Duration::ZERO,
-        alternate: Bytes::new(),
-    };
+    let plan = Drain::within(LIMIT).with_spread(Duration::ZERO);
     std::thread::scope(|scope| {
         let draining = scope.spawn(|| block_on(server.handle().drain(plan)));
         for client in &clients[1..] {
-            client.close(0, Bytes::new());
+            client.close(0, Bytes::new()).unwrap();
         }
         assert_eq!(draining.join().unwrap().unwrap().connected, 0);
     });
@@ -145,7 +141,7 @@ fn sessions_that_are_over_wait_to_be_accepted_only_with_something_to_read() {
             send.send(Bytes::from("delivered")).unwrap();
             send.finish();
         }
-        assert!(client.close(0, Bytes::new()).fates.all_delivered());
+        assert!(client.close(0, Bytes::new()).unwrap().fates.all_delivered());
     }
     eventually("the registry forgot them", || server.handle().sessions().is_empty());
     for _ in 0..10 {
@@ -219,21 +215,14 @@ fn a_stepped_server_drains_and_forgets() {
     host.until("three sessions", |host| host.accepted.len() == 3);
     assert!(next_ended(&host.server, Duration::ZERO).is_none());
     host.server.handle().registry(|registry, now| {
-        registry.drain(
-            now,
-            Drain {
-                within: LIMIT,
-                spread: Duration::ZERO,
-                alternate: Bytes::new(),
-            },
-        );
+        registry.drain(now, Drain::within(LIMIT).with_spread(Duration::ZERO));
     });
     // Asked to leave, they come again: to the same place, as they know no other.
     host.until("planned swaps", |host| {
         host.clients.iter().all(|client| client.get_ref().stats().attaches >= 2)
     });
     for client in &host.clients {
-        assert!(client.close_within(0, Bytes::new(), Duration::ZERO).is_none());
+        assert!(client.close_within(0, Bytes::new(), Duration::ZERO).unwrap().is_none());
     }
     host.until("the end", |host| {
         let mut all = host.clients.iter().chain(&host.accepted);
@@ -306,7 +295,7 @@ fn what_a_stepper_says_is_enough_to_wait_for() {
         let limit = host.stepper.timeout().map_or(most, |limit| limit.min(most));
         poll(&mut polled, Some(&Timespec::try_from(limit).unwrap())).unwrap();
     }
-    assert!(talking.join().unwrap().fates.all_delivered());
+    assert!(talking.join().unwrap().unwrap().fates.all_delivered());
 }
 
 fn poll_fd(interest: &Interest) -> PollFd<'_> {

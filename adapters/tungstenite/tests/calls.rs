@@ -18,13 +18,13 @@ const SHORT: Option<Duration> = Some(Duration::from_millis(1));
 
 #[test]
 fn a_receiving_call_that_timed_out_loses_nothing() {
-    let (_server, near, far) = pair();
-    let (mut send, mut recv) = near.open(StreamOptions::default()).unwrap().split();
+    let (_server, local, remote) = pair();
+    let (mut send, mut recv) = local.open(StreamOptions::default()).unwrap().split();
     recv.set_timeout(SHORT);
     assert_eq!(recv.recv(), Err(RecvError::TimedOut));
     assert_eq!(recv.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
     send.send(Bytes::from("there")).unwrap();
-    let (mut back, mut there) = far.accept_within(LIMIT).unwrap().unwrap().split();
+    let (mut back, mut there) = remote.accept_within(LIMIT).unwrap().unwrap().split();
     assert_eq!(there.recv().unwrap().unwrap(), "there");
     // Half a message, then a timeout, then the other half.
     back.send(Bytes::from(vec![7; 300_000])).unwrap();
@@ -39,8 +39,8 @@ fn a_receiving_call_that_timed_out_loses_nothing() {
 
 #[test]
 fn sending_calls_time_out_and_give_back() {
-    let (_server, near, far) = pair();
-    let (mut send, recv) = near.open(StreamOptions::default()).unwrap().split();
+    let (_server, local, remote) = pair();
+    let (mut send, recv) = local.open(StreamOptions::default()).unwrap().split();
     send.set_timeout(SHORT);
     let message = Bytes::from(vec![1; 50_000]);
     let mut sent = 0;
@@ -65,7 +65,7 @@ fn sending_calls_time_out_and_give_back() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     send.set_timeout(Some(LIMIT));
     send.finish();
-    let mut there = far.accept_within(LIMIT).unwrap().unwrap().split().1;
+    let mut there = remote.accept_within(LIMIT).unwrap().unwrap().split().1;
     for _ in 0..sent {
         assert_eq!(there.recv().unwrap().unwrap(), message);
     }
@@ -81,21 +81,22 @@ fn other_calls_time_out() {
     config.session.max_streams = 1;
     let (server, address) = serve(config);
     assert!(server.accept_within(Duration::from_millis(1)).is_none());
-    let near = common::connect(address);
-    let far = server.accept_within(LIMIT).unwrap().session;
-    near.established_within(LIMIT).unwrap().unwrap();
-    let kept = near.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
-    let late = near.open_within(StreamOptions::default(), Duration::from_millis(1));
+    let local = common::connect(address);
+    let remote = server.accept_within(LIMIT).unwrap().session;
+    local.established_within(LIMIT).unwrap().unwrap();
+    let kept = local.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
+    let late = local.open_within(StreamOptions::default(), Duration::from_millis(1));
     assert!(late.is_none());
-    let theirs = far.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
+    let theirs = remote.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
     assert_eq!(theirs.get_ref().label(), "");
-    drop(far.accept_within(LIMIT).unwrap().unwrap());
-    assert!(far.accept_within(Duration::from_millis(1)).is_none());
-    assert!(near.closed_within(Duration::from_millis(1)).is_none());
-    let mut events = near.events();
+    // Held: dropping it would stop the stream, which is an event at the other end.
+    let _held = remote.accept_within(LIMIT).unwrap().unwrap();
+    assert!(remote.accept_within(Duration::from_millis(1)).is_none());
+    assert!(local.closed_within(Duration::from_millis(1)).is_none());
+    let mut events = local.events();
     assert!(events.next_within(Duration::from_millis(1)).is_none());
     drop(kept);
-    near.close(3, Bytes::new());
+    local.close(3, Bytes::new()).unwrap();
     assert!(events.any(|event| matches!(event, Event::Ended(_))));
     assert!(events.next().is_none());
 }
@@ -109,34 +110,34 @@ fn heartbeats_go_on_while_nobody_calls() {
         session.keepalive_timeout = Duration::from_secs(20);
     }
     let (server, address) = serve(server_side);
-    let near = unbroken_tungstenite::connect_tcp(address.to_string(), config).unwrap();
-    let far = server.accept_within(LIMIT).unwrap().session;
-    let before = near.get_ref().stats().packets_received;
-    eventually("heartbeats", || near.get_ref().stats().packets_received > before + 20);
+    let local = unbroken_tungstenite::connect_tcp(address.to_string(), config).unwrap();
+    let remote = server.accept_within(LIMIT).unwrap().session;
+    let before = local.get_ref().stats().packets_received;
+    eventually("heartbeats", || local.get_ref().stats().packets_received > before + 20);
     assert_eq!(
-        (near.get_ref().stats().attaches, far.get_ref().stats().attaches),
+        (local.get_ref().stats().attaches, remote.get_ref().stats().attaches),
         (1, 1)
     );
-    assert_eq!(near.get_ref().state(), SessionState::Attached);
+    assert_eq!(local.get_ref().state(), SessionState::Attached);
 }
 
 #[test]
 fn dropping_the_last_handle_delivers_what_was_sent() {
-    let (_server, near, far) = pair();
-    let (mut send, recv) = near.open(StreamOptions::default()).unwrap().split();
+    let (_server, local, remote) = pair();
+    let (mut send, recv) = local.open(StreamOptions::default()).unwrap().split();
     for number in 0..20u8 {
         send.send(Bytes::from(vec![number; 10_000])).unwrap();
     }
     send.finish();
-    drop(near);
+    drop(local);
     drop(recv);
     drop(send);
-    let (_back, mut there) = far.accept_within(LIMIT).unwrap().unwrap().split();
+    let (_back, mut there) = remote.accept_within(LIMIT).unwrap().unwrap().split();
     for number in 0..20u8 {
         assert_eq!(there.recv().unwrap().unwrap(), vec![number; 10_000]);
     }
     assert_eq!(there.recv(), Ok(None));
-    let ended = far.closed_within(LIMIT).unwrap();
+    let ended = remote.closed_within(LIMIT).unwrap();
     assert!(
         matches!(
             ended.reason,
@@ -152,19 +153,20 @@ fn dropping_the_last_handle_delivers_what_was_sent() {
 
 #[test]
 fn a_server_that_is_dropped_leaves_its_sessions_alone() {
-    let (server, near, far) = pair();
+    let (server, local, remote) = pair();
     drop(server);
-    let mut stream = near.open(StreamOptions::default()).unwrap();
+    let mut stream = local.open(StreamOptions::default()).unwrap();
     stream.write_all(b"still there").unwrap();
     stream.get_mut().sender().finish();
     let mut there = String::new();
-    far.accept_within(LIMIT)
+    remote
+        .accept_within(LIMIT)
         .unwrap()
         .unwrap()
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "still there");
-    assert!(near.close(0, Bytes::new()).fates.all_delivered());
+    assert!(local.close(0, Bytes::new()).unwrap().fates.all_delivered());
 }
 
 /// Each waits no longer than it said, and none takes another's place.

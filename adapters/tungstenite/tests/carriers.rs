@@ -25,27 +25,27 @@ fn packet(length: usize) -> Vec<u8> {
 const LENGTHS: [usize; 7] = [1, 2, 100, 8_000, 65_535, 1, 40_000];
 
 /// Sends packets from one end to the other, and closes.
-fn cross(mut near: BoxConnection, mut far: BoxConnection) {
+fn cross(mut local: BoxConnection, mut remote: BoxConnection) {
     let sending = thread::spawn(move || {
         block_on(async move {
             for _ in 0..20 {
                 for length in LENGTHS {
-                    poll_fn(|cx| near.as_mut().poll_ready(cx)).await.unwrap();
-                    near.as_mut().start_send(Bytes::from(packet(length))).unwrap();
+                    poll_fn(|cx| local.as_mut().poll_ready(cx)).await.unwrap();
+                    local.as_mut().start_send(Bytes::from(packet(length))).unwrap();
                 }
             }
-            poll_fn(|cx| near.as_mut().poll_close(cx)).await.unwrap();
-            near
+            poll_fn(|cx| local.as_mut().poll_close(cx)).await.unwrap();
+            local
         })
     });
     block_on(async move {
         for _ in 0..20 {
             for length in LENGTHS {
-                let read = poll_fn(|cx| far.as_mut().poll_next(cx)).await.unwrap().unwrap();
+                let read = poll_fn(|cx| remote.as_mut().poll_next(cx)).await.unwrap().unwrap();
                 assert_eq!(read, packet(length)[..]);
             }
         }
-        assert!(poll_fn(|cx| far.as_mut().poll_next(cx)).await.is_none());
+        assert!(poll_fn(|cx| remote.as_mut().poll_next(cx)).await.is_none());
     });
     drop(sending.join().unwrap());
 }
@@ -53,42 +53,43 @@ fn cross(mut near: BoxConnection, mut far: BoxConnection) {
 #[test]
 fn packets_cross_sockets_of_any_room() {
     for room in [1, 100_000] {
-        let (near, far) = pair_of_sockets(room);
-        cross(Box::pin(Framed::new(near)), Box::pin(Framed::accepted(far)));
-        let (near, far) = pair_of_sockets(room);
+        let (local, remote) = pair_of_sockets(room);
+        cross(Box::pin(Framed::new(local)), Box::pin(Framed::accepted(remote)));
+        let (local, remote) = pair_of_sockets(room);
         let address = Address::parse("ws://localhost/").unwrap();
-        let mut accepting = Acceptor::websocket().accept(far).connection;
+        let mut accepting = Acceptor::websocket().accept(remote).connection;
         // The accepting end upgrades when it is first used.
-        let near = block_on(both(
-            address.connect(near),
+        let local = block_on(both(
+            address.connect(local),
             poll_fn(|cx| accepting.as_mut().poll_ready(cx)),
         ));
-        cross(near.0.unwrap().connection, accepting);
+        cross(local.0.unwrap().connection, accepting);
     }
 }
 
 /// An upgraded peer that says `messages`; what the accepting end makes of the first `count` of them.
 fn told(count: usize, messages: Vec<Message>) -> Vec<Result<BytesMut, Cause>> {
-    let (mut near, far) = UnixStream::pair().unwrap();
-    let mut far = Acceptor::websocket().accept(Socket::new(far).unwrap()).connection;
-    near.write_all(
-        b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+    let (mut local, remote) = UnixStream::pair().unwrap();
+    let mut remote = Acceptor::websocket().accept(Socket::new(remote).unwrap()).connection;
+    local
+        .write_all(
+            b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
           sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: other, unbroken.v1\r\n\r\n",
-    )
-    .unwrap();
+        )
+        .unwrap();
     let saying = thread::spawn(move || {
         let mut context = WebSocketContext::new(Role::Client, None);
         for message in messages {
             // Who is not listened to any more need not be.
-            let _gone = context.write(&mut near, message);
+            let _gone = context.write(&mut local, message);
         }
-        let _gone = context.flush(&mut near);
-        near
+        let _gone = context.flush(&mut local);
+        local
     });
     let heard = block_on(async {
         let mut heard = Vec::new();
         for _ in 0..count {
-            let next = poll_fn(|cx| far.as_mut().poll_next(cx)).await;
+            let next = poll_fn(|cx| remote.as_mut().poll_next(cx)).await;
             heard.extend(next.map(|packet| packet.map_err(|error| cause_of(&error))));
         }
         heard

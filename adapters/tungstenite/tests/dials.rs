@@ -123,7 +123,7 @@ fn a_dial_that_hangs_keeps_nobody_from_closing() {
         Err(io::ErrorKind::ConnectionRefused.into())
     });
     let session = connect_with(client_config(), dial).unwrap();
-    let ended = session.close(5, Bytes::new());
+    let ended = session.close(5, Bytes::new()).unwrap();
     assert!(matches!(ended.reason, EndReason::Closed { code: 5, .. }), "{ended:?}");
     drop(held);
 }
@@ -133,24 +133,25 @@ fn a_carrier_of_ones_own() {
     let server = Server::new(server_config()).unwrap();
     let handle = Arc::clone(server.handle());
     let dial = blocking(move |_: &ReconnectIntent| {
-        let (near, far) = UnixStream::pair()?;
-        let accepted = Connected::ordered(Framed::accepted(Socket::new(far)?));
+        let (local, remote) = UnixStream::pair()?;
+        let accepted = Connected::ordered(Framed::accepted(Socket::new(remote)?));
         PollRuntime::default().spawn(Arc::clone(&handle).serve(accepted));
-        Ok(Connected::ordered(Framed::new(Socket::new(near)?)))
+        Ok(Connected::ordered(Framed::new(Socket::new(local)?)))
     });
     let session = connect_with(client_config(), dial).unwrap();
-    let far = server.accept_within(LIMIT).unwrap().session;
+    let remote = server.accept_within(LIMIT).unwrap().session;
     let mut stream = session.open(StreamOptions::default()).unwrap();
     stream.write_all(b"through a pair of sockets").unwrap();
     stream.get_mut().sender().finish();
     let mut there = String::new();
-    far.accept_within(LIMIT)
+    remote
+        .accept_within(LIMIT)
         .unwrap()
         .unwrap()
         .read_to_string(&mut there)
         .unwrap();
     assert_eq!(there, "through a pair of sockets");
-    far.get_ref().migrate(Duration::from_secs(20), Bytes::new());
+    remote.get_ref().migrate(Duration::from_secs(20), Bytes::new());
     eventually("a planned swap", || session.get_ref().stats().attaches == 2);
-    session.close(0, Bytes::new());
+    session.close(0, Bytes::new()).unwrap();
 }

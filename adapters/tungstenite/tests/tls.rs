@@ -42,16 +42,16 @@ fn meet(tls: Tls, shown: TlsServer, scheme: &str, config: ClientConfig) -> Resul
     let session = connect(address.tls(tls), config).unwrap();
     match session.established_within(LIMIT).unwrap() {
         Ok(_) => {
-            let far = server.accept_within(LIMIT).unwrap();
-            assert_eq!(far.request.credential, "token");
+            let remote = server.accept_within(LIMIT).unwrap();
+            assert_eq!(remote.request.credential, "token");
             let mut stream = session.open(StreamOptions::default()).unwrap();
             stream.write_all(b"sealed twice").unwrap();
             stream.get_mut().sender().finish();
             let mut there = String::new();
-            let mut theirs = far.session.accept_within(LIMIT).unwrap().unwrap();
+            let mut theirs = remote.session.accept_within(LIMIT).unwrap().unwrap();
             theirs.read_to_string(&mut there).unwrap();
             assert_eq!(there, "sealed twice");
-            session.close(0, Bytes::new());
+            session.close(0, Bytes::new()).unwrap();
             Ok(())
         }
         Err(ended) => Err((
@@ -111,16 +111,16 @@ fn exchange<S: ByteStream>(end: &mut S, cx: &mut Context<'_>, left: &mut usize, 
 fn reading_does_not_wait_for_writing() {
     const BYTES: usize = 1_000_000;
     let (tls, shown) = ends("localhost");
-    let (near, far) = pair_of_sockets(1);
+    let (local, remote) = pair_of_sockets(1);
     let exchanged = block_on_within(LIMIT, async {
-        let (near, far) = both(tls.connect(near, "localhost"), shown.accept(far)).await;
-        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        let (local, remote) = both(tls.connect(local, "localhost"), shown.accept(remote)).await;
+        let (mut local, mut remote) = (local.unwrap(), remote.unwrap());
         // Both have more to say than the sockets between them take.
         let (mut left, mut read) = ([BYTES; 2], [0; 2]);
         poll_fn(|cx| {
-            let near = exchange(&mut near, cx, &mut left[0], &mut read[0]);
-            let far = exchange(&mut far, cx, &mut left[1], &mut read[1]);
-            match near && far && read == [BYTES; 2] {
+            let local = exchange(&mut local, cx, &mut left[0], &mut read[0]);
+            let remote = exchange(&mut remote, cx, &mut left[1], &mut read[1]);
+            match local && remote && read == [BYTES; 2] {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }

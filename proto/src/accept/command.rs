@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::error::CodeTooLarge;
+use crate::limits::check_code;
 use crate::time::Duration;
 
 /// What a session's owner is to do, with [`Session::handle_command`](crate::Session::handle_command).
@@ -10,9 +12,9 @@ use crate::time::Duration;
 pub enum SessionCommand {
     /// Close it gracefully.
     Close {
-        /// The code its client is told.
+        /// The code its client is told; up to [`MAX_CODE`](crate::config::MAX_CODE).
         code: u64,
-        /// The words that go with it, cut to 1,024 bytes.
+        /// The reason that its client is given with it, cut to 1,024 bytes.
         reason: Bytes,
     },
     /// End it now.
@@ -30,4 +32,14 @@ pub enum SessionCommand {
     Replace,
     /// End it if it is still detached: the memory for detached sessions is spent.
     Evict,
+}
+
+impl SessionCommand {
+    /// Whether a session can carry it out: its code fits the wire.
+    pub(crate) fn check(&self) -> Result<(), CodeTooLarge> {
+        match self {
+            SessionCommand::Close { code, .. } => check_code(*code),
+            _ => Ok(()),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What registry and session say to each other. Both stand above this room; neither knows it from the other.
+//! What registry and session exchange. Both use this module, so that neither has to import the other for it.
 //!
 //! | file | owns |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Saying no: in the clear before proof, under seal after it.
+//! Refusals: in the clear before proof, sealed after it.
 
 use alloc::vec::Vec;
 
@@ -10,10 +10,10 @@ use crate::time::Duration;
 use crate::wire::frame::{End, EndCode, MAX_ALTERNATE};
 use crate::wire::handshake::Reject;
 
-/// When what passes by itself may have passed.
+/// When a refusal that passes by itself may have passed.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
 
-/// Why the host refuses a proven client. It is told under seal.
+/// Why the host refuses a proven client. It is sent sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -34,7 +34,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// For what passes by itself.
+    /// For a condition that passes by itself.
     pub(crate) fn soon() -> Refusal {
         Refusal::RetryLater {
             after: SOON,
@@ -72,13 +72,14 @@ impl Refusal {
 
 /// A connection that gets no session: send `packet` if there is one, then close.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// The last packet for it.
     pub packet: Option<Vec<u8>>,
 }
 
 impl Rejection {
-    /// Close without a word.
+    /// Close without sending anything.
     pub(crate) const SILENT: Rejection = Rejection { packet: None };
 
     /// Come back after this long, in the clear.

@@ -14,6 +14,7 @@ pub struct ConnectionId(pub u64);
 
 /// What a proven client asks for.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// The client's static key, proven. A client without one of its own shows a fresh key each time.
     pub client_key: PublicKey,

@@ -16,6 +16,7 @@ use crate::setters::setters;
 
 /// What the dialling end needs.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct ClientConfig {
     /// Limits and timers.
     pub session: SessionConfig,
@@ -107,6 +108,7 @@ impl ClientConfig {
 setters! {
     ClientConfig {
         with_session session: SessionConfig,
+        with_auth auth: Auth,
         with_suites suites: Vec<Suite>,
         with_name name: String,
         with_credential credential: Bytes,

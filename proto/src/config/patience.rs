@@ -7,6 +7,7 @@ use crate::time::Duration;
 /// [`EndReason::Stuck`](crate::event::EndReason::Stuck) and its fates. Time without a connection does not count;
 /// [`SessionConfig::detached_lifetime`](crate::SessionConfig::detached_lifetime) bounds that.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stuck {
     /// Attaches in a row that sent the same again and brought no acknowledgement; `None`: no limit. Default 256.
     pub replays: Option<u32>,
@@ -44,6 +45,7 @@ setters! {
 /// How often the peer is probed, and when it counts as gone. The time that it has to answer is counted
 /// from the first heartbeat that got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Heartbeat {
     /// Silence before a heartbeat.
     pub interval: Duration,
@@ -70,5 +72,12 @@ impl Heartbeat {
             interval,
             timeout: interval.saturating_mul(count),
         }
+    }
+}
+
+setters! {
+    Heartbeat {
+        with_interval interval: Duration,
+        with_timeout timeout: Duration,
     }
 }

@@ -11,6 +11,7 @@ use crate::time::Duration;
 
 /// What a registry does when the detached sessions hold more than they may together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenDetachedFull {
     /// No new session is let in ([`Refusal::Busy`](crate::server::Refusal::Busy)) until they hold less.
     #[default]
@@ -23,6 +24,7 @@ pub enum WhenDetachedFull {
 /// identity has. An empty name is none. To go on with the session itself a client resumes it, which
 /// needs its secret and not its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SameName {
     /// Both live side by side.
     #[default]
@@ -54,6 +56,7 @@ impl Rate {
 
 /// What the accepting end needs.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// Limits and timers of its sessions.
     pub session: SessionConfig,
@@ -208,6 +211,7 @@ impl ServerConfig {
 setters! {
     ServerConfig {
         with_session session: SessionConfig,
+        with_auth auth: ServerAuth,
         with_suites suites: Vec<Suite>,
         with_max_silent max_silent: usize,
         with_max_handshakes max_handshakes: usize,

@@ -9,6 +9,7 @@ use crate::wire::frame::Parameters;
 
 /// Limits and timers of one end of a session. The defaults suit a shell, a tunnel or a file copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionConfig {
     /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
     /// 2 KiB to 1 GiB, default 1 MiB. At most half of it waits on streams whose reader has granted no

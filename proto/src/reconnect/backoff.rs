@@ -38,6 +38,7 @@ pub enum Jitter {
 ///
 /// A session's first dial of all is made at once; it counts as one of the tries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Backoff {
     /// The delay before the first try after a loss; less than 10 ms only with a [`stable_after`](Self::stable_after) that is
     /// not. Default 100 ms.

@@ -1,4 +1,4 @@
-//! Why a connection broke: the word that decides what is done.
+//! Why a connection broke, which decides what is done about it.
 
 use core::fmt;
 

@@ -33,7 +33,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// Whether it failed although a connection came up, because nobody answered the handshake there. A peer does not tell
-    /// a stranger what is wrong with him: a secret, key or hint that the server does not know looks like this, and so does
+    /// an unauthenticated client what is wrong: a secret, key or hint that the server does not know looks like this, and so does
     /// a server of something else, or a network that swallows what it carries. A server that said "later", that is being
     /// drained, or that refused, has answered.
     #[must_use]
@@ -56,6 +56,7 @@ pub enum Reached {
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It waits for its time, or is under way.
     Pending,

@@ -12,6 +12,7 @@ use crate::time::Instant;
 /// [`preparation`](Self::preparation), then [`refresh_credential`](Self::refresh_credential), then the dial,
 /// answered with [`attach`](crate::Session::attach) or an [`Answer`](crate::reconnect::Answer).
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReconnectIntent {
     /// Number of the attempt; strictly growing over the session's life. A host whose dial is for an
     /// older number than the intent shows gives that dial up.
@@ -65,6 +66,7 @@ impl ReconnectIntent {
 
 /// What a wanted connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IntentKind {
     /// The session's first handshake.
     Establish,

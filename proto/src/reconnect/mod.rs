@@ -4,6 +4,26 @@
 //! [`wanted_connection`](crate::Session::wanted_connection) says and answers with typed calls. An attempt
 //! counts as a success only when the session is attached again, or a fresh one is established.
 //!
+//! ```
+//! use unbroken_proto::reconnect::{Answer, Outcome, Reached};
+//! # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, Cause, ClientConfig, Instant, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! # let mut session = Session::connect(ClientConfig::new(auth), Seed([1; 32]), now)?;
+//! let intent = session.wanted_connection().expect("because it was never established");
+//! assert!(intent.is_dial());
+//! // The host dialled, and nobody was there.
+//! session.handle_answer(now, intent.attempt, Answer::Failed(Cause::Refused));
+//!
+//! let next = session.wanted_connection().expect("because the backoff has no limit by default");
+//! assert!(next.attempt > intent.attempt && next.not_before >= now);
+//! let failed = session.reconnecting().history().next().expect("because one attempt is over");
+//! assert_eq!((failed.reached, failed.outcome), (Reached::Nothing, Outcome::Failed(Cause::Refused)));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | cause (default table) | strategy | the intent asks | the host answers |
 //! |---|---|---|---|
 //! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`Answer::Failed`] or [`Answer::Postponed`] |
@@ -40,7 +60,7 @@
 //! gives way to the new one, if both have one name and the server's [`SameName`](crate::config::SameName) says so.
 //!
 //! # Authentication
-//! What is proven, the server's sealed word or the host's own, is never tried again before
+//! What is certain, because the server said it sealed or the host itself said it, is never tried again before
 //! a fresh credential was asked for and given. A handshake that merely fails to open could be anybody's forgery: it is
 //! dialled again by the backoff, but a session that was never established asks for a fresh credential after
 //! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use bytes::{Buf, BufMut, Bytes};
 
+use crate::setters::setters;
+
 /// First byte of the encoding.
 const FORM: u8 = 1;
 
@@ -13,14 +15,15 @@ const FORM: u8 = 1;
 ///
 /// ```
 /// use unbroken_proto::reconnect::ShellState;
-/// let mut shell = ShellState::new(10_000);
-/// shell.working_directory = "/srv".into();
-/// shell.last_command = "make".into();
+/// let mut shell = ShellState::new(10_000)
+///     .with_working_directory("/srv".into())
+///     .with_last_command("make".into());
 /// shell.output.push(b"cc main.c\n");
 /// let bytes = shell.encode();
 /// assert_eq!(ShellState::decode(bytes), Ok(shell));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShellState {
     /// Where it was, in the system's own form.
     pub working_directory: Bytes,
@@ -96,6 +99,14 @@ impl ShellState {
             last_command,
             output,
         })
+    }
+}
+
+setters! {
+    ShellState {
+        with_working_directory working_directory: Bytes,
+        with_environment environment: Vec<(Bytes, Bytes)>,
+        with_last_command last_command: Bytes,
     }
 }
 

@@ -44,6 +44,7 @@ impl Strategy {
 
 /// What the host is asked to do before it dials. No dial counts before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Preparation {
     /// Load the session from storage; answer with [`Answer::Restored`](crate::reconnect::Answer::Restored).
     Restore,

@@ -80,7 +80,7 @@ impl fmt::Debug for StaticKey {
 ///
 /// Whoever knows it can play either end: share one among several clients and each of them can play
 /// the server. One made from a passphrase can moreover be guessed offline by whoever played the
-/// server once, so no credential is sent on its word alone.
+/// server once, so no credential is sent because of it alone.
 #[derive(Clone)]
 pub struct SharedSecret {
     hint: Bytes,
@@ -101,7 +101,7 @@ impl SharedSecret {
         })
     }
 
-    /// From words, through Argon2id; costs some 50 ms and 19 MiB, once. The bytes count as they are:
+    /// From a passphrase, through Argon2id; costs some 50 ms and 19 MiB, once. The bytes count as they are:
     /// no case folding, no Unicode normalisation. The hint is part of the salt, so both ends must
     /// write it the same.
     ///
@@ -132,7 +132,7 @@ impl SharedSecret {
         &self.key
     }
 
-    /// Whether trying likely words against a recorded proof could find it.
+    /// Whether trying likely passphrases against a recorded proof could find it.
     pub(super) fn is_guessable(&self) -> bool {
         self.from_passphrase
     }

@@ -28,7 +28,7 @@ pub use suite::Suite;
 
 pub(crate) use crate::wire::packet::VERSION;
 
-/// Shared by the room's unit tests.
+/// Shared by the module's unit tests.
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -22,7 +22,7 @@ const MESSAGE: usize = KEY + CLAIM + TAG;
 const ALIVE: u8 = 1;
 const DEAD: u8 = 0;
 
-/// What RESUME says in the clear: nobody's word until it opened.
+/// What RESUME says in the clear. It is not to be trusted before the packet opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ResumeClear {
     pub(crate) version: u8,
@@ -195,7 +195,7 @@ fn trial(
     rng: &mut Rng,
 ) -> Result<ServerResume, Forged> {
     let (fields, clear, message) = split_resume(packet).ok_or(Forged)?;
-    // The suite and version on the packet are what the trial runs with, so that a stranger's choice
+    // The suite and version on the packet are what the trial runs with, so that the peer's choice
     // costs the same; a secret of another suite does not take part.
     let suite = Suite::from_byte(fields.suite).ok_or(Forged)?;
     let mut dummy = zeroize::Zeroizing::new([0; 32]);

@@ -1,4 +1,4 @@
-//! What the room's unit tests share: two ends with fixed keys, and a handshake between them.
+//! What the module's unit tests share: two ends with fixed keys, and a handshake between them.
 
 use alloc::boxed::Box;
 use alloc::format;

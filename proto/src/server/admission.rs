@@ -1,4 +1,4 @@
-//! Bounds on strangers: the connections that have proven nothing yet, and the rate of the packets that
+//! Bounds on unauthenticated peers: the connections that have proven nothing yet, and the rate of the packets that
 //! make us work before they do.
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ impl PendingConnections {
         }
     }
 
-    /// Somebody has to be told that this one is not waited for any more.
+    /// The host has to be told that this connection is not waited for any more.
     fn let_go(&mut self, connection: ConnectionId) {
         if self.unwanted.len() >= self.max_silent.saturating_add(self.max_handshakes) {
             self.unwanted.pop_front();
@@ -97,7 +97,7 @@ impl PendingConnections {
         connection
     }
 
-    /// Its first packet came: it is silent no more. `None` if it was not waiting to speak.
+    /// Its first packet came, so it is silent no more. `None` if it was not among the silent ones.
     pub(crate) fn spoke(&mut self, connection: ConnectionId) -> Option<Silent> {
         self.silent.remove(&connection)
     }
@@ -127,7 +127,7 @@ impl PendingConnections {
         held.is_none_or(|held| *held < self.max_per_peer)
     }
 
-    /// Takes a handshake out of every book.
+    /// Removes a handshake from every index.
     fn remove(&mut self, connection: ConnectionId) -> bool {
         let Some(handshake) = self.handshakes.remove(&connection) else {
             return false;

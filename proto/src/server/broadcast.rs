@@ -13,6 +13,7 @@ use crate::time::Instant;
 
 /// What becomes of a session that is behind when a message comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LagPolicy {
     /// It misses the message, and its owner is told.
     #[default]

@@ -8,11 +8,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use crate::config::Rate;
 use crate::time::{Duration, Instant};
 
-/// Nobody is told to stay away longer.
+/// The longest time that a client is told to wait.
 pub(crate) const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// A bucket for each key that was seen lately. A full bucket is forgotten, since it is like one that
-/// never was; when there are too many, the one nearest to full goes, as that forgives least.
+/// never was; when there are too many, the one nearest to full goes, as the fewest refusals are forgotten with it.
 pub(crate) struct Buckets<K> {
     rate: Option<Rate>,
     limit: usize,

@@ -10,6 +10,7 @@ use crate::time::{Duration, Instant};
 
 /// How a registry is to be drained.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Drain {
     /// The clients are asked to leave at moments drawn at random from this long, so that they do not
     /// arrive elsewhere all at once.
@@ -103,7 +104,8 @@ impl Draining {
         self.unasked.len()
     }
 
-    /// How long a newcomer is told to stay away: until all is over, and then not all at once.
+    /// How long a client that wants a new session is told to wait: until the drain is over, and a random part of its spread
+    /// more, so that they do not all come at once.
     pub(crate) fn stay_away(&self, now: Instant, rng: &mut Rng) -> Duration {
         self.until
             .saturating_since(now)

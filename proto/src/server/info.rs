@@ -43,8 +43,9 @@ impl SessionInfo {
     }
 }
 
-/// Where a held session is in its life, in the words people are shown ([`Display`](fmt::Display)).
+/// Where a held session is in its life, as it is shown to people ([`Display`](fmt::Display)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum SessionStatus {
     /// Admitted, and not confirmed by its client yet.
     Connecting,
@@ -96,7 +97,7 @@ impl fmt::Display for SessionStatus {
 pub struct EndedSession {
     /// Its last line.
     pub info: SessionInfo,
-    /// Why; `None`: its owner was lost without a word.
+    /// Why; `None`: its owner was lost before it could report.
     pub reason: Option<EndReason>,
     /// When the registry learned of it.
     pub at: Instant,
@@ -156,7 +157,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// What they said made no sense or came too late; closed without a word.
+    /// Their packets were malformed or came too late; they were closed without an answer.
     pub senseless: u64,
     /// A version or suite that is not spoken here.
     pub unsupported: u64,

@@ -13,6 +13,34 @@
 //! | [`Registry::poll_unwanted`] | after any of these: close that connection |
 //! | [`Registry::poll_ended`] | after any of these: release what is kept for that session |
 //! | [`Registry::handle_timeout`] | the instant of [`Registry::poll_timeout`] has come |
+//!
+//! ```
+//! # use unbroken_proto::config::Seed;
+//! # use unbroken_proto::security::{Auth, ServerAuth, SharedSecret};
+//! # use unbroken_proto::server::{Registry, Route};
+//! # use unbroken_proto::{Carrier, ClientConfig, Instant, ServerConfig, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let secret = SharedSecret::from_key(b"office", [7; 32])?;
+//! # let mut client = Session::connect(ClientConfig::new(Auth::secret(secret.clone())), Seed([1; 32]), now)?;
+//! # let epoch = client.attach(now, Carrier::ordered())?;
+//! # let mut packet = Vec::new();
+//! # client.poll_transmit(now, epoch, &mut packet);
+//! let config = ServerConfig::new(ServerAuth::secrets(vec![secret])).with_max_sessions(1_000);
+//! let mut registry = Registry::new(config, Seed([2; 32]), now)?;
+//!
+//! // A connection was accepted, and this is its first packet.
+//! let connection = registry.connection_accepted(now, Carrier::ordered());
+//! match registry.first_packet(now, connection, packet[..].into()) {
+//!     // Drive it until its request is there, then admit or refuse it.
+//!     Route::Handshake(incoming) => assert!(incoming.request().is_none()),
+//!     Route::Resume { session, .. } => panic!("{session} is not held here"),
+//!     Route::Reject(_) => panic!("there is room"),
+//! }
+//! assert_eq!(registry.snapshot().handshakes, 1);
+//! # Ok(())
+//! # }
+//! ```
 
 mod admission;
 mod broadcast;

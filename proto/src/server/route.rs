@@ -8,7 +8,7 @@ use crate::accept::{Incoming, Rejection};
 use crate::id::{Epoch, SessionId};
 use crate::session::Session;
 
-/// Where a first packet leads.
+/// Where a first packet leads. A host has to act on each, so the enum is exhaustive: the compiler points out one that is added.
 #[derive(Debug)]
 pub enum Route {
     /// A new handshake: drive this [`Incoming`] until its [`request`](Incoming::request) is some, then
@@ -26,7 +26,7 @@ pub enum Route {
     Reject(Rejection),
 }
 
-/// What [`Registry::admit`](crate::server::Registry::admit) decided.
+/// What [`Registry::admit`](crate::server::Registry::admit) decided. As with [`Route`], a host has to act on each.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one per connection, taken apart at once")]
 pub enum Admission {
@@ -53,10 +53,10 @@ pub enum Admission {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Placement {
-    /// Whose it is, in the host's own words (an account, a device): up to 255 bytes, cut beyond. Empty:
+    /// Whose it is, in the host's own form (an account, a device): up to 255 bytes, cut beyond. Empty:
     /// the client's static key.
     pub identity: Bytes,
-    /// Words to find it by; see [`Registry::label`](crate::server::Registry::label) for their limits. What exceeds them is left out.
+    /// Labels to find it by; see [`Registry::label`](crate::server::Registry::label) for their limits. What exceeds them is left out.
     pub labels: Vec<Bytes>,
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::event::EndReason;
 use crate::id::SessionId;
 use crate::security::PublicKey;
-use crate::server::index::{Index, Word};
+use crate::server::index::{Index, Key};
 use crate::server::info::{EndedSession, Select, SessionInfo, SessionStatus};
 use crate::time::Instant;
 
@@ -37,9 +37,9 @@ pub(crate) struct SessionTable {
 /// What is known of one session.
 pub(crate) struct Entry {
     pub(crate) client_key: PublicKey,
-    name: Word,
-    identity: Word,
-    labels: Vec<Word>,
+    name: Key,
+    identity: Key,
+    labels: Vec<Key>,
     admitted: Instant,
     since: Instant,
     bytes: u64,
@@ -49,10 +49,10 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn provisional(now: Instant, client_key: PublicKey, name: &str, identity: Word) -> Entry {
+    pub(crate) fn provisional(now: Instant, client_key: PublicKey, name: &str, identity: Key) -> Entry {
         Entry {
             client_key,
-            name: Word::from(name.as_bytes()),
+            name: Key::from(name.as_bytes()),
             identity,
             labels: Vec::new(),
             admitted: now,
@@ -199,9 +199,9 @@ impl SessionTable {
         }
         let room = entry.labels.len() < most;
         if room {
-            let word = Word::from(label);
-            self.labels.insert(&word, id);
-            entry.labels.push(word);
+            let key = Key::from(label);
+            self.labels.insert(&key, id);
+            entry.labels.push(key);
         }
         room
     }
@@ -211,8 +211,8 @@ impl SessionTable {
         if let Some(entry) = self.entries.get_mut(&id)
             && let Some(index) = entry.labels.iter().position(|known| **known == *label)
         {
-            let word = entry.labels.swap_remove(index);
-            self.labels.remove(&word, id);
+            let key = entry.labels.swap_remove(index);
+            self.labels.remove(&key, id);
         }
     }
 

@@ -107,7 +107,7 @@ impl Tombstones {
         }
     }
 
-    /// What a proven client is told of its predecessor; `None` if that is not entombed here.
+    /// The verdict for a proven client about its predecessor; `None` if there is no tombstone of it here.
     pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
         let grave = self.graves.get(self.by_id.get(&SessionId(predecessor.id))?)?;
         let Tombstone {

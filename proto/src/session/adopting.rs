@@ -88,7 +88,7 @@ impl Session {
         epoch
     }
 
-    /// The first packet under the candidate's keys is its proof; a forged one is nobody's word.
+    /// The first packet under the candidate's keys is its proof; one that is forged proves nothing.
     pub(super) fn on_confirmation(
         &mut self,
         now: Instant,

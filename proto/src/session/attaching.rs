@@ -242,7 +242,7 @@ impl Session {
         }
     }
 
-    /// A word in the clear from an unproven server: never final.
+    /// A refusal in the clear, from a server that has proven nothing. It is never final.
     fn on_reject(&mut self, now: Instant, stage: &Stage, packet: &[u8]) -> Result<(), ConnectionError> {
         let (mut floor, mut suite_to_try) = (None, 0);
         let reject = Reject::decode(packet)?;

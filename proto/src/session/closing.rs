@@ -50,7 +50,7 @@ impl Finish {
         }
     }
 
-    /// For `reason`, without a word to the peer.
+    /// For `reason`; nothing is sent to the peer.
     pub(crate) fn silent(reason: EndReason) -> Finish {
         Finish {
             reason,
@@ -127,7 +127,7 @@ impl Closing {
     pub(crate) fn on_peer_close(&mut self, now: Instant, close: PeerClose, linger: Duration) -> bool {
         let news = self.peer.is_none();
         self.peer.get_or_insert_with(|| Close {
-            // Its packet must not stay for its sake.
+            // A slice of it would keep the whole packet in memory.
             reason: Bytes::copy_from_slice(&close.close.reason),
             ..close.close
         });
@@ -135,7 +135,7 @@ impl Closing {
         news
     }
 
-    /// The answer to our CLOSE: our truth is complete.
+    /// The peer answered our CLOSE, so that the fates of all that we sent are known.
     pub(crate) fn on_closed(&self, position: u64, ledger: &Ledger) -> Result<Finish, ProtocolError> {
         if !self.has_committed() {
             return Err(ProtocolError::Misplaced);

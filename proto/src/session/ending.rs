@@ -1,4 +1,4 @@
-//! Close, the registry's commands, and the one way out.
+//! Closing, the registry's commands, and the one function through which every session ends.
 
 use alloc::vec::Vec;
 
@@ -8,8 +8,10 @@ use super::closing::{Closing, Finish};
 use super::machine::Session;
 use super::reconnecting::Decision;
 use crate::accept::{Report, SessionCommand, Status, Tombstone};
+use crate::error::CodeTooLarge;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
+use crate::limits::check_code;
 use crate::reconnect::{Cause, Outcome};
 use crate::time::{Duration, Instant};
 use crate::trace;
@@ -21,14 +23,19 @@ impl Session {
     ///
     /// A session that is not established yet lingers too, for what is queued to be delivered; with nothing
     /// queued it ends at once. Who does not want to wait calls [`abort`](Self::abort).
-    pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) {
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](crate::config::MAX_CODE); the session goes on.
+    pub fn close(&mut self, now: Instant, code: u64, reason: Bytes) -> Result<(), CodeTooLarge> {
+        check_code(code)?;
         let _span = self.span.enter();
         let now = self.latest.advance(now);
         self.begin_close(now, code, reason);
         self.settle(now);
+        Ok(())
     }
 
-    /// Ends the session now. The peer is told if a connection is up; fates as far as known.
+    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -50,7 +57,11 @@ impl Session {
     }
 
     /// Carries out what the registry ordered (server). Harmless when it comes late or twice.
-    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) {
+    ///
+    /// # Errors
+    /// The code of a close is too large; the session goes on. The registry hands out no such command.
+    pub fn handle_command(&mut self, now: Instant, command: SessionCommand) -> Result<(), CodeTooLarge> {
+        command.check()?;
         let now = self.latest.advance(now);
         match command {
             SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
@@ -66,6 +77,7 @@ impl Session {
             SessionCommand::Evict => {}
         }
         self.settle(now);
+        Ok(())
     }
 
     /// From now on this end lets the session be detached for `lifetime` (1 ms to 365 days), the present
@@ -77,7 +89,6 @@ impl Session {
     }
 
     fn begin_close(&mut self, now: Instant, code: u64, reason: Bytes) {
-        let code = code.min(crate::wire::varint::MAX);
         let early = self.counters.stats.attaches == 0 && !self.closing.has_begun();
         if self.is_ended() || !self.closing.begin(now, code, reason, self.config.linger) {
             return;
@@ -85,7 +96,7 @@ impl Session {
         self.ledger.streams.close_for_sending();
         let idle = self.side == Side::Server || self.ledger.streams.queue_empty();
         if early && idle {
-            // Nobody was ever there to tell.
+            // There never was a connection over which the peer could be told.
             let reason = self.closing.reason().unwrap_or(EndReason::Aborted);
             self.end(now, reason, None);
             return;
@@ -106,7 +117,7 @@ impl Session {
             Side::Server => {
                 if let Some(current) = &mut self.connections.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
-                    // An address that is cut is none at all.
+                    // Part of an address would lead to the wrong place.
                     let alternate = if alternate.len() > MAX_ALTERNATE {
                         Bytes::new()
                     } else {
@@ -152,7 +163,7 @@ impl Session {
         self.end(now, finish.reason, finish.peer_position);
     }
 
-    /// The one way out. `peer_position`: all of ours below it arrived and nothing else ever will.
+    /// Ends the session; every end comes here. `peer_position`: all of ours below it arrived and nothing else ever will.
     pub(super) fn end(&mut self, now: Instant, reason: EndReason, peer_position: Option<u64>) {
         if self.is_ended() {
             return;

@@ -29,6 +29,26 @@ use crate::wire::frame::EndCode;
 ///
 /// See the [crate] documentation for how a host drives it. Input under an epoch that is over is
 /// ignored everywhere, and after [`Event::Ended`] every call is harmless.
+///
+/// ```
+/// # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, Cause, Carrier, ClientConfig, Instant, Session};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let now = Instant::from_millis(0);
+/// let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+/// let mut session = Session::connect(ClientConfig::new(auth), Seed([1; 32]), now)?;
+///
+/// // It wants a connection; the host has one, and sends what the session has for it.
+/// assert!(session.wanted_connection().is_some());
+/// let epoch = session.attach(now, Carrier::ordered())?;
+/// let mut hello = Vec::new();
+/// assert!(session.poll_transmit(now, epoch, &mut hello));
+///
+/// // The connection dies before anybody answers: the session lives on and wants another one.
+/// session.detach(now, epoch, Cause::Network);
+/// assert!(!session.is_wanted(epoch) && session.wanted_connection().is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     pub(super) side: Side,
     /// One for all sessions of a registry.
@@ -214,7 +234,7 @@ impl Session {
         self.reconnecting.intent()
     }
 
-    /// What follows from any change. At the end of every call that takes `now`, so that polls decide nothing.
+    /// Does what follows from any change. Every call that takes `now` ends with it, so that polls decide nothing.
     pub(super) fn settle(&mut self, now: Instant) {
         let now = self.latest.advance(now);
         self.end_if_exhausted(now);
@@ -248,7 +268,7 @@ impl Session {
             .may_swap(ledger.expected(), ledger.acked(), ledger.next())
     }
 
-    /// Has the room of reconnecting decide, and carries its decision out.
+    /// Has `reconnecting` decide, and carries its decision out.
     pub(super) fn plan(
         &mut self,
         now: Instant,

@@ -4,7 +4,7 @@
 //!
 //! | component | owns |
 //! |---|---|
-//! | `ledger` | positions, and the rooms that hold frames |
+//! | `ledger` | positions, and the modules that hold frames |
 //! | `connections` | everything that dies with a connection, and which connections there are |
 //! | `identity` | what outlives a connection: the proof, and who the peer is |
 //! | `reconnecting` | what connection the client wants, what was tried, what comes next |

@@ -1,4 +1,4 @@
-//! Which messages are overdue, and when. Nothing is dropped for it; the application is told.
+//! Which messages are overdue, and when. None is dropped because of it; the application gets an event.
 
 use alloc::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const TIDY_TOLD_AT: usize = 1_024;
 pub(crate) struct Overdue {
     due: BTreeSet<(Instant, StreamId, u64)>,
     tidy_at: usize,
-    /// Events of this room that wait to be asked for.
+    /// Events of this module that wait to be asked for.
     told: usize,
     tidy_told_at: usize,
 }
@@ -46,7 +46,7 @@ impl Overdue {
         self.due.pop_first().map(|(_, stream, message)| (stream, message))
     }
 
-    /// No deadline is left; what was told can still be asked for.
+    /// Removes all deadlines; events that wait can still be asked for.
     pub(crate) fn clear(&mut self) {
         self.due.clear();
     }
@@ -56,7 +56,7 @@ impl Overdue {
         self.told >= self.tidy_told_at.max(TIDY_TOLD_AT)
     }
 
-    /// The host is told of one message more.
+    /// One event more waits for the host.
     pub(crate) fn on_told(&mut self) {
         self.told += 1;
     }
@@ -67,7 +67,7 @@ impl Overdue {
         self.tidy_told_at = told * 2;
     }
 
-    /// An event of this room was asked for.
+    /// An event of this module was asked for.
     pub(crate) fn on_asked(&mut self) {
         self.told = self.told.saturating_sub(1);
     }

@@ -17,7 +17,7 @@ impl Session {
         self.settle(now);
     }
 
-    /// The calls that change how this session reconnects. How it stands tells [`reconnecting`](Self::reconnecting).
+    /// The calls that change how this session reconnects. [`reconnecting`](Self::reconnecting) shows its present state.
     pub fn reconnect(&mut self) -> Reconnect<'_> {
         Reconnect { session: self }
     }

@@ -13,7 +13,7 @@
 /// `close` while connecting ends the session at once if nothing is queued.
 ///
 /// How well a connection does is [`Health`](crate::Health)'s to say, and why a session is over
-/// [`Session::end_reason`](crate::Session::end_reason)'s. From these follow the five words of a list of sessions:
+/// [`Session::end_reason`](crate::Session::end_reason)'s. The five states that a list of sessions shows follow from these:
 ///
 /// | shown | when |
 /// |---|---|

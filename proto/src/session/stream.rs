@@ -139,7 +139,7 @@ impl Stream<'_> {
     /// still to be sent, the `message`th of the stream (from 1). The time begins now.
     ///
     /// # Errors
-    /// There is no such sending half, or it is over 16,384 messages ahead; nothing is told of it.
+    /// There is no such sending half, or it is over 16,384 messages ahead; there will be no event about it.
     pub fn watch(self, now: Instant, message: u64, within: Duration) -> Result<(), UnknownStream> {
         let now = self.session.latest.advance(now);
         let streams = &self.session.ledger.streams;

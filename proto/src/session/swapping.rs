@@ -15,8 +15,8 @@ impl Session {
     /// The connection carries the session from here on.
     pub(super) fn go_live(&mut self, now: Instant, epoch: Epoch, keys: Keys, attach: Attach) {
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
-        // A dead end has read all it ever will from us: its position can neither lie above what was
-        // sent nor below what it acknowledged. A live one's may merely be old.
+        // A peer whose old connection is dead has read all it ever will from us: its position can neither lie above
+        // what was sent nor below what it acknowledged. If that connection lives, the position may merely be old.
         let contradicts = attach.stated > next || (attach.stated < acked && !attach.may_be_old);
         if contradicts {
             let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
@@ -87,7 +87,7 @@ impl Session {
         ActiveConnection::new(now, &self.config, start)
     }
 
-    /// A connection died, by the host's word.
+    /// The host reports that a connection died.
     pub(super) fn on_detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
         let role = self.connections.role(epoch);
         let counts = matches!(role, Some(ConnectionRole::Candidate | ConnectionRole::Current));

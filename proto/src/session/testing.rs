@@ -1,4 +1,4 @@
-//! Two ends and a registry in one process, for the unit tests of this room.
+//! Two ends and a registry in one process, for the unit tests of this module.
 
 use alloc::vec::Vec;
 

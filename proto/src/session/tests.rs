@@ -122,7 +122,9 @@ fn close_is_answered_and_both_ends_know_all() {
         .stream(stream)
         .send(now, Bytes::from_static(b"last words"))
         .expect("because there is room");
-    pair.client.close(now, 7, Bytes::from_static(b"bye"));
+    pair.client
+        .close(now, 7, Bytes::from_static(b"bye"))
+        .expect("because the code fits");
     pair.settle();
     let ended = |events: Vec<Event>| match events.last() {
         Some(Event::Ended(ended)) => ended.clone(),
@@ -152,7 +154,9 @@ fn a_close_whose_end_was_lost_is_still_known_to_be_complete() {
     let mut pair = Pair::new();
     pair.dial();
     let now = pair.now;
-    pair.server().close(now, 3, Bytes::new());
+    pair.server()
+        .close(now, 3, Bytes::new())
+        .expect("because the code fits");
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
     // CLOSE and CLOSED cross; the server's END does not.
     let server = pair.server.as_mut().expect("because dialled");

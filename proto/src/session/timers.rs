@@ -107,7 +107,7 @@ impl Session {
         let shown = self.reporting.health();
         let suspect = current.liveness.suspect_at(current.rtt.srtt());
         let idle = current.busy_at + self.config.idle_after;
-        // Data was packed, where nothing is decided: idle no more, and that is due to be told.
+        // Data was packed since, and packing decides nothing: the session is not idle any more, which is to be shown now.
         let is_busy = shown == Health::Idle && current.busy_at >= self.reporting.health_shown_at();
         let busy = is_busy.then_some(current.busy_at);
         let quiet = earliest(

@@ -64,7 +64,7 @@ impl Streams {
             send: SendHalf::new(self.limits.fragment, self.peer.map_or(0, |peer| peer.stream_window)),
             recv: RecvHalf::new(self.limits.stream_window),
             priority: open.priority,
-            // Its packet must not stay for its sake.
+            // A slice of it would keep the whole packet in memory.
             label: Bytes::copy_from_slice(&open.label),
             opened: true,
             accepted: false,
@@ -131,7 +131,7 @@ impl Streams {
         Ok(())
     }
 
-    /// A late word about a stream that is over is of no consequence; one that never was is a fault.
+    /// A late frame about a stream that is over is ignored; one about a stream that never was is a protocol violation.
     fn forgotten(&self, id: StreamId) -> Result<(), ProtocolError> {
         if self.existed(id) {
             Ok(())

@@ -217,7 +217,7 @@ impl Streams {
     pub(crate) fn reset(&mut self, id: StreamId, code: u64) -> Result<(), UnknownStream> {
         let stream = self.own_half(id)?;
         if matches!(stream.send.end, End::Open | End::Finishing) {
-            self.abandon(id, code.min(varint::MAX));
+            self.abandon(id, code);
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Streams {
         stream.recv.stopped = true;
         let discarded = stream.recv.discard();
         if !stream.recv.is_settled() {
-            self.control.stop.insert(id, code.min(varint::MAX));
+            self.control.stop.insert(id, code);
         }
         self.return_credit(id, discarded);
         self.tidy(id);

@@ -80,7 +80,7 @@ impl RecvCredit {
     }
 
     /// Whether half the window was read since the last grant. For one stream's window, which has one reader: in smaller
-    /// steps a slow one would have the sender send crumbs.
+    /// steps a slow one would have the sender send tiny frames.
     pub(super) fn is_half_read(self) -> bool {
         self.next_grant() - self.granted >= self.window / 2
     }
@@ -99,7 +99,7 @@ impl RecvCredit {
         self.consumed + self.window
     }
 
-    /// It was told.
+    /// The peer was sent the present limit.
     pub(super) fn grant(&mut self) {
         self.granted = self.next_grant();
     }

@@ -1,5 +1,26 @@
 //! The streams of a session.
 //!
+//! ```
+//! use unbroken_proto::error::SendRefusal;
+//! use unbroken_proto::stream::StreamOptions;
+//! # use unbroken_proto::{config::Seed, security::{Auth, SharedSecret}, ClientConfig, Instant, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = Instant::from_millis(0);
+//! # let auth = Auth::secret(SharedSecret::from_key(b"office", [7; 32])?);
+//! # let mut session = Session::connect(ClientConfig::new(auth), Seed([1; 32]), now)?;
+//! let options = StreamOptions::default().with_label("logs".into()).with_priority(200);
+//! let stream = session.open(now, options)?;
+//! session.stream(stream).send(now, "a message".into())?;
+//! // Bytes without boundaries; what there is no room for stays in `bytes`.
+//! let mut bytes = "and bytes".into();
+//! assert_eq!(session.stream(stream).write(now, &mut bytes)?, 9);
+//! session.stream(stream).finish(now)?;
+//! let late = session.stream(stream).send(now, "late".into()).unwrap_err();
+//! assert_eq!((late.reason, &late.payload[..]), (SendRefusal::StreamClosed, &b"late"[..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | file | owns |
 //! |---|---|
 //! | `options` | how a stream is opened, what is known of one the peer opened |

@@ -7,6 +7,7 @@ use crate::setters::setters;
 
 /// How a stream is to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamOptions {
     /// What the stream is for, told to the peer; up to 255 bytes.
     pub label: Bytes,
@@ -28,6 +29,7 @@ impl Default for StreamOptions {
 
 /// A stream the peer opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AcceptedStream {
     /// Its id.
     pub id: StreamId,
@@ -41,14 +43,6 @@ setters! {
     StreamOptions {
         with_label label: Bytes,
         with_priority priority: u8,
-    }
-}
-
-impl StreamOptions {
-    /// The same with payloads of at most `size` bytes in a frame, 1,000 to 64,000.
-    #[must_use]
-    pub fn with_fragment_size(mut self, size: usize) -> StreamOptions {
-        self.fragment_size = Some(size);
-        self
+        with_fragment_size fragment_size: Option<usize>,
     }
 }

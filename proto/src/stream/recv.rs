@@ -125,7 +125,7 @@ impl RecvHalf {
         self.phase != Phase::Open
     }
 
-    /// Whether nothing of this half is left to read or to hear.
+    /// Whether this half is over: nothing is left to read, and no frame about it can come.
     pub(super) fn is_over(&self) -> bool {
         self.is_settled() && (self.over || self.stopped)
     }

@@ -14,7 +14,7 @@ use crate::wire::frame::{Data, Frame};
 
 /// A fragment cut short is not worth less than this.
 pub(super) const LEAST_FRAGMENT: usize = 512;
-/// Unacknowledged frames of a stream from which on crumbs of credit are not spent: a peer that grants
+/// Unacknowledged frames of a stream from which on small remainders of credit are not spent: a peer that grants
 /// little and acknowledges nothing would have the outbox full of frames of a byte.
 pub(super) const CRUMBS: usize = 8;
 
@@ -262,7 +262,7 @@ impl SendHalf {
         })
     }
 
-    /// Whether nothing of this half is left to do or to hear.
+    /// Whether this half is over: nothing is left to send, and no acknowledgement is waited for.
     pub(super) fn is_over(&self) -> bool {
         self.end == End::Committed && self.in_flight == 0
     }

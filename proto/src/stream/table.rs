@@ -71,7 +71,7 @@ pub(super) struct Control {
     pub(super) in_flight: usize,
 }
 
-/// What the application found refused and wants to hear of. Armed by its calls, never by polls.
+/// Events about refused calls that the application waits for. Its calls arm them, polls never do.
 pub(super) struct Armed {
     pub(super) accept: bool,
     pub(super) open: bool,
@@ -250,7 +250,7 @@ impl Streams {
         (self.limits.outbox / 2).saturating_sub(self.held_waiting)
     }
 
-    /// Tells the application of room it was refused for want of.
+    /// Queues the event for room that the application was refused for want of.
     pub(super) fn offer_room(&mut self) {
         let room = self.limits.outbox.saturating_sub(self.held);
         let waiting = if self.held_waiting == 0 {
@@ -279,7 +279,7 @@ impl Streams {
         self.own_slots + (self.opening.len() as u64) < most
     }
 
-    /// Tells the application of a slot it was refused for want of. Not from a commit, which tells
+    /// Queues the event for a slot that the application was refused for want of. A commit does not, as it tells
     /// nobody anything: what a commit frees is offered with its acknowledgement.
     pub(super) fn offer_slot(&mut self) {
         if self.has_slot() && core::mem::take(&mut self.armed.open) {

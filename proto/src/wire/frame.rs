@@ -1,4 +1,7 @@
 //! The frames of a sealed packet, as values.
+//!
+//! The structs are the layouts of version 1, which never change, so that they can be written as literals. There may come
+//! to be more frames and codes: the enums are not exhaustive.
 
 use bytes::Bytes;
 
@@ -14,6 +17,7 @@ pub const MAX_ALTERNATE: usize = 1_024;
 /// One frame. Sequenced frames (see [`is_sequenced`](Frame::is_sequenced)) have positions and are
 /// kept until acknowledged; the others concern one connection only.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Frame {
     /// Application bytes. Sequenced.
     Data(Data),
@@ -143,7 +147,7 @@ pub struct Open {
 pub struct Close {
     /// The application's code.
     pub code: u64,
-    /// The application's words; up to 1,024 bytes.
+    /// The application's reason; up to 1,024 bytes.
     pub reason: Bytes,
     /// The closer's next expected position, frozen.
     pub position: u64,
@@ -209,7 +213,7 @@ impl EndCode {
 pub struct End {
     /// Why.
     pub code: EndCode,
-    /// Words for people; up to 1,024 bytes.
+    /// A text for people; up to 1,024 bytes.
     pub reason: Bytes,
     /// The sender's final position, if it means anything.
     pub position: Option<u64>,
@@ -246,6 +250,7 @@ pub struct Final {
 
 /// The server's answer about a predecessor.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It lives; this connection becomes its candidate.
     Resumed {
@@ -259,7 +264,7 @@ pub enum Verdict {
     },
     /// A copy went on, or the proof is wrong.
     Superseded,
-    /// Neither held nor entombed.
+    /// The server neither holds it nor has a tombstone of it.
     Unknown {
         /** Milliseconds that tombstones reach back. */
         reach: u64,

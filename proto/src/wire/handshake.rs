@@ -193,7 +193,14 @@ fn verdict_parts(verdict: Option<&Verdict>) -> (u8, Option<u64>) {
 }
 
 /// A refusal in the clear. Whoever sends it has proven nothing, so it counts as a failed dial only.
+///
+/// ```
+/// use unbroken_proto::wire::handshake::Reject;
+/// let later = Reject::Retry { after: 1_000 };
+/// assert_eq!(Reject::decode(&later.encode()), Ok(later));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reject {
     /// Too busy now.
     Retry {

@@ -30,7 +30,14 @@ pub const SEAL_OVERHEAD: usize = 1 + TAG;
 pub const MAX_FRAMES: usize = MAX_PACKET - SEAL_OVERHEAD;
 
 /// The first byte of a packet.
+///
+/// ```
+/// use unbroken_proto::wire::packet::PacketType;
+/// assert_eq!(PacketType::of(&[1, 0, 0]), Ok(PacketType::Hello));
+/// assert!(PacketType::of(&[]).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PacketType {
     /// Begins a new session (client).
     Hello,

@@ -3,6 +3,15 @@
 //!
 //! One value has one encoding: a longer one than necessary is malformed. So a frame's canonical
 //! length, which both ends charge, needs no second look at how it was sent.
+//!
+//! ```
+//! use unbroken_proto::wire::varint;
+//! let mut buf = Vec::new();
+//! varint::write(&mut buf, 300);
+//! assert_eq!(buf, [0x41, 0x2c]);
+//! assert_eq!(varint::decode(&buf), Ok((300, 2)));
+//! assert!(varint::decode(&[0x40, 7]).is_err(), "because 7 takes one byte");
+//! ```
 
 use alloc::vec::Vec;
 

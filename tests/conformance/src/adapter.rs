@@ -1,5 +1,6 @@
 //! What the suite asks of an adapter: the least that sessions can do, in calls that block.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use unbroken_proto::{ClientConfig, Duration, Event, ReconnectIntent, ServerConfi
 pub type Pick = Box<dyn FnMut(&ReconnectIntent) -> Address + Send>;
 
 /// A way to run sessions.
-pub trait Adapter: Send + Sync {
+pub trait Adapter: Debug + Send + Sync {
     /// A session that dials where `pick` says.
     fn connect(&self, pick: Pick, config: ClientConfig) -> Box<dyn Session>;
     /// A server that listens nowhere yet.

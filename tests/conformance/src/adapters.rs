@@ -22,10 +22,13 @@ pub use crate::blocking::Blocking;
 pub use crate::stepped::Stepped;
 
 /// unbroken-tokio, on a runtime of two threads.
+#[derive(Debug)]
 pub struct Tokio;
 /// unbroken-smol, on its global executor.
+#[derive(Debug)]
 pub struct Smol;
 /// unbroken-async-std, on its global executor.
+#[derive(Debug)]
 pub struct AsyncStd;
 
 fn runtime() -> &'static tokio::runtime::Runtime {
@@ -173,7 +176,7 @@ impl Session for SessionHandle {
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        soon("the end", SessionHandle::close(self, code, Bytes::new()))
+        soon("the end", SessionHandle::close(self, code, Bytes::new())).expect("because the code fits")
     }
 
     fn abort(&self) -> Arc<Ended> {
@@ -217,7 +220,7 @@ impl Sender for Tx {
     }
 
     fn reset(&mut self, code: u64) {
-        self.0.reset(code);
+        self.0.reset(code).expect("because the code fits");
     }
 }
 
@@ -240,7 +243,7 @@ impl Receiver for Rx {
     }
 
     fn stop(&mut self, code: u64) {
-        self.0.stop(code);
+        self.0.stop(code).expect("because the code fits");
     }
 }
 

@@ -17,6 +17,7 @@ use crate::adapter::{Adapter, Pick, Receiver, Sender, Server, Session};
 use crate::block::LIMIT;
 
 /// unbroken-tungstenite, a thread for each task.
+#[derive(Debug)]
 pub struct Blocking;
 
 impl Adapter for Blocking {
@@ -81,7 +82,8 @@ impl Session for blocking::Session {
     }
 
     fn close(&self, code: u64) -> Arc<Ended> {
-        self.close_within(code, Bytes::new(), LIMIT).expect("the end")
+        let ended = self.close_within(code, Bytes::new(), LIMIT);
+        ended.expect("because the code fits").expect("the end")
     }
 
     fn abort(&self) -> Arc<Ended> {
@@ -123,7 +125,7 @@ impl Sender for blocking::SendHalf {
     }
 
     fn reset(&mut self, code: u64) {
-        self.get_mut().reset(code);
+        self.get_mut().reset(code).expect("because the code fits");
     }
 }
 
@@ -131,11 +133,11 @@ impl Receiver for blocking::RecvHalf {
     fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
         blocking::RecvHalf::recv(self).map_err(|failure| match failure {
             blocking::RecvError::Stream(error) => error,
-            late @ blocking::RecvError::TimedOut => panic!("never happened: a message ({late})"),
+            late => panic!("never happened: a message ({late})"),
         })
     }
 
     fn stop(&mut self, code: u64) {
-        self.get_mut().stop(code);
+        self.get_mut().stop(code).expect("because the code fits");
     }
 }

@@ -41,45 +41,45 @@ fn insist<T, F: Future<Output = T>>(mut make: impl FnMut() -> F) -> T {
 }
 
 /// Two sessions' ends, and every call on them that waits.
-pub fn every_call(near: &SessionHandle, far: &SessionHandle) {
+pub fn every_call(local: &SessionHandle, remote: &SessionHandle) {
     for polls in 0..3 {
-        assert!(give_up_after(polls, near.closed()).is_none());
-        assert!(give_up_after(polls, far.accept()).is_none());
-        let mut events = near.events();
+        assert!(give_up_after(polls, local.closed()).is_none());
+        assert!(give_up_after(polls, remote.accept()).is_none());
+        let mut events = local.events();
         let _perhaps = give_up_after(polls, events.next());
     }
-    insist(|| near.established()).expect("because it is established");
-    let stream = opened(near);
+    insist(|| local.established()).expect("because it is established");
+    let stream = opened(local);
     let (mut send, recv) = stream.split();
     soon("a message", send.send(Bytes::from("here"))).expect("because it is open");
-    let (far_send, far_recv) = accepted(far);
-    messages(send, far_recv);
-    bytes(far_send, recv);
+    let (remote_send, remote_recv) = accepted(remote);
+    messages(send, remote_recv);
+    bytes(remote_send, recv);
     // A close that nobody waits for is a close all the same.
-    let _given_up = give_up_after(1, near.close(5, Bytes::new()));
-    let ended = insist(|| near.close(6, Bytes::new()));
+    let _given_up = give_up_after(1, local.close(5, Bytes::new()));
+    let ended = insist(|| local.close(6, Bytes::new())).expect("because the code fits");
     assert!(
         matches!(ended.reason, EndReason::Closed { code: 5, .. }),
         "{:?}",
         ended.reason
     );
-    let again = insist(|| near.closed());
+    let again = insist(|| local.closed());
     assert_eq!(ended, again);
-    insist(|| far.closed());
+    insist(|| remote.closed());
 }
 
 /// An `open` that was given up has opened nothing; a stream that is dropped unused is reset by itself, and uses up nothing.
-fn opened(near: &SessionHandle) -> Stream {
+fn opened(local: &SessionHandle) -> Stream {
     for round in 0..200 {
-        let _dropped = give_up_after(round % 3, near.open(StreamOptions::default()));
+        let _dropped = give_up_after(round % 3, local.open(StreamOptions::default()));
     }
-    insist(|| near.open(StreamOptions::default())).expect("because the session lives")
+    insist(|| local.open(StreamOptions::default())).expect("because the session lives")
 }
 
 /// The stream that is used, behind those that were dropped unused.
-fn accepted(far: &SessionHandle) -> (SendHalf, RecvHalf) {
+fn accepted(remote: &SessionHandle) -> (SendHalf, RecvHalf) {
     loop {
-        let (send, mut recv) = insist(|| far.accept()).expect("because one was opened").split();
+        let (send, mut recv) = insist(|| remote.accept()).expect("because one was opened").split();
         match insist_on(&mut recv) {
             Ok(message) => {
                 assert_eq!(message, Some(Bytes::from("here")));

@@ -27,12 +27,8 @@ pub use world::{Carrier, World};
 mod readmes {
     #[doc = include_str!("../../../proto/README.md")]
     pub struct Proto;
-    #[doc = include_str!("../../../adapters/driver/README.md")]
-    pub struct Driver;
     #[doc = include_str!("../../../adapters/carriers/README.md")]
     pub struct Carriers;
-    #[doc = include_str!("../../../adapters/trace/README.md")]
-    pub struct Trace;
     #[doc = include_str!("../../../README.md")]
     pub struct Root;
 }

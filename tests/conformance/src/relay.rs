@@ -34,11 +34,13 @@ impl Plan {
 }
 
 /// A relay; its threads end with their connections, and the process.
+#[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
     state: Arc<State>,
 }
 
+#[derive(Debug)]
 struct State {
     server: SocketAddr,
     plan: Plan,

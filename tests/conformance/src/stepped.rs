@@ -13,6 +13,7 @@ use unbroken_tungstenite::{Interest, PollRuntime, Stepper};
 use crate::adapter::{Adapter, Pick, Server, Session};
 
 /// unbroken-tungstenite, a loop for each client and server.
+#[derive(Debug)]
 pub struct Stepped;
 
 /// Begins something in a loop, on a thread that ends when nothing is left to do there.

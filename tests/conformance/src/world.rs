@@ -83,6 +83,7 @@ pub fn certificate(names: &[&str]) -> (CertificateDer<'static>, PrivateKeyDer<'s
 }
 
 /// Two adapters and what is between them.
+#[derive(Debug)]
 pub struct World {
     /// Who dials.
     pub client: &'static dyn Adapter,
@@ -139,13 +140,11 @@ fn secret() -> SharedSecret {
 pub fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
     let soon = Duration::from_millis(10);
-    config.backoff = Backoff {
-        first: soon,
-        base: soon,
-        cap: 4 * soon,
-        stable_after: Duration::from_millis(1),
-        ..Backoff::default()
-    };
+    config.backoff = Backoff::default()
+        .with_first(soon)
+        .with_base(soon)
+        .with_cap(4 * soon)
+        .with_stable_after(Duration::from_millis(1));
     config
 }
 
@@ -159,6 +158,7 @@ pub fn server_config() -> ServerConfig {
 }
 
 /// Small random numbers from a seed.
+#[derive(Debug)]
 pub struct Random(pub u64);
 
 impl Random {

@@ -90,8 +90,9 @@ fn a_session_outlives_a_captive_portal() {
     };
     let session = Smol.connect(Box::new(pick), client_config());
     let id = session.established().expect("because a server is there");
-    let far = server.accept();
-    far.handle()
+    let remote = server.accept();
+    remote
+        .handle()
         .expect("because it is async")
         .report_failure(Cause::Network);
     eventually("back home", || session.stats().attaches == 2);

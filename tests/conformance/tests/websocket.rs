@@ -29,22 +29,22 @@ fn twisting(
 ) -> SocketAddr {
     let (listener, address) = free_port();
     thread::spawn(move || {
-        for near in listener.incoming().flatten() {
+        for local in listener.incoming().flatten() {
             let seen = seen.clone();
-            thread::spawn(move || relay(near, server, seen, twist));
+            thread::spawn(move || relay(local, server, seen, twist));
         }
     });
     address
 }
 
 fn relay(
-    near: TcpStream,
+    local: TcpStream,
     server: SocketAddr,
     seen: mpsc::Sender<Request>,
     twist: fn(&mut WebSocket<TcpStream>, Bytes),
 ) {
-    let far = TcpStream::connect(server).expect("because somebody listens");
-    let (near_copy, far_copy) = (near.try_clone(), far.try_clone());
+    let remote = TcpStream::connect(server).expect("because somebody listens");
+    let (local_copy, remote_copy) = (local.try_clone(), remote.try_clone());
     #[expect(clippy::result_large_err, reason = "tungstenite's callback is of this shape")]
     let look = move |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
         let ours = HeaderValue::from_static(SUBPROTOCOL);
@@ -52,25 +52,27 @@ fn relay(
         let _nobody_looks = seen.send(request.clone());
         Ok(response)
     };
-    let Ok(mut near) = tungstenite::accept_hdr(near, look) else {
+    let Ok(mut local) = tungstenite::accept_hdr(local, look) else {
         return;
     };
     let url = format!("ws://{server}/").parse().expect("because it is an address");
     let request = ClientRequestBuilder::new(url).with_sub_protocol(SUBPROTOCOL);
-    let (mut far, _) = tungstenite::client(request, far).expect("because a server is there");
+    let (mut remote, _) = tungstenite::client(request, remote).expect("because a server is there");
     // Each direction reads with one end's state and writes with the other's: they share sockets only.
-    let mut to_far = WebSocket::from_raw_socket(far_copy.expect("a copy"), tungstenite::protocol::Role::Client, None);
-    let mut to_near = WebSocket::from_raw_socket(near_copy.expect("a copy"), tungstenite::protocol::Role::Server, None);
+    let mut to_remote =
+        WebSocket::from_raw_socket(remote_copy.expect("a copy"), tungstenite::protocol::Role::Client, None);
+    let mut to_local =
+        WebSocket::from_raw_socket(local_copy.expect("a copy"), tungstenite::protocol::Role::Server, None);
     let back = thread::spawn(move || {
-        while let Ok(Message::Binary(packet)) = far.read() {
-            twist(&mut to_near, packet);
+        while let Ok(Message::Binary(packet)) = remote.read() {
+            twist(&mut to_local, packet);
         }
-        let _gone = to_near.get_ref().shutdown(std::net::Shutdown::Both);
+        let _gone = to_local.get_ref().shutdown(std::net::Shutdown::Both);
     });
     loop {
-        match near.read() {
+        match local.read() {
             Ok(Message::Binary(packet)) => {
-                if to_far.send(Message::Binary(packet)).is_err() {
+                if to_remote.send(Message::Binary(packet)).is_err() {
                     break;
                 }
             }
@@ -78,7 +80,7 @@ fn relay(
             _ => break,
         }
     }
-    let _gone = to_far.get_ref().shutdown(std::net::Shutdown::Both);
+    let _gone = to_remote.get_ref().shutdown(std::net::Shutdown::Both);
     let _ended = back.join();
 }
 

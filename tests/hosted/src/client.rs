@@ -14,6 +14,7 @@ use crate::kernel::inject;
 use crate::shared::{DialPanic, Shared};
 
 /// See the module.
+#[derive(Debug)]
 pub struct Client {
     /// The number of its conversation.
     pub number: usize,

@@ -114,6 +114,7 @@ async fn write(stream: &mut SimStream, mut bytes: &[u8]) -> std::io::Result<()> 
 }
 
 /// A stream that always has more of the same to read: what an executor has to be protected from.
+#[derive(Debug)]
 pub struct Endless {
     runtime: SimRuntime,
     /// What is read first.

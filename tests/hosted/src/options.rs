@@ -125,14 +125,12 @@ impl Options {
 
 fn draw_backoff(rng: &mut Rng) -> Backoff {
     let short = rng.chance(500);
-    Backoff {
-        first: Duration::from_millis(*rng.pick(&[100, 10, 20])),
-        base: Duration::from_millis(if short { 20 } else { 200 }),
-        cap: Duration::from_millis(if short { 500 } else { 5_000 }),
-        attempts: if rng.chance(50) { Some(20) } else { None },
-        stable_after: Duration::from_millis(*rng.pick(&[10_000, 100, 1_000])),
-        ..Backoff::default()
-    }
+    Backoff::default()
+        .with_first(Duration::from_millis(*rng.pick(&[100, 10, 20])))
+        .with_base(Duration::from_millis(if short { 20 } else { 200 }))
+        .with_cap(Duration::from_millis(if short { 500 } else { 5_000 }))
+        .with_attempts(if rng.chance(50) { Some(20) } else { None })
+        .with_stable_after(Duration::from_millis(*rng.pick(&[10_000, 100, 1_000])))
 }
 
 fn draw_config(rng: &mut Rng) -> SessionConfig {

@@ -16,7 +16,7 @@ use crate::kernel::{Kernel, ProcessId};
 use crate::net::{Dialled, SimListener, SimStream};
 
 /// One process's view of a kernel.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SimRuntime {
     kernel: Arc<Kernel>,
     process: ProcessId,

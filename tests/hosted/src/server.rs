@@ -20,6 +20,7 @@ use crate::shared::{Judgement, Shared};
 const MS: u64 = 1_000_000;
 
 /// A server's process, and its application's.
+#[derive(Debug)]
 pub struct Server {
     /// Which one it is.
     pub generation: u64,
@@ -169,7 +170,7 @@ async fn take_sessions(mut task: Task, generation: u64, handle: Arc<ServerHandle
         let Some(accepted) = task.patient(60_000 * MS, handle.accept()).await else {
             continue;
         };
-        let Accepted { session, request } = accepted;
+        let Accepted { session, request, .. } = accepted;
         let Some(number) = number_of(&request.name) else {
             task.demand("accept", Err(format!("a session named {:?}", request.name)));
             return;

@@ -49,7 +49,7 @@ pub enum DialPanic {
 }
 
 /// See the module.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct State {
     /// What must be true.
     pub oracle: Oracle,
@@ -100,7 +100,7 @@ impl State {
 }
 
 /// Shared by everything in a schedule.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Shared(Arc<Mutex<State>>);
 
 impl Shared {
@@ -117,6 +117,7 @@ impl Shared {
 }
 
 /// Counts a task as work of an end as long as it lives.
+#[derive(Debug)]
 pub struct Working {
     shared: Shared,
     end: EndId,

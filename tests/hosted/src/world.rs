@@ -48,6 +48,7 @@ pub enum Plan {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct World {
     /// The executor.
     pub kernel: Arc<Kernel>,
@@ -134,10 +135,7 @@ impl World {
             return Ok(());
         }
         self.generation += 1;
-        let config = ServerConfig {
-            session: self.options.server.clone(),
-            ..ServerConfig::new(ServerAuth::secrets(vec![secret()]))
-        };
+        let config = ServerConfig::new(ServerAuth::secrets(vec![secret()])).with_session(self.options.server.clone());
         let app = self.app((NONE, Party::Server(0)), "server app", self.options.server_work);
         self.server = Some(Server::start(self.generation, config, app)?);
         Ok(())
@@ -164,12 +162,10 @@ impl World {
         if self.shortest_lifetime() < 300_000_000_000 && self.options.faults > 0 {
             self.may_expire();
         }
-        let config = ClientConfig {
-            session: self.options.client.clone(),
-            name: name_of(number),
-            backoff: self.options.backoff.clone(),
-            ..ClientConfig::new(Auth::secret(secret()))
-        };
+        let config = ClientConfig::new(Auth::secret(secret()))
+            .with_session(self.options.client.clone())
+            .with_name(name_of(number))
+            .with_backoff(self.options.backoff.clone());
         let config = match before {
             Some(before) => before.hand_over(config),
             None => config,

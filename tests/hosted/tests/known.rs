@@ -44,10 +44,7 @@ fn client(world: &World, config: ClientConfig) -> (Session, ProcessId) {
 
 fn config(world: &World) -> ClientConfig {
     let number = world.shared.with(|state| state.oracle.begin(1));
-    ClientConfig {
-        name: format!("c{number}"),
-        ..ClientConfig::new(Auth::secret(secret()))
-    }
+    ClientConfig::new(Auth::secret(secret())).with_name(format!("c{number}"))
 }
 
 /// Runs `future` to its end on a task of its own, for at most a minute.
@@ -205,13 +202,11 @@ fn open_after_close_is_an_error() {
 
 #[test]
 fn a_backoff_without_pauses_is_refused() {
-    let backoff = Backoff {
-        first: Duration::ZERO,
-        base: Duration::ZERO,
-        cap: Duration::ZERO,
-        jitter: Jitter::None,
-        ..Backoff::default()
-    };
+    let backoff = Backoff::default()
+        .with_first(Duration::ZERO)
+        .with_base(Duration::ZERO)
+        .with_cap(Duration::ZERO)
+        .with_jitter(Jitter::None);
     assert!(backoff.validate().is_err());
 }
 
@@ -222,17 +217,12 @@ fn dials_leave_others_their_turn() {
     options.shape.latency = 0;
     let mut world = world(options);
     world.kill_server();
-    let backoff = Backoff {
-        first: Duration::from_millis(10),
-        base: Duration::from_millis(10),
-        cap: Duration::from_millis(10),
-        jitter: Jitter::None,
-        ..Backoff::default()
-    };
-    let config = ClientConfig {
-        backoff,
-        ..config(&world)
-    };
+    let backoff = Backoff::default()
+        .with_first(Duration::from_millis(10))
+        .with_base(Duration::from_millis(10))
+        .with_cap(Duration::from_millis(10))
+        .with_jitter(Jitter::None);
+    let config = config(&world).with_backoff(backoff);
     let (_handle, _) = client(&world, config);
     let before = world.kernel.polls();
     run(&world, 10);

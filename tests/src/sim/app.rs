@@ -142,11 +142,10 @@ impl App {
             return;
         }
         while self.to_open > 0 && !(self.work.by_events && (self.crowded || self.blocked)) {
-            let options = StreamOptions {
-                label: Bytes::from(vec![b'l'; usize::try_from(env.rng.below(20)).unwrap_or(0)]),
-                priority: *env.rng.pick(&[128, 0, 255]),
-                fragment_size: *env.rng.pick(&[None, Some(1_000), Some(64_000)]),
-            };
+            let options = StreamOptions::default()
+                .with_label(Bytes::from(vec![b'l'; usize::try_from(env.rng.below(20)).unwrap_or(0)]))
+                .with_priority(*env.rng.pick(&[128, 0, 255]))
+                .with_fragment_size(*env.rng.pick(&[None, Some(1_000), Some(64_000)]));
             match session.open(env.instant(), options.clone()) {
                 Ok(id) => {
                     self.to_open -= 1;

@@ -12,6 +12,7 @@ use super::net::{Happening, Peer, Way};
 use crate::rng::mix;
 
 /// One client process.
+#[derive(Debug)]
 pub struct Client {
     /// Its number.
     pub number: usize,
@@ -75,6 +76,7 @@ impl Client {
             IntentKind::Establish => "intent: establish",
             IntentKind::Resume => "intent: resume",
             IntentKind::Migrate => "intent: migrate",
+            other => panic!("{other:?} is not known here"),
         });
         if intent.deadline <= intent.not_before {
             env.fail(&format!("an attempt that cannot succeed: {intent:?}"));

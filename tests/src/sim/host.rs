@@ -15,6 +15,7 @@ use super::pipe::{Arrival, NEVER};
 use super::watch::Watch;
 
 /// One end of a session with its connections and its application.
+#[derive(Debug)]
 pub struct Host {
     /// Whose turn it is when this one's turn comes.
     pub who: Peer,

@@ -343,7 +343,8 @@ pub fn close(world: &mut World, peer: Peer) {
         conv.so.closed[us] = true;
         env.tally.hit("app: close");
         host.session
-            .close(env.instant(), code, bytes::Bytes::from_static(b"done"));
+            .close(env.instant(), code, bytes::Bytes::from_static(b"done"))
+            .expect("because the code fits");
         host.service(env);
     });
     world.touch(peer);

@@ -16,6 +16,7 @@ use super::pipe::Arrival;
 use unbroken_proto::server::Refusal;
 
 /// See the module.
+#[derive(Debug)]
 pub struct Server {
     /// Knows about sessions.
     pub registry: Registry,
@@ -33,6 +34,7 @@ pub struct Server {
 }
 
 /// A session and whoever drives it.
+#[derive(Debug)]
 pub struct Task {
     /// Its machine and application.
     pub host: Host,
@@ -43,6 +45,7 @@ pub struct Task {
 }
 
 /// An accepted connection that no session has yet.
+#[derive(Debug)]
 struct Front {
     id: ConnectionId,
     framer: Framer,
@@ -51,6 +54,7 @@ struct Front {
     gone: bool,
 }
 
+#[derive(Debug)]
 enum Stage {
     Silent,
     Handshake(Box<Incoming>),
@@ -58,6 +62,7 @@ enum Stage {
 }
 
 /// What the world must know about a packet's effects.
+#[derive(Debug)]
 pub enum Outcome {
     /// Nothing.
     Nothing,

@@ -16,6 +16,7 @@ use crate::model::{Ledger, check_ending, check_pair, name_of};
 use crate::rng::{Rng, mix};
 
 /// See the module.
+#[derive(Debug)]
 pub struct World {
     /// Time, chance, network.
     pub env: Env,

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::Poll;
 
+use unbroken_proto::error::CodeTooLarge;
 use unbroken_proto::server::{
     Drain, DrainStatus, EndedSession, Registry, Select, SessionCommand, SessionInfo, Snapshot,
 };
@@ -13,11 +14,11 @@ use super::handle::{ServerHandle, Wait};
 use crate::sync::{lock, register};
 
 impl ServerHandle {
-    /// The registry, for a moment: for whatever has no method here. `visit` gets the present instant too;
+    /// The registry, for a moment: for whatever has no method here. `access` gets the present instant too;
     /// it must not block, nor call the handle. Commands reach their sessions' owners at once.
-    pub fn registry<T>(&self, visit: impl FnOnce(&mut Registry, Instant) -> T) -> T {
+    pub fn registry<T>(&self, access: impl FnOnce(&mut Registry, Instant) -> T) -> T {
         self.with(|state, now, wakes| {
-            let result = visit(&mut state.registry, now);
+            let result = access(&mut state.registry, now);
             state.on_change(wakes);
             result
         })
@@ -38,12 +39,22 @@ impl ServerHandle {
     }
 
     /// Closes, aborts, moves or prolongs the sessions that `select` means; returns how many are told.
-    pub fn command(&self, select: Select<'_>, command: &SessionCommand) -> usize {
+    ///
+    /// # Errors
+    /// As [`Registry::command`].
+    pub fn command(&self, select: Select<'_>, command: &SessionCommand) -> Result<usize, CodeTooLarge> {
         self.registry(|registry, now| registry.command(now, select, command))
     }
 
     /// The same for those that `wanted` picks. Looks at all of them.
-    pub fn command_where(&self, wanted: impl Fn(&SessionInfo) -> bool, command: &SessionCommand) -> usize {
+    ///
+    /// # Errors
+    /// As [`Registry::command`].
+    pub fn command_where(
+        &self,
+        wanted: impl Fn(&SessionInfo) -> bool,
+        command: &SessionCommand,
+    ) -> Result<usize, CodeTooLarge> {
         self.registry(|registry, now| registry.command_where(now, wanted, command))
     }
 

@@ -14,6 +14,7 @@ const BACKLOG: usize = 128;
 
 /// An established session on the accepting side.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Accepted {
     /// The session.
     pub session: Session,

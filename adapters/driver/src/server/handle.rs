@@ -13,8 +13,8 @@ use unbroken_proto::{Instant, PeerPrefix};
 
 use super::backlog::Accepted;
 use super::state::ServerState;
-use crate::clock::Timer;
-use crate::runtime::{Runtime, RuntimeTimer, clock};
+use crate::clock::{Clock, Timer};
+use crate::runtime::Runtime;
 use crate::sync::{Waiters, WakeList, lock, register};
 
 /// Decides on a proven client, and where its session belongs.
@@ -41,7 +41,7 @@ pub struct ServerHandle {
     pub(super) state: Mutex<ServerState>,
     pub(super) prefix: PeerPrefix,
     pub(super) authorise: Authorise,
-    make_timer: Box<dyn Fn() -> Box<dyn Timer> + Send + Sync>,
+    clock: Clock,
 }
 
 impl ServerHandle {
@@ -58,13 +58,13 @@ impl ServerHandle {
         authorise: Authorise,
     ) -> Result<Arc<ServerHandle>, ConfigError> {
         let prefix = config.peer_prefix;
-        let (runtime, clock) = (runtime.clone(), clock(runtime));
-        let registry = Registry::new(config, seed, clock())?;
+        let clock = Clock::new(runtime);
+        let registry = Registry::new(config, seed, clock.now())?;
         Ok(Arc::new(ServerHandle {
-            state: Mutex::new(ServerState::new(Arc::clone(&clock), registry)),
+            state: Mutex::new(ServerState::new(clock.clone(), registry)),
             prefix,
             authorise,
-            make_timer: Box::new(move || Box::new(RuntimeTimer::with_clock(runtime.clone(), Arc::clone(&clock)))),
+            clock,
         }))
     }
 
@@ -119,17 +119,17 @@ impl ServerHandle {
         .await;
     }
 
-    pub(super) fn timer(&self) -> Box<dyn Timer> {
-        (self.make_timer)()
+    pub(super) fn timer(&self) -> Timer {
+        self.clock.timer()
     }
 
     /// Looks at the state or changes it, and wakes who has to know once the lock is released.
-    pub(super) fn with<T>(&self, visit: impl FnOnce(&mut ServerState, Instant, &mut WakeList) -> T) -> T {
+    pub(super) fn with<T>(&self, access: impl FnOnce(&mut ServerState, Instant, &mut WakeList) -> T) -> T {
         let mut wakes = WakeList::default();
         let result = {
             let mut state = lock(&self.state);
             let now = state.now();
-            visit(&mut state, now, &mut wakes)
+            access(&mut state, now, &mut wakes)
         };
         wakes.wake();
         result

@@ -5,7 +5,7 @@
 //! | `handle` | what the application holds, and the registry's timers |
 //! | `serve` | one accepted connection, until its session has it |
 //! | `pending` | a connection that has not proven anything |
-//! | `rejection` | the last word on a connection that gets no session |
+//! | `rejection` | what is sent last on a connection that gets no session |
 //! | `backlog` | established sessions that nobody has accepted |
 //! | `admin` | what is asked of all sessions together |
 //! | `broadcaster` | one message to many sessions |

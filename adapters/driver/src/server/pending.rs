@@ -108,7 +108,7 @@ impl PendingConnection {
                 Admission::New { session, epoch } => {
                     let (sender, routed) = mpsc::channel(ROUTED);
                     let id = session.id();
-                    let shared = Shared::new(plain(session), Arc::clone(&state.clock));
+                    let shared = Shared::new(plain(session), state.clock.clone());
                     if let Some(id) = id {
                         let owner = Owner {
                             routed: sender,

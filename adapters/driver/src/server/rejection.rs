@@ -1,4 +1,4 @@
-//! The last word on a connection that gets no session, and time limits for what comes before.
+//! What is sent last on a connection that gets no session, and time limits for what comes before.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,7 +18,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const DISCARDED: usize = 64;
 
 /// `future`'s output, or `None` once the deadline has come.
-pub(super) async fn within<T>(timer: &mut dyn Timer, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(timer: &mut Timer, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|cx| match timer.poll_until(cx, deadline) {
         Poll::Ready(()) => Poll::Ready(None),
@@ -33,8 +33,8 @@ pub(super) async fn send(connection: &mut BoxConnection, packet: Vec<u8>) -> io:
     poll_fn(|cx| connection.as_mut().poll_flush(cx)).await
 }
 
-/// Says the last word on a connection and closes it.
-pub(super) async fn reject(mut connection: BoxConnection, rejection: Rejection, timer: &mut dyn Timer) {
+/// Sends the last packet on a connection and closes it.
+pub(super) async fn reject(mut connection: BoxConnection, rejection: Rejection, timer: &mut Timer) {
     let deadline = timer.now() + CLOSE_LIMIT;
     let close = async {
         if let Some(packet) = rejection.packet {

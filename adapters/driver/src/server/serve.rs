@@ -26,14 +26,14 @@ impl ServerHandle {
             carrier,
         } = accepted;
         let pending = PendingConnection::new(&self, carrier);
-        match self.receive(pending, &mut connection, &mut *timer).await {
+        match self.receive(pending, &mut connection, &mut timer).await {
             Arrival::New(new) => self.drive(*new, connection, timer).await,
             Arrival::Known { session, incoming } => {
                 if let Some((connection, rejection)) = self.route(session, connection, incoming) {
-                    reject(connection, rejection, &mut *timer).await;
+                    reject(connection, rejection, &mut timer).await;
                 }
             }
-            Arrival::Rejected(rejection) => reject(connection, rejection, &mut *timer).await,
+            Arrival::Rejected(rejection) => reject(connection, rejection, &mut timer).await,
             Arrival::Gone => {}
         }
     }
@@ -43,7 +43,7 @@ impl ServerHandle {
         &self,
         mut pending: PendingConnection,
         connection: &mut BoxConnection,
-        timer: &mut dyn Timer,
+        timer: &mut Timer,
     ) -> Arrival {
         let Some(packet) = pending.next(connection).await else {
             return Arrival::Gone;
@@ -98,7 +98,7 @@ impl ServerHandle {
     }
 
     /// Drives a new session to its end, and shows it to the application once it is established.
-    async fn drive(self: Arc<Self>, new: NewSession, connection: BoxConnection, timer: Box<dyn Timer>) {
+    async fn drive(self: Arc<Self>, new: NewSession, connection: BoxConnection, timer: Timer) {
         let _listed = new.id.map(|id| Listed {
             server: Arc::clone(&self),
             id,
@@ -151,7 +151,7 @@ impl Drop for Listed {
     fn drop(&mut self) {
         let unaccepted = self.server.with(|state, now, wakes| {
             state.owners.remove(&self.id);
-            // Harmless after a last report, and the only word of a driver that panicked.
+            // Harmless after a last report, and the only report about a driver that panicked.
             state.registry.lost(now, self.id);
             state.on_change(wakes);
             state.backlog.remove(self.id)

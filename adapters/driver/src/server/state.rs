@@ -9,8 +9,8 @@ use unbroken_proto::server::{ConnectionId, Incoming, Registry, Rejection};
 use unbroken_proto::{Instant, SessionId};
 
 use super::backlog::Backlog;
+use crate::clock::Clock;
 use crate::driver::Routed;
-use crate::runtime::Clock;
 use crate::state::Shared;
 use crate::sync::{Waiters, WakeList};
 
@@ -60,7 +60,7 @@ impl ServerState {
     }
 
     pub(super) fn now(&self) -> Instant {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Carries out what the registry wants: lets go of connections that it waits for no more, passes its commands on to

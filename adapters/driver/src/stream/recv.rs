@@ -13,7 +13,7 @@ use futures_io::AsyncRead;
 use thiserror::Error;
 use unbroken_proto::StreamId;
 use unbroken_proto::config::FRAME_CHARGE;
-use unbroken_proto::error::RecvError as MachineError;
+use unbroken_proto::error::{CodeTooLarge, RecvError as MachineError, StreamError};
 use unbroken_proto::stream::Chunk;
 
 use crate::close_on_drop::CloseOnDrop;
@@ -128,16 +128,13 @@ impl RecvHalf {
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, RecvError>> {
         loop {
             let Some((payload, message_end)) = ready!(self.poll_chunk(cx))? else {
-                let whole = self.partial.is_empty();
-                return Poll::Ready(if whole {
-                    Ok(None)
-                } else {
-                    self.fail(RecvError::Truncated)
-                });
+                if self.partial.is_empty() {
+                    return Poll::Ready(Ok(None));
+                }
+                return Poll::Ready(self.fail(RecvError::Truncated));
             };
             if self.partial.len() + payload.len() > self.max_message {
-                let max = self.max_message;
-                return Poll::Ready(self.fail(RecvError::TooLarge(max)));
+                return Poll::Ready(self.fail(RecvError::TooLarge(self.max_message)));
             }
             if message_end && self.partial.is_empty() {
                 return Poll::Ready(Ok(Some(payload)));
@@ -187,14 +184,22 @@ impl RecvHalf {
     }
 
     /// Asks the peer to stop; nothing more is received.
-    pub fn stop(&mut self, code: u64) {
-        self.chunks.clear();
-        self.over.get_or_insert(Err(RecvError::Stopped));
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the stream goes on.
+    pub fn stop(&mut self, code: u64) -> Result<(), CodeTooLarge> {
         self.session.shared.call(|state, now| {
-            let _already_over = state.machine.stream(self.id).stop(now, code);
+            // That the machine knows the half no more is as good.
+            if let Err(StreamError::CodeTooLarge(code)) = state.machine.stream(self.id).stop(now, code) {
+                return Err(CodeTooLarge(code));
+            }
             state.wakes.push(state.readers.remove(&self.id));
             state.notify_driver();
-        });
+            Ok(())
+        })?;
+        self.chunks.clear();
+        self.over.get_or_insert(Err(RecvError::Stopped));
+        Ok(())
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -203,7 +208,7 @@ impl RecvHalf {
 
     fn fail<T>(&mut self, failure: RecvError) -> Result<T, RecvError> {
         self.over = Some(Err(failure));
-        self.stop(0);
+        let _zero_fits = self.stop(0);
         Err(failure)
     }
 
@@ -273,7 +278,7 @@ impl AsyncRead for RecvHalf {
 impl Drop for RecvHalf {
     fn drop(&mut self) {
         if self.over.is_none() {
-            self.stop(0);
+            let _zero_fits = self.stop(0);
         }
     }
 }

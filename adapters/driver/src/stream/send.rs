@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_io::AsyncWrite;
-use unbroken_proto::error::{SendError, SendRefusal};
+use unbroken_proto::error::{CodeTooLarge, SendError, SendRefusal, StreamError};
 use unbroken_proto::{Duration, Instant, StreamId};
 
 use crate::close_on_drop::CloseOnDrop;
@@ -32,6 +32,8 @@ pub struct SendHalf {
     pending: Option<Bytes>,
     /// Finished or reset.
     over: bool,
+    /// Bytes sent since it last waited.
+    sent: usize,
 }
 
 impl SendHalf {
@@ -41,6 +43,7 @@ impl SendHalf {
             session,
             pending: None,
             over: false,
+            sent: 0,
         }
     }
 
@@ -90,9 +93,7 @@ impl SendHalf {
         if message.is_none() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_message(cx, message, |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        })
+        self.poll_message(cx, message, send)
     }
 
     fn poll_message<T>(
@@ -104,11 +105,8 @@ impl SendHalf {
         ready!(self.poll_pending(cx))?;
         let payload = message.take().unwrap_or_default();
         match self.try_with(payload, Some(cx), send) {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) => {
-                *message = Some(payload);
+            Err(error) if error.reason.is_temporary() => {
+                *message = Some(error.payload);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -126,9 +124,7 @@ impl SendHalf {
                 reason: SendRefusal::Full,
             });
         }
-        self.try_with(message, None, |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        })
+        self.try_with(message, None, send)
     }
 
     /// Sends bytes without copying them; waits while there is no room. Cancel safe as long as the bytes fit
@@ -143,7 +139,7 @@ impl SendHalf {
                 let written = self.try_write(&mut bytes, cx);
                 match written {
                     Ok(_) => {}
-                    Err(SendRefusal::Full | SendRefusal::Unread) => return Poll::Pending,
+                    Err(reason) if reason.is_temporary() => return Poll::Pending,
                     Err(reason) => {
                         let payload = std::mem::take(&mut bytes);
                         return Poll::Ready(Err(SendError { payload, reason }));
@@ -159,73 +155,73 @@ impl SendHalf {
     pub fn finish(&mut self) {
         if self.pending.is_some() {
             // A message that was never flushed would be missing from a stream that looks whole.
-            return self.reset(0);
-        }
-        if !std::mem::replace(&mut self.over, true) {
-            self.end(|state, now, id| {
-                let _already_over = state.machine.stream(id).finish(now);
-            });
+            let _zero_fits = self.reset(0);
+        } else if !self.over {
+            let _has_no_code = self.end(|state, now, id| Ok(state.machine.stream(id).finish(now)?));
         }
     }
 
     /// Abandons what the peer does not have yet, and tells it `code`.
-    pub fn reset(&mut self, code: u64) {
-        self.pending = None;
-        self.over = true;
-        self.end(|state, now, id| {
-            let _already_over = state.machine.stream(id).reset(now, code);
-        });
+    ///
+    /// # Errors
+    /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the stream goes on.
+    pub fn reset(&mut self, code: u64) -> Result<(), CodeTooLarge> {
+        self.end(|state, now, id| state.machine.stream(id).reset(now, code))
     }
 
-    fn end(&self, end: impl FnOnce(&mut State, Instant, StreamId)) {
+    /// Ends the half with `end`. That the machine knows it no more is as good.
+    fn end(
+        &mut self,
+        end: impl FnOnce(&mut State, Instant, StreamId) -> Result<(), StreamError>,
+    ) -> Result<(), CodeTooLarge> {
         self.session.shared.call(|state, now| {
-            end(state, now, self.id);
+            if let Err(StreamError::CodeTooLarge(code)) = end(state, now, self.id) {
+                return Err(CodeTooLarge(code));
+            }
             state.senders.remove(self.id, &mut state.wakes);
             state.notify_driver();
-        });
+            Ok(())
+        })?;
+        self.pending = None;
+        self.over = true;
+        Ok(())
     }
 
     /// Sends with `send` if it is this half's turn.
     fn try_with<T>(
-        &self,
+        &mut self,
         payload: Bytes,
         cx: Option<&Context<'_>>,
         send: impl FnOnce(&mut State, Instant, StreamId, Bytes) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
+        let (id, sent, len) = (self.id, &mut self.sent, payload.len());
         self.session.shared.call_untimed(|state, now| {
-            if !state.senders.may_try(self.id) {
-                state.senders.wait(self.id, cx);
+            if !state.may_send(id, sent, cx) {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            let sent = send(state, now, self.id, payload).map_err(|error| SendError {
-                reason: self.refused(state, error.reason, cx),
+            let done = send(state, now, id, payload).inspect(|_| *sent += len);
+            let done = done.map_err(|error| SendError {
+                reason: state.refused(id, error.reason, cx),
                 ..error
             });
             state.notify_if_sending();
-            sent
+            done
         })
     }
 
-    fn try_write(&self, bytes: &mut (impl Buf + Clone), cx: &Context<'_>) -> Result<usize, SendRefusal> {
+    fn try_write(&mut self, bytes: &mut (impl Buf + Clone), cx: &Context<'_>) -> Result<usize, SendRefusal> {
+        let (id, sent) = (self.id, &mut self.sent);
         self.session.shared.call_untimed(|state, now| {
-            if !state.senders.may_try(self.id) {
-                state.senders.wait(self.id, Some(cx));
+            if !state.may_send(id, sent, Some(cx)) {
                 return Err(SendRefusal::Full);
             }
-            let written = state.machine.stream(self.id).write(now, bytes);
-            let written = written.map_err(|refusal| self.refused(state, refusal, Some(cx)));
+            let written = state.machine.stream(id).write(now, bytes);
+            *sent += written.unwrap_or_default();
+            let written = written.map_err(|refusal| state.refused(id, refusal, Some(cx)));
             state.notify_if_sending();
             written
         })
-    }
-
-    /// The machine refused: waits if it is for want of room. Returns the reason for the application.
-    fn refused(&self, state: &mut State, refusal: SendRefusal, cx: Option<&Context<'_>>) -> SendRefusal {
-        if matches!(refusal, SendRefusal::Full | SendRefusal::Unread) {
-            state.senders.refused(self.id, refusal, cx);
-        }
-        state.senders.reason(self.id, refusal)
     }
 
     /// Ready when a message that [`start`](Self::start) kept is the machine's.
@@ -236,15 +232,9 @@ impl SendHalf {
         let Some(payload) = self.pending.take() else {
             return Poll::Ready(Ok(()));
         };
-        let sent = self.try_with(payload, Some(cx), |state, now, id, payload| {
-            state.machine.stream(id).send(now, payload)
-        });
-        match sent {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) => {
-                self.pending = Some(payload);
+        match self.try_with(payload, Some(cx), send) {
+            Err(error) if error.reason.is_temporary() => {
+                self.pending = Some(error.payload);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -254,11 +244,8 @@ impl SendHalf {
     /// Takes a message, and keeps it if there is no room: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
         match self.try_send(message) {
-            Err(SendError {
-                payload,
-                reason: SendRefusal::Full | SendRefusal::Unread,
-            }) if self.pending.is_none() => {
-                self.pending = Some(payload);
+            Err(error) if error.reason.is_temporary() && self.pending.is_none() => {
+                self.pending = Some(error.payload);
                 Ok(())
             }
             done => done,
@@ -276,7 +263,7 @@ impl AsyncWrite for SendHalf {
         let mut bytes = &buf[..buf.len().min(LARGEST_WRITE)];
         match this.try_write(&mut bytes, cx) {
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(SendRefusal::Full | SendRefusal::Unread) => Poll::Pending,
+            Err(refusal) if refusal.is_temporary() => Poll::Pending,
             Err(refusal) => Poll::Ready(Err(refused(refusal))),
         }
     }
@@ -319,6 +306,10 @@ impl AsyncWrite for SendHalf {
     }
 }
 
+fn send(state: &mut State, now: Instant, stream: StreamId, message: Bytes) -> Result<(), SendError> {
+    state.machine.stream(stream).send(now, message)
+}
+
 fn refused(refusal: SendRefusal) -> io::Error {
     let kind = match refusal {
         SendRefusal::SessionClosed => io::ErrorKind::NotConnected,
@@ -330,7 +321,7 @@ fn refused(refusal: SendRefusal) -> io::Error {
 impl Drop for SendHalf {
     fn drop(&mut self) {
         if !self.over {
-            self.reset(0);
+            let _zero_fits = self.reset(0);
         }
     }
 }

@@ -31,13 +31,11 @@ pub(crate) fn secret() -> SharedSecret {
 pub(crate) fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
     let soon = Duration::from_millis(10);
-    config.backoff = Backoff {
-        first: soon,
-        base: soon,
-        cap: 4 * soon,
-        stable_after: Duration::from_millis(1),
-        ..Backoff::default()
-    };
+    config.backoff = Backoff::default()
+        .with_first(soon)
+        .with_base(soon)
+        .with_cap(4 * soon)
+        .with_stable_after(Duration::from_millis(1));
     config
 }
 

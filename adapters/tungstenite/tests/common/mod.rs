@@ -24,13 +24,11 @@ pub(crate) fn secret() -> SharedSecret {
 pub(crate) fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new(Auth::secret(secret()));
     let soon = Duration::from_millis(10);
-    config.backoff = Backoff {
-        first: soon,
-        base: soon,
-        cap: 4 * soon,
-        stable_after: Duration::from_millis(1),
-        ..Backoff::default()
-    };
+    config.backoff = Backoff::default()
+        .with_first(soon)
+        .with_base(soon)
+        .with_cap(4 * soon)
+        .with_stable_after(Duration::from_millis(1));
     config
 }
 
@@ -61,9 +59,9 @@ pub(crate) fn connect(address: SocketAddr) -> Session {
 /// Two ends of one session.
 pub(crate) fn pair() -> (Server, Session, Session) {
     let (server, address) = serve(server_config());
-    let near = connect(address);
-    let far = server.accept_within(LIMIT).expect("a session").session;
-    (server, near, far)
+    let local = connect(address);
+    let remote = server.accept_within(LIMIT).expect("a session").session;
+    (server, local, remote)
 }
 
 /// Waits for `condition`.
@@ -78,13 +76,13 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Two connected sockets, each with room for about so many bytes on their way.
 pub(crate) fn pair_of_sockets(room: usize) -> (Socket<UnixStream>, Socket<UnixStream>) {
-    let (near, far) = UnixStream::pair().expect("because there are sockets");
-    for end in [&near, &far] {
+    let (local, remote) = UnixStream::pair().expect("because there are sockets");
+    for end in [&local, &remote] {
         let sized = socket2::SockRef::from(end).set_send_buffer_size(room);
         sized.expect("because it is a socket");
     }
     let end = |socket| Socket::new(socket).expect("because it is a socket");
-    (end(near), end(far))
+    (end(local), end(remote))
 }
 
 /// Both outputs.

@@ -1,4 +1,4 @@
-//! What a proven client gets: a session, a way to the one it had, or a reason.
+//! Decides what a proven client gets: a new session, the way to the one it had, or a refusal.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, SessionC
 use crate::config::{SameName, WhenDetachedFull};
 use crate::id::SessionId;
 use crate::limits::MAX_LABEL;
-use crate::server::index::Word;
+use crate::server::index::Key;
 use crate::server::info::SessionStatus;
 use crate::server::route::{Admission, Placement};
 use crate::server::table::Entry;
@@ -93,7 +93,7 @@ impl Registry {
             return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
         }
         let client_key = proven.established.peer_key;
-        let identity = Word::from(match &*placement.identity {
+        let identity = Key::from(match &*placement.identity {
             [] => &client_key.0[..],
             named => &named[..named.len().min(MAX_LABEL)],
         });
@@ -112,7 +112,7 @@ impl Registry {
     }
 
     /// Whether another session may be let in.
-    fn judge(&mut self, now: Instant, identity: &Word, name: &str) -> Result<(), Refusal> {
+    fn judge(&mut self, now: Instant, identity: &Key, name: &str) -> Result<(), Refusal> {
         if let Some(refusal) = self.refusal_of_drain(now) {
             trace::refused_stranger("draining");
             self.refused.draining += 1;
@@ -212,14 +212,14 @@ impl Registry {
     }
 }
 
-/// What a client hears that gets no session.
+/// The answer to a client that gets no session.
 fn turn_away(mut proven: Proven, refusal: Refusal) -> Rejection {
     let keys = &mut proven.established.keys;
     match &proven.answer.verdict {
         None => refusal.seal(keys),
         // The client goes on with a session made here: it has to come again.
         Some(Verdict::Unknown { .. }) => Refusal::soon().seal(keys),
-        // The old session's truth needs no room.
+        // Telling what became of the old session needs no room.
         Some(_) => Rejection {
             packet: final_packet(keys, proven.answer),
         },

@@ -25,7 +25,7 @@ impl Registry {
         self.handle_timeout(now);
     }
 
-    /// The registry lets sessions in again. Who was asked to leave leaves.
+    /// The registry lets sessions in again. A client that was asked to leave still leaves.
     pub fn stop_draining(&mut self, now: Instant) {
         self.draining = None;
         self.handle_timeout(now);
@@ -45,7 +45,7 @@ impl Registry {
         })
     }
 
-    /// Asks those whose moment has come.
+    /// Asks the clients whose moment has come.
     pub(super) fn ask_to_leave(&mut self, now: Instant) {
         while let Some(draining) = &mut self.draining
             && let Some(id) = draining.pop_due(now)
@@ -58,8 +58,8 @@ impl Registry {
         }
     }
 
-    /// One that was let in before the drain is established only now, or has come back: what it was asked while
-    /// it was away it never heard.
+    /// A session that was admitted before the drain is established only now, or is attached again. A request that was made
+    /// while it was detached never reached its client, so the client is asked again.
     pub(super) fn ask_latecomer(&mut self, now: Instant, id: SessionId) {
         if let Some(draining) = &mut self.draining {
             draining.ask(now, id, &mut self.rng);
@@ -67,7 +67,7 @@ impl Registry {
         }
     }
 
-    /// What a newcomer is told, if there is a drain.
+    /// The answer to a client that wants a new session during a drain.
     pub(super) fn refusal_of_drain(&mut self, now: Instant) -> Option<Refusal> {
         let draining = self.draining.as_ref()?;
         Some(Refusal::RetryLater {

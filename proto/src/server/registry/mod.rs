@@ -2,7 +2,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `routing` | its fields, first packets, what sessions report |
+//! | `routing` | its fields, first packets |
+//! | `reports` | what sessions report |
 //! | `admit` | what a proven client gets |
 //! | `drain` | how it empties itself |
 //! | `query` | what a host asks and orders |
@@ -10,6 +11,7 @@
 mod admit;
 mod drain;
 mod query;
+mod reports;
 mod routing;
 
 pub use self::routing::Registry;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::routing::Registry;
 use crate::accept::SessionCommand;
+use crate::error::CodeTooLarge;
 use crate::id::SessionId;
 use crate::limits::{MAX_LABEL, MAX_LABELS};
 use crate::server::info::{EndedSession, Select, SessionInfo, SessionStatus, Snapshot};
@@ -47,24 +48,56 @@ impl Registry {
     /// Commands something of the sessions that `select` means; returns of how many. As the registry owns
     /// none of them, the order waits until [`poll_command`](Self::poll_command) hands it out. A newer order
     /// of the same kind replaces an older one that still waits.
-    pub fn command(&mut self, now: Instant, select: Select<'_>, command: &SessionCommand) -> usize {
+    ///
+    /// ```
+    /// # use unbroken_proto::error::CodeTooLarge;
+    /// # use unbroken_proto::server::{Registry, Select, SessionCommand};
+    /// # use unbroken_proto::{Instant, Session, SessionId};
+    /// # use std::collections::HashMap;
+    /// type Owned = HashMap<SessionId, Session>;
+    /// fn close_all(registry: &mut Registry, now: Instant, owned: &mut Owned) -> Result<usize, CodeTooLarge> {
+    ///     let close = SessionCommand::Close { code: 3, reason: "maintenance".into() };
+    ///     let commanded = registry.command(now, Select::All, &close)?;
+    ///     while let Some((id, command)) = registry.poll_command() {
+    ///         if let Some(session) = owned.get_mut(&id) {
+    ///             session.handle_command(now, command)?;
+    ///         }
+    ///     }
+    ///     Ok(commanded)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The code of a close is larger than [`MAX_CODE`](crate::config::MAX_CODE); nobody is commanded anything.
+    pub fn command(
+        &mut self,
+        now: Instant,
+        select: Select<'_>,
+        command: &SessionCommand,
+    ) -> Result<usize, CodeTooLarge> {
         self.handle_timeout(now);
-        let ids = self.sessions.ids(select);
-        ids.iter().for_each(|id| self.commands.put(*id, command.clone()));
-        ids.len()
+        self.command_all(&self.sessions.ids(select), command)
     }
 
     /// The same for the established sessions that `wanted` picks. Looks at all of them.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command).
     pub fn command_where(
         &mut self,
         now: Instant,
         wanted: impl Fn(&SessionInfo) -> bool,
         command: &SessionCommand,
-    ) -> usize {
+    ) -> Result<usize, CodeTooLarge> {
         self.handle_timeout(now);
         let picked: Vec<SessionId> = self.sessions().filter(wanted).map(|info| info.id).collect();
-        picked.iter().for_each(|id| self.commands.put(*id, command.clone()));
-        picked.len()
+        self.command_all(&picked, command)
+    }
+
+    fn command_all(&mut self, ids: &[SessionId], command: &SessionCommand) -> Result<usize, CodeTooLarge> {
+        command.check()?;
+        ids.iter().for_each(|id| self.commands.put(*id, command.clone()));
+        Ok(ids.len())
     }
 
     /// The next order to pass on to a session's owner, for [`Session::handle_command`](crate::Session::handle_command). Ask

@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, Report, SOON, SessionCommand, Status};
-use crate::config::{Seed, ServerConfig, SessionConfig, WhenDetachedFull};
+use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, SOON};
+use crate::config::{Seed, ServerConfig, SessionConfig};
 use crate::error::ConfigError;
-use crate::event::EndReason;
-use crate::id::{Carrier, SessionId};
-use crate::liveness::Health;
+use crate::id::Carrier;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
@@ -19,10 +17,10 @@ use crate::server::admission::{Budget, PendingConnections, Silent};
 use crate::server::bucket::Buckets;
 use crate::server::commands::Commands;
 use crate::server::drain::Draining;
-use crate::server::index::Word;
-use crate::server::info::{Refused, SessionStatus};
+use crate::server::index::Key;
+use crate::server::info::Refused;
 use crate::server::route::Route;
-use crate::server::table::{Entry, SessionTable};
+use crate::server::table::SessionTable;
 use crate::server::tombstone::Tombstones;
 use crate::time::{Duration, Instant, Latest, earliest};
 use crate::trace;
@@ -55,7 +53,7 @@ pub struct Registry {
     pub(super) resumes: Budget,
     pub(super) peer_hellos: Buckets<PeerKey>,
     pub(super) peer_resumes: Buckets<PeerKey>,
-    pub(super) identity_sessions: Buckets<Word>,
+    pub(super) identity_sessions: Buckets<Key>,
     pub(super) sessions: SessionTable,
     pub(super) tombstones: Tombstones,
     pub(super) commands: Commands,
@@ -119,7 +117,7 @@ impl Registry {
     }
 
     /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
-    /// already, is rejected without a word.
+    /// already, is rejected without an answer.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
         let now = self.advance(now);
         let Some(silent) = self.pending.spoke(connection) else {
@@ -225,7 +223,7 @@ impl Registry {
     }
 
     /// Only who names a session that is held is charged, so that nobody else can spend it; and while it
-    /// is spent all hear the same, so that nobody learns from it which sessions are held.
+    /// is spent all get the same answer, so that nobody learns from it which sessions are held.
     fn charge_resume(&mut self, now: Instant, is_held: bool) -> Result<(), Duration> {
         if is_held {
             return self.resumes.take(now);
@@ -259,73 +257,6 @@ impl Registry {
     /// about each. What nobody asks for is kept for as many connections as may wait here.
     pub fn poll_unwanted(&mut self) -> Option<ConnectionId> {
         self.pending.poll_unwanted()
-    }
-
-    /// What a session's owner got from [`Session::poll_report`](crate::Session::poll_report). Saying it
-    /// twice changes nothing, and neither does a word about a session that is not held.
-    pub fn update(&mut self, now: Instant, report: Report) {
-        let now = self.advance(now);
-        let before = self.sessions.status(report.id);
-        let alive = matches!(report.status, Status::Attached | Status::Detached);
-        match report.status {
-            Status::Provisional => {}
-            Status::Attached => {
-                let status = match report.health {
-                    Health::Idle => SessionStatus::Idle,
-                    Health::Suspect => SessionStatus::Suspect,
-                    Health::Healthy | Health::Detached => SessionStatus::Connected,
-                };
-                self.sessions.shift(now, report.id, status, report.bytes);
-                if before.is_some_and(|before| !before.is_attached()) {
-                    self.ask_latecomer(now, report.id);
-                }
-            }
-            Status::Detached => {
-                self.sessions
-                    .shift(now, report.id, SessionStatus::Detached, report.bytes);
-                self.keep_budget();
-            }
-            Status::Ended(tombstone) => {
-                let Some(entry) = self.forget(now, report.id, report.reason) else {
-                    return;
-                };
-                match tombstone {
-                    Some(tombstone) => self.tombstones.entomb(now, entry.client_key, tombstone),
-                    None if entry.status == SessionStatus::Connecting => {}
-                    None => self.tombstones.forgotten(now, entry.client_key),
-                }
-            }
-        }
-        // It may have been attached and lost again between two reports.
-        if alive && before == Some(SessionStatus::Connecting) {
-            self.replace_namesakes(report.id);
-        }
-    }
-
-    /// A session is over.
-    fn forget(&mut self, now: Instant, id: SessionId, reason: Option<EndReason>) -> Option<Entry> {
-        self.commands.forget(id);
-        self.sessions.remove(now, id, reason)
-    }
-
-    /// Those detached longest go while all together hold too much.
-    fn keep_budget(&mut self) {
-        while self.config.when_detached_full == WhenDetachedFull::EndLongestDetached
-            && self.sessions.detached_bytes() > self.config.max_detached_bytes
-            && let Some(longest) = self.sessions.evict()
-        {
-            self.commands.put(longest, SessionCommand::Evict);
-        }
-    }
-
-    /// The owner of a session died without a last report: forgets the session. Its client will learn
-    /// that the fates of its data are unknown. Without effect for a session that is not held.
-    pub fn lost(&mut self, now: Instant, session: SessionId) {
-        let now = self.advance(now);
-        if let Some(entry) = self.forget(now, session, None) {
-            // Whether it was still provisional is what the dead owner knew.
-            self.tombstones.forgotten(now, entry.client_key);
-        }
     }
 
     /// The deadline of [`poll_timeout`](Self::poll_timeout) has come, or may have.

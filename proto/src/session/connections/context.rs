@@ -24,7 +24,7 @@ pub(crate) struct PacketContext<'a> {
 }
 
 impl PacketContext<'_> {
-    /// The peer's CLOSE took effect: our truth is complete, its is once it reads CLOSED.
+    /// The peer's CLOSE took effect: our fates are known, and the peer's are once it reads CLOSED.
     pub(crate) fn on_peer_close(&mut self, close: PeerClose) {
         if self.closing.on_peer_close(self.now, close, self.config.linger) {
             self.events.push(Event::Closing { by: Closer::Peer });

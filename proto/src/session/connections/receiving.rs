@@ -31,7 +31,7 @@ pub(crate) struct Receiving<'a> {
 /// What one packet asks of the session.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
-    /// The session ends so.
+    /// How the session ends, if this packet ends it.
     pub(crate) finish: Option<Finish>,
     /// The peer asks that this connection be left for that place (empty: the same).
     pub(crate) go_away: Option<Bytes>,
@@ -88,7 +88,7 @@ impl Receiving<'_> {
         result.map(|()| tally.received)
     }
 
-    /// Life, traffic, and what is to be acknowledged.
+    /// Notes what the packet shows: that the peer is alive, that there is traffic, and what is to be acknowledged.
     fn take_note(&mut self, tally: &Tally) {
         let (now, is_current) = (self.session.now, self.is_current);
         let connection = &mut *self.connection;

@@ -81,7 +81,7 @@ impl Identity {
     /// A full handshake that names this session as its predecessor.
     ///
     /// # Errors
-    /// As [`adopt_resume`](Self::adopt_resume); the client is told under seal.
+    /// As [`adopt_resume`](Self::adopt_resume); the client gets a sealed answer.
     pub(crate) fn adopt_proven(&mut self, at: &mut Adopting<'_>, mut proven: Proven) -> Result<Adopted, Rejection> {
         let mut answer = proven.answer.clone();
         let named = proven.offer.predecessor.as_ref();

@@ -84,7 +84,7 @@ impl Identity {
         self.attempts = Attempts::default();
     }
 
-    /// Only the server that made the session can speak of it with finality.
+    /// Only the server that made the session can say for certain that it is over.
     pub(crate) fn has_authority(&self, established: &Established) -> bool {
         let known = self.peer.as_ref().map(|peer| peer.key);
         self.ticket.is_none() || established.suite.has_secret() || known == Some(established.peer_key)

@@ -47,7 +47,7 @@ impl Reconnecting {
         self.dialing.as_mut().is_some_and(|dialing| dialing.on_timeout(now))
     }
 
-    /// An attempt failed by the host's own word, which needs no proof, or because the host did not answer in time.
+    /// An attempt failed: the host said so, which needs no proof, or did not answer in time.
     pub(crate) fn host_failed(
         &mut self,
         at: &mut Circumstances<'_>,
@@ -149,7 +149,7 @@ impl Reconnecting {
         self.host_failed(at, cause, None)
     }
 
-    /// A fresh credential, or the host's word that there is none.
+    /// A fresh credential, or the host's answer that there is none.
     pub(crate) fn on_credential(&mut self, now: Instant, credential: Option<Bytes>) -> Decision {
         let Some(dialing) = &mut self.dialing else {
             return Decision::GoOn;

@@ -72,7 +72,7 @@ impl Dialing {
         let want = Want::new(IntentKind::Establish, Strategy::Fresh, now, now);
         let handover = config.handover.as_deref();
         let mut retry = handover.map(|handover| handover.retry).unwrap_or_default();
-        // The very first try is made at once: nothing has failed yet, and no fleet moves in step. One that
+        // The very first try is made at once: nothing has failed yet, so there are no other clients to move in step with. One that
         // follows another session has had its wait there.
         if handover.is_none() {
             retry.next(now, &config.backoff, 0);

@@ -12,7 +12,7 @@ use crate::time::{Duration, Instant};
 
 impl Reconnecting {
     /// The next attempt, after one ended or the connection was lost. `floor`: not sooner than this
-    /// (the server's word, clamped to the backoff's cap, with jitter on top).
+    /// (the server's request, clamped to the backoff's cap, with jitter on top).
     pub(crate) fn schedule(
         &mut self,
         at: &mut Circumstances<'_>,
@@ -195,7 +195,7 @@ impl Reconnecting {
         }
     }
 
-    /// Whether a planned swap was asked for that may begin as far as this room is concerned.
+    /// Whether a planned swap was asked for that may begin as far as reconnecting is concerned.
     pub(crate) fn is_migration_ready(&self) -> bool {
         let ready = |dialing: &Dialing| dialing.migrate.is_some() && dialing.is_idle() && !dialing.paused;
         self.dialing.as_deref().is_some_and(ready)

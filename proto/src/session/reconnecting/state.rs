@@ -1,4 +1,4 @@
-//! The room itself: its fields, and what anybody may ask.
+//! The component itself: its fields, and what anybody may ask.
 
 use alloc::boxed::Box;
 

@@ -190,7 +190,7 @@ fn act(pair: &mut Pair, seen: &mut Seen, op: Op) {
             }
         }
         Op::Close => {
-            pair.client.close(now, 1, Bytes::new());
+            pair.client.close(now, 1, Bytes::new()).expect("because the code fits");
             seen.closed |= pair.client.state() == SessionState::Closing;
         }
         Op::Table(of, remedy) => {

@@ -1,7 +1,8 @@
 //! What the registry hears of a session, and what a session does at its word.
 
 use super::*;
-use crate::config::WhenDetachedFull;
+use crate::config::{MAX_CODE, WhenDetachedFull};
+use crate::error::{CodeTooLarge, RecvError, StreamError};
 use crate::server::{Select, SessionCommand};
 use crate::wire::handshake::Reject;
 
@@ -26,7 +27,8 @@ fn a_lifetime_is_what_was_agreed_until_the_host_says_otherwise() {
     assert_eq!(pair.server().state(), SessionState::Detached);
     assert_eq!(pair.client.state(), SessionState::Ended, "its own end did not extend");
     pair.server()
-        .handle_command(now, SessionCommand::Lifetime(Duration::from_secs(261)));
+        .handle_command(now, SessionCommand::Lifetime(Duration::from_secs(261)))
+        .expect("because the code fits");
     assert_eq!(
         pair.server().poll_timeout(),
         Some(Instant::from_millis(1_000) + Duration::from_secs(261))
@@ -67,10 +69,14 @@ fn a_detached_session_reports_what_it_holds() {
 fn the_longest_detached_is_told_why_it_ends_and_its_client_learns_its_fates() {
     let mut pair = dialled(|_, _| {});
     let now = pair.now;
-    pair.server().handle_command(now, SessionCommand::Evict);
+    pair.server()
+        .handle_command(now, SessionCommand::Evict)
+        .expect("because the code fits");
     assert_eq!(pair.server().state(), SessionState::Attached, "it is not detached");
     pair.cut();
-    pair.server().handle_command(now, SessionCommand::Evict);
+    pair.server()
+        .handle_command(now, SessionCommand::Evict)
+        .expect("because the code fits");
     let ended = events(pair.server()).pop();
     assert!(
         matches!(&ended, Some(Event::Ended(ended)) if ended.reason == EndReason::Evicted),
@@ -90,10 +96,12 @@ fn orders_close_abort_and_move() {
         alternate: Bytes::from_static(b"there"),
     };
     let now = pair.now;
-    assert_eq!(pair.registry.command(now, Select::Name(""), &leave), 0);
-    assert_eq!(pair.registry.command(now, Select::All, &leave), 1);
+    assert_eq!(pair.registry.command(now, Select::Name(""), &leave), Ok(0));
+    assert_eq!(pair.registry.command(now, Select::All, &leave), Ok(1));
     while let Some((_, command)) = pair.registry.poll_command() {
-        pair.server().handle_command(now, command);
+        pair.server()
+            .handle_command(now, command)
+            .expect("because the code fits");
     }
     pair.settle();
     let moved = events(&mut pair.client);
@@ -108,7 +116,9 @@ fn orders_close_abort_and_move() {
         reason: Bytes::from_static(b"night"),
     };
     for _ in 0..2 {
-        pair.server().handle_command(now, close.clone());
+        pair.server()
+            .handle_command(now, close.clone())
+            .expect("because the code fits");
     }
     pair.settle();
     let ended = events(&mut pair.client).pop();
@@ -117,7 +127,9 @@ fn orders_close_abort_and_move() {
         "{ended:?}"
     );
     let mut pair = dialled(|_, _| {});
-    pair.server().handle_command(now, SessionCommand::Abort);
+    pair.server()
+        .handle_command(now, SessionCommand::Abort)
+        .expect("because the code fits");
     pair.settle();
     assert_eq!(pair.client.state(), SessionState::Ended);
 }
@@ -173,4 +185,46 @@ fn proven_attempts_that_come_to_nothing_are_limited_and_forged_ones_do_not_count
         pair.dial();
         assert_eq!(pair.client.state(), SessionState::Attached);
     }
+}
+
+/// A code that has no room on the wire is the caller's mistake, wherever it is given; nothing is closed, reset or stopped,
+/// and the peer is told no other code.
+#[test]
+fn codes_beyond_the_wire_are_refused() {
+    let mut pair = dialled(|_, _| {});
+    let now = pair.now;
+    let large = MAX_CODE + 1;
+    let stream = pair.client.open(now, StreamOptions::default()).expect("there is room");
+    let close = |code| SessionCommand::Close {
+        code,
+        reason: Bytes::new(),
+    };
+    assert_eq!(pair.client.close(now, large, Bytes::new()), Err(CodeTooLarge(large)));
+    assert_eq!(
+        pair.server().handle_command(now, close(u64::MAX)),
+        Err(CodeTooLarge(u64::MAX))
+    );
+    let refused = Err(StreamError::CodeTooLarge(large));
+    assert_eq!(pair.client.stream(stream).reset(now, large), refused);
+    assert_eq!(pair.client.stream(stream).stop(now, large), refused);
+    pair.client
+        .stream(stream)
+        .send(now, Bytes::from_static(b"still open"))
+        .expect("there is room");
+    pair.settle();
+    assert_eq!(pair.server().accept(now).map(|accepted| accepted.id), Some(stream));
+    assert_eq!(payload(pair.server(), now, stream), b"still open");
+    assert_eq!(pair.client.state(), SessionState::Attached);
+
+    // The largest arrives as it is.
+    pair.client.stream(stream).reset(now, MAX_CODE).expect("it fits");
+    pair.settle();
+    assert_eq!(pair.server().stream(stream).recv(now), Err(RecvError::Reset(MAX_CODE)));
+    pair.server().handle_command(now, close(MAX_CODE)).expect("it fits");
+    pair.settle();
+    let ended = events(&mut pair.client).pop();
+    assert!(
+        matches!(&ended, Some(Event::Ended(ended)) if matches!(ended.reason, EndReason::Closed { code: MAX_CODE, .. })),
+        "{ended:?}"
+    );
 }

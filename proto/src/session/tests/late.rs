@@ -28,7 +28,9 @@ fn reason(session: &mut Session) -> Option<EndReason> {
 fn a_session_that_is_forced_while_it_closes_keeps_to_its_backoff() {
     let mut pair = Pair::new();
     pair.dial();
-    pair.client.close(pair.now, 7, Bytes::new());
+    pair.client
+        .close(pair.now, 7, Bytes::new())
+        .expect("because the code fits");
     pair.client.reconnect().force(pair.now);
     let mut dials = 0;
     let until = pair.now + Duration::from_secs(1);
@@ -53,7 +55,9 @@ fn a_session_that_closes_gives_way_to_no_fresh_one() {
     });
     pair.dial();
     pair.cut();
-    pair.client.close(pair.now, 7, Bytes::new());
+    pair.client
+        .close(pair.now, 7, Bytes::new())
+        .expect("because the code fits");
     assert_eq!(intent(&pair).strategy, Strategy::Resume, "to learn what arrived");
     pair.now = intent(&pair).not_before;
     pair.client.handle_timeout(pair.now);
@@ -70,7 +74,9 @@ fn a_session_that_closes_gives_way_to_no_fresh_one() {
     let wanted = intent(&pair);
     assert_eq!(wanted.preparation, Some(Preparation::Restart));
     pair.now = wanted.not_before + Duration::from_secs(20);
-    pair.client.close(pair.now, 7, Bytes::new());
+    pair.client
+        .close(pair.now, 7, Bytes::new())
+        .expect("because the code fits");
     pair.client.handle_answer(
         pair.now,
         wanted.attempt,
@@ -88,7 +94,9 @@ fn a_session_that_closes_gives_way_to_no_fresh_one() {
     let mut pair = Pair::new();
     pair.dial();
     pair.client.reconnect().report_failure(pair.now, Cause::ApplicationLost);
-    pair.client.close(pair.now, 7, Bytes::new());
+    pair.client
+        .close(pair.now, 7, Bytes::new())
+        .expect("because the code fits");
     assert_eq!(pair.client.wanted_connection(), None);
 }
 
@@ -211,7 +219,9 @@ fn nothing_is_dialled_beside_a_connection_that_has_yet_to_prove_itself() {
         pair.client.detach(pair.now, first, Cause::Network);
         assert!(pair.client.is_wanted(swap));
         if closes {
-            pair.client.close(pair.now, 7, Bytes::new());
+            pair.client
+                .close(pair.now, 7, Bytes::new())
+                .expect("because the code fits");
         } else {
             pair.client
                 .handle_answer(pair.now, wanted.attempt, crate::reconnect::Answer::Recovered);

@@ -49,7 +49,9 @@ fn it_wants_to_send_exactly_while_there_is_something() {
     assert!(!pair.client.wants_transmit(), "there is no connection to send it on");
     pair.dial();
     assert!(pair.links[0] != (ours, theirs) && !pair.client.wants_transmit());
-    pair.client.close(pair.now, 1, Bytes::new());
+    pair.client
+        .close(pair.now, 1, Bytes::new())
+        .expect("because the code fits");
     assert!(pair.client.wants_transmit(), "CLOSE");
     pair.settle();
     assert!(!pair.client.wants_transmit() && !pair.server().wants_transmit());

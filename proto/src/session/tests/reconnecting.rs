@@ -541,7 +541,7 @@ fn a_close_before_the_first_handshake_delivers_what_is_queued() {
             .stream(stream)
             .send(now, Bytes::from_static(b"last words"))
             .expect("because there is room");
-        pair.client.close(now, 7, Bytes::new());
+        pair.client.close(now, 7, Bytes::new()).expect("because the code fits");
         assert_eq!(pair.client.state(), SessionState::Closing);
     };
     let mut pair = Pair::new();
@@ -583,7 +583,9 @@ fn a_close_before_the_first_handshake_delivers_what_is_queued() {
     }
     // With nothing to deliver there is nothing to wait for.
     let mut pair = Pair::new();
-    pair.client.close(pair.now, 7, Bytes::new());
+    pair.client
+        .close(pair.now, 7, Bytes::new())
+        .expect("because the code fits");
     assert_eq!(pair.client.state(), SessionState::Ended);
 }
 

@@ -100,7 +100,9 @@ fn a_close_waits_for_room_in_the_inbox_of_a_peer_that_misses_something() {
     }
     pair.settle();
     assert_eq!(pair.server().inspect().links, [false, true, true], "late is missing");
-    pair.client.close(now, 1, Bytes::from(alloc::vec![b'x'; 1_024]));
+    pair.client
+        .close(now, 1, Bytes::from(alloc::vec![b'x'; 1_024]))
+        .expect("because the code fits");
     pair.settle();
     pair.server()
         .handle_input(now, theirs, BytesMut::from(&late[..]))
@@ -216,10 +218,12 @@ fn a_close_that_the_peers_has_answered_does_not_expire() {
     pair.dial();
     let now = pair.now;
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
-    pair.client.close(now, 1, Bytes::new());
+    pair.client.close(now, 1, Bytes::new()).expect("because the code fits");
     pair.now = now + Duration::from_secs(1);
     let now = pair.now;
-    pair.server().close(now, 2, Bytes::new());
+    pair.server()
+        .close(now, 2, Bytes::new())
+        .expect("because the code fits");
     let server = pair.server.as_mut().expect("because dialled");
     shuttle(now, server, theirs, &mut pair.client, ours);
     pair.cut();

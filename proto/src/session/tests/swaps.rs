@@ -188,10 +188,12 @@ fn a_close_counts_wherever_it_lies() {
     let mut pair = Pair::new();
     swap_with_a_gap(&mut pair);
     let now = pair.now;
-    pair.client.close(now, 1, Bytes::new());
+    pair.client.close(now, 1, Bytes::new()).expect("because the code fits");
     pair.settle();
     assert_eq!(pair.server().state(), SessionState::Attached, "it lies above a gap");
-    pair.server().close(now, 2, Bytes::new());
+    pair.server()
+        .close(now, 2, Bytes::new())
+        .expect("because the code fits");
     pair.settle();
     for session in [pair.server.as_mut().expect("because dialled"), &mut pair.client] {
         let last = events(session).pop();

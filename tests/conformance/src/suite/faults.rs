@@ -76,8 +76,8 @@ pub fn the_listener_goes_and_comes_back(world: &World) {
     let relay = Relay::new(address, plan);
     let session = world.connect(relay.address());
     let id = session.established().expect("because a server is there");
-    let far = server.accept();
-    echo_streams(far.another());
+    let remote = server.accept();
+    echo_streams(remote.another());
     let (send, mut recv) = session.open().expect("because the session lives");
     server.stop_listening();
     let data = std::thread::spawn(move || {
@@ -94,7 +94,7 @@ pub fn the_listener_goes_and_comes_back(world: &World) {
     );
     data.join().expect("because it goes on");
     assert_eq!(session.established().ok(), Some(id));
-    assert_eq!(far.established().ok(), Some(id));
+    assert_eq!(remote.established().ok(), Some(id));
     assert!(session.stats().attaches >= 2);
 }
 

@@ -16,26 +16,26 @@ use crate::world::{World, pattern};
 /// What was sent before a close arrives, though nobody reads it until the session is over.
 pub fn graceful_close_and_drain(world: &World) {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let far = server.accept();
+    let local = world.connect(address);
+    let remote = server.accept();
     for stream in 0..5 {
-        let (mut send, _recv) = near.open().expect("because streams are free");
+        let (mut send, _recv) = local.open().expect("because streams are free");
         for number in 0..10 {
             send.send(pattern(stream * 10 + number, 5_000))
                 .expect("because it is open");
         }
         send.finish();
     }
-    let ended = near.close(1);
+    let ended = local.close(1);
     assert!(
         matches!(ended.reason, EndReason::Closed { code: 1, .. }),
         "{:?}",
         ended.reason
     );
     assert!(ended.fates.all_delivered());
-    far.closed();
+    remote.closed();
     let mut streams = 0;
-    while let Some((_send, mut recv)) = far.accept() {
+    while let Some((_send, mut recv)) = remote.accept() {
         for number in 0..10 {
             assert_eq!(recv.recv(), Ok(Some(pattern(streams * 10 + number, 5_000))));
         }
@@ -43,17 +43,17 @@ pub fn graceful_close_and_drain(world: &World) {
         streams += 1;
     }
     assert_eq!(streams, 5);
-    assert!(near.open().is_none() && far.open().is_none());
+    assert!(local.open().is_none() && remote.open().is_none());
     eventually("the server forgot it", || server.sessions() == 0);
 }
 
 /// Closes that cross.
 pub fn both_close_at_once(world: &World) {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let far = server.accept();
-    let other = thread::spawn(move || far.close(2));
-    let one = near.close(1);
+    let local = world.connect(address);
+    let remote = server.accept();
+    let other = thread::spawn(move || remote.close(2));
+    let one = local.close(1);
     let other = other.join().expect("because it closes");
     for ended in [one, other] {
         assert!(matches!(ended.reason, EndReason::Closed { .. }), "{:?}", ended.reason);
@@ -64,14 +64,14 @@ pub fn both_close_at_once(world: &World) {
 /// Every message has a fate, whichever.
 pub fn aborts_tell_the_truth(world: &World) {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let (mut send, _recv) = near.open().expect("because the session lives");
+    let local = world.connect(address);
+    let (mut send, _recv) = local.open().expect("because the session lives");
     let mut sent = 0;
     while sent < 200 && send.try_send(pattern(sent, 10_000)).is_ok() {
         sent += 1;
     }
-    let far = server.accept();
-    let ended = near.abort();
+    let remote = server.accept();
+    let ended = local.abort();
     assert_eq!(ended.reason, EndReason::Aborted);
     let streams = ended.fates.streams.iter();
     let told: u64 = streams
@@ -80,37 +80,37 @@ pub fn aborts_tell_the_truth(world: &World) {
     assert_eq!(told, sent);
     let refused = send.send(Bytes::new()).expect_err("because the session is over");
     assert_eq!(refused.reason, SendRefusal::SessionClosed);
-    assert_eq!(far.closed().reason, EndReason::AbortedByPeer);
+    assert_eq!(remote.closed().reason, EndReason::AbortedByPeer);
 }
 
 /// Swaps by turns from either side, without a gap, while data is under way both ways.
 pub fn planned_swaps_while_data_flows(world: &World) {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let mut events = near.events();
-    let far = server.accept();
-    let mut far_events = far.events();
-    echo_streams(far.another());
-    let (mut send, mut recv) = near.open().expect("because the session lives");
+    let local = world.connect(address);
+    let mut events = local.events();
+    let remote = server.accept();
+    let mut remote_events = remote.events();
+    echo_streams(remote.another());
+    let (mut send, mut recv) = local.open().expect("because the session lives");
     for number in 0..4u64 {
         let message = |part: u64| pattern(number * 100 + part, 3_000);
         let (first, last) = (0..50, 50..100);
         first
             .clone()
             .for_each(|part| send.send(message(part)).expect("because it is open"));
-        if number % 2 == 0 { &near } else { &far }.migrate(Duration::from_secs(20));
+        if number % 2 == 0 { &local } else { &remote }.migrate(Duration::from_secs(20));
         last.for_each(|part| send.send(message(part)).expect("because it is open"));
         planned(&mut *events);
-        planned(&mut *far_events);
+        planned(&mut *remote_events);
         for part in 0..100 {
             assert!(recv.recv() == Ok(Some(message(part))), "swap {number}, message {part}");
         }
         // The next can be planned only once both ends have settled this one.
-        let settled = || near.stats().outbox_bytes == 0 && far.stats().outbox_bytes == 0;
+        let settled = || local.stats().outbox_bytes == 0 && remote.stats().outbox_bytes == 0;
         eventually("everything acknowledged", settled);
     }
-    assert_eq!(near.stats().replayed_bytes, 0);
-    assert!(near.close(0).fates.all_delivered());
+    assert_eq!(local.stats().replayed_bytes, 0);
+    assert!(local.close(0).fates.all_delivered());
 }
 
 /// Waits for a planned swap, and sees that there is no other.
@@ -130,19 +130,19 @@ pub fn handles_dropped_in_every_order(world: &World) {
     let (mut server, address) = world.serve();
     for order in 0..6 {
         for ours in [true, false] {
-            let near = world.connect(address);
-            let (mut send, recv) = near.open().expect("because the session lives");
+            let local = world.connect(address);
+            let (mut send, recv) = local.open().expect("because the session lives");
             send.send(Bytes::from("something")).expect("because it is open");
-            let far = server.accept();
-            let (far_send, far_recv) = far.accept().expect("because one was opened");
+            let remote = server.accept();
+            let (remote_send, remote_recv) = remote.accept().expect("because one was opened");
             let dropped = match ours {
-                true => (near, send, recv),
-                false => (far.another(), far_send, far_recv),
+                true => (local, send, recv),
+                false => (remote.another(), remote_send, remote_recv),
             };
             let witness = if ours {
-                far
+                remote
             } else {
-                drop(far);
+                drop(remote);
                 world.connect(address)
             };
             let (session, send, recv) = dropped;
@@ -167,11 +167,11 @@ pub fn handles_dropped_in_every_order(world: &World) {
 /// Every call that waits, given up at every point where it waits.
 pub fn futures_cancelled_at_every_await(world: &World) {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let far = server.accept();
-    let (Some(near), Some(far)) = (near.handle(), far.handle()) else {
+    let local = world.connect(address);
+    let remote = server.accept();
+    let (Some(local), Some(remote)) = (local.handle(), remote.handle()) else {
         // A blocking adapter has no futures.
         return;
     };
-    cancel::every_call(&near, &far);
+    cancel::every_call(&local, &remote);
 }

@@ -51,31 +51,31 @@ pub fn round_trip(messages: Vec<Bytes>, mut send: Box<dyn Sender>, recv: &mut dy
 
 /// Two ends of a session and of a stream, opened by the first.
 struct Pair {
-    near: Box<dyn Session>,
-    far: Box<dyn Session>,
+    local: Box<dyn Session>,
+    remote: Box<dyn Session>,
     send: Box<dyn Sender>,
     recv: Box<dyn Receiver>,
-    far_send: Box<dyn Sender>,
-    far_recv: Box<dyn Receiver>,
+    remote_send: Box<dyn Sender>,
+    remote_recv: Box<dyn Receiver>,
     _server: Box<dyn crate::Server>,
 }
 
 fn pair(world: &World) -> Pair {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let (mut send, recv) = near.open().expect("because the session lives");
+    let local = world.connect(address);
+    let (mut send, recv) = local.open().expect("because the session lives");
     // The peer learns of a stream by what is sent on it.
     send.send(Bytes::from("first")).expect("because the session lives");
-    let far = server.accept();
-    let (far_send, mut far_recv) = far.accept().expect("because one was opened");
-    assert_eq!(far_recv.recv(), Ok(Some(Bytes::from("first"))));
+    let remote = server.accept();
+    let (remote_send, mut remote_recv) = remote.accept().expect("because one was opened");
+    assert_eq!(remote_recv.recv(), Ok(Some(Bytes::from("first"))));
     Pair {
-        near,
-        far,
+        local,
+        remote,
         send,
         recv,
-        far_send,
-        far_recv,
+        remote_send,
+        remote_recv,
         _server: server,
     }
 }
@@ -84,9 +84,9 @@ fn pair(world: &World) -> Pair {
 pub fn echo(world: &World) {
     let (mut server, address) = world.serve();
     let session = world.connect(address);
-    let far = server.accept();
-    assert_eq!(session.established().ok(), far.established().ok());
-    echo_streams(far.another());
+    let remote = server.accept();
+    assert_eq!(session.established().ok(), remote.established().ok());
+    echo_streams(remote.another());
     let (send, mut recv) = session.open().expect("because the session lives");
     let sizes = [0, 1, 64, 1_000, 15_999, 16_000, 16_001, 65_535, 300_000];
     round_trip(sizes.map(|size| pattern(size as u64, size)).to_vec(), send, &mut *recv);
@@ -100,7 +100,7 @@ pub fn echo(world: &World) {
         }
     );
     assert!(by_us && ended.fates.all_delivered(), "{:?}", ended.reason);
-    let by_them = far.closed();
+    let by_them = remote.closed();
     let by_them = matches!(
         by_them.reason,
         EndReason::Closed {
@@ -118,50 +118,50 @@ pub fn half_close_both_ways(world: &World) {
     let mut pair = pair(world);
     pair.send.send(Bytes::from("last")).expect("because it is open");
     pair.send.finish();
-    assert_eq!(pair.far_recv.recv(), Ok(Some(Bytes::from("last"))));
-    assert_eq!(pair.far_recv.recv(), Ok(None));
+    assert_eq!(pair.remote_recv.recv(), Ok(Some(Bytes::from("last"))));
+    assert_eq!(pair.remote_recv.recv(), Ok(None));
     let refused = pair.send.send(Bytes::from("late")).expect_err("because it is finished");
     assert_eq!(
         (refused.reason, &refused.payload[..]),
         (SendRefusal::StreamClosed, &b"late"[..])
     );
     for number in 0..100 {
-        pair.far_send
+        pair.remote_send
             .send(pattern(number, 1_000))
             .expect("because this half is open");
         assert_eq!(pair.recv.recv(), Ok(Some(pattern(number, 1_000))));
     }
-    pair.far_send.finish();
+    pair.remote_send.finish();
     assert_eq!(pair.recv.recv(), Ok(None));
     assert_eq!(pair.recv.recv(), Ok(None), "the end stays");
-    assert!(pair.near.close(0).fates.all_delivered());
+    assert!(pair.local.close(0).fates.all_delivered());
 }
 
 /// The accepting end finishes first.
 pub fn half_closed_by_the_server(world: &World) {
     let mut pair = pair(world);
-    pair.far_send.finish();
+    pair.remote_send.finish();
     assert_eq!(pair.recv.recv(), Ok(None));
     for number in 0..100 {
         pair.send
             .send(pattern(number, 1_000))
             .expect("because this half is open");
-        assert_eq!(pair.far_recv.recv(), Ok(Some(pattern(number, 1_000))));
+        assert_eq!(pair.remote_recv.recv(), Ok(Some(pattern(number, 1_000))));
     }
     pair.send.finish();
-    assert_eq!(pair.far_recv.recv(), Ok(None));
-    assert!(pair.far.close(0).fates.all_delivered());
+    assert_eq!(pair.remote_recv.recv(), Ok(None));
+    assert!(pair.remote.close(0).fates.all_delivered());
 }
 
 /// Streams as std's readers and writers.
 pub fn bytes_with_io_traits(world: &World) {
     let Pair {
-        near,
-        far: _far,
+        local,
+        remote: _remote,
         mut send,
         mut recv,
-        mut far_send,
-        mut far_recv,
+        mut remote_send,
+        mut remote_recv,
         _server,
     } = pair(world);
     let sent = pattern(3, 2_000_000);
@@ -175,8 +175,8 @@ pub fn bytes_with_io_traits(world: &World) {
         send.finish();
     });
     let copying = thread::spawn(move || {
-        let copied = std::io::copy(&mut far_recv, &mut far_send).expect("because it is open");
-        far_send.finish();
+        let copied = std::io::copy(&mut remote_recv, &mut remote_send).expect("because it is open");
+        remote_send.finish();
         copied
     });
     let mut received = Vec::new();
@@ -184,7 +184,7 @@ pub fn bytes_with_io_traits(world: &World) {
     assert!(received == sent);
     assert_eq!(copying.join().expect("because copying ends"), sent.len() as u64);
     writer.join().expect("because writing ends");
-    assert!(near.close(0).fates.all_delivered());
+    assert!(local.close(0).fates.all_delivered());
 }
 
 /// Nobody reads: sending is refused within bounds, and nothing is lost once somebody does.
@@ -200,8 +200,8 @@ pub fn back_pressure(world: &World) {
                 assert!(matches!(error.reason, SendRefusal::Full | SendRefusal::Unread));
                 assert!(error.payload == message(sent), "it comes back whole");
                 // Full for good only if nothing drains behind it any more.
-                let full = refused_at == Some((sent, pair.near.stats().packets_sent));
-                refused_at = Some((sent, pair.near.stats().packets_sent));
+                let full = refused_at == Some((sent, pair.local.stats().packets_sent));
+                refused_at = Some((sent, pair.local.stats().packets_sent));
                 return full;
             }
         }
@@ -210,12 +210,12 @@ pub fn back_pressure(world: &World) {
     });
     for number in 0..sent {
         assert!(
-            pair.far_recv.recv() == Ok(Some(message(number))),
+            pair.remote_recv.recv() == Ok(Some(message(number))),
             "message {number} of {sent}"
         );
     }
     pair.send.send(Bytes::from("room again")).expect("because it was read");
-    assert_eq!(pair.far_recv.recv(), Ok(Some(Bytes::from("room again"))));
+    assert_eq!(pair.remote_recv.recv(), Ok(Some(Bytes::from("room again"))));
 }
 
 /// Thousands of next to nothing, a few of much.
@@ -233,14 +233,14 @@ pub fn tiny_and_large_messages(world: &World) {
 /// More streams at once than were ever asked for before, from both ends.
 pub fn many_streams(world: &World) {
     let (mut server, address) = world.serve();
-    let near = world.connect(address);
-    let far = server.accept();
-    echo_streams(near.another());
-    echo_streams(far.another());
+    let local = world.connect(address);
+    let remote = server.accept();
+    echo_streams(local.another());
+    echo_streams(remote.another());
     // All of it fits the windows while nobody reads: who sends everything first must not wait for himself.
     let mut open = Vec::new();
     for number in 0..40 {
-        let from = if number % 2 == 0 { &near } else { &far };
+        let from = if number % 2 == 0 { &local } else { &remote };
         open.push((number, from.open().expect("because streams are free")));
     }
     for (number, (send, _)) in &mut open {
@@ -256,17 +256,17 @@ pub fn many_streams(world: &World) {
         }
         assert_eq!(recv.recv(), Ok(None));
     }
-    assert!(near.close(0).fates.all_delivered());
+    assert!(local.close(0).fates.all_delivered());
 }
 
 /// Either end breaks a stream off; the session and its other streams do not notice.
 pub fn resets_and_stops(world: &World) {
     let mut first = pair(world);
     first.send.reset(3);
-    assert_eq!(first.far_recv.recv(), Err(RecvError::Reset(3)));
+    assert_eq!(first.remote_recv.recv(), Err(RecvError::Reset(3)));
     first.recv.stop(4);
     eventually("a stop", || {
-        match first.far_send.try_send(Bytes::from("into the void")) {
+        match first.remote_send.try_send(Bytes::from("into the void")) {
             Err(error) if error.reason == SendRefusal::Stopped(4) => true,
             Ok(()) => false,
             Err(error) => {
@@ -275,13 +275,13 @@ pub fn resets_and_stops(world: &World) {
             }
         }
     });
-    echo_streams(first.far.another());
-    let (send, mut recv) = first.near.open().expect("because the session lives");
+    echo_streams(first.remote.another());
+    let (send, mut recv) = first.local.open().expect("because the session lives");
     round_trip(vec![Bytes::from("as before")], send, &mut *recv);
     // Dropping the halves says the same, with code 0.
-    let (mut send, recv) = first.near.open().expect("because the session lives");
+    let (mut send, recv) = first.local.open().expect("because the session lives");
     send.send(Bytes::from("something")).expect("because it is open");
     drop((send, recv));
-    let (send, mut recv) = first.near.open().expect("because the session lives");
+    let (send, mut recv) = first.local.open().expect("because the session lives");
     round_trip(vec![Bytes::from("still as before")], send, &mut *recv);
 }

@@ -114,7 +114,7 @@ fn stop(task: &Task, half: &mut RecvHalf, code: u64) {
     task.with(|state| state.oracle.conversations[number].stop(end, half.id()));
     task.hit("app: told the peer to stop");
     if code > 0 {
-        half.stop(code);
+        half.stop(code).expect("because the code fits");
     }
 }
 

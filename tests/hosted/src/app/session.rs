@@ -41,11 +41,10 @@ async fn open(mut task: Task, handle: Session, _working: Working) {
     for number in 0..work.streams {
         task.rest(work.pause / 4).await;
         let label = Bytes::from(format!("{:?} {number}", task.app.end.1));
-        let options = StreamOptions {
-            label: label.clone(),
-            priority: *task.rng.pick(&[128, 0, 255]),
-            fragment_size: *task.rng.pick(&[None, Some(1_000), Some(64_000)]),
-        };
+        let options = StreamOptions::default()
+            .with_label(label.clone())
+            .with_priority(*task.rng.pick(&[128, 0, 255]))
+            .with_fragment_size(*task.rng.pick(&[None, Some(1_000), Some(64_000)]));
         let opened = insist!(task, 60_000 * MS, handle.open(options.clone()));
         match opened {
             Ok(stream) => {
@@ -83,7 +82,7 @@ async fn accept(mut task: Task, handle: Session) {
     let end = task.app.end;
     while let Some(stream) = insist!(task, 60_000 * MS, handle.accept()) {
         if stream.label().starts_with(BROADCAST) {
-            task.app.spawn("hears", |task| hear(task, stream));
+            task.app.spawn("hears", |task| read_broadcast(task, stream));
             continue;
         }
         task.known(handle.id());
@@ -106,7 +105,7 @@ async fn accept(mut task: Task, handle: Session) {
 }
 
 /// Hears a broadcaster: what it hears comes in order, each once.
-async fn hear(mut task: Task, stream: Stream) {
+async fn read_broadcast(mut task: Task, stream: Stream) {
     let (_send, mut recv) = stream.split();
     let mut last = 0;
     while let Ok(Some(message)) = insist!(task, 60_000 * MS, recv.recv()) {
@@ -133,7 +132,7 @@ pub async fn close(mut task: Task, handle: Session, code: u64) {
     let mut asked = false;
     let ended = loop {
         if let Some(ended) = task.patient(60_000 * MS, handle.close(code, reason.clone())).await {
-            break ended;
+            break ended.expect("because the code fits");
         }
         if !std::mem::replace(&mut asked, true) {
             let opened = insist!(task, 60_000 * MS, handle.open(StreamOptions::default()));

@@ -16,7 +16,7 @@ use crate::oracle::{Conversation, Party, Verdict};
 use crate::shared::{EndId, Shared, State};
 
 /// What all tasks of one end's application have.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct App {
     /// Its process.
     pub runtime: SimRuntime,
@@ -46,6 +46,7 @@ impl App {
 }
 
 /// One task.
+#[derive(Debug)]
 pub struct Task {
     /// Whose it is.
     pub app: App,

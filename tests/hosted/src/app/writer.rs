@@ -88,7 +88,7 @@ fn give_up(task: &Task, half: &mut SendHalf, code: u64) {
     task.written(half.id(), |written| written.reset = written.reset.or(Some(code)));
     task.hit("app: a half abandoned");
     if code > 0 {
-        half.reset(code);
+        half.reset(code).expect("because the code fits");
     }
 }
 

@@ -155,11 +155,7 @@ pub(super) fn of_all(world: &mut World, fault: Fault) {
     match fault {
         Fault::Drain => {
             let within = world.rng.scaled(MS, 20 * SECOND);
-            let plan = Drain {
-                spread: duration(within / 2),
-                within: duration(within),
-                alternate: Bytes::new(),
-            };
+            let plan = Drain::within(duration(within)).with_spread(duration(within / 2));
             world.may_expire();
             app.spawn("drains", |mut task| async move {
                 if task.patient(SECOND, handle.drain(plan)).await.is_none() {
@@ -180,10 +176,7 @@ pub(super) fn of_all(world: &mut World, fault: Fault) {
                     .for_each(|conversation| conversation.told = true);
                 state.broadcasts
             });
-            let options = StreamOptions {
-                label: Bytes::from_static(BROADCAST),
-                ..StreamOptions::default()
-            };
+            let options = StreamOptions::default().with_label(Bytes::from_static(BROADCAST));
             let policy = *world.rng.pick(&[LagPolicy::Skip, LagPolicy::Skip]);
             app.spawn("tells all", move |mut task| async move {
                 let broadcaster = handle.broadcaster(options, 10_000, policy);
@@ -238,7 +231,10 @@ fn command(world: &mut World) {
             state.closing.extend(told.into_iter().map(|end| (end, true)));
         });
     }
-    server.handle.command(Select::All, &command);
+    server
+        .handle
+        .command(Select::All, &command)
+        .expect("because the code fits");
 }
 
 /// The server's drain is over.

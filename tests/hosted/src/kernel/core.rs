@@ -38,6 +38,7 @@ pub(super) struct Process {
     pub(super) skew: i128,
 }
 
+#[derive(Debug)]
 pub(super) struct Timer {
     pub(super) at: u64,
     pub(super) process: ProcessId,
@@ -52,6 +53,7 @@ pub(super) struct Current {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) now: u64,
     pub(crate) rng: Rng,
@@ -191,7 +193,7 @@ impl Core {
     }
 
     /// Takes in who was woken, in an order that does not depend on who woke them first.
-    pub(super) fn hear(&mut self, woken: BTreeSet<TaskId>) {
+    pub(super) fn on_woken(&mut self, woken: BTreeSet<TaskId>) {
         for task in woken {
             if !self.tasks.contains_key(&task) {
                 continue;

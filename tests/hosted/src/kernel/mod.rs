@@ -37,6 +37,7 @@ const POLLS: u64 = 20_000;
 pub const NOBODY: ProcessId = 0;
 
 /// See the module. Shared by all that runs on it.
+#[derive(Debug)]
 pub struct Kernel {
     core: Mutex<Core>,
     woken: Arc<Woken>,
@@ -44,6 +45,7 @@ pub struct Kernel {
 }
 
 /// A panic that a schedule asked for; any other is a failure.
+#[derive(Debug)]
 pub struct Injected;
 
 /// Why [`Kernel::run`] came back.
@@ -270,7 +272,7 @@ impl Kernel {
             self.with(Core::catch_up);
             let woken = self.woken.take();
             let (picked, mark) = self.with(|core| {
-                core.hear(woken);
+                core.on_woken(woken);
                 (core.pick(), core.marks.pop())
             });
             if let Some(mark) = mark {

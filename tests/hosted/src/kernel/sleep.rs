@@ -9,6 +9,7 @@ use super::Kernel;
 use super::core::TimerId;
 
 /// Ready at a moment of the kernel's own clock.
+#[derive(Debug)]
 pub struct Sleep {
     pub(super) kernel: Arc<Kernel>,
     pub(super) timer: TimerId,

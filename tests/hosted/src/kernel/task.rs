@@ -1,6 +1,7 @@
 //! What the executor knows of one task, and how it is woken.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,16 @@ pub(super) struct Task {
     pub(super) last: (u64, u64),
 }
 
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("name", &self.name)
+            .field("process", &self.process)
+            .field("polls", &self.polls)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Who was woken since the executor last looked. A lock of its own, so that a waker may be called under any other.
 #[derive(Default)]
 pub(super) struct Woken {
@@ -37,6 +48,14 @@ pub(super) struct Woken {
     probe: Mutex<Option<Arc<Probe>>>,
     /// The kernel wakes, from inside of a connection's code: nothing else may run there.
     quiet: AtomicBool,
+}
+
+impl fmt::Debug for Woken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Woken")
+            .field("tasks", &self.tasks)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an inline executor might do inside a wake-up: run somebody else's code.

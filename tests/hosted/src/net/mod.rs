@@ -41,6 +41,7 @@ pub enum DialFault {
     Cut(u64, u64),
 }
 
+#[derive(Debug)]
 struct Half {
     /// Somebody holds this end.
     alive: bool,
@@ -56,6 +57,7 @@ struct Half {
 }
 
 /// A connection, for faults.
+#[derive(Debug)]
 pub struct Conn {
     /// By the end that writes.
     pipes: [Pipe; 2],
@@ -64,7 +66,7 @@ pub struct Conn {
     hostile: bool,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Listening {
     number: u64,
     queue: VecDeque<(u64, ConnId)>,
@@ -80,6 +82,7 @@ pub(crate) enum Dialled {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Net {
     shape: Shape,
     rng: Rng,

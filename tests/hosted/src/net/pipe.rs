@@ -10,12 +10,14 @@ use super::shape::Shape;
 /// Never.
 pub const NEVER: u64 = u64::MAX;
 
+#[derive(Debug)]
 struct Segment {
     at: u64,
     bytes: Vec<u8>,
 }
 
 /// See the module. The owner passes the time; nothing here looks at a clock.
+#[derive(Debug)]
 pub(super) struct Pipe {
     shape: Shape,
     rng: Rng,

@@ -12,6 +12,7 @@ use crate::kernel::{Kernel, inject};
 
 /// One end of a simulated connection. Dropping it closes it as a kernel would: with an end, or with a reset if something
 /// was not read.
+#[derive(Debug)]
 pub struct SimStream {
     kernel: Arc<Kernel>,
     conn: ConnId,
@@ -134,6 +135,7 @@ impl Drop for SimStream {
 }
 
 /// Where a server's connections come from. Dropping it closes it.
+#[derive(Debug)]
 pub struct SimListener {
     kernel: Arc<Kernel>,
     port: Port,

@@ -13,7 +13,7 @@ pub use conversation::{Conversation, Instance, Party};
 pub use half::{Seen, Verdict, Written, content};
 
 /// All conversations of a schedule.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Oracle {
     /// By number.
     pub conversations: Vec<Conversation>,

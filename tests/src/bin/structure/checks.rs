@@ -63,14 +63,14 @@ fn circular(package: &Package, tree: &Crate, edges: &Edges) -> Vec<String> {
 
 fn arrows(package: &Package, tree: &Crate, edges: &Edges, rules: &Rules) -> Vec<String> {
     let mut complaints = Vec::new();
-    let room = |file: usize| package.room(&tree.files[file].path);
+    let module = |file: usize| package.module(&tree.files[file].path);
     for (&(from, to), reason) in &edges.uses {
-        let forbidden = rules.rooms.iter().any(|&(folder, lower, uppers)| {
-            folder == package.folder && lower == room(from) && uppers.contains(&room(to).as_str())
+        let forbidden = rules.modules.iter().any(|&(folder, lower, uppers)| {
+            folder == package.folder && lower == module(from) && uppers.contains(&module(to).as_str())
         });
         if forbidden {
             let at = package.name(&tree.files[from].path);
-            let (lower, upper) = (room(from), room(to));
+            let (lower, upper) = (module(from), module(to));
             complaints.push(format!(
                 "{at}:{}: {lower} must not name {upper} ({})",
                 reason.line, reason.path
@@ -107,7 +107,10 @@ fn long_files(package: &Package, rules: &Rules) -> Vec<String> {
     let long = package.production().filter(|file| file.lines > rules.file_lines);
     let describe = long.map(|file| {
         let (name, most) = (package.name(&file.path), rules.file_lines);
-        format!("{name} has {} lines, more than {most}: a room is missing", file.lines)
+        format!(
+            "{name} has {} lines, more than {most}: split it into modules",
+            file.lines
+        )
     });
     describe.collect()
 }

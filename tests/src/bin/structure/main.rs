@@ -1,5 +1,5 @@
 //! The laws of ARCHITECTURE.md that reading the sources can check: no circles between files, arrows between
-//! rooms, sizes. `.ci/structure` runs it.
+//! modules, sizes. `.ci/structure` runs it.
 //!
 //! One file uses another where it names what is defined there, whatever re-exports it came through, and where
 //! it declares it with `mod`. A module that only declares and re-exports is therefore no part of a circle, and a child

@@ -56,7 +56,7 @@ impl Package {
     }
 
     /// The first folder or file on the way to `path`.
-    pub(crate) fn room(&self, path: &Path) -> String {
+    pub(crate) fn module(&self, path: &Path) -> String {
         let inside = path.strip_prefix(&self.source).unwrap_or(path);
         let first = inside.iter().next().unwrap_or_default();
         Path::new(first).file_stem().unwrap_or_default().display().to_string()

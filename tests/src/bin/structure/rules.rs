@@ -1,7 +1,7 @@
 //! The numbers and arrows of ARCHITECTURE.md.
 
-/// In the crate of this folder a room, and the rooms it may not name.
-pub(crate) type Room = (&'static str, &'static str, &'static [&'static str]);
+/// In the crate of this folder a module, and the modules it may not name.
+pub(crate) type Module = (&'static str, &'static str, &'static [&'static str]);
 
 /// What is allowed.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Rules {
     /// Most lines of all the sources of some crates together, by their folders.
     pub(crate) totals: Vec<(Vec<&'static str>, usize)>,
     /// Arrows that point the wrong way.
-    pub(crate) rooms: Vec<Room>,
+    pub(crate) modules: Vec<Module>,
     /// Crates that have no `std`, and their files that ask the processor what it can, which takes it.
     pub(crate) without_std: Vec<(&'static str, &'static [&'static str])>,
 }
@@ -33,12 +33,11 @@ impl Rules {
             file_lines: 350,
             function_lines: 80,
             totals: vec![
-                // The aim is 8,200; it does not grow on the way there.
-                (host.to_vec(), 9_090),
+                (host.to_vec(), 8_200),
                 (vec!["adapters/smol"], 150),
                 (vec!["adapters/async-std"], 150),
             ],
-            rooms: rooms(),
+            modules: modules(),
             without_std: vec![("proto", &["security/suite.rs"])],
         }
     }
@@ -46,8 +45,8 @@ impl Rules {
 
 /// `server → session → accept → stream, liveness, reconnect → reliability, security → wire`: each with what stands
 /// above it or beside it.
-fn rooms() -> Vec<Room> {
-    let rooms: [(&str, &[&str]); 8] = [
+fn modules() -> Vec<Module> {
+    let modules: [(&str, &[&str]); 8] = [
         (
             "wire",
             &[
@@ -118,7 +117,7 @@ fn rooms() -> Vec<Room> {
         ("accept", &["session", "server"]),
         ("session", &["server"]),
     ];
-    rooms
+    modules
         .into_iter()
         .map(|(lower, uppers)| ("proto", lower, uppers))
         .collect()

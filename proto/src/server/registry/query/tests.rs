@@ -102,13 +102,13 @@ fn labels_are_bounded() {
 fn orders_wait_for_their_owner_and_the_newest_of_a_kind_counts() {
     let mut registry = registry(config());
     let [one, two] = [1, 2].map(|number| attached(&mut registry, number));
-    assert_eq!(registry.command(at(1), Select::All, &SessionCommand::Abort), 2);
-    assert_eq!(registry.command(at(1), Select::Session(one.id), &close()), 1);
+    assert_eq!(registry.command(at(1), Select::All, &SessionCommand::Abort), Ok(2));
+    assert_eq!(registry.command(at(1), Select::Session(one.id), &close()), Ok(1));
     let newer = SessionCommand::Close {
         code: 8,
         reason: Bytes::new(),
     };
-    assert_eq!(registry.command(at(1), Select::Session(one.id), &newer), 1);
+    assert_eq!(registry.command(at(1), Select::Session(one.id), &newer), Ok(1));
     assert_eq!(registry.snapshot().ordered, 2);
     let mut given = commands(&mut registry);
     given.sort_by_key(|(id, _)| *id != one.id);
@@ -123,10 +123,24 @@ fn orders_wait_for_their_owner_and_the_newest_of_a_kind_counts() {
     assert_eq!(registry.poll_command(), None);
 
     let picked = registry.command_where(at(2), |info| info.id == two.id, &close());
-    assert_eq!((picked, registry.snapshot().ordered), (1, 1));
+    assert_eq!((picked, registry.snapshot().ordered), (Ok(1), 1));
     registry.update(at(2), ended(&two, EndReason::Aborted));
     assert_eq!(registry.poll_command(), None, "it went with its session");
-    assert_eq!(registry.command(at(2), Select::Session(two.id), &close()), 0);
+    assert_eq!(registry.command(at(2), Select::Session(two.id), &close()), Ok(0));
+}
+
+#[test]
+fn a_close_with_a_code_beyond_the_wire_commands_nobody() {
+    let mut registry = registry(config());
+    let one = attached(&mut registry, 1);
+    let large = SessionCommand::Close {
+        code: u64::MAX,
+        reason: Bytes::new(),
+    };
+    let refused = Err(CodeTooLarge(u64::MAX));
+    assert_eq!(registry.command(at(1), Select::Session(one.id), &large), refused);
+    assert_eq!(registry.command_where(at(1), |_| true, &large), refused);
+    assert_eq!(registry.poll_command(), None);
 }
 
 #[test]

@@ -2,9 +2,13 @@ use alloc::vec;
 
 use super::*;
 use crate::accept::Tombstone;
+use crate::accept::{Report, Status};
 use crate::config::SessionConfig;
 use crate::error::ConnectionError;
+use crate::id::SessionId;
+use crate::liveness::Health;
 use crate::security::{Auth, ClientHandshake, Established, ServerAuth};
+use crate::server::table::Entry;
 use crate::server::{Admission, Refusal};
 use crate::time::Duration;
 use crate::wire::frame::Verdict;

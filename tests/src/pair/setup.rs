@@ -34,11 +34,9 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let backoff = Backoff {
-            first: Duration::ZERO,
-            base: Duration::from_millis(10),
-            ..Backoff::default()
-        };
+        let backoff = Backoff::default()
+            .with_first(Duration::ZERO)
+            .with_base(Duration::from_millis(10));
         Setup {
             seed: 1,
             suite: Suite::ChaChaPoly,
@@ -51,8 +49,9 @@ impl Default for Setup {
     }
 }
 
-/// See [`crate::duo`].
-pub struct Duo {
+/// See [`crate::pair`].
+#[derive(Debug)]
+pub struct Pair {
     /// Nanoseconds.
     pub now: u64,
     /// The dialling machine.
@@ -107,7 +106,7 @@ pub struct Dialled {
 }
 
 fn secret() -> SharedSecret {
-    SharedSecret::from_key(b"duo", [7; 32]).expect("because the hint is short")
+    SharedSecret::from_key(b"pair", [7; 32]).expect("because the hint is short")
 }
 
 fn client_auth(setup: &Setup) -> Auth {
@@ -133,13 +132,13 @@ fn seed(n: u8) -> Seed {
     Seed([n; 32])
 }
 
-impl Duo {
+impl Pair {
     /// Nothing happened yet.
     ///
     /// # Panics
     /// When the setup is out of range.
     #[must_use]
-    pub fn new(setup: &Setup) -> Duo {
+    pub fn new(setup: &Setup) -> Pair {
         let now = Instant::from_millis(1_000);
         let key = StaticKey::from_bytes([9; 32]);
         let secret = secret();
@@ -155,7 +154,7 @@ impl Duo {
         // The server was up before, so that its word on sessions it does not know has weight.
         let registry =
             Registry::new(config, seed(setup.seed ^ 0x80), Instant::ZERO).expect("because the setup is in range");
-        Duo {
+        Pair {
             now: now.as_nanos(),
             client,
             registry,

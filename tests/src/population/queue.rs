@@ -7,17 +7,18 @@ use unbroken_proto::SessionId;
 use unbroken_proto::server::Report;
 
 use super::End;
-use super::far::Errand;
+use super::server::Mail;
 
 /// Names a connection.
 pub type ConnId = u64;
 
 /// Something that happens.
-pub enum What {
+#[derive(Debug)]
+pub enum Scheduled {
     /// A client's dial number so-and-so ends.
     Dialled(usize, u64),
     /// A client's machine may have something due.
-    Near(usize),
+    ClientDue(usize),
     /// A slow reader reads.
     Read(usize),
     /// The server accepts a connection.
@@ -29,38 +30,38 @@ pub enum What {
     /// A connection breaks.
     Cut(ConnId),
     /// A session's owner may have something due.
-    Far(SessionId),
+    OwnerDue(SessionId),
     /// The registry may.
-    Front,
+    RegistryDue,
     /// A report reaches the registry.
     Reported(Report),
-    /// An errand reaches a session's owner.
-    Errand(SessionId, Errand),
+    /// Mail reaches a session's owner.
+    Mail(SessionId, Mail),
 }
 
 /// See the module. What happens at the same time happens in the order it was planned.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Queue {
-    command: BinaryHeap<Reverse<(u64, u64)>>,
-    what: BTreeMap<u64, What>,
+    order: BinaryHeap<Reverse<(u64, u64)>>,
+    what: BTreeMap<u64, Scheduled>,
     next: u64,
 }
 
 impl Queue {
     /// Plans it.
-    pub fn push(&mut self, at: u64, what: What) {
-        self.command.push(Reverse((at, self.next)));
+    pub fn push(&mut self, at: u64, what: Scheduled) {
+        self.order.push(Reverse((at, self.next)));
         self.what.insert(self.next, what);
         self.next += 1;
     }
 
     /// What happens next, if it does by `until`.
-    pub fn pop_until(&mut self, until: u64) -> Option<(u64, What)> {
-        let Reverse((at, number)) = *self.command.peek()?;
+    pub fn pop_until(&mut self, until: u64) -> Option<(u64, Scheduled)> {
+        let Reverse((at, number)) = *self.order.peek()?;
         if at > until {
             return None;
         }
-        self.command.pop();
+        self.order.pop();
         self.what.remove(&number).map(|what| (at, what))
     }
 }

@@ -1,10 +1,10 @@
-//! A fleet: one registry with its owners, and any number of real client machines, in virtual time. Where
+//! A population: one registry with its owners, and any number of real client machines, in virtual time. Where
 //! the simulator ([`sim`](crate::sim)) looks at one session through bytes, this looks at thousands
 //! through packets: connections die, with and without notice, and reports and commands arrive late.
 
-mod far;
-mod near;
+mod client;
 mod queue;
+mod server;
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use unbroken_proto::server::Registry;
 use unbroken_proto::{Instant, PeerKey};
 
 use crate::rng::Rng;
-pub use far::{House, Owner, Verdict};
-pub use near::{Client, Reader};
-pub use queue::{ConnId, Queue, What};
+pub use client::{Client, Reader};
+pub use queue::{ConnId, Queue, Scheduled};
+pub use server::{Owner, Server, Verdict};
 
 /// A millisecond of virtual time, in nanoseconds.
 pub const MS: u64 = 1_000_000;
@@ -24,7 +24,7 @@ pub const SECOND: u64 = 1_000 * MS;
 
 /// What connections have to stand.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
+pub struct Conditions {
     /// A packet takes from so long to so long.
     pub latency: (u64, u64),
     /// A connection lives at most so long; zero: until somebody ends it.
@@ -34,46 +34,47 @@ pub struct Weather {
     /// Of a thousand dials so many are refused.
     pub refused: u64,
     /// Reports to the registry, and commands from it, take up to so long.
-    pub gossip: u64,
+    pub report_delay: u64,
 }
 
-impl Default for Weather {
+impl Default for Conditions {
     /// Nothing breaks.
-    fn default() -> Weather {
-        Weather {
+    fn default() -> Conditions {
+        Conditions {
             latency: (MS, 20 * MS),
             life: 0,
             unnoticed: 0,
             refused: 0,
-            gossip: 0,
+            report_delay: 0,
         }
     }
 }
 
-impl Weather {
+impl Conditions {
     /// Connections live for seconds, half of the cuts go unnoticed at one end or the other.
     #[must_use]
-    pub fn stormy() -> Weather {
-        Weather {
+    pub fn harsh() -> Conditions {
+        Conditions {
             latency: (MS, 80 * MS),
             life: 8 * SECOND,
             unnoticed: 300,
             refused: 200,
-            gossip: 100 * MS,
+            report_delay: 100 * MS,
         }
     }
 }
 
 /// See the module.
-pub struct Fleet {
+#[derive(Debug)]
+pub struct Population {
     /// Virtual time in nanoseconds.
     pub now: u64,
     /// Chance.
     pub rng: Rng,
     /// What connections have to stand, from now on.
-    pub weather: Weather,
+    pub conditions: Conditions,
     /// The server's side.
-    pub house: House,
+    pub server: Server,
     /// The clients.
     pub clients: Vec<Client>,
     /// Dials are refused until then.
@@ -84,6 +85,7 @@ pub struct Fleet {
 }
 
 /// One connection.
+#[derive(Debug)]
 struct Conn {
     client: usize,
     /// When the last packet each way arrives: they stay in order.
@@ -97,35 +99,35 @@ struct Conn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The client's.
-    Near,
+    Client,
     /// The server's.
-    Far,
+    Server,
 }
 
 impl End {
     fn other(self) -> End {
         match self {
-            End::Near => End::Far,
-            End::Far => End::Near,
+            End::Client => End::Server,
+            End::Server => End::Client,
         }
     }
 }
 
-impl Fleet {
+impl Population {
     /// Nobody yet.
     ///
     /// # Panics
     /// The configuration is invalid.
     #[must_use]
-    pub fn new(seed: u64, config: ServerConfig, weather: Weather) -> Fleet {
+    pub fn new(seed: u64, config: ServerConfig, conditions: Conditions) -> Population {
         let mut rng = Rng::new(seed);
         let now = SECOND;
-        let house = House::new(registry(config.clone(), rng.seed(), now), config);
-        Fleet {
+        let server = Server::new(registry(config.clone(), rng.seed(), now), config);
+        Population {
             now,
             rng,
-            weather,
-            house,
+            conditions,
+            server,
             clients: Vec::new(),
             down_until: 0,
             queue: Queue::default(),
@@ -151,7 +153,7 @@ impl Fleet {
     }
 
     /// Lets time pass until `done`, a second at most at a time; `false`: `limit` seconds were not enough.
-    pub fn run_until(&mut self, limit: u64, done: impl Fn(&Fleet) -> bool) -> bool {
+    pub fn run_until(&mut self, limit: u64, done: impl Fn(&Population) -> bool) -> bool {
         for _ in 0..limit * 10 {
             if done(self) {
                 return true;
@@ -161,24 +163,24 @@ impl Fleet {
         done(self)
     }
 
-    fn happen(&mut self, what: What) {
+    fn happen(&mut self, what: Scheduled) {
         match what {
-            What::Dialled(client, attempt) => self.dialled(client, attempt),
-            What::Near(client) => self.serve_near(client),
-            What::Read(client) => self.read_slowly(client),
-            What::Accepted(conn) => self.accepted(conn),
-            What::Arrives(conn, end, packet) => self.arrives(conn, end, packet),
-            What::Gone(conn, end) => self.gone(conn, end),
-            What::Cut(conn) => self.cut(conn),
-            What::Far(session) => self.serve_far(session),
-            What::Front => self.front_timer(),
-            What::Reported(report) => self.reported(report),
-            What::Errand(session, errand) => self.errand(session, errand),
+            Scheduled::Dialled(client, attempt) => self.dialled(client, attempt),
+            Scheduled::ClientDue(client) => self.serve_client(client),
+            Scheduled::Read(client) => self.read_slowly(client),
+            Scheduled::Accepted(conn) => self.accepted(conn),
+            Scheduled::Arrives(conn, end, packet) => self.arrives(conn, end, packet),
+            Scheduled::Gone(conn, end) => self.gone(conn, end),
+            Scheduled::Cut(conn) => self.cut(conn),
+            Scheduled::OwnerDue(session) => self.serve_server(session),
+            Scheduled::RegistryDue => self.front_timer(),
+            Scheduled::Reported(report) => self.reported(report),
+            Scheduled::Mail(session, mail) => self.mail(session, mail),
         }
     }
 
     fn latency(&mut self) -> u64 {
-        let (low, high) = self.weather.latency;
+        let (low, high) = self.conditions.latency;
         self.rng.between(low, high)
     }
 
@@ -195,10 +197,10 @@ impl Fleet {
                 cut: false,
             },
         );
-        self.queue.push(at, What::Accepted(conn));
-        if self.weather.life > 0 {
-            let end = self.now + self.rng.below(self.weather.life);
-            self.queue.push(end, What::Cut(conn));
+        self.queue.push(at, Scheduled::Accepted(conn));
+        if self.conditions.life > 0 {
+            let end = self.now + self.rng.below(self.conditions.life);
+            self.queue.push(end, Scheduled::Cut(conn));
         }
         conn
     }
@@ -210,7 +212,7 @@ impl Fleet {
         let last = &mut known.last[end as usize];
         *last = (*last + 1).max(self.now + latency);
         let at = *last;
-        self.queue.push(at, What::Arrives(conn, end.other(), packet));
+        self.queue.push(at, Scheduled::Arrives(conn, end.other(), packet));
     }
 
     fn arrives(&mut self, conn: ConnId, end: End, packet: Vec<u8>) {
@@ -219,8 +221,8 @@ impl Fleet {
             return;
         }
         match end {
-            End::Near => self.near_packet(known.client, conn, &packet),
-            End::Far => self.far_packet(conn, &packet),
+            End::Client => self.client_packet(known.client, conn, &packet),
+            End::Server => self.server_packet(conn, &packet),
         }
     }
 
@@ -231,7 +233,7 @@ impl Fleet {
         known.open[end as usize] = false;
         if known.open[end.other() as usize] {
             let at = (known.last[end as usize] + 1).max(self.now + latency);
-            self.queue.push(at, What::Gone(conn, end.other()));
+            self.queue.push(at, Scheduled::Gone(conn, end.other()));
         } else {
             self.conns.remove(&conn);
         }
@@ -249,8 +251,8 @@ impl Fleet {
             self.conns.remove(&conn);
         }
         match end {
-            End::Near => self.near_lost(client, conn),
-            End::Far => self.far_lost(conn),
+            End::Client => self.client_lost(client, conn),
+            End::Server => self.server_lost(conn),
         }
     }
 
@@ -258,10 +260,10 @@ impl Fleet {
     pub fn cut(&mut self, conn: ConnId) {
         let Some(known) = self.conns.get_mut(&conn) else { return };
         known.cut = true;
-        for end in [End::Near, End::Far] {
-            if !self.rng.chance(self.weather.unnoticed) {
+        for end in [End::Client, End::Server] {
+            if !self.rng.chance(self.conditions.unnoticed) {
                 let at = self.now + self.rng.below(100 * MS);
-                self.queue.push(at, What::Gone(conn, end));
+                self.queue.push(at, Scheduled::Gone(conn, end));
             }
         }
     }
@@ -273,8 +275,8 @@ impl Fleet {
             if let Some(known) = self.conns.get_mut(&conn) {
                 known.cut = true;
             }
-            for end in [End::Near, End::Far] {
-                self.queue.push(self.now, What::Gone(conn, end));
+            for end in [End::Client, End::Server] {
+                self.queue.push(self.now, Scheduled::Gone(conn, end));
             }
         }
     }
@@ -282,8 +284,8 @@ impl Fleet {
     /// The server's process dies with all it knew, and a new one starts.
     pub fn restart(&mut self) {
         self.cut_all();
-        let registry = registry(self.house.config.clone(), self.rng.seed(), self.now);
-        self.house = House::new(registry, self.house.config.clone());
+        let registry = registry(self.server.config.clone(), self.rng.seed(), self.now);
+        self.server = Server::new(registry, self.server.config.clone());
     }
 
     /// Connections there are.

@@ -7,9 +7,9 @@ use unbroken_proto::session::SessionState;
 use unbroken_proto::time::{Duration, Instant};
 use unbroken_proto::{Cause, Event, Health, Session};
 
-use super::paces::Pace;
-use crate::duo::{DialFate, Dialled};
+use super::pace::Pace;
 use crate::model::Verdict;
+use crate::pair::{DialFate, Dialled};
 
 /// How long a connection must last for the backoff to start afresh.
 const STABLE: u64 = 10_000_000_000;
@@ -222,6 +222,7 @@ impl Oracle {
             (None, None, IntentKind::Establish) if table == Strategy::Restart => table,
             (None, None, IntentKind::Establish) => Strategy::Fresh,
             (None, None, IntentKind::Resume) => table,
+            (None, None, other) => return fail(format!("{other:?} is not known here")),
         };
         if attempt.strategy == expected {
             Ok(())
@@ -301,7 +302,7 @@ impl Oracle {
                 self.unbegun = waited.then_some((now, begins));
                 self.tally.hit("attempt: abandoned");
             }
-            Outcome::Pending => return fail("over, and pending".to_owned()),
+            other => return fail(format!("over, and {other:?}")),
         }
         self.done.push(attempt);
         Ok(())

@@ -6,10 +6,10 @@ use unbroken_proto::server::{Admission, Route};
 use unbroken_proto::stream::{Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Cause, Epoch, Session, Side, StreamId};
 
-use super::setup::{DialFate, Dialled, Duo};
+use super::setup::{DialFate, Dialled, Pair};
 use super::wire::{ServerEnd, Wire};
 
-impl Duo {
+impl Pair {
     /// Dials if the client wants a connection now. `budgets`: bytes that pass each way.
     pub fn dial(&mut self, budgets: [Option<usize>; 2]) -> bool {
         let now = self.instant();

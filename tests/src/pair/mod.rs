@@ -2,7 +2,7 @@
 //! byte, and for an explorer that tries every order of events. No chance, no latency; time stands
 //! still until somebody moves it.
 
-mod acts;
+mod actions;
 mod explore;
 mod flow;
 mod setup;
@@ -10,5 +10,5 @@ mod wire;
 
 pub use explore::{Act, Budget, Explored, explore};
 pub use flow::{Cut, Notice, Plan};
-pub use setup::{DialFate, Dialled, Duo, Setup};
+pub use setup::{DialFate, Dialled, Pair, Setup};
 pub use wire::{ServerEnd, Wire};

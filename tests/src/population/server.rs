@@ -11,14 +11,15 @@ use unbroken_proto::server::{
 use unbroken_proto::stream::Chunk;
 use unbroken_proto::{Carrier, Cause, Epoch, Event, Session, SessionId};
 
-use super::queue::{ConnId, What};
-use super::{End, Fleet, peer};
+use super::queue::{ConnId, Scheduled};
+use super::{End, Population, peer};
 
 /// What one session made of one broadcast message.
 pub type Verdict = (SessionId, u64, Delivery);
 
 /// See the module. A session's identity is the first word of the name its client gave it.
-pub struct House {
+#[derive(Debug)]
+pub struct Server {
     /// Knows about sessions.
     pub registry: Registry,
     /// Own them.
@@ -34,41 +35,44 @@ pub struct House {
     /// Messages that owners received.
     pub heard: u64,
     pub(super) config: ServerConfig,
-    fronts: BTreeMap<ConnId, Front>,
+    pending: BTreeMap<ConnId, Pending>,
     conns: BTreeMap<ConnId, SessionId>,
     by_number: BTreeMap<ConnectionId, ConnId>,
     planned: Option<u64>,
-    /// Errands and reports stay in order.
-    last_gossip: u64,
+    /// Mail and reports stay in order.
+    last_report: u64,
 }
 
 /// A session and what its host keeps for it.
+#[derive(Debug)]
 pub struct Owner {
     /// Its machine.
     pub session: Session,
     /// What its client said of itself.
     pub request: Request,
-    seat: Option<Subscription>,
+    subscription: Option<Subscription>,
     conns: BTreeMap<ConnId, Epoch>,
     planned: Option<u64>,
 }
 
-struct Front {
+#[derive(Debug)]
+struct Pending {
     number: ConnectionId,
     incoming: Option<Incoming>,
 }
 
 /// What an owner is asked to do.
-pub enum Errand {
+#[derive(Debug)]
+pub enum Mail {
     /// By the registry.
     SessionCommand(SessionCommand),
     /// A broadcast message: its number, and the place in the broadcaster that the first one takes.
-    Hear(u64, Bytes, fn() -> Subscription),
+    Message(u64, Bytes, fn() -> Subscription),
 }
 
-impl House {
-    pub(super) fn new(registry: Registry, config: ServerConfig) -> House {
-        House {
+impl Server {
+    pub(super) fn new(registry: Registry, config: ServerConfig) -> Server {
+        Server {
             registry,
             owners: BTreeMap::new(),
             over: BTreeMap::new(),
@@ -77,26 +81,26 @@ impl House {
             verdicts: Vec::new(),
             heard: 0,
             config,
-            fronts: BTreeMap::new(),
+            pending: BTreeMap::new(),
             conns: BTreeMap::new(),
             by_number: BTreeMap::new(),
             planned: None,
-            last_gossip: 0,
+            last_report: 0,
         }
     }
 }
 
-impl Fleet {
+impl Population {
     pub(super) fn accepted(&mut self, conn: ConnId) {
         let now = self.instant();
         let Some(client) = self.conns.get(&conn).map(|conn| conn.client) else {
             return;
         };
         let carrier = Carrier::ordered().from_peer(peer(client));
-        let number = self.house.registry.connection_accepted(now, carrier);
-        self.house.by_number.insert(number, conn);
+        let number = self.server.registry.connection_accepted(now, carrier);
+        self.server.by_number.insert(number, conn);
         let incoming = None;
-        self.house.fronts.insert(conn, Front { number, incoming });
+        self.server.pending.insert(conn, Pending { number, incoming });
         self.tidy();
     }
 
@@ -105,88 +109,99 @@ impl Fleet {
     /// # Panics
     /// A session is over twice.
     pub fn tidy(&mut self) {
-        while let Some(number) = self.house.registry.poll_unwanted() {
-            if let Some(conn) = self.house.by_number.remove(&number) {
-                self.house.fronts.remove(&conn);
-                self.close(conn, End::Far);
+        while let Some(number) = self.server.registry.poll_unwanted() {
+            if let Some(conn) = self.server.by_number.remove(&number) {
+                self.server.pending.remove(&conn);
+                self.close(conn, End::Server);
             }
         }
-        while let Some((session, command)) = self.house.registry.poll_command() {
-            let at = self.gossip();
+        while let Some((session, command)) = self.server.registry.poll_command() {
+            let at = self.report_delay();
             self.queue
-                .push(at, What::Errand(session, Errand::SessionCommand(command)));
+                .push(at, Scheduled::Mail(session, Mail::SessionCommand(command)));
         }
-        while let Some(over) = self.house.registry.poll_ended() {
+        while let Some(over) = self.server.registry.poll_ended() {
             let id = over.info.id;
-            let before = self.house.over.insert(id, over);
+            let before = self.server.over.insert(id, over);
             assert!(before.is_none(), "cleaned up twice after {id}: {before:?}");
         }
-        let due = self.house.registry.poll_timeout().map(|at| at.as_nanos().max(self.now));
-        if let Some(at) = due.filter(|at| self.house.planned.is_none_or(|planned| *at < planned)) {
-            self.house.planned = Some(at);
-            self.queue.push(at, What::Front);
+        let due = self
+            .server
+            .registry
+            .poll_timeout()
+            .map(|at| at.as_nanos().max(self.now));
+        if let Some(at) = due.filter(|at| self.server.planned.is_none_or(|planned| *at < planned)) {
+            self.server.planned = Some(at);
+            self.queue.push(at, Scheduled::RegistryDue);
         }
     }
 
-    fn gossip(&mut self) -> u64 {
-        let at = self.now + self.rng.below(self.weather.gossip);
-        self.house.last_gossip = self.house.last_gossip.max(at);
-        self.house.last_gossip
+    fn report_delay(&mut self) -> u64 {
+        let at = self.now + self.rng.below(self.conditions.report_delay);
+        self.server.last_report = self.server.last_report.max(at);
+        self.server.last_report
     }
 
     pub(super) fn front_timer(&mut self) {
-        self.house.planned = None;
+        self.server.planned = None;
         let now = self.instant();
-        self.house.registry.handle_timeout(now);
+        self.server.registry.handle_timeout(now);
         self.tidy();
     }
 
     pub(super) fn reported(&mut self, report: Report) {
         let now = self.instant();
-        self.house.registry.update(now, report);
+        self.server.registry.update(now, report);
         self.tidy();
     }
 
     /// Commands something, as the application would.
     pub fn command(&mut self, select: Select<'_>, command: &SessionCommand) -> usize {
         let now = self.instant();
-        let ordered = self.house.registry.command(now, select, command);
+        let ordered = self
+            .server
+            .registry
+            .command(now, select, command)
+            .expect("because the code fits");
         self.tidy();
         ordered
     }
 
     /// Sends message `number` to whom `select` means.
-    pub fn broadcast(&mut self, select: Select<'_>, message: (u64, Bytes), seat: fn() -> Subscription) {
-        for session in self.house.registry.find(select) {
-            let at = self.gossip();
-            let errand = Errand::Hear(message.0, message.1.clone(), seat);
-            self.queue.push(at, What::Errand(session, errand));
+    pub fn broadcast(&mut self, select: Select<'_>, message: (u64, Bytes), subscription: fn() -> Subscription) {
+        for session in self.server.registry.find(select) {
+            let at = self.report_delay();
+            let mail = Mail::Message(message.0, message.1.clone(), subscription);
+            self.queue.push(at, Scheduled::Mail(session, mail));
         }
     }
 
-    pub(super) fn errand(&mut self, session: SessionId, errand: Errand) {
+    pub(super) fn mail(&mut self, session: SessionId, mail: Mail) {
         let now = self.instant();
-        let Some(owner) = self.house.owners.get_mut(&session) else {
-            if let Errand::Hear(number, ..) = errand {
-                self.house.verdicts.push((session, number, Delivery::Declined));
+        let Some(owner) = self.server.owners.get_mut(&session) else {
+            if let Mail::Message(number, ..) = mail {
+                self.server.verdicts.push((session, number, Delivery::Declined));
             }
             return;
         };
-        match errand {
-            Errand::SessionCommand(command) => owner.session.handle_command(now, command),
-            Errand::Hear(number, message, seat) => {
-                let listener = owner.seat.get_or_insert_with(seat);
+        match mail {
+            Mail::SessionCommand(command) => owner
+                .session
+                .handle_command(now, command)
+                .expect("because the code fits"),
+            Mail::Message(number, message, subscription) => {
+                let listener = owner.subscription.get_or_insert_with(subscription);
                 let delivery = listener.deliver(now, &mut owner.session, &message);
-                self.house.verdicts.push((session, number, delivery));
+                self.server.verdicts.push((session, number, delivery));
             }
         }
-        self.serve_far(session);
+        self.serve_server(session);
     }
 
-    pub(super) fn far_packet(&mut self, conn: ConnId, packet: &[u8]) {
+    pub(super) fn server_packet(&mut self, conn: ConnId, packet: &[u8]) {
         let now = self.instant();
-        if let Some(session) = self.house.conns.get(&conn).copied() {
-            let Some(owner) = self.house.owners.get_mut(&session) else {
+        if let Some(session) = self.server.conns.get(&conn).copied() {
+            let Some(owner) = self.server.owners.get_mut(&session) else {
                 return;
             };
             let Some(epoch) = owner.conns.get(&conn).copied() else {
@@ -194,32 +209,32 @@ impl Fleet {
             };
             if owner.session.handle_input(now, epoch, BytesMut::from(packet)).is_err() {
                 owner.conns.remove(&conn);
-                self.close(conn, End::Far);
+                self.close(conn, End::Server);
             }
-            return self.serve_far(session);
+            return self.serve_server(session);
         }
-        let Some(front) = self.house.fronts.remove(&conn) else {
+        let Some(pending) = self.server.pending.remove(&conn) else {
             return;
         };
-        match front.incoming {
+        match pending.incoming {
             None => {
                 let route = self
-                    .house
+                    .server
                     .registry
-                    .first_packet(now, front.number, BytesMut::from(packet));
-                self.route(conn, front.number, route);
+                    .first_packet(now, pending.number, BytesMut::from(packet));
+                self.route(conn, pending.number, route);
             }
             Some(mut incoming) => {
                 if incoming.handle_input(now, BytesMut::from(packet)).is_err() {
-                    self.house.registry.connection_closed(now, front.number);
-                    self.close(conn, End::Far);
+                    self.server.registry.connection_closed(now, pending.number);
+                    self.close(conn, End::Server);
                 } else {
                     self.decide(conn, incoming);
                 }
             }
         }
-        if !self.house.fronts.contains_key(&conn) {
-            self.house.by_number.remove(&front.number);
+        if !self.server.pending.contains_key(&conn) {
+            self.server.by_number.remove(&pending.number);
         }
         self.tidy();
     }
@@ -229,9 +244,9 @@ impl Fleet {
             Route::Handshake(mut incoming) => {
                 let mut packet = Vec::new();
                 incoming.poll_transmit(&mut packet);
-                self.send(conn, End::Far, packet);
+                self.send(conn, End::Server, packet);
                 let incoming = Some(incoming);
-                self.house.fronts.insert(conn, Front { number, incoming });
+                self.server.pending.insert(conn, Pending { number, incoming });
             }
             Route::Resume { session, incoming } => self.adopt(conn, session, incoming),
             Route::Reject(rejection) => self.turn_away(conn, rejection),
@@ -245,21 +260,21 @@ impl Fleet {
         };
         let identity = request.name.split(' ').next().unwrap_or_default().to_owned();
         let placement = Placement::of(identity);
-        match self.house.registry.admit_as(now, incoming, &placement) {
+        match self.server.registry.admit_as(now, incoming, &placement) {
             Admission::New { session, epoch } => {
                 let id = session.id().expect("because it was admitted");
-                self.house.admitted.push(id);
-                self.house.conns.insert(conn, id);
+                self.server.admitted.push(id);
+                self.server.conns.insert(conn, id);
                 let owner = Owner {
                     session,
                     request,
-                    seat: None,
+                    subscription: None,
                     conns: BTreeMap::from([(conn, epoch)]),
                     planned: None,
                 };
-                let before = self.house.owners.insert(id, owner);
+                let before = self.server.owners.insert(id, owner);
                 assert!(before.is_none(), "two sessions of one id");
-                self.serve_far(id);
+                self.serve_server(id);
             }
             Admission::Resume { session, incoming } => self.adopt(conn, session, incoming),
             Admission::Reject(rejection) => self.turn_away(conn, rejection),
@@ -268,49 +283,49 @@ impl Fleet {
 
     fn adopt(&mut self, conn: ConnId, session: SessionId, incoming: Incoming) {
         let now = self.instant();
-        let Some(owner) = self.house.owners.get_mut(&session) else {
-            let rejection = self.house.registry.orphan(now, incoming);
+        let Some(owner) = self.server.owners.get_mut(&session) else {
+            let rejection = self.server.registry.orphan(now, incoming);
             return self.turn_away(conn, rejection);
         };
         match owner.session.adopt(now, incoming) {
             Ok(epoch) => {
                 owner.conns.insert(conn, epoch);
-                self.house.conns.insert(conn, session);
+                self.server.conns.insert(conn, session);
             }
             Err(rejection) => self.turn_away(conn, rejection),
         }
-        self.serve_far(session);
+        self.serve_server(session);
     }
 
     fn turn_away(&mut self, conn: ConnId, rejection: Rejection) {
         if let Some(packet) = rejection.packet {
-            self.send(conn, End::Far, packet);
+            self.send(conn, End::Server, packet);
         }
-        self.close(conn, End::Far);
+        self.close(conn, End::Server);
     }
 
-    pub(super) fn far_lost(&mut self, conn: ConnId) {
+    pub(super) fn server_lost(&mut self, conn: ConnId) {
         let now = self.instant();
-        if let Some(front) = self.house.fronts.remove(&conn) {
-            self.house.by_number.remove(&front.number);
-            self.house.registry.connection_closed(now, front.number);
+        if let Some(pending) = self.server.pending.remove(&conn) {
+            self.server.by_number.remove(&pending.number);
+            self.server.registry.connection_closed(now, pending.number);
             self.tidy();
         }
-        let Some(session) = self.house.conns.remove(&conn) else {
+        let Some(session) = self.server.conns.remove(&conn) else {
             return;
         };
-        if let Some(owner) = self.house.owners.get_mut(&session)
+        if let Some(owner) = self.server.owners.get_mut(&session)
             && let Some(epoch) = owner.conns.remove(&conn)
         {
             owner.session.detach(now, epoch, Cause::Network);
         }
-        self.serve_far(session);
+        self.serve_server(session);
     }
 
     /// Fires what is due at an owner, and carries out what its machine wants.
-    pub(super) fn serve_far(&mut self, id: SessionId) {
+    pub(super) fn serve_server(&mut self, id: SessionId) {
         let now = self.instant();
-        let Some(owner) = self.house.owners.get_mut(&id) else {
+        let Some(owner) = self.server.owners.get_mut(&id) else {
             return;
         };
         if owner.planned.is_some_and(|at| at <= self.now) {
@@ -322,83 +337,83 @@ impl Fleet {
         let mut over = false;
         while let Some(event) = owner.session.poll_event() {
             match event {
-                Event::Attached { .. } => self.house.attaches.push(self.now),
+                Event::Attached { .. } => self.server.attaches.push(self.now),
                 Event::Incoming => {
                     while owner.session.accept(now).is_some_and(|stream| {
-                        self.house.heard += read(&mut owner.session, now, stream.id);
+                        self.server.heard += read(&mut owner.session, now, stream.id);
                         true
                     }) {}
                 }
-                Event::Readable(stream) => self.house.heard += read(&mut owner.session, now, stream),
+                Event::Readable(stream) => self.server.heard += read(&mut owner.session, now, stream),
                 Event::Ended(_) => over = true,
                 _ => {}
             }
         }
         let report = owner.session.poll_report();
-        self.far_transmit(id);
+        self.server_transmit(id);
         if let Some(report) = report {
-            let at = self.gossip();
-            self.queue.push(at, What::Reported(report));
+            let at = self.report_delay();
+            self.queue.push(at, Scheduled::Reported(report));
         }
-        let Some(owner) = self.house.owners.get_mut(&id) else {
+        let Some(owner) = self.server.owners.get_mut(&id) else {
             return;
         };
         let due = owner.session.poll_timeout().map(|at| at.as_nanos().max(self.now));
         if let Some(at) = due.filter(|at| owner.planned.is_none_or(|planned| *at < planned)) {
             owner.planned = Some(at);
-            self.queue.push(at, What::Far(id));
+            self.queue.push(at, Scheduled::OwnerDue(id));
         }
         if over {
             self.retire(id);
         }
     }
 
-    fn far_transmit(&mut self, id: SessionId) {
+    fn server_transmit(&mut self, id: SessionId) {
         let now = self.instant();
-        let Some(owner) = self.house.owners.get(&id) else {
+        let Some(owner) = self.server.owners.get(&id) else {
             return;
         };
         let conns: Vec<(ConnId, Epoch)> = owner.conns.iter().map(|(conn, epoch)| (*conn, *epoch)).collect();
         for (conn, epoch) in conns {
             let mut packet = Vec::new();
             while self
-                .house
+                .server
                 .owners
                 .get_mut(&id)
                 .is_some_and(|owner| owner.session.poll_transmit(now, epoch, &mut packet))
             {
-                self.send(conn, End::Far, std::mem::take(&mut packet));
+                self.send(conn, End::Server, std::mem::take(&mut packet));
             }
-            if let Some(owner) = self.house.owners.get_mut(&id)
+            if let Some(owner) = self.server.owners.get_mut(&id)
                 && !owner.session.is_wanted(epoch)
             {
                 owner.conns.remove(&conn);
-                self.house.conns.remove(&conn);
-                self.close(conn, End::Far);
+                self.server.conns.remove(&conn);
+                self.close(conn, End::Server);
             }
         }
     }
 
     /// The owner of a session that is over goes once its connections have.
     fn retire(&mut self, id: SessionId) {
-        if let Some(owner) = self.house.owners.remove(&id) {
+        if let Some(owner) = self.server.owners.remove(&id) {
             for conn in owner.conns.into_keys() {
-                self.house.conns.remove(&conn);
-                self.close(conn, End::Far);
+                self.server.conns.remove(&conn);
+                self.close(conn, End::Server);
             }
         }
     }
 
     /// The application did something with this session's machine: what follows from it.
     pub fn with_owner(&mut self, id: SessionId) {
-        self.serve_far(id);
+        self.serve_server(id);
     }
 
     /// The owner dies without a word, as a task that panics would.
     pub fn kill(&mut self, id: SessionId) {
         let now = self.instant();
         self.retire(id);
-        self.house.registry.lost(now, id);
+        self.server.registry.lost(now, id);
         self.tidy();
     }
 }

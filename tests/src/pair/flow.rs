@@ -3,7 +3,7 @@
 use unbroken_proto::session::SessionState;
 use unbroken_proto::{Side, StreamId};
 
-use super::setup::Duo;
+use super::setup::Pair;
 
 /// Who notices that a connection broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl Plan {
     }
 }
 
-impl Duo {
+impl Pair {
     /// Runs until `script` says it is over. It is asked whenever something happened.
     ///
     /// # Panics
     /// When virtual time runs out first.
-    pub fn run(&mut self, plan: &Plan, mut script: impl FnMut(&mut Duo) -> bool) {
+    pub fn run(&mut self, plan: &Plan, mut script: impl FnMut(&mut Pair) -> bool) {
         let limit = self.now + 600_000_000_000;
         let mut noticed = Vec::new();
         loop {

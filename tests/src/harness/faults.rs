@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use unbroken_proto::event::{EndReason, Event};
-use unbroken_proto::reconnect::{Backoff, Continuity, IntentKind, Preparation, Strategies, Strategy};
+use unbroken_proto::reconnect::{Continuity, IntentKind, Preparation, Strategies, Strategy};
 use unbroken_proto::server::Refusal;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::time::Duration;
 use unbroken_proto::{Carrier, Cause, Health, Side, StreamId};
 
 use super::oracle::Oracle;
-use super::paces::Pace;
-use crate::duo::{DialFate, Duo, Setup};
+use super::pace::Pace;
+use crate::pair::{DialFate, Pair, Setup};
 use crate::rng::{Rng, mix};
 use crate::tally::Tally;
 
@@ -41,9 +41,10 @@ enum Later {
     Notice(usize),
 }
 
-/// See [`crate::rig`].
-pub struct Rig {
-    duo: Duo,
+/// See [`crate::harness`].
+#[derive(Debug)]
+pub struct Harness {
+    pair: Pair,
     setup: Setup,
     rng: Rng,
     oracle: Oracle,
@@ -65,12 +66,12 @@ pub struct Rig {
 /// When a promise is broken; whoever calls prints the seed.
 #[must_use]
 pub fn run(seed: u64) -> Summary {
-    let mut rig = Rig::new(seed);
-    rig.storm();
-    rig.calm();
+    let mut harness = Harness::new(seed);
+    harness.run_faults();
+    harness.settle_down();
     Summary {
-        tally: rig.oracle.tally.clone(),
-        end: rig.end.map_or_else(String::new, |end| format!("{end:?}")),
+        tally: harness.oracle.tally.clone(),
+        end: harness.end.map_or_else(String::new, |end| format!("{end:?}")),
     }
 }
 
@@ -86,10 +87,10 @@ fn fate(rng: &mut Rng) -> DialFate {
     }
 }
 
-impl Rig {
+impl Harness {
     /// Everything follows from `seed`.
     #[must_use]
-    pub fn new(seed: u64) -> Rig {
+    pub fn new(seed: u64) -> Harness {
         let mut rng = Rng::new(mix(seed ^ 0x7269_6700));
         let pace = *rng.pick(&Pace::ALL);
         let mut table = vec![
@@ -106,21 +107,20 @@ impl Rig {
         }
         let mut setup = Setup {
             seed: u8::try_from(seed % 251).unwrap_or(0),
-            backoff: Backoff {
-                attempt_timeout: *rng.pick(&[None, Some(Duration::from_millis(2_500))]),
-                ..pace.backoff()
-            },
+            backoff: pace
+                .backoff()
+                .with_attempt_timeout(*rng.pick(&[None, Some(Duration::from_millis(2_500))])),
             strategies,
             history_limit: usize::try_from(*rng.pick(&[64, 0, 1, 5])).unwrap_or(0),
             ..Setup::default()
         };
         setup.client.idle_after = Duration::from_secs(*rng.pick(&[60, 2]));
-        let mut duo = Duo::new(&setup);
-        let stream = open(&mut duo);
+        let mut pair = Pair::new(&setup);
+        let stream = open(&mut pair);
         let oracle = Oracle::new(pace, setup.history_limit, &table);
         let faults = rng.between(5, 60);
-        Rig {
-            duo,
+        Harness {
+            pair,
             setup,
             rng,
             oracle,
@@ -139,12 +139,12 @@ impl Rig {
     /// Prints what happens, when `UNBROKEN_LOG` is set.
     fn log(&self, what: impl FnOnce() -> String) {
         if std::env::var_os("UNBROKEN_LOG").is_some() {
-            println!("{:>8}.{:06} {}", self.duo.now / MS, self.duo.now % MS, what());
+            println!("{:>8}.{:06} {}", self.pair.now / MS, self.pair.now % MS, what());
         }
     }
 
     fn fail(&self, what: &str) -> ! {
-        panic!("at {} ms: {what}; {:?}", self.duo.now / MS, self.setup.backoff)
+        panic!("at {} ms: {what}; {:?}", self.pair.now / MS, self.setup.backoff)
     }
 
     fn demand(&self, verdict: Result<(), String>) {
@@ -155,45 +155,48 @@ impl Rig {
 
     fn plan(&mut self, after: u64, what: Later) {
         self.planned += 1;
-        self.agenda.push((self.duo.now + after, self.planned, what));
+        self.agenda.push((self.pair.now + after, self.planned, what));
     }
 
-    fn storm(&mut self) {
+    fn run_faults(&mut self) {
         self.plan(0, Later::Fault);
-        self.run(|rig| rig.faults == 0);
+        self.run(|harness| harness.faults == 0);
     }
 
     /// The network is well, the host answers everything at once and well; what was sent arrives.
-    fn calm(&mut self) {
+    fn settle_down(&mut self) {
         self.faults = 0;
-        self.duo.dials.clear();
-        self.duo.refusals.clear();
+        self.pair.dials.clear();
+        self.pair.refusals.clear();
         self.agenda
             .retain(|(.., what)| !matches!(what, Later::Credential(false)));
         self.seen = [0; 2];
-        let now = self.duo.instant();
-        self.duo.client.reconnect().resume(now);
+        let now = self.pair.instant();
+        self.pair.client.reconnect().resume(now);
         self.oracle.paused = false;
-        self.oracle.free(self.duo.now);
-        let begin = self.duo.now;
-        self.run(|rig| {
-            let late = rig.duo.now > begin + 500 * SECOND;
-            rig.duo.client.state() == SessionState::Attached && rig.duo.ledger.is_settled() || late
+        self.oracle.free(self.pair.now);
+        let begin = self.pair.now;
+        self.run(|harness| {
+            let late = harness.pair.now > begin + 500 * SECOND;
+            harness.pair.client.state() == SessionState::Attached && harness.pair.ledger.is_settled() || late
         });
         if self.end.is_some() {
             return;
         }
-        if !self.duo.ledger.is_settled() {
+        if !self.pair.ledger.is_settled() {
             self.fail(&format!(
                 "it never got through: {:?}, {:?}",
-                self.duo.client.state(),
-                self.duo.client.wanted_connection()
+                self.pair.client.state(),
+                self.pair.client.wanted_connection()
             ));
         }
         self.oracle.tally.hit("check: all arrived");
-        let now = self.duo.instant();
-        self.duo.client.close(now, 0, Bytes::new());
-        self.run(|rig| rig.end.is_some());
+        let now = self.pair.instant();
+        self.pair
+            .client
+            .close(now, 0, Bytes::new())
+            .expect("because the code fits");
+        self.run(|harness| harness.end.is_some());
         // The connection may have been dead, and no try left.
         let closed = matches!(
             self.end,
@@ -205,21 +208,21 @@ impl Rig {
     }
 
     /// Lets time pass until `done`, or the session is over for good.
-    fn run(&mut self, done: impl Fn(&Rig) -> bool) {
+    fn run(&mut self, done: impl Fn(&Harness) -> bool) {
         for _ in 0..200_000 {
             self.settle();
             if self.end.is_some() || done(self) {
                 return;
             }
             let planned = self.agenda.iter().map(|(at, ..)| *at).min();
-            let next = self.duo.next_deadline().into_iter().chain(planned).min();
+            let next = self.pair.next_deadline().into_iter().chain(planned).min();
             let Some(next) = next else {
                 self.fail("nothing will ever happen")
             };
-            self.duo.now = self.duo.now.max(next);
-            self.oracle.time(self.duo.now);
-            self.duo.timers();
-            let due = self.agenda.iter().filter(|(at, ..)| *at <= self.duo.now);
+            self.pair.now = self.pair.now.max(next);
+            self.oracle.time(self.pair.now);
+            self.pair.timers();
+            let due = self.agenda.iter().filter(|(at, ..)| *at <= self.pair.now);
             if let Some((at, number, what)) = due.min_by_key(|(at, number, _)| (*at, *number)).cloned() {
                 self.agenda.retain(|(a, n, _)| (*a, *n) != (at, number));
                 self.settle();
@@ -234,51 +237,51 @@ impl Rig {
     /// Everything that can happen now happens, and everything that is said is checked.
     fn settle(&mut self) {
         loop {
-            self.hear();
-            let refusals = self.duo.refusals.front().cloned();
-            let left = self.duo.refusals.len();
-            let moved = self.duo.step();
-            for dial in std::mem::take(&mut self.duo.dialled) {
+            self.on_event();
+            let refusals = self.pair.refusals.front().cloned();
+            let left = self.pair.refusals.len();
+            let moved = self.pair.step();
+            for dial in std::mem::take(&mut self.pair.dialled) {
                 self.log(|| format!("{dial:?}"));
                 let verdict = self.oracle.dialled(&dial);
                 self.demand(verdict);
             }
-            if self.duo.refusals.len() < left {
+            if self.pair.refusals.len() < left {
                 match refusals {
-                    Some(Refusal::RetryLater { after, .. }) => self.oracle.later(self.duo.now, after),
+                    Some(Refusal::RetryLater { after, .. }) => self.oracle.later(self.pair.now, after),
                     Some(Refusal::RefreshCredentials) => self.oracle.owe_credential(),
                     _ => {}
                 }
             }
-            self.hear();
-            self.duo.read_all(Side::Server, &[self.stream]);
+            self.on_event();
+            self.pair.read_all(Side::Server, &[self.stream]);
             let due = self
-                .duo
+                .pair
                 .client
                 .poll_timeout()
-                .is_some_and(|at| at <= self.duo.instant());
+                .is_some_and(|at| at <= self.pair.instant());
             if !moved && due {
-                self.duo.timers();
+                self.pair.timers();
             } else if !moved && !self.answer() {
                 break;
             }
         }
-        let arrived = self.duo.ledger.half(self.stream, Side::Client).has().messages;
-        let over = self.duo.client.state() == SessionState::Ended;
+        let arrived = self.pair.ledger.half(self.stream, Side::Client).has().messages;
+        let over = self.pair.client.state() == SessionState::Ended;
         if !over && self.end.is_none() {
-            let verdict = self.oracle.check_due(self.duo.now, arrived);
+            let verdict = self.oracle.check_due(self.pair.now, arrived);
             self.demand(verdict);
         }
-        let verdict = self.oracle.check(self.duo.now, &self.duo.client);
+        let verdict = self.oracle.check(self.pair.now, &self.pair.client);
         self.demand(verdict);
         if let (Some(limit), Some(at)) = (self.setup.backoff.attempt_timeout, self.oracle.dialled_at())
-            && u128::from(self.duo.now - at) > limit.as_nanos()
+            && u128::from(self.pair.now - at) > limit.as_nanos()
             && !over
         {
             self.fail(&format!("dialled at {} ms and still under way", at / MS));
         }
         if let Some(since) = self.oracle.waiting_since().filter(|_| !over)
-            && self.duo.now > since + PATIENCE
+            && self.pair.now > since + PATIENCE
         {
             self.fail(&format!("an attempt since {} ms", since / MS));
         }
@@ -286,16 +289,16 @@ impl Rig {
     }
 
     /// What the client said.
-    fn hear(&mut self) {
-        self.duo.read_events();
-        self.oracle.over = self.duo.client.state() == SessionState::Ended;
-        for (side, event) in std::mem::take(&mut self.duo.events) {
+    fn on_event(&mut self) {
+        self.pair.read_events();
+        self.oracle.over = self.pair.client.state() == SessionState::Ended;
+        for (side, event) in std::mem::take(&mut self.pair.events) {
             self.log(|| format!("{side:?} {event:?}"));
             if side == Side::Client {
                 if let Event::Attached { gap, .. } = &event {
                     self.detached_for = self.detached_for.max(u64::try_from(gap.as_nanos()).unwrap_or(u64::MAX));
                 }
-                let verdict = self.oracle.event(self.duo.now, &event);
+                let verdict = self.oracle.event(self.pair.now, &event);
                 if let Err(what) = verdict {
                     self.fail(&format!("{event:?}: {what}"));
                 }
@@ -305,15 +308,15 @@ impl Rig {
 
     /// The session is over: rightly so, and with the truth about what was sent? Then the fresh one follows.
     fn bury(&mut self) {
-        let Some(ended) = self.duo.ended[0].take() else { return };
-        self.duo.read_all(Side::Server, &[self.stream]);
-        let verdict = self.duo.ledger.check_fates(Side::Client, &ended);
+        let Some(ended) = self.pair.ended[0].take() else { return };
+        self.pair.read_all(Side::Server, &[self.stream]);
+        let verdict = self.pair.ledger.check_fates(Side::Client, &ended);
         self.demand(verdict);
-        if self.duo.client.poll_timeout().is_some() || self.duo.client.wanted_connection().is_some() {
+        if self.pair.client.poll_timeout().is_some() || self.pair.client.wanted_connection().is_some() {
             self.fail("something is left of a session that is over");
         }
         self.oracle.end();
-        let long = self.detached_for > 500 * SECOND || self.duo.now > 600 * SECOND;
+        let long = self.detached_for > 500 * SECOND || self.pair.now > 600 * SECOND;
         let right = match &ended.reason {
             EndReason::Fresh { .. } => true,
             EndReason::GaveUp { .. } => self.oracle.may_give_up(),
@@ -337,33 +340,33 @@ impl Rig {
             return;
         }
         self.setup.seed = self.setup.seed.wrapping_add(1);
-        self.duo.follow(&self.setup);
+        self.pair.follow(&self.setup);
         self.oracle.follow();
-        self.oracle.free(self.duo.now);
-        self.stream = open(&mut self.duo);
+        self.oracle.free(self.pair.now);
+        self.stream = open(&mut self.pair);
         (self.sent, self.seen) = (0, [0; 2]);
         self.agenda.retain(|(.., what)| matches!(what, Later::Fault));
-        self.hear();
+        self.on_event();
     }
 
     /// The host looks at what is wanted of it besides dials. True: it did something at once.
     fn answer(&mut self) -> bool {
-        let Some(intent) = self.duo.client.wanted_connection() else {
+        let Some(intent) = self.pair.client.wanted_connection() else {
             return false;
         };
-        if intent.not_before > self.duo.instant() {
+        if intent.not_before > self.pair.instant() {
             return false;
         }
-        if !intent.is_dial() && self.duo.client.attach(self.duo.instant(), Carrier::ordered()).is_ok() {
+        if !intent.is_dial() && self.pair.client.attach(self.pair.instant(), Carrier::ordered()).is_ok() {
             self.fail(&format!("a connection was taken before {intent:?} was answered"));
         }
-        let calm = self.faults == 0;
+        let settle_down = self.faults == 0;
         if let Some(asked) = intent.preparation.filter(|_| self.seen[0] != intent.attempt) {
             self.seen[0] = intent.attempt;
             let bad = *self.rng.pick(&[Cause::Network, Cause::Timeout, Cause::StateDamaged]);
-            let kept = asked != Preparation::Restart || calm || self.rng.chance(600);
+            let kept = asked != Preparation::Restart || settle_down || self.rng.chance(600);
             let good = Ok(if kept { Continuity::Kept } else { Continuity::Lost });
-            let (after, result) = match self.rng.below(if calm { 1 } else { 7 }) {
+            let (after, result) = match self.rng.below(if settle_down { 1 } else { 7 }) {
                 0 | 1 => (0, good),
                 2 => (0, Err(bad)),
                 3 => (self.rng.scaled(1, 25 * SECOND), good),
@@ -376,30 +379,34 @@ impl Rig {
         }
         if intent.preparation.is_none() && intent.refresh_credential && self.seen[1] != intent.attempt {
             self.seen[1] = intent.attempt;
-            let after = if calm { 0 } else { self.rng.scaled(0, 60 * SECOND) };
-            let no = !calm && self.rng.chance(30);
+            let after = if settle_down {
+                0
+            } else {
+                self.rng.scaled(0, 60 * SECOND)
+            };
+            let no = !settle_down && self.rng.chance(30);
             self.plan(after, Later::Credential(!no));
         }
         false
     }
 
     fn act(&mut self, what: Later) {
-        let now = self.duo.instant();
+        let now = self.pair.instant();
         self.log(|| format!("{what:?}"));
         match what {
             Later::Fault => self.fault(),
             Later::Notice(wire) => {
-                self.duo.notice(wire, Side::Server);
+                self.pair.notice(wire, Side::Server);
             }
             Later::Credential(fresh) => {
                 if fresh {
                     self.oracle.credential_owed = false;
-                    self.oracle.free(self.duo.now);
+                    self.oracle.free(self.pair.now);
                 } else {
                     self.refused_for_good = self.oracle.credential_owed;
                 }
                 let credential = fresh.then(|| Bytes::from_static(b"fresh"));
-                self.duo.client.handle_answer(
+                self.pair.client.handle_answer(
                     now,
                     0,
                     credential.map_or(
@@ -413,8 +420,8 @@ impl Rig {
     }
 
     fn prepared(&mut self, attempt: u64, asked: Preparation, result: Result<Continuity, Cause>) {
-        let now = self.duo.instant();
-        let wanted = self.duo.client.wanted_connection();
+        let now = self.pair.instant();
+        let wanted = self.pair.client.wanted_connection();
         let current = wanted.is_some_and(|intent| intent.attempt == attempt && intent.preparation == Some(asked));
         if self.oracle.paused {
             // The wish is gone; the host has given it up.
@@ -423,16 +430,16 @@ impl Rig {
         }
         // Answers nobody asked for are worth nothing.
         if asked != Preparation::Recover {
-            self.duo
+            self.pair
                 .client
                 .handle_answer(now, attempt, unbroken_proto::reconnect::Answer::Recovered);
         }
-        self.duo
+        self.pair
             .client
             .handle_answer(now, attempt + 1_000, unbroken_proto::reconnect::Answer::Restored);
         if current && result.is_ok() {
             self.oracle.prepared(attempt);
-            self.oracle.free(self.duo.now);
+            self.oracle.free(self.pair.now);
         }
         self.oracle.tally.hit(match (current, result) {
             (false, _) => "answer: too late",
@@ -441,7 +448,7 @@ impl Rig {
             (true, Err(_)) => "answer: bad",
         });
         match asked {
-            Preparation::Restore => self.duo.client.handle_answer(
+            Preparation::Restore => self.pair.client.handle_answer(
                 now,
                 attempt,
                 result
@@ -450,7 +457,7 @@ impl Rig {
                         unbroken_proto::reconnect::Answer::Restored
                     }),
             ),
-            Preparation::Restart => self.duo.client.handle_answer(
+            Preparation::Restart => self.pair.client.handle_answer(
                 now,
                 attempt,
                 result.map_or_else(
@@ -458,7 +465,7 @@ impl Rig {
                     unbroken_proto::reconnect::Answer::Restarted,
                 ),
             ),
-            Preparation::Recover => self.duo.client.handle_answer(
+            Preparation::Recover => self.pair.client.handle_answer(
                 now,
                 attempt,
                 result
@@ -467,6 +474,7 @@ impl Rig {
                         unbroken_proto::reconnect::Answer::Recovered
                     }),
             ),
+            other => panic!("{other:?} is not known here"),
         }
     }
 
@@ -477,7 +485,7 @@ impl Rig {
         self.faults -= 1;
         let pause = self.rng.scaled(MS, 20 * SECOND);
         self.plan(pause, Later::Fault);
-        let now = self.duo.instant();
+        let now = self.pair.instant();
         let fault = self.rng.below(16);
         self.log(|| format!("---- fault {fault}"));
         match fault {
@@ -485,27 +493,27 @@ impl Rig {
             4 | 5 => {
                 for _ in 0..self.rng.between(1, 4) {
                     let fate = fate(&mut self.rng);
-                    self.duo.dials.push_back(fate);
+                    self.pair.dials.push_back(fate);
                 }
             }
             6 | 7 => self.report(),
             8 => {
                 self.oracle.hurry();
-                self.duo.client.reconnect().at_once(now);
+                self.pair.client.reconnect().at_once(now);
             }
             9 => {
                 self.oracle.paused = true;
-                self.duo.client.reconnect().pause(now);
+                self.pair.client.reconnect().pause(now);
             }
             10 | 11 => {
                 self.oracle.paused = false;
-                self.oracle.free(self.duo.now);
+                self.oracle.free(self.pair.now);
                 // What waits in the host for an answer begins anew.
                 self.seen = [0; 2];
-                self.duo.client.reconnect().resume(now);
+                self.pair.client.reconnect().resume(now);
             }
             12 => self.force(),
-            13 => self.duo.client.migrate(now, Duration::from_secs(1), Bytes::new()),
+            13 => self.pair.client.migrate(now, Duration::from_secs(1), Bytes::new()),
             14 => {
                 let after = Duration::from_millis(self.rng.scaled(1, 20_000));
                 let alternate = Bytes::new();
@@ -514,7 +522,7 @@ impl Rig {
                 } else {
                     Refusal::RetryLater { after, alternate }
                 };
-                self.duo.refusals.push_back(refusal);
+                self.pair.refusals.push_back(refusal);
             }
             _ => {}
         }
@@ -526,35 +534,35 @@ impl Rig {
     fn say(&mut self) {
         let within = self.rng.scaled(MS, 60 * SECOND);
         let len = usize::try_from(self.rng.scaled(0, 2_000)).unwrap_or(0);
-        let now = self.duo.instant();
-        let half = self.duo.ledger.half(self.stream, Side::Client);
+        let now = self.pair.instant();
+        let half = self.pair.ledger.half(self.stream, Side::Client);
         let payload = half.payload(len);
         let sent = self
-            .duo
+            .pair
             .client
             .stream(self.stream)
             .send_within(now, payload, Duration::from_nanos(within));
         let Ok(number) = sent else { return };
-        self.duo.ledger.half(self.stream, Side::Client).sent(len);
+        self.pair.ledger.half(self.stream, Side::Client).sent(len);
         self.sent += 1;
         if number != self.sent {
             self.fail(&format!("message {} is called {number}", self.sent));
         }
-        self.oracle.watch(self.duo.now + within, number);
+        self.oracle.watch(self.pair.now + within, number);
     }
 
     /// The newest connection is cut; not everybody hears of it, and not at once.
     fn cut(&mut self) {
-        let Some(wire) = self.duo.wires.iter().rposition(|wire| wire.client.is_some()) else {
+        let Some(wire) = self.pair.wires.iter().rposition(|wire| wire.client.is_some()) else {
             return;
         };
-        self.duo.wires[wire].cut([true; 2]);
+        self.pair.wires[wire].cut([true; 2]);
         let after = self.rng.scaled(0, 30 * SECOND);
         match self.rng.below(4) {
             0 => {}
             1 => self.plan(after, Later::Notice(wire)),
             _ => {
-                self.duo.notice(wire, Side::Client);
+                self.pair.notice(wire, Side::Client);
                 self.plan(after, Later::Notice(wire));
             }
         }
@@ -568,35 +576,35 @@ impl Rig {
             Cause::Heartbeat,
             Cause::Authentication,
         ]);
-        let now = self.duo.instant();
-        let attached = self.duo.client.health(now) != Health::Detached;
+        let now = self.pair.instant();
+        let attached = self.pair.client.health(now) != Health::Detached;
         let strategy = self.setup.strategies.for_cause(cause);
         self.oracle.asked = attached && matches!(strategy, Strategy::Recover | Strategy::Fresh);
         if cause == Cause::Authentication {
             self.oracle.owe_credential();
         }
-        self.duo.client.reconnect().report_failure(now, cause);
+        self.pair.client.reconnect().report_failure(now, cause);
     }
 
     fn force(&mut self) {
-        let now = self.duo.instant();
+        let now = self.pair.instant();
         let establishing = self
-            .duo
+            .pair
             .client
             .wanted_connection()
             .is_some_and(|intent| intent.kind == IntentKind::Establish);
-        if self.duo.client.id().is_none() || establishing {
+        if self.pair.client.id().is_none() || establishing {
             self.oracle.hurry();
         } else {
             self.oracle.force();
         }
-        self.duo.client.reconnect().force(now);
+        self.pair.client.reconnect().force(now);
     }
 }
 
 /// A stream of messages.
-fn open(duo: &mut Duo) -> StreamId {
-    let stream = duo.open(Side::Client);
-    duo.ledger.half(stream, Side::Client).messages = true;
+fn open(pair: &mut Pair) -> StreamId {
+    let stream = pair.open(Side::Client);
+    pair.ledger.half(stream, Side::Client).messages = true;
     stream
 }

@@ -9,8 +9,8 @@ use unbroken_proto::session::SessionState;
 use unbroken_proto::stream::{Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Cause, Epoch, Event, Session, StreamId};
 
-use super::queue::{ConnId, What};
-use super::{End, Fleet, SECOND};
+use super::queue::{ConnId, Scheduled};
+use super::{End, Population, SECOND};
 
 /// How a client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub enum Reader {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Client {
     /// Its machine.
     pub session: Session,
@@ -59,7 +60,7 @@ impl Client {
     }
 }
 
-impl Fleet {
+impl Population {
     /// One client more; it dials at once.
     ///
     /// # Panics
@@ -86,7 +87,7 @@ impl Fleet {
             speaks: None,
             reading: false,
         });
-        self.serve_near(number);
+        self.serve_client(number);
         number
     }
 
@@ -94,7 +95,7 @@ impl Fleet {
     pub fn with<T>(&mut self, client: usize, act: impl FnOnce(&mut Session, unbroken_proto::Instant) -> T) -> T {
         let now = self.instant();
         let result = act(&mut self.clients[client].session, now);
-        self.serve_near(client);
+        self.serve_client(client);
         result
     }
 
@@ -108,7 +109,7 @@ impl Fleet {
         let said = known
             .speaks
             .is_some_and(|stream| known.session.stream(stream).send(now, message).is_ok());
-        self.serve_near(client);
+        self.serve_client(client);
         said
     }
 
@@ -119,7 +120,7 @@ impl Fleet {
             return;
         }
         self.clients[client].dials += 1;
-        if self.now < self.down_until || self.rng.chance(self.weather.refused) {
+        if self.now < self.down_until || self.rng.chance(self.conditions.refused) {
             self.clients[client].session.handle_answer(
                 now,
                 attempt,
@@ -129,10 +130,10 @@ impl Fleet {
             let conn = self.connect(client);
             self.clients[client].conns.insert(conn, epoch);
         }
-        self.serve_near(client);
+        self.serve_client(client);
     }
 
-    pub(super) fn near_packet(&mut self, client: usize, conn: ConnId, packet: &[u8]) {
+    pub(super) fn client_packet(&mut self, client: usize, conn: ConnId, packet: &[u8]) {
         let now = self.instant();
         let known = &mut self.clients[client];
         let Some(epoch) = known.conns.get(&conn).copied() else {
@@ -140,22 +141,22 @@ impl Fleet {
         };
         if known.session.handle_input(now, epoch, BytesMut::from(packet)).is_err() {
             known.conns.remove(&conn);
-            self.close(conn, End::Near);
+            self.close(conn, End::Client);
         }
-        self.serve_near(client);
+        self.serve_client(client);
     }
 
-    pub(super) fn near_lost(&mut self, client: usize, conn: ConnId) {
+    pub(super) fn client_lost(&mut self, client: usize, conn: ConnId) {
         let now = self.instant();
         let known = &mut self.clients[client];
         if let Some(epoch) = known.conns.remove(&conn) {
             known.session.detach(now, epoch, Cause::Network);
         }
-        self.serve_near(client);
+        self.serve_client(client);
     }
 
     /// Fires what is due and carries out what the machine wants.
-    pub(super) fn serve_near(&mut self, client: usize) {
+    pub(super) fn serve_client(&mut self, client: usize) {
         let now = self.instant();
         let known = &mut self.clients[client];
         if known.planned.is_some_and(|at| at <= self.now) {
@@ -165,15 +166,15 @@ impl Fleet {
             known.session.handle_timeout(now);
         }
         while let Some(event) = self.clients[client].session.poll_event() {
-            self.near_event(client, event);
+            self.client_event(client, event);
         }
-        self.near_transmit(client);
-        self.near_wish(client);
+        self.client_transmit(client);
+        self.client_wish(client);
         let known = &mut self.clients[client];
         let due = known.session.poll_timeout().map(|at| at.as_nanos().max(self.now));
         if let Some(at) = due.filter(|at| known.planned.is_none_or(|planned| *at < planned)) {
             known.planned = Some(at);
-            self.queue.push(at, What::Near(client));
+            self.queue.push(at, Scheduled::ClientDue(client));
         }
         if known.ended.is_some() && known.restarts {
             self.begin_again(client);
@@ -184,15 +185,15 @@ impl Fleet {
         let seed = self.rng.seed();
         let now = self.instant();
         let conns = std::mem::take(&mut self.clients[client].conns);
-        conns.into_keys().for_each(|conn| self.close(conn, End::Near));
+        conns.into_keys().for_each(|conn| self.close(conn, End::Client));
         let known = &mut self.clients[client];
         known.session = Session::connect(known.config.clone(), seed, now).expect("because it was valid before");
         (known.ended, known.dial, known.speaks) = (None, None, None);
         known.lives += 1;
-        self.serve_near(client);
+        self.serve_client(client);
     }
 
-    fn near_event(&mut self, client: usize, event: Event) {
+    fn client_event(&mut self, client: usize, event: Event) {
         let now = self.instant();
         let known = &mut self.clients[client];
         match event {
@@ -201,13 +202,16 @@ impl Fleet {
                     known.received.entry(stream.id).or_default();
                 }
                 let streams: Vec<StreamId> = known.received.keys().copied().collect();
-                streams.into_iter().for_each(|stream| self.near_read(client, stream));
+                streams.into_iter().for_each(|stream| self.client_read(client, stream));
             }
-            Event::Readable(stream) => self.near_read(client, stream),
+            Event::Readable(stream) => self.client_read(client, stream),
             Event::GoAway { .. } => {
                 known.asked += 1;
                 if known.leaves {
-                    known.session.close(now, 0, Bytes::new());
+                    known
+                        .session
+                        .close(now, 0, Bytes::new())
+                        .expect("because the code fits");
                 }
             }
             Event::Ended(ended) => known.ended = Some(ended),
@@ -215,12 +219,12 @@ impl Fleet {
         }
     }
 
-    fn near_read(&mut self, client: usize, stream: StreamId) {
+    fn client_read(&mut self, client: usize, stream: StreamId) {
         match self.clients[client].reader {
             Reader::Eager => while self.read_one(client, stream) {},
             Reader::Slow if !self.clients[client].reading => {
                 self.clients[client].reading = true;
-                self.queue.push(self.now + SECOND, What::Read(client));
+                self.queue.push(self.now + SECOND, Scheduled::Read(client));
             }
             Reader::Slow | Reader::Never => {}
         }
@@ -232,10 +236,10 @@ impl Fleet {
         let streams: Vec<StreamId> = self.clients[client].received.keys().copied().collect();
         for stream in streams {
             if self.read_one(client, stream) {
-                self.near_read(client, stream);
+                self.client_read(client, stream);
             }
         }
-        self.serve_near(client);
+        self.serve_client(client);
     }
 
     fn read_one(&mut self, client: usize, stream: StreamId) -> bool {
@@ -253,29 +257,29 @@ impl Fleet {
         true
     }
 
-    fn near_transmit(&mut self, client: usize) {
+    fn client_transmit(&mut self, client: usize) {
         let now = self.instant();
         let conns: Vec<(ConnId, Epoch)> = self.clients[client].conns.iter().map(|(c, e)| (*c, *e)).collect();
         for (conn, epoch) in conns {
             let mut packet = Vec::new();
             while self.clients[client].session.poll_transmit(now, epoch, &mut packet) {
-                self.send(conn, End::Near, std::mem::take(&mut packet));
+                self.send(conn, End::Client, std::mem::take(&mut packet));
             }
             if !self.clients[client].session.is_wanted(epoch) {
                 self.clients[client].conns.remove(&conn);
-                self.close(conn, End::Near);
+                self.close(conn, End::Client);
             }
         }
     }
 
-    fn near_wish(&mut self, client: usize) {
+    fn client_wish(&mut self, client: usize) {
         let Some(intent) = self.clients[client].session.wanted_connection() else {
             return;
         };
         if self.clients[client].dial != Some(intent.attempt) && intent.is_dial() {
             self.clients[client].dial = Some(intent.attempt);
             let at = intent.not_before.as_nanos().max(self.now) + self.latency();
-            self.queue.push(at, What::Dialled(client, intent.attempt));
+            self.queue.push(at, Scheduled::Dialled(client, intent.attempt));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::{Side, StreamId};
 
-use super::setup::{Duo, Setup};
+use super::setup::{Pair, Setup};
 use super::wire::ServerEnd;
 use crate::probe::probe;
 use crate::rng::mix;
@@ -81,7 +81,7 @@ fn side(client: bool) -> Side {
 }
 
 struct Node {
-    duo: Duo,
+    pair: Pair,
     left: Budget,
     sent: [u64; 2],
     closed: [bool; 2],
@@ -90,10 +90,10 @@ struct Node {
 
 impl Node {
     fn begin(setup: &Setup, budget: Budget) -> Node {
-        let mut duo = Duo::new(setup);
-        assert_eq!(duo.open(Side::Client), STREAM, "because it is the first");
+        let mut pair = Pair::new(setup);
+        assert_eq!(pair.open(Side::Client), STREAM, "because it is the first");
         let mut node = Node {
-            duo,
+            pair,
             left: budget,
             sent: [0; 2],
             closed: [false; 2],
@@ -107,34 +107,34 @@ impl Node {
     fn quiesce(&mut self) {
         loop {
             let mut any = false;
-            for wire in 0..self.duo.wires.len() {
+            for wire in 0..self.pair.wires.len() {
                 for side in [Side::Client, Side::Server] {
-                    while self.duo.transmit(wire, side) {
+                    while self.pair.transmit(wire, side) {
                         any = true;
                     }
                 }
             }
-            any |= self.duo.tidy();
+            any |= self.pair.tidy();
             if !any {
                 break;
             }
         }
-        self.duo.pass_report();
-        self.duo.read_events();
+        self.pair.pass_report();
+        self.pair.read_events();
         if self
-            .duo
+            .pair
             .server
             .as_ref()
             .is_some_and(|server| server.state() != SessionState::Connecting)
         {
-            self.duo.read_all(Side::Server, &[STREAM]);
+            self.pair.read_all(Side::Server, &[STREAM]);
         }
-        self.duo.read_all(Side::Client, &[STREAM]);
+        self.pair.read_all(Side::Client, &[STREAM]);
     }
 
-    fn acts(&self) -> Vec<Act> {
-        let mut acts = Vec::new();
-        for (index, wire) in self.duo.wires.iter().enumerate() {
+    fn actions(&self) -> Vec<Act> {
+        let mut actions = Vec::new();
+        for (index, wire) in self.pair.wires.iter().enumerate() {
             let open = [wire.client.is_some(), !matches!(wire.server, ServerEnd::Closed)];
             for from in [true, false] {
                 let receiver_open = if from { open[1] } else { open[0] };
@@ -142,114 +142,116 @@ impl Node {
                 // A server that closed its connection has nobody left to hear it.
                 let late = self.left.late > 0 && (!from || open[1]);
                 if any && (receiver_open || late) {
-                    acts.push(Act::Deliver(index, from));
+                    actions.push(Act::Deliver(index, from));
                 }
             }
             let cut = self.cut.contains(&index);
             if !cut && (open[0] || open[1]) {
-                acts.push(Act::Cut(index));
+                actions.push(Act::Cut(index));
                 if !wire.in_flight(Side::Client).is_empty() || !wire.in_flight(Side::Server).is_empty() {
-                    acts.push(Act::Lose(index));
+                    actions.push(Act::Lose(index));
                 }
             }
             for client in [true, false] {
                 let alive = open[usize::from(!client)];
                 let other_gone = !open[usize::from(client)] && wire.in_flight(side(!client)).is_empty();
                 if alive && (cut || other_gone) {
-                    acts.push(Act::Notice(index, client));
+                    actions.push(Act::Notice(index, client));
                 }
             }
         }
-        if self.duo.wires.len() < self.left.connections && self.duo.dial_at().is_some_and(|at| at <= self.duo.now) {
-            acts.push(Act::Dial);
+        if self.pair.wires.len() < self.left.connections && self.pair.dial_at().is_some_and(|at| at <= self.pair.now) {
+            actions.push(Act::Dial);
         }
-        if self.left.migrations > 0 && self.duo.client.state() == SessionState::Attached {
-            acts.push(Act::Migrate);
+        if self.left.migrations > 0 && self.pair.client.state() == SessionState::Attached {
+            actions.push(Act::Migrate);
         }
         for client in [true, false] {
             let us = usize::from(!client);
-            let running = self.duo.ended[us].is_none() && (client || self.established());
+            let running = self.pair.ended[us].is_none() && (client || self.established());
             if running && !self.closed[us] && self.sent[us] < self.left.messages && (client || self.accepted()) {
-                acts.push(Act::Send(client));
+                actions.push(Act::Send(client));
             }
             if running && self.left.closes[us] && !self.closed[us] && self.established() {
-                acts.push(Act::Close(client));
+                actions.push(Act::Close(client));
             }
         }
-        let only_time = acts.is_empty();
-        if (only_time || self.left.waits > 0) && self.duo.next_deadline().is_some() && !self.is_over() {
-            acts.push(Act::Wait);
+        let only_time = actions.is_empty();
+        if (only_time || self.left.waits > 0) && self.pair.next_deadline().is_some() && !self.is_over() {
+            actions.push(Act::Wait);
         }
-        acts
+        actions
     }
 
     fn established(&self) -> bool {
-        self.duo
+        self.pair
             .server
             .as_ref()
             .is_some_and(|server| server.state() != SessionState::Connecting)
     }
 
     fn accepted(&self) -> bool {
-        self.duo
+        self.pair
             .server
             .as_ref()
             .is_some_and(|server| server.inspect().expected > 0)
     }
 
     fn is_over(&self) -> bool {
-        self.duo.ended.iter().all(Option::is_some)
+        self.pair.ended.iter().all(Option::is_some)
     }
 
     fn apply(&mut self, act: Act) {
-        let now = self.duo.instant();
+        let now = self.pair.instant();
         match act {
             Act::Deliver(wire, from) => {
-                let known = &self.duo.wires[wire];
+                let known = &self.pair.wires[wire];
                 let late = if from {
                     matches!(known.server, ServerEnd::Closed)
                 } else {
                     known.client.is_none()
                 };
                 self.left.late -= u32::from(late);
-                self.duo.deliver(wire, side(from));
+                self.pair.deliver(wire, side(from));
             }
             Act::Cut(wire) => {
                 self.cut.insert(wire);
-                self.duo.wires[wire].cut([false; 2]);
+                self.pair.wires[wire].cut([false; 2]);
             }
             Act::Lose(wire) => {
                 self.cut.insert(wire);
-                self.duo.wires[wire].cut([true; 2]);
+                self.pair.wires[wire].cut([true; 2]);
             }
             Act::Notice(wire, client) => {
-                self.duo.notice(wire, side(client));
+                self.pair.notice(wire, side(client));
             }
             Act::Dial => {
-                self.duo.dial([None; 2]);
+                self.pair.dial([None; 2]);
             }
             Act::Migrate => {
                 self.left.migrations -= 1;
-                self.duo
+                self.pair
                     .client
                     .migrate(now, unbroken_proto::Duration::from_secs(1), bytes::Bytes::new());
             }
             Act::Send(client) => {
                 self.sent[usize::from(!client)] += 1;
-                let _ = self.duo.put(side(client), STREAM, 3);
+                let _ = self.pair.put(side(client), STREAM, 3);
             }
             Act::Close(client) => {
                 self.closed[usize::from(!client)] = true;
-                if let Some(session) = self.duo.machine(side(client)) {
-                    session.close(now, 5, bytes::Bytes::new());
+                if let Some(session) = self.pair.machine(side(client)) {
+                    session
+                        .close(now, 5, bytes::Bytes::new())
+                        .expect("because the code fits");
                 }
             }
             Act::Wait => {
                 self.left.waits = self.left.waits.saturating_sub(1);
-                if let Some(at) = self.duo.next_deadline() {
-                    self.duo.now = self.duo.now.max(at);
+                if let Some(at) = self.pair.next_deadline() {
+                    self.pair.now = self.pair.now.max(at);
                 }
-                self.duo.timers();
+                self.pair.timers();
             }
         }
         self.quiesce();
@@ -258,11 +260,11 @@ impl Node {
     fn key(&self) -> u64 {
         let mut key = 0u64;
         let mut note = |n: u64| key = mix(key ^ n).wrapping_add(n.rotate_left(9));
-        for session in [Some(&self.duo.client), self.duo.server.as_ref()] {
+        for session in [Some(&self.pair.client), self.pair.server.as_ref()] {
             note(session.and_then(probe).map_or(u64::MAX, |seen| seen.state_hash));
             note(session.map_or(u64::MAX, unbroken_proto::Session::inspect_links));
         }
-        for wire in &self.duo.wires {
+        for wire in &self.pair.wires {
             note(u64::from(wire.client.is_some()));
             note(match wire.server {
                 ServerEnd::Silent(_) => 1,
@@ -282,26 +284,29 @@ impl Node {
         let left = &self.left;
         note(u64::from(left.migrations) | u64::from(left.late) << 8 | u64::from(left.waits) << 16);
         note(self.sent[0] | self.sent[1] << 8 | u64::from(self.closed[0]) << 16 | u64::from(self.closed[1]) << 17);
-        note(hash_bytes(format!("{:?}", self.duo.ended).as_bytes()));
-        note(self.duo.ledger.totals().1);
+        note(hash_bytes(format!("{:?}", self.pair.ended).as_bytes()));
+        note(self.pair.ledger.totals().1);
         key
     }
 
     /// What must hold in every state.
     fn check(&mut self, path: &[Act]) {
-        for session in [Some(&self.duo.client), self.duo.server.as_ref()].into_iter().flatten() {
+        for session in [Some(&self.pair.client), self.pair.server.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let Some(seen) = probe(session) else { continue };
             assert!(seen.acked <= seen.next, "{path:?}");
             assert_eq!(seen.redundant_replay, 0, "{path:?}");
         }
-        if let (Some(client), Some(server)) = (probe(&self.duo.client), self.duo.server.as_ref().and_then(probe)) {
+        if let (Some(client), Some(server)) = (probe(&self.pair.client), self.pair.server.as_ref().and_then(probe)) {
             assert!(client.acked <= server.expected, "freed before it arrived: {path:?}");
             assert!(server.acked <= client.expected, "freed before it arrived: {path:?}");
         }
         use unbroken_proto::event::EndReason;
-        for (us, ended) in self.duo.ended.clone().into_iter().enumerate() {
+        for (us, ended) in self.pair.ended.clone().into_iter().enumerate() {
             let Some(ended) = ended else { continue };
-            let verdict = self.duo.ledger.check_fates(side(us == 0), &ended);
+            let verdict = self.pair.ledger.check_fates(side(us == 0), &ended);
             assert_eq!(verdict, Ok(()), "{path:?}");
             let right = match ended.reason {
                 EndReason::Closed { .. } | EndReason::LingerExpired => self.closed != [false; 2],
@@ -318,31 +323,31 @@ impl Node {
 fn check_fair(mut node: Node, path: &[Act]) {
     let streams = [STREAM];
     for _ in 0..8 {
-        node.duo.wait(20_000_000_000);
+        node.pair.wait(20_000_000_000);
         for side in [Side::Client, Side::Server] {
             if side == Side::Client || node.established() {
-                node.duo.read_all(side, &streams);
+                node.pair.read_all(side, &streams);
             }
         }
     }
     let over = node.is_over();
-    if node.closed == [false; 2] && node.duo.ended == [None, None] {
+    if node.closed == [false; 2] && node.pair.ended == [None, None] {
         assert!(
-            node.duo.ledger.is_settled(),
+            node.pair.ledger.is_settled(),
             "stuck after {path:?}: {:?}",
-            node.duo.ledger.unsettled()
+            node.pair.ledger.unsettled()
         );
-        assert_eq!(node.duo.client.state(), SessionState::Attached, "stuck after {path:?}");
+        assert_eq!(node.pair.client.state(), SessionState::Attached, "stuck after {path:?}");
     }
     assert!(
         node.closed == [false; 2] || over || !node.established(),
         "a close never ends after {path:?}"
     );
     let at_rest = node
-        .duo
+        .pair
         .wires
         .iter()
-        .all(|wire| wire.client.is_none() || node.duo.client.is_wanted(wire.was));
+        .all(|wire| wire.client.is_none() || node.pair.client.is_wanted(wire.was));
     assert!(at_rest, "a connection is left after {path:?}");
 }
 
@@ -372,13 +377,13 @@ pub fn explore(setup: &Setup, budget: Budget) -> Explored {
                 explored.cut_short = true;
                 break;
             }
-            let acts = node.acts();
-            if acts == [Act::Wait] || explored.states % 5 == 0 {
+            let actions = node.actions();
+            if actions == [Act::Wait] || explored.states % 5 == 0 {
                 explored.fair += 1;
                 check_fair(replay(setup, budget, &path), &path);
             }
-            explored.edges += acts.len();
-            let Some((first, rest)) = acts.split_first() else {
+            explored.edges += actions.len();
+            let Some((first, rest)) = actions.split_first() else {
                 explored.ends += 1;
                 break;
             };

@@ -7,6 +7,7 @@ use unbroken_proto::server::{ConnectionId, Incoming};
 use unbroken_proto::{Epoch, Side};
 
 /// What the accepting side made of a connection.
+#[derive(Debug)]
 pub enum ServerEnd {
     /// It has said nothing yet.
     Silent(ConnectionId),
@@ -19,6 +20,7 @@ pub enum ServerEnd {
 }
 
 /// See the module.
+#[derive(Debug)]
 pub struct Wire {
     /// The client's number for it; `None` once the client closed it.
     pub client: Option<Epoch>,
