@@ -4,15 +4,16 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::{LIMIT, client_config, connect, eventually, pair, serve, server_config};
-use unbroken_tungstenite::RecvError;
 use unbroken_tungstenite::proto::error::SendRefusal;
 use unbroken_tungstenite::proto::event::{Closer, EndReason};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Event, session::SessionState};
+use unbroken_tungstenite::{RecvError, Runtime, Stepper};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(1));
 
@@ -186,4 +187,18 @@ fn many_threads_accept() {
         }
         drop(clients);
     });
+}
+
+/// Its session is lost, and no other.
+#[test]
+fn a_task_that_panics_takes_no_other_along() {
+    let mut stepper = Stepper::new().unwrap();
+    let runtime = stepper.runtime();
+    runtime.spawn(async { panic!("as a connector may") });
+    runtime.spawn(std::future::pending());
+    let stepped = catch_unwind(AssertUnwindSafe(|| stepper.step()));
+    assert!(stepped.is_err());
+    assert_eq!(stepper.tasks(), 1);
+    stepper.step();
+    assert_eq!(stepper.tasks(), 1);
 }
