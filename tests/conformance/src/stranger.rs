@@ -29,6 +29,7 @@ const FRAMES: [&[u8]; 5] = [
 ];
 
 /// A stranger on its end of a socket.
+#[derive(Debug)]
 pub struct Stranger {
     socket: TcpStream,
     carrier: Carrier,
