@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -132,40 +132,4 @@ fn a_clock_that_the_sleep_does_not_count_by() {
         }
     });
     assert!(steps.load(Ordering::Relaxed) > 0, "it does not sleep");
-}
-
-/// Its clock shows seconds that somebody sets.
-#[derive(Clone, Default)]
-struct Settable(Arc<AtomicU64>);
-
-impl Runtime for Settable {
-    type Stream = Drip;
-    type Listener = ();
-
-    fn now(&self) -> Instant {
-        Instant::from_millis(self.0.load(Ordering::Relaxed) * 1_000)
-    }
-    fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send + 'static {
-        std::future::pending()
-    }
-    fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
-    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Drip>> + Send + 'static {
-        std::future::pending()
-    }
-    async fn accept(&self, (): &()) -> io::Result<(Drip, Option<IpAddr>)> {
-        std::future::pending().await
-    }
-}
-
-#[test]
-fn a_clock_that_goes_back_goes_on_from_where_it_stood() {
-    let clock = Settable::default();
-    let timer = RuntimeTimer::new(clock.clone());
-    let shows = |seconds| {
-        clock.0.store(seconds, Ordering::Relaxed);
-        timer.now().as_nanos() / 1_000_000_000
-    };
-    assert_eq!((shows(100), shows(10), shows(15)), (100, 100, 105));
-    // Again, and forward, which is time that has passed.
-    assert_eq!((shows(5), shows(6), shows(1_000)), (105, 106, 1_100));
 }
