@@ -1,5 +1,6 @@
 //! Polling futures: one on this thread until it is ready, or many in the turns of a poll loop.
 
+use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -46,7 +47,7 @@ pub fn block_on_within<T>(within: impl Into<Option<Duration>>, future: impl Futu
 /// The tasks of a poll loop.
 pub(crate) struct Executor {
     pub(crate) reactor: Arc<Reactor>,
-    tasks: Mutex<Vec<Task>>,
+    tasks: Mutex<VecDeque<Task>>,
 }
 
 struct Task {
@@ -79,7 +80,7 @@ impl Executor {
         let (future, flag) = (Box::pin(future), AtomicBool::new(true));
         let reactor = Arc::clone(&self.reactor);
         let woken = Arc::new(Woken { reactor, flag });
-        lock(&self.tasks).push(Task { future, woken });
+        lock(&self.tasks).push_back(Task { future, woken });
         self.reactor.notify();
     }
 
@@ -94,19 +95,22 @@ impl Executor {
     }
 
     /// Polls every task once that was woken: one that is woken again waits for the next turn, behind what the sockets and
-    /// the clock have to say.
+    /// the clock have to say. One that panics takes no other along.
     pub(crate) fn turn(&self) {
-        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
-        tasks.retain_mut(|task| {
-            if !task.woken.flag.swap(false, SeqCst) {
-                return true;
+        for _ in 0..self.tasks() {
+            let Some(mut task) = lock(&self.tasks).pop_front() else {
+                return;
+            };
+            let woken = task.woken.flag.swap(false, SeqCst);
+            if !woken || self.poll(&mut task).is_pending() {
+                lock(&self.tasks).push_back(task);
             }
-            let waker = Waker::from(Arc::clone(&task.woken));
-            let mut cx = Context::from_waker(&waker);
-            self.reactor.enter(|| task.future.as_mut().poll(&mut cx)).is_pending()
-        });
-        let mut all = lock(&self.tasks);
-        tasks.append(&mut all);
-        *all = tasks;
+        }
+    }
+
+    fn poll(&self, task: &mut Task) -> Poll<()> {
+        let waker = Waker::from(Arc::clone(&task.woken));
+        let mut cx = Context::from_waker(&waker);
+        self.reactor.enter(|| task.future.as_mut().poll(&mut cx))
     }
 }

@@ -4,15 +4,16 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{LIMIT, client_config, eventually, pair, serve, server_config};
-use unbroken_tungstenite::RecvError;
+use common::{LIMIT, client_config, connect, eventually, pair, serve, server_config};
 use unbroken_tungstenite::proto::error::SendRefusal;
 use unbroken_tungstenite::proto::event::{Closer, EndReason};
 use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Event, session::SessionState};
+use unbroken_tungstenite::{RecvError, Runtime, Stepper};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(1));
 
@@ -167,4 +168,37 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
         .unwrap();
     assert_eq!(there, "still there");
     assert!(local.close(0, Bytes::new()).unwrap().fates.all_delivered());
+}
+
+/// Each waits no longer than it said, and none takes another's place.
+#[test]
+fn many_threads_accept() {
+    let (server, address) = serve(server_config());
+    std::thread::scope(|scope| {
+        let accepting: Vec<_> = (0..3).map(|_| scope.spawn(|| server.accept_within(LIMIT))).collect();
+        assert!(server.accept_within(Duration::from_millis(1)).is_none());
+        assert!(
+            accepting.iter().all(|accepting| !accepting.is_finished()),
+            "they wait on"
+        );
+        let clients = [(); 3].map(|()| connect(address));
+        for accepting in accepting {
+            assert!(accepting.join().unwrap().is_some());
+        }
+        drop(clients);
+    });
+}
+
+/// Its session is lost, and no other.
+#[test]
+fn a_task_that_panics_takes_no_other_along() {
+    let mut stepper = Stepper::new().unwrap();
+    let runtime = stepper.runtime();
+    runtime.spawn(async { panic!("as a connector may") });
+    runtime.spawn(std::future::pending());
+    let stepped = catch_unwind(AssertUnwindSafe(|| stepper.step()));
+    assert!(stepped.is_err());
+    assert_eq!(stepper.tasks(), 1);
+    stepper.step();
+    assert_eq!(stepper.tasks(), 1);
 }

@@ -13,7 +13,7 @@ use crate::suite::streams::{echo_streams, round_trip};
 use crate::world::{World, client_config, free_port, pattern, server_config};
 
 /// How long strangers may take.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Messages there and back, once and in order.
 fn talk(session: &dyn Session, seed: u64) {
