@@ -2,12 +2,11 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 
 use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 use unbroken_driver::proto::server::{LagPolicy, Placement, Refusal, Request};
 use unbroken_driver::proto::stream::StreamOptions;
 use unbroken_driver::proto::{Duration, ServerConfig};
@@ -205,10 +204,8 @@ async fn accept_until<R: Runtime>(
 
 /// The output of `future`, or `None` once `stopped` is ready.
 async fn unless<T>(stopped: &mut oneshot::Receiver<Infallible>, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match Pin::new(&mut *stopped).poll(cx) {
-        Poll::Ready(_) => Poll::Ready(None),
-        Poll::Pending => future.as_mut().poll(cx).map(Some),
-    })
-    .await
+    match select(stopped, pin!(future)).await {
+        Either::Left(_) => None,
+        Either::Right((output, _)) => Some(output),
+    }
 }

@@ -1,6 +1,5 @@
 //! Time, as a driver needs it: what time it is, and who wakes us later.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -113,15 +112,3 @@ impl Timer {
         }
     }
 }
-
-impl fmt::Debug for Timer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deadline = self.armed.as_ref().map(|(deadline, _)| deadline);
-        f.debug_struct("Timer")
-            .field("armed", &deadline)
-            .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -202,6 +202,3 @@ impl Buffer {
         Some(Bytes::from(buffer))
     }
 }
-
-#[cfg(test)]
-mod tests;

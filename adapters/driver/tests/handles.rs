@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -202,6 +202,7 @@ fn what_a_driver_that_panicked_never_sent_comes_back() {
 
 /// One end of a connection in memory. It takes for ever to close.
 struct Pipe {
+    open: Arc<()>,
     incoming: mpsc::UnboundedReceiver<Bytes>,
     outgoing: mpsc::UnboundedSender<Bytes>,
 }
@@ -209,11 +210,12 @@ struct Pipe {
 impl Pipe {
     fn pair() -> (Pipe, Pipe) {
         let ((outgoing, others), (theirs, incoming)) = (mpsc::unbounded(), mpsc::unbounded());
-        let other = Pipe {
-            incoming: others,
-            outgoing: theirs,
+        let pipe = |incoming, outgoing| Pipe {
+            open: Arc::default(),
+            incoming,
+            outgoing,
         };
-        (Pipe { incoming, outgoing }, other)
+        (pipe(incoming, outgoing), pipe(others, theirs))
     }
 }
 
@@ -247,21 +249,24 @@ impl Sink<Bytes> for Pipe {
     }
 }
 
-/// A session over two pipes, with all that moves it, polled by hand.
+/// A session over pipes, with all that moves it, polled by hand.
 struct Pair {
     client: Session,
     server: Arc<ServerHandle>,
     driver: Pin<Box<Driver>>,
-    serving: Pin<Box<dyn Future<Output = ()>>>,
+    serving: Vec<Pin<Box<dyn Future<Output = ()>>>>,
+    /// The accepting ends of the pipes that were dialled.
+    dialled: mpsc::UnboundedReceiver<Pipe>,
 }
 
 impl Pair {
     fn established() -> Pair {
-        let (local, remote) = Pipe::pair();
-        let mut local = Some(local);
+        let (accepting, dialled) = mpsc::unbounded();
         let connector = move |_: ReconnectIntent| {
-            let pipe = local.take().ok_or_else(|| ConnectError::new(Cause::Network));
-            std::future::ready(pipe.map(Connected::ordered))
+            let (local, remote) = Pipe::pair();
+            let refused = |_| ConnectError::new(Cause::Network);
+            let listening = accepting.unbounded_send(remote).map_err(refused);
+            std::future::ready(listening.map(|()| Connected::ordered(local)))
         };
         let mut config = ClientConfig::new(Auth::anonymous());
         config.session.outbox_limit = 256 << 10;
@@ -272,7 +277,8 @@ impl Pair {
         let mut pair = Pair {
             client,
             driver: Box::pin(driver),
-            serving: Box::pin(server.clone().serve(Connected::ordered(remote))),
+            serving: Vec::new(),
+            dialled,
             server,
         };
         pair.turns();
@@ -284,7 +290,11 @@ impl Pair {
     fn turns(&mut self) {
         for _ in 0..100 {
             let _over = poll(self.driver.as_mut());
-            assert!(poll(self.serving.as_mut()).is_pending(), "its connection is closed");
+            while let Ok(pipe) = self.dialled.try_recv() {
+                let server = Arc::clone(&self.server);
+                self.serving.push(Box::pin(server.serve(Connected::ordered(pipe))));
+            }
+            self.serving.retain_mut(|serving| poll(serving.as_mut()).is_pending());
         }
     }
 }
@@ -332,4 +342,22 @@ fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
     }
     let [first, second] = sent;
     assert!(first > 500 && second * 2 > first, "{sent:?}");
+}
+
+#[test]
+fn connections_that_do_not_close_are_bounded() {
+    let mut pair = Pair::established();
+    let mut open: Vec<Weak<()>> = Vec::new();
+    for _ in 0..30 {
+        pair.client.migrate(Duration::from_secs(1), Bytes::new());
+        let _over = poll(pair.driver.as_mut());
+        let pipe = pair.dialled.try_recv().expect("because the session moves");
+        open.push(Arc::downgrade(&pipe.open));
+        let server = Arc::clone(&pair.server);
+        pair.serving.push(Box::pin(server.serve(Connected::ordered(pipe))));
+        pair.turns();
+    }
+    assert!(open.last().unwrap().upgrade().is_some(), "it goes on");
+    let open = open.iter().filter(|open| open.upgrade().is_some()).count();
+    assert!(open <= 6, "{open} are open");
 }

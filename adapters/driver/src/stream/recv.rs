@@ -73,10 +73,8 @@ impl From<RecvError> for io::Error {
 pub struct RecvHalf {
     id: StreamId,
     session: Arc<CloseOnDrop>,
-    /// Taken out of the machine in one go.
-    chunks: VecDeque<Chunk>,
-    /// What follows the chunks, if it is not more.
-    failure: Option<RecvError>,
+    /// Taken out of the machine in one go; the last may be why nothing follows.
+    chunks: VecDeque<Result<Chunk, RecvError>>,
     /// Parts of a message whose end has not come.
     partial: BytesMut,
     /// How long the last such message was.
@@ -92,7 +90,6 @@ impl RecvHalf {
             id,
             session,
             chunks: VecDeque::new(),
-            failure: None,
             partial: BytesMut::new(),
             expect: 0,
             max_message: MAX_MESSAGE,
@@ -169,18 +166,14 @@ impl RecvHalf {
             return Poll::Ready(over.map(|()| None));
         }
         ready!(self.poll_fill(cx));
-        match self.chunks.pop_front() {
-            Some(Chunk::Data { payload, message_end }) => Poll::Ready(Ok(Some((payload, message_end)))),
-            Some(Chunk::End) => {
-                self.over = Some(Ok(()));
-                Poll::Ready(Ok(None))
-            }
-            None => {
-                let failure = self.failure.unwrap_or(RecvError::SessionEnded);
-                self.over = Some(Err(failure));
-                Poll::Ready(Err(failure))
-            }
-        }
+        let over = match self.chunks.pop_front() {
+            Some(Ok(Chunk::Data { payload, message_end })) => return Poll::Ready(Ok(Some((payload, message_end)))),
+            Some(Ok(Chunk::End)) => Ok(()),
+            Some(Err(failure)) => Err(failure),
+            None => Err(RecvError::SessionEnded),
+        };
+        self.over = Some(over);
+        Poll::Ready(over.map(|()| None))
     }
 
     /// Asks the peer to stop; nothing more is received.
@@ -214,26 +207,26 @@ impl RecvHalf {
 
     /// Ready when there is a chunk, or nothing will come any more.
     fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !self.chunks.is_empty() || self.failure.is_some() {
+        if !self.chunks.is_empty() {
             return Poll::Ready(());
         }
-        let (chunks, failure) = (&mut self.chunks, &mut self.failure);
+        let chunks = &mut self.chunks;
         self.session.shared.call_untimed(|state, now| {
             let mut taken = 0;
-            while taken < BATCH && chunks.back() != Some(&Chunk::End) {
+            while taken < BATCH && chunks.back() != Some(&Ok(Chunk::End)) {
                 match state.machine.stream(self.id).recv(now) {
                     Ok(Some(chunk)) => {
                         taken += charge(&chunk);
-                        chunks.push_back(chunk);
+                        chunks.push_back(Ok(chunk));
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        *failure = Some(error.into());
+                        chunks.push_back(Err(error.into()));
                         break;
                     }
                 }
             }
-            if taken == 0 && failure.is_none() {
+            if chunks.is_empty() {
                 state.readers.insert(self.id, cx.waker().clone());
                 return Poll::Pending;
             }
@@ -268,7 +261,7 @@ impl AsyncRead for RecvHalf {
             payload.copy_to_slice(&mut buf[read..read + take]);
             read += take;
             if payload.has_remaining() {
-                this.chunks.push_front(Chunk::Data { payload, message_end });
+                this.chunks.push_front(Ok(Chunk::Data { payload, message_end }));
             }
         }
         Poll::Ready(Ok(read))

@@ -1,8 +1,19 @@
+//! What the host makes of a clock that goes back.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
 
-use super::*;
-use crate::framed::ByteStream;
+use unbroken_driver::proto::config::Seed;
+use unbroken_driver::proto::security::ServerAuth;
+use unbroken_driver::proto::server::Placement;
+use unbroken_driver::proto::{Duration, Instant, ServerConfig};
+use unbroken_driver::{ByteStream, Runtime, ServerHandle, Verdict};
 
 /// Its clock shows seconds that somebody sets, and it has nothing else.
 #[derive(Clone, Default)]
@@ -47,10 +58,12 @@ impl Runtime for Settable {
 #[test]
 fn a_clock_that_goes_back_goes_on_from_where_it_stood() {
     let runtime = Settable::default();
-    let clock = Clock::new(&runtime);
+    let config = ServerConfig::new(ServerAuth::anonymous());
+    let authorise = Box::new(|_| -> Verdict { Box::pin(std::future::ready(Ok(Placement::default()))) });
+    let server = ServerHandle::new(&runtime, config, Seed([1; 32]), authorise).unwrap();
     let shows = |seconds| {
         runtime.0.store(seconds, Relaxed);
-        clock.now().as_nanos() / 1_000_000_000
+        server.registry(|_, now| now.as_nanos() / 1_000_000_000)
     };
     assert_eq!((shows(100), shows(10), shows(15)), (100, 100, 105));
     // Again, and forward, which is time that has passed.
