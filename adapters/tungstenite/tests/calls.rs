@@ -82,7 +82,7 @@ fn other_calls_time_out() {
     config.session.max_streams = 1;
     let (server, address) = serve(config);
     assert!(server.accept_within(Duration::from_millis(1)).is_none());
-    let local = common::connect(address);
+    let local = connect(address);
     let remote = server.accept_within(LIMIT).unwrap().session;
     local.established_within(LIMIT).unwrap().unwrap();
     let kept = local.open_within(StreamOptions::default(), LIMIT).unwrap().unwrap();
