@@ -257,10 +257,10 @@ struct Pair {
 
 impl Pair {
     fn established() -> Pair {
-        let (near, far) = Pipe::pair();
-        let mut near = Some(near);
+        let (local, remote) = Pipe::pair();
+        let mut local = Some(local);
         let connector = move |_: ReconnectIntent| {
-            let pipe = near.take().ok_or_else(|| ConnectError::new(Cause::Network));
+            let pipe = local.take().ok_or_else(|| ConnectError::new(Cause::Network));
             std::future::ready(pipe.map(Connected::ordered))
         };
         let mut config = ClientConfig::new(Auth::anonymous());
@@ -272,7 +272,7 @@ impl Pair {
         let mut pair = Pair {
             client,
             driver: Box::pin(driver),
-            serving: Box::pin(server.clone().serve(Connected::ordered(far))),
+            serving: Box::pin(server.clone().serve(Connected::ordered(remote))),
             server,
         };
         pair.turns();
@@ -304,7 +304,7 @@ fn a_session_that_is_over_is_not_accepted_while_its_connection_still_closes() {
 #[test]
 fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
     let mut pair = Pair::established();
-    let far = now(pair.server.accept()).session;
+    let remote = now(pair.server.accept()).session;
     let mut streams: Vec<Stream> = (0..2)
         .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
         .collect();
@@ -318,7 +318,7 @@ fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
             }
         }
         pair.turns();
-        while let Poll::Ready(Some(stream)) = poll(pin!(far.accept())) {
+        while let Poll::Ready(Some(stream)) = poll(pin!(remote.accept())) {
             received.push(stream);
         }
         for stream in &mut received {

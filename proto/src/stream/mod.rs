@@ -12,7 +12,7 @@
 //! let stream = session.open(now, options)?;
 //! session.stream(stream).send(now, "a message".into())?;
 //! // Bytes without boundaries; what there is no room for stays in `bytes`.
-//! let mut bytes = "and bytes".into();
+//! let mut bytes = bytes::Bytes::from("and bytes");
 //! assert_eq!(session.stream(stream).write(now, &mut bytes)?, 9);
 //! session.stream(stream).finish(now)?;
 //! let late = session.stream(stream).send(now, "late".into()).unwrap_err();

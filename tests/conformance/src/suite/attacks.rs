@@ -113,7 +113,7 @@ fn measure(world: &World, server: &mut dyn Server, address: SocketAddr) -> u64 {
     let relay = Relay::new(address, Plan::CALM);
     let session = world.connect(relay.address());
     session.established().expect("because a server is there");
-    let _far = server.accept();
+    let _remote = server.accept();
     session.close(0);
     relay.bytes()
 }
@@ -127,10 +127,10 @@ fn ending(server: SocketAddr, cuts: Vec<u64>) -> SocketAddr {
 
 fn pass_on(listener: &TcpListener, server: SocketAddr, cuts: Vec<u64>) {
     let mut cuts = cuts.into_iter();
-    for near in listener.incoming().flatten() {
-        let far = TcpStream::connect(server).expect("because somebody listens");
+    for local in listener.incoming().flatten() {
+        let remote = TcpStream::connect(server).expect("because somebody listens");
         let cut = cuts.next().unwrap_or(u64::MAX);
-        for (from, to) in [(&near, &far), (&far, &near)] {
+        for (from, to) in [(&local, &remote), (&remote, &local)] {
             let _late = (from.set_nodelay(true), to.set_nodelay(true));
             let (from, to) = (from.try_clone().expect("a copy"), to.try_clone().expect("a copy"));
             thread::spawn(move || {
