@@ -122,6 +122,3 @@ impl fmt::Debug for Timer {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

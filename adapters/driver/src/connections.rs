@@ -57,18 +57,14 @@ enum Turn {
 
 impl Connections {
     pub(crate) fn add(&mut self, epoch: Epoch, connection: BoxConnection) {
-        self.push(ActiveConnection::new(Some(epoch), connection, None, None));
+        self.active
+            .push(ActiveConnection::new(Some(epoch), connection, None, None));
     }
 
     /// A connection that gets no session: one last packet, and it is closed.
     pub(crate) fn reject(&mut self, now: Instant, connection: BoxConnection, packet: Option<Vec<u8>>) {
         let (last, closing) = (packet.map(Bytes::from), Some(now + CLOSE_LIMIT));
-        self.push(ActiveConnection::new(None, connection, last, closing));
-    }
-
-    /// A peer that comes again and again, and reads no goodbye, has no more than some that close.
-    fn push(&mut self, active: ActiveConnection) {
-        self.active.push(active);
+        self.active.push(ActiveConnection::new(None, connection, last, closing));
         let closing = self.active.iter().filter(|active| active.closing.is_some()).count();
         let mut surplus = closing.saturating_sub(CLOSING);
         self.active.retain(|active| {
@@ -202,6 +198,3 @@ impl Buffer {
         Some(Bytes::from(buffer))
     }
 }
-
-#[cfg(test)]
-mod tests;

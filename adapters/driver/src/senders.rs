@@ -10,8 +10,6 @@ use crate::sync::WakeList;
 
 /// What a half may send while others wait for room, too, before it lets them go first.
 const QUANTUM: usize = 64 << 10;
-/// Stopped streams that are remembered. A peer may stop any number whose halves are over already.
-const STOPPED: usize = 4_096;
 /// Halves called forward at once. More follow as long as the machine has room.
 const CALLED: usize = 8;
 
@@ -93,9 +91,6 @@ impl Senders {
     /// The peer stopped the stream: who waits is told why.
     pub(crate) fn stop(&mut self, id: StreamId, code: u64, wakes: &mut WakeList) {
         self.stopped.insert(id, code);
-        if self.stopped.len() > STOPPED {
-            self.stopped.pop_first();
-        }
         self.wake(id, wakes);
     }
 
@@ -129,6 +124,3 @@ impl Senders {
         wakers.into_values().for_each(|waker| wakes.push(Some(waker)));
     }
 }
-
-#[cfg(test)]
-mod tests;
