@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use futures_channel::mpsc;
+use futures_io::AsyncRead;
 use futures_sink::Sink;
 use unbroken_driver::proto::config::{MAX_CODE, Seed};
 use unbroken_driver::proto::error::{CodeTooLarge, OpenError, SendRefusal};
@@ -360,4 +361,26 @@ fn connections_that_do_not_close_are_bounded() {
     assert!(open.last().unwrap().upgrade().is_some(), "it goes on");
     let open = open.iter().filter(|open| open.upgrade().is_some()).count();
     assert!(open <= 6, "{open} are open");
+}
+
+#[test]
+fn what_came_before_a_stream_broke_off_is_read() {
+    let mut pair = Pair::established();
+    let remote = now(pair.server.accept()).session;
+    let mut stream = now(remote.open(StreamOptions::default())).unwrap();
+    now(stream.sender().write_bytes(Bytes::from_static(b"abc"))).unwrap();
+    pair.turns();
+    let mut stream = now(pair.client.accept()).expect("because it was opened");
+    now(pair.client.abort());
+    let mut read = |buffer: &mut [u8]| {
+        let polled = Pin::new(&mut stream).poll_read(&mut Context::from_waker(Waker::noop()), buffer);
+        match polled {
+            Poll::Ready(read) => read.map_err(|error| error.kind()),
+            Poll::Pending => panic!("it waits"),
+        }
+    };
+    let mut buffer = [0; 100];
+    assert_eq!(read(&mut buffer), Ok(3));
+    assert_eq!(&buffer[..3], b"abc");
+    assert_eq!(read(&mut buffer), Err(io::ErrorKind::ConnectionAborted));
 }
