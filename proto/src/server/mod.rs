@@ -54,6 +54,7 @@ mod route;
 mod table;
 mod timers;
 mod tombstone;
+mod watched;
 
 pub use crate::accept::{ConnectionId, Incoming, Refusal, Rejection, Report, Request, SessionCommand};
 pub use broadcast::{Delivery, LagPolicy, Subscription};

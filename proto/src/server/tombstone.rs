@@ -8,9 +8,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::accept::Tombstone;
 use crate::id::SessionId;
-use crate::liveness::STALL;
 use crate::security::PublicKey;
-use crate::time::{Duration, Instant};
+use crate::server::watched::WatchedClock;
+use crate::time::{Duration, Instant, earliest};
 use crate::wire::frame::{Predecessor, Verdict};
 
 /// The tombstones. Bounded in number and age.
@@ -22,12 +22,16 @@ use crate::wire::frame::{Predecessor, Verdict};
 /// therefore shortens it: for that client's key alone while other tombstones show that the key is
 /// used again; else for every key that has no tombstone here, since a client without a key of its
 /// own shows a new one each time it asks.
+///
+/// Ages and reach are counted by a [`WatchedClock`], so that neither a clock that jumps nor a host that stood still
+/// makes a reach longer than the clients' own time.
 pub(crate) struct Tombstones {
     lifetime: Duration,
     limit: usize,
+    clock: WatchedClock,
+    began: Instant,
     /// Complete since then for keys that have no tombstone here.
     complete_since: Instant,
-    last_ended: Instant,
     next: u64,
     /// By age. Ages never fall from one to the next.
     graves: BTreeMap<u64, Grave>,
@@ -56,8 +60,9 @@ impl Tombstones {
         Tombstones {
             lifetime,
             limit,
+            clock: WatchedClock::new(now),
+            began: now,
             complete_since: now,
-            last_ended: now,
             next: 0,
             graves: BTreeMap::new(),
             by_id: BTreeMap::new(),
@@ -71,8 +76,7 @@ impl Tombstones {
             return;
         }
         tombstone.verifiers.shrink_to_fit();
-        let ended = now.max(self.last_ended);
-        self.last_ended = ended;
+        let ended = self.clock.advance(now);
         let number = self.next;
         self.next = self.next.saturating_add(1);
         self.by_id.insert(tombstone.id, number);
@@ -101,6 +105,12 @@ impl Tombstones {
 
     /// An established session of `client` is over and left no tombstone.
     pub(crate) fn forgotten(&mut self, now: Instant, client: PublicKey) {
+        let now = self.clock.advance(now);
+        self.shorten(now, client);
+    }
+
+    /// Nothing is vouched for any more that ended before `now`.
+    fn shorten(&mut self, now: Instant, client: PublicKey) {
         match self.by_client.get_mut(&client) {
             Some(client) => client.complete_since = client.complete_since.max(now),
             None => self.complete_since = self.complete_since.max(now),
@@ -134,7 +144,14 @@ impl Tombstones {
             .by_client
             .get(client)
             .map_or(self.complete_since, |client| client.complete_since);
-        now.saturating_since(complete_since).min(self.lifetime)
+        let reach = if complete_since == self.began {
+            // Nothing was ever forgotten, of whatever session this registry made.
+            now.saturating_since(self.began)
+        } else {
+            let watched = self.clock.at(now).saturating_since(complete_since);
+            watched.saturating_sub(WatchedClock::LONGEST)
+        };
+        reach.min(self.lifetime)
     }
 
     /// How many there are.
@@ -144,22 +161,24 @@ impl Tombstones {
 
     /// Drops what is due.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some(due) = self.deadline().filter(|due| *due <= now) {
-            // This host stood still, or its clock jumped. Then its peers may not agree that it was kept so long.
-            let late = now.saturating_since(due) > STALL;
-            if let Some((client, _)) = self.oldest().and_then(|oldest| self.remove(oldest))
-                && late
-            {
-                self.forgotten(now, client);
-            }
+        let now = self.clock.advance(now);
+        while self.due().is_some_and(|due| due <= now) {
+            let _its_time_is_over = self.oldest().and_then(|oldest| self.remove(oldest));
         }
     }
 
-    /// When the next one is due.
+    /// When the oldest is due, by the watched clock.
+    fn due(&self) -> Option<Instant> {
+        let oldest = self.graves.first_key_value();
+        oldest.map(|(_, grave)| grave.ended + self.lifetime)
+    }
+
+    /// When to call [`expire`](Self::expire): also so that time is seen to pass while it counts.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.graves
-            .first_key_value()
-            .map(|(_, grave)| grave.ended + self.lifetime)
+        let grows = self.complete_since + self.lifetime + WatchedClock::LONGEST;
+        let unsaturated = (self.complete_since != self.began).then_some(grows);
+        let until = earliest(self.due(), unsaturated.filter(|grown| *grown > self.clock.time));
+        until.map(|until| self.clock.next_look(until))
     }
 
     fn oldest(&self) -> Option<u64> {
@@ -168,7 +187,7 @@ impl Tombstones {
 
     fn drop_early(&mut self, number: u64) {
         if let Some((client, ended)) = self.remove(number) {
-            self.forgotten(ended, client);
+            self.shorten(ended, client);
         }
     }
 

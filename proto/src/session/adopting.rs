@@ -41,7 +41,7 @@ impl Session {
             key: established.peer_key,
             parameters: offer.parameters,
         };
-        session.identity.begin(now, ticket, peer);
+        session.identity.begin(ticket, peer);
         session.identity.provisional_until = Some(now + config.handshake_timeout);
         let outgoing = final_packet(&mut established.keys, answer);
         let epoch = session.answer(
@@ -101,7 +101,7 @@ impl Session {
             self.lost_candidate(now, Cause::Protocol);
             return Err(ConnectionError::Forged);
         }
-        self.identity.on_confirmed(now);
+        self.identity.on_confirmed();
         if let Some(id) = self.id().filter(|_| self.counters.stats.attaches == 0) {
             self.events.push(Event::Established { id });
         }

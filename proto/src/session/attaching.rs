@@ -34,7 +34,10 @@ impl Session {
         let epoch = self.connections.next_epoch();
         let step = match &mut self.identity.ticket {
             Some(ticket) if !in_handshake => Some(ticket.resume(now, &self.ledger, alive, &mut self.rng)),
-            _ => proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng),
+            _ => {
+                self.identity.on_hello(now);
+                proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng)
+            }
         };
         self.connections.candidate = step.map(|step| candidate(epoch, deadline, step));
         self.reconnecting.on_reached(Reached::Connection);
@@ -126,7 +129,7 @@ impl Session {
             may_be_old: answer.position >= acked,
             planned: alive && answer.alive,
         };
-        self.identity.on_resumed(now, answer.secret);
+        self.identity.on_resumed(answer.secret);
         self.go_live(now, epoch, answer.keys, attach);
         if let Some(current) = &mut self.connections.current {
             current.rtt.sample(now.saturating_since(sent));
@@ -173,7 +176,7 @@ impl Session {
         }
         match verdict {
             Verdict::Resumed { position } => {
-                self.identity.on_resumed(now, established.secret);
+                self.identity.on_resumed(established.secret);
                 self.go_live(now, epoch, established.keys, Attach::of_handshake(position));
             }
             Verdict::Expired { position } => {
@@ -194,7 +197,7 @@ impl Session {
     fn never_arrived(&self, now: Instant, answer: &Final, reach: u64) -> bool {
         let nothing_received = self.ledger.expected() == 0 && self.ledger.acked() == 0;
         let nothing_sent = self.ledger.next() == 0;
-        nothing_received && (nothing_sent || self.identity.was_made_by(now, answer, reach))
+        nothing_received && (nothing_sent || self.identity.was_never_confirmed(now, answer, reach))
     }
 
     /// The server never had the session: what was packed goes out again under a new one's name.
@@ -220,7 +223,7 @@ impl Session {
             key: established.peer_key,
             parameters: answer.parameters,
         };
-        self.identity.begin(now, ticket, peer);
+        self.identity.begin(ticket, peer);
         self.events.push(Event::Established { id });
         self.go_live(now, epoch, established.keys, Attach::of_handshake(0));
     }

@@ -268,7 +268,9 @@ fn idle(world: &mut World) -> Result<(), String> {
     let settle = world.kernel.now() + 90 * SECOND;
     world.run(settle, |_| false, |_, _| Ok(()))?;
     world.kernel.log(|| "---- idle".to_owned());
-    let before = world.kernel.polls();
+    // Work that ends within the window keeps it busy as well.
+    let is_working = |world: &World| world.shared.with(|state| state.work.values().any(|count| *count > 0));
+    let (was_working, before) = (is_working(world), world.kernel.polls());
     let window = 30 * SECOND;
     world.run(settle + window, |_| false, |_, _| Ok(()))?;
     let polls = world.kernel.polls() - before;
@@ -290,8 +292,7 @@ fn idle(world: &mut World) -> Result<(), String> {
     let bound = 500 + sessions * (200 + each * (window / interval.max(1)));
     world.kernel.with(|core| core.tally.add("idle: polls", polls));
     world.kernel.hit("check: idle");
-    let working = world.shared.with(|state| state.work.values().any(|count| *count > 0));
-    if polls > bound && !working {
+    if polls > bound && !was_working && !is_working(world) {
         return Err(format!(
             "{polls} polls in {} s with nothing to do, {bound} at most",
             window / SECOND

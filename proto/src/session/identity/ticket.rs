@@ -11,6 +11,8 @@ pub(crate) struct Identity {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) peer: Option<Peer>,
     pub(crate) attempts: Attempts,
+    /// Client: when the last HELLO was sent.
+    asked_at: Instant,
     /// Server: how long the client may take to confirm the session, over whichever connection.
     pub(crate) provisional_until: Option<Instant>,
 }
@@ -25,8 +27,10 @@ pub(crate) struct Ticket {
     pub(crate) counter: u64,
     /// Of the server process that made the session.
     pub(crate) incarnation: [u8; 8],
-    /// When the last attach was confirmed.
-    pub(crate) attached_at: Instant,
+    /// Client: when the HELLO was sent that the session began with.
+    born_at: Instant,
+    /// Client: the server has shown that it had the session confirmed.
+    was_resumed: bool,
 }
 
 /// What the peer proved and asked for.
@@ -51,34 +55,39 @@ impl Identity {
         self.peer.as_ref().map(|peer| &peer.parameters)
     }
 
+    /// Client: a handshake begins.
+    pub(crate) fn on_hello(&mut self, now: Instant) {
+        self.asked_at = now;
+    }
+
     /// A ticket for a session that begins with `secret`.
-    pub(crate) fn begin(&mut self, now: Instant, ticket: NewTicket, peer: Peer) {
+    pub(crate) fn begin(&mut self, ticket: NewTicket, peer: Peer) {
         self.ticket = Some(Ticket {
             id: ticket.id,
             secret: ticket.secret,
             candidate: None,
             counter: 0,
             incarnation: ticket.incarnation,
-            attached_at: now,
+            born_at: self.asked_at,
+            was_resumed: false,
         });
         self.peer = Some(peer);
     }
 
     /// Client: the server proved that it has the session; `secret` is the next one to prove it with.
-    pub(crate) fn on_resumed(&mut self, now: Instant, secret: ResumptionSecret) {
+    pub(crate) fn on_resumed(&mut self, secret: ResumptionSecret) {
         if let Some(ticket) = &mut self.ticket {
             ticket.secret = secret;
-            ticket.attached_at = now;
+            ticket.was_resumed = true;
         }
     }
 
     /// Server: the candidate's first sealed packet opened, so the client has its secret.
-    pub(crate) fn on_confirmed(&mut self, now: Instant) {
-        if let Some(ticket) = &mut self.ticket {
-            if let Some(secret) = ticket.candidate.take() {
-                ticket.secret = secret;
-            }
-            ticket.attached_at = now;
+    pub(crate) fn on_confirmed(&mut self) {
+        if let Some(ticket) = &mut self.ticket
+            && let Some(secret) = ticket.candidate.take()
+        {
+            ticket.secret = secret;
         }
         self.provisional_until = None;
         self.attempts = Attempts::default();
@@ -90,11 +99,14 @@ impl Identity {
         self.ticket.is_none() || established.suite.has_secret() || known == Some(established.peer_key)
     }
 
-    /// Whether a server that does not know the session, though it remembers all of `reach`, was the one that made it.
-    pub(crate) fn was_made_by(&self, now: Instant, answer: &Final, reach: u64) -> bool {
+    /// Whether the session was never confirmed: the server that made it does not know it, though it remembers every session
+    /// that ended since before this one began. The last attach would not do for that: an owner may have died between its
+    /// answer and the client's reading of it, which is then later than the death.
+    pub(crate) fn was_never_confirmed(&self, now: Instant, answer: &Final, reach: u64) -> bool {
         self.ticket.as_ref().is_some_and(|ticket| {
-            ticket.incarnation == answer.incarnation
-                && Duration::from_millis(reach) >= now.saturating_since(ticket.attached_at)
+            !ticket.was_resumed
+                && ticket.incarnation == answer.incarnation
+                && Duration::from_millis(reach) >= now.saturating_since(ticket.born_at)
         })
     }
 }
