@@ -16,8 +16,8 @@ use crate::wire::frame::{Predecessor, Verdict};
 /// The tombstones. Bounded in number and age.
 ///
 /// *Reach* is how far back they are complete: no established session ended within it without a
-/// tombstone that is still here. A client whose last attach lies within the reach of a registry that
-/// does not know its session may conclude that nothing was delivered, so a reach that is too long
+/// tombstone that is still here. A client whose session began within the reach of a registry that
+/// does not know it may conclude that nothing was delivered, so a reach that is too long
 /// doubles data, and one that is too short merely leaves fates unknown. Dropping a tombstone early
 /// therefore shortens it: for that client's key alone while other tombstones show that the key is
 /// used again; else for every key that has no tombstone here, since a client without a key of its

@@ -24,6 +24,7 @@ mod review;
 mod swaps;
 #[cfg(feature = "tracing")]
 mod traced;
+mod unknown;
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     let mut all = Vec::new();

@@ -195,8 +195,6 @@ pub struct Conversation {
     pub ended: [Option<EndReason>; 2],
     /// When each end's machine was last seen attached.
     pub attached: [u64; 2],
-    /// When the client's machine was first seen attached.
-    pub first_attach: Option<u64>,
     /// The server task that is established, if any ever was.
     pub task: Option<u64>,
     /// A server end was once established and is gone.

@@ -240,9 +240,6 @@ impl Host {
     fn note_attached(&self, env: &Env, conv: &mut Conversation) {
         if matches!(self.session.state(), SessionState::Attached | SessionState::Closing) && !self.links.is_empty() {
             conv.attached[index(self.side)] = env.now;
-            if self.side == Side::Client {
-                conv.first_attach.get_or_insert(env.now);
-            }
         }
     }
 

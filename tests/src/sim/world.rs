@@ -381,9 +381,10 @@ impl World {
             .min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
         // What the registry says of its memory is in whole milliseconds.
-        let young = |conv: &Conversation| conv.first_attach.is_some_and(|at| at < self.began + 1_000_000);
+        let first = self.client_of(conv).and_then(|client| self.clients[client].first_hello);
+        let young = first.is_some_and(|hello| hello < self.began + 1_000_000);
         let jumped = !self.env.clocks.is_empty();
-        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost) || young(&self.convs[conv]);
+        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost) || young;
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;

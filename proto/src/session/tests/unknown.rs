@@ -1,0 +1,115 @@
+//! What a client concludes from a server that does not know its session.
+
+use super::*;
+use crate::error::ConnectionError;
+use crate::server::Route;
+use crate::wire::frame::Final;
+
+/// Time passes, and the registry is asked as often as it wants.
+fn pass(p: &mut Pair, seconds: u64) {
+    let until = p.now + Duration::from_secs(seconds);
+    while let Some(due) = p.registry.poll_timeout().filter(|due| *due < until) {
+        p.registry.handle_timeout(due);
+    }
+    p.now = until;
+    p.registry.handle_timeout(until);
+}
+
+/// A session whose client sent a message that arrived, and heard nothing of it.
+fn arrived_unheard() -> Pair {
+    let mut p = Pair::new();
+    p.dial();
+    let stream = p.client.open(p.now, StreamOptions::default()).expect("because it may");
+    p.client
+        .stream(stream)
+        .send(p.now, Bytes::from_static(b"once"))
+        .expect("because there is room");
+    let (ours, theirs) = p.links[0];
+    let mut packet = Vec::new();
+    while p.client.poll_transmit(p.now, ours, &mut packet) {
+        let (now, theirs) = (p.now, theirs.expect("because it is up"));
+        p.server()
+            .handle_input(now, theirs, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
+        packet.clear();
+    }
+    p
+}
+
+/// The client asks until it knows what became of its session.
+fn ask(p: &mut Pair) {
+    while p.client.wanted_connection().is_some() {
+        p.redial();
+        if p.client.state() == SessionState::Attached {
+            return;
+        }
+    }
+}
+
+#[test]
+fn an_owner_that_dies_before_its_answer_is_read_leaves_nothing_to_conclude() -> Result<(), ConnectionError> {
+    let mut p = arrived_unheard();
+    let id = p.client.id().expect("because it is established");
+    let (ours, theirs) = p.links.pop().expect("because it is up");
+    let now = p.now;
+    p.client.detach(now, ours, Cause::Network);
+    p.server()
+        .detach(now, theirs.expect("because it is up"), Cause::Network);
+    // It resumes; the owner dies behind its answer, which comes much later.
+    p.now = p.client.wanted_connection().expect("because it is lost").not_before;
+    let epoch = p
+        .client
+        .attach(p.now, Carrier::ordered())
+        .expect("because it is wanted");
+    let mut packet = Vec::new();
+    assert!(p.client.poll_transmit(p.now, epoch, &mut packet));
+    let connection = p.registry.connection_accepted(p.now, Carrier::ordered());
+    let Route::Resume { incoming, .. } = p.registry.first_packet(p.now, connection, BytesMut::from(&packet[..])) else {
+        panic!("it is held");
+    };
+    let now = p.now;
+    let theirs = p.server().adopt(now, incoming).expect("because the proof is good");
+    packet.clear();
+    assert!(p.server().poll_transmit(now, theirs, &mut packet));
+    p.registry.lost(now, id);
+    pass(&mut p, 20);
+    p.client.handle_input(p.now, epoch, BytesMut::from(&packet[..]))?;
+    assert_eq!(p.client.state(), SessionState::Attached);
+    p.client.detach(p.now, epoch, Cause::Network);
+    pass(&mut p, 20);
+    // The registry remembers everything since before this attach, and nothing of before the death.
+    ask(&mut p);
+    let ended = events(&mut p.client).into_iter().find_map(|event| match event {
+        Event::Ended(ended) => Some(ended),
+        _ => None,
+    });
+    assert_eq!(ended.map(|ended| ended.reason), Some(EndReason::Unknown));
+    Ok(())
+}
+
+#[test]
+fn only_a_memory_that_covers_the_birth_of_a_session_proves_that_it_was_never_confirmed() {
+    let mut p = Pair::new();
+    let began = p.now;
+    p.dial();
+    let ticket = p.client.identity.ticket.as_ref().expect("because it is established");
+    let incarnation = ticket.incarnation;
+    let answer = |incarnation| Final {
+        parameters: SessionConfig::default().parameters(),
+        incarnation,
+        verdict: None,
+    };
+    let later = began + Duration::from_secs(9);
+    let proves = |p: &Pair, reach, incarnation| {
+        p.client
+            .identity
+            .was_never_confirmed(later, &answer(incarnation), reach)
+    };
+    assert!(proves(&p, 9_000, incarnation));
+    assert!(!proves(&p, 8_999, incarnation), "the reach begins behind its HELLO");
+    assert!(!proves(&p, 9_000, [0; 8]), "another server");
+    p.cut();
+    p.now = p.client.wanted_connection().expect("because it is lost").not_before;
+    p.dial();
+    assert!(!proves(&p, 9_000, incarnation), "it was resumed");
+}
