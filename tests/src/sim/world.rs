@@ -383,8 +383,12 @@ impl World {
         // What the registry says of its memory is in whole milliseconds.
         let first = self.client_of(conv).and_then(|client| self.clients[client].first_hello);
         let young = first.is_some_and(|hello| hello < self.began + 1_000_000);
+        // Who was resumed concludes nothing.
+        let resumed = self
+            .client_of(conv)
+            .is_some_and(|client| self.clients[client].host.session.stats().attaches > 1);
         let jumped = !self.env.clocks.is_empty();
-        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost) || young;
+        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost) || young || resumed;
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;

@@ -87,6 +87,31 @@ fn an_owner_that_dies_before_its_answer_is_read_leaves_nothing_to_conclude() -> 
     Ok(())
 }
 
+/// Whatever a registry says of its memory.
+#[test]
+fn who_has_an_acknowledgement_knows_that_something_arrived() {
+    let mut p = arrived_unheard();
+    let answer = Final {
+        parameters: SessionConfig::default().parameters(),
+        incarnation: p
+            .client
+            .identity
+            .ticket
+            .as_ref()
+            .expect("because it is established")
+            .incarnation,
+        verdict: None,
+    };
+    assert!(
+        p.client.never_arrived(p.now, &answer, u64::MAX),
+        "as far as it can know"
+    );
+    p.sleep(Duration::from_secs(1));
+    p.settle();
+    assert!(p.client.ledger.acked() > 0 && p.client.ledger.expected() == 0);
+    assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));
+}
+
 #[test]
 fn only_a_memory_that_covers_the_birth_of_a_session_proves_that_it_was_never_confirmed() {
     let mut p = Pair::new();
