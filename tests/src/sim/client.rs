@@ -24,8 +24,6 @@ pub struct Client {
     fate: Option<Fault>,
     careless: u64,
     pub(super) dials: Vec<u64>,
-    /// When its first handshake began.
-    pub(super) first_hello: Option<u64>,
 }
 
 impl Client {
@@ -40,7 +38,6 @@ impl Client {
             fate: None,
             careless,
             dials: Vec::new(),
-            first_hello: None,
         }
     }
 
@@ -159,7 +156,6 @@ impl Client {
                 return;
             }
         };
-        self.first_hello.get_or_insert(env.now);
         let conn = env.net.connect(env.options.carrier, Some(self.number), &mut env.rng);
         self.host.link(env, conn, epoch);
         if fate == Some(Fault::DialImpostor) {
