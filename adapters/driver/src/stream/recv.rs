@@ -251,7 +251,7 @@ impl AsyncRead for RecvHalf {
         let this = self.get_mut();
         let mut read = 0;
         while read < buf.len() {
-            if read > 0 && this.chunks.is_empty() {
+            if read > 0 && !matches!(this.chunks.front(), Some(Ok(_))) {
                 break;
             }
             let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx))? else {
