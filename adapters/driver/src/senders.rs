@@ -28,7 +28,7 @@ pub(crate) struct Senders {
     /// The machine refused somebody for want of room, and has not taken that back.
     full: bool,
     /// How many waited when there was room again the last time.
-    rivals: usize,
+    pub(crate) rivals: usize,
     /// Streams that the peer stopped, and its code: the machine forgets it when the stream is settled.
     stopped: BTreeMap<StreamId, u64>,
 }

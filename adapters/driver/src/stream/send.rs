@@ -238,10 +238,10 @@ impl SendHalf {
         }
     }
 
-    /// Takes a message, and keeps it if there is no room: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
+    /// Takes a message, and keeps it if it has to wait: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
-        // A sink that never waited would never let others go first.
-        if self.pending.is_none() && self.sent >= crate::senders::QUANTUM {
+        let waits = self.sent >= crate::senders::QUANTUM && self.session.shared.read(|state| state.senders.rivals > 1);
+        if waits && self.pending.is_none() {
             self.pending = Some(message);
             return Ok(());
         }
