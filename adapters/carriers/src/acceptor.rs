@@ -3,9 +3,14 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
-use futures_util::TryFutureExt;
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_sink::Sink;
+use futures_util::stream::{Once, Peekable, StreamExt, once};
 use tungstenite::http;
 use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Framed};
 
@@ -113,7 +118,7 @@ impl Acceptor {
             }
             acceptor.converse(stream).await
         };
-        Connected::ordered(setup.try_flatten_stream())
+        deferred(setup)
     }
 
     async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>
@@ -148,6 +153,57 @@ pub fn upgrading<S>(stream: impl Future<Output = io::Result<S>> + Send + 'static
 where
     S: ByteStream + Unpin + Send + 'static,
 {
-    let setup = stream.map_ok(|stream| WebSocket::accepted(stream, Vec::new()));
-    Connected::ordered(setup.try_flatten_stream())
+    deferred(async { Ok(Box::pin(WebSocket::accepted(stream.await?, Vec::new())) as BoxConnection) })
+}
+
+fn deferred(setup: impl Future<Output = io::Result<BoxConnection>> + Send + 'static) -> Connected {
+    Connected::ordered(Deferred(once(Box::pin(setup)).peekable()))
+}
+
+/// A connection that is set up when it is first used. Futures' `TryFlatten` drops it once it is closed; this one is read on.
+struct Deferred<F: Future>(Peekable<Once<Pin<Box<F>>>>);
+
+impl<F: Future<Output = io::Result<BoxConnection>>> Deferred<F> {
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut BoxConnection>> {
+        match ready!(Pin::new(&mut self.0).poll_peek_mut(cx)) {
+            Some(Ok(up)) => Poll::Ready(Ok(up)),
+            _ => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
+    type Item = io::Result<BytesMut>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Ok(up) = ready!(self.poll_up(cx)) {
+            return up.as_mut().poll_next(cx);
+        }
+        // What the set-up failed of is the only item.
+        let failed = ready!(Pin::new(&mut self.0).poll_next(cx));
+        Poll::Ready(failed.and_then(Result::err).map(Err))
+    }
+}
+
+impl<F: Future<Output = io::Result<BoxConnection>>> Sink<Bytes> for Deferred<F> {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_up(cx))?.as_mut().poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
+        match self.poll_up(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(up) => up?.as_mut().start_send(packet),
+            Poll::Pending => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_up(cx))?.as_mut().poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_up(cx))?.as_mut().poll_close(cx)
+    }
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use common::{Ready, Wakes};
-use unbroken_carriers::{Server, StartError};
+use unbroken_carriers::{Acceptor, Server, StartError};
 use unbroken_driver::proto::security::ServerAuth;
 use unbroken_driver::proto::{Duration, Instant, ServerConfig};
-use unbroken_driver::{Budget, Runtime};
+use unbroken_driver::{Budget, ByteStream, Runtime};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -186,4 +186,43 @@ fn a_configuration_that_cannot_work_is_said_so() {
     let authorise = |_| std::future::ready(Ok(()));
     let server = Server::with_runtime(Hands::default(), config, authorise);
     assert!(matches!(server, Err(StartError::Config(_))));
+}
+
+/// Takes and closes at once; whether it is there still is seen by its other end.
+struct Open {
+    _seen: Arc<()>,
+}
+
+impl ByteStream for Open {
+    fn poll_read_slice(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A socket that is dropped with something unread is reset, which can destroy the last packet on its way to the peer.
+#[test]
+fn an_accepted_connection_is_read_on_when_it_was_closed() {
+    let open = Arc::new(());
+    let mut connection = Acceptor::tcp()
+        .accept(Open {
+            _seen: Arc::clone(&open),
+        })
+        .connection;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(connection.as_mut().poll_ready(&mut cx).is_ready());
+    assert!(connection.as_mut().poll_close(&mut cx).is_ready());
+    assert!(connection.as_mut().poll_next(&mut cx).is_pending(), "it is over");
+    assert_eq!(Arc::strong_count(&open), 2, "the socket is gone");
 }

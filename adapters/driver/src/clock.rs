@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::task::{Context, Poll, ready};
 
 use unbroken_proto::{Duration, Instant};
@@ -35,11 +35,11 @@ struct Steady<R> {
 
 impl<R: Runtime> Time for Steady<R> {
     fn now(&self) -> Instant {
+        let before = self.latest.load(Acquire);
         let known = self.ahead.load(Relaxed);
         let now = self.runtime.now().as_nanos().saturating_add(known);
-        let before = self.latest.load(Relaxed);
         if now.saturating_add(GRAIN) < before {
-            // If another thread saw it first, `known` is outdated, and what is right stands there already.
+            // The clock did it, not an interruption: `before` was read first. If another thread was faster, `known` is outdated.
             let ahead = known.saturating_add(before - now);
             let _seen = self.ahead.compare_exchange(known, ahead, Relaxed, Relaxed);
         } else if now > before.saturating_add(GRAIN) {

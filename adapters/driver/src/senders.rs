@@ -8,8 +8,8 @@ use unbroken_proto::error::SendRefusal;
 
 use crate::sync::WakeList;
 
-/// What a half may send while others wait for room, too, before it lets them go first.
-const QUANTUM: usize = 64 << 10;
+/// What a half may send while others wait for room, too, before it lets them go first, metadata included.
+pub(crate) const QUANTUM: usize = 64 << 10;
 /// Stopped streams that are remembered. A peer may stop any number whose halves are over already.
 const STOPPED: usize = 4_096;
 /// Halves called forward at once. More follow as long as the machine has room.
@@ -28,14 +28,14 @@ pub(crate) struct Senders {
     /// The machine refused somebody for want of room, and has not taken that back.
     full: bool,
     /// How many waited when there was room again the last time.
-    rivals: usize,
+    pub(crate) rivals: usize,
     /// Streams that the peer stopped, and its code: the machine forgets it when the stream is settled.
     stopped: BTreeMap<StreamId, u64>,
 }
 
 impl Senders {
-    /// Whether the half may ask the machine now. If not, others go first, and it waits. `sent` is what it sent since it
-    /// last waited.
+    /// Whether the half may ask the machine now. If not, others go first, and it waits. `sent` is what it sent in
+    /// its turn.
     pub(crate) fn may_try(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
         // Who cannot wait would be refused for ever.
         let is_greedy = *sent >= QUANTUM && self.rivals > 1 && cx.is_some();

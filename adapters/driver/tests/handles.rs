@@ -329,12 +329,7 @@ fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
             }
         }
         pair.turns();
-        while let Poll::Ready(Some(stream)) = poll(pin!(remote.accept())) {
-            received.push(stream);
-        }
-        for stream in &mut received {
-            while poll(pin!(stream.receiver().recv())).is_ready() {}
-        }
+        read_all(&remote, &mut received);
         pair.turns();
     }
     for _ in 0..40 {
@@ -383,4 +378,91 @@ fn what_came_before_a_stream_broke_off_is_read() {
     assert_eq!(read(&mut buffer), Ok(3));
     assert_eq!(&buffer[..3], b"abc");
     assert_eq!(read(&mut buffer), Err(io::ErrorKind::ConnectionAborted));
+}
+
+/// Polls the server's side of all streams until nothing more comes.
+fn read_all(remote: &Session, received: &mut Vec<Stream>) {
+    while let Poll::Ready(Some(stream)) = poll(pin!(remote.accept())) {
+        received.push(stream);
+    }
+    for stream in received {
+        while poll(pin!(stream.receiver().recv())).is_ready() {}
+    }
+}
+
+#[test]
+fn a_sink_does_not_take_all_room_from_another() {
+    let mut pair = Pair::established();
+    let remote = now(pair.server.accept()).session;
+    let mut streams: Vec<Stream> = (0..2)
+        .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
+        .collect();
+    let mut sent = [0, 0];
+    let mut received: Vec<Stream> = Vec::new();
+    for _ in 0..50 {
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(ready) = Sink::poll_ready(Pin::new(streams[0].sender()), &mut cx) {
+            ready.unwrap();
+            Sink::start_send(Pin::new(streams[0].sender()), Bytes::from_static(&[7; 4_096])).unwrap();
+            sent[0] += 1;
+        }
+        while poll(pin!(streams[1].sender().send(Bytes::from_static(&[7; 4_096])))).is_ready() {
+            sent[1] += 1;
+        }
+        pair.turns();
+        read_all(&remote, &mut received);
+        pair.turns();
+    }
+    let [first, second] = sent;
+    assert!(first > 500 && second * 2 > first, "{sent:?}");
+}
+
+#[test]
+fn empty_messages_do_not_take_all_room_from_another() {
+    let mut pair = Pair::established();
+    let remote = now(pair.server.accept()).session;
+    let mut streams: Vec<Stream> = (0..2)
+        .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
+        .collect();
+    let mut sent = [0, 0];
+    let mut received: Vec<Stream> = Vec::new();
+    for _ in 0..50 {
+        for (stream, sent) in streams.iter_mut().zip(&mut sent) {
+            while poll(pin!(stream.sender().send(Bytes::new()))).is_ready() {
+                *sent += 1;
+            }
+        }
+        pair.turns();
+        read_all(&remote, &mut received);
+        pair.turns();
+    }
+    let [first, second] = sent;
+    assert!(first > 500 && second * 2 > first, "{sent:?}");
+}
+
+#[test]
+fn a_large_message_that_waits_for_room_does_not_hold_up_streams_that_move() {
+    let mut pair = Pair::established();
+    let remote = now(pair.server.accept()).session;
+    let open = || now(pair.client.open(StreamOptions::default())).unwrap();
+    let (mut unread, mut large, mut small) = (open(), open(), open());
+    while {
+        pair.turns();
+        poll(pin!(unread.sender().send(Bytes::from_static(&[7; 4_096])))).is_ready()
+    } {}
+    let mut waiting = pin!(large.sender().send(Bytes::from(vec![7; 200 << 10])));
+    assert!(poll(waiting.as_mut()).is_pending());
+    pair.turns();
+    let _unread = now(remote.accept());
+    let mut received: Vec<Stream> = Vec::new();
+    let mut sent = 0;
+    for _ in 0..50 {
+        while poll(pin!(small.sender().send(Bytes::from_static(&[7; 1_024])))).is_ready() {
+            sent += 1;
+        }
+        pair.turns();
+        read_all(&remote, &mut received);
+        pair.turns();
+    }
+    assert!(sent > 100, "{sent}");
 }

@@ -129,7 +129,10 @@ impl Streams {
     fn admit(&mut self, stream: StreamId, charge: usize) -> Result<(), SendRefusal> {
         let refusal = self.judge(stream, charge);
         match refusal {
-            Err(SendRefusal::Unread) => self.want_waiting_room(self.beyond_grant(stream, charge)),
+            Err(SendRefusal::Unread) => {
+                let above = charge.saturating_sub(self.limits.outbox / 2);
+                self.want_waiting_room(self.beyond_grant(stream, charge).max(above));
+            }
             Err(SendRefusal::Full) => self.want_room(charge),
             _ => {}
         }
@@ -156,6 +159,10 @@ impl Streams {
         let alone = *opened && self.held_waiting == 0;
         let waits = self.beyond_grant(stream, charge) > self.waiting_room();
         if waits && !alone {
+            return Err(SendRefusal::Unread);
+        }
+        // What waits for readers leaves no room for it, however much is acknowledged: nobody else has to wait for that.
+        if self.held_waiting + charge > self.limits.outbox {
             return Err(SendRefusal::Unread);
         }
         if self.held + charge > self.limits.outbox {

@@ -747,3 +747,32 @@ fn who_was_refused_before_its_stream_was_open_hears_when_it_is() {
     assert_eq!(a.streams.poll_event(), Some(Event::Writable));
     assert!(a.streams.send(a.mine[1], large).is_ok());
 }
+
+/// Was refused as `Full`, for which a host may have all others wait: for room that acknowledgements never make.
+#[test]
+fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them() {
+    let mut a = stalled();
+    a.open();
+    exchange(&mut a);
+    let (unread, moving) = (a.mine[0], a.mine[1]);
+    let granted = Frame::Credit {
+        stream: moving.0,
+        limit: 2 * SessionConfig::default().stream_window,
+    };
+    a.streams.on_frame(granted).expect("because it rises");
+    while a.streams.poll_event().is_some() {}
+    let large = Bytes::from(std::vec![7; 600_000]);
+    let refused = a
+        .streams
+        .send(moving, large.clone())
+        .expect_err("because half is taken");
+    assert_eq!(refused.reason, SendRefusal::Unread);
+    a.streams
+        .send(moving, Bytes::from_static(b"small"))
+        .expect("because it moves");
+    exchange(&mut a);
+    assert_eq!(a.streams.poll_event(), None, "nobody has read");
+    a.streams.reset(unread, 0).expect("because it is open");
+    assert_eq!(a.streams.poll_event(), Some(Event::Writable));
+    assert!(a.streams.send(moving, large).is_ok());
+}

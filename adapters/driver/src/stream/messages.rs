@@ -10,8 +10,8 @@ use unbroken_proto::error::SendError;
 
 use super::{RecvError, RecvHalf, SendHalf, Stream};
 
-/// Messages to send. Ready as long as no message is kept for want of room: `start_send` takes one beyond what there is room
-/// for, and flushing waits until the session has that one, too, or gives it back with the reason. Closing is [`finish`](SendHalf::finish).
+/// Messages to send. Ready as long as no message is kept: `start_send` takes one beyond what there is room for, or is the half's
+/// turn, and flushing waits until the session has that one, too, or gives it back with the reason. Closing is [`finish`](SendHalf::finish).
 impl Sink<Bytes> for SendHalf {
     type Error = SendError;
 

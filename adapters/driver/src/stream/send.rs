@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use futures_io::AsyncWrite;
 use unbroken_proto::error::{CodeTooLarge, SendError, SendRefusal, StreamError};
-use unbroken_proto::{Duration, Instant, StreamId};
+use unbroken_proto::{Duration, Instant, StreamId, config::FRAME_CHARGE};
 
 use crate::close_on_drop::CloseOnDrop;
 use crate::state::State;
@@ -32,7 +32,7 @@ pub struct SendHalf {
     pending: Option<Bytes>,
     /// Finished or reset.
     over: bool,
-    /// Bytes sent since it last waited.
+    /// Bytes sent in its turn, metadata included.
     sent: usize,
 }
 
@@ -119,10 +119,8 @@ impl SendHalf {
     /// The message comes back with the reason; [`SendRefusal::Full`] or [`SendRefusal::Unread`] if there is no room.
     pub fn try_send(&mut self, message: Bytes) -> Result<(), SendError> {
         if self.pending.is_some() {
-            return Err(SendError {
-                payload: message,
-                reason: SendRefusal::Full,
-            });
+            let (payload, reason) = (message, SendRefusal::Full);
+            return Err(SendError { payload, reason });
         }
         self.try_with(message, None, send)
     }
@@ -136,8 +134,7 @@ impl SendHalf {
         poll_fn(|cx| {
             ready!(self.poll_pending(cx))?;
             while !bytes.is_empty() {
-                let written = self.try_write(&mut bytes, cx);
-                match written {
+                match self.try_write(&mut bytes, cx) {
                     Ok(_) => {}
                     Err(reason) if reason.is_temporary() => return Poll::Pending,
                     Err(reason) => {
@@ -200,7 +197,7 @@ impl SendHalf {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            let done = send(state, now, id, payload).inspect(|_| *sent += len);
+            let done = send(state, now, id, payload).inspect(|_| *sent += FRAME_CHARGE + len);
             let done = done.map_err(|error| SendError {
                 reason: state.refused(id, error.reason, cx),
                 ..error
@@ -241,8 +238,13 @@ impl SendHalf {
         }
     }
 
-    /// Takes a message, and keeps it if there is no room: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
+    /// Takes a message, and keeps it if it has to wait: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
+        let waits = self.sent >= crate::senders::QUANTUM && self.session.shared.read(|state| state.senders.rivals > 1);
+        if waits && self.pending.is_none() {
+            self.pending = Some(message);
+            return Ok(());
+        }
         match self.try_send(message) {
             Err(error) if error.reason.is_temporary() && self.pending.is_none() => {
                 self.pending = Some(error.payload);
@@ -293,8 +295,7 @@ impl AsyncWrite for SendHalf {
 
     /// At once, unless a message is left over from a `Sink`: nothing is held back that could be sent.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.get_mut().poll_pending(cx);
-        flushed.map_err(|error| refused(error.reason))
+        self.get_mut().poll_pending(cx).map_err(|error| refused(error.reason))
     }
 
     /// [`finish`](SendHalf::finish); does not wait for the peer.
