@@ -1,16 +1,4 @@
-//! WebSocket and TLS for unbroken sessions, and their two ends, on any runtime.
-//!
-//! What a runtime gives is the trait [`Runtime`](unbroken_driver::Runtime) of the driver: time, tasks and sockets. On top of it
-//! stand the two ends of sessions: [`connect`] and its relatives dial, a [`Server`] accepts. The adapters of a runtime
-//! (`unbroken-tokio`, `unbroken-smol`, `unbroken-async-std`) name it and pass these on.
-//!
-//! Between the two, [`Address`] (dialling) and [`Acceptor`] (accepting) make a [`Connected`](unbroken_driver::Connected)
-//! of any [`ByteStream`](unbroken_driver::ByteStream), the same way on every runtime.
-//!
-//! The HTTP upgrade itself does no I/O ([`Upgrade`], [`answer`]): an HTTP server that upgrades connections can
-//! mount sessions with [`answer`] and [`upgrading`].
-//!
-//! Feature `tls`: `wss://` and `tls://` through rustls. [`causes`] has the table of what errors mean.
+#![doc = include_str!("../README.md")]
 
 mod acceptor;
 mod address;

@@ -13,9 +13,9 @@ use unbroken_driver::proto::Cause;
 
 /// The rows of the table in the documentation: of what, what, and the cause's name.
 fn rows() -> Vec<[&'static str; 3]> {
-    let rows = include_str!("../src/causes.rs")
+    let rows = include_str!("../CAUSES.md")
         .lines()
-        .filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let cells = rows.map(|row| {
         let cells: Vec<&str> = row.split(" | ").collect();
         <[&str; 3]>::try_from(cells).expect("because the table has three columns")

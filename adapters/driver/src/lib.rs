@@ -1,12 +1,3 @@
-//! The loop that feeds an [`unbroken_proto::Session`] from futures-based I/O. Names no runtime.
-//!
-//! Three seams: a [`Runtime`], a [`Connector`] (any closure from a
-//! [`ReconnectIntent`](unbroken_proto::ReconnectIntent) to a future of a connection), and the
-//! [`Connection`] itself: a stream and a sink of packets, made from a byte stream by [`Framed`].
-//!
-//! [`connect`] gives a [`Session`] and a [`Driver`], a plain future to spawn. On the accepting
-//! side a [`ServerHandle`] serves accepted connections and yields [`Accepted`] sessions.
-//!
 #![doc = include_str!("../README.md")]
 
 mod budget;
