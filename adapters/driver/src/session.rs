@@ -117,7 +117,7 @@ impl Session {
 
     /// Closes the session behind what was sent, and waits for the truth about all of it: no longer than twice
     /// [`SessionConfig::linger`](unbroken_proto::SessionConfig::linger) (for what is queued, and for an answer), also where the
-    /// session was never established. What was not delivered is handed back.
+    /// session was never established. What was not delivered is handed back. `reason` is cut to 1,024 bytes.
     ///
     /// The wish to close stands even if the future is dropped.
     ///
@@ -176,7 +176,7 @@ impl Session {
     }
 
     /// Why the last dial that failed did, as its connector describes it, or that a first handshake came to nothing, as it does with a
-    /// wrong secret. `None` before the first failure. The machine knows it as the cause in
+    /// wrong secret; `None` before that, also where a server answers that it refuses. The machine knows it as the cause in
     /// [`history`](Self::history), events and [`EndReason::GaveUp`](unbroken_proto::event::EndReason::GaveUp).
     #[must_use]
     pub fn connect_error(&self) -> Option<Arc<ConnectError>> {

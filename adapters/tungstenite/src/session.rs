@@ -79,8 +79,8 @@ impl Session {
         Events(self.0.events())
     }
 
-    /// Closes the session behind what was sent, and waits for the truth about all of it: for a bounded time, as
-    /// [`Session::close`](unbroken_driver::Session::close) says. What was not delivered is handed back.
+    /// Closes the session behind what was sent (`reason` cut to 1,024 bytes), and waits for the truth about all of it: for a
+    /// bounded time, as [`Session::close`](unbroken_driver::Session::close) says. What was not delivered is handed back.
     ///
     /// # Errors
     /// The code is larger than [`MAX_CODE`](unbroken_proto::config::MAX_CODE); the session goes on.
