@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 
 use crate::data::Random;
 
@@ -25,7 +24,6 @@ pub(crate) struct Plan {
 /// The relay: cuts by plan, by clock, or both.
 pub(crate) struct Cutter {
     plan: Mutex<Plan>,
-    now: Notify,
 }
 
 impl Cutter {
@@ -39,10 +37,7 @@ impl Cutter {
             at: at.into(),
             done: 0,
         };
-        Arc::new(Cutter {
-            plan: Mutex::new(plan),
-            now: Notify::new(),
-        })
+        Arc::new(Cutter { plan: Mutex::new(plan) })
     }
 
     /// How often it has cut.
@@ -50,11 +45,18 @@ impl Cutter {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).done
     }
 
-    /// Cuts whatever is connected, now and then.
+    /// Cuts at what is let through next, now and then.
     pub(crate) async fn by_clock(self: Arc<Self>, every: Duration, cuts: Option<u32>) {
-        while cuts.is_none_or(|cuts| self.done() < cuts) {
+        let mut left = cuts.unwrap_or(u32::MAX);
+        while left > 0 {
             tokio::time::sleep(every).await;
-            self.now.notify_waiters();
+            let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = plan.through;
+            // One that nothing has come to yet is enough.
+            if plan.at.front() != Some(&next) {
+                plan.at.push_front(next);
+                left -= 1;
+            }
         }
     }
 
@@ -72,20 +74,10 @@ impl Cutter {
         let mut server = TcpStream::connect(server).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let by_clock = self.now.notified();
         let cut = {
             let (client_in, client_out) = client.split();
             let (server_in, server_out) = server.split();
-            let both = async {
-                tokio::try_join!(self.forward(client_in, server_out), self.forward(server_in, client_out)).is_err()
-            };
-            tokio::select! {
-                cut = both => cut,
-                () = by_clock => {
-                    self.plan.lock().unwrap_or_else(PoisonError::into_inner).done += 1;
-                    true
-                }
-            }
+            tokio::try_join!(self.forward(client_in, server_out), self.forward(server_in, client_out)).is_err()
         };
         if cut {
             // Closing now sends a reset and forgets what has not gone out.

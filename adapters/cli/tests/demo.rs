@@ -51,6 +51,13 @@ fn generated_data_survives_cuts_on_both_carriers() {
 }
 
 #[test]
+fn cuts_by_the_clock_are_no_more_than_wanted() {
+    let output = unbroken(&["demo", "--size", "48MiB", "--cuts", "3", "--cut-every", "5ms", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(field(&output, "swaps").parse::<u32>().unwrap() <= 3, "{output:?}");
+}
+
+#[test]
 fn a_file_arrives_as_it_is() {
     let (file, out) = (scratch("in"), scratch("out"));
     let data: Vec<u8> = (0..3_000_000u32)
