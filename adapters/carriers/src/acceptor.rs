@@ -110,15 +110,14 @@ impl Acceptor {
         S: ByteStream + Unpin + Send + 'static,
     {
         let acceptor = self.clone();
-        let setup = async move {
+        deferred(async move {
             #[cfg(feature = "tls")]
             if let Some(tls) = &acceptor.tls {
                 let stream = tls.accept(stream).await?;
                 return acceptor.converse(stream).await;
             }
             acceptor.converse(stream).await
-        };
-        deferred(setup)
+        })
     }
 
     async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>

@@ -9,7 +9,7 @@ use unbroken_proto::error::SendRefusal;
 use crate::sync::WakeList;
 
 /// What a half may send while others wait for room, too, before it lets them go first, metadata included.
-pub(crate) const QUANTUM: usize = 64 << 10;
+const QUANTUM: usize = 64 << 10;
 /// Stopped streams that are remembered. A peer may stop any number whose halves are over already.
 const STOPPED: usize = 4_096;
 /// Halves called forward at once. More follow as long as the machine has room.
@@ -28,7 +28,7 @@ pub(crate) struct Senders {
     /// The machine refused somebody for want of room, and has not taken that back.
     full: bool,
     /// How many waited when there was room again the last time.
-    pub(crate) rivals: usize,
+    rivals: usize,
     /// Streams that the peer stopped, and its code: the machine forgets it when the stream is settled.
     stopped: BTreeMap<StreamId, u64>,
 }
@@ -38,7 +38,7 @@ impl Senders {
     /// its turn.
     pub(crate) fn may_try(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
         // Who cannot wait would be refused for ever.
-        let is_greedy = *sent >= QUANTUM && self.rivals > 1 && cx.is_some();
+        let is_greedy = self.is_greedy(*sent) && cx.is_some();
         let is_its_turn = self.line.is_empty() || self.called.contains(&id);
         if !self.full && is_its_turn && !is_greedy {
             return true;
@@ -50,6 +50,11 @@ impl Senders {
             self.line.push_back(id);
         }
         false
+    }
+
+    /// Whether a half that sent so much in its turn has to let others go first.
+    pub(crate) fn is_greedy(&self, sent: usize) -> bool {
+        sent >= QUANTUM && self.rivals > 1
     }
 
     /// The machine refused the half.

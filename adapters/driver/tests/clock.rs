@@ -1,21 +1,24 @@
 //! What the host makes of a clock that goes back.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod common;
+
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
+use common::NoStream;
 use unbroken_driver::proto::config::Seed;
 use unbroken_driver::proto::security::ServerAuth;
 use unbroken_driver::proto::server::Placement;
 use unbroken_driver::proto::{Duration, Instant, ServerConfig};
-use unbroken_driver::{ByteStream, Connected, Framed, Runtime, ServerHandle, Verdict};
+use unbroken_driver::{Connected, Framed, Runtime, ServerHandle, Verdict};
 
 /// Its clock shows seconds that somebody sets, and it has nothing else.
 #[derive(Clone, Default)]
@@ -26,23 +29,6 @@ struct Settable {
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
-
-struct NoStream;
-
-impl ByteStream for NoStream {
-    fn poll_read_slice(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-    fn poll_write(&mut self, _: &mut Context<'_>, _: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
 
 impl Runtime for Settable {
     type Stream = NoStream;

@@ -1,8 +1,10 @@
 //! What handles say when their session closes, or its driver is gone. No runtime: futures are polled by hand.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod common;
+
 use std::future::{Future, pending};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -10,6 +12,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
+use common::NoStream;
 use futures_channel::mpsc;
 use futures_io::AsyncRead;
 use futures_sink::Sink;
@@ -20,31 +23,11 @@ use unbroken_driver::proto::security::{Auth, ServerAuth};
 use unbroken_driver::proto::server::Placement;
 use unbroken_driver::proto::stream::StreamOptions;
 use unbroken_driver::proto::{Cause, ClientConfig, Duration, Event, Instant, ReconnectIntent, ServerConfig};
-use unbroken_driver::{ByteStream, ConnectError, Connected, Driver, Runtime, ServerHandle, Session, Stream, Verdict};
+use unbroken_driver::{ConnectError, Connected, Driver, Runtime, ServerHandle, Session, Stream, Verdict};
 
 /// A runtime whose time stands still and whose sockets never come.
 #[derive(Clone)]
 struct Frozen;
-
-struct NoStream;
-
-impl ByteStream for NoStream {
-    fn poll_read_slice(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_write(&mut self, _: &mut Context<'_>, _: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
 
 impl Runtime for Frozen {
     type Stream = NoStream;
@@ -312,8 +295,9 @@ fn a_session_that_is_over_is_not_accepted_while_its_connection_still_closes() {
     );
 }
 
-#[test]
-fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
+/// Two streams of which the first comes first in every round; each sends with its function, which says how many messages went, for
+/// as long as it may.
+fn assert_fair(send: [fn(&mut Stream) -> usize; 2]) -> (Pair, Vec<Stream>) {
     let mut pair = Pair::established();
     let remote = now(pair.server.accept()).session;
     let mut streams: Vec<Stream> = (0..2)
@@ -322,22 +306,59 @@ fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
     let mut sent = [0, 0];
     let mut received: Vec<Stream> = Vec::new();
     for _ in 0..50 {
-        // The first always comes first, and goes on for as long as it may.
-        for (stream, sent) in streams.iter_mut().zip(&mut sent) {
-            while poll(pin!(stream.sender().send(Bytes::from_static(&[7; 4_096])))).is_ready() {
-                *sent += 1;
-            }
+        for ((stream, send), sent) in streams.iter_mut().zip(send).zip(&mut sent) {
+            *sent += send(stream);
         }
         pair.turns();
         read_all(&remote, &mut received);
         pair.turns();
     }
+    let [first, second] = sent;
+    assert!(first > 500 && second * 2 > first, "{sent:?}");
+    (pair, streams)
+}
+
+fn send_while_ready(stream: &mut Stream, message: &'static [u8]) -> usize {
+    let ready = |_: &usize| poll(pin!(stream.sender().send(Bytes::from_static(message)))).is_ready();
+    (0..).take_while(ready).count()
+}
+
+fn send_large(stream: &mut Stream) -> usize {
+    send_while_ready(stream, &[7; 4_096])
+}
+
+fn send_empty(stream: &mut Stream) -> usize {
+    send_while_ready(stream, &[])
+}
+
+fn send_by_the_sink(stream: &mut Stream) -> usize {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut sent = 0;
+    while let Poll::Ready(ready) = Sink::poll_ready(Pin::new(stream.sender()), &mut cx) {
+        ready.unwrap();
+        Sink::start_send(Pin::new(stream.sender()), Bytes::from_static(&[7; 4_096])).unwrap();
+        sent += 1;
+    }
+    sent
+}
+
+#[test]
+fn a_half_that_sends_without_pause_does_not_take_all_room_from_another() {
+    let (_pair, mut streams) = assert_fair([send_large, send_large]);
     for _ in 0..40 {
         // Who does not wait is refused for want of room alone.
         streams[0].sender().try_send(Bytes::from_static(&[7; 4_096])).unwrap();
     }
-    let [first, second] = sent;
-    assert!(first > 500 && second * 2 > first, "{sent:?}");
+}
+
+#[test]
+fn a_sink_does_not_take_all_room_from_another() {
+    assert_fair([send_by_the_sink, send_large]);
+}
+
+#[test]
+fn empty_messages_do_not_take_all_room_from_another() {
+    assert_fair([send_empty, send_empty]);
 }
 
 #[test]
@@ -391,56 +412,6 @@ fn read_all(remote: &Session, received: &mut Vec<Stream>) {
 }
 
 #[test]
-fn a_sink_does_not_take_all_room_from_another() {
-    let mut pair = Pair::established();
-    let remote = now(pair.server.accept()).session;
-    let mut streams: Vec<Stream> = (0..2)
-        .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
-        .collect();
-    let mut sent = [0, 0];
-    let mut received: Vec<Stream> = Vec::new();
-    for _ in 0..50 {
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Ready(ready) = Sink::poll_ready(Pin::new(streams[0].sender()), &mut cx) {
-            ready.unwrap();
-            Sink::start_send(Pin::new(streams[0].sender()), Bytes::from_static(&[7; 4_096])).unwrap();
-            sent[0] += 1;
-        }
-        while poll(pin!(streams[1].sender().send(Bytes::from_static(&[7; 4_096])))).is_ready() {
-            sent[1] += 1;
-        }
-        pair.turns();
-        read_all(&remote, &mut received);
-        pair.turns();
-    }
-    let [first, second] = sent;
-    assert!(first > 500 && second * 2 > first, "{sent:?}");
-}
-
-#[test]
-fn empty_messages_do_not_take_all_room_from_another() {
-    let mut pair = Pair::established();
-    let remote = now(pair.server.accept()).session;
-    let mut streams: Vec<Stream> = (0..2)
-        .map(|_| now(pair.client.open(StreamOptions::default())).unwrap())
-        .collect();
-    let mut sent = [0, 0];
-    let mut received: Vec<Stream> = Vec::new();
-    for _ in 0..50 {
-        for (stream, sent) in streams.iter_mut().zip(&mut sent) {
-            while poll(pin!(stream.sender().send(Bytes::new()))).is_ready() {
-                *sent += 1;
-            }
-        }
-        pair.turns();
-        read_all(&remote, &mut received);
-        pair.turns();
-    }
-    let [first, second] = sent;
-    assert!(first > 500 && second * 2 > first, "{sent:?}");
-}
-
-#[test]
 fn a_large_message_that_waits_for_room_does_not_hold_up_streams_that_move() {
     let mut pair = Pair::established();
     let remote = now(pair.server.accept()).session;
@@ -457,9 +428,7 @@ fn a_large_message_that_waits_for_room_does_not_hold_up_streams_that_move() {
     let mut received: Vec<Stream> = Vec::new();
     let mut sent = 0;
     for _ in 0..50 {
-        while poll(pin!(small.sender().send(Bytes::from_static(&[7; 1_024])))).is_ready() {
-            sent += 1;
-        }
+        sent += send_while_ready(&mut small, &[7; 1_024]);
         pair.turns();
         read_all(&remote, &mut received);
         pair.turns();

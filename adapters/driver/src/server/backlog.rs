@@ -59,10 +59,8 @@ impl Backlog {
     /// waits on: its client was told that it is delivered.
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Accepted> {
         let at = self.established.iter().position(|(waiting, _)| *waiting == id);
-        if at
-            .and_then(|at| self.established.get(at))
-            .is_some_and(|(_, accepted)| !accepted.is_exhausted())
-        {
+        let established = at.and_then(|at| self.established.get(at));
+        if established.is_some_and(|(_, accepted)| !accepted.is_exhausted()) {
             return None;
         }
         self.admitted.remove(&id);

@@ -240,8 +240,8 @@ impl SendHalf {
 
     /// Takes a message, and keeps it if it has to wait: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
-        let waits = self.sent >= crate::senders::QUANTUM && self.session.shared.read(|state| state.senders.rivals > 1);
-        if waits && self.pending.is_none() {
+        let shared = &self.session.shared;
+        if self.pending.is_none() && shared.read(|state| state.senders.is_greedy(self.sent)) {
             self.pending = Some(message);
             return Ok(());
         }

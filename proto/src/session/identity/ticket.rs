@@ -29,7 +29,7 @@ pub(crate) struct Ticket {
     pub(crate) incarnation: [u8; 8],
     /// Client: when the HELLO was sent that the session began with.
     born_at: Instant,
-    /// Client: the server has shown that it had the session confirmed.
+    /// Client: it was resumed once, so that the server's silence about it proves nothing any more.
     was_resumed: bool,
 }
 
