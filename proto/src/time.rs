@@ -12,7 +12,7 @@ pub use core::time::Duration;
 /// |---|---|---|
 /// | jumps forward | so much time has passed | every time limit that it passes is over, once: a detached session beyond its lifetime expires, linger ends, handshakes and dials fail and are tried again, backoff is over, a drain's time is up. A connection that is up is *not* given up for the silence in which nobody looked: its peer is asked, and has the usual seconds to answer. A registry does not take a jump of more than 11 s for the age of its tombstones, nor claims to remember for so much longer, so that a client's fates are unknown rather than wrong |
 /// | goes back | nothing | the machine goes on counting from the latest instant that it was given: nothing happens twice, or sooner, but what waits for a time waits for the clock to come there again. A host that can tell how far its clock went back should add that to what it passes in |
-/// | stops while the system sleeps | no time has passed | the same as at the peers, whose clocks went on: a client may come back after its session expired. If that is so long ago that its tombstone is gone, and the client had no acknowledgement and never resumed, then what it had sent may arrive twice. A host should use a clock that goes on |
+/// | stops while the system sleeps | no time has passed | the same as at the peers, whose clocks went on: a client may come back after its session expired. If that is so long ago that its tombstone is gone, and the client had no acknowledgement, then what it had sent may arrive twice. A host should use a clock that goes on |
 ///
 /// ```
 /// use unbroken_proto::time::{Duration, Instant};

@@ -8,8 +8,9 @@ use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Bytes, BytesMut};
 use common::NoStream;
@@ -20,7 +21,7 @@ use unbroken_driver::proto::config::{MAX_CODE, Seed};
 use unbroken_driver::proto::error::{CodeTooLarge, OpenError, SendRefusal};
 use unbroken_driver::proto::event::EndReason;
 use unbroken_driver::proto::security::{Auth, ServerAuth};
-use unbroken_driver::proto::server::Placement;
+use unbroken_driver::proto::server::{LagPolicy, Placement, Select, SessionCommand};
 use unbroken_driver::proto::stream::StreamOptions;
 use unbroken_driver::proto::{Cause, ClientConfig, Duration, Event, Instant, ReconnectIntent, ServerConfig};
 use unbroken_driver::{ConnectError, Connected, Driver, Runtime, ServerHandle, Session, Stream, Verdict};
@@ -359,6 +360,56 @@ fn a_sink_does_not_take_all_room_from_another() {
 #[test]
 fn empty_messages_do_not_take_all_room_from_another() {
     assert_fair([send_empty, send_empty]);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn commands_and_broadcasts_wake_the_drivers_of_their_sessions() {
+    let mut pair = Pair::established();
+    let broadcaster = pair
+        .server
+        .broadcaster(StreamOptions::default(), 1 << 20, LagPolicy::Skip);
+    let leave = SessionCommand::Leave {
+        within: Duration::from_secs(1),
+        alternate: Bytes::new(),
+    };
+    let server = Arc::clone(&pair.server);
+    let command = || assert_eq!(server.command(Select::All, &leave), Ok(1));
+    let broadcast = || assert_eq!(broadcaster.send(Select::All, Bytes::from_static(b"news")).queued, 1);
+    let acts: [&dyn Fn(); 2] = [&command, &broadcast];
+    for act in acts {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        assert!(pair.serving[0].as_mut().poll(&mut cx).is_pending());
+        let before = wakes.0.load(Ordering::Relaxed);
+        act();
+        assert!(wakes.0.load(Ordering::Relaxed) > before, "its driver sleeps on");
+        pair.turns();
+    }
+}
+
+/// Nobody reads at the server, so that an answer would only use up what the session may have unread.
+#[test]
+fn an_answer_to_a_broadcast_is_refused() {
+    let mut pair = Pair::established();
+    let broadcaster = pair
+        .server
+        .broadcaster(StreamOptions::default(), 1 << 20, LagPolicy::Skip);
+    assert_eq!(broadcaster.send(Select::All, Bytes::from_static(b"news")).queued, 1);
+    pair.turns();
+    let mut stream = now(pair.client.accept()).expect("because it was opened");
+    let refused = now(stream.sender().send(Bytes::from_static(b"answer"))).unwrap_err();
+    assert_eq!(refused.reason, SendRefusal::Stopped(0));
 }
 
 #[test]

@@ -29,9 +29,8 @@ pub(crate) struct Tombstones {
     lifetime: Duration,
     limit: usize,
     clock: WatchedClock,
-    began: Instant,
-    /// Complete since then for keys that have no tombstone here.
-    complete_since: Instant,
+    /// Complete since then for keys that have no tombstone here; `None`: nothing was ever forgotten.
+    complete_since: Option<Instant>,
     next: u64,
     /// By age. Ages never fall from one to the next.
     graves: BTreeMap<u64, Grave>,
@@ -49,7 +48,7 @@ struct Grave {
 struct Client {
     /// Oldest first; never empty.
     graves: VecDeque<u64>,
-    complete_since: Instant,
+    complete_since: Option<Instant>,
 }
 
 /// A key that holds more than one part in this many of a full store gives way to itself.
@@ -61,8 +60,7 @@ impl Tombstones {
             lifetime,
             limit,
             clock: WatchedClock::new(now),
-            began: now,
-            complete_since: now,
+            complete_since: None,
             next: 0,
             graves: BTreeMap::new(),
             by_id: BTreeMap::new(),
@@ -112,8 +110,8 @@ impl Tombstones {
     /// Nothing is vouched for any more that ended before `now`.
     fn shorten(&mut self, now: Instant, client: PublicKey) {
         match self.by_client.get_mut(&client) {
-            Some(client) => client.complete_since = client.complete_since.max(now),
-            None => self.complete_since = self.complete_since.max(now),
+            Some(client) => client.complete_since = client.complete_since.max(Some(now)),
+            None => self.complete_since = self.complete_since.max(Some(now)),
         }
     }
 
@@ -144,14 +142,13 @@ impl Tombstones {
             .by_client
             .get(client)
             .map_or(self.complete_since, |client| client.complete_since);
-        let reach = if complete_since == self.began {
-            // Nothing was ever forgotten, of whatever session this registry made.
-            now.saturating_since(self.began)
-        } else {
-            let watched = self.clock.at(now).saturating_since(complete_since);
-            watched.saturating_sub(WatchedClock::LONGEST)
+        let Some(complete_since) = complete_since else {
+            // Of what this registry made nothing was forgotten, and about more nobody asks it. So its own age does not matter:
+            // a session may have begun as soon as it did, and the answer takes its time.
+            return self.lifetime;
         };
-        reach.min(self.lifetime)
+        let watched = self.clock.at(now).saturating_since(complete_since);
+        watched.saturating_sub(WatchedClock::LONGEST).min(self.lifetime)
     }
 
     /// How many there are.
@@ -175,9 +172,10 @@ impl Tombstones {
 
     /// When to call [`expire`](Self::expire): also so that time is seen to pass while it counts.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let grows = self.complete_since + self.lifetime + WatchedClock::LONGEST;
-        let unsaturated = (self.complete_since != self.began).then_some(grows);
-        let until = earliest(self.due(), unsaturated.filter(|grown| *grown > self.clock.time));
+        let grown = self
+            .complete_since
+            .map(|since| since + self.lifetime + WatchedClock::LONGEST);
+        let until = earliest(self.due(), grown.filter(|grown| *grown > self.clock.time));
         until.map(|until| self.clock.next_look(until))
     }
 

@@ -4,7 +4,7 @@ use unbroken_proto::config::{ClientConfig, ServerConfig};
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret, StaticKey};
 use unbroken_proto::server::Registry;
 use unbroken_proto::session::SessionState;
-use unbroken_proto::{Instant, Session, Side};
+use unbroken_proto::{Session, Side};
 
 use super::client::Client;
 use super::env::{Clock, Conversation, Env};
@@ -58,9 +58,7 @@ fn registry(env: &mut Env) -> Registry {
     config.max_silent = env.options.max_silent;
     config.max_handshakes = env.options.max_silent;
     let seed = env.rng.seed();
-    // A server is there before its clients: one as young as they are could not vouch for the time that its answer takes.
-    let began = env.instant().as_nanos().saturating_sub(60_000_000_000);
-    Registry::new(config, seed, Instant::from_nanos(began)).expect("because the options are in range")
+    Registry::new(config, seed, env.instant()).expect("because the options are in range")
 }
 
 impl World {
@@ -380,12 +378,8 @@ impl World {
             .detached_lifetime
             .min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
-        // Who was resumed concludes nothing.
-        let resumed = self
-            .client_of(conv)
-            .is_some_and(|client| self.clients[client].host.session.stats().attaches > 1);
         let jumped = !self.env.clocks.is_empty();
-        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost) || resumed;
+        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;

@@ -47,11 +47,20 @@ fn reach(tombstones: &mut Tombstones, seconds: u64, client: u8) -> u64 {
 }
 
 #[test]
-fn reach_begins_at_the_start_and_ends_with_the_lifetime() {
+fn what_forgot_nothing_remembers_all_that_it_ever_made() {
     let mut tombstones = Tombstones::new(HOUR, 8, at(100));
-    assert_eq!(reach(&mut tombstones, 100, 1), 0);
-    assert_eq!(reach(&mut tombstones, 160, 1), 60);
+    // Also what began with it: the answer is some time under way.
+    assert_eq!(reach(&mut tombstones, 100, 1), 3_600);
     assert_eq!(reach(&mut tombstones, 100_000, 1), 3_600);
+}
+
+/// Nobody has looked yet, so that no time was seen to pass.
+#[test]
+fn what_is_forgotten_at_once_is_forgotten_all_the_same() {
+    let mut tombstones = Tombstones::new(HOUR, 8, at(0));
+    tombstones.forgotten(at(5_000), key(1));
+    assert_eq!(reach(&mut tombstones, 5_000, 1), 0);
+    assert_eq!(reach(&mut tombstones, 5_030, 1), 30 - MARGIN);
 }
 
 #[test]
@@ -91,7 +100,7 @@ fn one_dropped_early_shortens_the_reach_of_all_who_may_have_owned_it() {
     assert_eq!(reach(&mut tombstones, 40, 1), 30 - MARGIN);
     assert_eq!(reach(&mut tombstones, 40, 9), 30 - MARGIN);
     // The second has a tombstone of its own from before.
-    assert_eq!(reach(&mut tombstones, 40, 2), 40);
+    assert_eq!(reach(&mut tombstones, 40, 2), 3_600);
     // A key that comes again brings what all have lost, and is not touched by what others lose then.
     entomb(&mut tombstones, 50, key(1), tombstone(4));
     assert_eq!(reach(&mut tombstones, 60, 1), 50 - MARGIN);
@@ -107,8 +116,8 @@ fn a_greedy_client_displaces_itself_alone() {
     }
     assert_eq!(tombstones.len(), 16);
     assert!(tombstones.contains(SessionId([1; 16])));
-    assert_eq!(reach(&mut tombstones, 300, 1), 300);
-    assert_eq!(reach(&mut tombstones, 300, 9), 300);
+    assert_eq!(reach(&mut tombstones, 300, 1), 3_600);
+    assert_eq!(reach(&mut tombstones, 300, 9), 3_600);
     assert_eq!(
         reach(&mut tombstones, 300, 2),
         300 - 184 - MARGIN,

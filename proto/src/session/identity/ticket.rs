@@ -29,8 +29,6 @@ pub(crate) struct Ticket {
     pub(crate) incarnation: [u8; 8],
     /// Client: when the HELLO was sent that the session began with.
     born_at: Instant,
-    /// Client: it was resumed once, so that the server's silence about it proves nothing any more.
-    was_resumed: bool,
 }
 
 /// What the peer proved and asked for.
@@ -69,7 +67,6 @@ impl Identity {
             counter: 0,
             incarnation: ticket.incarnation,
             born_at: self.asked_at,
-            was_resumed: false,
         });
         self.peer = Some(peer);
     }
@@ -78,7 +75,6 @@ impl Identity {
     pub(crate) fn on_resumed(&mut self, secret: ResumptionSecret) {
         if let Some(ticket) = &mut self.ticket {
             ticket.secret = secret;
-            ticket.was_resumed = true;
         }
     }
 
@@ -101,11 +97,11 @@ impl Identity {
 
     /// Whether the session was never confirmed: the server that made it does not know it, though it remembers every session
     /// that ended since before this one began. The last attach would not do for that: an owner may have died between its
-    /// answer and the client's reading of it, which is then later than the death.
+    /// answer and the client's reading of it, which is then later than the death. That it was resumed says nothing: an owner
+    /// answers before the session is confirmed, too.
     pub(crate) fn was_never_confirmed(&self, now: Instant, answer: &Final, reach: u64) -> bool {
         self.ticket.as_ref().is_some_and(|ticket| {
-            !ticket.was_resumed
-                && ticket.incarnation == answer.incarnation
+            ticket.incarnation == answer.incarnation
                 && Duration::from_millis(reach) >= now.saturating_since(ticket.born_at)
         })
     }

@@ -87,6 +87,37 @@ fn an_owner_that_dies_before_its_answer_is_read_leaves_nothing_to_conclude() -> 
     Ok(())
 }
 
+/// On a bad line a session may be resumed again and again, and never be confirmed. It would be lost if that spoke against it.
+#[test]
+fn a_session_that_was_resumed_and_never_confirmed_begins_again() {
+    let mut p = Pair::new();
+    p.confirm_lost = true;
+    p.dial();
+    let first = p.client.id().expect("because FINAL was read");
+    let stream = p.client.open(p.now, StreamOptions::default()).expect("because it may");
+    p.client
+        .stream(stream)
+        .send(p.now, Bytes::from_static(b"once"))
+        .expect("because there is room");
+    for _ in 0..2 {
+        let (ours, _) = p.links[0];
+        let mut lost = Vec::new();
+        while p.client.poll_transmit(p.now, ours, &mut lost) {}
+        p.cut();
+        p.now = p.client.wanted_connection().expect("because it is lost").not_before;
+        p.dial();
+    }
+    p.cut();
+    // The owner waits no longer for a confirmation.
+    p.sleep(SessionConfig::default().handshake_timeout);
+    p.settle_registry();
+    assert_eq!(p.registry.session_count(), 0);
+    ask(&mut p);
+    assert_eq!(p.client.state(), SessionState::Attached);
+    assert_ne!(p.client.id(), Some(first));
+    assert!(p.client.stats().outbox_bytes > 0, "what it had to say is still there");
+}
+
 /// Whatever a registry says of its memory.
 #[test]
 fn who_has_an_acknowledgement_knows_that_something_arrived() {
@@ -136,5 +167,8 @@ fn only_a_memory_that_covers_the_birth_of_a_session_proves_that_it_was_never_con
     p.cut();
     p.now = p.client.wanted_connection().expect("because it is lost").not_before;
     p.dial();
-    assert!(!proves(&p, 9_000, incarnation), "it was resumed");
+    assert!(
+        proves(&p, 9_000, incarnation),
+        "an owner answers before the session is confirmed, too"
+    );
 }
