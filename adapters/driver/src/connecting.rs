@@ -1,7 +1,7 @@
 //! Does what the machine wants done to have a connection, one thing at a time.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use unbroken_proto::reconnect::{Answer, Preparation};
 use unbroken_proto::{Instant, ReconnectIntent};
@@ -43,14 +43,6 @@ enum Work {
     Elsewhere,
 }
 
-/// What a turn brought.
-pub(crate) enum Turn {
-    Idle,
-    /// The machine was told something.
-    Told,
-    Up(Connected),
-}
-
 impl Step {
     fn of(intent: &ReconnectIntent) -> Step {
         match intent.preparation {
@@ -75,64 +67,61 @@ impl Attempts {
         self.wait
     }
 
-    /// Follows the machine's wish.
-    pub(crate) fn turn(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
-        let mut turn = Turn::Idle;
+    /// Follows the machine's wish; returns a connection that is up.
+    pub(crate) fn turn(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Option<Connected> {
         for _ in 0..STEPS {
             match self.step(shared, cx) {
-                Turn::Idle => return turn,
-                Turn::Told => turn = Turn::Told,
-                Turn::Up(up) => return Turn::Up(up),
+                Poll::Pending => return None,
+                Poll::Ready(None) => {}
+                Poll::Ready(up) => return up,
             }
         }
         cx.waker().wake_by_ref();
-        turn
+        None
     }
 
-    fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+    /// Ready if something was done, with a connection if that brought one.
+    fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Option<Connected>> {
         self.wait = None;
-        let (now, intent) = shared.read(|state| (state.latest(), state.machine.wanted_connection()));
+        let (now, intent) = shared.read(|state| (state.latest, state.machine.wanted_connection()));
         let Some(intent) = intent else {
             self.current = None;
-            return Turn::Idle;
+            return Poll::Pending;
         };
-        if !self.begin(now, intent) {
-            return Turn::Idle;
-        }
-        let Some(task) = &mut self.current else {
-            return Turn::Idle;
+        let Some(task) = self.begin(now, intent) else {
+            return Poll::Pending;
         };
         let attempt = task.attempt;
-        let done = match &mut task.work {
-            Work::Elsewhere => Poll::Pending,
-            Work::Answer(pending) => pending.as_mut().poll(cx).map(|given| {
+        let up = match &mut task.work {
+            Work::Elsewhere => return Poll::Pending,
+            Work::Answer(pending) => {
+                let given = ready!(pending.as_mut().poll(cx));
                 shared.call_untimed(|state, now| state.machine.handle_answer(now, attempt, given));
-                Turn::Told
-            }),
-            Work::Connect(connecting) => connecting.as_mut().poll(cx).map(|result| match result {
-                Ok(up) => Turn::Up(up),
+                None
+            }
+            Work::Connect(connecting) => match ready!(connecting.as_mut().poll(cx)) {
+                Ok(up) => Some(up),
                 Err(error) => {
                     failed(shared, attempt, error);
-                    Turn::Told
+                    None
                 }
-            }),
+            },
         };
-        let Poll::Ready(turn) = done else { return Turn::Idle };
         self.current = None;
-        turn
+        Poll::Ready(up)
     }
 
-    /// Begins what `intent` asks for, unless it is under way. False: its time has not come.
-    fn begin(&mut self, now: Instant, intent: ReconnectIntent) -> bool {
+    /// What `intent` asks for, begun unless it is under way. `None`: its time has not come.
+    fn begin(&mut self, now: Instant, intent: ReconnectIntent) -> Option<&mut Task> {
         let (attempt, step) = (intent.attempt, Step::of(&intent));
         let known = |task: &Task| task.attempt == attempt && task.step == step;
         if self.current.as_ref().is_some_and(known) {
-            return true;
+            return self.current.as_mut();
         }
         self.current = None;
         if now < intent.not_before {
             self.wait = Some(intent.not_before);
-            return false;
+            return None;
         }
         let work = match step {
             Step::Connect => Work::Connect(self.connector.dial(intent)),
@@ -141,8 +130,7 @@ impl Attempts {
                 pending.map_or(Work::Elsewhere, Work::Answer)
             }
         };
-        self.current = Some(Task { attempt, step, work });
-        true
+        Some(self.current.insert(Task { attempt, step, work }))
     }
 }
 

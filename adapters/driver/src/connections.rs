@@ -13,6 +13,8 @@ use crate::state::Shared;
 
 /// Packets a connection may read, and write, in one turn.
 const TURN: usize = 16;
+/// Bytes read in one turn before their readers get one: on another core they work while more is read.
+const READ_TURN: usize = 60_000;
 /// How long a connection that is of no more use may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Connections being closed at once; beyond, the oldest is dropped.
@@ -47,12 +49,14 @@ struct Buffer {
 }
 
 /// What a turn left behind.
-#[derive(PartialEq, Eq)]
-enum Turn {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Turn {
     /// Everything was done; the connection will wake us.
     Idle,
     /// The turn is over, there may be more.
     More,
+    /// The same, and other tasks have much to do now.
+    Yield,
 }
 
 impl Connections {
@@ -87,28 +91,26 @@ impl Connections {
         self.active.iter().filter_map(|active| active.closing).min()
     }
 
-    /// Feeds the machine what has arrived. True: there may be more at once.
-    pub(crate) fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
-        let mut more = false;
-        for active in &mut self.active {
-            more |= active.read(shared, cx) == Turn::More;
-        }
+    /// Feeds the machine what has arrived.
+    pub(crate) fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        let turns = self.active.iter_mut().map(|active| active.read(shared, cx));
+        let longest = turns.max().unwrap_or(Turn::Idle);
         self.active.retain(|active| !active.gone);
-        more
+        longest
     }
 
     /// Asks the machine for packets while the carriers take them, and closes those connections that it does not want
-    /// any more. True: there may be more at once.
-    pub(crate) fn write(&mut self, now: Instant, shared: &Shared, cx: &mut Context<'_>) -> bool {
-        let mut more = false;
+    /// any more.
+    pub(crate) fn write(&mut self, now: Instant, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        let mut next = Turn::Idle;
         for active in &mut self.active {
             match active.write(now, shared, cx, &mut self.buffer) {
-                Ok(turn) => more |= turn == Turn::More,
+                Ok(turn) => next = next.max(turn),
                 Err(error) => active.lost(shared, cause_of(&error)),
             }
         }
         self.active.retain(|active| !active.gone);
-        more
+        next
     }
 }
 
@@ -138,16 +140,21 @@ impl ActiveConnection {
     }
 
     fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        let mut read = 0;
         for _ in 0..TURN {
             match self.connection.as_mut().poll_next(cx) {
                 Poll::Pending => return Turn::Idle,
                 Poll::Ready(Some(Ok(packet))) => {
                     let Some(epoch) = self.epoch else { continue };
+                    read += packet.len();
                     shared.call_untimed(|state, now| {
                         if state.machine.handle_input(now, epoch, packet).is_err() {
                             self.closing.get_or_insert(now + CLOSE_LIMIT);
                         }
                     });
+                    if read >= READ_TURN {
+                        return Turn::Yield;
+                    }
                 }
                 Poll::Ready(end) => {
                     let error = end.and_then(Result::err);

@@ -11,9 +11,9 @@ use unbroken_proto::server::{Incoming, Report};
 use unbroken_proto::{Epoch, Instant};
 
 use crate::clock::Timer;
-use crate::connecting::{Attempts, Turn};
+use crate::connecting::Attempts;
 use crate::connection::BoxConnection;
-use crate::connections::Connections;
+use crate::connections::{Connections, Turn};
 use crate::state::Shared;
 
 /// Rounds in one poll before other tasks get a turn.
@@ -68,8 +68,8 @@ impl Driver {
         self
     }
 
-    /// One turn for every source. True if there is more to do at once.
-    fn round(&mut self, cx: &mut Context<'_>) -> bool {
+    /// One turn for every source.
+    fn round(&mut self, cx: &mut Context<'_>) -> Turn {
         let now = self.shared.call(|state, now| {
             state.register_driver(cx);
             if state.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
@@ -79,29 +79,23 @@ impl Driver {
         });
         let unread = self.connections.read(&self.shared, cx);
         let new = self.take_connections(now, cx);
-        let unwritten = self.connections.write(now, &self.shared, cx);
-        let waiting = self.shared.call_untimed(|state, _| {
-            if state.senders.has_next() {
-                state.senders.call_next(&mut state.wakes);
-            }
-            state.senders.has_next()
-        });
-        unread || new || unwritten || waiting
+        let shared = &self.shared;
+        let unwritten = self.connections.write(now, shared, cx);
+        let waiting = shared.call_untimed(|state, _| state.senders.call_next(&mut state.wakes));
+        let more = if new || waiting { Turn::More } else { Turn::Idle };
+        unread.max(unwritten).max(more)
     }
 
     /// New connections. True if there was one, which has not been read yet and so wakes nobody.
     fn take_connections(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let shared = &self.shared;
         match &mut self.source {
-            Source::Dial(attempts) => match attempts.turn(shared, cx) {
-                Turn::Idle | Turn::Told => false,
-                Turn::Up(up) => {
-                    if let Ok(epoch) = shared.call_untimed(|state, now| state.machine.attach(now, up.carrier)) {
-                        self.connections.add(epoch, up.connection);
-                    }
-                    true
+            Source::Dial(attempts) => attempts.turn(shared, cx).is_some_and(|up| {
+                if let Ok(epoch) = shared.call_untimed(|state, now| state.machine.attach(now, up.carrier)) {
+                    self.connections.add(epoch, up.connection);
                 }
-            },
+                true
+            }),
             Source::Accept { routed, .. } => {
                 let mut any = false;
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
@@ -148,8 +142,10 @@ impl Future for Driver {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         for _ in 0..ROUNDS {
-            if this.round(cx) {
-                continue;
+            match this.round(cx) {
+                Turn::Idle => {}
+                Turn::More => continue,
+                Turn::Yield => break,
             }
             let outlook = this.look_ahead();
             if outlook.over && this.connections.is_empty() {

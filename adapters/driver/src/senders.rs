@@ -8,8 +8,8 @@ use unbroken_proto::error::SendRefusal;
 
 use crate::sync::WakeList;
 
-/// What a half may send while others wait for room, too, before it lets them go first, metadata included.
-const QUANTUM: usize = 64 << 10;
+/// What a half may send, metadata included, before it lets others go first: halves that wait for room, or other tasks.
+pub(crate) const QUANTUM: usize = 64 << 10;
 /// Stopped streams that are remembered. A peer may stop any number whose halves are over already.
 const STOPPED: usize = 4_096;
 /// Halves called forward at once. More follow as long as the machine has room.
@@ -38,23 +38,23 @@ impl Senders {
     /// its turn.
     pub(crate) fn may_try(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
         // Who cannot wait would be refused for ever.
-        let is_greedy = self.is_greedy(*sent) && cx.is_some();
-        let is_its_turn = self.line.is_empty() || self.called.contains(&id);
-        if !self.full && is_its_turn && !is_greedy {
+        let is_greedy = *sent >= QUANTUM && cx.is_some();
+        let may = !self.full && (self.line.is_empty() || self.called.contains(&id));
+        if may && !is_greedy {
             return true;
         }
         let Some(cx) = cx else { return false };
         *sent = 0;
+        if may && self.rivals <= 1 {
+            // Nobody else waits for room; still other tasks get a turn, so that what was sent leaves while more is made.
+            cx.waker().wake_by_ref();
+            return false;
+        }
         self.called.remove(&id);
         if self.wakers.insert(id, cx.waker().clone()).is_none() {
             self.line.push_back(id);
         }
         false
-    }
-
-    /// Whether a half that sent so much in its turn has to let others go first.
-    pub(crate) fn is_greedy(&self, sent: usize) -> bool {
-        sent >= QUANTUM && self.rivals > 1
     }
 
     /// The machine refused the half.
@@ -79,15 +79,20 @@ impl Senders {
         self.call_next(wakes);
     }
 
-    /// Calls some forward. They have to be asked for until [`has_next`](Senders::has_next) is false.
-    pub(crate) fn call_next(&mut self, wakes: &mut WakeList) {
+    /// Calls some forward, if the machine has room. True: there are more, to be called in another turn.
+    pub(crate) fn call_next(&mut self, wakes: &mut WakeList) -> bool {
         for _ in 0..CALLED {
-            let Some(id) = self.line.pop_front() else { return };
-            if let Some(waker) = self.wakers.remove(&id) {
+            if !self.has_next() {
+                return false;
+            }
+            if let Some(id) = self.line.pop_front()
+                && let Some(waker) = self.wakers.remove(&id)
+            {
                 self.called.insert(id);
                 wakes.push(Some(waker));
             }
         }
+        self.has_next()
     }
 
     /// Whether somebody waits although the machine has room.

@@ -34,7 +34,7 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     clock: Clock,
     /// The time of the last call that read the clock.
-    latest: Instant,
+    pub(crate) latest: Instant,
     pub(crate) metrics: Metrics,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
@@ -108,9 +108,11 @@ impl Shared {
         let now = state.latest;
         let result = call(&mut state, now);
         state.hand_out_events();
-        let wakes = std::mem::take(&mut state.wakes);
-        drop(state);
-        wakes.wake();
+        if !state.wakes.is_empty() {
+            let wakes = std::mem::take(&mut state.wakes);
+            drop(state);
+            wakes.wake();
+        }
         result
     }
 
@@ -138,11 +140,6 @@ impl State {
     /// Reads the clock for the calls that follow.
     pub(crate) fn tick(&mut self) -> Instant {
         self.latest = self.now();
-        self.latest
-    }
-
-    /// The time of the last call that read the clock.
-    pub(crate) fn latest(&self) -> Instant {
         self.latest
     }
 

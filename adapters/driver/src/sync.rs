@@ -17,13 +17,6 @@ pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
-/// Wakes whoever waits in a slot, if anybody does.
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
 /// Wakers to be called once a lock is released. The first two, which is nearly always all, need no allocation.
 #[derive(Default)]
 pub(crate) struct WakeList {
@@ -45,9 +38,13 @@ impl WakeList {
         others.for_each(|waker| self.push(Some(waker)));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first[0].is_none() && self.more.is_empty()
+    }
+
     /// Wakes all of them.
     pub(crate) fn wake(self) {
-        self.first.into_iter().for_each(wake);
+        self.first.into_iter().flatten().for_each(Waker::wake);
         self.more.into_iter().for_each(Waker::wake);
     }
 }

@@ -31,15 +31,19 @@ pub fn block_on_within<T>(within: impl Into<Option<Duration>>, future: impl Futu
     let reactor = Reactor::of_thread();
     let waker = Waker::from(Arc::clone(&reactor));
     let mut future = pin!(future);
+    let mut was_late = false;
     loop {
         let polled = reactor.enter(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
         if let Poll::Ready(output) = polled {
             return Some(output);
         }
         let left = limit.map(|limit| limit.saturating_duration_since(Moment::now()));
-        if left.is_some_and(|left| left.is_zero()) {
+        let is_late = left.is_some_and(|left| left.is_zero());
+        // Who only let other tasks go first is polled once more.
+        if is_late && (was_late || !reactor.has_news()) {
             return None;
         }
+        was_late = is_late;
         reactor.wait(left);
     }
 }

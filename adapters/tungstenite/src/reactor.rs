@@ -88,6 +88,11 @@ impl Reactor {
         }
     }
 
+    /// Whether somebody has news for whoever waits next.
+    pub(crate) fn has_news(&self) -> bool {
+        self.state.load(SeqCst) == NOTIFIED
+    }
+
     /// From now on whoever has news wakes this thread. False: there is news already.
     pub(crate) fn begin_waiting(&self) -> bool {
         let waiting = if self.notifier.get().is_some() { POLLING } else { PARKED };

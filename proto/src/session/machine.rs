@@ -247,6 +247,17 @@ impl Session {
         self.reporting.on_bytes(self.held_bytes(), self.absence.is_detached());
     }
 
+    /// What of [`settle`](Self::settle) can follow from data that is queued or read, at the small price that a call for every
+    /// message may have: nothing is committed or acknowledged by it, and what is due is the timers' business.
+    pub(super) fn settle_data(&mut self, now: Instant) {
+        let now = self.latest.advance(now);
+        self.end_if_exhausted(now);
+        self.events.collect(&mut self.ledger.streams);
+        if self.absence.is_detached() {
+            self.reporting.on_bytes(self.held_bytes(), true);
+        }
+    }
+
     /// Ends the session for a fresh one, once that is due.
     fn give_way(&mut self, now: Instant) {
         let decision = self.reconnecting.give_way(now, self.connections.is_stable());

@@ -61,7 +61,7 @@ impl Stream<'_> {
     /// [`Event::Writable`](crate::Event::Writable).
     pub fn send(self, now: Instant, payload: Bytes) -> Result<(), SendError> {
         let result = self.session.ledger.streams.send(self.id, payload);
-        self.session.settle(now);
+        self.session.settle_data(now);
         result
     }
 
@@ -89,7 +89,7 @@ impl Stream<'_> {
     /// Nothing was taken; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
     pub fn write(self, now: Instant, data: &mut impl Buf) -> Result<usize, SendRefusal> {
         let result = self.session.ledger.streams.write(self.id, data);
-        self.session.settle(now);
+        self.session.settle_data(now);
         result
     }
 
@@ -99,7 +99,7 @@ impl Stream<'_> {
     /// The stream is unknown, was reset by the peer, or the session ended before it did.
     pub fn recv(self, now: Instant) -> Result<Option<Chunk>, RecvError> {
         let result = self.session.ledger.streams.recv(self.id);
-        self.session.settle(now);
+        self.session.settle_data(now);
         result
     }
 

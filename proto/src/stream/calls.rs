@@ -69,7 +69,7 @@ impl Streams {
         let charge = item_charge(payload.len(), self.fragment_of(stream));
         match self.admit(stream, charge) {
             Ok(()) => {
-                self.enqueue(stream, payload, true);
+                self.enqueue(stream, |half| half.push(payload, true));
                 Ok(())
             }
             Err(reason) => Err(SendError { payload, reason }),
@@ -113,8 +113,8 @@ impl Streams {
             0
         };
         self.admit(stream, wanted.max(item_charge(take, fragment)))?;
-        if take > 0 && !self.gather(stream, data, take) {
-            self.enqueue(stream, data.copy_to_bytes(take), false);
+        if take > 0 {
+            self.enqueue(stream, |half| half.push_bytes(data, take));
         }
         Ok(take)
     }
@@ -177,21 +177,11 @@ impl Streams {
         half.map_or(0, |s| s.send.held_up(s.opened, charge) - s.send.waiting)
     }
 
-    /// Puts a small write into what is queued already. False: it has to be an item of its own.
-    fn gather(&mut self, id: StreamId, data: &mut impl Buf, take: usize) -> bool {
-        let stream = self.table.get_mut(&id);
-        let Some(charge) = stream.and_then(|stream| stream.send.gather(data, take)) else {
-            return false;
-        };
-        self.held += charge;
-        self.recount(id);
-        true
-    }
-
-    fn enqueue(&mut self, id: StreamId, payload: Bytes, message: bool) {
+    fn enqueue(&mut self, id: StreamId, push: impl FnOnce(&mut SendHalf) -> usize) {
         if let Some(stream) = self.table.get_mut(&id) {
-            self.queued_items += 1;
-            self.held += stream.send.push(payload, message);
+            let before = stream.send.queued();
+            self.held += push(&mut stream.send);
+            self.queued_items += stream.send.queued() - before;
             self.recount(id);
             self.schedule(id);
         }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::credit::SendCredit;
 use crate::event::{Tally, Undelivered};
@@ -23,7 +23,8 @@ const LARGEST_GATHERED: usize = 4 << 10;
 
 /// What the outbox is charged for an item of `len` bytes cut into fragments.
 pub(super) fn item_charge(len: usize, fragment: usize) -> usize {
-    len.saturating_add(FRAME_CHARGE.saturating_mul(len.div_ceil(fragment).max(1)))
+    let frames = if len <= fragment { 1 } else { len.div_ceil(fragment) };
+    len.saturating_add(FRAME_CHARGE.saturating_mul(frames))
 }
 
 /// Payloads accepted by `send` or `write`, until their last fragment is committed.
@@ -55,6 +56,8 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct SendHalf {
     queue: VecDeque<Item>,
+    /// The bytes of the last item while small writes are gathered in it.
+    gathered: Option<BytesMut>,
     /// Charge of the items that are not wholly committed.
     queued_charge: usize,
     /// Of it, what was last counted as held up; see [`held_up`](Self::held_up).
@@ -81,6 +84,7 @@ impl SendHalf {
     pub(super) fn new(fragment: usize, credit: u64) -> SendHalf {
         SendHalf {
             queue: VecDeque::new(),
+            gathered: None,
             queued_charge: 0,
             waiting: 0,
             end: End::Open,
@@ -96,33 +100,41 @@ impl SendHalf {
         }
     }
 
-    /// Puts `take` bytes of a small write into the item before, so that many of them share a frame and its charge. Returns
-    /// what that is charged; `None`: it takes no more, and they have to be an item of their own.
-    pub(super) fn gather(&mut self, data: &mut impl Buf, take: usize) -> Option<usize> {
-        let last = self.queue.back_mut().filter(|last| !last.message && !last.started)?;
-        let len = last.rest.len() + take;
-        if take > LARGEST_GATHERED || len > self.fragment {
-            return None;
+    /// Queues `take` bytes of a byte stream; returns their charge. Small writes that follow each other become one item, so that
+    /// they share a frame and its charge.
+    pub(super) fn push_bytes(&mut self, data: &mut impl Buf, take: usize) -> usize {
+        if take > LARGEST_GATHERED.min(self.fragment) {
+            return self.push(data.copy_to_bytes(take), false);
         }
-        // Only memory that nobody else looks at can grow.
-        match core::mem::take(&mut last.rest).try_into_mut() {
-            Ok(mut rest) => {
-                rest.put(data.take(take));
-                last.rest = rest.freeze();
-            }
-            Err(rest) => {
-                last.rest = rest;
-                return None;
-            }
+        let room = self.fragment - take;
+        if self.gathered.as_ref().is_some_and(|gathered| gathered.len() <= room) {
+            return self.gather(data, take);
         }
-        let charge = item_charge(len, self.fragment);
-        let more = charge - core::mem::replace(&mut last.charge, charge);
-        self.queued_charge += more;
-        Some(more)
+        let charge = self.push(Bytes::new(), false);
+        self.gathered = Some(BytesMut::with_capacity(take));
+        charge + self.gather(data, take)
+    }
+
+    /// Adds to the last item, which stays within a fragment; returns what that is charged.
+    fn gather(&mut self, data: &mut impl Buf, take: usize) -> usize {
+        if let (Some(gathered), Some(last)) = (&mut self.gathered, self.queue.back_mut()) {
+            gathered.put(data.take(take));
+            last.charge += take;
+        }
+        self.queued_charge += take;
+        take
+    }
+
+    /// Nothing more is gathered in the last item.
+    fn end_gathering(&mut self) {
+        if let (Some(gathered), Some(last)) = (self.gathered.take(), self.queue.back_mut()) {
+            last.rest = gathered.freeze();
+        }
     }
 
     /// Queues an item; returns its charge.
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
+        self.end_gathering();
         let charge = item_charge(payload.len(), self.fragment);
         self.messages += u64::from(message);
         self.queued_charge += charge;
@@ -153,6 +165,9 @@ impl SendHalf {
 
     /// Commits the next fragment of at most `most` payload bytes; the caller has seen to credit.
     pub(super) fn next_fragment(&mut self, stream: StreamId, most: usize) -> Option<Committed> {
+        if self.queue.len() == 1 {
+            self.end_gathering();
+        }
         let Some(item) = self.queue.front_mut() else {
             let committed = (self.end == End::Finishing).then(|| bare_end(stream));
             if committed.is_some() {
@@ -204,7 +219,10 @@ impl SendHalf {
 
     /// How many payload bytes wait at the front.
     pub(super) fn front_len(&self) -> usize {
-        self.queue.front().map_or(0, |item| item.rest.remaining())
+        match (&self.gathered, self.queue.len()) {
+            (Some(gathered), 1) => gathered.len(),
+            _ => self.queue.front().map_or(0, |item| item.rest.len()),
+        }
     }
 
     /// How many items are not wholly committed.
@@ -239,6 +257,7 @@ impl SendHalf {
         let stranded = started.map_or(0, |item| item.charge);
         self.stranded += stranded;
         self.queued_charge = 0;
+        self.gathered = None;
         self.queue.drain(..).map(|item| item.charge).sum::<usize>() - stranded
     }
 
@@ -254,6 +273,7 @@ impl SendHalf {
 
     /// What was never committed whole, to be handed back.
     pub(super) fn take_queued(&mut self) -> impl Iterator<Item = Undelivered> + '_ {
+        self.end_gathering();
         self.queued_charge = 0;
         self.waiting = 0;
         self.queue.drain(..).map(|item| Undelivered {

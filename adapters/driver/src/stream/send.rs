@@ -13,6 +13,7 @@ use unbroken_proto::error::{CodeTooLarge, SendError, SendRefusal, StreamError};
 use unbroken_proto::{Duration, Instant, StreamId, config::FRAME_CHARGE};
 
 use crate::close_on_drop::CloseOnDrop;
+use crate::senders::QUANTUM;
 use crate::state::State;
 
 /// Most of one write that is taken at once.
@@ -240,8 +241,7 @@ impl SendHalf {
 
     /// Takes a message, and keeps it if it has to wait: one, for which [`poll_pending`](Self::poll_pending) has to be ready.
     pub(super) fn start(&mut self, message: Bytes) -> Result<(), SendError> {
-        let shared = &self.session.shared;
-        if self.pending.is_none() && shared.read(|state| state.senders.is_greedy(self.sent)) {
+        if self.pending.is_none() && self.sent >= QUANTUM {
             self.pending = Some(message);
             return Ok(());
         }
