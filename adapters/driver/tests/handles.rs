@@ -486,3 +486,53 @@ fn a_large_message_that_waits_for_room_does_not_hold_up_streams_that_move() {
     }
     assert!(sent > 100, "{sent}");
 }
+
+/// On an executor of one thread, or one whose task was woken by another of the same worker, nobody else runs while a task
+/// goes on.
+#[test]
+fn a_half_that_never_waits_for_room_lets_other_tasks_have_a_turn() {
+    let pair = Pair::established();
+    let mut stream = now(pair.client.open(StreamOptions::default())).unwrap();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut sent = 0;
+    let send = |stream: &mut Stream| {
+        let sending = pin!(stream.sender().send(Bytes::from_static(&[7; 64])));
+        sending.poll(&mut Context::from_waker(&waker))
+    };
+    while send(&mut stream).is_ready() {
+        sent += 64;
+        assert!(sent <= 64 << 10, "{sent} bytes in one turn");
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "it goes on by itself");
+    assert!(send(&mut stream).is_ready(), "there was room");
+}
+
+/// As above: the readers get a turn before a driver has read all that there is.
+#[test]
+fn a_driver_that_reads_much_lets_the_readers_have_a_turn() {
+    let mut pair = Pair::established();
+    let remote = now(pair.server.accept()).session;
+    let mut stream = now(remote.open(StreamOptions::default())).unwrap();
+    while stream.sender().try_send(Bytes::from(vec![7; 4_096])).is_ok() {}
+    for serving in &mut pair.serving {
+        let _goes_on = poll(serving.as_mut());
+    }
+    let mut reader = None;
+    let (mut turns, mut received) = (0, 0);
+    loop {
+        let before = received;
+        let _goes_on = poll(pair.driver.as_mut());
+        if reader.is_none() {
+            reader = Some(now(pair.client.accept()).unwrap());
+        }
+        while let Some(Poll::Ready(_)) = reader.as_mut().map(|stream| poll(pin!(stream.receiver().recv()))) {
+            received += 1;
+        }
+        if received == before {
+            break;
+        }
+        turns += 1;
+    }
+    assert!(turns > 2, "{received} messages in {turns} turns");
+}
