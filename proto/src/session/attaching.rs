@@ -1,5 +1,6 @@
 //! The client's side of an attach: how a connection proves itself, step by step.
 
+use super::closing::Stated;
 use super::connections::{Attach, Candidate, Stage};
 use super::identity::proving::{self, Answered, Step};
 use super::identity::{NewTicket, Peer};
@@ -180,6 +181,10 @@ impl Session {
                 self.go_live(now, epoch, established.keys, Attach::of_handshake(position));
             }
             Verdict::Expired { position } => {
+                if self.closing.judge(Stated::Final, position, &self.ledger).is_err() {
+                    self.end(now, EndReason::StateLost, None);
+                    return Ok(());
+                }
                 let closed = self.closing.reason_before(position);
                 self.end(now, closed.unwrap_or(EndReason::Expired), Some(position));
             }

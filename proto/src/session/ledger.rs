@@ -122,7 +122,7 @@ impl Ledger {
     /// Nothing sequenced lies behind a CLOSE.
     fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
         if matches!(frame, Frame::Close(_)) {
-            self.last.get_or_insert(position);
+            self.last = Some(self.last.map_or(position, |last| last.min(position)));
         }
         match self.last {
             Some(last) if position.max(self.inbox.highest()) > last => Err(ProtocolError::AfterEnd),

@@ -73,6 +73,7 @@ impl Packing<'_> {
         }
         if core::mem::take(&mut connection.resync_due) {
             writer.push(&Frame::Resync { position });
+            connection.arriving.asked(position);
         }
         if core::mem::take(&mut connection.closed_due) {
             writer.push(&Frame::Closed { position });
