@@ -155,6 +155,12 @@ impl Ledger {
         freed
     }
 
+    /// Length of the longest committed frame in a packet.
+    pub(crate) fn longest_owed(&self) -> usize {
+        let owed = (self.acked()..self.next()).filter_map(|p| self.outbox.get(p));
+        owed.map(|c| c.frame.encoded_len()).max().unwrap_or(0)
+    }
+
     /// Payload bytes of the committed frames from `position` on.
     pub(crate) fn payload_from(&self, position: u64) -> u64 {
         (position..self.next())
