@@ -130,18 +130,19 @@ impl Ledger {
         }
     }
 
-    /// Takes the frame at `expected` in.
+    /// Takes the frame at `expected` in. One that is refused is not counted: what is stated then has to be true.
     fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
-        self.expected += 1;
-        match frame {
-            Frame::Close(close) => {
-                self.frozen.get_or_insert(self.expected);
-                Ok(Some(PeerClose { close }))
-            }
+        let close = match frame {
+            Frame::Close(close) => Some(PeerClose { close }),
             // At or above the frozen position: counted, not taken.
-            _ if self.frozen.is_some() => Ok(None),
-            frame => self.streams.on_frame(frame).map(|()| None),
+            _ if self.frozen.is_some() => None,
+            frame => self.streams.on_frame(frame).map(|()| None)?,
+        };
+        self.expected += 1;
+        if close.is_some() {
+            self.frozen.get_or_insert(self.expected);
         }
+        Ok(close)
     }
 
     /// The peer holds everything below `position`. Returns the charge freed.
