@@ -76,7 +76,7 @@ mod tests {
     use crate::wire::frame::Data;
 
     proptest! {
-        /// Whatever the sizes: it holds what it says, and never more than its limit.
+        /// Kills `inbox_unbounded`. Whatever the sizes: it holds what it says, and never more than its limit.
         #[test]
         fn keeps_to_its_limit(
             limit in 0..40_000usize,

@@ -135,7 +135,7 @@ impl End {
         }
     }
 
-    /// Nothing is committed that was not counted, and no more is counted than the limit. Kills `pieces_uncharged`.
+    /// Nothing is committed that was not counted, and no more is counted than the limit. Kills `pieces_unbounded`.
     fn check_bound(&self) {
         let streams = &self.streams;
         assert!(
@@ -592,7 +592,33 @@ fn reset_hands_the_outbox_back_what_was_queued() {
 
 mod fates;
 
-/// Grants, resets and stops that nobody acknowledges stay within what is set aside for them.
+/// Kills `bare_end_unbounded`.
+#[test]
+fn the_bare_ends_of_streams_wait_for_room_like_anything_else() {
+    let config = SessionConfig {
+        max_streams: 8,
+        outbox_limit: 2_048,
+        ..SessionConfig::default()
+    };
+    let mut end = End::new(Side::Client, &config);
+    end.streams.set_peer(&config.parameters());
+    (0..8).for_each(|_| end.open());
+    while end.streams.send(StreamId(1), Bytes::from_static(b"fill")).is_ok() {}
+    (0..8).for_each(|nth| end.finish(nth));
+    let mut ends = 0;
+    for _ in 0..3 {
+        while let Some(committed) = end.streams.next_frame(60_000, usize::MAX) {
+            ends += usize::from(matches!(&committed.frame, Frame::Data(data) if data.stream_end));
+            end.outbox.commit(committed);
+            end.delivered += 1;
+            end.check_bound();
+        }
+        end.ack();
+    }
+    assert_eq!(ends, 8, "each comes in its turn");
+}
+
+/// Kills `control_unbounded`. Grants, resets and stops that nobody acknowledges stay within what is set aside for them.
 #[test]
 fn control_keeps_to_its_reserve() {
     let config = SessionConfig {

@@ -307,7 +307,7 @@ fn asking() -> Pair {
     pair
 }
 
-/// Kills `resync_answer_unchecked`.
+/// Kills `resync_answer_unchecked` and `resync_tail_unchecked`.
 #[test]
 fn the_answer_to_a_resync_is_what_was_asked_for() {
     use ProtocolError::{ResyncAnswer, StateLost};
@@ -535,7 +535,7 @@ fn committed(limit: usize, packet: u64, fragment: usize, window: u64, message: u
     inspection.committed_bytes
 }
 
-/// Kills `pieces_uncharged`.
+/// Kills `pieces_unbounded`.
 #[test]
 fn messages_cut_to_fit_the_peers_packets_are_charged_for_every_piece() {
     let limit = 1 << 20;
