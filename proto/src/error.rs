@@ -114,14 +114,20 @@ pub enum ProtocolError {
     /// An acknowledgement beyond what was sent.
     #[error("acknowledged what was never sent")]
     BadAck,
-    /// More data than credit was granted for.
-    #[error("flow control violated")]
+    /// More data than credit was granted for, or a grant below an earlier one.
+    #[error("beyond the credit granted, or a grant below an earlier one")]
     Credit,
+    /// A payload longer than the fragment size that its stream's OPEN stated.
+    #[error("larger than the stream's fragment size")]
+    Fragment,
+    /// What follows a RESYNC is not the repetition that it asks for.
+    #[error("not the answer that RESYNC asks for")]
+    ResyncAnswer,
     /// More held above a gap than the inbox allows.
     #[error("inbox overrun")]
     Inbox,
     /// A stream of the wrong parity, reused, never opened, or beyond `max_streams`.
-    #[error("stream id out of place")]
+    #[error("stream of the wrong parity, reused, never opened, or beyond max_streams")]
     BadStream,
     /// Data after the end of a stream, or anything sequenced behind a CLOSE.
     #[error("data after the end")]
@@ -129,6 +135,22 @@ pub enum ProtocolError {
     /// A rekey is overdue.
     #[error("rekey overdue")]
     RekeyOverdue,
+}
+
+/// What an authentic peer did wrong, and with what: the peer is told so in END.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{place}: {rule}")]
+pub(crate) struct Violation {
+    /// The frame, or what else was wrong.
+    pub(crate) place: &'static str,
+    pub(crate) rule: ProtocolError,
+}
+
+impl Violation {
+    /// In words, for END's reason: a few dozen bytes.
+    pub(crate) fn words(&self) -> Bytes {
+        Bytes::from(alloc::format!("{self}"))
+    }
 }
 
 /// Why a payload was not taken. It comes back, untouched.

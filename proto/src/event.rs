@@ -167,8 +167,13 @@ pub enum EndReason {
     Unknown,
     /// The two ends' positions contradict each other.
     StateLost,
-    /// The peer broke the protocol (or says that we did).
-    ProtocolError,
+    /// One end broke the protocol, as the other found.
+    ProtocolError {
+        /// Which rule, and by which frame, in the finder's words, up to 1,024 bytes; may be empty.
+        reason: Bytes,
+        /// Who found it, and ended the session: the other one broke the rule.
+        by: Closer,
+    },
     /// The accepting host refused the credential or identity for good.
     Unauthorized,
     /// The server said that it cannot go on holding the session.
@@ -195,7 +200,7 @@ pub enum EndReason {
     Exhausted,
 }
 
-/// Who closed a session.
+/// Who closed a session, or ended it for what the other did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closer {
     /// This end.

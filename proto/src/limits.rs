@@ -30,6 +30,14 @@ pub(crate) const DETACHED_LIFETIME: (Duration, Duration) =
 /// How far ahead of what was sent a message may be watched.
 pub(crate) const WATCH_AHEAD: u64 = 16_384;
 
+/// Of an outbox of `limit` bytes, what the application's calls may fill. The rest pays for what is cut finer than it was
+/// charged for, because of a packet's room or the peer's grants: one frame's charge at least, so that something can
+/// always go out.
+pub(crate) const fn admitted(limit: usize) -> usize {
+    let spare = limit / 32;
+    limit.saturating_sub(if spare < FRAME_CHARGE { FRAME_CHARGE } else { spare })
+}
+
 /// A code that there is room for on the wire.
 pub(crate) fn check_code(code: u64) -> Result<(), CodeTooLarge> {
     if code > MAX_CODE {

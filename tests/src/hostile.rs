@@ -307,6 +307,11 @@ fn bounded(machine: &Session, config: &SessionConfig) {
         stats.outbox_bytes <= config.outbox_limit + (64 << 10) + 2_048,
         "outbox: {stats:?}"
     );
+    let committed = machine.inspect().committed_bytes;
+    assert!(
+        committed <= config.outbox_limit + (64 << 10) + 2_048,
+        "committed: {committed}"
+    );
     assert!(stats.inbox_bytes <= config.inbox_limit, "inbox: {stats:?}");
     assert!(stats.unread_bytes as u64 <= config.session_window, "unread: {stats:?}");
 }

@@ -78,7 +78,7 @@ fn a_gap_in_the_sequence_is_never_delivered() {
     );
     assert!(matches!(
         server_reason(&pair),
-        Some(EndReason::StateLost | EndReason::ProtocolError)
+        Some(EndReason::StateLost | EndReason::ProtocolError { .. })
     ));
     let now = pair.instant();
     let read = pair.server.as_mut().map(|server| server.stream(stream).recv(now));

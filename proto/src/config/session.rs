@@ -2,7 +2,7 @@
 
 use super::patience::{Heartbeat, Stuck};
 use crate::error::ConfigError;
-use crate::limits::{FRAME_CHARGE, MAX_PACKET};
+use crate::limits::{FRAME_CHARGE, MAX_PACKET, admitted};
 use crate::setters::setters;
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
@@ -13,7 +13,9 @@ use crate::wire::frame::Parameters;
 pub struct SessionConfig {
     /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
     /// 2 KiB to 1 GiB, default 1 MiB. At most half of it waits on streams whose reader has granted no
-    /// more (one larger message apart), so that they leave the others room.
+    /// more (one larger message apart), so that they leave the others room. A 32nd of it (64 bytes at least) is kept for
+    /// the metadata of messages that go out in more pieces than they were charged for. Beyond it come at most 64 KiB of
+    /// grants, resets and stops, and one CLOSE.
     pub outbox_limit: usize,
     /// Bytes held ahead of their turn while a swap drains. Owner: the inbox. 64 KiB to 1 GiB, default 1 MiB.
     pub inbox_limit: usize,
@@ -105,8 +107,9 @@ impl SessionConfig {
     /// [`fragment_size`](Self::fragment_size). A host that queues in front of the machine checks it there.
     #[must_use]
     pub fn largest_message(&self) -> usize {
-        let fragments = self.outbox_limit.div_ceil(self.fragment_size + FRAME_CHARGE).max(1);
-        self.outbox_limit.saturating_sub(fragments * FRAME_CHARGE)
+        let room = admitted(self.outbox_limit);
+        let fragments = room.div_ceil(self.fragment_size + FRAME_CHARGE).max(1);
+        room.saturating_sub(fragments * FRAME_CHARGE)
     }
 
     /// Checks every range documented on the fields.

@@ -67,8 +67,36 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::id::StreamId;
+    use crate::limits::FRAME_CHARGE;
+    use crate::wire::frame::Data;
+
+    proptest! {
+        /// Kills `inbox_unbounded`. Whatever the sizes: it holds what it says, and never more than its limit.
+        #[test]
+        fn keeps_to_its_limit(
+            limit in 0..40_000usize,
+            frames in proptest::collection::vec((0..30u64, 0..5_000usize, any::<bool>()), 0..60),
+        ) {
+            let mut inbox = Inbox::new(limit);
+            for (position, len, taken) in frames {
+                let payload = Bytes::from(alloc::vec![0; len]);
+                let data = Data { stream: StreamId(1), payload, message_end: false, stream_end: false };
+                let (before, new) = (inbox.bytes(), !inbox.frames.contains_key(&position));
+                let fits = before + len + FRAME_CHARGE <= limit;
+                prop_assert_eq!(inbox.insert(position, Frame::Data(data)).is_ok(), fits || !new);
+                if taken {
+                    let _ = inbox.take(position);
+                }
+                prop_assert_eq!(inbox.bytes(), inbox.frames.values().map(Frame::charge).sum::<usize>());
+                prop_assert!(inbox.bytes() <= limit);
+            }
+        }
+    }
 
     fn reset(code: u64) -> Frame {
         Frame::Reset {

@@ -31,7 +31,8 @@ impl Committed {
     }
 }
 
-/// The deque. Its bytes are bounded by what `send` admits plus the control reserve plus one CLOSE.
+/// The deque. Its bytes are bounded by the outbox's limit (`stream`'s account, which never lies below what is here) plus
+/// the control reserve plus one CLOSE.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     base: u64,

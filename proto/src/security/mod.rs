@@ -30,6 +30,6 @@ pub(crate) use crate::wire::packet::VERSION;
 
 /// Shared by the module's unit tests.
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod vectors;

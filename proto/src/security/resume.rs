@@ -58,13 +58,17 @@ fn encode_claim(position: u64, alive: bool) -> [u8; CLAIM] {
     claim
 }
 
-fn decode_claim(claim: &[u8]) -> Option<(u64, bool)> {
+fn decode_claim(claim: &[u8]) -> Option<Claim> {
     let (position, predecessor) = claim.split_first_chunk()?;
-    match *predecessor {
-        [ALIVE] => Some((u64::from_be_bytes(*position), true)),
-        [DEAD] => Some((u64::from_be_bytes(*position), false)),
-        _ => None,
-    }
+    let alive = match *predecessor {
+        [ALIVE] => true,
+        [DEAD] => false,
+        _ => return None,
+    };
+    Some(Claim {
+        position: u64::from_be_bytes(*position),
+        alive,
+    })
 }
 
 /// The dialling end.
@@ -124,7 +128,7 @@ impl ClientResume {
             return Err(ConnectionError::UnexpectedPacket);
         };
         let claim = self.noise.read(message)?;
-        let (position, alive) = decode_claim(&claim).ok_or(ConnectionError::Handshake)?;
+        let Claim { position, alive } = decode_claim(&claim).ok_or(ConnectionError::Handshake)?;
         let split = self.noise.split()?;
         Ok(Resumed {
             position,
@@ -140,9 +144,16 @@ pub(crate) struct ServerResume {
     noise: Noise,
     /// Which of the secrets opened it.
     pub(crate) which: usize,
-    /// The position the client expects next; any 64 bits, though authentic.
+    /// What the client claims; `None`: authentic, and malformed.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// What an end says of itself in RESUME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The position it expects next; any 64 bits, though authentic.
     pub(crate) position: u64,
-    /// Whether the client says that the predecessor is alive.
+    /// Whether it says that the predecessor is alive.
     pub(crate) alive: bool,
 }
 
@@ -214,12 +225,10 @@ fn trial(
         rng,
     );
     let claim = noise.read(message).map_err(|_| Forged)?;
-    let (position, alive) = decode_claim(&claim).ok_or(Forged)?;
     Ok(ServerResume {
         noise,
         which,
-        position,
-        alive,
+        claim: decode_claim(&claim),
     })
 }
 

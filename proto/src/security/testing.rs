@@ -11,9 +11,12 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error};
 
-use super::{Auth, ClientHandshake, Established, ServerAuth, ServerHandshake, SharedSecret, StaticKey, Suite};
+use super::{
+    Auth, ClientHandshake, Established, ResumptionSecret, ServerAuth, ServerHandshake, SharedSecret, StaticKey, Suite,
+};
 use crate::config::Seed;
 use crate::error::ConnectionError;
+use crate::id::SessionId;
 use crate::rng::Rng;
 
 pub(super) const HINT: &[u8] = b"laptop";
@@ -140,6 +143,37 @@ impl CryptoResolver for SnowsOwn {
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
         DefaultResolver.resolve_cipher(choice)
     }
+}
+
+/// What is wrong with a RESUME that opens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BadResume {
+    /// Its point is one that agrees on nothing.
+    ZeroPoint,
+    /// The last byte of its claim.
+    Claim(u8),
+}
+
+/// A RESUME from somebody who has the secret.
+pub(crate) fn resume_packet(secret: &ResumptionSecret, id: SessionId, counter: u64, bad: BadResume) -> Vec<u8> {
+    let suite = secret.suite();
+    let clear = [&[4, 1, suite.byte()][..], &id.0, &counter.to_be_bytes()].concat();
+    let (zero_point, last) = match bad {
+        BadResume::ZeroPoint => (true, 0),
+        BadResume::Claim(last) => (false, last),
+    };
+    let prologue = [&b"unbroken"[..], &clear].concat();
+    let mut client = SnowsOwn { zero_point }
+        .builder(suite.resume_name())
+        .prologue(&prologue)
+        .and_then(|builder| builder.psk(0, secret.key()))
+        .and_then(Builder::build_initiator)
+        .expect("because everything is given");
+    let mut message = [0; 200];
+    let length = client
+        .write_message(&[0, 0, 0, 0, 0, 0, 0, 0, last], &mut message)
+        .expect("because there is room");
+    [&clear[..], &message[..length]].concat()
 }
 
 /// Nothing but zeros.

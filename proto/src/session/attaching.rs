@@ -1,6 +1,7 @@
 //! The client's side of an attach: how a connection proves itself, step by step.
 
-use super::connections::{Attach, Candidate, Stage};
+use super::closing::Stated;
+use super::connections::{Attach, Candidate, Stage, packing};
 use super::identity::proving::{self, Answered, Step};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
@@ -180,6 +181,10 @@ impl Session {
                 self.go_live(now, epoch, established.keys, Attach::of_handshake(position));
             }
             Verdict::Expired { position } => {
+                if self.closing.judge(Stated::Final, position, &self.ledger).is_err() {
+                    self.end(now, EndReason::StateLost, None);
+                    return Ok(());
+                }
                 let closed = self.closing.reason_before(position);
                 self.end(now, closed.unwrap_or(EndReason::Expired), Some(position));
             }
@@ -202,7 +207,8 @@ impl Session {
 
     /// The server never had the session: what was packed goes out again under a new one's name.
     fn begin_again(&mut self, now: Instant, epoch: Epoch, established: Established, answer: Final) {
-        if self.ledger.streams.rebase(&answer.parameters) {
+        let longest = packing::longest_frame(Some(&answer.parameters));
+        if self.ledger.longest_owed() <= longest && self.ledger.streams.rebase(&answer.parameters) {
             self.establish(now, epoch, established, answer);
         } else {
             // It would not fit the new limits; nothing of it was delivered, and that is known.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::ledger::{Ledger, PeerClose};
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, Violation};
 use crate::event::{Closer, EndReason};
 use crate::limits::MAX_REASON;
 use crate::time::{Duration, Instant, earliest};
@@ -30,12 +30,28 @@ struct LocalClose {
     committed: Option<u64>,
 }
 
+/// What a position that the peer states of our frames is good for. Everything that states one comes to
+/// [`Closing::judge`] by one of these names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stated {
+    /// ACK: one that is older than another says nothing.
+    Acknowledged,
+    /// An attach beside a connection that goes on: acknowledgements there may have overtaken it.
+    Overtaken,
+    /// CLOSE, RESYNC, an attach of an end that has no other connection: where the peer stands.
+    Present,
+    /// CLOSED, END, verdict `Expired`: the peer will never take more.
+    Final,
+}
+
 /// How a packet, or a deadline, ends the session.
 #[derive(Debug)]
 pub(crate) struct Finish {
     pub(crate) reason: EndReason,
     /// What the peer is told.
     pub(crate) say: Option<EndCode>,
+    /// The same in words.
+    pub(crate) words: Bytes,
     /// All of ours below it arrived, and nothing else ever will.
     pub(crate) peer_position: Option<u64>,
 }
@@ -46,6 +62,7 @@ impl Finish {
         Finish {
             reason,
             say: Some(code),
+            words: Bytes::new(),
             peer_position: None,
         }
     }
@@ -55,17 +72,24 @@ impl Finish {
         Finish {
             reason,
             say: None,
+            words: Bytes::new(),
             peer_position: None,
         }
     }
 
     /// An authentic peer broke the protocol: resuming would only repeat it.
-    pub(crate) fn of_violation(error: ProtocolError) -> Finish {
-        if error == ProtocolError::StateLost {
+    pub(crate) fn of_violation(violation: &Violation) -> Finish {
+        let words = violation.words();
+        let finish = if violation.rule == ProtocolError::StateLost {
             Finish::telling(EndCode::StateLost, EndReason::StateLost)
         } else {
-            Finish::telling(EndCode::ProtocolError, EndReason::ProtocolError)
-        }
+            let reason = EndReason::ProtocolError {
+                reason: words.clone(),
+                by: Closer::Local,
+            };
+            Finish::telling(EndCode::ProtocolError, reason)
+        };
+        Finish { words, ..finish }
     }
 }
 
@@ -140,9 +164,7 @@ impl Closing {
         if !self.has_committed() {
             return Err(ProtocolError::Misplaced);
         }
-        if position > ledger.next() || position < ledger.acked() {
-            return Err(ProtocolError::StateLost);
-        }
+        self.judge(Stated::Final, position, ledger)?;
         let reason = self.reason().unwrap_or(EndReason::Aborted);
         Ok(Finish {
             peer_position: Some(position),
@@ -150,17 +172,46 @@ impl Closing {
         })
     }
 
+    /// Judges a position that the peer states (PROTOCOL.md, "State lost").
+    ///
+    /// # Errors
+    /// It contradicts what was sent, what the peer acknowledged, or what its CLOSE said.
+    pub(crate) fn judge(&self, stated: Stated, position: u64, ledger: &Ledger) -> Result<(), ProtocolError> {
+        if position > ledger.next() {
+            return Err(match stated {
+                Stated::Acknowledged => ProtocolError::BadAck,
+                _ => ProtocolError::StateLost,
+            });
+        }
+        let (below, frozen) = (position < ledger.acked(), self.peer_position());
+        let contradicts = match stated {
+            Stated::Acknowledged | Stated::Overtaken => false,
+            Stated::Present => below,
+            Stated::Final => below || frozen.is_some_and(|frozen| position < frozen),
+        };
+        // From its CLOSE on the peer takes nothing over.
+        if contradicts || frozen.is_some_and(|frozen| position > frozen) {
+            return Err(ProtocolError::StateLost);
+        }
+        Ok(())
+    }
+
     /// The peer says that the session is over.
     pub(crate) fn on_end(&self, end: &End, ledger: &Ledger) -> Finish {
-        let sane = |p: &u64| *p <= ledger.next() && *p >= ledger.acked();
-        let mut peer_position = end.position.filter(sane);
+        // With other codes a position is information, or means nothing.
+        let is_final = matches!(end.code, EndCode::Done | EndCode::ProtocolError | EndCode::Aborted);
+        let peer_position = end.position.filter(|_| is_final);
+        if peer_position.is_some_and(|position| self.judge(Stated::Final, position, ledger).is_err()) {
+            // END is never answered.
+            return Finish::silent(EndReason::StateLost);
+        }
         let reason = match end.code {
-            EndCode::StateLost => {
-                // Its position is information only.
-                peer_position = None;
-                EndReason::StateLost
-            }
-            EndCode::ProtocolError => EndReason::ProtocolError,
+            EndCode::StateLost => EndReason::StateLost,
+            EndCode::ProtocolError => EndReason::ProtocolError {
+                // A slice of it would keep the whole packet in memory.
+                reason: Bytes::copy_from_slice(&end.reason),
+                by: Closer::Peer,
+            },
             EndCode::Unauthorized | EndCode::RefreshCredentials => EndReason::Unauthorized,
             EndCode::Busy | EndCode::RetryLater => EndReason::Busy,
             EndCode::Aborted => EndReason::AbortedByPeer,

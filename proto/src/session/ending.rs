@@ -157,7 +157,11 @@ impl Session {
             if self.closing.peer_closed() {
                 frames.push(Frame::Closed { position });
             }
-            frames.push(Frame::End(End::new(code, Some(position))));
+            let end = End::new(code, Some(position));
+            frames.push(Frame::End(End {
+                reason: finish.words,
+                ..end
+            }));
             self.connections.set_parting(current.epoch, current.keys, frames);
         }
         self.end(now, finish.reason, finish.peer_position);

@@ -122,7 +122,7 @@ impl Ledger {
     /// Nothing sequenced lies behind a CLOSE.
     fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
         if matches!(frame, Frame::Close(_)) {
-            self.last.get_or_insert(position);
+            self.last = Some(self.last.map_or(position, |last| last.min(position)));
         }
         match self.last {
             Some(last) if position.max(self.inbox.highest()) > last => Err(ProtocolError::AfterEnd),
@@ -130,18 +130,19 @@ impl Ledger {
         }
     }
 
-    /// Takes the frame at `expected` in.
+    /// Takes the frame at `expected` in. One that is refused is not counted: what is stated then has to be true.
     fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
-        self.expected += 1;
-        match frame {
-            Frame::Close(close) => {
-                self.frozen.get_or_insert(self.expected);
-                Ok(Some(PeerClose { close }))
-            }
+        let close = match frame {
+            Frame::Close(close) => Some(PeerClose { close }),
             // At or above the frozen position: counted, not taken.
-            _ if self.frozen.is_some() => Ok(None),
-            frame => self.streams.on_frame(frame).map(|()| None),
+            _ if self.frozen.is_some() => None,
+            frame => self.streams.on_frame(frame).map(|()| None)?,
+        };
+        self.expected += 1;
+        if close.is_some() {
+            self.frozen.get_or_insert(self.expected);
         }
+        Ok(close)
     }
 
     /// The peer holds everything below `position`. Returns the charge freed.
@@ -153,6 +154,12 @@ impl Ledger {
             self.streams.on_acked(&committed);
         }
         freed
+    }
+
+    /// Length of the longest committed frame in a packet.
+    pub(crate) fn longest_owed(&self) -> usize {
+        let owed = (self.acked()..self.next()).filter_map(|p| self.outbox.get(p));
+        owed.map(|c| c.frame.encoded_len()).max().unwrap_or(0)
     }
 
     /// Payload bytes of the committed frames from `position` on.

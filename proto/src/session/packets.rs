@@ -9,7 +9,7 @@ use super::connections::packing::Packing;
 use super::connections::receiving::{self, Received, Receiving};
 use super::connections::{ActiveConnection, ConnectionRole, PacketContext};
 use super::machine::Session;
-use crate::error::{ConnectionError, ProtocolError};
+use crate::error::{ConnectionError, ProtocolError, Violation};
 use crate::id::Epoch;
 use crate::reconnect::Cause;
 use crate::time::Instant;
@@ -35,7 +35,7 @@ impl Borrowed<'_> {
         packing.pack(buf)
     }
 
-    fn receive(self, plaintext: BytesMut) -> Result<Received, ProtocolError> {
+    fn receive(self, plaintext: BytesMut) -> Result<Received, Violation> {
         let mut receiving = Receiving {
             connection: self.connection,
             is_current: self.is_current,
@@ -123,8 +123,10 @@ impl Session {
     }
 
     /// What one packet asks of the session.
-    fn act_on(&mut self, now: Instant, received: Result<Received, ProtocolError>) -> Result<(), ProtocolError> {
-        let received = received.inspect_err(|error| self.conclude(now, Finish::of_violation(*error)))?;
+    fn act_on(&mut self, now: Instant, received: Result<Received, Violation>) -> Result<(), ProtocolError> {
+        let received = received
+            .inspect_err(|violation| self.conclude(now, Finish::of_violation(violation)))
+            .map_err(|violation| violation.rule)?;
         if let Some(alternate) = received.go_away {
             self.reconnecting.want_migration(Cause::ServerAsked, alternate);
         }

@@ -1,8 +1,10 @@
 //! How one connection gives way to another, and how one is lost (PROTOCOL.md, "Which bytes go where after an attach").
 
+use super::closing::Stated;
 use super::connections::{ActiveConnection, Attach, ConnectionRole, Start};
 use super::machine::Session;
 use super::reconnecting::Decision;
+use crate::error::Violation;
 use crate::event::{EndReason, Event, Swap};
 use crate::id::{Epoch, Side};
 use crate::liveness::Liveness;
@@ -14,12 +16,20 @@ use crate::wire::frame::{End, EndCode, Frame};
 impl Session {
     /// The connection carries the session from here on.
     pub(super) fn go_live(&mut self, now: Instant, epoch: Epoch, keys: Keys, attach: Attach) {
-        let (acked, next) = (self.ledger.acked(), self.ledger.next());
+        let acked = self.ledger.acked();
         // A peer whose old connection is dead has read all it ever will from us: its position can neither lie above
         // what was sent nor below what it acknowledged. If that connection lives, the position may merely be old.
-        let contradicts = attach.stated > next || (attach.stated < acked && !attach.may_be_old);
-        if contradicts {
-            let end = End::new(EndCode::StateLost, Some(self.ledger.stated()));
+        let stated = if attach.may_be_old {
+            Stated::Overtaken
+        } else {
+            Stated::Present
+        };
+        if let Err(rule) = self.closing.judge(stated, attach.stated, &self.ledger) {
+            let place = "attach";
+            let end = End {
+                reason: Violation { place, rule }.words(),
+                ..End::new(EndCode::StateLost, Some(self.ledger.stated()))
+            };
             self.connections.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
             self.end(now, EndReason::StateLost, None);
             return;

@@ -25,6 +25,7 @@ mod swaps;
 #[cfg(feature = "tracing")]
 mod traced;
 mod unknown;
+mod wire;
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     let mut all = Vec::new();

@@ -41,6 +41,9 @@ impl Streams {
         if stream.recv.is_settled() {
             return Err(ProtocolError::AfterEnd);
         }
+        if data.payload.len() > stream.recv.fragment {
+            return Err(ProtocolError::Fragment);
+        }
         if !stream.recv.credit.receive(charge) {
             return Err(ProtocolError::Credit);
         }
@@ -60,9 +63,12 @@ impl Streams {
         }
         self.next_peer = id.0 + 2;
         self.peer_slots += 1;
+        // It holds both ways; shorter is allowed.
+        let fragment = usize::try_from(open.fragment_size).unwrap_or(usize::MAX);
+        let own = fragment.min(self.limits.fragment);
         let stream = Stream {
-            send: SendHalf::new(self.limits.fragment, self.peer.map_or(0, |peer| peer.stream_window)),
-            recv: RecvHalf::new(self.limits.stream_window),
+            send: SendHalf::new(own, self.peer.map_or(0, |peer| peer.stream_window)),
+            recv: RecvHalf::new(self.limits.stream_window, fragment),
             priority: open.priority,
             // A slice of it would keep the whole packet in memory.
             label: Bytes::copy_from_slice(&open.label),

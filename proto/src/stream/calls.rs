@@ -27,7 +27,7 @@ impl Streams {
         let id = StreamId(self.next_own);
         let stream = Stream {
             send: SendHalf::new(fragment, self.peer.map_or(0, |peer| peer.stream_window)),
-            recv: RecvHalf::new(self.limits.stream_window),
+            recv: RecvHalf::new(self.limits.stream_window, fragment),
             priority: options.priority,
             label: options.label,
             opened: false,

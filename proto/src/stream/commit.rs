@@ -1,6 +1,6 @@
 //! What goes out next: control before data, data by priority.
 
-use super::send::{CRUMBS, End, LEAST_FRAGMENT};
+use super::send::{CRUMBS, End, Fragment, LEAST_FRAGMENT};
 use super::table::Streams;
 use crate::id::StreamId;
 use crate::limits::FRAME_CHARGE;
@@ -152,12 +152,13 @@ impl Streams {
             if room < waiting.min(LEAST_FRAGMENT).min(charge_limit) {
                 return None;
             }
-            let committed = stream.send.next_fragment(id, room.min(charge_limit))?;
+            let spare = self.limits.outbox_whole.saturating_sub(self.held);
+            let queued = stream.send.queued();
+            let Fragment { committed, uncharged } = stream.send.next_fragment(id, room.min(charge_limit), spare)?;
             let charge = committed.frame.charge();
             let quantum = stream.send.fragment;
-            if committed.release > 0 {
-                self.queued_items -= 1;
-            }
+            self.queued_items -= queued - stream.send.queued();
+            self.held += uncharged;
             self.send_credit.spend(charge);
             self.recount(id);
             if stream_has_more(self, id) {

@@ -44,6 +44,8 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 pub(super) struct RecvHalf {
+    /// The longest payload of a frame, as OPEN stated it.
+    pub(super) fragment: usize,
     queue: VecDeque<(Bytes, bool)>,
     pub(super) phase: Phase,
     /// `stop` was called here: what comes is discarded.
@@ -56,8 +58,9 @@ pub(super) struct RecvHalf {
 }
 
 impl RecvHalf {
-    pub(super) fn new(window: u64) -> RecvHalf {
+    pub(super) fn new(window: u64, fragment: usize) -> RecvHalf {
         RecvHalf {
+            fragment,
             queue: VecDeque::new(),
             phase: Phase::Open,
             stopped: false,

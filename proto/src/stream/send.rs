@@ -23,8 +23,12 @@ const LARGEST_GATHERED: usize = 4 << 10;
 
 /// What the outbox is charged for an item of `len` bytes cut into fragments.
 pub(super) fn item_charge(len: usize, fragment: usize) -> usize {
-    let frames = if len <= fragment { 1 } else { len.div_ceil(fragment) };
-    len.saturating_add(FRAME_CHARGE.saturating_mul(frames))
+    len.saturating_add(FRAME_CHARGE.saturating_mul(pieces(len, fragment)))
+}
+
+/// How many frames that makes, if none is cut short.
+fn pieces(len: usize, fragment: usize) -> usize {
+    if len <= fragment { 1 } else { len.div_ceil(fragment) }
 }
 
 /// Payloads accepted by `send` or `write`, until their last fragment is committed.
@@ -163,13 +167,18 @@ impl SendHalf {
         self.credit.left() >= (FRAME_CHARGE + self.front_len().min(least)) as u64
     }
 
-    /// Commits the next fragment of at most `most` payload bytes; the caller has seen to credit.
-    pub(super) fn next_fragment(&mut self, stream: StreamId, most: usize) -> Option<Committed> {
+    /// Commits the next fragment of at most `most` payload bytes; the caller has seen to credit. What the frame costs
+    /// that nobody was charged for yet is at most `spare`; see [`Fragment`].
+    pub(super) fn next_fragment(&mut self, stream: StreamId, most: usize, spare: usize) -> Option<Fragment> {
         if self.queue.len() == 1 {
             self.end_gathering();
         }
         let Some(item) = self.queue.front_mut() else {
-            let committed = (self.end == End::Finishing).then(|| bare_end(stream));
+            let ends = self.end == End::Finishing && spare >= FRAME_CHARGE;
+            let committed = ends.then(|| Fragment {
+                committed: bare_end(stream),
+                uncharged: FRAME_CHARGE,
+            });
             if committed.is_some() {
                 self.end = End::Committed;
                 self.in_flight += 1;
@@ -182,6 +191,16 @@ impl SendHalf {
             return None;
         }
         let last = take == item.rest.len();
+        let left = item.rest.len() - take;
+        let uncharged = if last {
+            0
+        } else {
+            // A piece cut short leaves as many to come as before.
+            FRAME_CHARGE * (1 + pieces(left, self.fragment) - pieces(item.rest.len(), self.fragment))
+        };
+        if uncharged > spare {
+            return None;
+        }
         if item.message && !last && item.whole.is_none() {
             item.whole = Some(Box::new(item.rest.clone()));
         }
@@ -191,10 +210,10 @@ impl SendHalf {
         let (release, whole) = if last {
             (item.charge, item.whole.take())
         } else {
-            (0, None)
+            (uncharged, None)
         };
         if last {
-            self.queued_charge -= release;
+            self.queued_charge -= item.charge;
             self.queue.pop_front();
         }
         let stream_end = self.end == End::Finishing && self.queue.is_empty();
@@ -209,11 +228,14 @@ impl SendHalf {
             message_end: message && last,
             stream_end,
         });
-        Some(Committed {
-            frame,
-            release,
-            message,
-            whole,
+        Some(Fragment {
+            committed: Committed {
+                frame,
+                release,
+                message,
+                whole,
+            },
+            uncharged,
         })
     }
 
@@ -288,6 +310,14 @@ impl SendHalf {
     }
 }
 
+/// A DATA frame that was cut off what waits.
+pub(super) struct Fragment {
+    pub(super) committed: Committed,
+    /// What the account owes for it beyond what its item was charged: a frame of its own for a piece cut short, and for
+    /// the bare end of a stream. It comes back with the frame's acknowledgement.
+    pub(super) uncharged: usize,
+}
+
 /// The end of a stream with no data before it.
 fn bare_end(stream: StreamId) -> Committed {
     let data = Data {
@@ -298,7 +328,7 @@ fn bare_end(stream: StreamId) -> Committed {
     };
     Committed {
         frame: Frame::Data(data),
-        release: 0,
+        release: FRAME_CHARGE,
         message: false,
         whole: None,
     }

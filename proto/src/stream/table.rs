@@ -11,6 +11,7 @@ use super::send::{End, SendHalf};
 use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::id::{Side, StreamId};
+use crate::limits::admitted;
 use crate::wire::frame::{Frame, Open, Parameters};
 
 /// Every stream, the shared credit, and the account of what the outbox holds.
@@ -34,7 +35,8 @@ pub(crate) struct Streams {
     pub(super) recv_credit: RecvCredit,
     pub(super) control: Control,
     pub(super) schedule: Schedule,
-    /// Charges of items and OPENs not yet acknowledged.
+    /// Charges of items and OPENs not yet acknowledged, and of the frames beyond what items were charged for: at no time
+    /// less than what the outbox holds and is still to get.
     pub(super) held: usize,
     /// Of these, what is queued on streams beyond what the peer granted them, or without one of its
     /// slots. Bounded apart, so that it cannot starve the streams that move.
@@ -48,7 +50,10 @@ pub(crate) struct Streams {
 }
 
 pub(super) struct Limits {
+    /// What the application's calls may fill of the outbox.
     pub(super) outbox: usize,
+    /// What it holds at most, however finely that is cut.
+    pub(super) outbox_whole: usize,
     pub(super) stream_window: u64,
     pub(super) max_streams: u64,
     pub(super) fragment: usize,
@@ -103,7 +108,8 @@ impl Streams {
         Streams {
             side,
             limits: Limits {
-                outbox: config.outbox_limit,
+                outbox: admitted(config.outbox_limit),
+                outbox_whole: config.outbox_limit,
                 stream_window: config.stream_window,
                 max_streams: config.max_streams,
                 fragment: config.fragment_size,

@@ -28,3 +28,26 @@ pub(crate) const DATA_STREAM_END: u8 = 0x02;
 pub(crate) const DATA_SAME_STREAM: u8 = 0x04;
 /// The payload is all that is left of the packet.
 pub(crate) const DATA_LENGTH_OMITTED: u8 = 0x08;
+
+/// What PROTOCOL.md calls the frame with that type byte.
+pub(crate) fn name(byte: u8) -> &'static str {
+    match byte {
+        OPEN => "OPEN",
+        RESET => "RESET",
+        STOP => "STOP",
+        CREDIT => "CREDIT",
+        CLOSE => "CLOSE",
+        CLOSED => "CLOSED",
+        END => "END",
+        ACK => "ACK",
+        FROM => "FROM",
+        RESYNC => "RESYNC",
+        PING => "PING",
+        PONG => "PONG",
+        GOAWAY => "GOAWAY",
+        REKEY => "REKEY",
+        FINAL => "FINAL",
+        DATA..=DATA_LAST => "DATA",
+        _ => "frame",
+    }
+}

@@ -61,6 +61,11 @@ impl Iterator for Frames {
 impl FusedIterator for Frames {}
 
 impl Frames {
+    /// What the next frame is called, whether or not it can be read; "packet" where there is none.
+    pub(crate) fn upcoming(&self) -> &'static str {
+        self.rest.first().map_or("packet", |byte| kind::name(*byte))
+    }
+
     fn frame(&mut self) -> Result<Frame, ProtocolError> {
         let rest = &mut self.rest;
         Ok(match cursor::byte(rest)? {

@@ -41,7 +41,7 @@ pub fn name_of(reason: &EndReason) -> &'static str {
         EndReason::Superseded => "end: superseded",
         EndReason::Unknown => "end: unknown",
         EndReason::StateLost => "end: state lost",
-        EndReason::ProtocolError => "end: protocol error",
+        EndReason::ProtocolError { .. } => "end: protocol error",
         EndReason::Unauthorized => "end: unauthorized",
         EndReason::Busy => "end: busy",
         EndReason::GaveUp { .. } => "end: gave up",

@@ -46,6 +46,12 @@ impl Watch {
         let window = usize::try_from(config.session_window).unwrap_or(usize::MAX);
         for (what, held, limit) in [
             ("outbox", stats.outbox_bytes, config.outbox_limit + CONTROL_RESERVE),
+            // With one CLOSE.
+            (
+                "committed",
+                session.inspect().committed_bytes,
+                config.outbox_limit + CONTROL_RESERVE + 2_048,
+            ),
             ("inbox", stats.inbox_bytes, config.inbox_limit),
             ("unread", stats.unread_bytes, window),
         ] {

@@ -2,14 +2,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::BytesMut;
-use snow::Builder;
 
-use super::{ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, parse_resume};
+use super::{Claim, ClientResume, ResumeClear, Resumed, ServerResume, dummy_resume, parse_resume};
 use crate::error::ConnectionError;
 use crate::id::{SessionId, Side};
 use crate::security::noise::{Noise, Pattern, Setup};
 use crate::security::seal::Forged;
-use crate::security::testing::{SnowsOwn, established, rng};
+use crate::security::testing::{BadResume, established, resume_packet, rng};
 use crate::security::{Keys, ResumptionSecret, Suite};
 
 const COUNTER: u64 = 0x0102_0304_0506_0708;
@@ -43,7 +42,11 @@ fn both_sides_agree_and_learn_each_others_claims() {
         let outcome = established(suite, 1);
         let (client, packet) = request(&outcome.client.secret, 1);
         let server = open([Some(&outcome.server.secret), None], &packet).expect("because it is the session's");
-        assert_eq!((server.which, server.position, server.alive), (0, 77, true));
+        let claim = Claim {
+            position: 77,
+            alive: true,
+        };
+        assert_eq!((server.which, server.claim), (0, Some(claim)));
         let (answer, mut keys, next) = server.answer(99, false).expect("because the client's key is sound");
         let mut resumed = client.on_resumed(&answer).expect("because nobody disturbed it");
         assert_eq!((resumed.position, resumed.alive), (99, false));
@@ -208,7 +211,8 @@ fn a_position_may_be_anything_and_is_the_sessions_to_judge() {
     for position in [0, 1, (1 << 62) - 1, u64::MAX] {
         let (_, packet) = ClientResume::new(&secret, SessionId([3; 16]), 1, position, false, &mut rng(1));
         let server = open([Some(&secret), None], &packet).expect("because it is the session's");
-        assert_eq!((server.position, server.alive), (position, false));
+        let alive = false;
+        assert_eq!(server.claim, Some(Claim { position, alive }));
     }
 }
 
@@ -216,21 +220,21 @@ fn a_position_may_be_anything_and_is_the_sessions_to_judge() {
 fn a_proven_client_with_a_zero_ephemeral_key_gets_no_answer() {
     // It holds the secret, so its RESUME opens; the zero point is met when the server answers.
     let secret = established(Suite::ChaChaPoly, 1).client.secret;
-    let clear = request(&secret, 1).1[..27].to_vec();
-    let prologue = [&b"unbroken"[..], &clear].concat();
-    let mut client = SnowsOwn { zero_point: true }
-        .builder(Suite::ChaChaPoly.resume_name())
-        .prologue(&prologue)
-        .and_then(|builder| builder.psk(0, secret.key()))
-        .and_then(Builder::build_initiator)
-        .expect("because everything is given");
-    let mut message = [0; 200];
-    let length = client
-        .write_message(&[0; 9], &mut message)
-        .expect("because there is room");
-    let packet = [&clear[..], &message[..length]].concat();
+    let packet = resume_packet(&secret, SessionId([3; 16]), COUNTER, BadResume::ZeroPoint);
     let server = open([Some(&secret), None], &packet).expect("because the secret is the right one");
     assert_eq!(server.answer(0, false).err(), Some(ConnectionError::Handshake));
+}
+
+#[test]
+fn a_claim_that_is_neither_dead_nor_alive_is_authentic_and_none() {
+    let secret = established(Suite::ChaChaPoly, 1).client.secret;
+    for (last, sound) in [(0, true), (1, true), (2, false), (255, false)] {
+        let packet = resume_packet(&secret, SessionId([3; 16]), COUNTER, BadResume::Claim(last));
+        for held in [[Some(&secret), None], [None, Some(&secret)]] {
+            let server = open(held, &packet).expect("because it is authentic");
+            assert_eq!(server.claim.is_some(), sound, "{last}");
+        }
+    }
 }
 
 #[test]

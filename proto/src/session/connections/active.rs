@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::arriving::Arriving;
 use crate::config::SessionConfig;
 use crate::id::Epoch;
 use crate::limits::MAX_PACKET;
@@ -24,8 +25,8 @@ pub(crate) struct ActiveConnection {
     /// A stretch to send again because of a RESYNC: up to the first, then on from the second.
     pub(crate) detour: Option<(u64, u64)>,
     pub(crate) resync_answered: bool,
-    /// The position of the next sequenced frame to arrive here; unknown before FROM.
-    pub(crate) arriving: Option<u64>,
+    /// Where the peer's sequenced frames stand here.
+    pub(crate) arriving: Arriving,
     pub(crate) swap: SwapProgress,
     pub(crate) acks: AckPolicy,
     /// The position last said in an ACK here.
@@ -84,7 +85,7 @@ impl ActiveConnection {
             silent: true,
             detour: None,
             resync_answered: false,
-            arriving: None,
+            arriving: Arriving::default(),
             swap: SwapProgress {
                 planned: start.planned,
                 own_from: start.cursor,

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `candidate` | a connection before it has proven itself, and one after the session's end |
 //! | `active` | everything that dies with a connection that carries the session |
+//! | `arriving` | where the peer's sequenced frames stand on one of these, and where a FROM may put them |
 //! | `context` | what a packet touches beyond its connection |
 //! | `packing` | sealed packets out |
 //! | `receiving` | sealed packets in |
 
 mod active;
+mod arriving;
 mod candidate;
 mod context;
 pub(crate) mod packing;

@@ -9,7 +9,7 @@ use crate::limits::{MAX_PACKET, MAX_REASON, REKEY_EVERY};
 use crate::reliability::Committed;
 use crate::time::Instant;
 use crate::wire::FrameWriter;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{Frame, Parameters};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
 /// Room in a packet beyond one fragment's payload, before a fast connection may fill it.
@@ -73,6 +73,7 @@ impl Packing<'_> {
         }
         if core::mem::take(&mut connection.resync_due) {
             writer.push(&Frame::Resync { position });
+            connection.arriving.asked(position);
         }
         if core::mem::take(&mut connection.closed_due) {
             writer.push(&Frame::Closed { position });
@@ -141,7 +142,7 @@ impl Packing<'_> {
         }
         let space = limit.saturating_sub(writer.len() + CONTROL_ROOM);
         if let Some(owed) = self.session.ledger.outbox.get(self.connection.cursor) {
-            let hard = MAX_PACKET - SEAL_OVERHEAD - CONTROL_ROOM;
+            let hard = longest_frame(self.session.peer);
             let fits = writer.room_for(&owed.frame) <= space;
             let alone = first && writer.len() + writer.room_for(&owed.frame) <= hard;
             return (fits || alone).then_some(false);
@@ -185,14 +186,20 @@ impl Packing<'_> {
     }
 
     fn packet_room(&self) -> usize {
-        let theirs = self.session.peer.map_or(u64::MAX, |peer| peer.packet_limit);
-        let full = usize::try_from(theirs).unwrap_or(MAX_PACKET).min(MAX_PACKET) - SEAL_OVERHEAD;
+        let full = longest_frame(self.session.peer) + CONTROL_ROOM;
         if self.connection.rate.is_fast() {
             full
         } else {
             full.min(self.session.config.fragment_size + SMALL_PACKET_SLACK)
         }
     }
+}
+
+/// The longest frame that a packet has room for, whatever the connection: what was committed has to fit every packet.
+pub(crate) fn longest_frame(peer: Option<&Parameters>) -> usize {
+    let theirs = peer.map_or(u64::MAX, |peer| peer.packet_limit);
+    let packet = usize::try_from(theirs).unwrap_or(MAX_PACKET).min(MAX_PACKET);
+    packet.saturating_sub(SEAL_OVERHEAD + CONTROL_ROOM)
 }
 
 fn say_from(connection: &mut ActiveConnection, writer: &mut FrameWriter<'_>) {

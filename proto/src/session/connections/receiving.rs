@@ -4,11 +4,11 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::active::ActiveConnection;
 use super::context::PacketContext;
-use crate::error::{ConnectionError, ProtocolError};
+use crate::error::{ConnectionError, ProtocolError, Violation};
 use crate::event::Event;
 use crate::limits::{MAX_PACKET, REKEY_EVERY};
 use crate::security::Keys;
-use crate::session::closing::Finish;
+use crate::session::closing::{Finish, Stated};
 use crate::session::ledger::Arrival;
 use crate::stream::copy_if_small;
 use crate::time::Duration;
@@ -63,18 +63,22 @@ impl Receiving<'_> {
     ///
     /// # Errors
     /// The peer broke the protocol; what its frames did before that stands.
-    pub(crate) fn receive(&mut self, plaintext: BytesMut) -> Result<Received, ProtocolError> {
+    pub(crate) fn receive(&mut self, plaintext: BytesMut) -> Result<Received, Violation> {
         self.session.counters.stats.packets_received += 1;
         let mut tally = Tally::default();
         let mut result = Ok(());
         let packet_len = plaintext.len();
-        for frame in wire::frames(plaintext.freeze()) {
-            result = frame.and_then(|mut frame| {
+        let mut frames = wire::frames(plaintext.freeze());
+        loop {
+            let place = frames.upcoming();
+            let Some(frame) = frames.next() else { break };
+            let taken = frame.and_then(|mut frame| {
                 if let Frame::Data(data) = &mut frame {
                     copy_if_small(data, packet_len);
                 }
                 self.on_frame(frame, &mut tally)
             });
+            result = taken.map_err(|rule| Violation { place, rule });
             if result.is_err() || tally.received.finish.is_some() {
                 break;
             }
@@ -82,7 +86,10 @@ impl Receiving<'_> {
         if tally.rekey {
             self.connection.keys.opener.rekey();
         } else if self.connection.keys.opener.since_rekey() >= REKEY_EVERY && tally.received.finish.is_none() {
-            result = result.and(Err(ProtocolError::RekeyOverdue));
+            result = result.and(Err(Violation {
+                place: "packet",
+                rule: ProtocolError::RekeyOverdue,
+            }));
         }
         self.take_note(&tally);
         result.map(|()| tally.received)
@@ -145,8 +152,10 @@ impl Receiving<'_> {
     }
 
     fn on_sequenced(&mut self, frame: Frame, tally: &mut Tally) -> Result<(), ProtocolError> {
-        let position = self.connection.arriving.ok_or(ProtocolError::Misplaced)?;
-        self.connection.arriving = Some(position + 1);
+        let position = self.connection.arriving.take()?;
+        if let Frame::Close(close) = &frame {
+            self.judge(Stated::Present, close.position)?;
+        }
         let (charge, payload) = (frame.charge(), frame.payload_len());
         let gap_open = self.gap_open();
         let (arrival, close) = self.session.ledger.arrive(position, frame, gap_open)?;
@@ -184,11 +193,9 @@ impl Receiving<'_> {
         if self.is_current {
             self.connection.swap.peer_from.get_or_insert(position);
         }
-        if position > self.session.ledger.expected() && !self.gap_open() {
-            return Err(ProtocolError::StateLost);
-        }
-        self.connection.arriving = Some(position);
-        Ok(())
+        let gap = self.connection.swap.peer_from.filter(|_| self.gap_open());
+        let expected = self.session.ledger.expected();
+        self.connection.arriving.on_from(position, expected, gap)
     }
 
     fn on_resync(&mut self, position: u64) -> Result<(), ProtocolError> {
@@ -198,9 +205,7 @@ impl Receiving<'_> {
         if !is_current || !connection.swap.planned || connection.resync_answered || position >= until {
             return Err(ProtocolError::Misplaced);
         }
-        if position < self.session.ledger.acked() {
-            return Err(ProtocolError::StateLost);
-        }
+        self.judge(Stated::Present, position)?;
         self.acknowledge(position);
         let connection = &mut *self.connection;
         connection.resync_answered = true;
@@ -211,12 +216,15 @@ impl Receiving<'_> {
     }
 
     fn on_ack(&mut self, position: u64) -> Result<(), ProtocolError> {
-        if position > self.session.ledger.next() {
-            return Err(ProtocolError::BadAck);
-        }
+        self.judge(Stated::Acknowledged, position)?;
         self.connection.swap.ack_seen |= self.is_current;
         self.acknowledge(position);
         Ok(())
+    }
+
+    /// Judges a position that the peer states.
+    fn judge(&self, stated: Stated, position: u64) -> Result<(), ProtocolError> {
+        self.session.closing.judge(stated, position, self.session.ledger)
     }
 
     fn on_pong(&mut self, id: u64) {

@@ -55,21 +55,24 @@ impl Identity {
         if counter <= ticket.counter {
             return Err(refused());
         }
+        // What is authentic and wrong ends its connection, and uses nothing up.
+        let which = resume.which;
+        let claim = resume.claim.ok_or(Rejection::SILENT)?;
+        let planned = claim.alive && at.may_swap;
+        let (answer, keys, secret) = resume.answer(at.stated, planned).map_err(|_| Rejection::SILENT)?;
         ticket.counter = counter;
         if let Err(after) = self.attempts.take(at.now, at.max_attempts) {
             return Err(Rejection::retry(after));
         }
         // The candidate's secret was used: the client has it, so the older one is over.
-        if let Some(newer) = ticket.candidate.take_if(|_| resume.which == 1) {
+        if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
             ticket.secret = newer;
         }
-        let planned = resume.alive && at.may_swap;
         let attach = Attach {
-            stated: resume.position,
-            may_be_old: resume.alive,
+            stated: claim.position,
+            may_be_old: claim.alive,
             planned,
         };
-        let (answer, keys, secret) = resume.answer(at.stated, planned).map_err(|_| refused())?;
         ticket.candidate = Some(secret);
         Ok(Adopted {
             outgoing: Some(answer),

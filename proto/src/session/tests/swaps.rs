@@ -24,7 +24,7 @@ pub(super) fn resume(pair: &mut Pair) -> (Epoch, Incoming) {
 
 /// A planned swap of a client whose last message on the old connection is still under way: the stream,
 /// the late packet, and the old connection.
-fn swap_with_a_gap(pair: &mut Pair) -> (StreamId, Vec<u8>, (Epoch, Epoch)) {
+pub(super) fn swap_with_a_gap(pair: &mut Pair) -> (StreamId, Vec<u8>, (Epoch, Epoch)) {
     pair.dial();
     let now = pair.now;
     let stream = pair
@@ -44,7 +44,7 @@ fn swap_with_a_gap(pair: &mut Pair) -> (StreamId, Vec<u8>, (Epoch, Epoch)) {
     (stream, late, old)
 }
 
-fn cut_old(pair: &mut Pair, old: (Epoch, Epoch)) {
+pub(super) fn cut_old(pair: &mut Pair, old: (Epoch, Epoch)) {
     let now = pair.now;
     pair.client.detach(now, old.0, Cause::Network);
     pair.server().detach(now, old.1, Cause::Network);
