@@ -151,7 +151,7 @@ impl State {
 
     /// As [`notify_driver`](State::notify_driver), for a call that changes no deadline: only if there is something to send.
     pub(crate) fn notify_if_sending(&mut self) {
-        if self.machine.wants_transmit() {
+        if self.driver.is_some() && self.machine.wants_transmit() {
             self.notify_driver();
         }
     }

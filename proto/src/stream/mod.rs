@@ -32,6 +32,7 @@
 //! | `arrive` | what the peer's frames do |
 //! | `fates` | what became of everything that was sent |
 
+mod admission;
 mod arrive;
 mod calls;
 mod commit;

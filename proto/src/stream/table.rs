@@ -165,9 +165,7 @@ impl Streams {
     /// After anything that changes what is queued on a stream, or what the peer grants it.
     pub(super) fn recount(&mut self, id: StreamId) {
         let Some(stream) = self.table.get_mut(&id) else { return };
-        let now = stream.send.held_up(stream.opened, 0);
-        let before = core::mem::replace(&mut stream.send.waiting, now);
-        self.held_waiting = self.held_waiting + now - before;
+        stream.recount(&mut self.held_waiting);
     }
 
     /// A new server, which never had any of it, takes the session over: whether what is committed
@@ -223,11 +221,8 @@ impl Streams {
 
     /// Lets the scheduler know of a stream that has something to send and credit for it.
     pub(super) fn schedule(&mut self, id: StreamId) {
-        let Some(stream) = self.table.get_mut(&id) else { return };
-        let send = &mut stream.send;
-        if stream.opened && !send.scheduled && send.has_work() && send.has_credit() {
-            send.scheduled = true;
-            self.schedule.push(stream.priority, id);
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.schedule(id, &mut self.schedule);
         }
     }
 
@@ -320,6 +315,22 @@ impl Streams {
 }
 
 impl Stream {
+    /// After anything that changes what is queued, or what the peer grants.
+    pub(super) fn recount(&mut self, held_waiting: &mut usize) {
+        let now = self.send.held_up(self.opened, 0);
+        let before = core::mem::replace(&mut self.send.waiting, now);
+        *held_waiting = *held_waiting + now - before;
+    }
+
+    /// Lets the scheduler know, if there is something to send and credit for it.
+    pub(super) fn schedule(&mut self, id: StreamId, schedule: &mut Schedule) {
+        let send = &mut self.send;
+        if self.opened && !send.scheduled && send.has_work() && send.has_credit() {
+            send.scheduled = true;
+            schedule.push(self.priority, id);
+        }
+    }
+
     pub(super) fn open_frame(&self, id: StreamId) -> Frame {
         Frame::Open(Open {
             stream: id,
