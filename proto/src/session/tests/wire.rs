@@ -498,6 +498,28 @@ fn who_broke_the_protocol_is_told_which_rule_and_its_host_can_read_it() {
     }
 }
 
+#[test]
+fn who_has_proven_nothing_is_told_nothing() {
+    let mut pair = dialled();
+    let (_, theirs) = newest(&pair);
+    let now = pair.now;
+    for junk in [&[7; 40][..], &[0x50, 1], &[]] {
+        let mut pair = dialled();
+        let heard = pair.server().handle_input(now, theirs, BytesMut::from(junk));
+        assert!(heard.is_err());
+        assert!(!pair.server().poll_transmit(now, theirs, &mut Vec::new()));
+        assert_eq!(pair.server().state(), SessionState::Detached, "the session lives on");
+    }
+    // A candidate whose first packet does not open.
+    pair.cut();
+    let (_, incoming) = super::swaps::resume(&mut pair);
+    let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+    assert!(pair.server().poll_transmit(now, theirs, &mut Vec::new()), "RESUMED");
+    let heard = pair.server().handle_input(now, theirs, BytesMut::from(&[7; 40][..]));
+    assert_eq!(heard, Err(ConnectionError::Forged));
+    assert!(!pair.server().poll_transmit(now, theirs, &mut Vec::new()));
+}
+
 /// Fills the server's outbox towards a peer with these limits that acknowledges nothing; what is committed then.
 fn committed(limit: usize, packet: u64, fragment: usize, window: u64, message: usize) -> usize {
     let mut pair = Pair::with(|client, server| {
