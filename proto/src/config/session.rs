@@ -25,7 +25,8 @@ pub struct SessionConfig {
     pub session_window: u64,
     /// Streams the peer may have open at once. 1 to 65,536, default 256.
     pub max_streams: u64,
-    /// Default longest payload of one frame. 1,000 to 64,000 bytes, default 16,000.
+    /// Default longest payload of one frame on streams opened here, both ways; and the longest that is sent on those of the
+    /// peer, whose own size may ask for less. 1,000 to 64,000 bytes, default 16,000.
     pub fragment_size: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,

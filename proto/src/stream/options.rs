@@ -13,7 +13,8 @@ pub struct StreamOptions {
     pub label: Bytes,
     /// Streams of a lower number go first; equal ones take turns. Default 128.
     pub priority: u8,
-    /// Longest payload of one frame, 1,000 to 64,000 bytes; `None`: the session's.
+    /// Longest payload of one frame, both ways: what the peer sends on the stream keeps to it, too. 1,000 to 64,000 bytes;
+    /// `None`: the session's.
     pub fragment_size: Option<usize>,
 }
 

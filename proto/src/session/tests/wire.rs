@@ -184,20 +184,20 @@ fn no_packet_is_longer_than_the_peer_takes_also_when_its_frames_go_again() {
         .expect("because there is room");
     let first = hear(&mut pair);
     assert!(first.iter().all(|(len, _)| *len <= limit));
-    // All of it goes again, beside the longest of what is said once.
+    // What filled a packet goes again, beside the longest of what is said once.
     let current = pair
         .server()
         .connections
         .current
         .as_mut()
         .expect("because it is attached");
-    (current.cursor, current.from_due) = (0, true);
+    (current.cursor, current.from_due) = (2, true);
     let elsewhere = Bytes::from(alloc::vec![b'x'; 1_024]);
     pair.server().migrate(now, Duration::from_secs(1), elsewhere);
     let again = hear(&mut pair);
     let longest = again.iter().map(|(len, _)| *len).max();
     assert!(longest <= Some(limit), "{longest:?}");
-    assert_eq!(payloads(&all(first)), payloads(&all(again)));
+    assert_eq!(payloads(&all(first))[1..], payloads(&all(again)));
 }
 
 /// A session on which the server has sent a stream and a message, and has the peer's word for the stream only.
@@ -496,6 +496,28 @@ fn who_broke_the_protocol_is_told_which_rule_and_its_host_can_read_it() {
         };
         assert_eq!(reason(&mut pair.client), Some(told));
     }
+}
+
+#[test]
+fn who_has_proven_nothing_is_told_nothing() {
+    let mut pair = dialled();
+    let (_, theirs) = newest(&pair);
+    let now = pair.now;
+    for junk in [&[7; 40][..], &[0x50, 1], &[]] {
+        let mut pair = dialled();
+        let heard = pair.server().handle_input(now, theirs, BytesMut::from(junk));
+        assert!(heard.is_err());
+        assert!(!pair.server().poll_transmit(now, theirs, &mut Vec::new()));
+        assert_eq!(pair.server().state(), SessionState::Detached, "the session lives on");
+    }
+    // A candidate whose first packet does not open.
+    pair.cut();
+    let (_, incoming) = super::swaps::resume(&mut pair);
+    let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+    assert!(pair.server().poll_transmit(now, theirs, &mut Vec::new()), "RESUMED");
+    let heard = pair.server().handle_input(now, theirs, BytesMut::from(&[7; 40][..]));
+    assert_eq!(heard, Err(ConnectionError::Forged));
+    assert!(!pair.server().poll_transmit(now, theirs, &mut Vec::new()));
 }
 
 /// Fills the server's outbox towards a peer with these limits that acknowledges nothing; what is committed then.
