@@ -257,6 +257,7 @@ fn uncut() {
     }
 }
 
+// PROTOCOL R5.1, R5.6
 #[test]
 fn first_connection() {
     assert!(all_pairs(Script::Plain, &[], 0, &NOTICES) > 100);
@@ -294,6 +295,7 @@ fn new_connection_during_a_planned_swap() {
     all_pairs(Script::ServerAsks, &[], 1, &NOTICES[..1]);
 }
 
+// PROTOCOL R5.6
 #[test]
 fn both_connections_of_a_planned_swap() {
     let [up, down] = boundaries(Script::PlannedSwap, &[], 0);

@@ -37,6 +37,7 @@ fn run(name: &str, small: Budget, full: Budget) {
     assert!(explored.states > 100, "{name}: only {explored:?}");
 }
 
+// PROTOCOL R10.12
 #[test]
 fn a_swap_with_a_late_packet() {
     run(
@@ -51,6 +52,7 @@ fn a_swap_with_a_late_packet() {
     );
 }
 
+// PROTOCOL R10.11, R10.12
 #[test]
 fn a_planned_swap() {
     let small = Budget {
@@ -70,6 +72,7 @@ fn a_planned_swap() {
     );
 }
 
+// PROTOCOL R8.7
 #[test]
 fn crossing_closes() {
     let small = Budget {

@@ -85,6 +85,7 @@ fn a_gap_in_the_sequence_is_never_delivered() {
     assert!(!matches!(read, Some(Ok(Some(_)))), "delivered across a gap: {read:?}");
 }
 
+// PROTOCOL R4.9
 #[test]
 fn a_position_that_was_never_sent_empties_no_buffer() {
     let mut pair = pair(SessionConfig::default());
@@ -105,6 +106,7 @@ fn a_position_that_was_never_sent_empties_no_buffer() {
     );
 }
 
+// PROTOCOL R7.7
 #[test]
 fn every_moment_of_a_handshake_and_a_resume_has_a_deadline() {
     let mut pair = pair(SessionConfig::default());
@@ -183,6 +185,7 @@ fn attaches_that_die_at_once_are_not_dialled_in_a_hot_loop() {
     );
 }
 
+// PROTOCOL R7.7
 #[test]
 fn no_timer_of_an_old_connection_closes_the_new_one() {
     let mut pair = pair(SessionConfig::default());
@@ -249,6 +252,7 @@ fn throughput_has_no_cliff_over_message_size() {
     }
 }
 
+// PROTOCOL R6.6
 #[test]
 fn an_admitted_message_is_never_fatal() {
     for outbox in [2_048, 5_000, 70_000, 300_000] {
@@ -287,6 +291,7 @@ fn largest_arrives(mut pair: Pair, outbox: usize) {
     }
 }
 
+// PROTOCOL R3.22
 #[test]
 fn a_forged_packet_is_an_error_and_no_panic() {
     let mut pair = pair(SessionConfig::default());
@@ -305,6 +310,7 @@ fn a_length_prefix_is_not_trusted_before_proof() {
     assert_eq!(decoder.next_packet(), Err(ConnectionError::TooLarge));
 }
 
+// PROTOCOL R6.6
 #[test]
 fn a_full_outbox_pushes_back_and_evicts_nothing() {
     let mut pair = pair(SessionConfig::default().with_outbox_limit(4_096));
@@ -324,6 +330,7 @@ fn a_full_outbox_pushes_back_and_evicts_nothing() {
     assert!(pair.put(Side::Client, stream, 100), "there is room again");
 }
 
+// PROTOCOL R5.5
 #[test]
 fn what_is_acknowledged_is_held_until_it_is_read() {
     let mut pair = pair(SessionConfig::default().with_stream_window(2_000));
@@ -343,6 +350,7 @@ fn what_is_acknowledged_is_held_until_it_is_read() {
     assert!(pair.ledger.is_settled(), "{:?}", pair.ledger.unsettled());
 }
 
+// PROTOCOL R5.3
 #[test]
 fn a_lost_acknowledgement_is_said_again() {
     let mut pair = pair(SessionConfig::default());
@@ -364,6 +372,7 @@ fn a_lost_acknowledgement_is_said_again() {
     );
 }
 
+// PROTOCOL R10.10
 #[test]
 fn everything_owed_goes_out_at_once_after_an_attach() {
     let mut pair = pair(SessionConfig::default());
@@ -504,6 +513,7 @@ fn attempts_are_counted_as_failures_and_the_count_is_refilled() {
     );
 }
 
+// PROTOCOL R10.3
 #[test]
 fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
     let mut pair = pair(SessionConfig::default());
@@ -533,6 +543,7 @@ fn the_old_connection_stays_until_the_new_one_has_proven_itself() {
 
 /// A planned swap that the server answers with `dead`, because its own side is not settled: what it
 /// goes on acknowledging on the old connection must not make its statement look like a lie.
+// PROTOCOL R10.19
 #[test]
 fn a_statement_overtaken_by_an_acknowledgement_is_no_contradiction() {
     let mut pair = pair(SessionConfig::default().with_ack_delay(Duration::ZERO));
@@ -559,6 +570,7 @@ fn a_statement_overtaken_by_an_acknowledgement_is_no_contradiction() {
 }
 
 /// RESUMEs of a planned swap that are refused lead to no full handshake while the connection lives.
+// PROTOCOL R10.18
 #[test]
 fn a_refused_swap_does_not_declare_the_live_connection_dead() {
     let mut pair = pair(SessionConfig::default());

@@ -51,6 +51,7 @@ fn answer(pair: &mut Pair, wire: usize) -> Option<Vec<u8>> {
     pair.wires[wire].take(Side::Server).map(|packet| packet.to_vec())
 }
 
+// PROTOCOL R3.19, R10.1
 #[test]
 fn a_replayed_resume_is_refused_and_changes_nothing() {
     let (mut pair, stream, resume) = resumed();
@@ -73,6 +74,7 @@ fn a_replayed_resume_is_refused_and_changes_nothing() {
     }
 }
 
+// PROTOCOL R3.18
 #[test]
 fn every_changed_bit_of_a_resume_is_refused_like_an_unknown_session() {
     let (mut pair, stream, resume) = resumed();
@@ -94,6 +96,7 @@ fn every_changed_bit_of_a_resume_is_refused_like_an_unknown_session() {
     talks(&mut pair, stream);
 }
 
+// PROTOCOL R10.1
 #[test]
 fn an_earlier_resume_that_arrives_late_is_refused() {
     let mut pair = Pair::new(&Setup::default());
@@ -117,6 +120,7 @@ fn an_earlier_resume_that_arrives_late_is_refused() {
     talks(&mut pair, stream);
 }
 
+// PROTOCOL R10.2, R10.3
 #[test]
 fn a_copy_that_overtakes_the_original_only_delays_a_swap() {
     let (mut pair, stream, _) = resumed();
@@ -149,6 +153,7 @@ fn a_copy_that_overtakes_the_original_only_delays_a_swap() {
     assert!(!pair.events.iter().any(|(_, event)| matches!(event, Event::Ended(_))));
 }
 
+// PROTOCOL R10.2
 #[test]
 fn an_authentic_resume_that_is_never_confirmed_displaces_nobody() {
     let (mut pair, stream, _) = resumed();
@@ -178,6 +183,7 @@ fn an_authentic_resume_that_is_never_confirmed_displaces_nobody() {
     assert!(!pair.events.iter().any(|(_, event)| matches!(event, Event::Ended(_))));
 }
 
+// PROTOCOL R3.25, R11.1
 #[test]
 fn forged_refusals_delay_a_session_and_never_end_it() {
     let (mut pair, stream, _) = resumed();
@@ -202,6 +208,7 @@ fn forged_refusals_delay_a_session_and_never_end_it() {
     talks(&mut pair, stream);
 }
 
+// PROTOCOL R2.6
 #[test]
 fn a_thousand_silent_strangers_do_not_shut_out_a_resumer() {
     let (mut pair, stream, _) = resumed();

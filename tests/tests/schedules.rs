@@ -12,6 +12,7 @@ fn number(name: &str) -> Option<u64> {
 /// Schedules of the fixed set.
 const SEEDS: u64 = 3_000;
 
+// PROTOCOL R5.6
 #[test]
 fn fixed_set() {
     if let Some(seed) = number("UNBROKEN_SEED") {

@@ -62,6 +62,7 @@ fn all_arrives(pair: &mut Pair, stream: StreamId) {
     assert_eq!(pair.wires.len(), 2, "no third connection was needed");
 }
 
+// PROTOCOL R10.14, R10.16, R10.20
 #[test]
 fn what_the_old_connection_lost_comes_again_on_the_new_one() {
     for len in [1, 100, 5_000] {
@@ -83,6 +84,7 @@ fn what_the_old_connection_lost_comes_again_on_the_new_one() {
     }
 }
 
+// PROTOCOL R10.17
 #[test]
 fn no_more_is_sent_above_a_gap_than_the_inbox_holds() {
     for dies in [Some(Side::Client), Some(Side::Server), None] {
@@ -110,6 +112,7 @@ fn no_more_is_sent_above_a_gap_than_the_inbox_holds() {
     }
 }
 
+// PROTOCOL R8.2, R8.7
 #[test]
 fn closes_that_cross_above_a_gap_complete_each_other() {
     for order in [[Side::Client, Side::Server], [Side::Server, Side::Client]] {

@@ -98,6 +98,7 @@ fn told(count: usize, messages: Vec<Message>) -> Vec<Result<BytesMut, Cause>> {
     heard
 }
 
+// PROTOCOL R2.1
 #[test]
 fn websocket_messages_that_are_no_packets() {
     let binary = |length| Message::Binary(packet(length).into());

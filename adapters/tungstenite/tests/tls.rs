@@ -107,6 +107,7 @@ fn exchange<S: ByteStream>(end: &mut S, cx: &mut Context<'_>, left: &mut usize, 
     *left == 0 && flushed
 }
 
+// PROTOCOL R6.7
 #[test]
 fn reading_does_not_wait_for_writing() {
     const BYTES: usize = 1_000_000;

@@ -16,6 +16,7 @@ fn idle() -> Liveness {
     Liveness::new(at(0), SECOND * 10, SECOND * 30, patience(0))
 }
 
+// PROTOCOL R7.2, R7.3
 #[test]
 fn idle_silence_is_probed_after_the_interval_and_judged_after_the_timeout() {
     let mut live = idle();
@@ -28,6 +29,7 @@ fn idle_silence_is_probed_after_the_interval_and_judged_after_the_timeout() {
     assert_eq!(live.on_timeout(at(41), None), Verdict::Dead);
 }
 
+// PROTOCOL R7.4
 #[test]
 fn data_outstanding_hastens_both() {
     let mut live = idle();
@@ -39,6 +41,7 @@ fn data_outstanding_hastens_both() {
     assert_eq!(live.on_timeout(at(6), None), Verdict::Dead);
 }
 
+// PROTOCOL R7.5
 #[test]
 fn a_slow_link_and_fruitless_attaches_stretch_the_wait_up_to_the_timeout() {
     let mut live = Liveness::new(at(0), SECOND * 10, SECOND * 30, patience(1));
@@ -51,6 +54,7 @@ fn a_slow_link_and_fruitless_attaches_stretch_the_wait_up_to_the_timeout() {
     assert_eq!(stretched.stretched(SECOND), SECOND * 30);
 }
 
+// PROTOCOL R7.6
 #[test]
 fn a_stall_of_the_host_is_excused_once() {
     let mut live = idle();
@@ -66,6 +70,7 @@ fn a_stall_of_the_host_is_excused_once() {
     assert_eq!(live.on_timeout(at(16 * 3_600), None), Verdict::Dead, "once per silence");
 }
 
+// PROTOCOL R7.2
 #[test]
 fn input_is_life() {
     let mut live = idle();

@@ -69,6 +69,7 @@ mod tests {
 
     const DELAY: Duration = Duration::from_millis(25);
 
+    // PROTOCOL R5.4
     #[test]
     fn waits_for_company_but_not_long() {
         let mut acks = AckPolicy::new(DELAY, 1_000);
@@ -85,6 +86,7 @@ mod tests {
         assert!(!acks.due() && acks.deadline().is_none());
     }
 
+    // PROTOCOL R5.4
     #[test]
     fn enough_packets_or_bytes_are_due_at_once() {
         let mut acks = AckPolicy::new(DELAY, 1_000);

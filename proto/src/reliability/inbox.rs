@@ -105,6 +105,7 @@ mod tests {
         }
     }
 
+    // PROTOCOL R10.17
     #[test]
     fn holds_what_was_granted_and_not_a_frame_more() {
         let charge = reset(1).charge();

@@ -130,6 +130,7 @@ fn compute() -> String {
     lines.text
 }
 
+// PROTOCOL R3.8, R3.14, R3.15, R3.20, R3.21, R3.23
 #[test]
 fn the_file_is_what_the_code_computes() {
     for (line, (expected, computed)) in FILE.lines().zip(compute().lines()).enumerate() {

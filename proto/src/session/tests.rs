@@ -72,6 +72,7 @@ fn a_message_crosses_and_a_cut_loses_nothing() {
     assert_eq!(pair.client.inspect().redundant, 0);
 }
 
+// PROTOCOL R4.12, R10.13
 #[test]
 fn a_planned_swap_moves_to_the_new_connection() {
     let mut pair = Pair::new();
@@ -111,6 +112,7 @@ fn a_planned_swap_moves_to_the_new_connection() {
     assert_eq!(payload(&mut pair.client, now, stream), b"before after");
 }
 
+// PROTOCOL R8.4, R8.5, R8.9
 #[test]
 fn close_is_answered_and_both_ends_know_all() {
     let mut pair = Pair::new();
@@ -151,6 +153,7 @@ fn close_is_answered_and_both_ends_know_all() {
     assert_eq!(pair.registry.tombstone_count(), 1);
 }
 
+// PROTOCOL R8.6, R8.11
 #[test]
 fn a_close_whose_end_was_lost_is_still_known_to_be_complete() {
     let mut pair = Pair::new();
@@ -242,6 +245,7 @@ fn a_session_whose_confirmation_was_lost_is_resumed_all_the_same() {
     assert_eq!(payload(pair.server(), now, stream), b"kept");
 }
 
+// PROTOCOL R10.6
 #[test]
 fn a_session_never_confirmed_ends_with_the_handshake_timeout() {
     let mut pair = Pair::new();

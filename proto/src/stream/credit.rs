@@ -109,6 +109,7 @@ impl RecvCredit {
 mod tests {
     use super::*;
 
+    // PROTOCOL R6.4
     #[test]
     fn a_sender_that_cannot_fit_a_byte_is_always_granted_more_once_all_is_read() {
         for window in 256..2_048 {

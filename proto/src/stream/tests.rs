@@ -397,6 +397,7 @@ fn drain(ends: &mut [End; 2]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
+    // PROTOCOL R6.5
     #[test]
     fn honest_ends_never_fault_and_everything_arrives(
         client in config(),
@@ -434,6 +435,7 @@ fn opened(stream: u64) -> Frame {
     })
 }
 
+// PROTOCOL R4.15, R4.16, R4.17, R6.2
 #[test]
 fn what_a_peer_may_not_do_is_named() {
     use crate::error::ProtocolError::{AfterEnd, BadStream, Credit};
@@ -473,6 +475,7 @@ fn what_a_peer_may_not_do_is_named() {
     }
 }
 
+// PROTOCOL R4.21, R6.3
 #[test]
 fn more_streams_or_data_than_granted_is_a_fault() {
     let config = SessionConfig {
@@ -493,6 +496,7 @@ fn more_streams_or_data_than_granted_is_a_fault() {
     );
 }
 
+// PROTOCOL R4.18
 #[test]
 fn a_late_word_about_a_forgotten_stream_is_of_no_consequence() {
     let [mut client, mut server] = pair();
@@ -681,6 +685,7 @@ fn what_is_abandoned_half_way_stays_on_the_account_until_the_peer_has_it() {
     assert_eq!(a.streams.outbox_bytes(), 0);
 }
 
+// PROTOCOL R6.4
 #[test]
 fn credit_in_crumbs_does_not_inflate_the_outbox() {
     let config = SessionConfig::default();

@@ -196,6 +196,7 @@ fn close_codes_and_broken_rules_are_causes() {
 }
 
 /// Headers, subprotocols, path and query arrive; a server that checks them lets in who has them.
+// PROTOCOL R2.2
 #[test]
 fn what_the_upgrade_says_is_looked_at() {
     let (listener, address) = free_port();
@@ -272,6 +273,7 @@ fn later_is_later_and_not_never() {
 }
 
 /// What is no request for a session is told so, in HTTP, and the server goes on.
+// PROTOCOL R2.2
 #[test]
 fn strangers_are_answered_in_http() {
     let (listener, address) = free_port();

@@ -8,6 +8,7 @@ use crate::security::testing::{client_key, secret, server_key};
 const PSK: [Suite; 2] = [Suite::Aes256GcmPsk, Suite::ChaChaPolyPsk];
 const PLAIN: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaChaPoly];
 
+// PROTOCOL R3.1
 #[test]
 fn a_client_uses_psk_suites_if_and_only_if_it_has_a_secret() {
     let all = Suite::all();
@@ -47,6 +48,7 @@ fn the_configured_order_stands_and_repetitions_go() {
     );
 }
 
+// PROTOCOL R3.7
 #[test]
 fn empty_lists_are_not_anonymity() {
     let all = Suite::all();
@@ -69,6 +71,7 @@ fn empty_lists_are_not_anonymity() {
     );
 }
 
+// PROTOCOL R3.2
 #[test]
 fn a_server_with_secrets_takes_psk_suites_only_unless_it_says_otherwise() {
     let all = Suite::all();

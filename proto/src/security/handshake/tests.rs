@@ -30,6 +30,7 @@ fn refusal(auth: &ServerAuth, suites: &[Suite], hello: &[u8]) -> Option<HelloRef
     ServerHandshake::new(auth, suites, hello, &mut rng(2)).err()
 }
 
+// PROTOCOL R3.14
 #[test]
 fn every_suite_establishes_the_same_on_both_sides() {
     for suite in Suite::all() {
@@ -46,6 +47,7 @@ fn every_suite_establishes_the_same_on_both_sides() {
     }
 }
 
+// PROTOCOL R3.10
 #[test]
 fn sizes_are_those_of_the_protocol() {
     for suite in Suite::all() {
@@ -76,6 +78,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     }
 }
 
+// PROTOCOL R3.6
 #[test]
 fn pins_and_client_lists_are_enforced() {
     let stranger = StaticKey::from_bytes([9; 32]);
@@ -91,6 +94,7 @@ fn pins_and_client_lists_are_enforced() {
     }
 }
 
+// PROTOCOL R3.6
 #[test]
 fn an_untrusted_server_gets_no_proof() {
     let (client, server) = ends(Suite::ChaChaPoly);
@@ -103,6 +107,7 @@ fn an_untrusted_server_gets_no_proof() {
     assert_eq!(client.prove(OFFER).err(), Some(ConnectionError::Handshake));
 }
 
+// PROTOCOL R3.11
 #[test]
 fn refusals_name_version_and_suite() {
     let (client, server) = ends(Suite::ChaChaPoly);
@@ -154,6 +159,7 @@ fn a_hint_may_have_64_bytes_and_no_more() {
     );
 }
 
+// PROTOCOL R3.2
 #[test]
 fn a_server_with_secrets_lets_no_plain_hello_in_unless_it_says_so() {
     let (_, plain) = ClientHandshake::new(&Auth::anonymous(), Suite::ChaChaPoly, &mut rng(1));
@@ -186,6 +192,7 @@ fn a_suite_that_the_clients_own_rules_exclude_gets_no_further_than_the_challenge
     assert_eq!(outcome.err(), Some(Failure::Challenge(ConnectionError::Untrusted)));
 }
 
+// PROTOCOL R3.5
 #[test]
 fn ends_without_a_key_show_a_fresh_one_each_time() {
     let both = (Auth::anonymous(), ServerAuth::anonymous());
@@ -219,6 +226,7 @@ fn credential_allowed(auth: &Auth, server: &ServerAuth, suite: Suite, carrier: C
     client.may_send_credential(carrier)
 }
 
+// PROTOCOL R3.9
 #[test]
 fn a_credential_goes_out_only_to_a_server_that_is_known() {
     let (open, checked) = (Carrier::ordered(), Carrier::ordered().authenticated());

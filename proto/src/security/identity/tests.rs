@@ -21,6 +21,7 @@ fn hints_have_at_most_64_bytes() {
     assert_eq!(SharedSecret::from_passphrase(&[0; 65], "words").err(), too_long);
 }
 
+// PROTOCOL R3.8
 #[test]
 fn passphrases_are_stretched_with_hint_and_words() {
     let key = |hint: &[u8], words: &str| SharedSecret::from_passphrase(hint, words).map(|secret| hex(secret.key()));

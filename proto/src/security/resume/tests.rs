@@ -106,6 +106,7 @@ fn either_secret_opens_and_says_which() {
     }
 }
 
+// PROTOCOL R3.17, R3.18
 #[test]
 fn two_trials_always_whatever_is_held_and_whatever_opens() {
     // Each trial draws the same from the generator; what it gives next counts them.
@@ -196,6 +197,7 @@ fn a_recorded_answer_is_worthless() {
     );
 }
 
+// PROTOCOL R3.17
 #[test]
 fn a_suite_that_is_not_the_sessions_opens_nothing() {
     // The same secret bytes under another suite's byte: the plain and the psk suite share a pattern.

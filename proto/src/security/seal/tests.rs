@@ -45,6 +45,7 @@ fn noise(algorithm: Algorithm) -> (TransportState, TransportState, Sealer, Opene
 
 const BOTH: [Algorithm; 2] = [Algorithm::Aes256Gcm, Algorithm::ChaChaPoly];
 
+// PROTOCOL R3.21, R3.23
 #[test]
 fn bytes_are_noises_across_rekeys() {
     for algorithm in BOTH {
@@ -119,6 +120,7 @@ fn keys_of_another_direction_or_algorithm_open_nothing() {
     }
 }
 
+// PROTOCOL R3.24
 #[test]
 fn the_last_nonce_is_never_a_packets() {
     let mut sealer = Sealer::new(Algorithm::ChaChaPoly, &[1; 32]);

@@ -38,6 +38,7 @@ fn secrets_depend_on_all_that_goes_in() {
     }
 }
 
+// PROTOCOL R3.15
 #[test]
 fn verifiers_check_their_own_macs_only() {
     for suite in Suite::all() {

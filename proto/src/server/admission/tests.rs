@@ -12,6 +12,7 @@ fn at(seconds: u64) -> Instant {
     Instant::from_millis(seconds * 1_000)
 }
 
+// PROTOCOL R2.6
 #[test]
 fn the_oldest_silent_one_goes() {
     let mut pending = pending(2, 2);
@@ -23,6 +24,7 @@ fn the_oldest_silent_one_goes() {
     assert_eq!(pending.spoke(connections[0]), None);
 }
 
+// PROTOCOL R2.6
 #[test]
 fn handshakes_have_a_bound_of_their_own_in_the_order_of_their_hellos() {
     let mut pending = pending(8, 2);
@@ -63,6 +65,7 @@ fn each_that_is_let_go_is_told_once_and_the_list_is_bounded() {
     assert_eq!(core::iter::from_fn(|| pending.poll_unwanted()).count(), 4);
 }
 
+// PROTOCOL R2.9
 #[test]
 fn all_of_it_lives_for_the_handshake_timeout_from_accept() {
     let mut pending = pending(8, 8);

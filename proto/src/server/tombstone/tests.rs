@@ -46,6 +46,7 @@ fn reach(tombstones: &mut Tombstones, seconds: u64, client: u8) -> u64 {
     tombstones.reach(at(seconds), &key(client)).as_secs()
 }
 
+// PROTOCOL R11.7
 #[test]
 fn what_forgot_nothing_remembers_all_that_it_ever_made() {
     let mut tombstones = Tombstones::new(HOUR, 8, at(100));
@@ -88,6 +89,7 @@ fn the_same_session_is_entombed_once() {
     assert_eq!(tombstones.due(), Some(at(3_601)));
 }
 
+// PROTOCOL R11.7
 #[test]
 fn one_dropped_early_shortens_the_reach_of_all_who_may_have_owned_it() {
     let mut tombstones = Tombstones::new(HOUR, 2, at(0));
@@ -107,6 +109,7 @@ fn one_dropped_early_shortens_the_reach_of_all_who_may_have_owned_it() {
     assert_eq!(reach(&mut tombstones, 60, 9), 40 - MARGIN);
 }
 
+// PROTOCOL R11.7
 #[test]
 fn a_greedy_client_displaces_itself_alone() {
     let mut tombstones = Tombstones::new(HOUR, 16, at(0));

@@ -12,6 +12,7 @@ fn dialled(adjust: impl FnOnce(&mut SessionConfig, &mut SessionConfig)) -> Pair 
     pair
 }
 
+// PROTOCOL R7.8
 #[test]
 fn a_lifetime_is_what_was_agreed_until_the_host_says_otherwise() {
     let mut pair = dialled(|client, server| {
@@ -154,6 +155,7 @@ fn knock(pair: &mut Pair) -> Result<Epoch, Option<Vec<u8>>> {
     adopted.map_err(|rejection| rejection.packet)
 }
 
+// PROTOCOL R3.17, R11.5
 #[test]
 fn proven_attempts_that_come_to_nothing_are_limited_and_forged_ones_do_not_count() {
     let mut pair = dialled(|_, _| {});

@@ -156,6 +156,7 @@ fn what_a_connection_still_had_to_say_goes_with_it() {
 }
 
 /// Law 7. Kills `replies_wait`.
+// PROTOCOL R6.7
 #[test]
 fn an_answer_does_not_wait_for_a_backlog() {
     let mut pair = Pair::new();
@@ -208,6 +209,7 @@ fn an_answer_does_not_wait_for_a_backlog() {
 }
 
 /// Law 8. Kills `forgery_is_fatal`.
+// PROTOCOL R3.22
 #[test]
 fn an_error_drops_the_connection_and_not_the_session() {
     let mut pair = Pair::new();
@@ -220,6 +222,7 @@ fn an_error_drops_the_connection_and_not_the_session() {
 }
 
 /// Law 10. Kills `late_input_counts`.
+// PROTOCOL R10.9
 #[test]
 fn input_of_a_connection_that_is_over_is_ignored() {
     let (mut pair, _) = unacknowledged();
@@ -239,6 +242,7 @@ fn input_of_a_connection_that_is_over_is_ignored() {
 }
 
 /// Invariant 1. Kills `gap_delivered`.
+// PROTOCOL R5.2
 #[test]
 fn what_is_ahead_of_its_turn_waits_or_is_a_fault() {
     let mut ledger = ledger();
@@ -250,6 +254,7 @@ fn what_is_ahead_of_its_turn_waits_or_is_a_fault() {
 }
 
 /// Invariant 1. Kills `duplicate_delivered`.
+// PROTOCOL R5.3
 #[test]
 fn what_was_here_before_is_not_taken_again() {
     let mut ledger = ledger();
@@ -259,6 +264,7 @@ fn what_was_here_before_is_not_taken_again() {
 }
 
 /// Kills `close_not_last`.
+// PROTOCOL R8.1
 #[test]
 fn nothing_sequenced_lies_behind_a_close() {
     let close = || {
@@ -295,6 +301,7 @@ fn nothing_is_freed_that_the_peer_did_not_state() {
 }
 
 /// Invariant 6. Kills `replay_from_acked`.
+// PROTOCOL R10.20
 #[test]
 fn what_the_peer_stated_is_not_sent_again() {
     let (mut pair, _) = unacknowledged();
@@ -305,6 +312,7 @@ fn what_the_peer_stated_is_not_sent_again() {
 }
 
 /// Invariant 8. Kills `position_trusted`.
+// PROTOCOL R10.19
 #[test]
 fn a_peer_that_states_what_was_never_sent_has_lost_its_state() {
     let mut pair = Pair::new();
@@ -333,6 +341,7 @@ fn a_peer_that_states_what_was_never_sent_has_lost_its_state() {
 }
 
 /// Invariant 8. Kills `counter_ignored`.
+// PROTOCOL R10.1, R10.4
 #[test]
 fn a_resume_opens_the_session_once() {
     let mut pair = Pair::new();
@@ -357,6 +366,7 @@ fn a_resume_opens_the_session_once() {
 }
 
 /// Invariant 8. Kills `finality_from_anyone`.
+// PROTOCOL R11.4
 #[test]
 fn another_server_says_nothing_final_about_the_session() {
     let (mut client, mut elsewhere, now) = stray();

@@ -529,6 +529,7 @@ fn a_session_may_be_put_under_another_policy_and_taken_out() {
     assert!(matches!(last, Some(Event::Ended(ended)) if ended.reason == EndReason::GaveUp { cause }));
 }
 
+// PROTOCOL R8.8
 #[test]
 fn a_close_before_the_first_handshake_delivers_what_is_queued() {
     let queued = |pair: &mut Pair| {

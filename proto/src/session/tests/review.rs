@@ -40,6 +40,7 @@ pub(super) fn shake(registry: &mut Registry, client: &mut Session, now: Instant)
     (epoch, incoming)
 }
 
+// PROTOCOL R3.4
 #[test]
 fn a_forged_refusal_of_the_suite_does_not_stick() {
     let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
@@ -58,6 +59,7 @@ fn a_forged_refusal_of_the_suite_does_not_stick() {
     assert_eq!(again, best);
 }
 
+// PROTOCOL R4.3
 #[test]
 fn the_peer_is_told_what_it_did_wrong() {
     let mut pair = Pair::new();
@@ -182,6 +184,7 @@ pub(super) fn stray() -> (Session, Registry, Instant) {
     (client, elsewhere, now)
 }
 
+// PROTOCOL R11.4
 #[test]
 fn only_the_sessions_own_server_ends_it_for_want_of_authority() {
     let (mut client, mut elsewhere, now) = stray();

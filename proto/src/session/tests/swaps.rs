@@ -53,6 +53,7 @@ pub(super) fn cut_old(pair: &mut Pair, old: (Epoch, Epoch)) {
 }
 
 /// Kills `candidate_secret_dropped`.
+// PROTOCOL R10.4
 #[test]
 fn a_resume_whose_confirmation_was_lost_locks_nobody_out() {
     let mut pair = Pair::new();
@@ -67,6 +68,7 @@ fn a_resume_whose_confirmation_was_lost_locks_nobody_out() {
 }
 
 /// Kills `old_secret_deleted`.
+// PROTOCOL R10.4
 #[test]
 fn a_resume_whose_answer_was_lost_locks_nobody_out() {
     let mut pair = Pair::new();
@@ -82,6 +84,7 @@ fn a_resume_whose_answer_was_lost_locks_nobody_out() {
 }
 
 /// Kills `no_resync`.
+// PROTOCOL R10.14, R10.16
 #[test]
 fn what_the_old_connection_took_with_it_is_asked_for() {
     let mut pair = Pair::new();
@@ -100,6 +103,7 @@ fn what_the_old_connection_took_with_it_is_asked_for() {
 }
 
 /// Kills `stale_judged`.
+// PROTOCOL R10.19
 #[test]
 fn an_acknowledgement_may_overtake_the_position_of_a_live_end() {
     let mut pair = Pair::new();
@@ -129,6 +133,7 @@ fn an_acknowledgement_may_overtake_the_position_of_a_live_end() {
 }
 
 /// Kills `inbox_bound_lifted`.
+// PROTOCOL R10.17
 #[test]
 fn the_inbox_is_not_overrun_when_the_old_connection_goes() {
     let mut pair = Pair::with(|_, server| server.inbox_limit = 65_536);
@@ -156,6 +161,7 @@ fn the_inbox_is_not_overrun_when_the_old_connection_goes() {
 }
 
 /// Kills `third_connection`.
+// PROTOCOL R10.18
 #[test]
 fn a_further_swap_waits_until_the_one_before_is_settled() {
     let mut pair = Pair::new();
@@ -172,6 +178,7 @@ fn a_further_swap_waits_until_the_one_before_is_settled() {
 }
 
 /// Kills `from_with_data_only`.
+// PROTOCOL R10.13
 #[test]
 fn an_idle_swap_settles() {
     let mut pair = Pair::new();
@@ -183,6 +190,7 @@ fn an_idle_swap_settles() {
 }
 
 /// Kills `close_ahead_dropped`.
+// PROTOCOL R8.2
 #[test]
 fn a_close_counts_wherever_it_lies() {
     let mut pair = Pair::new();

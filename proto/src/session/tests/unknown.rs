@@ -46,6 +46,7 @@ fn ask(p: &mut Pair) {
     }
 }
 
+// PROTOCOL R11.6
 #[test]
 fn an_owner_that_dies_before_its_answer_is_read_leaves_nothing_to_conclude() -> Result<(), ConnectionError> {
     let mut p = arrived_unheard();
@@ -143,6 +144,7 @@ fn who_has_an_acknowledgement_knows_that_something_arrived() {
     assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));
 }
 
+// PROTOCOL R11.6
 #[test]
 fn only_a_memory_that_covers_the_birth_of_a_session_proves_that_it_was_never_confirmed() {
     let mut p = Pair::new();

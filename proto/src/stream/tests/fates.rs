@@ -27,6 +27,7 @@ fn three_messages() -> End {
     client
 }
 
+// PROTOCOL R8.9
 #[test]
 fn an_unknown_position_leaves_what_was_packed_unknown_and_the_rest_undelivered() {
     let mut client = three_messages();
@@ -39,6 +40,7 @@ fn an_unknown_position_leaves_what_was_packed_unknown_and_the_rest_undelivered()
     assert!(!fates.all_delivered());
 }
 
+// PROTOCOL R8.9
 #[test]
 fn a_known_position_decides_each() {
     let mut client = three_messages();

@@ -48,6 +48,7 @@ fn append_leaves_nothing_of_what_is_no_packet() {
     assert!(out.len() <= 1);
 }
 
+// PROTOCOL R2.3, R2.5
 #[test]
 fn a_length_is_judged_as_soon_as_it_is_read() {
     let try_split = |bytes: &[u8], limit| split(&mut BytesMut::from(bytes), limit);
@@ -58,6 +59,7 @@ fn a_length_is_judged_as_soon_as_it_is_read() {
     assert_eq!(try_split(&[], MAX_PACKET), Ok(None));
 }
 
+// PROTOCOL R2.4, R2.5
 #[test]
 fn a_type_is_judged_as_soon_as_it_is_read() {
     let judge = |length: u16, kind: u8| {
@@ -84,6 +86,7 @@ fn splitting_copies_nothing() {
     assert!(buf.is_empty());
 }
 
+// PROTOCOL R2.5
 #[test]
 fn an_unread_length_allocates_nothing() {
     let mut decoder = Decoder::new(MAX_PACKET);

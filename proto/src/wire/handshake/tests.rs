@@ -154,6 +154,7 @@ fn names_are_utf8() {
     );
 }
 
+// PROTOCOL R12.1
 #[test]
 fn parameters_that_could_do_harm_are_malformed() {
     let good = |parameters: &Parameters| {
@@ -232,6 +233,7 @@ fn a_refusal_is_read_as_written() {
 }
 
 proptest! {
+    // PROTOCOL R12.2
     #[test]
     fn offers_round_trip_and_fail_when_cut_or_lengthened(offer in offer()) {
         let encoded = encode_offer(&offer);

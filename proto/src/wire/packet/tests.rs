@@ -28,6 +28,7 @@ fn type_bytes_are_those_of_the_document() {
     assert_eq!(MAX_FRAMES, 65_518);
 }
 
+// PROTOCOL R2.4
 #[test]
 fn nothing_and_the_unknown_are_unexpected() {
     for packet in [&[][..], &[0], &[8, 1], &[255]] {

@@ -19,6 +19,7 @@ fn error(plaintext: &[u8]) -> ProtocolError {
     decode(plaintext).expect_err("because the input is wrong")
 }
 
+// PROTOCOL R4.6
 #[test]
 fn unknown_types_are_named_so() {
     let known = (1..=5).chain(8..=0x11).chain(0x40..=0x4f).collect::<Vec<u8>>();
@@ -29,6 +30,7 @@ fn unknown_types_are_named_so() {
     assert_eq!(error(&[0x10, 0x20]), UnknownFrame, "behind a good frame, too");
 }
 
+// PROTOCOL R4.1
 #[test]
 fn a_packet_has_at_least_one_frame() {
     assert_eq!(error(&[]), Malformed);
@@ -55,6 +57,7 @@ fn an_omitted_length_takes_the_rest() {
     }
 }
 
+// PROTOCOL R4.5
 #[test]
 fn nothing_is_longer_than_its_limit() {
     let with_string = |head: &[u8], length: u16, tail: &[u8]| {
@@ -94,6 +97,7 @@ fn stream_0_is_the_session_in_credit_only() {
     assert_eq!(decode(&[0x04, 0, 5]), Ok(vec![Frame::Credit { stream: 0, limit: 5 }]));
 }
 
+// PROTOCOL R4.8
 #[test]
 fn fragment_sizes_stay_in_their_range() {
     let open = |size: [u8; 4]| decode(&[&[0x01, 1, 0][..], &size, &[0]].concat()).map(|_| ());
@@ -139,6 +143,7 @@ proptest! {
         prop_assert_eq!(decode(&encode(&list)), Ok(list));
     }
 
+    // PROTOCOL R4.14
     #[test]
     fn final_round_trips_alone_and_has_no_other_place(frame in final_frame()) {
         let alone = encode(core::slice::from_ref(&frame));
@@ -151,6 +156,7 @@ proptest! {
     }
 
     /// Nothing left out (another frame follows), so no prefix is a frame.
+    // PROTOCOL R4.1
     #[test]
     fn every_truncation_is_malformed(frame in frame()) {
         let whole = encode(&[frame.clone(), Frame::Rekey]);

@@ -258,6 +258,7 @@ fn check(case: &Case) {
     }
 }
 
+// PROTOCOL R4.4, R4.5, R4.6, R4.7, R4.8, R4.14, R6.1, R12.1, R12.2
 #[test]
 fn the_vectors_hold() {
     let cases = cases();

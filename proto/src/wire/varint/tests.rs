@@ -49,6 +49,7 @@ fn values_out_of_range_saturate() {
     assert_eq!(len(u64::MAX), 8);
 }
 
+// PROTOCOL R4.4
 #[test]
 fn a_longer_encoding_than_necessary_is_malformed() {
     for long in [

@@ -59,6 +59,7 @@ fn the_largest_frames_fit_a_packet() {
     assert!(data.encoded_len() <= MAX_FRAMES);
 }
 
+// PROTOCOL R4.7
 #[test]
 fn data_leaves_out_what_the_packet_says_already() {
     let open = Frame::Open(Open {
@@ -122,6 +123,7 @@ fn byte_strings_beyond_their_limit_are_cut() {
     }
 }
 
+// PROTOCOL R4.7, R6.1
 #[test]
 fn charges_count_the_payload_or_the_canonical_encoding() {
     assert_eq!(message(1, 0).charge(), FRAME_CHARGE);

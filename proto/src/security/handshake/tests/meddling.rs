@@ -36,6 +36,7 @@ fn every_flipped_bit_of_every_message_fails() {
     }
 }
 
+// PROTOCOL R3.10
 #[test]
 fn every_truncation_and_every_extension_fails() {
     for suite in Suite::all() {
@@ -91,6 +92,7 @@ fn a_wrong_secret_fails_at_the_proof_only() {
     }
 }
 
+// PROTOCOL R3.12
 #[test]
 fn an_unknown_hint_gets_a_challenge_like_any_other_and_fails_at_the_proof() {
     for suite in [Suite::Aes256GcmPsk, Suite::ChaChaPolyPsk] {
@@ -112,6 +114,7 @@ fn an_unknown_hint_gets_a_challenge_like_any_other_and_fails_at_the_proof() {
     }
 }
 
+// PROTOCOL R3.13
 #[test]
 fn an_ephemeral_key_that_agrees_on_nothing_is_refused_by_both() {
     // Points of small order: zero, one, and the two of order eight.
@@ -156,6 +159,7 @@ fn messages_of_another_handshake_fail() {
     }
 }
 
+// PROTOCOL R3.13
 #[test]
 fn a_challenge_is_taken_once_and_in_its_turn() {
     let suite = Suite::Aes256GcmPsk;

@@ -106,6 +106,7 @@ fn each_peer_has_a_rate_of_its_own() {
     assert_eq!(registry.snapshot().refused.peer_limit, 101);
 }
 
+// PROTOCOL R2.8
 #[test]
 fn resumes_have_a_rate_together_that_strangers_cannot_spend_nor_read() {
     let mut config = config();

@@ -294,6 +294,7 @@ fn verdict(registry: &mut Registry, now: Instant, incoming: Incoming) -> Option<
     told
 }
 
+// PROTOCOL R3.15, R8.11
 #[test]
 fn a_tombstone_speaks_to_whoever_proves_the_session_was_his() {
     let mut registry = registry(config());
@@ -331,6 +332,7 @@ fn a_tombstone_speaks_to_whoever_proves_the_session_was_his() {
     assert_eq!(registry.session_count(), 5);
 }
 
+// PROTOCOL R11.3
 #[test]
 fn a_full_registry_still_tells_the_truth_about_what_is_over() {
     let mut config = config();
@@ -469,6 +471,7 @@ fn nothing_but_one_proof_in_time_has_a_place_in_a_handshake() {
     assert_eq!(proven.request(), None);
 }
 
+// PROTOCOL R3.3
 #[test]
 fn a_suite_or_version_that_was_passed_over_ends_the_handshake() {
     let mut registry = registry(config());
@@ -544,6 +547,7 @@ fn a_version_or_suite_not_spoken_here_is_named() {
     );
 }
 
+// PROTOCOL R2.7
 #[test]
 fn a_flood_leaves_nothing_and_shuts_nobody_out() {
     let mut config = config();
