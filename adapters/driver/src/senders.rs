@@ -36,7 +36,13 @@ pub(crate) struct Senders {
 impl Senders {
     /// Whether the half may ask the machine now. If not, others go first, and it waits. `sent` is what it sent in
     /// its turn.
-    pub(crate) fn may_try(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
+    pub(crate) fn may_try(
+        &mut self,
+        id: StreamId,
+        sent: &mut usize,
+        cx: Option<&Context<'_>>,
+        wakes: &mut WakeList,
+    ) -> bool {
         // Who cannot wait would be refused for ever.
         let is_greedy = *sent >= QUANTUM && cx.is_some();
         let may = !self.full && (self.line.is_empty() || self.called.contains(&id));
@@ -47,7 +53,7 @@ impl Senders {
         *sent = 0;
         if may && self.rivals <= 1 {
             // Nobody else waits for room; still other tasks get a turn, so that what was sent leaves while more is made.
-            cx.waker().wake_by_ref();
+            wakes.push(Some(cx.waker().clone()));
             return false;
         }
         self.called.remove(&id);
@@ -71,12 +77,12 @@ impl Senders {
         }
     }
 
-    /// The machine has room again, or a reader granted more.
-    pub(crate) fn on_writable(&mut self, wakes: &mut WakeList) {
+    /// The machine has room again, or a reader granted more. True: the driver has to call others forward.
+    pub(crate) fn on_writable(&mut self, wakes: &mut WakeList) -> bool {
         self.full = false;
         self.line.extend(self.unread.drain(..));
         self.rivals = self.line.len();
-        self.call_next(wakes);
+        self.call_next(wakes)
     }
 
     /// Calls some forward, if the machine has room. True: there are more, to be called in another turn.
@@ -85,12 +91,10 @@ impl Senders {
             if !self.has_next() {
                 return false;
             }
-            if let Some(id) = self.line.pop_front()
-                && let Some(waker) = self.wakers.remove(&id)
-            {
-                self.called.insert(id);
-                wakes.push(Some(waker));
-            }
+            let next = self.line.pop_front();
+            let next = next.and_then(|id| self.wakers.remove_entry(&id));
+            self.called.extend(next.as_ref().map(|(id, _)| *id));
+            wakes.push(next.map(|(_, waker)| waker));
         }
         self.has_next()
     }

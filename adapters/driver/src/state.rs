@@ -158,7 +158,7 @@ impl State {
 
     /// Whether a sending half may ask the machine now; if not, it waits, and the driver calls it forward.
     pub(crate) fn may_send(&mut self, id: StreamId, sent: &mut usize, cx: Option<&Context<'_>>) -> bool {
-        let may = self.senders.may_try(id, sent, cx);
+        let may = self.senders.may_try(id, sent, cx, &mut self.wakes);
         if !may && self.senders.has_next() {
             self.notify_driver();
         }
@@ -192,10 +192,8 @@ impl State {
     }
 
     fn on_writable(&mut self) {
-        self.senders.on_writable(&mut self.wakes);
         self.openers.wake_first(&mut self.wakes);
-        if self.senders.has_next() {
-            // The driver calls the others forward.
+        if self.senders.on_writable(&mut self.wakes) {
             self.notify_driver();
         }
     }

@@ -29,9 +29,8 @@ pub fn block_on_within<T>(within: impl Into<Option<Duration>>, future: impl Futu
     // A limit beyond the clock is none.
     let limit = within.into().and_then(|within| Moment::now().checked_add(within));
     let reactor = Reactor::of_thread();
-    let waker = Waker::from(Arc::clone(&reactor));
+    let (waker, mut was_late) = (Waker::from(Arc::clone(&reactor)), false);
     let mut future = pin!(future);
-    let mut was_late = false;
     loop {
         let polled = reactor.enter(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
         if let Poll::Ready(output) = polled {
