@@ -295,6 +295,32 @@ fn an_answer_to_close_that_states_what_cannot_be_is_not_believed() {
     }
 }
 
+/// Kills `verdict_believed`.
+#[test]
+fn a_verdict_that_states_what_was_never_sent_is_not_believed() {
+    for (position, believed) in [(1, true), (99, false)] {
+        let mut pair = dialled();
+        let now = pair.now;
+        pair.client
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        let epoch = newest(&pair).0;
+        assert!(pair.client.poll_transmit(now, epoch, &mut Vec::new()));
+        pair.cut();
+        pair.server().ledger.fast_forward(0, position);
+        pair.server().abort(now);
+        pair.settle_registry();
+        // Two refusals in the clear, then the question inside a full handshake.
+        (0..3).for_each(|_| pair.redial());
+        let expected = if believed {
+            EndReason::Expired
+        } else {
+            EndReason::StateLost
+        };
+        assert_eq!(reason(&mut pair.client), Some(expected), "{position}");
+    }
+}
+
 /// A server that misses the frame at 1 of a planned swap, holds that at 2, and has said `RESYNC 1`.
 fn asking() -> Pair {
     let mut pair = Pair::new();
