@@ -200,7 +200,7 @@ impl Session {
 
     /// Whether a server that does not know the session proves by that that nothing was delivered.
     pub(super) fn never_arrived(&self, now: Instant, answer: &Final, reach: u64) -> bool {
-        let nothing_received = self.ledger.expected() == 0 && self.ledger.acked() == 0;
+        let nothing_received = self.ledger.received_nothing() && self.ledger.acked() == 0;
         let nothing_sent = self.ledger.next() == 0;
         nothing_received && (nothing_sent || self.identity.was_never_confirmed(now, answer, reach))
     }

@@ -156,6 +156,11 @@ impl Ledger {
         freed
     }
 
+    /// Whether no sequenced frame of the peer ever came, not even ahead of its turn.
+    pub(crate) fn received_nothing(&self) -> bool {
+        self.expected == 0 && self.inbox.bytes() == 0
+    }
+
     /// Length of the longest committed frame in a packet.
     pub(crate) fn longest_owed(&self) -> usize {
         let owed = (self.acked()..self.next()).filter_map(|p| self.outbox.get(p));

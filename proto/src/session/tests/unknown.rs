@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ConnectionError;
 use crate::server::Route;
-use crate::wire::frame::Final;
+use crate::wire::frame::{Final, Frame};
 
 /// Time passes, and the registry is asked as often as it wants.
 fn pass(p: &mut Pair, seconds: u64) {
@@ -173,4 +173,33 @@ fn only_a_memory_that_covers_the_birth_of_a_session_proves_that_it_was_never_con
         proves(&p, 9_000, incarnation),
         "an owner answers before the session is confirmed, too"
     );
+}
+
+/// What waits for its turn would be delivered within the new session, where its position comes up again. Found by the
+/// simulated host: the old connection of a planned swap swallowed the beginning, and then the server was started anew.
+// PROTOCOL R11.6
+#[test]
+fn who_holds_something_ahead_of_its_turn_does_not_begin_again() {
+    let mut p = Pair::new();
+    p.dial();
+    p.settle();
+    let answer = Final {
+        parameters: SessionConfig::default().parameters(),
+        incarnation: p
+            .client
+            .identity
+            .ticket
+            .as_ref()
+            .expect("because it is established")
+            .incarnation,
+        verdict: None,
+    };
+    assert!(p.client.never_arrived(p.now, &answer, u64::MAX), "it sent nothing");
+    let reset = Frame::Reset {
+        stream: StreamId(2),
+        code: 0,
+    };
+    let taken = p.client.ledger.arrive(7, reset, true);
+    assert!(taken.is_ok() && p.client.ledger.expected() == 0);
+    assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));
 }
