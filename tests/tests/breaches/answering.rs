@@ -16,10 +16,10 @@ const KEY: [u8; 32] = [9; 32];
 
 /// A client's machine, dialling a server that is played by hand.
 pub(crate) struct Caller {
-    pair: Pair,
+    pub(crate) pair: Pair,
     epoch: Epoch,
     /// Its packet that is still to be read.
-    said: Vec<u8>,
+    pub(crate) said: Vec<u8>,
 }
 
 impl Caller {
@@ -29,7 +29,7 @@ impl Caller {
         Caller::dial(pair)
     }
 
-    fn dial(mut pair: Pair) -> Caller {
+    pub(crate) fn dial(mut pair: Pair) -> Caller {
         let at = pair.dial_at().expect("because a connection is wanted");
         pair.now = pair.now.max(at);
         pair.client.handle_timeout(pair.instant());
@@ -46,7 +46,7 @@ impl Caller {
         caller
     }
 
-    fn packet(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn packet(&mut self) -> Option<Vec<u8>> {
         let (now, epoch) = (self.pair.instant(), self.epoch);
         let mut packet = Vec::new();
         self.pair
@@ -55,13 +55,13 @@ impl Caller {
             .then_some(packet)
     }
 
-    fn hear(&mut self, packet: &[u8]) -> bool {
+    pub(crate) fn hear(&mut self, packet: &[u8]) -> bool {
         let (now, epoch) = (self.pair.instant(), self.epoch);
         self.pair.client.handle_input(now, epoch, BytesMut::from(packet)).is_ok()
     }
 
     /// It has read CHALLENGE; its AUTH_PROOF is still to be answered.
-    fn proven(rng: &mut Rng) -> (Caller, Keys) {
+    pub(crate) fn proven(rng: &mut Rng) -> (Caller, Keys) {
         let mut caller = Caller::new(rng);
         let (server, challenge) = Handshake::challenge(rng, KEY, &caller.said);
         assert!(caller.hear(&challenge));
@@ -87,7 +87,7 @@ impl Caller {
     }
 
     /// It lost its connection, and its RESUME is still to be answered.
-    fn resuming(rng: &mut Rng) -> (Caller, Keys) {
+    pub(crate) fn resuming(rng: &mut Rng) -> (Caller, Keys) {
         let (mut caller, keys) = Caller::established(rng);
         let now = caller.pair.instant();
         caller.pair.client.detach(now, caller.epoch, Cause::Network);
@@ -116,7 +116,7 @@ impl Caller {
     }
 }
 
-fn answer(verdict: Option<Verdict>) -> Final {
+pub(crate) fn answer(verdict: Option<Verdict>) -> Final {
     Final {
         parameters: parameters(),
         incarnation: [5; 8],

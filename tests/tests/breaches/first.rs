@@ -136,26 +136,32 @@ impl Member {
     }
 
     pub(crate) fn of_suite(rng: &mut Rng, suite: u8) -> Member {
+        let mut member = Member::unconfirmed(rng, offer(&[suite], None));
+        member.say(&[Frame::From { position: 0 }]);
+        assert_eq!(member.state(), SessionState::Attached);
+        member
+    }
+
+    /// It has read FINAL, and has said nothing yet. The suite is the first of its offer.
+    pub(crate) fn unconfirmed(rng: &mut Rng, offer: Offer) -> Member {
+        let suite = offer.suites[0];
         let seed = rng.number().to_le_bytes()[0];
         let mut door = Door {
             pair: Pair::new(&Setup { seed, ..Setup::default() }),
             stream: StreamId(1),
         };
         let (wire, handshake) = door.challenged(rng, suite);
-        let (proof, mut keys) = handshake.prove(&encode_offer(&offer(&[suite], None)));
+        let (proof, mut keys) = handshake.prove(&encode_offer(&offer));
         let answer = door.say(wire, &proof).expect("because the proof is good");
         let answer = frames(keys.open(&answer).expect("because it is FINAL"));
         assert!(matches!(answer[..], [Frame::Final(Final { verdict: None, .. })]), "{answer:?}");
-        let mut member = Member {
+        Member {
             id: keys.id,
             pair: door.pair,
             wire,
             keys,
             counter: 0,
-        };
-        member.say(&[Frame::From { position: 0 }]);
-        assert_eq!(member.state(), SessionState::Attached);
-        member
+        }
     }
 
     pub(crate) fn state(&self) -> SessionState {

@@ -90,6 +90,10 @@ impl Rig {
     fn swapping(rng: &mut Rng, victim: Side) -> Rig {
         let mut pair = pair(rng, SessionConfig::default().with_inbox_limit(INBOX));
         let stream = pair.establish();
+        // Each has said something that the other has acknowledged.
+        for side in [Side::Client, Side::Server] {
+            assert!(pair.put(side, stream, 5));
+        }
         pair.wait(SECOND);
         let now = pair.instant();
         pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
