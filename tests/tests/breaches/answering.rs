@@ -25,7 +25,10 @@ pub(crate) struct Caller {
 impl Caller {
     fn new(rng: &mut Rng) -> Caller {
         let seed = rng.number().to_le_bytes()[0];
-        let pair = Pair::new(&Setup { seed, ..Setup::default() });
+        let pair = Pair::new(&Setup {
+            seed,
+            ..Setup::default()
+        });
         Caller::dial(pair)
     }
 
@@ -57,7 +60,10 @@ impl Caller {
 
     pub(crate) fn hear(&mut self, packet: &[u8]) -> bool {
         let (now, epoch) = (self.pair.instant(), self.epoch);
-        self.pair.client.handle_input(now, epoch, BytesMut::from(packet)).is_ok()
+        self.pair
+            .client
+            .handle_input(now, epoch, BytesMut::from(packet))
+            .is_ok()
     }
 
     /// It has read CHALLENGE; its AUTH_PROOF is still to be answered.
@@ -133,7 +139,10 @@ fn spoilt(rng: &mut Rng, mut packet: Vec<u8>) -> Vec<u8> {
             packet[at] ^= 1 << rng.below(8);
         }
         1 => packet.truncate(usize::try_from(rng.between(0, last)).expect("because it is small")),
-        2 => packet.extend(vec![0; usize::try_from(rng.scaled(1, 9_000)).expect("because it is small")]),
+        2 => packet.extend(vec![
+            0;
+            usize::try_from(rng.scaled(1, 9_000)).expect("because it is small")
+        ]),
         _ => packet = vec![*rng.pick(&[0, 1, 3, 4, 7, 8, 255]); 40],
     }
     packet
@@ -176,7 +185,11 @@ pub(crate) fn spoilt_final(rng: &mut Rng, _: Side) -> Outcome {
             let verdict = rng.pick(&verdicts).clone();
             keys.seal(&plaintext(&[Frame::Final(answer(Some(verdict)))]))
         }
-        _ => keys.seal(&vec![0x10; usize::try_from(rng.between(8_192, 20_000)).expect("because it is small")]),
+        _ => keys.seal(&vec![
+            0x10;
+            usize::try_from(rng.between(8_192, 20_000))
+                .expect("because it is small")
+        ]),
     };
     caller.told(&packet)
 }
@@ -219,7 +232,9 @@ pub(crate) fn impossible_claim(rng: &mut Rng) -> Outcome {
     let stated = claim(position, 0);
     let (packet, mut keys) = Resume::answer(rng, &keys.secret, &caller.said, &stated);
     caller.hear(&packet);
-    let said = caller.packet().map(|packet| frames(keys.open(&packet).expect("because both have the keys")));
+    let said = caller
+        .packet()
+        .map(|packet| frames(keys.open(&packet).expect("because both have the keys")));
     Outcome {
         answer: end_name(&said.unwrap_or_default()),
         lives: caller.pair.client.state() != SessionState::Ended,

@@ -24,7 +24,10 @@ struct Door {
 impl Door {
     fn new(rng: &mut Rng) -> Door {
         let seed = rng.number().to_le_bytes()[0];
-        let mut pair = Pair::new(&Setup { seed, ..Setup::default() });
+        let mut pair = Pair::new(&Setup {
+            seed,
+            ..Setup::default()
+        });
         let stream = pair.establish();
         pair.wait(SECOND);
         Door { pair, stream }
@@ -147,14 +150,20 @@ impl Member {
         let suite = offer.suites[0];
         let seed = rng.number().to_le_bytes()[0];
         let mut door = Door {
-            pair: Pair::new(&Setup { seed, ..Setup::default() }),
+            pair: Pair::new(&Setup {
+                seed,
+                ..Setup::default()
+            }),
             stream: StreamId(1),
         };
         let (wire, handshake) = door.challenged(rng, suite);
         let (proof, mut keys) = handshake.prove(&encode_offer(&offer));
         let answer = door.say(wire, &proof).expect("because the proof is good");
         let answer = frames(keys.open(&answer).expect("because it is FINAL"));
-        assert!(matches!(answer[..], [Frame::Final(Final { verdict: None, .. })]), "{answer:?}");
+        assert!(
+            matches!(answer[..], [Frame::Final(Final { verdict: None, .. })]),
+            "{answer:?}"
+        );
         Member {
             id: keys.id,
             pair: door.pair,
@@ -165,7 +174,10 @@ impl Member {
     }
 
     pub(crate) fn state(&self) -> SessionState {
-        self.pair.server.as_ref().map_or(SessionState::Ended, |server| server.state())
+        self.pair
+            .server
+            .as_ref()
+            .map_or(SessionState::Ended, |server| server.state())
     }
 
     pub(crate) fn lives(&self) -> bool {
@@ -317,7 +329,11 @@ pub(crate) fn resume_of_another_length(rng: &mut Rng, _: Side) -> Outcome {
     let length = *rng.pick(&[1, 26, 27, 83, 85, 256]);
     packet.resize(length, 0);
     // A length is judged first.
-    packet.iter_mut().skip(1).take(2).for_each(|byte| *byte ^= u8::try_from(rng.below(2)).expect("because it is small"));
+    packet
+        .iter_mut()
+        .skip(1)
+        .take(2)
+        .for_each(|byte| *byte ^= u8::try_from(rng.below(2)).expect("because it is small"));
     let wire = member.pair.attack(&packet);
     assert!(member.pair.deliver(wire, Side::Client));
     let heard = member.pair.wires[wire].take(Side::Server);
@@ -351,7 +367,11 @@ pub(crate) fn resume_that_opens_nothing(rng: &mut Rng, _: Side) -> Outcome {
 pub(crate) fn resume_under_a_used_counter(rng: &mut Rng, _: Side) -> Outcome {
     let mut member = Member::new(rng);
     // 0 is used from the beginning.
-    let used = if rng.chance(500) { 0 } else { rng.scaled(1, u64::MAX - 1) };
+    let used = if rng.chance(500) {
+        0
+    } else {
+        rng.scaled(1, u64::MAX - 1)
+    };
     if used > 0 {
         assert!(member.resumes(rng, used));
     }
@@ -365,7 +385,11 @@ pub(crate) fn resume_under_a_used_counter(rng: &mut Rng, _: Side) -> Outcome {
 pub(crate) fn authentic_and_wrong(rng: &mut Rng, _: Side) -> Outcome {
     let mut member = Member::new(rng);
     let zero_point = rng.chance(500);
-    let last = if zero_point { 0 } else { u8::try_from(rng.between(2, 255)).expect("because it is a byte") };
+    let last = if zero_point {
+        0
+    } else {
+        u8::try_from(rng.between(2, 255)).expect("because it is a byte")
+    };
     let counter = rng.scaled(1, u64::MAX);
     let stated = claim(rng.number(), last);
     let (_, wire, heard) = member.resume(rng, counter, &stated, zero_point);
@@ -451,7 +475,12 @@ pub(crate) fn better_suite_passed_over(rng: &mut Rng, _: Side) -> Outcome {
     let suite = *rng.pick(&SUITES);
     let (wire, handshake) = door.challenged(rng, suite);
     let better = 7 - suite;
-    let suites = [vec![better, suite], vec![9, better, suite], vec![better], vec![2, better]];
+    let suites = [
+        vec![better, suite],
+        vec![9, better, suite],
+        vec![better],
+        vec![2, better],
+    ];
     let suites: &Vec<u8> = rng.pick(&suites);
     let (proof, _) = handshake.prove(&encode_offer(&offer(suites, None)));
     let heard = door.say(wire, &proof);
@@ -459,7 +488,12 @@ pub(crate) fn better_suite_passed_over(rng: &mut Rng, _: Side) -> Outcome {
 }
 
 /// A full handshake that names the member's session; what FINAL says, and its keys.
-pub(crate) fn ask(rng: &mut Rng, member: Member, suite: u8, adjust: impl FnOnce(&mut Predecessor)) -> (Member, Keys, Frame) {
+pub(crate) fn ask(
+    rng: &mut Rng,
+    member: Member,
+    suite: u8,
+    adjust: impl FnOnce(&mut Predecessor),
+) -> (Member, Keys, Frame) {
     let mut door = Door {
         pair: member.pair,
         stream: StreamId(1),

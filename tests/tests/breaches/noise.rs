@@ -21,7 +21,8 @@ struct Chance(Rng);
 
 impl Random for Chance {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
-        dest.iter_mut().for_each(|byte| *byte = self.0.number().to_le_bytes()[0]);
+        dest.iter_mut()
+            .for_each(|byte| *byte = self.0.number().to_le_bytes()[0]);
         Ok(())
     }
 }
@@ -143,7 +144,10 @@ pub(crate) struct Keys {
 
 impl Keys {
     fn new(mut noise: HandshakeState, suite: u8) -> Keys {
-        let hash: [u8; 32] = noise.get_handshake_hash().try_into().expect("because it is one of 32 bytes");
+        let hash: [u8; 32] = noise
+            .get_handshake_hash()
+            .try_into()
+            .expect("because it is one of 32 bytes");
         let (first, second) = noise.dangerously_get_raw_split();
         let secret = hkdf(suite, &hash, &[first, second].concat(), "unbroken v1 resumption");
         Keys {
@@ -242,8 +246,7 @@ impl Handshake {
     }
 
     fn after_2(mut self) -> Handshake {
-        self.h2
-            .copy_from_slice(self.noise.get_handshake_hash());
+        self.h2.copy_from_slice(self.noise.get_handshake_hash());
         self
     }
 

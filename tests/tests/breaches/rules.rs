@@ -96,7 +96,9 @@ fn no_packet_is_longer_than_its_receiver_takes() {
     member.say(&[FROM]);
     let now = member.pair.instant();
     let server = member.pair.server.as_mut().expect("because it is attached");
-    let stream = server.open(now, StreamOptions::default()).expect("because there is room");
+    let stream = server
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
     let sent = server.stream(stream).send(now, Bytes::from(vec![7; 60_000]));
     assert_eq!(sent, Ok(()));
     let heard = member.hear();
@@ -108,7 +110,11 @@ fn no_packet_is_longer_than_its_receiver_takes() {
         })
         .sum();
     assert_eq!(arrived, 60_000);
-    let longest = member.pair.wires[member.wire].log.iter().map(|(_, packet)| packet.len()).max();
+    let longest = member.pair.wires[member.wire]
+        .log
+        .iter()
+        .map(|(_, packet)| packet.len())
+        .max();
     assert!(longest <= Some(4_096), "{longest:?}");
 }
 
@@ -255,14 +261,20 @@ fn a_client_takes_what_stands_right_behind_final_or_resumed() {
     assert!(caller.hear(&keys.seal(&plaintext(&[Frame::Final(answer(None))]))));
     assert!(caller.hear(&keys.seal(&plaintext(&first))));
     let now = caller.pair.instant();
-    assert_eq!(caller.pair.client.accept(now).map(|stream| stream.id), Some(StreamId(2)));
+    assert_eq!(
+        caller.pair.client.accept(now).map(|stream| stream.id),
+        Some(StreamId(2))
+    );
 
     let (mut caller, keys) = Caller::resuming(&mut rng);
     let (packet, mut keys) = super::noise::Resume::answer(&mut rng, &keys.secret, &caller.said, &claim(1, 0));
     assert!(caller.hear(&packet));
     assert!(caller.hear(&keys.seal(&plaintext(&first))));
     let now = caller.pair.instant();
-    assert_eq!(caller.pair.client.accept(now).map(|stream| stream.id), Some(StreamId(2)));
+    assert_eq!(
+        caller.pair.client.accept(now).map(|stream| stream.id),
+        Some(StreamId(2))
+    );
 }
 
 // PROTOCOL R10.3, R10.7

@@ -142,7 +142,11 @@ impl Rig {
 
     fn epoch(&self, side: Side) -> Epoch {
         let wire = &self.pair.wires[self.wire];
-        let epoch = if side == Side::Client { wire.client } else { wire.server_epoch() };
+        let epoch = if side == Side::Client {
+            wire.client
+        } else {
+            wire.server_epoch()
+        };
         epoch.expect("because it is attached")
     }
 
@@ -220,7 +224,11 @@ impl Rig {
     /// What came of the last packet.
     fn outcome(mut self) -> Outcome {
         let answer = end_name(&self.heard);
-        let answer = if answer == "nothing" && self.refused { "drop".to_owned() } else { answer };
+        let answer = if answer == "nothing" && self.refused {
+            "drop".to_owned()
+        } else {
+            answer
+        };
         let mut lives = self.lives();
         if lives {
             // The session goes on where the connection does not.
@@ -330,7 +338,10 @@ pub(crate) fn cut_short(rng: &mut Rng, victim: Side) -> Outcome {
     let samples = [
         opening(rig.own(), 16_000),
         reset(1),
-        Frame::Credit { stream: 0, limit: 1 << 40 },
+        Frame::Credit {
+            stream: 0,
+            limit: 1 << 40,
+        },
         closing(3),
         Frame::End(End::new(EndCode::Done, Some(1))),
         Frame::Ack { position: 0 },
@@ -365,14 +376,23 @@ pub(crate) fn long_string(rng: &mut Rng, victim: Side) -> Outcome {
         _ => (&[0x0f, 1], 1_024),
     };
     let length = most + u16::try_from(rng.between(1, 5_000)).expect("because it is small");
-    let said = [head, &(length | 0x4000).to_be_bytes(), &vec![b'x'; usize::from(length) + 9]].concat();
+    let said = [
+        head,
+        &(length | 0x4000).to_be_bytes(),
+        &vec![b'x'; usize::from(length) + 9],
+    ]
+    .concat();
     rig.said_bytes(&said)
 }
 
 pub(crate) fn unknown_frame(rng: &mut Rng, victim: Side) -> Outcome {
     let rig = Rig::new(rng, victim);
     let kind = *rng.pick(&[0, 6, 7, 0x12, 0x13, 0x3f, 0x50, 0x5f, 0x80, 0xff]);
-    let mut said = if rng.chance(500) { plaintext(&[Frame::Ping { id: 1 }]) } else { Vec::new() };
+    let mut said = if rng.chance(500) {
+        plaintext(&[Frame::Ping { id: 1 }])
+    } else {
+        Vec::new()
+    };
     said.extend([kind, 0, 0]);
     rig.said_bytes(&said)
 }
@@ -401,7 +421,11 @@ pub(crate) fn final_again(rng: &mut Rng, victim: Side) -> Outcome {
         incarnation: [1; 8],
         verdict: None,
     });
-    let mut said = if rng.chance(300) { plaintext(&[Frame::Ping { id: 1 }]) } else { Vec::new() };
+    let mut said = if rng.chance(300) {
+        plaintext(&[Frame::Ping { id: 1 }])
+    } else {
+        Vec::new()
+    };
     said.extend(plaintext(&[answer]));
     rig.said_bytes(&said)
 }
@@ -409,8 +433,21 @@ pub(crate) fn final_again(rng: &mut Rng, victim: Side) -> Outcome {
 pub(crate) fn before_from(rng: &mut Rng, victim: Side) -> Outcome {
     let rig = Rig::fresh(rng, victim);
     let own = if victim == Side::Server { 1 } else { 2 };
-    let first = rng.pick(&[opening(own, 16_000), Frame::Credit { stream: 0, limit: 9_000 }, closing(0)]).clone();
-    let said = if rng.chance(500) { vec![Frame::Ping { id: 1 }, first] } else { vec![first] };
+    let first = rng
+        .pick(&[
+            opening(own, 16_000),
+            Frame::Credit {
+                stream: 0,
+                limit: 9_000,
+            },
+            closing(0),
+        ])
+        .clone();
+    let said = if rng.chance(500) {
+        vec![Frame::Ping { id: 1 }, first]
+    } else {
+        vec![first]
+    };
     rig.said(&said)
 }
 
@@ -455,7 +492,10 @@ pub(crate) fn resync_out_of_place(rng: &mut Rng, victim: Side) -> Outcome {
 
 pub(crate) fn resync_below(rng: &mut Rng, victim: Side) -> Outcome {
     let mut rig = Rig::swapping(rng, victim);
-    let (acked, own) = (rig.victim_machine().inspect().acked, rig.victim_machine().inspect().next);
+    let (acked, own) = (
+        rig.victim_machine().inspect().acked,
+        rig.victim_machine().inspect().next,
+    );
     // The peer has acknowledged one, and asks for it again.
     let acked = acked.max(own - 1);
     rig.say_well(&[Frame::Ack { position: acked }]);
@@ -466,11 +506,12 @@ pub(crate) fn resync_below(rng: &mut Rng, victim: Side) -> Outcome {
 pub(crate) fn resync_answered_low(rng: &mut Rng, victim: Side) -> Outcome {
     let (rig, asked, own) = Rig::asking(rng, victim);
     let lost = own - asked;
-    let again = |rng: &mut Rng, count: u64| -> Vec<Frame> {
-        (0..count).map(|_| data(1, usize_of(rng.below(30)))).collect()
-    };
+    let again =
+        |rng: &mut Rng, count: u64| -> Vec<Frame> { (0..count).map(|_| data(1, usize_of(rng.below(30)))).collect() };
     let said = match rng.below(3) {
-        0 => vec![Frame::From { position: rng.below(asked) }],
+        0 => vec![Frame::From {
+            position: rng.below(asked),
+        }],
         // All of it again, and on without saying so although more came before.
         1 => {
             let mut said = vec![data(1, 5), Frame::From { position: asked }];
@@ -524,7 +565,10 @@ fn half_acknowledged(rng: &mut Rng, victim: Side) -> (Rig, u64, u64) {
     let mut rig = Rig::new(rng, victim);
     let (now, stream) = (rig.pair.instant(), rig.stream);
     for _ in 0..2 {
-        let sent = rig.victim_machine().stream(stream).send(now, Bytes::from_static(b"perhaps"));
+        let sent = rig
+            .victim_machine()
+            .stream(stream)
+            .send(now, Bytes::from_static(b"perhaps"));
         assert_eq!(sent, Ok(()));
         rig.listen();
     }
@@ -566,7 +610,15 @@ pub(crate) fn more_behind_close(rng: &mut Rng, victim: Side) -> Outcome {
     rig.say_well(&[closing(acked)]);
     rig.heard.clear();
     let own = rig.own();
-    let later = [data(1, 1), opening(own, 16_000), closing(acked), Frame::Credit { stream: 0, limit: 9_000 }];
+    let later = [
+        data(1, 1),
+        opening(own, 16_000),
+        closing(acked),
+        Frame::Credit {
+            stream: 0,
+            limit: 9_000,
+        },
+    ];
     let later = rng.pick(&later).clone();
     rig.said(&[later])
 }
@@ -584,7 +636,11 @@ pub(crate) fn end_out_of_range(rng: &mut Rng, victim: Side) -> Outcome {
     let code = *rng.pick(&[EndCode::Done, EndCode::ProtocolError, EndCode::Aborted]);
     rig.say(&[Frame::End(End::new(code, Some(position)))]);
     let reason = rig.victim_machine().end_reason().cloned();
-    assert_eq!(reason, Some(unbroken_proto::event::EndReason::StateLost), "it was believed");
+    assert_eq!(
+        reason,
+        Some(unbroken_proto::event::EndReason::StateLost),
+        "it was believed"
+    );
     rig.outcome()
 }
 
@@ -637,7 +693,9 @@ pub(crate) fn behind_the_end(rng: &mut Rng, victim: Side) -> Outcome {
     } else {
         said.iter().for_each(|frame| rig.say_well(std::slice::from_ref(frame)));
     }
-    let later = rng.pick(&[data(stream, 0), data(stream, 5), ending(stream), reset(stream)]).clone();
+    let later = rng
+        .pick(&[data(stream, 0), data(stream, 5), ending(stream), reset(stream)])
+        .clone();
     rig.said(&[later])
 }
 
@@ -720,7 +778,11 @@ pub(crate) fn on_a_retired_connection(rng: &mut Rng, victim: Side) -> Outcome {
     rig.wire = 1;
     let now = rig.pair.instant();
     let garbage = rng.chance(300);
-    let packet = if garbage { BytesMut::from(&[7; 40][..]) } else { BytesMut::from(&packet[..]) };
+    let packet = if garbage {
+        BytesMut::from(&[7; 40][..])
+    } else {
+        BytesMut::from(&packet[..])
+    };
     rig.refused = rig.victim_machine().handle_input(now, old, packet).is_err();
     rig.listen();
     rig.outcome()

@@ -1,7 +1,7 @@
 //! The rules that tests name, in the comments above them.
 
-use std::path::Path;
 use std::fs;
+use std::path::Path;
 
 use crate::document;
 
@@ -90,7 +90,10 @@ mod tests {
     #[test]
     fn elsewhere_they_are_named_in_vain() {
         assert_eq!(found("// PROTOCOL R4.1\nfn helper() {}\n"), [("R4.1".into(), false)]);
-        assert_eq!(found("// PROTOCOL R4.1\n\n#[test]\nfn it() {}\n"), [("R4.1".into(), false)]);
+        assert_eq!(
+            found("// PROTOCOL R4.1\n\n#[test]\nfn it() {}\n"),
+            [("R4.1".into(), false)]
+        );
         assert_eq!(found("let text = \"PROTOCOL R4.1\";\n"), []);
     }
 }

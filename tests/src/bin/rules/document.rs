@@ -44,7 +44,12 @@ impl Document {
                 } else {
                     mentioned.extend(ids(piece).map(|id| (id.to_owned(), number)));
                     if open && piece.contains("[untested: ") {
-                        document.rules.iter_mut().rev().take(1).for_each(|rule| rule.untested = true);
+                        document
+                            .rules
+                            .iter_mut()
+                            .rev()
+                            .take(1)
+                            .for_each(|rule| rule.untested = true);
                     }
                 }
             }
@@ -52,7 +57,9 @@ impl Document {
         // `R4.12` in the words about rules is an example, and exists all the same.
         for (id, line) in mentioned {
             if !document.rules.iter().any(|rule| rule.id == id) {
-                document.flaws.push(format!("PROTOCOL.md:{line}: there is no rule {id}"));
+                document
+                    .flaws
+                    .push(format!("PROTOCOL.md:{line}: there is no rule {id}"));
             }
         }
         document
@@ -63,7 +70,8 @@ impl Document {
             self.flaws.push(format!("PROTOCOL.md:{line}: {id} is stated twice"));
         }
         if id[1..].split('.').next() != Some(section) {
-            self.flaws.push(format!("PROTOCOL.md:{line}: {id} stands in section {section}"));
+            self.flaws
+                .push(format!("PROTOCOL.md:{line}: {id} stands in section {section}"));
         }
         self.rules.push(Rule {
             id: id.to_owned(),
