@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use unbroken_proto::session::SessionState;
-use unbroken_proto::wire::frame::{EndCode, Final, Frame, Offer, Parameters, Predecessor, Verdict};
+use unbroken_proto::stream::StreamOptions;
+use unbroken_proto::wire::frame::{Final, Frame, Offer, Parameters, Predecessor};
 use unbroken_proto::wire::handshake::{Reject, encode_offer};
 use unbroken_proto::{Side, StreamId};
 use unbroken_tests::pair::{Pair, ServerEnd, Setup};
@@ -531,14 +532,42 @@ pub(crate) fn wrong_predecessor(rng: &mut Rng, _: Side) -> Outcome {
             named.mac[usize::try_from(bit / 8).expect("because it is small")] ^= 1 << (bit % 8);
         }
     });
-    let answer = match answer {
-        Frame::Final(Final {
-            verdict: Some(Verdict::Superseded),
-            ..
-        }) => "FINAL Superseded".to_owned(),
-        Frame::End(end) if end.code == EndCode::RetryLater => "END RetryLater".to_owned(),
-        other => format!("{other:?}"),
-    };
     let lives = member.resumes(rng, used + 1);
-    Outcome { answer, lives }
+    Outcome {
+        answer: verdict_name(&answer),
+        lives,
+    }
+}
+
+fn verdict_name(answer: &Frame) -> String {
+    match answer {
+        Frame::Final(Final { verdict: None, .. }) => "FINAL".to_owned(),
+        Frame::Final(Final {
+            verdict: Some(verdict), ..
+        }) => {
+            let verdict = format!("{verdict:?}");
+            format!("FINAL {}", verdict.split(' ').next().unwrap_or_default())
+        }
+        Frame::End(end) => format!("END {:?}", end.code),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What AUTH_PROOF says of a session that lives cannot be.
+pub(crate) fn impossible_predecessor(rng: &mut Rng, _: Side) -> Outcome {
+    let mut member = Member::new(rng);
+    let now = member.pair.instant();
+    let server = member.pair.server.as_mut().expect("because it is attached");
+    server
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    assert!(!member.hear().is_empty());
+    member.say(&[Frame::Ack { position: 1 }]);
+    let suite = *rng.pick(&SUITES);
+    let position = if rng.chance(500) { 0 } else { rng.scaled(2, 1 << 61) };
+    let (member, _, answer) = ask(rng, member, suite, |named| named.position = position);
+    Outcome {
+        answer: verdict_name(&answer),
+        lives: member.lives(),
+    }
 }

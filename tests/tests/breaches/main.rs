@@ -47,7 +47,7 @@ fn end_name(frames: &[Frame]) -> String {
 type Breach = fn(&mut Rng, Side) -> Outcome;
 
 /// Where a breach is committed, as the table says, and how.
-const BREACHES: [(&str, &str, Breach); 56] = [
+const BREACHES: [(&str, &str, Breach); 57] = [
     ("B1", "before proof", first::no_first_packet),
     ("B2", "before proof", first::too_long),
     ("B3", "before proof", first::another_version),
@@ -70,6 +70,7 @@ const BREACHES: [(&str, &str, Breach); 56] = [
     ("B20", "handshake", answering::spoilt_final),
     ("B21", "handshake", answering::spoilt_resumed),
     ("B22", "sealed", sealed::impossible_claim),
+    ("B57", "handshake", first::impossible_predecessor),
     ("B23", "sealed", sealed::no_sealed_packet),
     ("B24", "sealed", sealed::longer_than_any),
     ("B25", "sealed", sealed::does_not_open),

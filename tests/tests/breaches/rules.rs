@@ -25,6 +25,10 @@ fn part(stream: u64, payload: &'static [u8], message_end: bool, stream_end: bool
     })
 }
 
+fn data_of(stream: u64, payload: &'static [u8]) -> Frame {
+    part(stream, payload, true, false)
+}
+
 /// Goes on with what the verdict `Resumed` offers.
 fn resumed(rng: &mut Rng, member: Member, suite: u8) -> Member {
     let id = member.id;
@@ -295,6 +299,63 @@ fn both_begin_with_from_and_a_packet_without_confirms_all_the_same() {
     let now = member.pair.instant();
     let server = member.pair.server.as_mut().expect("because it is attached");
     assert_eq!(server.accept(now).map(|stream| stream.id), Some(StreamId(1)));
+}
+
+// PROTOCOL R10.11, R10.12, R10.13
+#[test]
+fn a_draining_connection_answers_and_says_nothing_else_until_it_is_not_needed_any_more() {
+    let mut rng = Rng::new(12);
+    let mut member = Member::of_suite(&mut rng, 4);
+    member.say(&[Frame::Ack { position: 0 }, opening(1, 16_000)]);
+    let now = member.pair.instant();
+    let server = member.pair.server.as_mut().expect("because it is attached");
+    let stream = server.accept(now).expect("because it was opened").id;
+    let send = |member: &mut Member, payload: &'static [u8]| {
+        let now = member.pair.instant();
+        let server = member.pair.server.as_mut().expect("because it is attached");
+        let sent = server.stream(stream).send(now, Bytes::from_static(payload));
+        assert_eq!(sent, Ok(()));
+    };
+    send(&mut member, b"before");
+    assert!(member.hear().contains(&data_of(1, b"before")));
+    member.counter += 1;
+    let (resume, new, heard) = member.resume(&mut rng, 1, &claim(1, 1), false);
+    let (theirs, mut keys) = resume.resumed(&heard.expect("because the proof is good"));
+    assert_eq!(theirs[8], 1, "it holds the old connection to be alive");
+    // The old one is the server's until the new one is confirmed, and it goes on there.
+    send(&mut member, b"meanwhile");
+    assert!(member.hear().contains(&data_of(1, b"meanwhile")));
+    member.say(&[data(1, 5)]);
+    let old = member.wire;
+    (member.wire, keys) = (new, std::mem::replace(&mut member.keys, keys));
+    let heard = member.say(&[Frame::From { position: 2 }]);
+    assert_eq!(heard[0], Frame::From { position: 2 }, "where it stood on the old one");
+    // What is new, and what acknowledges the old, goes on the new one.
+    send(&mut member, b"after");
+    member.pair.now += 25_000_000;
+    member.pair.timers();
+    let heard = member.hear();
+    assert!(heard.contains(&data_of(1, b"after")), "{heard:?}");
+    assert!(
+        !member.pair.transmit(old, Side::Server),
+        "it has something to say on the old one"
+    );
+    let ping = keys.seal(&plaintext(&[Frame::Ping { id: 3 }]));
+    member.pair.wires[old].write(Side::Client, &ping);
+    assert!(member.pair.deliver(old, Side::Client) && member.pair.transmit(old, Side::Server));
+    let packet = member.pair.wires[old]
+        .take(Side::Server)
+        .expect("because it was written");
+    let heard = frames(keys.open(&packet).expect("because both have the keys"));
+    assert_eq!(heard, [Frame::Pong { id: 3 }]);
+    let is_wanted = |member: &Member| {
+        let epoch = member.pair.wires[old].server_epoch();
+        let server = member.pair.server.as_ref().expect("because it is attached");
+        epoch.is_some_and(|epoch| server.is_wanted(epoch))
+    };
+    assert!(is_wanted(&member), "its last frame is not acknowledged");
+    member.say(&[Frame::Ack { position: 2 }]);
+    assert!(!is_wanted(&member), "nothing is missing on it any more");
 }
 
 // PROTOCOL R11.2
