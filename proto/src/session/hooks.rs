@@ -3,11 +3,13 @@
 
 use alloc::vec::Vec;
 
+use bytes::BytesMut;
+
 use super::machine::Session;
 use crate::id::Epoch;
 use crate::security::Keys;
 
-/// The keys of one connection, for what this end sends on it.
+/// The keys of one connection.
 #[derive(Debug)]
 pub struct SendKeys<'a>(&'a mut Keys);
 
@@ -16,6 +18,12 @@ impl SendKeys<'_> {
     /// session does not know of it: the nonce is spent, and nothing else changes. `false`: the key is used up.
     pub fn seal(&mut self, packet: &mut Vec<u8>) -> bool {
         self.0.sealer.seal(packet, 1).is_ok()
+    }
+
+    /// Opens the peer's next packet, of which the type is cut off already; what is left of it are its frames. The session
+    /// does not know of it either. `false`: it is not the peer's next one.
+    pub fn open(&mut self, packet: &mut BytesMut) -> bool {
+        self.0.opener.open(packet).is_ok()
     }
 }
 
