@@ -45,8 +45,8 @@ class Client:
                 self.log.append(f"{type(e).__name__}: {e}")
                 await asyncio.sleep(wait * random.random())
                 wait = min(2 * wait, 0.5)
-            if self.session and self.session.current:
-                await self.session.until(lambda: not self.session.current)
+            if (session := self.session) and session.current:
+                await session.until(lambda: not session.current)
 
     async def attach(self, alive):
         async with self.attaching:
@@ -147,11 +147,11 @@ class Client:
         await self.attach(alive=True)
 
 class Server:
-    def __init__(self, suites, secrets=None, static=None, parameters=DEFAULTS, version=1):
+    def __init__(self, suites, secrets=None, static=None, parameters=DEFAULTS, version=1, busy=0):
         self.suites, self.secrets, self.static = suites, secrets or {}, static or X25519PrivateKey.generate()
         self.parameters, self.version, self.incarnation = parameters, version, os.urandom(8)
         self.sessions, self.tombstones, self.arrivals = {}, {}, asyncio.Queue()
-        self.refuse_resumes = 0
+        self.refuse_resumes, self.busy = 0, busy  # how many RESUMEs to answer Refused, and HELLOs Retry
         self.log = []
 
     async def handle(self, carrier):
@@ -173,6 +173,9 @@ class Server:
     async def full(self, carrier, packet):
         need(len(packet) >= 4)
         version, suite, size = packet[1:4]
+        if self.busy:
+            self.busy -= 1
+            return await self.reject(carrier, 1, after=50)
         if version != self.version:
             return await self.reject(carrier, 3)
         if suite not in self.suites:

@@ -2,6 +2,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
 import random
 import sys
@@ -257,11 +258,13 @@ async def resync(rng, ours, carrier):
             await session.until(session.settled)
             old = pair.relay.connections[-1]
             old["flows"].clear()
-            await asyncio.sleep(rng.random() * 0.05)
-            swapping = asyncio.create_task(swap(pair, session))
-            await session.until(lambda: session.current and session.current.old and session.current.peer_n is not None or swapping.done())
+            pair.rust.tell("flood 10 1000")  # what is sent now waits in the relay, and is lost with the connection
+            await asyncio.sleep(0.02 + rng.random() * 0.03)
+            await swap(pair, session)
+            await session.until(lambda: session.current and (not session.current.old or session.current.peer_n is not None))
+            await asyncio.sleep(rng.random() * 0.02)
             pair.relay.cut(old)
-            await asyncio.gather(swapping, loading)
+            await loading
         await close(pair, session)
         return f"RESYNC sent {session.counts['sent RESYNC']}, read {session.counts['RESYNC']}"
 
@@ -269,16 +272,382 @@ for OURS, CARRIER in BOTH:
     for NAME, FUNCTION in (("cuts at random bytes", cuts), ("planned swaps", swaps), ("the old connection dies while draining", resync)):
         scenario(f"{NAME}, Python {OURS}, {CARRIER}", ours=OURS, carrier=CARRIER)(FUNCTION)
 
+# Ends
+
+@scenario("close by the other end, behind what it sent, Python client", ours="client")
+@scenario("close by the other end, behind what it sent, Python server", ours="server")
+async def closed(rng, ours):
+    async with Pair(ours, "tcp", 1) as pair:
+        session = await pair.session()
+        pair.rust.tell("flood 500 2000")
+        await pair.rust.hear("flooded")
+        pair.rust.tell("close")
+        await session.until(lambda: False)
+        sink = next(s for s in session.streams.values() if s.label == b"sink")
+        while sink.chunks:
+            await asyncio.sleep(0.01)
+        line = await pair.rust.hear("ended")
+        assert session.ended.code == "Done" and (session.peer_close.code, session.peer_close.reason) == (5, b"enough"), session.ended
+        assert line["all_delivered"] and sink.taken == 500, (line, sink.taken)
+
+@scenario("close by Python in the middle of what the other end sends: both know the same, Python client", ours="client")
+@scenario("close by Python in the middle of what the other end sends: both know the same, Python server", ours="server")
+async def closed_in_flow(rng, ours):
+    async with Pair(ours, "tcp", 2) as pair:
+        session = await pair.session()
+        pair.rust.tell("flood 100000 2000")
+        await session.until(lambda: session.expected > 100 + rng.randrange(500))
+        session.close(3, b"no more", in_front=True)
+        await session.until(lambda: False)
+        line = await pair.rust.hear("ended")
+        sink = next(s for s in session.streams.values() if s.label == b"sink")
+        taken = sink.taken + sum(chunk[1] for chunk in sink.chunks)
+        assert session.ended.code == "Done" and line["messages"]["delivered"] == taken and not line["messages"]["unknown"], (line, taken)
+        return f"{line['messages']}, Python took {taken}"
+
+@scenario("two closes that cross, Python client", ours="client")
+@scenario("two closes that cross, Python server", ours="server")
+async def crossing(rng, ours):
+    async with Pair(ours, "tcp", 1) as pair:
+        session = await pair.session()
+        await load(pair, session, 1, 20)
+        pair.relay.connections[-1]["flows"].clear()
+        pair.rust.tell("close")
+        session.close(3, b"done")
+        await asyncio.sleep(0.1)
+        pair.relay.connections[-1]["flows"].set()
+        await session.until(lambda: False)
+        line = await pair.rust.hear("ended")
+        assert session.close_sent and session.peer_close and session.ended.code == "Done", session.ended
+        assert line["ended"].startswith("Closed") and line["all_delivered"], line
+
+@scenario("close across a cut, Python client", ours="client")
+@scenario("close across a cut, Python server", ours="server")
+async def close_cut(rng, ours):
+    async with Pair(ours, "tcp", 3) as pair:
+        session = await pair.session()
+        await load(pair, session, 1, 20)
+        pair.relay.connections[-1]["flows"].clear()
+        session.close(3, b"done")
+        await asyncio.sleep(0.05)
+        pair.relay.cut(pair.relay.connections[-1])
+        await session.until(lambda: False)
+        line = await pair.rust.hear("ended")
+        assert session.ended.code == "Done" and line["all_delivered"], (session.ended, line)
+
+# Streams, keys, liveness
+
+@scenario("STOP and RESET")
+async def stop_and_reset(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        session = await pair.session()
+        stopped, resetting = await session.open(b"stop"), await session.open(b"reset")
+        for stream in (stopped, resetting):
+            await stream.send(b"first")
+        await pair.rust.hear("stopped")
+        await session.until(lambda: stopped.out_over)  # our RESET answers its STOP
+        assert await resetting.receive() is None and resetting.reset_code == 9, resetting.reset_code
+        echo = await session.open(b"echo")
+        echo.stop(4)
+        await session.until(lambda: echo.in_over)
+        assert echo.reset_code == 4, "RESET has the code of STOP"
+        await load(pair, session, 1, 20)
+        await close(pair, session)
+
+@scenario("REKEY, early and often")
+async def rekey(rng):
+    async with Pair("client", "tcp", rng.randrange(1, 5)) as pair:
+        session = await pair.session()
+        loading = asyncio.create_task(load(pair, session))
+        while not loading.done():
+            session.current.rekey = True
+            await asyncio.sleep(0.01)
+        await loading
+        await close(pair, session)
+        assert session.counts["sent REKEY"] > 3
+        return f"{session.counts['sent REKEY']} of them"
+
+@scenario("PING and PONG", ours="client")
+async def ping(rng, ours):
+    async with Pair(ours, "tcp", 1, parameters=wire.DEFAULTS | {"keepalive_interval": 200}) as pair:
+        session = await pair.session()
+        await session.until(lambda: session.counts.get("PONG") and session.counts.get("sent PONG"))
+        await close(pair, session)
+
+@scenario("GOAWAY from Python is answered by a planned swap")
+async def goaway_ours(rng):
+    async with Pair("server", "tcp", 1) as pair:
+        session = await pair.session()
+        await load(pair, session, 1, 20)
+        session.current.extra.append(wire.frame("GOAWAY", within=5_000, alternate=b""))
+        session.wake()
+        await session.until(lambda: session.counts.get("planned"))
+        await close(pair, session)
+
+@scenario("GOAWAY from the other end is answered by a planned swap")
+async def goaway_theirs(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        session = await pair.session()
+        await load(pair, session, 1, 20)
+        pair.rust.tell("migrate")
+        await session.until(lambda: session.goaway)
+        await swap(pair, session)
+        assert session.counts.get("planned") == 1
+        await close(pair, session)
+
+LITTLE = dict(stream_window=2_000, session_window=5_000, max_streams=2, packet_limit=4_096, outbox_limit=4_000, inbox_limit=65_536,
+              keepalive_interval=1_000, detached_lifetime=10_000)
+
+@scenario("small limits, Python client", ours="client")
+@scenario("small limits, Python server", ours="server")
+async def small_limits(rng, ours):
+    async with Pair(ours, "tcp", 1, parameters=LITTLE) as pair:
+        session = await pair.session()
+        await load(pair, session, 3, 30, 6_000)
+        await close(pair, session)
+
+@scenario("small fragments are obeyed by the other end")
+async def small_fragments(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        session = await pair.session()
+        stream = await session.open(b"echo", fragment_size=1_000)
+        await stream.send(bytes(30_000))
+        assert await stream.receive() == bytes(30_000), session.ended
+        await close(pair, session)
+
+@scenario("REKEY at the limit of a key", long=True)
+async def key_limit(rng):
+    async with Pair("client", "tcp", rng.randrange(1, 5)) as pair:
+        session = await pair.session()
+        link = session.current
+        while link.tx.nonce < noise.KEY_LIMIT + 1_000:
+            for _ in range(50):
+                link.extra.append(wire.frame("PING", id=1))
+                await link.carrier.send(session.pack(link))
+            await asyncio.sleep(0)
+        assert session.counts["sent REKEY"] == 1, session.counts
+        await load(pair, session, 1, 20)
+        await close(pair, session)
+        return f"{link.tx.nonce} packets forth, {link.rx.nonce} back"
+
+# Refusals and verdicts
+
+async def refused(pair, word):
+    """The client, which tries again and again, hears `word` at least twice, and gets no session."""
+    log = pair.peer.log
+    while len([line for line in log if word in line]) < 2:
+        await asyncio.sleep(0.01)
+    assert not pair.peer.session
+
+@scenario("refused: a wrong secret, Python client", word="IncompleteReadError", our_psk=WRONG)
+@scenario("refused: a suite that is not accepted, Python client", word="SuiteUnsupported", suites=[2])
+@scenario("refused: no secret where secrets are demanded, Python client", word="SuiteUnsupported", suites=[3], our_psk=None)
+async def refusals(rng, word, **options):
+    async with Pair("client", "tcp", 1, **options) as pair:
+        await refused(pair, word)
+
+@scenario("refused: an unknown version, Python client")
+async def version_refused(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        session = await pair.session()
+        pair.peer.version = 2
+        try:
+            await pair.peer.full(None)
+        except Rejected as e:
+            assert str(e) == "VersionUnsupported", e
+            return await close(pair, session)
+        raise AssertionError("version 2 was taken")
+
+@scenario("refused: a wrong secret, Python server", our_psk=WRONG, reason="InvalidTag")
+@scenario("refused: an unknown version, Python server", version=2, reason=None)
+@scenario("refused: a suite that is not accepted, Python server", suites=[2], reason=None)
+async def refusals_ours(rng, reason, **options):
+    async with Pair("server", "tcp", 1, **options) as pair:
+        while len(pair.relay.connections) < 4:
+            await asyncio.sleep(0.01)
+        assert pair.peer.arrivals.empty() and (not reason or reason in pair.peer.log[0]), pair.peer.log
+        return str([line["attempt"] for line in pair.rust.lines if "attempt" in line][:2])
+
+@scenario("REJECT Retry, Python server")
+async def retry_ours(rng):
+    async with Pair("server", "tcp", 1, busy=2) as pair:
+        await close(pair, await pair.session())
+        assert pair.peer.busy == 0
+
+@scenario("REJECT Retry: too many HELLOs, Python client")
+async def retry_theirs(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        session, heard = await pair.session(), []
+        while "Retry" not in heard:
+            assert len(heard) < 500, heard
+            carrier = await carriers.dial("tcp", pair.port)
+            await carrier.send(bytes([1, 1, 1, 0]) + noise.Handshake(1, True, bytes([1, 1, 1, 0]), WRONG).write(b""))
+            packet = await carrier.receive()
+            heard.append(wire.get_reject(packet)[0] if packet[0] == 6 else "CHALLENGE")
+            carrier.abort()
+        await close(pair, session)
+        return f"after {len(heard)}"
+
+@scenario("a suite refused, the next one taken, Python client", ours="client", suites=[2, 1])
+@scenario("a suite refused, the next one taken, Python server", ours="server", theirs=[2, 1])
+async def second_suite(rng, ours, **options):
+    async with Pair(ours, "tcp", 1, **options) as pair:
+        session = await pair.session()
+        assert session.suite == 1
+        await load(pair, session, 1, 20)
+        await close(pair, session)
+
+async def without_connection(pair):
+    """Holds the client back and cuts what it has."""
+    pair.peer.held.clear()
+    for connection in pair.relay.connections:
+        pair.relay.cut(connection)
+    await pair.peer.session.until(lambda: not pair.peer.session.current)
+
+@scenario("verdict Unknown: the server started afresh, Python client")
+async def unknown(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        old = await pair.session()
+        await load(pair, old, 1, 20)
+        await without_connection(pair)
+        await pair.rust.stop()
+        await pair.start_rust(pair.port)
+        await pair.rust.hear("listening")
+        pair.peer.held.set()
+        await old.until(lambda: False)
+        assert old.ended.code == "Unknown" and pair.peer.log.count("Rejected: Refused") == 2, (old.ended, pair.peer.log)
+
+@scenario("verdict Expired: the server's session ended meanwhile, Python client")
+async def expired(rng):
+    async with Pair("client", "tcp", 1) as pair:
+        old = await pair.session()
+        await load(pair, old, 1, 20)
+        await without_connection(pair)
+        pair.rust.tell("abort")
+        await pair.rust.hear("ended")
+        pair.peer.held.set()
+        await old.until(lambda: False)
+        assert old.ended.code == "Expired" and old.acked <= old.peer_final == old.committed, (old.ended, old.peer_final, old.acked)
+
+@scenario("verdict Resumed, Python client", flip=False, verdict="Resumed")
+@scenario("verdict Superseded: a wrong MAC, Python client", flip=True, verdict="Superseded")
+async def by_predecessor(rng, flip, verdict):
+    async with Pair("client", "ws", 3) as pair:
+        old = await pair.session()
+        loading = asyncio.create_task(load(pair, old, 2, 100))
+        await asyncio.sleep(0.1)
+        await without_connection(pair)
+        old.secret = WRONG if flip else old.secret
+        pair.peer.refusals = 2  # so that it asks under seal
+        pair.peer.held.set()
+        await old.until(lambda: pair.peer.refusals == 0)
+        assert pair.peer.verdict[0] == verdict, pair.peer.verdict
+        if flip:
+            return loading.cancel()
+        await loading
+        pair.relay.cut(pair.relay.connections[-1])  # and RESUME works again
+        await load(pair, old, 2, 100)
+        await close(pair, old)
+        assert pair.peer.log.count("Rejected: Refused") == 0, pair.peer.log
+
+@scenario("verdict Resumed, Python server", forget=False)
+@scenario("verdict Unknown, Python server", forget=True)
+async def verdicts_ours(rng, forget):
+    async with Pair("server", "tcp", 1) as pair:
+        old = await pair.session()
+        loading = asyncio.create_task(load(pair, old, 2, 100))
+        await asyncio.sleep(0.1)
+        pair.peer.refuse_resumes = 2
+        if forget:
+            await loading
+            pair.peer.sessions.clear()
+        pair.relay.cut(pair.relay.connections[-1])
+        if forget:
+            line = await pair.rust.hear("ended")
+            assert line["ended"] == "Unknown", line
+        else:
+            await loading
+            pair.relay.cut(pair.relay.connections[-1])
+            await load(pair, old, 2, 100)
+            await close(pair, old)
+            assert pair.peer.refuse_resumes == 0
+
+@scenario("verdict Expired, Python server")
+async def expired_ours(rng):
+    async with Pair("server", "tcp", 1) as pair:
+        old = await pair.session()
+        await load(pair, old, 1, 20)
+        old.over(wire.frame("ABORT", code="Aborted"))
+        pair.relay.cut(pair.relay.connections[-1])
+        line = await pair.rust.hear("ended")
+        assert line["ended"] == "Expired" and line["all_delivered"], line
+
+# Breaches: what the other end must answer with END ProtocolError (or StateLost).
+
+OPEN = wire.frame("OPEN", stream=1, priority=0, fragment_size=1_000, label=b"")
+BREACHES = {
+    "nothing wrong": [OPEN],
+    "an unknown frame": b"\x06",
+    "a packet without a frame": b"",
+    "ACK beyond what was committed": [wire.frame("ACK", position=10**6)],
+    "FINAL again": [wire.frame("FINAL", parameters=wire.DEFAULTS, incarnation=bytes(8), verdict=("none", None))],
+    "DATA on a stream that was not opened": [wire.data(1, b"x")],
+    "OPEN with the wrong parity": [wire.frame("OPEN", stream=2, priority=0, fragment_size=1_000, label=b"")],
+    "OPEN twice": [OPEN, OPEN],
+    "DATA behind the end of its stream": [OPEN, wire.data(1, b"x", stream_end=True), wire.data(1, b"x")],
+    "a fragment longer than OPEN said": [OPEN, wire.data(1, bytes(1_001))],
+    "credit taken back": [wire.frame("CREDIT", stream=0, limit=10)],
+    "a frame behind CLOSE": [wire.frame("CLOSE", code=0, reason=b"", position=0), OPEN],
+    "RESYNC after a swap that was not planned": [wire.frame("RESYNC", position=0)],
+    "CLOSED without CLOSE": [wire.frame("CLOSED", position=0)],
+    "FROM above what was expected": [wire.frame("FROM", position=5)],
+    "CLOSE beyond what was committed": [wire.frame("CLOSE", code=0, reason=b"", position=10**6)],
+}
+
+@scenario("breaches of the protocol end the session")
+async def breaches(rng):
+    wrong = []
+    async with Pair("client", "tcp", 1) as pair:
+        for name, frames in BREACHES.items():
+            session = await pair.session()
+            await session.until(lambda: session.current.got_ack)
+            for f in frames if isinstance(frames, list) else []:
+                if f.kind == "CLOSE":
+                    session.on_closed = lambda link, f: None  # CLOSED would end it
+                if f.kind in wire.SEQUENCED:
+                    session.outbox[session.committed] = f
+                    session.charged, session.committed = session.charged + wire.charge(f), session.committed + 1
+            plaintext = frames if isinstance(frames, bytes) else wire.encode(frames)
+            await session.current.carrier.send(b"\7" + session.current.tx.seal(plaintext))
+            try:
+                await asyncio.wait_for(session.until(lambda: False), 0.5 if name == "nothing wrong" else 5)
+            except asyncio.TimeoutError:
+                session.over(wire.frame("NONE", code="no END", reason=b""))
+                session.retire(session.current)
+            expected = {"nothing wrong": "no END", "FROM above what was expected": "StateLost"}.get(name, "ProtocolError")
+            if session.ended.code != expected or ("END" in session.counts) != (expected != "no END"):
+                wrong.append(f"{name}: {session.ended.code}, {session.ended.reason}")
+            pair.peer.session = None
+            pair.peer.keep = asyncio.create_task(pair.peer.run())
+    assert not wrong, wrong
+
+async def run_one(scenario, limit):
+    try:
+        return await asyncio.wait_for(scenario, limit)
+    finally:  # what is still open is let go of without a word
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+
 def run_all():
     """Runs what is asked for, each scenario in an event loop of its own; says whether all is well."""
     well = True
     for name, function, parameters in SCENARIOS:
-        if OPTIONS.only and not any(word in name for word in OPTIONS.only):
+        long = parameters.pop("long", False)
+        if OPTIONS.only and not any(word in name for word in OPTIONS.only) or long and not (OPTIONS.only or OPTIONS.all):
             continue
         rng, started = random.Random(f"{OPTIONS.seed} {name}"), time.monotonic()
         random.seed(rng.random())
         try:
-            said = asyncio.run(asyncio.wait_for(function(rng, **parameters), OPTIONS.limit))
+            said = asyncio.run(run_one(function(rng, **parameters), OPTIONS.limit * (20 if long else 1)))
             print(f"ok      {name} ({time.monotonic() - started:.1f} s{'; ' + said if said else ''})", flush=True)
         except (Exception, asyncio.CancelledError) as e:
             well, why = False, f"not done after {OPTIONS.limit} s" if isinstance(e, asyncio.TimeoutError) else repr(e)
@@ -293,6 +662,8 @@ if __name__ == "__main__":
     parser.add_argument("--rust", required=True, help="the other end's program")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument("--limit", type=float, default=30, help="seconds that a scenario may take")
+    parser.add_argument("--all", action="store_true", help="the long ones, too (minutes)")
     OPTIONS = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # what a library says of connections that are cut
     print(f"seed {OPTIONS.seed}")
     sys.exit(0 if run_all() else 1)

@@ -275,7 +275,7 @@ class Session:
             self.acknowledge(stated)
         self.secret, self.current, link.confirmed, link.old = secret, link, True, old
         link.cursor, link.repeat_until = max(old.cursor if old else stated, self.acked), 0 if old else self.committed
-        self.ack_now = self.committed + self.expected > 0
+        self.ack_now = True
         if old:
             asyncio.get_running_loop().call_later(DRAIN_TIMER, self.settle, link, True)
         if self.peer_close:

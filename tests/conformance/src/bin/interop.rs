@@ -101,6 +101,7 @@ async fn tell(mut events: Events) {
         match event {
             Event::Established { id } => println!("{{\"established\":\"{id}\"}}"),
             Event::Attached { swap, .. } => println!("{{\"attached\":\"{swap:?}\",\"planned\":{}}}", swap == Swap::Planned),
+            Event::Detached { cause } => println!("{{\"detached\":{:?}}}", format!("{cause:?}")),
             Event::Reconnect(attempt) => println!("{{\"attempt\":{:?}}}", format!("{:?}", attempt.outcome)),
             Event::Ended(ended) => {
                 let mut messages = BTreeMap::from([("delivered", 0), ("unknown", 0), ("not_delivered", 0)]);
