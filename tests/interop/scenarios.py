@@ -617,6 +617,7 @@ async def breaches(rng):
                 if f.kind in wire.SEQUENCED:
                     session.outbox[session.committed] = f
                     session.charged, session.committed = session.charged + wire.charge(f), session.committed + 1
+                    session.current.cursor += 1
             plaintext = frames if isinstance(frames, bytes) else wire.encode(frames)
             await session.current.carrier.send(b"\7" + session.current.tx.seal(plaintext))
             try:
@@ -624,7 +625,8 @@ async def breaches(rng):
             except asyncio.TimeoutError:
                 session.over(wire.frame("NONE", code="no END", reason=b""))
                 session.retire(session.current)
-            expected = {"nothing wrong": "no END", "FROM above what was expected": "StateLost"}.get(name, "ProtocolError")
+            expected = {"nothing wrong": "no END", "FROM above what was expected": "StateLost",
+                        "CLOSE beyond what was committed": "StateLost"}.get(name, "ProtocolError")
             if session.ended.code != expected or ("END" in session.counts) != (expected != "no END"):
                 wrong.append(f"{name}: {session.ended.code}, {session.ended.reason}")
             pair.peer.session = None

@@ -463,6 +463,7 @@ class Session:
         self.wake()
 
     def on_close(self, f):
+        need(f.position <= self.committed, "StateLost")
         self.acknowledge(f.position)
         self.peer_close, self.peer_final, self.frozen = f, f.position, self.stated()
         self.current.extra.append(frame("CLOSED", position=self.frozen))

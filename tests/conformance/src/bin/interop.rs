@@ -78,8 +78,8 @@ async fn serve(
     tokio::spawn(async move {
         loop {
             let session = server.accept().await.session;
-            println!("{{\"attached\":\"Initial\"}}");
             adopt(session, &current);
+            println!("{{\"attached\":\"Initial\"}}");
         }
     });
     Ok(())
@@ -100,7 +100,9 @@ async fn tell(mut events: Events) {
     while let Some(event) = events.next().await {
         match event {
             Event::Established { id } => println!("{{\"established\":\"{id}\"}}"),
-            Event::Attached { swap, .. } => println!("{{\"attached\":\"{swap:?}\",\"planned\":{}}}", swap == Swap::Planned),
+            Event::Attached { swap, .. } => {
+                println!("{{\"attached\":\"{swap:?}\",\"planned\":{}}}", swap == Swap::Planned)
+            }
             Event::Detached { cause } => println!("{{\"detached\":{:?}}}", format!("{cause:?}")),
             Event::Reconnect(attempt) => println!("{{\"attempt\":{:?}}}", format!("{:?}", attempt.outcome)),
             Event::Ended(ended) => {
@@ -169,7 +171,8 @@ async fn obey(current: &Current) -> Result<(), Failure> {
         match words[0] {
             // load KIND STREAMS COUNT SIZE: what is sent on streams of our own must come back.
             "load" => {
-                let loads = (0..number(2)).map(|i| tokio::spawn(load(session.clone(), words[1] == "bytes", i, number(3), number(4))));
+                let loads = (0..number(2))
+                    .map(|i| tokio::spawn(load(session.clone(), words[1] == "bytes", i, number(3), number(4))));
                 let loads: Vec<_> = loads.collect();
                 tokio::spawn(async move {
                     for load in loads {
@@ -184,7 +187,10 @@ async fn obey(current: &Current) -> Result<(), Failure> {
             "flood" => {
                 let (count, size) = (number(1), number(2));
                 tokio::spawn(async move {
-                    let Ok(stream) = session.open(StreamOptions::default().with_label(Bytes::from("sink"))).await else {
+                    let Ok(stream) = session
+                        .open(StreamOptions::default().with_label(Bytes::from("sink")))
+                        .await
+                    else {
                         return;
                     };
                     let (mut send, _recv) = stream.split();
