@@ -11,27 +11,21 @@ PATTERNS = {"XX": [["e"], ["e", "ee", "s", "es"], ["s", "se"]], "XXpsk3": [["e"]
 WITH_SECRET, AES = (1, 2), (1, 3)  # suites
 KEY_LIMIT = 2**20  # packets under one key, the one with the REKEY included
 
-
 def hasher(suite):
     return hashlib.sha256 if suite in AES else hashlib.blake2s
-
 
 def hmac(suite, key, message):
     return hmac_module.new(key, message, hasher(suite)).digest()
 
-
 def derive(suite, salt, ikm, info):
     return hmac(suite, hmac(suite, salt, ikm), info + b"\1")
-
 
 def verifier(suite, secret):
     return derive(suite, bytes(32), secret, b"unbroken v1 verifier")
 
-
 def predecessor_mac(suite, secret_verifier, h2):
     """`suite` is the earlier session's, `h2` the hash after message 2 of the new handshake."""
     return hmac(suite, secret_verifier, b"unbroken v1 predecessor" + h2)
-
 
 class Key:
     """One direction's key and its counter: a Noise CipherState."""
@@ -60,7 +54,6 @@ class Key:
 
     def rekey(self):
         self.use(self.aead.encrypt(self.number(2**64 - 1), bytes(32), b"")[:32])
-
 
 class Handshake:
     """Either end of a handshake: `write` and `read` take its messages in turn."""

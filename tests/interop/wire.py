@@ -22,23 +22,18 @@ FRAMES = {0x01: ("OPEN", "stream:s priority:b fragment_size:i label:255"), 0x02:
           0x11: ("FINAL", "parameters:P incarnation:=8 verdict:v")}
 NUMBERS = {name: (number, layout) for number, (name, layout) in FRAMES.items()}
 
-
 class Refused(Exception):
     """Bytes that the document says are malformed; or, while they are served, any other breach of it."""
-
 
 def need(condition, word="Malformed"):
     if not condition:
         raise Refused(word)
 
-
 def frame(kind, **fields):
     return SimpleNamespace(kind=kind, **fields)
 
-
 def data(stream, payload, message_end=False, stream_end=False):
     return frame("DATA", stream=stream, payload=payload, message_end=message_end, stream_end=stream_end)
-
 
 def integer(n):
     for tag, (bits, size) in enumerate([(6, 1), (14, 2), (30, 4), (62, 8)]):
@@ -46,11 +41,9 @@ def integer(n):
             return (n | tag << bits).to_bytes(size, "big")
     raise ValueError(n)
 
-
 def put(layout, values):
     """The fields of a layout as bytes; `get` reads them back."""
     return b"".join(put_field(kind, getattr(values, name)) for name, kind in (f.split(":") for f in layout.split()))
-
 
 def put_field(kind, value):
     if kind in "is":
@@ -64,7 +57,6 @@ def put_field(kind, value):
     if kind == "v":
         return bytes([VERDICTS.index(value[0])]) + (b"" if value[1] is None else integer(value[1]))
     return value if kind[0] == "=" else integer(len(value)) + value
-
 
 class Reader:
     def __init__(self, buffer):
@@ -114,7 +106,6 @@ class Reader:
         need(size <= int(kind))
         return self.take(size)
 
-
 def encode(frames):
     """The frames of one packet, each as short as it can be."""
     out, same = [], None
@@ -128,7 +119,6 @@ def encode(frames):
             out += [bytes([number]), put(layout, f)]
         same = f.stream if f.kind in ("DATA", "OPEN") else same
     return b"".join(out)
-
 
 def decode(plaintext):
     r, frames, same = Reader(plaintext), [], None
@@ -147,11 +137,9 @@ def decode(plaintext):
         frames.append(f)
     return frames
 
-
 def charge(f):
     """What a sequenced frame counts against bounds and credit (section 6)."""
     return 64 + (len(f.payload) if f.kind == "DATA" else len(encode([f])))
-
 
 def get_offer(payload):
     r = Reader(payload)
@@ -161,7 +149,6 @@ def get_offer(payload):
     except UnicodeDecodeError:
         need(False)
     return offer
-
 
 def get_reject(packet):
     r = Reader(packet[1:])
