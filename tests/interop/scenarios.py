@@ -547,7 +547,8 @@ async def by_predecessor(rng, flip, verdict):
         await old.until(lambda: pair.peer.refusals == 0)
         assert pair.peer.verdict[0] == verdict, pair.peer.verdict
         if flip:
-            return loading.cancel()
+            loading.cancel()
+            return "the old session is over"
         await loading
         pair.relay.cut(pair.relay.connections[-1])  # and RESUME works again
         await load(pair, old, 2, 100)
