@@ -512,7 +512,7 @@ fn who_has_proven_nothing_is_told_nothing() {
     }
     // A candidate whose first packet does not open.
     pair.cut();
-    let (_, incoming) = super::swaps::resume(&mut pair);
+    let (_, incoming) = swaps::resume(&mut pair);
     let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
     assert!(pair.server().poll_transmit(now, theirs, &mut Vec::new()), "RESUMED");
     let heard = pair.server().handle_input(now, theirs, BytesMut::from(&[7; 40][..]));
