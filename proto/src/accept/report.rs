@@ -1,11 +1,13 @@
 //! What the registry is told of a session.
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use crate::event::EndReason;
 use crate::id::SessionId;
 use crate::liveness::Health;
 use crate::security::Verifier;
+use crate::wire::frame::{Predecessor, Verdict};
 
 /// What a session's owner passes on to the registry, newest state only: see [`Session::poll_report`](crate::Session::poll_report).
 #[derive(Clone, Debug)]
@@ -37,8 +39,30 @@ pub(crate) enum Status {
 #[derive(Clone, Debug)]
 pub(crate) struct Tombstone {
     pub(crate) id: SessionId,
-    /// The server's final position.
+    /// The server's last position.
     pub(crate) position: u64,
+    /// Whether that is the final one. Where the positions contradicted each other it is information only.
+    pub(crate) is_final: bool,
+    /// The positions that its client may state without contradicting what was sent to it and what it said.
+    pub(crate) believable: RangeInclusive<u64>,
+    /// The highest authentic attach counter.
+    pub(crate) counter: u64,
     /// Of every resumption secret that the session would have accepted: one or two.
     pub(crate) verifiers: Vec<Verifier>,
+}
+
+impl Tombstone {
+    /// What its client hears of it, that proves itself with this. `handshake_hash`: what the MAC is over.
+    pub(crate) fn verdict(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Verdict {
+        let proves = |verifier: &Verifier| verifier.check(handshake_hash, &named.mac);
+        let proven = self.verifiers.iter().any(proves);
+        let position = self.position;
+        if !proven || named.counter < self.counter {
+            Verdict::Superseded
+        } else if !self.is_final || !self.believable.contains(&named.position) {
+            Verdict::StateLost { position }
+        } else {
+            Verdict::Expired { position }
+        }
+    }
 }

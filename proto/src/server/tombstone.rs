@@ -118,17 +118,7 @@ impl Tombstones {
     /// The verdict for a proven client about its predecessor; `None` if there is no tombstone of it here.
     pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
         let grave = self.graves.get(self.by_id.get(&SessionId(predecessor.id))?)?;
-        let Tombstone {
-            position, verifiers, ..
-        } = &grave.tombstone;
-        let proven = verifiers
-            .iter()
-            .any(|verifier| verifier.check(handshake_hash, &predecessor.mac));
-        Some(if proven {
-            Verdict::Expired { position: *position }
-        } else {
-            Verdict::Superseded
-        })
+        Some(grave.tombstone.verdict(predecessor, handshake_hash))
     }
 
     /// Whether there is one of that id.

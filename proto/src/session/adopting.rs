@@ -1,19 +1,21 @@
 //! The server's side of an attach: a new session, a newcomer's proof, and the confirmation that makes a candidate the
 //! connection.
 
+use super::closing::Finish;
 use super::connections::{Attach, Candidate, Stage};
-use super::identity::adopting::{Adopted, Adopting};
+use super::identity::adopting::{Adopted, Adopting, Declined};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
-use crate::accept::{Incoming, IncomingKind, Proven, Rejection, final_packet};
+use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, final_packet};
 use crate::config::SessionConfig;
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, Violation};
 use crate::event::Event;
 use crate::id::{Epoch, Side};
 use crate::reconnect::Cause;
 use crate::rng::Rng;
 use crate::security::Keys;
 use crate::time::Instant;
+use crate::wire::frame::Final;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bytes::BytesMut;
@@ -57,20 +59,52 @@ impl Session {
 
     /// Checks the newcomer's proof.
     pub(super) fn begin_adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
+        let ended = self.is_ended();
         let mut at = Adopting {
             now,
-            ended: self.is_ended(),
-            stated: self.ledger.stated(),
+            ledger: &self.ledger,
+            closing: &self.closing,
             may_swap: self.may_swap(),
             max_attempts: self.config.max_attempts,
             rng: &mut self.rng,
         };
         let adopted = match incoming.kind {
-            IncomingKind::Resume { clear, packet } => self.identity.adopt_resume(&mut at, clear.counter, &packet)?,
-            IncomingKind::Proven(proven) => self.identity.adopt_proven(&mut at, *proven)?,
+            IncomingKind::Resume { .. } if ended => Err(Declined::refused()),
+            IncomingKind::Proven(proven) if ended => return Err(self.say_how_it_ended(*proven)),
+            IncomingKind::Resume { clear, packet } => self.identity.adopt_resume(&mut at, clear.counter, &packet),
+            IncomingKind::Proven(proven) => self.identity.adopt_proven(&mut at, *proven),
             IncomingKind::Handshake(_) | IncomingKind::Failed => return Err(Rejection::SILENT),
         };
-        Ok(self.answer(now, adopted))
+        match adopted {
+            Ok(adopted) => Ok(self.answer(now, adopted)),
+            Err(Declined { rejection, rule: None }) => Err(rejection),
+            Err(Declined {
+                rejection,
+                rule: Some(rule),
+            }) => {
+                let place = "attach";
+                self.conclude(now, Finish::of_violation(&Violation { place, rule }));
+                self.settle(now);
+                Err(rejection)
+            }
+        }
+    }
+
+    /// The registry has not been told yet that the session is over, and so sends its client here.
+    fn say_how_it_ended(&self, mut proven: Proven) -> Rejection {
+        let keys = &mut proven.established.keys;
+        let (Some(tombstone), Some(named)) = (self.tombstone(), &proven.offer.predecessor) else {
+            // It never was more than provisional. What that means for the client is the registry's to say.
+            return Refusal::soon().seal(keys);
+        };
+        let verdict = Some(tombstone.verdict(named, &proven.hash_after_2));
+        let answer = Final {
+            verdict,
+            ..proven.answer
+        };
+        Rejection {
+            packet: final_packet(keys, answer),
+        }
     }
 
     /// The newcomer is the candidate, in the place of any before it.

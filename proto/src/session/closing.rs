@@ -1,5 +1,7 @@
 //! How far a close has come, from either end, and how it finishes.
 
+use core::ops::RangeInclusive;
+
 use bytes::Bytes;
 
 use super::ledger::{Ledger, PeerClose};
@@ -38,7 +40,7 @@ pub(crate) enum Stated {
     Acknowledged,
     /// An attach beside a connection that goes on: acknowledgements there may have overtaken it.
     Overtaken,
-    /// CLOSE, RESYNC, an attach of an end that has no other connection: where the peer stands.
+    /// CLOSE, RESYNC, an attach of an end that has no other connection, a predecessor in AUTH_PROOF: where the peer stands.
     Present,
     /// CLOSED, END, verdict `Expired`: the peer will never take more.
     Final,
@@ -183,17 +185,25 @@ impl Closing {
                 _ => ProtocolError::StateLost,
             });
         }
-        let (below, frozen) = (position < ledger.acked(), self.peer_position());
+        let believable = self.believable(ledger);
         let contradicts = match stated {
-            Stated::Acknowledged | Stated::Overtaken => false,
-            Stated::Present => below,
-            Stated::Final => below || frozen.is_some_and(|frozen| position < frozen),
+            Stated::Acknowledged | Stated::Overtaken => position > *believable.end(),
+            Stated::Present => !believable.contains(&position),
+            Stated::Final => {
+                let frozen = self.peer_position();
+                !believable.contains(&position) || frozen.is_some_and(|frozen| position < frozen)
+            }
         };
-        // From its CLOSE on the peer takes nothing over.
-        if contradicts || frozen.is_some_and(|frozen| position > frozen) {
+        if contradicts {
             return Err(ProtocolError::StateLost);
         }
         Ok(())
+    }
+
+    /// The positions where the peer may stand: not below what it acknowledged, not above what was sent; and from its CLOSE
+    /// on it takes nothing over.
+    pub(crate) fn believable(&self, ledger: &Ledger) -> RangeInclusive<u64> {
+        ledger.acked()..=self.peer_position().unwrap_or(ledger.next())
     }
 
     /// The peer says that the session is over.

@@ -173,6 +173,7 @@ impl Session {
             return;
         }
         let known = peer_position.or(self.closing.peer_position());
+        let believable = self.closing.believable(&self.ledger);
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
         let known = known.filter(|p| (acked..=next).contains(p));
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
@@ -188,7 +189,7 @@ impl Session {
         self.absence.end(now);
         self.closing = Closing::default();
         trace::ended(&reason);
-        self.reporting.on_end(reason.clone());
+        self.reporting.on_end(reason.clone(), believable);
         self.events.end(Ended { reason, fates });
     }
 
@@ -221,17 +222,21 @@ impl Session {
         })
     }
 
-    /// What remains of a session that somebody may still ask for.
-    fn tombstone(&self) -> Option<Tombstone> {
+    /// What remains of a session that somebody may still ask for, if it is over.
+    pub(super) fn tombstone(&self) -> Option<Tombstone> {
         let ticket = self
             .identity
             .ticket
             .as_ref()
             .filter(|_| self.counters.stats.attaches > 0)?;
+        let believable = self.reporting.believable()?.clone();
         let secrets = core::iter::once(&ticket.secret).chain(ticket.candidate.as_ref());
         Some(Tombstone {
             id: ticket.id,
             position: self.ledger.stated(),
+            is_final: self.reporting.end() != Some(&EndReason::StateLost),
+            believable,
+            counter: ticket.counter,
             verifiers: secrets.map(|secret| secret.verifier()).collect(),
         })
     }

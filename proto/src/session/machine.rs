@@ -119,7 +119,8 @@ impl Session {
     /// names it as its predecessor. The current connection goes on until the newcomer has confirmed.
     ///
     /// # Errors
-    /// The proof is not accepted. Nothing changed; send the rejection's packet, if any, and close.
+    /// The proof is not accepted, or the session is over: send the rejection's packet, if any, and close. The session ends
+    /// with it if the client proved itself in a handshake, and states a position that cannot be.
     pub fn adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
         let _span = self.span.enter();
         let now = self.latest.advance(now);

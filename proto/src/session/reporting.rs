@@ -1,6 +1,7 @@
 //! What the registry and the host are told of how the session fares, and whether that is due.
 
 use alloc::boxed::Box;
+use core::ops::RangeInclusive;
 
 use crate::event::EndReason;
 use crate::liveness::Health;
@@ -18,8 +19,15 @@ pub(crate) struct Reporting {
     health: Health,
     /// When it was last looked at.
     health_at: Instant,
-    /// Why the session is over; `None` while it is not.
-    end: Option<Box<EndReason>>,
+    /// How the session ended; `None` while it has not.
+    end: Option<Box<SessionEnd>>,
+}
+
+/// What is remembered of the end.
+struct SessionEnd {
+    reason: EndReason,
+    /// The positions that the peer might have stated then.
+    believable: RangeInclusive<u64>,
 }
 
 impl Reporting {
@@ -69,13 +77,19 @@ impl Reporting {
         changed
     }
 
-    pub(crate) fn on_end(&mut self, reason: EndReason) {
-        self.end = Some(Box::new(reason));
+    /// The session is over. `believable`: the positions that the peer might have stated.
+    pub(crate) fn on_end(&mut self, reason: EndReason, believable: RangeInclusive<u64>) {
+        self.end = Some(Box::new(SessionEnd { reason, believable }));
         self.due = true;
     }
 
     /// Why the session is over, if it is.
     pub(crate) fn end(&self) -> Option<&EndReason> {
-        self.end.as_deref()
+        self.end.as_ref().map(|end| &end.reason)
+    }
+
+    /// The positions that the peer might have stated when the session ended, if it is over.
+    pub(crate) fn believable(&self) -> Option<&RangeInclusive<u64>> {
+        self.end.as_ref().map(|end| &end.believable)
     }
 }

@@ -25,6 +25,7 @@ mod swaps;
 #[cfg(feature = "tracing")]
 mod traced;
 mod unknown;
+mod verdicts;
 mod wire;
 
 fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {

@@ -19,6 +19,9 @@ fn tombstone(number: u8) -> Tombstone {
     Tombstone {
         id: SessionId([number; 16]),
         position: 7,
+        is_final: true,
+        believable: 0..=0,
+        counter: 1,
         verifiers: Vec::new(),
     }
 }

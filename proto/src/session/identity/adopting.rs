@@ -6,9 +6,12 @@ use bytes::Bytes;
 
 use super::ticket::{Identity, Ticket};
 use crate::accept::{Proven, Refusal, Rejection, final_packet};
+use crate::error::ProtocolError;
 use crate::rng::Rng;
 use crate::security::{Keys, ResumptionSecret, ServerResume};
+use crate::session::closing::{Closing, Stated};
 use crate::session::connections::Attach;
+use crate::session::ledger::Ledger;
 use crate::time::Instant;
 use crate::wire::frame::{Predecessor, Verdict};
 use crate::wire::handshake::Reject;
@@ -16,10 +19,8 @@ use crate::wire::handshake::Reject;
 /// How the session stands while a newcomer's proof is checked.
 pub(crate) struct Adopting<'a> {
     pub(crate) now: Instant,
-    /// The session is over, and held only because nobody has taken note of it yet.
-    pub(crate) ended: bool,
-    /// The position that this end states.
-    pub(crate) stated: u64,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) closing: &'a Closing,
     /// Whether a planned swap may begin.
     pub(crate) may_swap: bool,
     /// Attempts in a row, beyond which each has to wait.
@@ -35,6 +36,36 @@ pub(crate) struct Adopted {
     pub(crate) attach: Attach,
 }
 
+/// A newcomer that is sent away.
+pub(crate) struct Declined {
+    /// What it is answered.
+    pub(crate) rejection: Rejection,
+    /// The rule that it broke, though authentic, and for which the session ends.
+    pub(crate) rule: Option<ProtocolError>,
+}
+
+impl From<Rejection> for Declined {
+    fn from(rejection: Rejection) -> Declined {
+        Declined { rejection, rule: None }
+    }
+}
+
+impl Declined {
+    pub(crate) fn refused() -> Declined {
+        Rejection::clear(Reject::Refused).into()
+    }
+
+    /// Answered with a verdict under seal.
+    fn with(mut proven: Proven, verdict: Verdict, rule: Option<ProtocolError>) -> Declined {
+        proven.answer.verdict = Some(verdict);
+        let packet = final_packet(&mut proven.established.keys, proven.answer);
+        Declined {
+            rejection: Rejection { packet },
+            rule,
+        }
+    }
+}
+
 impl Identity {
     /// A RESUME.
     ///
@@ -45,24 +76,24 @@ impl Identity {
         at: &mut Adopting<'_>,
         counter: u64,
         packet: &[u8],
-    ) -> Result<Adopted, Rejection> {
-        let refused = || Rejection::clear(Reject::Refused);
-        let Some(ticket) = self.ticket.as_mut().filter(|_| !at.ended) else {
-            return Err(refused());
+    ) -> Result<Adopted, Declined> {
+        let Some(ticket) = self.ticket.as_mut() else {
+            return Err(Declined::refused());
         };
         let secrets = [Some(&ticket.secret), ticket.candidate.as_ref()];
-        let resume = ServerResume::open(secrets, packet, at.rng).map_err(|_| refused())?;
+        let resume = ServerResume::open(secrets, packet, at.rng).map_err(|_| Declined::refused())?;
         if counter <= ticket.counter {
-            return Err(refused());
+            return Err(Declined::refused());
         }
         // What is authentic and wrong ends its connection, and uses nothing up.
         let which = resume.which;
         let claim = resume.claim.ok_or(Rejection::SILENT)?;
         let planned = claim.alive && at.may_swap;
-        let (answer, keys, secret) = resume.answer(at.stated, planned).map_err(|_| Rejection::SILENT)?;
+        let stated = at.ledger.stated();
+        let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| Rejection::SILENT)?;
         ticket.counter = counter;
         if let Err(after) = self.attempts.take(at.now, at.max_attempts) {
-            return Err(Rejection::retry(after));
+            return Err(Rejection::retry(after).into());
         }
         // The candidate's secret was used: the client has it, so the older one is over.
         if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
@@ -84,30 +115,33 @@ impl Identity {
     /// A full handshake that names this session as its predecessor.
     ///
     /// # Errors
-    /// As [`adopt_resume`](Self::adopt_resume); the client gets a sealed answer.
-    pub(crate) fn adopt_proven(&mut self, at: &mut Adopting<'_>, mut proven: Proven) -> Result<Adopted, Rejection> {
+    /// As [`adopt_resume`](Self::adopt_resume); the client gets a sealed answer. Or the position that it states contradicts
+    /// the session's: its proof is fresh, so that this is its word, and there is nothing to wait for.
+    pub(crate) fn adopt_proven(&mut self, at: &mut Adopting<'_>, mut proven: Proven) -> Result<Adopted, Declined> {
         let mut answer = proven.answer.clone();
         let named = proven.offer.predecessor.as_ref();
-        let ticket = self.ticket.as_mut().filter(|_| !at.ended);
         let known = named
-            .zip(ticket)
+            .zip(self.ticket.as_mut())
             .and_then(|(named, ticket)| Some((ticket.known_to(named, &proven.hash_after_2)?, named, ticket)));
         let Some((which, named, ticket)) = known else {
-            answer.verdict = Some(Verdict::Superseded);
-            return Err(Rejection {
-                packet: final_packet(&mut proven.established.keys, answer),
-            });
+            return Err(Declined::with(proven, Verdict::Superseded, None));
         };
         ticket.counter = named.counter;
         let stated = named.position;
+        let position = at.ledger.stated();
+        if let Err(rule) = at.closing.judge(Stated::Present, stated, at.ledger) {
+            let verdict = Verdict::StateLost { position };
+            return Err(Declined::with(proven, verdict, Some(rule)));
+        }
         if let Err(after) = self.attempts.take(at.now, at.max_attempts) {
             let alternate = Bytes::new();
-            return Err(Refusal::RetryLater { after, alternate }.seal(&mut proven.established.keys));
+            let later = Refusal::RetryLater { after, alternate };
+            return Err(later.seal(&mut proven.established.keys).into());
         }
         if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
             ticket.secret = newer;
         }
-        answer.verdict = Some(Verdict::Resumed { position: at.stated });
+        answer.verdict = Some(Verdict::Resumed { position });
         let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);
         Ok(Adopted {

@@ -107,6 +107,9 @@ pub(crate) fn tombstone(established: &Established, position: u64) -> Tombstone {
     Tombstone {
         id: established.id,
         position,
+        is_final: true,
+        believable: 0..=0,
+        counter: 1,
         verifiers: vec![established.secret.verifier()],
     }
 }

@@ -1,0 +1,348 @@
+//! What a client that asks in a full handshake hears of the session it had: no more than is true.
+
+use super::*;
+use crate::accept::SessionCommand;
+use crate::event::Ended;
+use crate::wire::FrameWriter;
+use crate::wire::frame::{Close, End, EndCode, Final, Frame, Verdict};
+
+/// A session whose server took a stream and a message over that the client has no word of, and sent a stream and a
+/// message of which it has the client's word for the stream only.
+fn half_known() -> (Pair, StreamId) {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    let (ours, theirs) = newest(&pair);
+    let queue = |session: &mut Session| {
+        let stream = session
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        let message = Bytes::from_static(b"perhaps");
+        session
+            .stream(stream)
+            .send(now, message)
+            .expect("because there is room");
+        stream
+    };
+    let stream = queue(&mut pair.client);
+    queue(pair.server());
+    let server = pair.server.as_mut().expect("because dialled");
+    shuttle(now, &mut pair.client, ours, server, theirs);
+    let mut lost = Vec::new();
+    while pair.server().poll_transmit(now, theirs, &mut lost) {}
+    say(&mut pair, Frame::Ack { position: 1 });
+    let (server, client) = (pair.server().inspect(), pair.client.inspect());
+    assert_eq!((server.expected, server.acked, server.next), (2, 1, 2));
+    assert_eq!((client.acked, client.next), (0, 2));
+    (pair, stream)
+}
+
+fn newest(pair: &Pair) -> (Epoch, Epoch) {
+    let (ours, theirs) = *pair.links.last().expect("because dialled");
+    (ours, theirs.expect("because it is attached"))
+}
+
+/// The client says a frame that its machine knows nothing of.
+fn say(pair: &mut Pair, frame: Frame) {
+    let (ours, theirs) = newest(pair);
+    let mut plaintext = Vec::new();
+    let mut writer = FrameWriter::new(&mut plaintext);
+    writer.push(&frame);
+    writer.finish();
+    let packet = seal(&mut pair.client, ours, &plaintext);
+    let now = pair.now;
+    let _may_end_the_session = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+}
+
+/// An attach that states this, and is confirmed.
+fn resume_stating(pair: &mut Pair, stated: u64) {
+    pair.cut();
+    let acked = pair.client.ledger.acked();
+    pair.client.ledger.fast_forward(acked, stated);
+    pair.now = pair.client.wanted_connection().expect("because it is lost").not_before;
+    let now = pair.now;
+    let (ours, incoming) = swaps::resume(pair);
+    let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+    pair.settle_registry();
+    let server = pair.server.as_mut().expect("because dialled");
+    shuttle(now, server, theirs, &mut pair.client, ours);
+    let mut packet = Vec::new();
+    assert!(pair.client.poll_transmit(now, ours, &mut packet));
+    let _ends_the_session = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+    pair.links.push((ours, Some(theirs)));
+}
+
+/// What the server says last is lost, and the client asks in a full handshake, stating `stated`. The verdict, if it
+/// is one, and what the client makes of it.
+fn ask(pair: &mut Pair, stated: u64) -> (Option<Verdict>, Option<Ended>) {
+    for (ours, _) in core::mem::take(&mut pair.links) {
+        pair.client.detach(pair.now, ours, Cause::Network);
+    }
+    let acked = pair.client.ledger.acked();
+    pair.client.ledger.fast_forward(acked, stated);
+    pair.client.reconnecting.on_refused(true);
+    pair.client.reconnecting.on_refused(true);
+    pair.now = pair.client.wanted_connection().expect("because it is lost").not_before;
+    let now = pair.now;
+    let epoch = pair.client.attach(now, Carrier::ordered()).expect("because it is due");
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let mut packet = Vec::new();
+    assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+    let route = pair.registry.first_packet(now, connection, BytesMut::from(&packet[..]));
+    let Route::Handshake(mut incoming) = route else {
+        panic!("not a handshake");
+    };
+    packet.clear();
+    incoming.poll_transmit(&mut packet);
+    pair.client
+        .handle_input(now, epoch, BytesMut::from(&packet[..]))
+        .expect("because it is honest");
+    packet.clear();
+    assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+    incoming
+        .handle_input(now, BytesMut::from(&packet[..]))
+        .expect("because it is honest");
+    packet.clear();
+    let answer = match pair.registry.admit(now, incoming) {
+        Admission::New { mut session, epoch } => {
+            assert!(session.poll_transmit(now, epoch, &mut packet));
+            packet
+        }
+        Admission::Reject(rejection) => rejection.packet.expect("because it is sealed"),
+        Admission::Resume { incoming, .. } => match pair.server().adopt(now, incoming) {
+            Ok(epoch) => {
+                pair.settle_registry();
+                assert!(pair.server().poll_transmit(now, epoch, &mut packet));
+                packet
+            }
+            Err(rejection) => rejection.packet.expect("because it is sealed"),
+        },
+    };
+    let verdict = verdict(&mut pair.client, &answer);
+    pair.client
+        .handle_input(now, epoch, BytesMut::from(&answer[..]))
+        .expect("because it is honest");
+    let ended = events(&mut pair.client).into_iter().find_map(|event| match event {
+        Event::Ended(ended) => Some(ended),
+        _ => None,
+    });
+    (verdict, ended)
+}
+
+/// What FINAL says, if it is FINAL. The client's keys are left as they were.
+fn verdict(client: &mut Session, packet: &[u8]) -> Option<Verdict> {
+    let candidate = client.connections.candidate.as_ref().expect("because it asked");
+    let connections::Stage::Proven { established, .. } = &candidate.stage else {
+        panic!("not in a handshake");
+    };
+    let opened = established.keys.opener.peek(BytesMut::from(&packet[1..]));
+    let opened = opened.expect("because both have the keys");
+    match crate::wire::frames(opened.freeze()).next() {
+        Some(Ok(Frame::Final(Final { verdict, .. }))) => verdict,
+        _ => None,
+    }
+}
+
+fn unknown(ended: &Ended, stream: StreamId) -> bool {
+    let fate = ended.fates.streams.iter().find(|fate| fate.stream == stream);
+    fate.is_some_and(|fate| fate.unknown.messages == 1)
+}
+
+fn assert_state_lost((verdict, ended): &(Option<Verdict>, Option<Ended>), stream: StreamId, how: &str) {
+    assert_eq!(*verdict, Some(Verdict::StateLost { position: 2 }), "{how}");
+    let ended = ended.as_ref().expect("because nothing else follows");
+    assert_eq!(ended.reason, EndReason::StateLost, "{how}");
+    let acknowledged = how.contains("RESUMED");
+    assert_eq!(
+        unknown(ended, stream),
+        !acknowledged,
+        "{how}: what was doubtful stays so"
+    );
+}
+
+/// Kills `lost_state_is_final`.
+#[test]
+fn what_ended_as_state_lost_is_not_final_for_who_missed_end() {
+    let close = Frame::Close(Close {
+        code: 1,
+        reason: Bytes::new(),
+        position: 99,
+    });
+    let ends = [
+        None,
+        Some(close),
+        // The client's own word for it, and an END that cannot be.
+        Some(Frame::End(End::new(EndCode::StateLost, Some(1)))),
+        Some(Frame::End(End::new(EndCode::Aborted, Some(99)))),
+    ];
+    for frame in ends {
+        for told in [false, true] {
+            let (mut pair, stream) = half_known();
+            let how = alloc::format!("{frame:?}, registry told: {told}");
+            match &frame {
+                Some(frame) => say(&mut pair, frame.clone()),
+                None => resume_stating(&mut pair, 99),
+            }
+            let how = match &frame {
+                Some(_) => how,
+                None => how + ", RESUMED acknowledged it",
+            };
+            assert!(pair.server().is_ended(), "{how}");
+            if told {
+                pair.settle_registry();
+            }
+            let heard = ask(&mut pair, 1);
+            assert_state_lost(&heard, stream, &how);
+        }
+    }
+}
+
+/// What else may end a session at its server, with END lost: the position is final then, whoever is to blame, for
+/// nothing is taken over any more.
+#[test]
+fn every_other_end_leaves_a_final_position() {
+    let ends: [(&str, fn(&mut Pair)); 5] = [
+        ("aborted", |pair| {
+            let now = pair.now;
+            pair.server().abort(now);
+        }),
+        ("replaced", |pair| {
+            let now = pair.now;
+            let _ = pair.server().handle_command(now, SessionCommand::Replace);
+        }),
+        ("a protocol error", |pair| say(pair, Frame::Ack { position: 99 })),
+        ("told that it was one", |pair| {
+            say(pair, Frame::End(End::new(EndCode::ProtocolError, Some(1))));
+        }),
+        ("told that it is aborted", |pair| {
+            say(pair, Frame::End(End::new(EndCode::Aborted, Some(1))));
+        }),
+    ];
+    for (how, end) in ends {
+        for told in [false, true] {
+            let (mut pair, stream) = half_known();
+            end(&mut pair);
+            if told {
+                pair.settle_registry();
+            }
+            let (verdict, ended) = ask(&mut pair, 1);
+            assert_eq!(verdict, Some(Verdict::Expired { position: 2 }), "{how}, told: {told}");
+            let ended = ended.expect("because it is over");
+            assert_eq!(ended.reason, EndReason::Expired, "{how}, told: {told}");
+            assert!(!unknown(&ended, stream), "{how}, told: {told}: it was delivered");
+        }
+    }
+}
+
+/// Kills `predecessor_believed`.
+#[test]
+fn a_predecessor_that_states_what_cannot_be_hears_so_in_the_verdict() {
+    for (stated, believed) in [(0, false), (1, true), (2, true), (3, false)] {
+        let (mut pair, stream) = half_known();
+        let heard = ask(&mut pair, stated);
+        if believed {
+            assert_eq!(heard.0, Some(Verdict::Resumed { position: 2 }), "{stated}");
+            continue;
+        }
+        assert_state_lost(&heard, stream, &alloc::format!("held, {stated}"));
+        // It is over at both ends, at once, and stays what it was.
+        assert_eq!(reason(pair.server()), Some(EndReason::StateLost), "{stated}");
+        pair.settle_registry();
+        assert_eq!(pair.registry.session_count(), 0, "{stated}");
+    }
+}
+
+/// Kills `entombed_position_unjudged`.
+#[test]
+fn a_predecessor_that_is_over_is_judged_as_it_would_have_been() {
+    for (stated, believed) in [(0, false), (1, true), (2, true), (3, false)] {
+        for told in [false, true] {
+            let (mut pair, stream) = half_known();
+            let now = pair.now;
+            pair.server().abort(now);
+            if told {
+                pair.settle_registry();
+            }
+            let heard = ask(&mut pair, stated);
+            if believed {
+                assert_eq!(
+                    heard.0,
+                    Some(Verdict::Expired { position: 2 }),
+                    "{stated}, told: {told}"
+                );
+            } else {
+                assert_state_lost(&heard, stream, &alloc::format!("{stated}, told: {told}"));
+            }
+        }
+    }
+    // A client that closed takes nothing over any more.
+    for (stated, believed) in [(1, true), (2, false)] {
+        let (mut pair, _) = half_known();
+        let now = pair.now;
+        say(
+            &mut pair,
+            Frame::Close(Close {
+                code: 1,
+                reason: Bytes::new(),
+                position: 1,
+            }),
+        );
+        pair.server().abort(now);
+        pair.settle_registry();
+        let (verdict, _) = ask(&mut pair, stated);
+        assert_eq!(
+            matches!(verdict, Some(Verdict::Expired { .. })),
+            believed,
+            "{verdict:?}"
+        );
+    }
+}
+
+/// Kills `entombed_copy_believed`.
+#[test]
+fn a_copy_behind_another_learns_nothing_from_a_tombstone_either() {
+    for (ended, told) in [(false, false), (true, false), (true, true)] {
+        let (mut pair, stream) = half_known();
+        pair.server()
+            .identity
+            .ticket
+            .as_mut()
+            .expect("because it is held")
+            .counter = 9;
+        let now = pair.now;
+        if ended {
+            pair.server().abort(now);
+        }
+        if told {
+            pair.settle_registry();
+        }
+        let (verdict, ended) = ask(&mut pair, 1);
+        assert_eq!(verdict, Some(Verdict::Superseded));
+        let ended = ended.expect("because it is over");
+        assert_eq!(ended.reason, EndReason::Superseded);
+        assert!(unknown(&ended, stream));
+    }
+}
+
+fn reason(session: &mut Session) -> Option<EndReason> {
+    match events(session).pop() {
+        Some(Event::Ended(ended)) => Some(ended.reason),
+        _ => None,
+    }
+}
+
+/// It would be over for good, and with what it had to say, for having asked a moment too early.
+#[test]
+fn a_session_that_was_never_confirmed_is_not_superseded_while_its_end_is_under_way() {
+    let mut pair = Pair::new();
+    pair.confirm_lost = true;
+    pair.dial();
+    let now = pair.now;
+    pair.server().abort(now);
+    assert_eq!(ask(&mut pair, 0), (None, None), "END RetryLater");
+    assert!(pair.client.wanted_connection().is_some());
+    pair.settle_registry();
+    let heard = ask(&mut pair, 0);
+    assert!(matches!(heard, (Some(Verdict::Unknown { .. }), None)), "{heard:?}");
+    assert_eq!(pair.client.state(), SessionState::Attached, "it begins again");
+}
