@@ -220,6 +220,7 @@ fn half_acknowledged() -> (Pair, StreamId) {
 }
 
 /// Kills `close_believed`.
+// PROTOCOL R8.3
 #[test]
 fn a_close_that_states_what_cannot_be_is_not_believed() {
     for (position, believed) in [(0, false), (1, true), (2, true), (3, false)] {
@@ -334,6 +335,7 @@ fn asking() -> Pair {
 }
 
 /// Kills `resync_answer_unchecked` and `resync_tail_unchecked`.
+// PROTOCOL R10.16
 #[test]
 fn the_answer_to_a_resync_is_what_was_asked_for() {
     use ProtocolError::{ResyncAnswer, StateLost};
@@ -471,6 +473,7 @@ fn a_frame_that_is_refused_is_not_stated_as_taken() {
 }
 
 /// Kills `end_without_words`.
+// PROTOCOL R4.3
 #[test]
 fn who_broke_the_protocol_is_told_which_rule_and_its_host_can_read_it() {
     let words = |text: &'static str| Bytes::from_static(text.as_bytes());
