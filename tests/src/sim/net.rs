@@ -74,6 +74,8 @@ pub struct Conn {
     pub impostor: bool,
     /// The first packet that went up was seen by the attacker.
     pub recorded: bool,
+    /// RESUMED or FINAL went down.
+    pub answered: bool,
     pipes: [Pipe; 2],
 }
 
@@ -115,6 +117,7 @@ impl Net {
                 client,
                 impostor: false,
                 recorded: false,
+                answered: false,
                 pipes,
             },
         );

@@ -41,6 +41,12 @@ pub struct Options {
     pub max_sessions: usize,
     /// Unproven connections it holds.
     pub max_silent: usize,
+    /// Tombstones the registry keeps.
+    pub max_tombstones: usize,
+    /// For how long.
+    pub tombstone_lifetime: Duration,
+    /// Strikes at the worst moments, at most.
+    pub strikes: u64,
     /// Who closes at the end.
     pub closers: Closers,
 }
@@ -139,6 +145,9 @@ impl Options {
             faults: *rng.pick(&[12, 0, 3, 25, 50]),
             max_sessions: usize::try_from(*rng.pick(&[100, 100, 3, 1])).unwrap_or(1),
             max_silent: usize::try_from(*rng.pick(&[64, 8, 64, 2])).unwrap_or(1),
+            max_tombstones: 100_000,
+            tombstone_lifetime: Duration::from_secs(3_600),
+            strikes: 0,
             closers: *rng.pick(&[Closers::Client, Closers::Server, Closers::Both]),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Registry, Rejection, Report, Request, Route};
 use unbroken_proto::time::Duration;
+use unbroken_proto::wire::frame::Verdict;
 use unbroken_proto::{Carrier, Epoch, Session, SessionId};
 
 use super::env::Env;
@@ -13,6 +14,7 @@ use super::framer::Framer;
 use super::host::Host;
 use super::net::{ConnId, Happening, Peer, Way};
 use super::pipe::Arrival;
+use crate::model::Kept;
 use unbroken_proto::server::Refusal;
 
 /// See the module.
@@ -229,8 +231,14 @@ impl Server {
                 Outcome::Nothing
             };
         }
+        let verdict = self.verdict(env, &incoming);
         match self.registry.admit(env.instant(), *incoming) {
-            Admission::New { session, epoch } => self.spawn(env, conn, conv, session, epoch),
+            Admission::New { session, epoch } => {
+                if let Some(id) = session.id() {
+                    env.truth.made(conn, conv, id, verdict);
+                }
+                self.spawn(env, conn, conv, session, epoch)
+            }
             Admission::Resume { session, incoming } => {
                 env.tally.hit("server: predecessor found");
                 let front = Front {
@@ -244,10 +252,35 @@ impl Server {
                 Outcome::Nothing
             }
             Admission::Reject(rejection) => {
+                // Who asks about a session that is unknown is told to come later instead.
+                if let Some(verdict) = verdict.filter(|verdict| !matches!(verdict, Verdict::Unknown { .. })) {
+                    env.truth.told(conn, verdict);
+                }
                 reject(env, conn, &rejection, "server: not admitted");
                 Outcome::Busy(conv)
             }
         }
+    }
+
+    /// What the registry has to say about the session that a client had, which has to be true.
+    fn verdict(&mut self, env: &mut Env, incoming: &Incoming) -> Option<Verdict> {
+        let verdict = self.registry.verdict_on(env.instant(), incoming)?;
+        let id = SessionId(incoming.predecessor()?.id);
+        env.tally.hit(match &verdict {
+            Verdict::Expired { .. } => "verdict: expired",
+            Verdict::Superseded => "verdict: superseded",
+            Verdict::Unknown { .. } => "verdict: unknown",
+            _ => "verdict: other",
+        });
+        let registry = &self.registry;
+        let kept = |id| match registry.session(id) {
+            Some(_) => Kept::Session,
+            None if registry.is_entombed(id) => Kept::Tombstone,
+            None => Kept::Nothing,
+        };
+        let so = env.truth.verdict(env.now, id, &verdict, kept);
+        env.demand(so);
+        Some(verdict)
     }
 
     fn spawn(&mut self, env: &mut Env, conn: ConnId, conv: usize, session: Session, epoch: Epoch) -> Outcome {
@@ -316,6 +349,9 @@ impl Server {
         let honest = env.net.conn(conn).is_some_and(|conn| conn.client.is_some());
         match task.host.session.adopt(env.instant(), incoming) {
             Ok(epoch) => {
+                let stated = task.host.session.inspect().stated;
+                let so = env.truth.resumed(conn, session, stated);
+                env.demand(so);
                 env.tally.hit(if honest {
                     "server: resume adopted"
                 } else {
