@@ -1,7 +1,7 @@
 //! Conclusions, compared with the truth at the moment they are drawn. Each has a name in its message.
 
 use unbroken_proto::SessionId;
-use unbroken_proto::event::Ended;
+use unbroken_proto::event::{EndReason, Ended};
 use unbroken_proto::wire::frame::Verdict as Told;
 
 use super::Verdict;
@@ -123,7 +123,9 @@ impl Truth {
                 _ => false,
             };
             if !right {
-                return Err(format!("oracle Resumed: the server said {said:?}, the client is {after:?}"));
+                return Err(format!(
+                    "oracle Resumed: the server said {said:?}, the client is {after:?}"
+                ));
             }
         }
         match after.id.filter(|_| after.id != before.id) {
@@ -137,7 +139,10 @@ impl Truth {
         let Some(conv) = self.records.get(&new).map(|record| record.conv) else {
             return Err(format!("oracle begins again: nobody made {new}"));
         };
-        let others = self.records.iter_mut().filter(|(id, record)| record.conv == conv && **id != new);
+        let others = self
+            .records
+            .iter_mut()
+            .filter(|(id, record)| record.conv == conv && **id != new);
         for (id, record) in others {
             // One that had sent nothing has nothing to lose; else its peer can never have heard of it.
             let sent_nothing = record.abandoned || before.id == Some(*id) && before.seen.next == 0;
@@ -154,8 +159,12 @@ impl Truth {
     /// The client of `id` ended so.
     ///
     /// # Errors
-    /// It leaves something unknown although it was told the final position.
-    pub fn check_fates(&self, id: Option<SessionId>, ended: &Ended) -> Verdict {
+    /// It believes that a copy of it went on, or it leaves something unknown although it was told the final position.
+    pub fn check_end(&self, id: Option<SessionId>, ended: &Ended) -> Verdict {
+        if ended.reason == EndReason::Superseded {
+            let record = id.and_then(|id| self.records.get(&id));
+            return Err(format!("oracle Superseded: there is no copy of {id:?}, {record:?}"));
+        }
         let knew = id.is_some_and(|id| self.finals.contains(&id));
         let unknown = ended.fates.streams.iter().find(|fate| !fate.unknown.is_zero());
         match unknown.filter(|_| knew) {

@@ -74,6 +74,12 @@ impl Glance {
         }
     }
 
+    /// It begins again: a session it had goes on under another name. Whether anything of it was ever sent.
+    #[must_use]
+    pub fn begins_again(&self, after: &Glance) -> Option<bool> {
+        (self.id.is_some() && self.id != after.id).then_some(self.seen.next > 0)
+    }
+
     /// How often it had attached.
     #[must_use]
     pub fn attaches(&self) -> u64 {

@@ -217,7 +217,15 @@ impl Host {
         env.demand(seen);
         let Some(conn) = conn else { return };
         if self.side == Side::Client {
-            let verdict = env.truth.concluded(conn, before, &Glance::of(&self.session));
+            let after = Glance::of(&self.session);
+            if let Some(sent) = before.begins_again(&after) {
+                env.tally.hit(if sent {
+                    "concluded: never confirmed"
+                } else {
+                    "concluded: nothing sent"
+                });
+            }
+            let verdict = env.truth.concluded(conn, before, &after);
             env.demand(verdict);
         } else if self.session.stats().attaches > before.attaches() {
             env.moments.push(Moment::Confirmed(conn));

@@ -7,15 +7,15 @@ use unbroken_proto::time::Duration;
 use super::fault::{Fault, Swarm};
 use super::inject::abort;
 use super::net::{Conn, ConnId, Peer, Way};
-use super::options::{Options, Work};
+use super::options::{Options, PROMPT, Work};
 use super::world::World;
 use crate::rng::{Rng, mix};
 
 const MS: u64 = 1_000_000;
 /// One seed in so many is about conclusions.
 const SHARE: u64 = 3;
-/// Of a thousand moments so many are struck.
-const STRUCK: u64 = 250;
+/// Clients that may follow each other in one place.
+const MOST: usize = 30;
 
 /// A moment at which an end knows something that the other does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Moment {
     ProofSent(ConnId),
     /// FINAL is out and not read.
     FinalSent(ConnId),
+    /// The client's first sealed packet is out, which confirms.
+    ConfirmingSent(ConnId),
     /// The owner read the client's first sealed packet, and no acknowledgement arrived.
     Confirmed(ConnId),
     /// The owner ended its session, and the client has not heard of it.
@@ -44,6 +46,7 @@ impl Moment {
                 known.answered = true;
                 Some(Moment::ResumedSent(conn))
             }
+            (Way::Up, 7) if !std::mem::replace(&mut known.confirming, true) => Some(Moment::ConfirmingSent(conn)),
             (Way::Down, 7) if !std::mem::replace(&mut known.answered, true) => Some(Moment::FinalSent(conn)),
             _ => None,
         }
@@ -55,8 +58,19 @@ impl Moment {
             | Moment::ResumedSent(conn)
             | Moment::ProofSent(conn)
             | Moment::FinalSent(conn)
+            | Moment::ConfirmingSent(conn)
             | Moment::Confirmed(conn)
             | Moment::Ended(conn) => conn,
+        }
+    }
+
+    /// Of a thousand, how many are struck: those that are rare more often.
+    fn chance(self) -> u64 {
+        match self {
+            Moment::ProofSent(_) | Moment::ResumeSent(_) => 100,
+            Moment::FinalSent(_) | Moment::ConfirmingSent(_) | Moment::Confirmed(_) => 200,
+            Moment::ResumedSent(_) => 400,
+            Moment::Ended(_) => 600,
         }
     }
 
@@ -67,6 +81,7 @@ impl Moment {
             Moment::ResumedSent(_) => "strike: RESUMED sent",
             Moment::ProofSent(_) => "strike: AUTH_PROOF sent",
             Moment::FinalSent(_) => "strike: FINAL sent",
+            Moment::ConfirmingSent(_) => "strike: confirming",
             Moment::Confirmed(_) => "strike: confirmed",
             Moment::Ended(_) => "strike: ended",
         }
@@ -82,12 +97,14 @@ pub fn is_focused(seed: u64) -> bool {
 /// Changes what was drawn into a schedule about conclusions: little data, many attaches, an end now and then, and memory
 /// that is short in half of them.
 pub(super) fn focus(options: &mut Options, rng: &mut Rng) {
-    options.strikes = rng.between(1, 8);
-    options.faults = rng.between(4, 24);
+    options.renews = true;
+    options.strikes = rng.between(1, 20);
+    options.faults = rng.between(8, 40);
     options.fault_every = rng.scaled(20 * MS, 2_000 * MS);
     options.max_sessions = 100;
     options.max_tombstones = usize::try_from(*rng.pick(&[100_000, 100_000, 0, 1, 2])).unwrap_or(0);
     options.tombstone_lifetime = Duration::from_secs(*rng.pick(&[3_600, 3_600, 60]));
+    options.report_delay = *rng.pick(&[PROMPT, 3_000 * MS]);
     let quiet = rng.chance(600);
     for work in [&mut options.client_app, &mut options.server_app] {
         small(work, rng);
@@ -100,6 +117,7 @@ pub(super) fn focus(options: &mut Options, rng: &mut Rng) {
     for config in [&mut options.client, &mut options.server] {
         patient(config, rng);
     }
+    options.server.handshake_timeout = Duration::from_millis(*rng.pick(&[800, 3_000, 10_000]));
     options.swarm = Swarm::of(
         KINDS
             .iter()
@@ -147,7 +165,7 @@ fn patient(config: &mut SessionConfig, rng: &mut Rng) {
 pub(super) fn strike(world: &mut World) {
     for moment in std::mem::take(&mut world.env.moments) {
         let env = &mut world.env;
-        if env.healed || env.options.strikes == 0 || !env.rng.chance(STRUCK) {
+        if env.healed || env.options.strikes == 0 || !env.rng.chance(moment.chance()) {
             continue;
         }
         env.options.strikes -= 1;
@@ -155,12 +173,24 @@ pub(super) fn strike(world: &mut World) {
         env.log(|| format!("---- strike: {moment:?}"));
         at(world, moment);
     }
+    if world.env.options.renews && !world.env.healed && world.convs.len() < MOST {
+        for number in 0..world.clients.len() {
+            if world.clients[number].is_over() {
+                world.replace_client(number);
+            }
+        }
+    }
 }
 
 fn at(world: &mut World, moment: Moment) {
     let owner = owner(world, moment);
-    match world.env.rng.below(10) {
+    match world.env.rng.below(12) {
         0 | 1 => swallow(world, moment.conn()),
+        10.. => {
+            // Long enough for an owner to believe that nobody comes.
+            swallow(world, moment.conn());
+            world.env.dials.extend([Fault::DialHangs, Fault::DialSlow]);
+        }
         2..=4 => {
             swallow(world, moment.conn());
             kill(world, owner);
@@ -184,7 +214,9 @@ fn at(world: &mut World, moment: Moment) {
 fn owner(world: &mut World, moment: Moment) -> Option<u64> {
     let conn = moment.conn();
     let client = world.env.net.conn(conn).and_then(|conn| conn.client);
-    let conv = client.and_then(|client| world.clients.get(client)).map(|client| client.conv);
+    let conv = client
+        .and_then(|client| world.clients.get(client))
+        .map(|client| client.conv);
     world
         .server
         .task_of(conn)

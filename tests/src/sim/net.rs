@@ -76,6 +76,8 @@ pub struct Conn {
     pub recorded: bool,
     /// RESUMED or FINAL went down.
     pub answered: bool,
+    /// A sealed packet went up.
+    pub confirming: bool,
     pipes: [Pipe; 2],
 }
 
@@ -118,6 +120,7 @@ impl Net {
                 impostor: false,
                 recorded: false,
                 answered: false,
+                confirming: false,
                 pipes,
             },
         );

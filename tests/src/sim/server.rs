@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::framer::Framer;
 use super::host::Host;
 use super::net::{ConnId, Happening, Peer, Way};
+use super::options::PROMPT;
 use super::pipe::Arrival;
 use crate::model::Kept;
 use unbroken_proto::server::Refusal;
@@ -44,6 +45,8 @@ pub struct Task {
     pub conv: usize,
     /// The session's id.
     pub id: SessionId,
+    /// When it goes, once it is over.
+    leaves: Option<u64>,
 }
 
 /// An accepted connection that no session has yet.
@@ -299,7 +302,15 @@ impl Server {
         host.service(env);
         env.tally.hit("server: session made");
         self.owners.insert(id, number);
-        self.tasks.insert(number, Task { host, conv, id });
+        self.tasks.insert(
+            number,
+            Task {
+                host,
+                conv,
+                id,
+                leaves: None,
+            },
+        );
         Outcome::Made(number)
     }
 
@@ -388,7 +399,7 @@ impl Server {
         let Some(task) = self.tasks.get_mut(&task) else { return };
         if let Some(report) = task.host.session.poll_report() {
             let delay = if env.rng.chance(200) {
-                env.rng.below(20_000_000)
+                env.rng.below(env.options.report_delay)
             } else {
                 0
             };
@@ -465,6 +476,21 @@ impl Server {
         }
         self.registry.connection_closed(env.instant(), front.id);
         env.net.close(env.now, conn, Way::Down);
+    }
+
+    /// Whether a task that is over goes now. Where reports take their time so does an owner, and it is asked meanwhile.
+    pub fn may_leave(&mut self, env: &mut Env, number: u64) -> bool {
+        let quick = env.options.report_delay == PROMPT || env.healed;
+        let Some(task) = self.tasks.get_mut(&number).filter(|_| !quick) else {
+            return true;
+        };
+        if let Some(leaves) = task.leaves {
+            return leaves <= env.now;
+        }
+        let leaves = env.now + env.rng.below(env.options.report_delay);
+        task.leaves = Some(leaves);
+        env.net.plan(leaves, Happening::Wake(Peer::Task(number)));
+        leaves <= env.now
     }
 
     /// Takes a task out, with all its connections.

@@ -384,9 +384,8 @@ impl World {
             .min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
         let jumped = !self.env.clocks.is_empty();
-        let memory_short = jumped
-            || self.env.options.max_tombstones < 100
-            || self.convs.iter().any(|conv| conv.so.server_lost);
+        let memory_short =
+            jumped || self.env.options.max_tombstones < 100 || self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;
@@ -407,11 +406,11 @@ impl World {
         let Some(ended) = host.ended.clone() else { return };
         env.tally.hit(name_of(&ended.reason));
         let us = index(side);
+        if side == Side::Client {
+            env.demand(env.truth.check_end(host.session.id(), &ended));
+        }
         env.demand(check_ending(us, &ended.reason, &state.so));
         env.demand(state.ledger.check_fates(side, &ended));
-        if side == Side::Client {
-            env.demand(env.truth.check_fates(host.session.id(), &ended));
-        }
         state.ended[us] = Some(ended.reason);
         if let [Some(client), Some(server)] = &state.ended {
             env.demand(check_pair(client, server));
@@ -450,7 +449,7 @@ impl World {
         };
         let over = task.host.session.state() == SessionState::Ended
             && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
-        if over {
+        if over && self.server.may_leave(&mut self.env, number) {
             self.server.kill(&mut self.env, number);
         }
     }

@@ -86,11 +86,14 @@ impl Identity {
     /// # Errors
     /// As [`adopt_resume`](Self::adopt_resume); the client gets a sealed answer.
     pub(crate) fn adopt_proven(&mut self, at: &mut Adopting<'_>, mut proven: Proven) -> Result<Adopted, Rejection> {
+        if at.ended {
+            // The registry will say what became of the session, once it has heard of it.
+            return Err(Refusal::soon().seal(&mut proven.established.keys));
+        }
         let mut answer = proven.answer.clone();
         let named = proven.offer.predecessor.as_ref();
-        let ticket = self.ticket.as_mut().filter(|_| !at.ended);
         let known = named
-            .zip(ticket)
+            .zip(self.ticket.as_mut())
             .and_then(|(named, ticket)| Some((ticket.known_to(named, &proven.hash_after_2)?, named, ticket)));
         let Some((which, named, ticket)) = known else {
             answer.verdict = Some(Verdict::Superseded);
