@@ -10,6 +10,8 @@
 //! | `packet` | the first sealed packet |
 
 mod command;
+#[cfg(feature = "test-hooks")]
+mod hooks;
 mod incoming;
 mod packet;
 mod refusal;

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::id::{Carrier, Epoch};
 use crate::reconnect::Cause;
 use crate::security::{Auth, ServerAuth, SharedSecret};
-use crate::server::{Admission, Registry, Route};
+use crate::server::{Admission, Incoming, Registry, Route};
 use crate::time::{Duration, Instant};
 use crate::wire::packet::PacketType;
 
@@ -126,7 +126,7 @@ impl Pair {
         }
     }
 
-    /// Dials a registry that no longer holds the session, whatever comes of it.
+    /// Dials a registry whose session is over, whether it knows already or its owner has to answer, whatever comes of it.
     pub(super) fn redial(&mut self) {
         let Some(intent) = self.client.wanted_connection() else {
             return;
@@ -144,7 +144,7 @@ impl Pair {
             .first_packet(self.now, connection, BytesMut::from(&packet[..]))
         {
             Route::Reject(rejection) => rejection.packet,
-            Route::Resume { .. } => panic!("the session is over"),
+            Route::Resume { incoming, .. } => self.refused_by_owner(incoming),
             Route::Handshake(mut incoming) => {
                 packet.clear();
                 incoming.poll_transmit(&mut packet);
@@ -163,7 +163,7 @@ impl Pair {
                         Some(packet)
                     }
                     Admission::Reject(rejection) => rejection.packet,
-                    Admission::Resume { .. } => panic!("the session is over"),
+                    Admission::Resume { incoming, .. } => self.refused_by_owner(incoming),
                 }
             }
         };
@@ -171,6 +171,13 @@ impl Pair {
         self.client
             .handle_input(self.now, epoch, BytesMut::from(&answer[..]))
             .expect("because it is honest");
+    }
+
+    /// What the owner of a session that is over answers.
+    fn refused_by_owner(&mut self, incoming: Incoming) -> Option<Vec<u8>> {
+        let now = self.now;
+        let rejection = self.server().adopt(now, incoming).expect_err("the session is over");
+        rejection.packet
     }
 
     pub(super) fn cut(&mut self) {

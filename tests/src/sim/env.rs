@@ -6,9 +6,10 @@ use unbroken_proto::time::Instant;
 
 use super::fault::Fault;
 use super::framer::Framer;
+use super::moments::Moment;
 use super::net::{ConnId, Happening, Net, Peer, Way};
 use super::options::Options;
-use crate::model::{Circumstances, Ledger};
+use crate::model::{Circumstances, Ledger, Truth};
 use crate::rng::Rng;
 use crate::tally::{Tally, Trace};
 use unbroken_proto::event::EndReason;
@@ -30,6 +31,10 @@ pub struct Env {
     pub trace: Trace,
     /// No more faults: everything must arrive now.
     pub healed: bool,
+    /// What sessions really are.
+    pub truth: Truth,
+    /// Moments at which a strike would hurt, since the last look.
+    pub moments: Vec<Moment>,
     /// First packets the attacker has seen.
     pub recorded: Vec<Vec<u8>>,
     /// What the next dials meet.
@@ -73,6 +78,8 @@ impl Env {
             tally: Tally::default(),
             trace: Trace::default(),
             healed: false,
+            truth: Truth::default(),
+            moments: Vec::new(),
             recorded: Vec::new(),
             dials: VecDeque::new(),
             cut_young: false,
@@ -143,6 +150,7 @@ impl Env {
     pub fn send(&mut self, conn: ConnId, way: Way, packet: &[u8]) {
         let Some(known) = self.net.conn(conn) else { return };
         let packets = known.packets;
+        let moment = Moment::of_packet(known, conn, way, packet);
         let first_up = way == Way::Up && known.client.is_some() && !known.impostor && !known.recorded;
         if first_up {
             known.recorded = true;
@@ -158,6 +166,7 @@ impl Env {
                 packet.first()
             )
         });
+        self.moments.extend(moment);
         self.trace.note(conn * 2 + u64::from(way == Way::Up));
         self.trace.bytes(packet);
         let bytes = Framer::encode(packets, packet);

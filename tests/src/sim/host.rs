@@ -9,10 +9,12 @@ use unbroken_proto::{Cause, Epoch, Event, Session, Side};
 use super::app::App;
 use super::env::{Conversation, Env};
 use super::framer::Framer;
+use super::moments::Moment;
 use super::net::{ConnId, Happening, Peer, Way};
 use super::options::{HostStyle, Work};
 use super::pipe::{Arrival, NEVER};
 use super::watch::Watch;
+use crate::model::Glance;
 
 /// One end of a session with its connections and its application.
 #[derive(Debug)]
@@ -96,6 +98,13 @@ impl Host {
     #[must_use]
     pub fn conns(&self) -> Vec<ConnId> {
         self.links.values().map(|link| link.conn).collect()
+    }
+
+    /// The last connection it had.
+    #[must_use]
+    pub fn newest_conn(&self) -> Option<ConnId> {
+        let live = self.links.values().map(|link| link.conn);
+        live.chain(self.given_up.keys().copied()).max()
     }
 
     /// Whether `conn` is, or was, one of this host's.
@@ -189,6 +198,8 @@ impl Host {
 
     fn feed(&mut self, env: &mut Env, epoch: Epoch, packet: bytes::BytesMut) {
         self.watch.before_input(&self.session, epoch);
+        let before = Glance::of(&self.session);
+        let conn = self.links.get(&epoch).map(|link| link.conn);
         if let Err(error) = self.session.handle_input(env.instant(), epoch, packet) {
             env.tally.hit(&format!("error: {error:?}"));
             env.log(|| format!("{:?} {epoch:?} error {error:?}", self.who));
@@ -197,6 +208,28 @@ impl Host {
         }
         self.watch
             .after_input(&self.session, epoch, self.links.contains_key(&epoch), env);
+        self.conclude(env, conn, &before);
+    }
+
+    /// What the machine makes of an input on `conn` is compared with what is so at the other end.
+    fn conclude(&mut self, env: &mut Env, conn: Option<ConnId>, before: &Glance) {
+        let seen = env.truth.see(env.now, &self.session);
+        env.demand(seen);
+        let Some(conn) = conn else { return };
+        if self.side == Side::Client {
+            let after = Glance::of(&self.session);
+            if let Some(sent) = before.begins_again(&after) {
+                env.tally.hit(if sent {
+                    "concluded: never confirmed"
+                } else {
+                    "concluded: nothing sent"
+                });
+            }
+            let verdict = env.truth.concluded(conn, before, &after);
+            env.demand(verdict);
+        } else if self.session.stats().attaches > before.attaches() {
+            env.moments.push(Moment::Confirmed(conn));
+        }
     }
 
     fn late(&mut self, env: &mut Env, conn: ConnId, arrival: Arrival) {
@@ -302,6 +335,8 @@ impl Host {
         self.transmit(env);
         self.tidy(env);
         self.watch.check(&self.session, self.side, env);
+        let seen = env.truth.see(env.now, &self.session);
+        env.demand(seen);
         self.plan_next(env);
     }
 

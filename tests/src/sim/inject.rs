@@ -350,7 +350,8 @@ pub fn close(world: &mut World, peer: Peer) {
     world.touch(peer);
 }
 
-fn abort(world: &mut World, peer: Peer) {
+/// The host of `peer` aborts its session, now.
+pub(super) fn abort(world: &mut World, peer: Peer) {
     world.with_host(peer, |host, env, conv| {
         let us = super::host::index(host.session.side());
         conv.so.aborted[us] = true;

@@ -74,6 +74,10 @@ pub struct Conn {
     pub impostor: bool,
     /// The first packet that went up was seen by the attacker.
     pub recorded: bool,
+    /// RESUMED or FINAL went down.
+    pub answered: bool,
+    /// A sealed packet went up.
+    pub confirming: bool,
     pipes: [Pipe; 2],
 }
 
@@ -115,6 +119,8 @@ impl Net {
                 client,
                 impostor: false,
                 recorded: false,
+                answered: false,
+                confirming: false,
                 pipes,
             },
         );

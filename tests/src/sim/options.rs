@@ -41,6 +41,16 @@ pub struct Options {
     pub max_sessions: usize,
     /// Unproven connections it holds.
     pub max_silent: usize,
+    /// Tombstones the registry keeps.
+    pub max_tombstones: usize,
+    /// For how long.
+    pub tombstone_lifetime: Duration,
+    /// How long a report of an owner's may take to reach the registry, in nanoseconds.
+    pub report_delay: u64,
+    /// A client whose session is over is followed by another at once.
+    pub renews: bool,
+    /// Strikes at the worst moments, at most.
+    pub strikes: u64,
     /// Who closes at the end.
     pub closers: Closers,
 }
@@ -116,6 +126,8 @@ pub struct Work {
 }
 
 const MS: u64 = 1_000_000;
+/// The delay of reports where they are not in question.
+pub(super) const PROMPT: u64 = 20 * MS;
 
 impl Options {
     /// Draws everything.
@@ -139,6 +151,11 @@ impl Options {
             faults: *rng.pick(&[12, 0, 3, 25, 50]),
             max_sessions: usize::try_from(*rng.pick(&[100, 100, 3, 1])).unwrap_or(1),
             max_silent: usize::try_from(*rng.pick(&[64, 8, 64, 2])).unwrap_or(1),
+            max_tombstones: 100_000,
+            tombstone_lifetime: Duration::from_secs(3_600),
+            report_delay: PROMPT,
+            renews: false,
+            strikes: 0,
             closers: *rng.pick(&[Closers::Client, Closers::Server, Closers::Both]),
         }
     }

@@ -7,6 +7,7 @@ use unbroken_proto::session::SessionState;
 
 use super::env::Env;
 use super::inject::close;
+use super::moments::{focus, is_focused};
 use super::net::Peer;
 use super::options::{CarrierShape, Closers, Options};
 use super::world::World;
@@ -53,7 +54,10 @@ impl std::fmt::Display for Failure {
 /// The first promise broken.
 pub fn run_seed(seed: u64) -> Result<Summary, Box<Failure>> {
     let mut rng = Rng::new(mix(seed));
-    let options = Options::draw(&mut rng, &Suite::all());
+    let mut options = Options::draw(&mut rng, &Suite::all());
+    if is_focused(seed) {
+        focus(&mut options, &mut rng);
+    }
     run_options(options, rng)
 }
 

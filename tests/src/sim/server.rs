@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Registry, Rejection, Report, Request, Route};
 use unbroken_proto::time::Duration;
+use unbroken_proto::wire::frame::Verdict;
 use unbroken_proto::{Carrier, Epoch, Session, SessionId};
 
 use super::env::Env;
@@ -12,7 +13,9 @@ use super::fault::Fault;
 use super::framer::Framer;
 use super::host::Host;
 use super::net::{ConnId, Happening, Peer, Way};
+use super::options::PROMPT;
 use super::pipe::Arrival;
+use crate::model::Kept;
 use unbroken_proto::server::Refusal;
 
 /// See the module.
@@ -42,6 +45,8 @@ pub struct Task {
     pub conv: usize,
     /// The session's id.
     pub id: SessionId,
+    /// When it goes, once it is over.
+    leaves: Option<u64>,
 }
 
 /// An accepted connection that no session has yet.
@@ -229,8 +234,14 @@ impl Server {
                 Outcome::Nothing
             };
         }
+        let verdict = self.verdict(env, &incoming);
         match self.registry.admit(env.instant(), *incoming) {
-            Admission::New { session, epoch } => self.spawn(env, conn, conv, session, epoch),
+            Admission::New { session, epoch } => {
+                if let Some(id) = session.id() {
+                    env.truth.made(conn, conv, id, verdict);
+                }
+                self.spawn(env, conn, conv, session, epoch)
+            }
             Admission::Resume { session, incoming } => {
                 env.tally.hit("server: predecessor found");
                 let front = Front {
@@ -244,10 +255,35 @@ impl Server {
                 Outcome::Nothing
             }
             Admission::Reject(rejection) => {
+                // Who asks about a session that is unknown is told to come later instead.
+                if let Some(verdict) = verdict.filter(|verdict| !matches!(verdict, Verdict::Unknown { .. })) {
+                    env.truth.told(conn, verdict);
+                }
                 reject(env, conn, &rejection, "server: not admitted");
                 Outcome::Busy(conv)
             }
         }
+    }
+
+    /// What the registry has to say about the session that a client had, which has to be true.
+    fn verdict(&mut self, env: &mut Env, incoming: &Incoming) -> Option<Verdict> {
+        let verdict = self.registry.verdict_on(env.instant(), incoming)?;
+        let id = SessionId(incoming.predecessor()?.id);
+        env.tally.hit(match &verdict {
+            Verdict::Expired { .. } => "verdict: expired",
+            Verdict::Superseded => "verdict: superseded",
+            Verdict::Unknown { .. } => "verdict: unknown",
+            _ => "verdict: other",
+        });
+        let registry = &self.registry;
+        let kept = |id| match registry.session(id) {
+            Some(_) => Kept::Session,
+            None if registry.is_entombed(id) => Kept::Tombstone,
+            None => Kept::Nothing,
+        };
+        let so = env.truth.verdict(env.now, id, &verdict, kept);
+        env.demand(so);
+        Some(verdict)
     }
 
     fn spawn(&mut self, env: &mut Env, conn: ConnId, conv: usize, session: Session, epoch: Epoch) -> Outcome {
@@ -266,7 +302,15 @@ impl Server {
         host.service(env);
         env.tally.hit("server: session made");
         self.owners.insert(id, number);
-        self.tasks.insert(number, Task { host, conv, id });
+        self.tasks.insert(
+            number,
+            Task {
+                host,
+                conv,
+                id,
+                leaves: None,
+            },
+        );
         Outcome::Made(number)
     }
 
@@ -316,6 +360,9 @@ impl Server {
         let honest = env.net.conn(conn).is_some_and(|conn| conn.client.is_some());
         match task.host.session.adopt(env.instant(), incoming) {
             Ok(epoch) => {
+                let stated = task.host.session.inspect().stated;
+                let so = env.truth.resumed(conn, session, stated);
+                env.demand(so);
                 env.tally.hit(if honest {
                     "server: resume adopted"
                 } else {
@@ -352,7 +399,7 @@ impl Server {
         let Some(task) = self.tasks.get_mut(&task) else { return };
         if let Some(report) = task.host.session.poll_report() {
             let delay = if env.rng.chance(200) {
-                env.rng.below(20_000_000)
+                env.rng.below(env.options.report_delay)
             } else {
                 0
             };
@@ -429,6 +476,21 @@ impl Server {
         }
         self.registry.connection_closed(env.instant(), front.id);
         env.net.close(env.now, conn, Way::Down);
+    }
+
+    /// Whether a task that is over goes now. Where reports take their time so does an owner, and it is asked meanwhile.
+    pub fn may_leave(&mut self, env: &mut Env, number: u64) -> bool {
+        let quick = env.options.report_delay == PROMPT || env.healed;
+        let Some(task) = self.tasks.get_mut(&number).filter(|_| !quick) else {
+            return true;
+        };
+        if let Some(leaves) = task.leaves {
+            return leaves <= env.now;
+        }
+        let leaves = env.now + env.rng.below(env.options.report_delay);
+        task.leaves = Some(leaves);
+        env.net.plan(leaves, Happening::Wake(Peer::Task(number)));
+        leaves <= env.now
     }
 
     /// Takes a task out, with all its connections.

@@ -9,6 +9,7 @@ use unbroken_proto::{Session, Side};
 use super::client::Client;
 use super::env::{Clock, Conversation, Env};
 use super::host::{Host, index};
+use super::moments::Moment;
 use super::net::{ConnId, Happening, Peer, Way};
 use super::options::Options;
 use super::server::{Outcome, Server, Task};
@@ -57,6 +58,8 @@ fn registry(env: &mut Env) -> Registry {
     config.max_sessions = env.options.max_sessions;
     config.max_silent = env.options.max_silent;
     config.max_handshakes = env.options.max_silent;
+    config.max_tombstones = env.options.max_tombstones;
+    config.tombstone_lifetime = env.options.tombstone_lifetime;
     let seed = env.rng.seed();
     Registry::new(config, seed, env.instant()).expect("because the options are in range")
 }
@@ -170,6 +173,7 @@ impl World {
             }
             Happening::Fault => super::inject::next_fault(self),
         }
+        super::moments::strike(self);
     }
 
     /// Does something with one host, its surroundings and its conversation.
@@ -312,8 +316,9 @@ impl World {
             self.env.tally.hit("edge: a client begins again");
             let verdict = conv.ledger.restart_server();
             self.env.demand(verdict);
-            (conv.so.closed[1], conv.so.aborted[1], conv.ended[1]) = (false, false, None);
         }
+        // What one before it did that was never more than provisional is no act of this one either.
+        (conv.so.closed[1], conv.so.aborted[1], conv.ended[1]) = (false, false, None);
         conv.task = Some(number);
         conv.task_gone = false;
     }
@@ -379,7 +384,8 @@ impl World {
             .min(self.env.options.server.detached_lifetime);
         let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
         let jumped = !self.env.clocks.is_empty();
-        let memory_short = jumped || self.convs.iter().any(|conv| conv.so.server_lost);
+        let memory_short =
+            jumped || self.env.options.max_tombstones < 100 || self.convs.iter().any(|conv| conv.so.server_lost);
         let env = &mut self.env;
         let state = &mut self.convs[conv];
         state.so.memory_short = memory_short;
@@ -400,12 +406,18 @@ impl World {
         let Some(ended) = host.ended.clone() else { return };
         env.tally.hit(name_of(&ended.reason));
         let us = index(side);
+        if side == Side::Client {
+            env.demand(env.truth.check_end(host.session.id(), &ended));
+        }
         env.demand(check_ending(us, &ended.reason, &state.so));
         env.demand(state.ledger.check_fates(side, &ended));
         state.ended[us] = Some(ended.reason);
         if let [Some(client), Some(server)] = &state.ended {
             env.demand(check_pair(client, server));
             env.tally.hit("check: both ended");
+        }
+        if side == Side::Server {
+            env.moments.extend(host.newest_conn().map(Moment::Ended));
         }
         host.check_clean(env);
     }
@@ -437,7 +449,7 @@ impl World {
         };
         let over = task.host.session.state() == SessionState::Ended
             && (task.host.ended.is_some() || task.host.session.stats().attaches == 0);
-        if over {
+        if over && self.server.may_leave(&mut self.env, number) {
             self.server.kill(&mut self.env, number);
         }
     }
@@ -449,6 +461,7 @@ impl World {
             return;
         };
         self.env.clock = None;
+        self.env.truth.killed(self.env.now, id);
         self.server.registry.lost(self.env.instant(), id);
         self.convs[conv].so.server_lost = true;
         self.convs[conv].task_gone = true;
@@ -461,6 +474,7 @@ impl World {
         self.server.drop_fronts(&mut self.env);
         self.convs.iter_mut().for_each(|conv| conv.so.server_lost = true);
         self.env.clock = None;
+        self.env.truth.restarted();
         self.server.registry = registry(&mut self.env);
     }
 

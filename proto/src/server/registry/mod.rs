@@ -10,6 +10,8 @@
 
 mod admit;
 mod drain;
+#[cfg(feature = "test-hooks")]
+mod hooks;
 mod query;
 mod reports;
 mod routing;

@@ -88,6 +88,23 @@ fn an_owner_that_dies_before_its_answer_is_read_leaves_nothing_to_conclude() -> 
     Ok(())
 }
 
+/// An owner that is asked between its session's end and its report knows of no copy: it says what the registry will say.
+#[test]
+fn an_owner_whose_session_is_over_says_nothing_of_a_copy() {
+    let mut p = arrived_unheard();
+    p.cut();
+    let now = p.now;
+    p.server().abort(now);
+    ask(&mut p);
+    let ended = events(&mut p.client).into_iter().find_map(|event| match event {
+        Event::Ended(ended) => Some(ended),
+        _ => None,
+    });
+    let ended = ended.expect("because it is over");
+    assert_eq!(ended.reason, EndReason::Expired);
+    assert!(ended.fates.all_delivered(), "{:?}", ended.fates);
+}
+
 /// On a bad line a session may be resumed again and again, and never be confirmed. It would be lost if that spoke against it.
 #[test]
 fn a_session_that_was_resumed_and_never_confirmed_begins_again() {

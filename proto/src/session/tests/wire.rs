@@ -123,6 +123,7 @@ fn dialled() -> Pair {
 }
 
 /// Kills `fragment_ignored_sending`.
+// PROTOCOL R4.20
 #[test]
 fn what_goes_out_on_a_stream_keeps_to_the_size_that_its_opener_stated() {
     let mut pair = dialled();
@@ -137,6 +138,7 @@ fn what_goes_out_on_a_stream_keeps_to_the_size_that_its_opener_stated() {
 }
 
 /// Kills `fragment_ignored_receiving`.
+// PROTOCOL R4.20
 #[test]
 fn a_payload_over_the_stated_size_breaks_the_protocol_whoever_opened_the_stream() {
     for ours in [false, true] {
