@@ -184,9 +184,9 @@ pub(super) fn strike(world: &mut World) {
 
 fn at(world: &mut World, moment: Moment) {
     let owner = owner(world, moment);
-    match world.env.rng.below(12) {
+    match world.env.rng.below(14) {
         0 | 1 => swallow(world, moment.conn()),
-        10.. => {
+        11.. => {
             // Long enough for an owner to believe that nobody comes.
             swallow(world, moment.conn());
             world.env.dials.extend([Fault::DialHangs, Fault::DialSlow]);
@@ -196,13 +196,13 @@ fn at(world: &mut World, moment: Moment) {
             kill(world, owner);
         }
         5 | 6 => kill(world, owner),
-        7 => {
+        7 | 8 => {
             if let Some(owner) = owner {
                 swallow(world, moment.conn());
                 abort(world, Peer::Task(owner));
             }
         }
-        8 => {
+        9 => {
             let all: Vec<u64> = world.server.tasks.keys().copied().collect();
             all.into_iter().for_each(|task| world.kill_task(task));
         }
