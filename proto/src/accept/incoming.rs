@@ -31,7 +31,7 @@ pub struct Incoming {
 }
 
 pub(crate) enum IncomingKind {
-    /// An unproven RESUME; its packet is untouched.
+    /// A RESUME that opened once; its packet is untouched, and its session has yet to decide about it.
     Resume { clear: ResumeClear, packet: BytesMut },
     /// CHALLENGE is out, or about to be.
     Handshake(Box<Handshake>),

@@ -73,7 +73,7 @@ pub struct ServerConfig {
     /// HELLO packets answered in any one second, a tenth of them at once; beyond, `REJECT Retry` goes out
     /// with a moment for each to come back at. 1 to 1,000,000, default 1,000.
     pub hello_rate: u32,
-    /// The same for RESUME packets that name a session held here: how fast a fleet that lost its
+    /// The same for authentic RESUME packets of sessions held here: how fast a fleet that lost its
     /// connections all at once comes back. 1 to 1,000,000, default 10,000.
     pub resume_rate: u32,
     /// Which addresses adapters take for one peer. Default: 24 bits of IPv4, 56 of IPv6.

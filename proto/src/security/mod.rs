@@ -14,6 +14,7 @@ mod identity;
 mod noise;
 mod resolver;
 mod resume;
+mod resume_secrets;
 mod seal;
 mod secrets;
 mod suite;
@@ -21,12 +22,16 @@ mod suite;
 pub use auth::{Auth, ServerAuth};
 pub(crate) use handshake::{ClientHandshake, Established, HelloRefusal, ServerHandshake};
 pub use identity::{PublicKey, SharedSecret, StaticKey};
-pub(crate) use resume::{ClientResume, ResumeClear, ServerResume, dummy_resume, parse_resume};
+pub(crate) use resume::{ClientResume, ResumeClear, ServerResume, parse_resume};
+pub(crate) use resume_secrets::ResumeSecrets;
 pub(crate) use seal::Keys;
 pub(crate) use secrets::{ResumptionSecret, Verifier};
 pub use suite::Suite;
 
 pub(crate) use crate::wire::packet::VERSION;
+
+#[cfg(test)]
+pub(crate) use resume::TRIALS;
 
 /// Shared by the module's unit tests.
 #[cfg(test)]

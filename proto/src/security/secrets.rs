@@ -52,12 +52,19 @@ impl ResumptionSecret {
         Verifier { suite: self.suite, key }
     }
 
+    /// One that was taken apart.
+    pub(super) fn new(suite: Suite, key: Zeroizing<[u8; 32]>) -> ResumptionSecret {
+        ResumptionSecret { suite, key }
+    }
+
     #[cfg(test)]
     pub(super) fn for_test(suite: Suite, key: [u8; 32]) -> ResumptionSecret {
-        ResumptionSecret {
-            suite,
-            key: Zeroizing::new(key),
-        }
+        ResumptionSecret::new(suite, Zeroizing::new(key))
+    }
+
+    /// Whether it is the same, in constant time.
+    pub(super) fn is(&self, other: &ResumptionSecret) -> bool {
+        self.suite == other.suite && self.key.as_ref().ct_eq(other.key.as_ref()).into()
     }
 
     pub(super) fn suite(&self) -> Suite {

@@ -167,7 +167,7 @@ pub struct Refused {
     pub resume_rate: u64,
     /// HELLO or RESUME beyond what the peer may say: its rate, or its handshakes in progress.
     pub peer_limit: u64,
-    /// RESUME of a session that is not held.
+    /// RESUME that opened under no secret of a session held here.
     pub unknown: u64,
     /// By the host.
     pub by_host: u64,

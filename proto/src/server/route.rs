@@ -14,8 +14,8 @@ pub enum Route {
     /// A new handshake: drive this [`Incoming`] until its [`request`](Incoming::request) is some, then
     /// decide.
     Handshake(Incoming),
-    /// A RESUME of a session held here, not proven yet: hand it to that session's owner for
-    /// [`Session::adopt`].
+    /// A RESUME that opened under a secret of a session held here: hand it to that session's owner for
+    /// [`Session::adopt`], which decides about it.
     Resume {
         /// The session.
         session: SessionId,

@@ -2,13 +2,14 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::event::EndReason;
 use crate::id::SessionId;
-use crate::security::PublicKey;
+use crate::security::{PublicKey, ResumeSecrets, ResumptionSecret};
 use crate::server::index::{Index, Key};
 use crate::server::info::{EndedSession, Select, SessionInfo, SessionStatus};
 use crate::time::Instant;
@@ -40,6 +41,8 @@ pub(crate) struct Entry {
     name: Key,
     identity: Key,
     labels: Vec<Key>,
+    /// Under which a RESUME is taken.
+    secrets: Arc<ResumeSecrets>,
     admitted: Instant,
     since: Instant,
     bytes: u64,
@@ -49,12 +52,19 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn provisional(now: Instant, client_key: PublicKey, name: &str, identity: Key) -> Entry {
+    pub(crate) fn provisional(
+        now: Instant,
+        client_key: PublicKey,
+        name: &str,
+        identity: Key,
+        secrets: Arc<ResumeSecrets>,
+    ) -> Entry {
         Entry {
             client_key,
             name: Key::from(name.as_bytes()),
             identity,
             labels: Vec::new(),
+            secrets,
             admitted: now,
             since: now,
             bytes: 0,
@@ -214,6 +224,14 @@ impl SessionTable {
             let key = entry.labels.swap_remove(index);
             self.labels.remove(&key, id);
         }
+    }
+
+    /// The secrets under which that session takes a RESUME; none if it is not held.
+    pub(crate) fn resume_secrets(&self, id: SessionId) -> [Option<ResumptionSecret>; 2] {
+        self.entries
+            .get(&id)
+            .map(|entry| entry.secrets.read())
+            .unwrap_or_default()
     }
 
     pub(crate) fn status(&self, id: SessionId) -> Option<SessionStatus> {

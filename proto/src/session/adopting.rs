@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::id::{Epoch, Side};
 use crate::reconnect::Cause;
 use crate::rng::Rng;
-use crate::security::Keys;
+use crate::security::{Keys, ResumeSecrets};
 use crate::time::Instant;
 use crate::wire::frame::Final;
 use alloc::boxed::Box;
@@ -22,8 +22,15 @@ use bytes::BytesMut;
 
 /// The server's side. Until a newcomer has confirmed, only the candidate is touched.
 impl Session {
-    /// A session fresh from its handshake. Provisional until the client's first sealed packet.
-    pub(crate) fn accepted(now: Instant, config: &Arc<SessionConfig>, rng: Rng, proven: Proven) -> (Session, Epoch) {
+    /// A session fresh from its handshake. Provisional until the client's first sealed packet. In `secrets` the registry
+    /// sees under which of them it takes a RESUME.
+    pub(crate) fn accepted(
+        now: Instant,
+        config: &Arc<SessionConfig>,
+        secrets: Arc<ResumeSecrets>,
+        rng: Rng,
+        proven: Proven,
+    ) -> (Session, Epoch) {
         let Proven {
             mut established,
             offer,
@@ -44,6 +51,7 @@ impl Session {
             parameters: offer.parameters,
         };
         session.identity.begin(ticket, peer);
+        session.identity.publish_in(secrets);
         session.identity.provisional_until = Some(now + config.handshake_timeout);
         let outgoing = final_packet(&mut established.keys, answer);
         let epoch = session.answer(

@@ -179,6 +179,7 @@ impl Session {
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
         self.ledger.streams.end();
         self.connections.close_all();
+        self.identity.withdraw();
         let outcome = match reason {
             // The attempt at a fresh session goes on in that session.
             EndReason::Fresh { .. } => None,

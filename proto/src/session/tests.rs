@@ -20,6 +20,7 @@ mod health;
 mod late;
 mod laws;
 mod reconnecting;
+mod resuming;
 mod review;
 mod swaps;
 #[cfg(feature = "tracing")]

@@ -172,6 +172,8 @@ impl Server {
                 Outcome::Nothing
             }
             Stage::Silent => {
+                let is_resume = packet.first() == Some(&4);
+                let honest = env.net.conn(conn).is_some_and(|conn| conn.client.is_some());
                 match self.registry.first_packet(env.instant(), front.id, packet) {
                     Route::Handshake(mut incoming) => {
                         flush(env, conn, &mut incoming);
@@ -182,6 +184,9 @@ impl Server {
                     Route::Resume { session, incoming } => {
                         env.tally.hit("server: resume routed");
                         self.post(env, conn, front, session, incoming);
+                    }
+                    Route::Reject(rejection) if is_resume && !honest => {
+                        reject(env, conn, &rejection, "attack: resume refused");
                     }
                     Route::Reject(rejection) => reject(env, conn, &rejection, "server: first packet rejected"),
                 }

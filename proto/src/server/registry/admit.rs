@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, SessionC
 use crate::config::{SameName, WhenDetachedFull};
 use crate::id::SessionId;
 use crate::limits::MAX_LABEL;
+use crate::security::ResumeSecrets;
 use crate::server::index::Key;
 use crate::server::info::SessionStatus;
 use crate::server::route::{Admission, Placement};
@@ -20,6 +22,7 @@ use crate::session::Session;
 use crate::time::Instant;
 use crate::trace;
 use crate::wire::frame::Verdict;
+use crate::wire::handshake::Reject;
 
 impl Registry {
     /// A proven handshake that the host accepts: makes the session, or names the owner of the
@@ -100,10 +103,11 @@ impl Registry {
         if let Err(refusal) = self.judge(now, &identity, &proven.request.name) {
             return Admission::Reject(turn_away(proven, refusal));
         }
-        let entry = Entry::provisional(now, client_key, &proven.request.name, identity);
+        let secrets = Arc::new(ResumeSecrets::default());
+        let entry = Entry::provisional(now, client_key, &proven.request.name, identity, Arc::clone(&secrets));
         self.admitted += 1;
         let seed = self.rng.fork();
-        let (session, epoch) = Session::accepted(now, &self.session, seed, proven);
+        let (session, epoch) = Session::accepted(now, &self.session, secrets, seed, proven);
         self.sessions.insert(id, entry);
         for label in &placement.labels {
             self.label(now, id, label);
@@ -206,7 +210,7 @@ impl Registry {
         self.refused.too_late += 1;
         match kind {
             IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
-            IncomingKind::Resume { packet, .. } => self.unknown_resume(&packet),
+            IncomingKind::Resume { .. } => Rejection::clear(Reject::Refused),
             IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
         }
     }

@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 use crate::id::Carrier;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
-use crate::security::{HelloRefusal, ServerHandshake, Suite, dummy_resume, parse_resume};
+use crate::security::{HelloRefusal, ServerHandshake, ServerResume, Suite, parse_resume};
 use crate::server::admission::{Budget, PendingConnections, Silent};
 use crate::server::bucket::Buckets;
 use crate::server::commands::Commands;
@@ -200,13 +200,16 @@ impl Registry {
             return self.beyond_peer(after);
         }
         let session = clear.id;
-        let is_held = self.sessions.contains(session);
-        if let Err(after) = self.charge_resume(now, is_held) {
+        let secrets = self.sessions.resume_secrets(session);
+        // Tried here, whether there is such a session or not, so that a refusal takes the same work. Its owner is not
+        // bothered with what is forged.
+        let opened = ServerResume::open(secrets.each_ref().map(Option::as_ref), &packet, &mut self.rng);
+        if let Err(after) = self.charge_resume(now, opened.is_ok()) {
             trace::refused_stranger("too many RESUMEs");
             self.refused.resume_rate += 1;
             return Route::Reject(Rejection::retry(after));
         }
-        if is_held {
+        if opened.is_ok() {
             let kind = IncomingKind::Resume { clear, packet };
             return Route::Resume {
                 session,
@@ -217,24 +220,18 @@ impl Registry {
                 },
             };
         }
-        trace::refused_stranger("unknown session");
+        trace::refused_stranger("not a RESUME of a session held here");
         self.refused.unknown += 1;
-        Route::Reject(self.unknown_resume(&packet))
+        Route::Reject(Rejection::clear(Reject::Refused))
     }
 
-    /// Only who names a session that is held is charged, so that nobody else can spend it; and while it
-    /// is spent all get the same answer, so that nobody learns from it which sessions are held.
-    fn charge_resume(&mut self, now: Instant, is_held: bool) -> Result<(), Duration> {
-        if is_held {
+    /// Only a RESUME that opened is charged, so that nobody else can spend it; and while it is spent all others get one
+    /// and the same answer, so that nobody learns from it which sessions are held.
+    fn charge_resume(&mut self, now: Instant, is_authentic: bool) -> Result<(), Duration> {
+        if is_authentic {
             return self.resumes.take(now);
         }
         self.resumes.missing(now).map_or(Ok(()), Err)
-    }
-
-    /// Costs what a RESUME that fails at its session's owner costs, and looks the same.
-    pub(super) fn unknown_resume(&mut self, packet: &[u8]) -> Rejection {
-        dummy_resume(packet, &mut self.rng);
-        Rejection::clear(Reject::Refused)
     }
 
     /// The connection ended before a session had it. Harmless for any other.

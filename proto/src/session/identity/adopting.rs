@@ -105,6 +105,7 @@ impl Identity {
             planned,
         };
         ticket.candidate = Some(secret);
+        ticket.publish();
         Ok(Adopted {
             outgoing: Some(answer),
             keys,
@@ -144,6 +145,7 @@ impl Identity {
         answer.verdict = Some(Verdict::Resumed { position });
         let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);
+        ticket.publish();
         Ok(Adopted {
             outgoing: packet,
             keys: proven.established.keys,

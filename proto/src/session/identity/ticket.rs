@@ -1,7 +1,9 @@
 //! What outlives every connection: the proof that resuming rests on, and who the peer is.
 
+use alloc::sync::Arc;
+
 use crate::id::SessionId;
-use crate::security::{Established, PublicKey, ResumptionSecret};
+use crate::security::{Established, PublicKey, ResumeSecrets, ResumptionSecret};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{Final, Parameters};
 
@@ -23,6 +25,8 @@ pub(crate) struct Ticket {
     pub(crate) secret: ResumptionSecret,
     /// Server: the unconfirmed candidate's.
     pub(crate) candidate: Option<ResumptionSecret>,
+    /// Server: where the registry sees both.
+    published: Option<Arc<ResumeSecrets>>,
     /// Client: the highest attach counter used. Server: the highest authentic one.
     pub(crate) counter: u64,
     /// Of the server process that made the session.
@@ -64,11 +68,27 @@ impl Identity {
             id: ticket.id,
             secret: ticket.secret,
             candidate: None,
+            published: None,
             counter: 0,
             incarnation: ticket.incarnation,
             born_at: self.asked_at,
         });
         self.peer = Some(peer);
+    }
+
+    /// Server: from now on the registry sees there under which secrets a RESUME is taken.
+    pub(crate) fn publish_in(&mut self, published: Arc<ResumeSecrets>) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.published = Some(published);
+            ticket.publish();
+        }
+    }
+
+    /// Server: no RESUME is taken any more.
+    pub(crate) fn withdraw(&self) {
+        if let Some(published) = self.ticket.as_ref().and_then(|ticket| ticket.published.as_ref()) {
+            published.publish([None, None]);
+        }
     }
 
     /// Client: the server proved that it has the session; `secret` is the next one to prove it with.
@@ -84,6 +104,7 @@ impl Identity {
             && let Some(secret) = ticket.candidate.take()
         {
             ticket.secret = secret;
+            ticket.publish();
         }
         self.provisional_until = None;
         self.attempts = Attempts::default();
@@ -104,6 +125,15 @@ impl Identity {
             ticket.incarnation == answer.incarnation
                 && Duration::from_millis(reach) >= now.saturating_since(ticket.born_at)
         })
+    }
+}
+
+impl Ticket {
+    /// Shows the registry the secrets as they are now. To be called when they change, before anything is sent.
+    pub(super) fn publish(&self) {
+        if let Some(published) = &self.published {
+            published.publish([Some(&self.secret), self.candidate.as_ref()]);
+        }
     }
 }
 

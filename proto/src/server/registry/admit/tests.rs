@@ -1,7 +1,7 @@
 use bytes::BytesMut;
 
 use super::super::routing::tests::{
-    Client, at, config, first, first_frame, refused_in_the_clear, registry, rejected, report, resume_packet,
+    Client, at, authentic, config, first, first_frame, refused_in_the_clear, registry, rejected, report, resume_packet,
 };
 use super::*;
 use crate::Health;
@@ -95,12 +95,12 @@ fn each_peer_has_a_rate_of_its_own() {
     );
     // A RESUME has a bucket of its own: who may open no more may still come back.
     for _ in 0..3 {
-        let route = from_peer(&mut registry, at(1), 1, resume_packet(held.id));
+        let route = from_peer(&mut registry, at(1), 1, authentic(&held));
         assert!(matches!(route, Route::Resume { .. }));
     }
-    assert!(is_retry(from_peer(&mut registry, at(1), 1, resume_packet(held.id))));
+    assert!(is_retry(from_peer(&mut registry, at(1), 1, authentic(&held))));
     assert!(matches!(
-        from_peer(&mut registry, at(2), 1, resume_packet(held.id)),
+        from_peer(&mut registry, at(2), 1, authentic(&held)),
         Route::Resume { .. }
     ));
     assert_eq!(registry.snapshot().refused.peer_limit, 101);
@@ -114,19 +114,23 @@ fn resumes_have_a_rate_together_that_strangers_cannot_spend_nor_read() {
     let mut registry = registry(config);
     let held = Client::new(1).admitted(&mut registry);
     let stranger = SessionId([9; 16]);
-    for _ in 0..100 {
-        let route = first(&mut registry, at(1), resume_packet(stranger));
+    for id in [held.id, stranger].repeat(50) {
+        let route = first(&mut registry, at(1), resume_packet(id));
         assert_eq!(refused_in_the_clear(route), Some(Reject::Refused));
     }
     for _ in 0..3 {
-        let route = first(&mut registry, at(1), resume_packet(held.id));
+        let route = first(&mut registry, at(1), authentic(&held));
         assert!(matches!(route, Route::Resume { .. }));
     }
-    for id in [held.id, stranger] {
-        assert!(is_retry(first(&mut registry, at(1), resume_packet(id))));
+    for _ in 0..5 {
+        assert!(is_retry(first(&mut registry, at(1), authentic(&held))));
     }
-    assert_eq!(registry.snapshot().refused.resume_rate, 2);
-    let route = first(&mut registry, at(2), resume_packet(held.id));
+    // Those who come back are told a moment each. Others hear the same one, whatever they name.
+    let told = [held.id, stranger].map(|id| refused_in_the_clear(first(&mut registry, at(1), resume_packet(id))));
+    assert!(matches!(told[0], Some(Reject::Retry { .. })));
+    assert_eq!(told[0], told[1]);
+    assert_eq!(registry.snapshot().refused.resume_rate, 7);
+    let route = first(&mut registry, at(2), authentic(&held));
     assert!(matches!(route, Route::Resume { .. }));
 }
 
@@ -165,7 +169,7 @@ fn a_flood_from_one_address_leaves_the_others_their_share() {
     config.hello_rate = 1_000;
     let mut registry = registry(config);
     let held = Client::new(1).admitted(&mut registry);
-    let (hello, resume) = (hello(2), resume_packet(held.id));
+    let (hello, resume) = (hello(2), authentic(&held));
     for number in 0..200_000_u32 {
         let packet = if number % 2 == 0 { &hello } else { &resume };
         drop(from_peer(&mut registry, at(1), 1, packet.clone()));

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::super::routing::tests::{
-    Client, at, config, first, first_frame, registry, rejected, report, resume_packet, tombstone,
+    Client, at, authentic, config, first, first_frame, registry, rejected, report, tombstone,
 };
 use super::*;
 use crate::accept::Status;
@@ -69,7 +69,7 @@ fn newcomers_go_elsewhere_and_those_who_were_here_may_come_back() {
         "{after:?}"
     );
     assert_eq!(registry.snapshot().refused.draining, 1);
-    let route = first(&mut registry, at(1), resume_packet(held.id));
+    let route = first(&mut registry, at(1), authentic(&held));
     assert!(matches!(route, Route::Resume { .. }));
 
     registry.stop_draining(at(2));

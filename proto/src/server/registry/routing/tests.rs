@@ -7,7 +7,7 @@ use crate::config::SessionConfig;
 use crate::error::ConnectionError;
 use crate::id::SessionId;
 use crate::liveness::Health;
-use crate::security::{Auth, ClientHandshake, Established, ServerAuth};
+use crate::security::{Auth, ClientHandshake, ClientResume, Established, ServerAuth, TRIALS};
 use crate::server::table::Entry;
 use crate::server::{Admission, Refusal};
 use crate::time::Duration;
@@ -166,6 +166,13 @@ pub(crate) fn resume_packet(id: SessionId) -> BytesMut {
     packet
 }
 
+/// One that its session would take.
+pub(crate) fn authentic(established: &Established) -> BytesMut {
+    let mut rng = Rng::new(&Seed([3; 32]));
+    let (_, packet) = ClientResume::new(&established.secret, established.id, 1, 0, false, &mut rng);
+    BytesMut::from(&packet[..])
+}
+
 pub(crate) fn first(registry: &mut Registry, now: Instant, packet: BytesMut) -> Route {
     let connection = registry.connection_accepted(now, Carrier::ordered());
     registry.first_packet(now, connection, packet)
@@ -247,7 +254,7 @@ fn a_session_that_never_was_established_leaves_nothing() {
 fn a_resume_goes_to_its_owner_or_is_refused_alike() {
     let mut registry = registry(config());
     let established = Client::new(1).admitted(&mut registry);
-    let Route::Resume { session, mut incoming } = first(&mut registry, at(2), resume_packet(established.id)) else {
+    let Route::Resume { session, mut incoming } = first(&mut registry, at(2), authentic(&established)) else {
         panic!("the session is held")
     };
     assert_eq!((session, incoming.request()), (established.id, None));
@@ -256,7 +263,7 @@ fn a_resume_goes_to_its_owner_or_is_refused_alike() {
         Err(ConnectionError::UnexpectedPacket)
     );
 
-    let Route::Resume { incoming, .. } = first(&mut registry, at(2), resume_packet(established.id)) else {
+    let Route::Resume { incoming, .. } = first(&mut registry, at(2), authentic(&established)) else {
         panic!("the session is held")
     };
     let orphaned = registry.orphan(at(2), incoming);
@@ -265,6 +272,54 @@ fn a_resume_goes_to_its_owner_or_is_refused_alike() {
     assert_eq!(orphaned.packet, Some(Reject::Refused.encode()));
     assert_eq!(refused_in_the_clear(unknown), Some(Reject::Refused));
     assert_eq!(registry.pending.len(), 0);
+}
+
+/// What can be measured of a refusal: the answer, what goes on with it, and the trials.
+fn refused(registry: &mut Registry, packet: &[u8]) -> (Option<Reject>, u64, usize, usize) {
+    let (refused, trials) = (registry.snapshot().refused, TRIALS.get());
+    let route = first(registry, at(2), BytesMut::from(packet));
+    (
+        refused_in_the_clear(route),
+        registry.snapshot().refused.unknown - refused.unknown,
+        TRIALS.get() - trials,
+        registry.pending.len(),
+    )
+}
+
+/// Kills `forged_resume_routed` and `stranger_refused_at_once`.
+#[test]
+fn a_refused_resume_takes_the_same_work_whether_there_is_such_a_session_or_not() {
+    let mut registry = registry(config());
+    let held = Client::new(1).admitted(&mut registry);
+    let over = Client::new(2).admitted(&mut registry);
+    let tombstone = tombstone(&over, 7);
+    registry.update(at(2), report(&over, Status::Attached));
+    registry.update(at(2), report(&over, Status::Ended(Some(tombstone))));
+    let packets = |id: SessionId| {
+        let forged = resume_packet(id);
+        let mut changed = authentic(&held);
+        changed[3..19].copy_from_slice(&id.0);
+        changed[30] ^= 1;
+        let mut of_another_suite = authentic(&held);
+        of_another_suite[3..19].copy_from_slice(&id.0);
+        of_another_suite[2] = Suite::Aes256Gcm.byte();
+        [forged, changed, of_another_suite]
+    };
+    for id in [held.id, over.id, SessionId([9; 16])] {
+        for packet in packets(id) {
+            let same = (Some(Reject::Refused), 1, 2, 0);
+            assert_eq!(refused(&mut registry, &packet), same, "{id:?}");
+        }
+    }
+    let mut of_no_suite = authentic(&held);
+    of_no_suite[2] = 99;
+    let known = refused(&mut registry, &of_no_suite);
+    of_no_suite[3..19].copy_from_slice(&[9; 16]);
+    assert_eq!(refused(&mut registry, &of_no_suite), known);
+    // What was the session's own is nobody's any more.
+    assert_eq!(refused(&mut registry, &authentic(&over)).0, Some(Reject::Refused));
+    let route = first(&mut registry, at(2), authentic(&held));
+    assert!(matches!(route, Route::Resume { session, .. } if session == held.id));
 }
 
 #[test]
@@ -577,7 +632,7 @@ fn a_flood_leaves_nothing_and_shuts_nobody_out() {
     assert_eq!(retries, 100_000 - 2, "one of three was spent before");
     assert!(registry.pending.len() <= 32);
     assert_eq!((registry.session_count(), registry.tombstone_count()), (1, 0));
-    let route = first(&mut registry, at(1), resume_packet(established.id));
+    let route = first(&mut registry, at(1), authentic(&established));
     assert!(matches!(route, Route::Resume { .. }));
     registry.handle_timeout(at(11));
     assert_eq!(registry.pending.len(), 0);
