@@ -201,7 +201,8 @@ fn what_ended_as_state_lost_is_not_final_for_who_missed_end() {
 /// nothing is taken over any more.
 #[test]
 fn every_other_end_leaves_a_final_position() {
-    let ends: [(&str, fn(&mut Pair)); 5] = [
+    type Ending = (&'static str, fn(&mut Pair));
+    let ends: [Ending; 5] = [
         ("aborted", |pair| {
             let now = pair.now;
             pair.server().abort(now);
