@@ -6,8 +6,8 @@ use zeroize::Zeroize;
 
 use crate::config::Seed;
 
-/// Bytes drawn from one key: four ChaCha20 blocks, of which the first 32 bytes are the next key.
-const POOL: usize = 256;
+/// Bytes drawn from one key: two ChaCha20 blocks, of which the first 32 bytes are the next key.
+const POOL: usize = 128;
 const KEY: usize = 32;
 
 /// ChaCha20 with fast key erasure: each refill replaces its own key, and what was handed out is

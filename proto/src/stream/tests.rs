@@ -216,11 +216,14 @@ impl End {
         moved
     }
 
-    fn ack(&mut self) {
+    /// True if there was something to acknowledge.
+    fn ack(&mut self) -> bool {
+        let acked = self.outbox.base() < self.delivered;
         while self.outbox.base() < self.delivered {
             let committed = self.outbox.pop().expect("because it was delivered");
             self.streams.on_acked(&committed);
         }
+        acked
     }
 }
 
@@ -325,7 +328,7 @@ fn run(configs: [SessionConfig; 2], ops: &[(bool, Op)]) {
                 space,
                 allowance,
             } => drop(own.pass_within(peer, frames, space, allowance)),
-            Op::Ack => own.ack(),
+            Op::Ack => drop(own.ack()),
         }
         for (end, config) in ends.iter_mut().zip(&configs) {
             end.hear();
@@ -378,7 +381,8 @@ fn drain(ends: &mut [End; 2]) {
         let [client, server] = &mut *ends;
         let mut moved = client.pass(server, 64, 20_000) | server.pass(client, 64, 20_000);
         for end in [client, server] {
-            end.ack();
+            // What comes back makes room, of which a piece that is cut short may be in need.
+            moved |= end.ack();
             end.hear();
             end.check_account();
             end.accept();
