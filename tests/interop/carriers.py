@@ -8,6 +8,7 @@ from websockets.asyncio.server import serve
 from wire import LONGEST
 
 SUBPROTOCOL = "unbroken.v1"
+BROKEN = (OSError, EOFError, websockets.WebSocketException)  # what a carrier raises when its connection is gone
 
 def check(kind, size):
     if not 0 < size <= LONGEST.get(kind, 0):
@@ -43,18 +44,12 @@ class WebSocket:
         self.socket = socket
 
     async def receive(self):
-        try:
-            packet = await self.socket.recv()
-        except websockets.ConnectionClosed as e:
-            raise ConnectionError(str(e)) from e
+        packet = await self.socket.recv()
         check(packet[0] if packet and isinstance(packet, bytes) else 0, len(packet))
         return packet
 
     async def send(self, packet):
-        try:
-            await self.socket.send(packet)
-        except websockets.ConnectionClosed as e:
-            raise ConnectionError(str(e)) from e
+        await self.socket.send(packet)
 
     async def finish(self):
         await self.socket.close()
@@ -70,10 +65,7 @@ OPTIONS = dict(compression=None, ping_interval=None, max_size=65_535, close_time
 async def dial(carrier, port):
     if carrier == "tcp":
         return Tcp(*await asyncio.open_connection("127.0.0.1", port))
-    try:
-        return WebSocket(await connect(f"ws://127.0.0.1:{port}/", subprotocols=[SUBPROTOCOL], proxy=None, **OPTIONS))
-    except (websockets.InvalidHandshake, EOFError) as e:
-        raise ConnectionError(str(e)) from e
+    return WebSocket(await connect(f"ws://127.0.0.1:{port}/", subprotocols=[SUBPROTOCOL], proxy=None, **OPTIONS))
 
 def detached(handle):
     """`handle` in a task that its server does not wait for."""

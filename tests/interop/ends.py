@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from carriers import BROKEN
 from noise import WITH_SECRET, Handshake, predecessor_mac, verifier
 from session import Link, Session
 from wire import DEFAULTS, ENDS, OFFER, Reader, Refused, decode, encode, frame, get_offer, get_reject, integer, need, put
 
-FAILURES = (OSError, EOFError, InvalidTag, ValueError, Refused, asyncio.TimeoutError)  # what a handshake may die of
+FAILURES = (*BROKEN, InvalidTag, ValueError, Refused, asyncio.TimeoutError)  # what a handshake may die of
 
 def claim(position, alive):
     return position.to_bytes(8, "big") + bytes([alive])

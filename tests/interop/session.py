@@ -5,6 +5,7 @@ from time import monotonic
 
 from cryptography.exceptions import InvalidTag
 
+from carriers import BROKEN
 from noise import KEY_LIMIT
 from wire import ENDS, SEQUENCED, Refused, charge, data, decode, encode, frame, need
 
@@ -239,7 +240,7 @@ class Session:
                     await link.carrier.send(packet)
                     if link.farewell:
                         return await link.carrier.finish()
-        except OSError:
+        except BROKEN:
             link.carrier.abort()
 
     async def watch(self, link):
@@ -313,7 +314,7 @@ class Session:
                 if not self.ended:
                     self.receive(link, decode(plaintext))
                     self.pulse()
-        except (OSError, EOFError, InvalidTag):
+        except (*BROKEN, InvalidTag):
             pass
         except Refused as e:
             self.end(str(e) if str(e) in ENDS else "ProtocolError", str(e), link)
