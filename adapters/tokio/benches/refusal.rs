@@ -50,7 +50,7 @@ async fn run() {
     let address = listener.local_addr().unwrap().to_string();
     let mut config = ServerConfig::new(ServerAuth::secrets(vec![secret.clone()]));
     (config.resume_rate, config.peer_resumes) = (1_000_000, None);
-    let server = Server::new(config).unwrap();
+    let mut server = Server::new(config).unwrap();
     server.listen_tcp(listener);
     let suite = Suite::preferred()[0];
     let mut config = ClientConfig::new(Auth::secret(secret));
