@@ -611,6 +611,9 @@ fn the_bare_ends_of_streams_wait_for_room_like_anything_else() {
     let mut end = End::new(Side::Client, &config);
     end.streams.set_peer(&config.parameters());
     (0..8).for_each(|_| end.open());
+    while let Some(committed) = end.streams.next_frame(60_000, usize::MAX) {
+        end.streams.on_acked(&committed);
+    }
     while end.streams.send(StreamId(1), Bytes::from_static(b"fill")).is_ok() {}
     (0..8).for_each(|nth| end.finish(nth));
     let mut ends = 0;
