@@ -220,3 +220,17 @@ fn who_holds_something_ahead_of_its_turn_does_not_begin_again() {
     assert!(taken.is_ok() && p.client.ledger.expected() == 0);
     assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));
 }
+
+/// A server that never heard of the session proves nothing about the one that had it.
+// PROTOCOL R11.6
+#[test]
+fn who_sent_something_does_not_begin_again_at_another_server() {
+    let p = arrived_unheard();
+    let answer = Final {
+        parameters: SessionConfig::default().parameters(),
+        incarnation: [0; 8],
+        verdict: None,
+    };
+    assert!(p.client.ledger.next() > 0 && p.client.ledger.received_nothing());
+    assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));
+}

@@ -347,3 +347,44 @@ fn a_session_that_was_never_confirmed_is_not_superseded_while_its_end_is_under_w
     assert!(matches!(heard, (Some(Verdict::Unknown { .. }), None)), "{heard:?}");
     assert_eq!(pair.client.state(), SessionState::Attached, "it begins again");
 }
+
+/// The client may have read RESUMED, and so resume, or ask, with a secret that it never confirmed.
+#[test]
+fn a_tombstone_knows_the_secret_of_a_candidate_as_well() {
+    let mut pair = Pair::new();
+    pair.dial();
+    pair.settle();
+    pair.cut();
+    pair.now = pair.client.wanted_connection().expect("because it is lost").not_before;
+    let now = pair.now;
+    let (_, incoming) = swaps::resume(&mut pair);
+    pair.server().adopt(now, incoming).expect("because the proof is good");
+    pair.server().abort(now);
+    let tombstone = pair.server().tombstone().expect("because it was confirmed once");
+    assert_eq!(tombstone.verifiers.len(), 2);
+}
+
+/// What arrives behind one's own CLOSE is counted, and not taken over.
+#[test]
+fn the_position_in_a_tombstone_is_the_one_that_close_froze() {
+    let mut pair = Pair::new();
+    pair.dial();
+    pair.settle();
+    let now = pair.now;
+    pair.server().close(now, 0, Bytes::new()).expect("because it fits");
+    let (_, theirs) = newest(&pair);
+    let mut lost = Vec::new();
+    while pair.server().poll_transmit(now, theirs, &mut lost) {}
+    let opening = Frame::Open(crate::wire::frame::Open {
+        stream: StreamId(1),
+        priority: 0,
+        fragment_size: 1_000,
+        label: Bytes::new(),
+    });
+    say(&mut pair, opening);
+    let (stated, expected) = (pair.server().ledger.stated(), pair.server().ledger.expected());
+    assert!(stated < expected, "{stated} {expected}");
+    pair.server().abort(now);
+    let tombstone = pair.server().tombstone().expect("because it was confirmed once");
+    assert_eq!(tombstone.position, stated);
+}
