@@ -402,6 +402,9 @@ impl Server {
     /// Passes on what owners report, a while later, in order.
     pub fn report(&mut self, env: &mut Env, task: u64) {
         let Some(task) = self.tasks.get_mut(&task) else { return };
+        // A host that sleeps did not look at what was done to its session.
+        let seen = env.truth.see(env.now, &task.host.session);
+        env.demand(seen);
         if let Some(report) = task.host.session.poll_report() {
             let delay = if env.rng.chance(200) {
                 env.rng.below(env.options.report_delay)
