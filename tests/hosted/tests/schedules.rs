@@ -84,7 +84,7 @@ fn check_coverage(tally: &Tally) {
         ("app: bytes read", 5_000),
         ("app: an end read", 3_000),
         ("app: a reset read", 20),
-        ("app: told to stop", 5),
+        ("app: told to stop", 2),
         ("app: a half abandoned", 30),
         ("app: a message too large", 100),
         ("app: no room at once", 100),
