@@ -37,18 +37,23 @@ fn payload(session: &mut Session, now: Instant, stream: StreamId) -> Vec<u8> {
     all
 }
 
+/// A stream with a message, of which nothing is sent yet.
+fn queue(session: &mut Session, now: Instant, message: Bytes) -> StreamId {
+    let stream = session
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    session
+        .stream(stream)
+        .send(now, message)
+        .expect("because there is room");
+    stream
+}
+
 #[test]
 fn a_message_crosses_and_a_cut_loses_nothing() {
     let mut pair = Pair::new();
     let now = pair.now;
-    let stream = pair
-        .client
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    pair.client
-        .stream(stream)
-        .send(now, Bytes::from_static(b"one "))
-        .expect("because there is room");
+    let stream = queue(&mut pair.client, now, Bytes::from_static(b"one "));
     pair.dial();
     assert!(matches!(
         events(&mut pair.client)[..],
@@ -80,14 +85,7 @@ fn a_planned_swap_moves_to_the_new_connection() {
     let mut pair = Pair::new();
     pair.dial();
     let now = pair.now;
-    let stream = pair
-        .server()
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    pair.server()
-        .stream(stream)
-        .send(now, Bytes::from_static(b"before"))
-        .expect("because there is room");
+    let stream = queue(pair.server(), now, Bytes::from_static(b"before"));
     pair.settle();
     pair.sleep(Duration::from_millis(25));
     pair.settle();

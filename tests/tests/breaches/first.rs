@@ -17,13 +17,13 @@ const SUITES: [u8; 2] = [3, 4];
 const SECOND: u64 = 1_000_000_000;
 
 /// A server with a session that nobody attacks, whose registry is told things by strangers.
-struct Door {
+struct Target {
     pair: Pair,
     stream: StreamId,
 }
 
-impl Door {
-    fn new(rng: &mut Rng) -> Door {
+impl Target {
+    fn new(rng: &mut Rng) -> Target {
         let seed = rng.number().to_le_bytes()[0];
         let mut pair = Pair::new(&Setup {
             seed,
@@ -31,11 +31,11 @@ impl Door {
         });
         let stream = pair.establish();
         pair.wait(SECOND);
-        Door { pair, stream }
+        Target { pair, stream }
     }
 
     /// A stranger's first packet: the number of its connection, and what it hears.
-    fn knock(&mut self, packet: &[u8]) -> (usize, Option<Vec<u8>>) {
+    fn first_packet(&mut self, packet: &[u8]) -> (usize, Option<Vec<u8>>) {
         let wire = self.pair.attack(packet);
         assert!(self.pair.deliver(wire, Side::Client));
         (wire, self.heard(wire))
@@ -72,15 +72,15 @@ impl Door {
         Outcome { answer, lives }
     }
 
-    fn knocked(mut self, packet: &[u8]) -> Outcome {
-        let (wire, heard) = self.knock(packet);
+    fn outcome_of(mut self, packet: &[u8]) -> Outcome {
+        let (wire, heard) = self.first_packet(packet);
         self.outcome(wire, heard.as_deref())
     }
 
     /// A handshake up to AUTH_PROOF, which is still to be made.
     fn challenged(&mut self, rng: &mut Rng, suite: u8) -> (usize, Handshake) {
         let (handshake, hello) = Handshake::hello(rng, suite, false);
-        let (wire, challenge) = self.knock(&hello);
+        let (wire, challenge) = self.first_packet(&hello);
         let challenge = challenge.expect("because HELLO is good");
         (wire, handshake.challenged(&challenge))
     }
@@ -134,6 +134,16 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// What this first packet of another connection is answered.
+    fn answer_to(mut self, rng: &mut Rng, packet: &[u8]) -> Outcome {
+        let wire = self.pair.attack(packet);
+        assert!(self.pair.deliver(wire, Side::Client));
+        let heard = self.pair.wires[wire].take(Side::Server);
+        let answer = self.outcome(wire, heard.as_deref());
+        let lives = self.resumes(rng, 1);
+        Outcome { answer, lives }
+    }
+
     pub(crate) fn new(rng: &mut Rng) -> Member {
         let suite = *rng.pick(&SUITES);
         Member::of_suite(rng, suite)
@@ -150,16 +160,16 @@ impl Member {
     pub(crate) fn unconfirmed(rng: &mut Rng, offer: Offer) -> Member {
         let suite = offer.suites[0];
         let seed = rng.number().to_le_bytes()[0];
-        let mut door = Door {
+        let mut target = Target {
             pair: Pair::new(&Setup {
                 seed,
                 ..Setup::default()
             }),
             stream: StreamId(1),
         };
-        let (wire, handshake) = door.challenged(rng, suite);
+        let (wire, handshake) = target.challenged(rng, suite);
         let (proof, mut keys) = handshake.prove(&encode_offer(&offer));
-        let answer = door.say(wire, &proof).expect("because the proof is good");
+        let answer = target.say(wire, &proof).expect("because the proof is good");
         let answer = frames(keys.open(&answer).expect("because it is FINAL"));
         assert!(
             matches!(answer[..], [Frame::Final(Final { verdict: None, .. })]),
@@ -167,7 +177,7 @@ impl Member {
         );
         Member {
             id: keys.id,
-            pair: door.pair,
+            pair: target.pair,
             wire,
             keys,
             counter: 0,
@@ -264,14 +274,14 @@ pub(crate) fn no_first_packet(rng: &mut Rng, _: Side) -> Outcome {
     if let Some(kind) = packet.first_mut() {
         *kind = *rng.pick(&[0, 2, 3, 5, 6, 7, 8, 0x40, 0xff]);
     }
-    Door::new(rng).knocked(&packet)
+    Target::new(rng).outcome_of(&packet)
 }
 
 pub(crate) fn too_long(rng: &mut Rng, _: Side) -> Outcome {
     let (kind, most) = *rng.pick(&[(1, 1_200), (4, 256)]);
     let length = rng.scaled(most, 65_534);
     let packet = [vec![kind, 1, 4], bytes(rng, length - 2)].concat();
-    Door::new(rng).knocked(&packet)
+    Target::new(rng).outcome_of(&packet)
 }
 
 pub(crate) fn another_version(rng: &mut Rng, _: Side) -> Outcome {
@@ -279,14 +289,14 @@ pub(crate) fn another_version(rng: &mut Rng, _: Side) -> Outcome {
     hello[1] = *rng.pick(&[0, 2, 3, 0x80, 0xff]);
     // What follows is that version's to say.
     hello.truncate(usize::try_from(rng.between(2, 36)).expect("because it is small"));
-    Door::new(rng).knocked(&hello)
+    Target::new(rng).outcome_of(&hello)
 }
 
 pub(crate) fn another_suite(rng: &mut Rng, _: Side) -> Outcome {
     let mut hello = a_hello(rng);
     // Those with a shared secret are not accepted here.
     hello[2] = *rng.pick(&[0, 1, 2, 5, 0x80, 0xff]);
-    Door::new(rng).knocked(&hello)
+    Target::new(rng).outcome_of(&hello)
 }
 
 pub(crate) fn malformed_hello(rng: &mut Rng, _: Side) -> Outcome {
@@ -302,29 +312,29 @@ pub(crate) fn malformed_hello(rng: &mut Rng, _: Side) -> Outcome {
             }
         }
     }
-    Door::new(rng).knocked(&hello)
+    Target::new(rng).outcome_of(&hello)
 }
 
 pub(crate) fn zero_hello(rng: &mut Rng, _: Side) -> Outcome {
     let suite = *rng.pick(&SUITES);
     let (_, hello) = Handshake::hello(rng, suite, true);
-    Door::new(rng).knocked(&hello)
+    Target::new(rng).outcome_of(&hello)
 }
 
 pub(crate) fn hellos_in_a_hurry(rng: &mut Rng, _: Side) -> Outcome {
-    let mut door = Door::new(rng);
+    let mut target = Target::new(rng);
     let hello = a_hello(rng);
     for _ in 0..100 {
-        let (_, heard) = door.knock(&hello);
+        let (_, heard) = target.first_packet(&hello);
         if heard.as_ref().is_some_and(|packet| packet[0] == 6) {
             break;
         }
     }
-    door.knocked(&hello)
+    target.outcome_of(&hello)
 }
 
 pub(crate) fn resume_of_another_length(rng: &mut Rng, _: Side) -> Outcome {
-    let mut member = Member::new(rng);
+    let member = Member::new(rng);
     let known = (member.keys.suite, &member.keys.secret, member.id);
     let (_, mut packet) = Resume::begin(rng, known, 1, &claim(0, 0), false);
     let length = *rng.pick(&[1, 26, 27, 83, 85, 256]);
@@ -335,16 +345,11 @@ pub(crate) fn resume_of_another_length(rng: &mut Rng, _: Side) -> Outcome {
         .skip(1)
         .take(2)
         .for_each(|byte| *byte ^= u8::try_from(rng.below(2)).expect("because it is small"));
-    let wire = member.pair.attack(&packet);
-    assert!(member.pair.deliver(wire, Side::Client));
-    let heard = member.pair.wires[wire].take(Side::Server);
-    let answer = member.outcome(wire, heard.as_deref());
-    let lives = member.resumes(rng, 1);
-    Outcome { answer, lives }
+    member.answer_to(rng, &packet)
 }
 
 pub(crate) fn resume_that_opens_nothing(rng: &mut Rng, _: Side) -> Outcome {
-    let mut member = Member::new(rng);
+    let member = Member::new(rng);
     let known = (member.keys.suite, &member.keys.secret, member.id);
     let (_, mut packet) = Resume::begin(rng, known, 1, &claim(0, 0), false);
     let other = *rng.pick(&[1, 2, 3, 4, 0, 9, 255]);
@@ -357,12 +362,7 @@ pub(crate) fn resume_that_opens_nothing(rng: &mut Rng, _: Side) -> Outcome {
             packet[at] ^= 1 << rng.below(8);
         }
     }
-    let wire = member.pair.attack(&packet);
-    assert!(member.pair.deliver(wire, Side::Client));
-    let heard = member.pair.wires[wire].take(Side::Server);
-    let answer = member.outcome(wire, heard.as_deref());
-    let lives = member.resumes(rng, 1);
-    Outcome { answer, lives }
+    member.answer_to(rng, &packet)
 }
 
 pub(crate) fn resume_under_a_used_counter(rng: &mut Rng, _: Side) -> Outcome {
@@ -418,9 +418,9 @@ pub(crate) fn attempts_in_a_hurry(rng: &mut Rng, _: Side) -> Outcome {
 }
 
 pub(crate) fn no_proof(rng: &mut Rng, _: Side) -> Outcome {
-    let mut door = Door::new(rng);
+    let mut target = Target::new(rng);
     let suite = *rng.pick(&SUITES);
-    let (wire, handshake) = door.challenged(rng, suite);
+    let (wire, handshake) = target.challenged(rng, suite);
     let (mut proof, mut keys) = handshake.prove(&encode_offer(&offer(&[suite], None)));
     let packet = match rng.below(6) {
         0 => Vec::new(),
@@ -441,14 +441,14 @@ pub(crate) fn no_proof(rng: &mut Rng, _: Side) -> Outcome {
             proof
         }
     };
-    let heard = door.say(wire, &packet);
-    door.outcome(wire, heard.as_deref())
+    let heard = target.say(wire, &packet);
+    target.outcome(wire, heard.as_deref())
 }
 
 pub(crate) fn malformed_offer(rng: &mut Rng, _: Side) -> Outcome {
-    let mut door = Door::new(rng);
+    let mut target = Target::new(rng);
     let suite = *rng.pick(&SUITES);
-    let (wire, handshake) = door.challenged(rng, suite);
+    let (wire, handshake) = target.challenged(rng, suite);
     let mut good = offer(&[suite], None);
     let mut cut = None;
     match rng.below(7) {
@@ -467,14 +467,14 @@ pub(crate) fn malformed_offer(rng: &mut Rng, _: Side) -> Outcome {
         None => {}
     }
     let (proof, _) = handshake.prove(&encoded);
-    let heard = door.say(wire, &proof);
-    door.outcome(wire, heard.as_deref())
+    let heard = target.say(wire, &proof);
+    target.outcome(wire, heard.as_deref())
 }
 
 pub(crate) fn better_suite_passed_over(rng: &mut Rng, _: Side) -> Outcome {
-    let mut door = Door::new(rng);
+    let mut target = Target::new(rng);
     let suite = *rng.pick(&SUITES);
-    let (wire, handshake) = door.challenged(rng, suite);
+    let (wire, handshake) = target.challenged(rng, suite);
     let better = 7 - suite;
     let suites = [
         vec![better, suite],
@@ -484,8 +484,8 @@ pub(crate) fn better_suite_passed_over(rng: &mut Rng, _: Side) -> Outcome {
     ];
     let suites: &Vec<u8> = rng.pick(&suites);
     let (proof, _) = handshake.prove(&encode_offer(&offer(suites, None)));
-    let heard = door.say(wire, &proof);
-    door.outcome(wire, heard.as_deref())
+    let heard = target.say(wire, &proof);
+    target.outcome(wire, heard.as_deref())
 }
 
 /// A full handshake that names the member's session; what FINAL says, and its keys.
@@ -495,11 +495,11 @@ pub(crate) fn ask(
     suite: u8,
     adjust: impl FnOnce(&mut Predecessor),
 ) -> (Member, Keys, Frame) {
-    let mut door = Door {
+    let mut target = Target {
         pair: member.pair,
         stream: StreamId(1),
     };
-    let (wire, handshake) = door.challenged(rng, suite);
+    let (wire, handshake) = target.challenged(rng, suite);
     let mut named = Predecessor {
         id: member.id,
         counter: member.counter,
@@ -508,10 +508,10 @@ pub(crate) fn ask(
     };
     adjust(&mut named);
     let (proof, mut keys) = handshake.prove(&encode_offer(&offer(&[suite], Some(named))));
-    let answer = door.say(wire, &proof).expect("because the proof is good");
+    let answer = target.say(wire, &proof).expect("because the proof is good");
     let mut answer = frames(keys.open(&answer).expect("because it is FINAL"));
     let member = Member {
-        pair: door.pair,
+        pair: target.pair,
         wire,
         ..member
     };

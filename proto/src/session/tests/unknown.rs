@@ -36,6 +36,16 @@ fn arrived_unheard() -> Pair {
     p
 }
 
+/// What the server that the session was made by says in FINAL.
+fn of_its_server(p: &Pair) -> Final {
+    let ticket = p.client.identity.ticket.as_ref();
+    Final {
+        parameters: SessionConfig::default().parameters(),
+        incarnation: ticket.expect("because it is established").incarnation,
+        verdict: None,
+    }
+}
+
 /// The client asks until it knows what became of its session.
 fn ask(p: &mut Pair) {
     while p.client.wanted_connection().is_some() {
@@ -140,17 +150,7 @@ fn a_session_that_was_resumed_and_never_confirmed_begins_again() {
 #[test]
 fn who_has_an_acknowledgement_knows_that_something_arrived() {
     let mut p = arrived_unheard();
-    let answer = Final {
-        parameters: SessionConfig::default().parameters(),
-        incarnation: p
-            .client
-            .identity
-            .ticket
-            .as_ref()
-            .expect("because it is established")
-            .incarnation,
-        verdict: None,
-    };
+    let answer = of_its_server(&p);
     assert!(
         p.client.never_arrived(p.now, &answer, u64::MAX),
         "as far as it can know"
@@ -200,17 +200,7 @@ fn who_holds_something_ahead_of_its_turn_does_not_begin_again() {
     let mut p = Pair::new();
     p.dial();
     p.settle();
-    let answer = Final {
-        parameters: SessionConfig::default().parameters(),
-        incarnation: p
-            .client
-            .identity
-            .ticket
-            .as_ref()
-            .expect("because it is established")
-            .incarnation,
-        verdict: None,
-    };
+    let answer = of_its_server(&p);
     assert!(p.client.never_arrived(p.now, &answer, u64::MAX), "it sent nothing");
     let reset = Frame::Reset {
         stream: StreamId(2),
@@ -227,9 +217,8 @@ fn who_holds_something_ahead_of_its_turn_does_not_begin_again() {
 fn who_sent_something_does_not_begin_again_at_another_server() {
     let p = arrived_unheard();
     let answer = Final {
-        parameters: SessionConfig::default().parameters(),
         incarnation: [0; 8],
-        verdict: None,
+        ..of_its_server(&p)
     };
     assert!(p.client.ledger.next() > 0 && p.client.ledger.received_nothing());
     assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));

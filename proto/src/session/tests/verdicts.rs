@@ -13,19 +13,9 @@ fn half_known() -> (Pair, StreamId) {
     pair.dial();
     let now = pair.now;
     let (ours, theirs) = newest(&pair);
-    let queue = |session: &mut Session| {
-        let stream = session
-            .open(now, StreamOptions::default())
-            .expect("because there is room");
-        let message = Bytes::from_static(b"perhaps");
-        session
-            .stream(stream)
-            .send(now, message)
-            .expect("because there is room");
-        stream
-    };
-    let stream = queue(&mut pair.client);
-    queue(pair.server());
+    let message = Bytes::from_static(b"perhaps");
+    let stream = queue(&mut pair.client, now, message.clone());
+    queue(pair.server(), now, message);
     let server = pair.server.as_mut().expect("because dialled");
     shuttle(now, &mut pair.client, ours, server, theirs);
     let mut lost = Vec::new();

@@ -206,14 +206,7 @@ fn no_packet_is_longer_than_the_peer_takes_also_when_its_frames_go_again() {
 fn half_acknowledged() -> (Pair, StreamId) {
     let mut pair = dialled();
     let now = pair.now;
-    let stream = pair
-        .server()
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    pair.server()
-        .stream(stream)
-        .send(now, Bytes::from_static(b"perhaps"))
-        .expect("because there is room");
+    let stream = queue(pair.server(), now, Bytes::from_static(b"perhaps"));
     hear(&mut pair);
     say(&mut pair, &[Frame::Ack { position: 1 }]).expect("because it is true");
     let (acked, next) = (pair.server().inspect().acked, pair.server().inspect().next);
