@@ -62,7 +62,7 @@ pub(super) struct SendHalf {
     queue: VecDeque<Item>,
     /// The bytes of the last item while small writes are gathered in it.
     gathered: Option<BytesMut>,
-    /// Charge of the items that are not wholly committed.
+    /// What is left to commit is charged this much; what it will take of the peer's grant, if no piece is cut short.
     queued_charge: usize,
     /// Of it, what was last counted as held up; see [`held_up`](Self::held_up).
     pub(super) waiting: usize,
@@ -212,8 +212,8 @@ impl SendHalf {
         } else {
             (uncharged, None)
         };
+        self.queued_charge -= take + FRAME_CHARGE - uncharged;
         if last {
-            self.queued_charge -= item.charge;
             self.queue.pop_front();
         }
         let stream_end = self.end == End::Finishing && self.queue.is_empty();

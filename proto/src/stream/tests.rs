@@ -887,3 +887,46 @@ fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them()
     assert_eq!(a.streams.poll_event(), Some(Event::Writable));
     assert!(a.streams.send(moving, large).is_ok());
 }
+
+/// Kills `pieces_counted_late`. Found by random schedules: what was committed of an item counted as waiting until all of it
+/// was, and that this ended told nobody.
+#[test]
+fn who_was_refused_behind_an_item_that_is_partly_sent_hears_when_there_is_room() {
+    let client = SessionConfig {
+        outbox_limit: 6_173,
+        max_streams: 1,
+        fragment_size: 1_288,
+        ..SessionConfig::default()
+    };
+    let server = SessionConfig {
+        max_streams: 2,
+        stream_window: 1_548,
+        session_window: 773,
+        ..SessionConfig::default()
+    };
+    let mut own = End::new(Side::Client, &client);
+    let mut peer = End::new(Side::Server, &server);
+    own.streams.set_peer(&server.parameters());
+    peer.streams.set_peer(&client.parameters());
+    peer.open();
+    own.open();
+    peer.pass(&mut own, 1, 1_100);
+    own.accept();
+    own.pass(&mut peer, 1, 1_100);
+    // The session's grant leaves a byte of the first item; the second takes nearly all room for what waits for a reader.
+    own.send(1, 710, false);
+    own.send(0, 4_217, false);
+    own.pass(&mut peer, 1, 1_100);
+    own.ack();
+    own.send(1, 3, true);
+    for _ in 0..4 {
+        own.check_account();
+        peer.accept();
+        (0..2).for_each(|nth| while peer.recv(nth) {});
+        peer.pass(&mut own, 9, 20_000);
+        own.pass(&mut peer, 1, 20_000);
+        own.ack();
+        own.hear();
+    }
+    assert!(own.refused.is_empty(), "nobody told it");
+}
