@@ -11,7 +11,7 @@ use crate::id::{Carrier, Epoch};
 use crate::reconnect::{Cause, Reached};
 use crate::security::{ClientHandshake, Established};
 use crate::time::{Duration, Instant};
-use crate::wire::frame::{End, EndCode, Final, Verdict};
+use crate::wire::frame::{End, EndCode, Final, Parameters, Verdict};
 use crate::wire::handshake::Reject;
 use crate::wire::packet::PacketType;
 use alloc::boxed::Box;
@@ -207,13 +207,18 @@ impl Session {
 
     /// The server never had the session: what was packed goes out again under a new one's name.
     fn begin_again(&mut self, now: Instant, epoch: Epoch, established: Established, answer: Final) {
-        let longest = packing::longest_frame(Some(&answer.parameters));
-        if self.ledger.longest_owed() <= longest && self.ledger.streams.rebase(&answer.parameters) {
+        if self.fits(&answer.parameters) {
             self.establish(now, epoch, established, answer);
         } else {
             // It would not fit the new limits; nothing of it was delivered, and that is known.
             self.end(now, EndReason::Unknown, Some(0));
         }
+    }
+
+    /// Whether what is committed fits another server's limits, which hold from now on. If not, nothing changed that matters
+    /// any more.
+    pub(super) fn fits(&mut self, parameters: &Parameters) -> bool {
+        self.ledger.longest_owed() <= packing::longest_frame(Some(parameters)) && self.ledger.streams.rebase(parameters)
     }
 
     /// The session has a name, and its first connection.

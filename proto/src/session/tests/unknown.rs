@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ConnectionError;
 use crate::server::Route;
-use crate::wire::frame::{Final, Frame};
+use crate::wire::frame::{Final, Frame, Parameters};
 
 /// Time passes, and the registry is asked as often as it wants.
 fn pass(p: &mut Pair, seconds: u64) {
@@ -222,4 +222,21 @@ fn who_sent_something_does_not_begin_again_at_another_server() {
     };
     assert!(p.client.ledger.next() > 0 && p.client.ledger.received_nothing());
     assert!(!p.client.never_arrived(p.now, &answer, u64::MAX));
+}
+
+/// Kills `longer_than_its_packets`. A frame keeps its position and so its length.
+#[test]
+fn what_is_longer_than_a_new_servers_packets_does_not_begin_again_there() {
+    let mut p = Pair::new();
+    p.dial();
+    let now = p.now;
+    queue(&mut p.client, now, Bytes::from(alloc::vec![7; 10_000]));
+    let (ours, _) = p.links[0];
+    while p.client.poll_transmit(now, ours, &mut Vec::new()) {}
+    let with = |packet_limit| Parameters {
+        packet_limit,
+        ..SessionConfig::default().parameters()
+    };
+    assert!(p.client.fits(&with(16_000)));
+    assert!(!p.client.fits(&with(4_096)));
 }

@@ -253,6 +253,15 @@ fn who_has_closed_takes_nothing_over_any_more() {
     }
 }
 
+/// Kills `final_position_below_close`. CLOSED and END of an end that has closed state the F of its CLOSE.
+#[test]
+fn who_has_closed_takes_over_no_less_than_it_said_either() {
+    let (mut pair, _) = half_acknowledged();
+    say(&mut pair, &[closing(2)]).expect("because it is true");
+    say(&mut pair, &[Frame::End(End::new(EndCode::Done, Some(1)))]).expect("because END is never answered");
+    assert_eq!(reason(pair.server()), Some(EndReason::StateLost));
+}
+
 /// Kills `end_position_ignored`.
 #[test]
 fn the_last_position_of_a_peer_is_judged_like_any_other() {

@@ -132,3 +132,27 @@ fn a_stream_delivered_whole_and_closed_is_not_listed() {
     client.ack();
     assert_eq!(client.streams.fates(&mut client.outbox, None).streams, []);
 }
+
+/// Kills `gathered_forgotten`.
+#[test]
+fn small_writes_that_were_never_sent_come_back() {
+    let [mut client, _] = pair();
+    client.open();
+    let id = client.mine[0];
+    for text in [&b"one "[..], b"two "] {
+        let taken = client.streams.write(id, &mut Bytes::from_static(text));
+        assert_eq!(taken, Ok(4));
+    }
+    let fates = client.streams.fates(&mut client.outbox, None);
+    let [fate] = &fates.streams[..] else {
+        panic!("{fates:?}")
+    };
+    let payload = Bytes::from_static(b"one two ");
+    assert_eq!(
+        fate.not_delivered,
+        [Undelivered {
+            payload,
+            message: false
+        }]
+    );
+}
