@@ -8,7 +8,8 @@ use unbroken_proto::error::SendRefusal;
 
 use crate::sync::WakeList;
 
-/// What a half may send, metadata included, before it lets others go first: halves that wait for room, or other tasks.
+/// Bytes that a half may send, small messages rounded up, before it lets others go first: halves that wait for room, or
+/// other tasks.
 pub(crate) const QUANTUM: usize = 64 << 10;
 /// Stopped streams that are remembered. A peer may stop any number whose halves are over already.
 const STOPPED: usize = 4_096;

@@ -48,9 +48,12 @@ impl Streams {
             return Err(ProtocolError::Credit);
         }
         let discarded = stream.recv.push(data);
-        self.announce_readable(id);
+        let settled = stream.is_settled();
+        stream.announce_readable(id, &mut self.events);
         self.return_credit(id, discarded);
-        self.tidy(id);
+        if settled {
+            self.tidy(id);
+        }
         self.offer_slot();
         Ok(())
     }
@@ -96,8 +99,8 @@ impl Streams {
         }
         stream.recv.phase = Phase::Reset { code };
         let discarded = stream.recv.discard();
+        stream.announce_readable(id, &mut self.events);
         self.control.stop.remove(&id);
-        self.announce_readable(id);
         self.return_credit(id, discarded);
         self.tidy(id);
         self.offer_slot();
@@ -154,14 +157,6 @@ impl Streams {
             id.0 < self.next_own
         } else {
             id.0 < self.next_peer
-        }
-    }
-
-    fn announce_readable(&mut self, id: StreamId) {
-        let Some(stream) = self.table.get_mut(&id) else { return };
-        if stream.recv.armed && stream.recv.is_readable() {
-            stream.recv.armed = false;
-            self.events.push_back(Event::Readable(id));
         }
     }
 }

@@ -160,13 +160,16 @@ impl Streams {
             self.queued_items -= queued - stream.send.queued();
             self.held += uncharged;
             self.send_credit.spend(charge);
-            self.recount(id);
-            if stream_has_more(self, id) {
+            stream.recount(&mut self.held_waiting);
+            if stream.send.has_work() && stream.send.has_credit() {
                 self.schedule.spent(priority, charge, quantum);
             } else {
-                self.unschedule_front(priority, id);
+                stream.send.scheduled = false;
+                self.schedule.pop(priority);
             }
-            self.tidy(id);
+            if stream.is_settled() {
+                self.tidy(id);
+            }
             return Some(committed);
         }
     }
@@ -198,22 +201,17 @@ impl Streams {
         if let Some(stream) = self.table.get_mut(&id) {
             self.held -= stream.send.on_acked();
             stream.send.delivered.add(committed);
+            stream.schedule(id, &mut self.schedule);
+            if stream.is_settled() {
+                self.tidy(id);
+            }
         }
         if matches!(committed.frame, Frame::Open(_)) {
             self.offer_waiting();
         }
-        self.schedule(id);
-        self.tidy(id);
         self.offer_room();
         self.offer_slot();
     }
-}
-
-fn stream_has_more(streams: &Streams, id: StreamId) -> bool {
-    streams
-        .table
-        .get(&id)
-        .is_some_and(|s| s.send.has_work() && s.send.has_credit())
 }
 
 /// Which level a control frame speaks for.

@@ -230,7 +230,8 @@ impl Streams {
     pub(super) fn return_credit(&mut self, id: StreamId, charge: u64) {
         self.recv_credit.consume(charge);
         self.control.session_credit |= self.recv_credit.is_worth_sharing();
-        if let Some(stream) = self.table.get(&id) {
+        let stream = self.table.get(&id).filter(|_| charge > 0);
+        if let Some(stream) = stream {
             let more = !stream.recv.is_settled() && !stream.recv.stopped;
             if more && stream.recv.credit.is_half_read() {
                 self.control.credit.insert(id);
@@ -283,7 +284,8 @@ impl Streams {
     /// Queues the event for a slot that the application was refused for want of. A commit does not, as it tells
     /// nobody anything: what a commit frees is offered with its acknowledgement.
     pub(super) fn offer_slot(&mut self) {
-        if self.has_slot() && core::mem::take(&mut self.armed.open) {
+        if self.armed.open && self.has_slot() {
+            self.armed.open = false;
             self.events.push_back(Event::StreamsAvailable);
         }
     }
@@ -296,16 +298,16 @@ impl Streams {
 
     /// Frees the slot of a stream that is settled, and forgets one that is over.
     pub(super) fn tidy(&mut self, id: StreamId) {
-        let Some(stream) = self.table.get_mut(&id) else { return };
-        let settled = stream.send.end == End::Committed && stream.recv.is_settled();
-        if settled && core::mem::take(&mut stream.slot) {
+        let Some(stream) = self.table.get_mut(&id).filter(|stream| stream.is_settled()) else {
+            return;
+        };
+        if core::mem::take(&mut stream.slot) {
             if id.opener() == self.side {
                 self.own_slots -= 1;
             } else {
                 self.peer_slots -= 1;
             }
         }
-        let Some(stream) = self.table.get(&id) else { return };
         if stream.accepted && stream.send.is_over() && stream.recv.is_over() {
             self.table.remove(&id);
             self.control.credit.remove(&id);
@@ -315,6 +317,19 @@ impl Streams {
 }
 
 impl Stream {
+    /// Whether each half has its end. Only then has [`Streams::tidy`] anything to do.
+    pub(super) fn is_settled(&self) -> bool {
+        self.send.end == End::Committed && self.recv.is_settled()
+    }
+
+    /// Tells the reader that waits, if there is something for it.
+    pub(super) fn announce_readable(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
+        if self.recv.armed && self.recv.is_readable() {
+            self.recv.armed = false;
+            events.push_back(Event::Readable(id));
+        }
+    }
+
     /// After anything that changes what is queued, or what the peer grants.
     pub(super) fn recount(&mut self, held_waiting: &mut usize) {
         let now = self.send.held_up(self.opened, 0);

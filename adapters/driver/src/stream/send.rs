@@ -33,7 +33,7 @@ pub struct SendHalf {
     pending: Option<Bytes>,
     /// Finished or reset.
     over: bool,
-    /// Bytes sent in its turn, metadata included.
+    /// Bytes sent in its turn, small messages rounded up.
     sent: usize,
 }
 
@@ -198,7 +198,7 @@ impl SendHalf {
                 let reason = SendRefusal::Full;
                 return Err(SendError { payload, reason });
             }
-            let done = send(state, now, id, payload).inspect(|_| *sent += FRAME_CHARGE + len);
+            let done = send(state, now, id, payload).inspect(|_| *sent += len.max(FRAME_CHARGE));
             let done = done.map_err(|error| SendError {
                 reason: state.refused(id, error.reason, cx),
                 ..error
