@@ -165,7 +165,7 @@ pub(crate) fn another_server(rng: &mut Rng, _: Side) -> Outcome {
 pub(crate) fn spoilt_final(rng: &mut Rng, _: Side) -> Outcome {
     let (caller, mut keys) = Caller::proven(rng);
     let good = Frame::Final(answer(None));
-    let packet = match rng.below(6) {
+    let packet = match rng.below(7) {
         0 => {
             let packet = keys.seal(&plaintext(&[good]));
             spoilt(rng, packet)
@@ -177,6 +177,10 @@ pub(crate) fn spoilt_final(rng: &mut Rng, _: Side) -> Outcome {
             keys.seal(&plaintext(&[end, Frame::Ping { id: 1 }]))
         }
         4 => {
+            let code = *rng.pick(&[EndCode::Done, EndCode::StateLost]);
+            keys.seal(&plaintext(&[Frame::End(End::new(code, None))]))
+        }
+        5 => {
             let verdicts = [
                 Verdict::Superseded,
                 Verdict::Resumed { position: 0 },

@@ -15,7 +15,7 @@ use crate::session::connections::Stage;
 use crate::session::ledger::Ledger;
 use crate::time::Instant;
 use crate::wire;
-use crate::wire::frame::{End, Final, Frame, Offer, Predecessor};
+use crate::wire::frame::{End, EndCode, Final, Frame, Offer, Predecessor};
 
 /// A packet to send, and what is waited for then.
 pub(crate) type Step = (Vec<u8>, Stage);
@@ -117,7 +117,8 @@ pub(crate) fn read_answer(plaintext: BytesMut, predecessor: bool) -> Result<Answ
     }
     match first {
         Frame::Final(answer) if answer.verdict.is_some() == predecessor => Ok(Answered::Final(answer)),
-        Frame::End(end) => Ok(Answered::Refused(end)),
+        // With the other two there is nothing yet that could be over.
+        Frame::End(end) if !matches!(end.code, EndCode::Done | EndCode::StateLost) => Ok(Answered::Refused(end)),
         _ => Err(ProtocolError::Misplaced),
     }
 }

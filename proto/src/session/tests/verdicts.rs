@@ -27,6 +27,28 @@ fn half_known() -> (Pair, StreamId) {
     (pair, stream)
 }
 
+// PROTOCOL R4.14
+#[test]
+fn a_handshake_is_not_ended_by_what_only_a_session_can_hear() {
+    for (code, is_refusal) in [
+        (EndCode::Done, false),
+        (EndCode::StateLost, false),
+        (EndCode::ProtocolError, true),
+        (EndCode::Unauthorized, true),
+        (EndCode::RefreshCredentials, true),
+        (EndCode::Busy, true),
+        (EndCode::RetryLater, true),
+        (EndCode::Aborted, true),
+    ] {
+        let mut plaintext = Vec::new();
+        let mut writer = FrameWriter::new(&mut plaintext);
+        writer.push(&Frame::End(End::new(code, None)));
+        writer.finish();
+        let read = super::super::identity::proving::read_answer(BytesMut::from(&plaintext[..]), false);
+        assert_eq!(read.is_ok(), is_refusal, "{code:?}");
+    }
+}
+
 fn newest(pair: &Pair) -> (Epoch, Epoch) {
     let (ours, theirs) = *pair.links.last().expect("because dialled");
     (ours, theirs.expect("because it is attached"))
