@@ -44,7 +44,7 @@ fn a_handshake_is_not_ended_by_what_only_a_session_can_hear() {
         let mut writer = FrameWriter::new(&mut plaintext);
         writer.push(&Frame::End(End::new(code, None)));
         writer.finish();
-        let read = super::super::identity::proving::read_answer(BytesMut::from(&plaintext[..]), false);
+        let read = identity::proving::read_answer(BytesMut::from(&plaintext[..]), false);
         assert_eq!(read.is_ok(), is_refusal, "{code:?}");
     }
 }
