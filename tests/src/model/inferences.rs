@@ -161,15 +161,19 @@ impl Truth {
     /// # Errors
     /// It believes that a copy of it went on, or it leaves something unknown although it was told the final position.
     pub fn check_end(&self, id: Option<SessionId>, ended: &Ended) -> Verdict {
-        if ended.reason == EndReason::Superseded {
+        let unknown = ended.fates.streams.iter().any(|fate| !fate.unknown.is_zero());
+        let checked = self.check_end_as(id, &ended.reason, unknown);
+        checked.map_err(|wrong| format!("{wrong}, {ended:?}"))
+    }
+
+    pub(super) fn check_end_as(&self, id: Option<SessionId>, reason: &EndReason, unknown: bool) -> Verdict {
+        if *reason == EndReason::Superseded {
             let record = id.and_then(|id| self.records.get(&id));
             return Err(format!("oracle Superseded: there is no copy of {id:?}, {record:?}"));
         }
-        let knew = id.is_some_and(|id| self.finals.contains(&id));
-        let unknown = ended.fates.streams.iter().find(|fate| !fate.unknown.is_zero());
-        match unknown.filter(|_| knew) {
-            Some(fate) => Err(format!("oracle Expired: the final position was told, yet {fate:?}")),
-            None => Ok(()),
+        if unknown && id.is_some_and(|id| self.finals.contains(&id)) {
+            return Err("oracle Expired: the final position was told, yet something is unknown".to_owned());
         }
+        Ok(())
     }
 }

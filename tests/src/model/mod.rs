@@ -6,6 +6,8 @@ mod fates;
 mod half;
 mod inferences;
 mod ledger;
+#[cfg(test)]
+mod oracles;
 mod truth;
 
 pub use content::{fill, matches};

@@ -10,7 +10,7 @@ use unbroken_proto::{Session, SessionId, Side};
 use super::Verdict;
 
 /// Every session that a server ever made, as it really is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Truth {
     pub(super) records: BTreeMap<SessionId, Record>,
     /// What the server answered on a connection, by its number.
@@ -124,26 +124,29 @@ impl Truth {
     /// # Errors
     /// It contradicts what the other end is, or what was concluded about it before.
     pub fn see(&mut self, now: u64, session: &Session) -> Verdict {
-        let now_is = Glance::of(session);
+        self.see_as(now, session.side(), Glance::of(session))
+    }
+
+    pub(super) fn see_as(&mut self, now: u64, side: Side, now_is: Glance) -> Verdict {
         let Some((id, record)) = now_is
             .id
             .and_then(|id| self.records.get_mut(&id).map(|record| (id, record)))
         else {
             return Ok(());
         };
-        let us = usize::from(session.side() == Side::Server);
+        let us = usize::from(side == Side::Server);
         let taken = &mut record.expected;
         taken[us] = taken[us].max(now_is.seen.expected);
         // At its end the outbox is emptied.
         if !now_is.ended && now_is.seen.acked > taken[1 - us] {
             return Err(format!(
                 "oracle acknowledged: {:?} of {id} believes that {} arrived, the peer took over {}",
-                session.side(),
+                side,
                 now_is.seen.acked,
                 taken[1 - us]
             ));
         }
-        if session.side() == Side::Server {
+        if side == Side::Server {
             record.stated = now_is.seen.stated;
             record.confirmed |= now_is.attaches > 0;
             if now_is.ended {
