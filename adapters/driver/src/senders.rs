@@ -8,8 +8,7 @@ use unbroken_proto::error::SendRefusal;
 
 use crate::sync::WakeList;
 
-/// Bytes that a half may send, small messages rounded up, before it lets others go first: halves that wait for room, or
-/// other tasks.
+/// Bytes, small messages rounded up, that a half may send before it lets others go first: halves that wait, or tasks.
 pub(crate) const QUANTUM: usize = 64 << 10;
 /// Stopped streams that are remembered. A peer may stop any number whose halves are over already.
 const STOPPED: usize = 4_096;

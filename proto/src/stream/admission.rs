@@ -2,8 +2,9 @@
 
 use bytes::{Buf, Bytes};
 
+use super::halves::Stream;
 use super::send::{End, SendHalf, item_charge};
-use super::table::{Stream, Streams};
+use super::table::Streams;
 use crate::error::{SendError, SendRefusal};
 use crate::id::StreamId;
 

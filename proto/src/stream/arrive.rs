@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::credit::SendCredit;
+use super::halves::Stream;
 use super::recv::{Phase, RecvHalf};
 use super::send::{End, SendHalf};
-use super::table::{Stream, Streams};
+use super::table::Streams;
 use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::id::StreamId;

@@ -1,9 +1,10 @@
 //! What the application's calls do.
 
+use super::halves::Stream;
 use super::options::{AcceptedStream, StreamOptions};
 use super::recv::{Chunk, RecvHalf};
 use super::send::{End, SendHalf};
-use super::table::{Stream, Streams};
+use super::table::Streams;
 use crate::error::{OpenError, RecvError, UnknownStream};
 use crate::id::StreamId;
 use crate::limits::MAX_LABEL;

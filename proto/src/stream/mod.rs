@@ -26,7 +26,8 @@
 //! | `options` | how a stream is opened, what is known of one the peer opened |
 //! | `table` | every stream, and the account of what the outbox holds |
 //! | `calls` | what the application's calls do |
-//! | `send`, `recv` | the two halves of one stream |
+//! | `halves`, `send`, `recv` | one stream, and each of its halves |
+//! | `admission` | what the outbox admits |
 //! | `credit` | flow control |
 //! | `schedule`, `commit` | whose turn it is, what goes out next |
 //! | `arrive` | what the peer's frames do |
@@ -38,6 +39,7 @@ mod calls;
 mod commit;
 mod credit;
 mod fates;
+mod halves;
 mod options;
 mod recv;
 mod schedule;

@@ -2,17 +2,15 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
 use super::credit::{RecvCredit, SendCredit};
-use super::recv::RecvHalf;
+use super::halves::Stream;
 use super::schedule::Schedule;
-use super::send::{End, SendHalf};
+use super::send::End;
 use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::id::{Side, StreamId};
 use crate::limits::admitted;
-use crate::wire::frame::{Frame, Open, Parameters};
+use crate::wire::frame::Parameters;
 
 /// Every stream, the shared credit, and the account of what the outbox holds.
 pub(crate) struct Streams {
@@ -84,19 +82,6 @@ pub(super) struct Armed {
     pub(super) room: Option<usize>,
     /// The same for one that would have to wait for the peer's grant.
     pub(super) waiting: Option<usize>,
-}
-
-pub(crate) struct Stream {
-    pub(super) send: SendHalf,
-    pub(super) recv: RecvHalf,
-    pub(super) priority: u8,
-    pub(super) label: Bytes,
-    /// Ours: OPEN is committed. The peer's: always.
-    pub(super) opened: bool,
-    /// The peer's: the application has it. Ours: always.
-    pub(super) accepted: bool,
-    /// It uses a slot of `max_streams`.
-    pub(super) slot: bool,
 }
 
 impl Streams {
@@ -313,45 +298,5 @@ impl Streams {
             self.control.credit.remove(&id);
             self.control.stop.remove(&id);
         }
-    }
-}
-
-impl Stream {
-    /// Whether each half has its end. Only then has [`Streams::tidy`] anything to do.
-    pub(super) fn is_settled(&self) -> bool {
-        self.send.end == End::Committed && self.recv.is_settled()
-    }
-
-    /// Tells the reader that waits, if there is something for it.
-    pub(super) fn announce_readable(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
-        if self.recv.armed && self.recv.is_readable() {
-            self.recv.armed = false;
-            events.push_back(Event::Readable(id));
-        }
-    }
-
-    /// After anything that changes what is queued, or what the peer grants.
-    pub(super) fn recount(&mut self, held_waiting: &mut usize) {
-        let now = self.send.held_up(self.opened, 0);
-        let before = core::mem::replace(&mut self.send.waiting, now);
-        *held_waiting = *held_waiting + now - before;
-    }
-
-    /// Lets the scheduler know, if there is something to send and credit for it.
-    pub(super) fn schedule(&mut self, id: StreamId, schedule: &mut Schedule) {
-        let send = &mut self.send;
-        if self.opened && !send.scheduled && send.has_work() && send.has_credit() {
-            send.scheduled = true;
-            schedule.push(self.priority, id);
-        }
-    }
-
-    pub(super) fn open_frame(&self, id: StreamId) -> Frame {
-        Frame::Open(Open {
-            stream: id,
-            priority: self.priority,
-            fragment_size: self.send.fragment as u64,
-            label: self.label.clone(),
-        })
     }
 }

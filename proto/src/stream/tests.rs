@@ -118,7 +118,7 @@ impl End {
     /// The account of what waits is right, and nobody waits for room there is.
     fn check_account(&self) {
         let streams = &self.streams;
-        let waiting = |s: &table::Stream| s.send.held_up(s.opened, 0);
+        let waiting = |s: &halves::Stream| s.send.held_up(s.opened, 0);
         assert_eq!(streams.held_waiting, streams.table.values().map(waiting).sum::<usize>());
         self.check_bound();
         // What a commit frees is told with its acknowledgement.
