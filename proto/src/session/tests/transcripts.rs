@@ -84,6 +84,7 @@ fn each_end_says_what_the_transcripts_have_of_it() {
     let files = files();
     let mut wrong = String::new();
     for (path, text) in &files {
+        std::println!("{}", path.display());
         let text = &if is_blessed() { record(text) } else { text.clone() };
         if is_blessed() {
             fs::write(path, text).expect(FOLDER);

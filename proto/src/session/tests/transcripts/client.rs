@@ -52,6 +52,12 @@ impl End for Client {
                 self.connections.insert(number(connection), epoch);
             }
             ["loses", connection] => self.lose(now, number(connection)),
+            ["hurries"] => self.session.reconnect().at_once(now),
+            // As if its state were restored from an old copy.
+            ["counts", counter] => {
+                let ticket = self.session.identity.ticket.as_mut();
+                ticket.expect("because its handshake is over").counter = number(counter);
+            }
             ["shows", credential] => {
                 let attempt = self.wanted();
                 let credential = Answer::Credential(bytes(credential).into());

@@ -77,6 +77,11 @@ pub(super) fn act(session: &mut Session, now: Instant, step: &[&str]) {
             let closed = session.close(now, number(code), bytes(reason).into());
             closed.expect("because the code is small");
         }
+        // What a broken end does, or one whose state was restored from an old copy.
+        ["states", position] => {
+            let acked = session.ledger.acked();
+            session.ledger.fast_forward(acked, number(position));
+        }
         ["aborts"] => session.abort(now),
         ["migrates", within] => session.migrate(now, Duration::from_millis(number(within)), Vec::new().into()),
         other => panic!("{other:?} is nothing that can be done"),

@@ -126,7 +126,7 @@ impl Run<'_> {
                 let mut all = self.held.remove(&way).expect("because it is held");
                 let count = count.first().map_or(all.len(), |count| number(count) as usize);
                 let later = all.split_off(count);
-                if !later.is_empty() {
+                if words.len() > 2 {
                     self.held.insert(way, later);
                 }
                 for flight in all {
