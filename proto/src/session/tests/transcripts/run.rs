@@ -123,15 +123,18 @@ impl Run<'_> {
             }
             ("release", [end, connection, count @ ..]) => {
                 let way = (side(end), number(connection));
-                let mut all = self.held.remove(&way).expect("because it is held");
-                let count = count.first().map_or(all.len(), |count| number(count) as usize);
-                let later = all.split_off(count);
-                if words.len() > 2 {
-                    self.held.insert(way, later);
-                }
-                for flight in all {
-                    self.arrive(way, &flight);
+                let held = self.held.get(&way).expect("because it is held").len();
+                let count = count.first().map_or(held, |count| number(count) as usize);
+                for _ in 0..count {
+                    let next = self.held.get_mut(&way).and_then(VecDeque::pop_front);
+                    self.arrive(way, &next.expect("because so many are held"));
                     self.settle();
+                }
+                // What was said meanwhile follows.
+                if words.len() == 2 {
+                    for flight in self.held.remove(&way).unwrap_or_default() {
+                        self.arrive(way, &flight);
+                    }
                 }
             }
             ("forged", [end, connection, packet]) => {
@@ -170,18 +173,20 @@ impl Run<'_> {
         true
     }
 
+    /// Both ends may close a connection at once.
     fn close(&mut self) -> bool {
-        let mut moved = false;
+        let mut closed = Vec::new();
         for connection in self.connections.clone() {
             for side in [Side::Client, Side::Server] {
                 let at = self.at;
                 if self.end(side).closes(connection, at) {
                     self.line("closes", &format!("{} {connection}", name(side)));
-                    self.send((side, connection), Flight::Closed);
-                    moved = true;
+                    closed.push((side, connection));
                 }
             }
         }
+        let moved = !closed.is_empty();
+        closed.into_iter().for_each(|way| self.send(way, Flight::Closed));
         moved
     }
 

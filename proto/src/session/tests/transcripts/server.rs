@@ -22,6 +22,7 @@ enum Connection {
     Attached(SessionId, Epoch),
     /// To be closed behind this packet.
     Rejected(Option<Vec<u8>>),
+    Closed,
 }
 
 pub(super) struct Server {
@@ -126,7 +127,9 @@ impl End for Server {
                 let registry = Registry::new(self.config.clone(), Seed([self.starts; 32]), now);
                 self.registry = registry.expect("because it was good before");
                 self.sessions.clear();
-                self.connections.clear();
+                self.connections
+                    .values_mut()
+                    .for_each(|connection| *connection = Connection::Closed);
             }
             ["loses", connection] => self.lose(now, number(connection)),
             step => act(self.sessions.last_mut().expect("because there is a session"), now, step),
@@ -145,6 +148,7 @@ impl End for Server {
         let polled = match self.connections.get_mut(&connection)? {
             Connection::Handshake(incoming) => incoming.poll_transmit(&mut packet),
             Connection::Rejected(last) => return last.take(),
+            Connection::Closed => return None,
             Connection::Attached(id, epoch) => {
                 let (id, epoch) = (*id, *epoch);
                 self.session(id).poll_transmit(now, epoch, &mut packet)
@@ -162,17 +166,17 @@ impl End for Server {
                 let _closes = self.session(id).handle_input(now, epoch, BytesMut::from(packet));
                 Connection::Attached(id, epoch)
             }
-            Some(rejected) => rejected,
+            Some(over) => over,
         };
         self.connections.insert(connection, next);
         self.report(now);
     }
 
     fn lose(&mut self, now: Instant, connection: u64) {
-        match self.connections.remove(&connection) {
+        match self.connections.insert(connection, Connection::Closed) {
             Some(Connection::Attached(id, epoch)) => self.session(id).detach(now, epoch, Cause::Network),
             Some(Connection::Handshake(incoming)) => self.registry.connection_closed(now, incoming.connection()),
-            Some(Connection::Rejected(_)) | None => {}
+            Some(Connection::Rejected(_) | Connection::Closed) | None => {}
         }
         self.report(now);
     }
@@ -184,9 +188,12 @@ impl End for Server {
                 !self.session(id).is_wanted(epoch)
             }
             Some(Connection::Rejected(_)) => true,
-            Some(Connection::Handshake(_)) | None => false,
+            Some(Connection::Handshake(_) | Connection::Closed) | None => false,
         };
-        closes && self.connections.remove(&connection).is_some()
+        if closes {
+            self.connections.insert(connection, Connection::Closed);
+        }
+        closes
     }
 
     fn gets(&mut self, now: Instant) -> Vec<String> {
