@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use super::end::{At, End, act, gets};
+use super::end::{End, act, gets};
 use super::script::{Script, bytes, number};
 use crate::config::{ClientConfig, Seed};
 use crate::id::{Carrier, Epoch, Side};
@@ -71,7 +71,7 @@ impl End for Client {
         self.session.handle_timeout(now);
     }
 
-    fn poll(&mut self, now: Instant, connection: u64, _: At) -> Option<Vec<u8>> {
+    fn poll(&mut self, now: Instant, connection: u64, _: usize) -> Option<Vec<u8>> {
         let epoch = *self.connections.get(&connection)?;
         let mut packet = Vec::new();
         self.session.poll_transmit(now, epoch, &mut packet).then_some(packet)
@@ -89,7 +89,7 @@ impl End for Client {
         }
     }
 
-    fn closes(&mut self, connection: u64, _: At) -> bool {
+    fn closes(&mut self, connection: u64, _: usize) -> bool {
         let done = |epoch: &Epoch| !self.session.is_wanted(*epoch);
         let closes = self.connections.get(&connection).is_some_and(done);
         closes && self.connections.remove(&connection).is_some()

@@ -14,14 +14,7 @@ use crate::stream::{Chunk, StreamOptions};
 use crate::time::{Duration, Instant};
 use crate::wire::tests::show::hex;
 
-/// A place in a transcript: how many steps and packets came before it.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct At {
-    pub(super) step: usize,
-    pub(super) packets: usize,
-}
-
-/// An end as its host sees it. Connections are numbered as in the transcript.
+/// An end as its host sees it. Connections are numbered as in the transcript; `at` counts what came before there.
 pub(super) trait End {
     /// Carries a step out.
     fn does(&mut self, now: Instant, step: &[&str]);
@@ -30,7 +23,7 @@ pub(super) trait End {
     fn wait(&mut self, now: Instant);
 
     /// The next packet on this connection.
-    fn poll(&mut self, now: Instant, connection: u64, at: At) -> Option<Vec<u8>>;
+    fn poll(&mut self, now: Instant, connection: u64, at: usize) -> Option<Vec<u8>>;
 
     /// A packet arrives.
     fn input(&mut self, now: Instant, connection: u64, packet: &[u8]);
@@ -39,7 +32,7 @@ pub(super) trait End {
     fn lose(&mut self, now: Instant, connection: u64);
 
     /// Whether it closes the connection, to be asked when there is no packet for it; said once.
-    fn closes(&mut self, connection: u64, at: At) -> bool;
+    fn closes(&mut self, connection: u64, at: usize) -> bool;
 
     /// What its application hears, and reads at once.
     fn gets(&mut self, now: Instant) -> Vec<String>;

@@ -1,69 +1,41 @@
 //! An end that is not there: what a transcript has of it.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::end::{At, End};
-use super::script::{STEPS, bytes, name, number};
+use super::end::End;
+use super::script::{bytes, counts, name, number};
 use crate::id::Side;
 use crate::time::Instant;
 
-struct Said {
-    at: At,
-    connection: u64,
-    /// The packet; none: it closes the connection.
-    packet: Option<Vec<u8>>,
-}
-
-pub(super) struct Recorded {
-    said: Vec<Said>,
-}
+/// By place: on which connection it says something, and the packet, or none where it closes the connection.
+pub(super) struct Recorded(BTreeMap<usize, (u64, Option<Vec<u8>>)>);
 
 impl Recorded {
     pub(super) fn read(text: &str, side: Side) -> Recorded {
-        let mut said: Vec<Said> = Vec::new();
-        let mut at = At::default();
-        let mut ours = false;
+        let mut said = BTreeMap::new();
+        let mut at = 0;
+        let mut packet_of = None;
         for line in text.lines() {
-            let (key, value) = line.split_once(": ").unwrap_or(("", ""));
+            let (key, value) = line.split_once(": ").unwrap_or_default();
             let words: Vec<&str> = value.split(' ').collect();
             match (key, &words[..]) {
                 ("packet", [_, end, connection, ..]) => {
-                    ours = *end == name(side);
-                    if ours {
-                        said.push(Said {
-                            at,
-                            connection: number(connection),
-                            packet: Some(Vec::new()),
-                        });
-                    }
-                    at.packets += 1;
+                    packet_of = (*end == name(side)).then(|| (at, number(connection)));
                 }
-                ("hex", [hex]) if ours => {
-                    said.last_mut().expect("because it is a packet's").packet = Some(bytes(hex));
+                ("hex", [hex]) => {
+                    let said_there = |(at, connection)| said.insert(at, (connection, Some(bytes(hex))));
+                    packet_of.take().map(said_there);
                 }
-                ("closes", [end, connection]) if *end == name(side) => said.push(Said {
-                    at,
-                    connection: number(connection),
-                    packet: None,
-                }),
-                (step, _) if STEPS.contains(&step) => at.step += 1,
+                ("closes", [end, connection]) if *end == name(side) => {
+                    said.insert(at, (number(connection), None));
+                }
                 _ => {}
             }
+            at += usize::from(counts(key));
         }
-        said.reverse();
-        Recorded { said }
-    }
-
-    /// The next thing it says, if that is said here and now.
-    fn next(&mut self, at: At, connection: u64, is_packet: bool) -> Option<Option<Vec<u8>>> {
-        let next = self.said.last()?;
-        let now = next.at == at && next.connection == connection && next.packet.is_some() == is_packet;
-        if now {
-            self.said.pop().map(|said| said.packet)
-        } else {
-            None
-        }
+        Recorded(said)
     }
 }
 
@@ -72,16 +44,17 @@ impl End for Recorded {
 
     fn wait(&mut self, _: Instant) {}
 
-    fn poll(&mut self, _: Instant, connection: u64, at: At) -> Option<Vec<u8>> {
-        self.next(at, connection, true)?
+    fn poll(&mut self, _: Instant, connection: u64, at: usize) -> Option<Vec<u8>> {
+        let (said_on, packet) = self.0.get(&at)?;
+        packet.clone().filter(|_| *said_on == connection)
     }
 
     fn input(&mut self, _: Instant, _: u64, _: &[u8]) {}
 
     fn lose(&mut self, _: Instant, _: u64) {}
 
-    fn closes(&mut self, connection: u64, at: At) -> bool {
-        self.next(at, connection, false).is_some()
+    fn closes(&mut self, connection: u64, at: usize) -> bool {
+        self.0.get(&at) == Some(&(connection, None))
     }
 
     fn gets(&mut self, _: Instant) -> Vec<String> {

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::end::{At, End};
-use super::script::{STEPS, Script, bytes, name, number, other, side};
+use super::end::End;
+use super::script::{STEPS, Script, bytes, counts, name, number, other, side};
 use crate::id::Side;
 use crate::security::witness::{Inside, Witness};
 use crate::time::Instant;
@@ -34,7 +34,10 @@ struct Run<'a> {
     server: &'a mut dyn End,
     witness: Witness,
     now: Instant,
-    at: At,
+    /// What came so far, and how many of it are steps and packets.
+    at: usize,
+    steps: usize,
+    packets: usize,
     connections: BTreeSet<u64>,
     /// What stays on its way.
     held: HashMap<Way, VecDeque<Flight>>,
@@ -54,17 +57,21 @@ pub(super) fn run(
         server,
         witness: Witness::new(script.first_nonce),
         now: Instant::from_millis(0),
-        at: At::default(),
+        at: 0,
+        steps: 0,
+        packets: 0,
         connections: BTreeSet::new(),
         held: HashMap::new(),
         cursors: HashMap::new(),
         text: String::new(),
     };
     for line in &script.lines {
-        run.text += &format!("{line}\n");
         let (key, value) = line.split_once(": ").unwrap_or_default();
+        run.text += &format!("{line}\n");
+        run.at += usize::from(counts(key));
+        run.steps += usize::from(STEPS.contains(&key));
         run.step(key, &value.split(' ').collect::<Vec<_>>());
-        if !is_expected(&run.text, run.at.step) {
+        if !is_expected(&run.text, run.steps) {
             break;
         }
     }
@@ -92,11 +99,11 @@ impl Run<'_> {
     }
 
     fn line(&mut self, key: &str, value: &str) {
+        self.at += usize::from(counts(key));
         self.text += &format!("{key}: {value}\n");
     }
 
     fn step(&mut self, key: &str, words: &[&str]) {
-        self.at.step += usize::from(STEPS.contains(&key));
         match (key, words) {
             ("time", [millis]) => {
                 self.now = Instant::from_millis(number(millis));
@@ -167,7 +174,7 @@ impl Run<'_> {
         let Some(packet) = self.end(way.0).poll(now, way.1, at) else {
             return false;
         };
-        self.at.packets += 1;
+        self.packets += 1;
         self.show(way, &packet);
         self.send(way, Flight::Packet(packet));
         true
@@ -218,7 +225,7 @@ impl Run<'_> {
 
     fn show(&mut self, way: Way, packet: &[u8]) {
         let kind = PacketType::of(packet).map_or("-", type_name);
-        let number = self.at.packets;
+        let number = self.packets;
         self.line("packet", &format!("{number} {} {} {kind}", name(way.0), way.1));
         if let Some(inside) = self.witness.inside(packet) {
             self.show_inside(way, packet, &inside);

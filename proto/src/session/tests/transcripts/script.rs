@@ -29,6 +29,11 @@ fn is_given(key: &str) -> bool {
     STEPS.contains(&key) || OTHERS_GIVEN.contains(&key)
 }
 
+/// Whether such a line counts where places in a transcript are counted.
+pub(super) fn counts(key: &str) -> bool {
+    STEPS.contains(&key) || key == "packet" || key == "closes"
+}
+
 fn pairs(text: &str) -> Pairs {
     let pair = |word: &str| {
         let (name, value) = word.split_once('=').expect(word);
@@ -164,7 +169,7 @@ pub(super) fn said_by(text: &str, side: Side) -> Vec<Said> {
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (key, value) = line.split_once(": ").expect(line);
         step += usize::from(STEPS.contains(&key));
-        let is_by = |at| value.split(' ').nth(at) == Some(name(side));
+        let is_by = |word| value.split(' ').nth(word) == Some(name(side));
         let begins = match key {
             "packet" => Some(is_by(1)),
             "gets" | "closes" => Some(is_by(0)),

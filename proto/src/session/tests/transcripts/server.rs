@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use super::end::{At, End, act, gets};
+use super::end::{End, act, gets};
 use super::script::{Script, number};
 use crate::accept::{Incoming, Refusal, Rejection};
 use crate::config::{Seed, ServerConfig};
@@ -143,7 +143,7 @@ impl End for Server {
         self.report(now);
     }
 
-    fn poll(&mut self, now: Instant, connection: u64, _: At) -> Option<Vec<u8>> {
+    fn poll(&mut self, now: Instant, connection: u64, _: usize) -> Option<Vec<u8>> {
         let mut packet = Vec::new();
         let polled = match self.connections.get_mut(&connection)? {
             Connection::Handshake(incoming) => incoming.poll_transmit(&mut packet),
@@ -181,7 +181,7 @@ impl End for Server {
         self.report(now);
     }
 
-    fn closes(&mut self, connection: u64, _: At) -> bool {
+    fn closes(&mut self, connection: u64, _: usize) -> bool {
         let closes = match self.connections.get(&connection) {
             Some(Connection::Attached(id, epoch)) => {
                 let (id, epoch) = (*id, *epoch);
