@@ -51,7 +51,6 @@ impl End for Client {
                 let epoch = epoch.expect("because a connection is wanted and it is time");
                 self.connections.insert(number(connection), epoch);
             }
-            ["loses", connection] => self.lose(now, number(connection)),
             ["hurries"] => self.session.reconnect().at_once(now),
             // As if its state were restored from an old copy.
             ["counts", counter] => {

@@ -130,18 +130,16 @@ impl Run<'_> {
             }
             ("release", [end, connection, count @ ..]) => {
                 let way = (side(end), number(connection));
-                let held = self.held.get(&way).expect("because it is held").len();
-                let count = count.first().map_or(held, |count| number(count) as usize);
+                let count = count.first().map_or(usize::MAX, |count| number(count) as usize);
                 for _ in 0..count {
-                    let next = self.held.get_mut(&way).and_then(VecDeque::pop_front);
-                    self.arrive(way, &next.expect("because so many are held"));
+                    let Some(next) = self.held.get_mut(&way).and_then(VecDeque::pop_front) else {
+                        break;
+                    };
+                    self.arrive(way, &next);
                     self.settle();
                 }
-                // What was said meanwhile follows.
                 if words.len() == 2 {
-                    for flight in self.held.remove(&way).unwrap_or_default() {
-                        self.arrive(way, &flight);
-                    }
+                    self.held.remove(&way);
                 }
             }
             ("forged", [end, connection, packet]) => {

@@ -103,12 +103,11 @@ impl Script {
         script
     }
 
-    fn static_key(&self, side: Side) -> StaticKey {
-        StaticKey::from_bytes(key(&self.configured[name(side)], "static"))
-    }
-
-    fn public_key(&self, side: Side) -> PublicKey {
-        self.static_key(side).public()
+    /// The end's own, and what the other knows of it.
+    fn static_key(&self, side: Side) -> (StaticKey, Vec<PublicKey>) {
+        let own = StaticKey::from_bytes(key(&self.configured[name(side)], "static"));
+        let public = own.public();
+        (own, [public].into())
     }
 
     fn secret(&self) -> Option<SharedSecret> {
@@ -120,17 +119,19 @@ impl Script {
 
     /// Each end trusts the other's static key and no other.
     pub(super) fn client_auth(&self) -> Auth {
-        let auth = Auth::pinned([self.public_key(Side::Server)].into()).with_key(self.static_key(Side::Client));
-        self.secret().into_iter().fold(auth, Auth::with_secret)
+        let auth = Auth::pinned(self.static_key(Side::Server).1).with_key(self.static_key(Side::Client).0);
+        match self.secret() {
+            Some(secret) => auth.with_secret(secret),
+            None => auth,
+        }
     }
 
     pub(super) fn server_auth(&self) -> ServerAuth {
-        let auth = ServerAuth::key(self.static_key(Side::Server)).with_clients([self.public_key(Side::Client)].into());
-        let secrets = |secret| [secret].into();
-        self.secret()
-            .into_iter()
-            .map(secrets)
-            .fold(auth, ServerAuth::with_secrets)
+        let auth = ServerAuth::key(self.static_key(Side::Server).0).with_clients(self.static_key(Side::Client).1);
+        match self.secret() {
+            Some(secret) => auth.with_secrets([secret].into()),
+            None => auth,
+        }
     }
 
     pub(super) fn value(&self, side: Side, of: &str) -> Option<&str> {
@@ -149,8 +150,6 @@ impl Script {
         let value = |of, default: u64| self.value(side, of).map_or(default, number);
         config.stream_window = value("stream_window", config.stream_window);
         config.session_window = value("session_window", config.session_window);
-        config.max_streams = value("max_streams", config.max_streams);
-        config.fragment_size = value("fragment_size", config.fragment_size as u64) as usize;
         config
     }
 }

@@ -131,16 +131,13 @@ impl End for Server {
                     .values_mut()
                     .for_each(|connection| *connection = Connection::Closed);
             }
-            ["loses", connection] => self.lose(now, number(connection)),
             step => act(self.sessions.last_mut().expect("because there is a session"), now, step),
         }
-        self.report(now);
     }
 
     fn wait(&mut self, now: Instant) {
         self.registry.handle_timeout(now);
         self.sessions.iter_mut().for_each(|session| session.handle_timeout(now));
-        self.report(now);
     }
 
     fn poll(&mut self, now: Instant, connection: u64, _: usize) -> Option<Vec<u8>> {
@@ -169,7 +166,6 @@ impl End for Server {
             Some(over) => over,
         };
         self.connections.insert(connection, next);
-        self.report(now);
     }
 
     fn lose(&mut self, now: Instant, connection: u64) {
@@ -178,7 +174,6 @@ impl End for Server {
             Some(Connection::Handshake(incoming)) => self.registry.connection_closed(now, incoming.connection()),
             Some(Connection::Rejected(_) | Connection::Closed) | None => {}
         }
-        self.report(now);
     }
 
     fn closes(&mut self, connection: u64, _: usize) -> bool {
