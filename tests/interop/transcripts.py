@@ -56,8 +56,8 @@ class Exchange:
         both, suite = self.open[connection]["ends"], self.open[connection]["suite"]
         client, server = both["client"].finish(), both["server"].finish()
         assert client[2] == server[2]
-        session = session or both["client"].hash[:16]
-        self.secrets.setdefault(session, []).append((suite, client[2]))
+        made = self.open[connection]["made"] = suite, client[2]
+        self.secrets.setdefault(session or both["client"].hash[:16], []).append(made)
         for end, keys in (("client", client), ("server", server)):
             keys[0].nonce = keys[0].packets = self.first_nonce
             self.keys[connection, end], self.next[connection, end] = keys[0], None
@@ -126,8 +126,8 @@ class Exchange:
                 frames.append(vectors.read_frame(value))
                 if frames[-1].kind == "FROM":
                     self.next[connection, end] = frames[-1].position
-                elif frames[-1].kind == "FINAL" and frames[-1].verdict[0].startswith("Resumed"):
-                    self.secrets.setdefault(self.open[connection]["predecessor"], []).append(list(self.secrets.values())[-1][-1])
+                elif frames[-1].kind == "FINAL" and frames[-1].verdict[0] == "Resumed":
+                    self.secrets[self.open[connection]["predecessor"]].append(self.open[connection]["made"])
             elif name == "position":
                 assert frames[-1].kind in wire.SEQUENCED and self.next[connection, end] == int(value)
                 self.next[connection, end] += 1
