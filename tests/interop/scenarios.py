@@ -11,6 +11,7 @@ import traceback
 
 import carriers
 import noise
+import transcripts
 import vectors
 import wire
 from ends import FAILURES, Client, Rejected, Server
@@ -201,7 +202,7 @@ BOTH = [(ours, carrier) for ours in ("client", "server") for carrier in ("tcp", 
 
 @scenario("vectors")
 async def replay(rng):
-    return vectors.replay()
+    return f"{vectors.replay()}, {transcripts.replay()}"
 
 async def messages(rng, ours, carrier, suite):
     async with Pair(ours, carrier, suite) as pair:

@@ -38,3 +38,5 @@ pub(crate) use resume::TRIALS;
 pub(crate) mod testing;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+pub(crate) mod witness;

@@ -99,6 +99,8 @@ impl Noise {
         match written {
             Ok(length) => {
                 packet.truncate(start + length);
+                #[cfg(test)]
+                super::witness::wrote(packet.get(start..).unwrap_or_default(), payload);
                 Ok(())
             }
             Err(_) => {

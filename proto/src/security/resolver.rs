@@ -123,6 +123,8 @@ impl Dh for X25519 {
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {
         let mut secret = Zeroizing::new([0; 32]);
         rng.try_fill_bytes(secret.as_mut())?;
+        #[cfg(test)]
+        super::witness::drew(&secret);
         self.pair = Some(StaticKey::from_bytes(*secret));
         Ok(())
     }

@@ -47,7 +47,10 @@ impl Direction {
         Direction {
             algorithm,
             key: AeadKey::new(algorithm, key),
+            #[cfg(not(test))]
             nonce: 0,
+            #[cfg(test)]
+            nonce: super::witness::first_nonce(),
             rekeyed_at: 0,
         }
     }
@@ -79,8 +82,12 @@ impl Sealer {
             return Err(KeyExhausted);
         };
         let plaintext = buf.get_mut(start..).unwrap_or_default();
+        #[cfg(test)]
+        let copy = super::witness::copy(plaintext);
         let tag = self.0.key.seal(self.0.nonce, &[], plaintext);
         buf.extend_from_slice(&tag);
+        #[cfg(test)]
+        super::witness::sealed(self.0.nonce, copy, buf.get(start..).unwrap_or_default());
         self.0.nonce = next;
         Ok(())
     }

@@ -25,6 +25,7 @@ mod review;
 mod swaps;
 #[cfg(feature = "tracing")]
 mod traced;
+mod transcripts;
 mod unknown;
 mod verdicts;
 mod wire;

@@ -40,4 +40,4 @@ pub use reader::{Frames, frames};
 pub use writer::FrameWriter;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,6 +13,7 @@ use crate::id::StreamId;
 use crate::wire::frame::{Close, Data, End, EndCode, Final, Frame, MAX_ALTERNATE, Open, Parameters, Verdict};
 use crate::wire::{FrameWriter, frames, varint};
 
+pub(crate) mod show;
 mod vectors;
 
 /// Integers of every encoded length alike.
