@@ -120,7 +120,7 @@ impl Script<'_> {
                         EndCode::RetryLater,
                     ];
                     let code = codes[usize::from(self.byte().unwrap_or(0)) % codes.len()];
-                    Frame::End(End::new(code, Some(self.number())))
+                    Frame::End(End::new(code, Some(self.number())).into())
                 }
             },
         }

@@ -107,6 +107,13 @@ mod tests {
         );
     }
 
+    /// Thousands of them wait for an acknowledgement where messages are small; each is charged
+    /// [`FRAME_CHARGE`](crate::limits::FRAME_CHARGE) for what it costs beyond its payload.
+    #[test]
+    fn a_frame_that_is_kept_is_small() {
+        assert!(size_of::<Committed>() <= 88, "{} bytes", size_of::<Committed>());
+    }
+
     #[test]
     fn charges_return_to_zero() {
         let mut outbox = Outbox::default();

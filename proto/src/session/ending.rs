@@ -157,11 +157,9 @@ impl Session {
             if self.closing.peer_closed() {
                 frames.push(Frame::Closed { position });
             }
-            let end = End::new(code, Some(position));
-            frames.push(Frame::End(End {
-                reason: finish.words,
-                ..end
-            }));
+            let mut end = End::new(code, Some(position));
+            end.reason = finish.words;
+            frames.push(Frame::End(end.into()));
             self.connections.set_parting(current.epoch, current.keys, frames);
         }
         self.end(now, finish.reason, finish.peer_position);

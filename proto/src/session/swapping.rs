@@ -30,7 +30,8 @@ impl Session {
                 reason: Violation { place, rule }.words(),
                 ..End::new(EndCode::StateLost, Some(self.ledger.stated()))
             };
-            self.connections.set_parting(epoch, keys, alloc::vec![Frame::End(end)]);
+            self.connections
+                .set_parting(epoch, keys, alloc::vec![Frame::End(end.into())]);
             self.end(now, EndReason::StateLost, None);
             return;
         }

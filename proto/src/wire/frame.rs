@@ -3,6 +3,8 @@
 //! The structs are the layouts of version 1, which never change, so that they can be written as literals. There may come
 //! to be more frames and codes: the enums are not exhaustive.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use crate::id::StreamId;
@@ -52,7 +54,7 @@ pub enum Frame {
         position: u64,
     },
     /// Why this is over.
-    End(End),
+    End(Box<End>),
     /// Everything below is the peer's now.
     Ack {
         /** First position not yet held. */
@@ -88,7 +90,7 @@ pub enum Frame {
     /// The next packet this way uses the next key.
     Rekey,
     /// First frame of the server's first sealed packet after AUTH_PROOF.
-    Final(Final),
+    Final(Box<Final>),
 }
 
 impl Frame {

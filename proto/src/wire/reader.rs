@@ -91,7 +91,7 @@ impl Frames {
             kind::CLOSED => Frame::Closed {
                 position: varint::read(rest)?,
             },
-            kind::END => Frame::End(end(rest)?),
+            kind::END => Frame::End(end(rest)?.into()),
             kind::ACK => Frame::Ack {
                 position: varint::read(rest)?,
             },
@@ -117,7 +117,7 @@ impl Frames {
                 if self.stage != Stage::First || !self.rest.is_empty() {
                     return Err(ProtocolError::Misplaced);
                 }
-                Frame::Final(final_)
+                Frame::Final(final_.into())
             }
             _ => return Err(ProtocolError::UnknownFrame),
         })

@@ -85,13 +85,14 @@ fn end() -> impl Strategy<Value = Frame> {
     )
         .prop_map(|(code, reason, position, after, alternate)| {
             let code = EndCode::from_byte(code).expect("because there are eight");
-            Frame::End(End {
+            let end = End {
                 code,
                 reason,
                 position,
                 after,
                 alternate,
-            })
+            };
+            Frame::End(end.into())
         })
 }
 
@@ -137,11 +138,12 @@ pub(crate) fn final_frame() -> impl Strategy<Value = Frame> {
         integer().prop_map(|position| Some(Verdict::StateLost { position })),
     ];
     (parameters(), any::<[u8; 8]>(), verdict).prop_map(|(parameters, incarnation, verdict)| {
-        Frame::Final(Final {
+        let answer = Final {
             parameters,
             incarnation,
             verdict,
-        })
+        };
+        Frame::Final(answer.into())
     })
 }
 

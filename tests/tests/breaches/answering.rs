@@ -79,7 +79,7 @@ impl Caller {
     /// It has a session, has sent its first frame, and reads that it arrived.
     fn established(rng: &mut Rng) -> (Caller, Keys) {
         let (mut caller, mut keys) = Caller::proven(rng);
-        let answer = keys.seal(&plaintext(&[Frame::Final(answer(None))]));
+        let answer = keys.seal(&plaintext(&[Frame::Final(answer(None).into())]));
         assert!(caller.hear(&answer));
         caller.pair.open(Side::Client);
         while let Some(packet) = caller.packet() {
@@ -164,7 +164,7 @@ pub(crate) fn another_server(rng: &mut Rng, _: Side) -> Outcome {
 
 pub(crate) fn spoilt_final(rng: &mut Rng, _: Side) -> Outcome {
     let (caller, mut keys) = Caller::proven(rng);
-    let good = Frame::Final(answer(None));
+    let good = Frame::Final(answer(None).into());
     let packet = match rng.below(7) {
         0 => {
             let packet = keys.seal(&plaintext(&[good]));
@@ -173,12 +173,12 @@ pub(crate) fn spoilt_final(rng: &mut Rng, _: Side) -> Outcome {
         1 => keys.seal(&plaintext(&[Frame::Ping { id: 1 }])),
         2 => keys.seal(&[plaintext(&[good]), plaintext(&[Frame::Ping { id: 1 }])].concat()),
         3 => {
-            let end = Frame::End(End::new(EndCode::Busy, None));
+            let end = Frame::End(End::new(EndCode::Busy, None).into());
             keys.seal(&plaintext(&[end, Frame::Ping { id: 1 }]))
         }
         4 => {
             let code = *rng.pick(&[EndCode::Done, EndCode::StateLost]);
-            keys.seal(&plaintext(&[Frame::End(End::new(code, None))]))
+            keys.seal(&plaintext(&[Frame::End(End::new(code, None).into())]))
         }
         5 => {
             let verdicts = [
@@ -187,7 +187,7 @@ pub(crate) fn spoilt_final(rng: &mut Rng, _: Side) -> Outcome {
                 Verdict::Unknown { reach: 1 },
             ];
             let verdict = rng.pick(&verdicts).clone();
-            keys.seal(&plaintext(&[Frame::Final(answer(Some(verdict)))]))
+            keys.seal(&plaintext(&[Frame::Final(answer(Some(verdict)).into())]))
         }
         _ => keys.seal(&vec![
             0x10;

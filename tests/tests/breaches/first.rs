@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::stream::StreamOptions;
-use unbroken_proto::wire::frame::{Final, Frame, Offer, Parameters, Predecessor};
+use unbroken_proto::wire::frame::{Frame, Offer, Parameters, Predecessor};
 use unbroken_proto::wire::handshake::{Reject, encode_offer};
 use unbroken_proto::{Side, StreamId};
 use unbroken_tests::pair::{Pair, ServerEnd, Setup};
@@ -172,7 +172,7 @@ impl Member {
         let answer = target.say(wire, &proof).expect("because the proof is good");
         let answer = frames(keys.open(&answer).expect("because it is FINAL"));
         assert!(
-            matches!(answer[..], [Frame::Final(Final { verdict: None, .. })]),
+            matches!(&answer[..], [Frame::Final(answer)] if answer.verdict.is_none()),
             "{answer:?}"
         );
         Member {
@@ -541,13 +541,13 @@ pub(crate) fn wrong_predecessor(rng: &mut Rng, _: Side) -> Outcome {
 
 fn verdict_name(answer: &Frame) -> String {
     match answer {
-        Frame::Final(Final { verdict: None, .. }) => "FINAL".to_owned(),
-        Frame::Final(Final {
-            verdict: Some(verdict), ..
-        }) => {
-            let verdict = format!("{verdict:?}");
-            format!("FINAL {}", verdict.split(' ').next().unwrap_or_default())
-        }
+        Frame::Final(answer) => match &answer.verdict {
+            None => "FINAL".to_owned(),
+            Some(verdict) => {
+                let verdict = format!("{verdict:?}");
+                format!("FINAL {}", verdict.split(' ').next().unwrap_or_default())
+            }
+        },
         Frame::End(end) => format!("END {:?}", end.code),
         other => format!("{other:?}"),
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::stream::{Chunk, StreamOptions};
-use unbroken_proto::wire::frame::{Data, Final, Frame, Verdict};
+use unbroken_proto::wire::frame::{Data, Frame, Verdict};
 use unbroken_proto::{Side, StreamId};
 use unbroken_tests::rng::Rng;
 
@@ -33,13 +33,7 @@ fn data_of(stream: u64, payload: &'static [u8]) -> Frame {
 fn resumed(rng: &mut Rng, member: Member, suite: u8) -> Member {
     let id = member.id;
     let (mut member, keys, answer) = ask(rng, member, suite, |_| {});
-    let is_resumed = matches!(
-        answer,
-        Frame::Final(Final {
-            verdict: Some(Verdict::Resumed { .. }),
-            ..
-        })
-    );
+    let is_resumed = matches!(&answer, Frame::Final(answer) if matches!(answer.verdict, Some(Verdict::Resumed { .. })));
     assert!(is_resumed, "{answer:?}");
     assert_ne!(keys.id, id, "the handshake has an id of its own");
     member.keys = keys;
@@ -262,7 +256,7 @@ fn a_client_takes_what_stands_right_behind_final_or_resumed() {
     let first = [FROM, opening(2, 16_000), data(2, 5)];
     let mut rng = Rng::new(9);
     let (mut caller, mut keys) = Caller::proven(&mut rng);
-    assert!(caller.hear(&keys.seal(&plaintext(&[Frame::Final(answer(None))]))));
+    assert!(caller.hear(&keys.seal(&plaintext(&[Frame::Final(answer(None).into())]))));
     assert!(caller.hear(&keys.seal(&plaintext(&first))));
     let now = caller.pair.instant();
     assert_eq!(
@@ -286,7 +280,7 @@ fn a_client_takes_what_stands_right_behind_final_or_resumed() {
 fn both_begin_with_from_and_a_packet_without_confirms_all_the_same() {
     let mut rng = Rng::new(10);
     let (mut caller, mut keys) = Caller::proven(&mut rng);
-    assert!(caller.hear(&keys.seal(&plaintext(&[Frame::Final(answer(None))]))));
+    assert!(caller.hear(&keys.seal(&plaintext(&[Frame::Final(answer(None).into())]))));
     let confirming = caller.packet().expect("because it has to confirm at once");
     let said = frames(keys.open(&confirming).expect("because both have the keys"));
     assert_eq!(said[0], FROM);

@@ -343,7 +343,7 @@ pub(crate) fn cut_short(rng: &mut Rng, victim: Side) -> Outcome {
             limit: 1 << 40,
         },
         closing(3),
-        Frame::End(End::new(EndCode::Done, Some(1))),
+        Frame::End(End::new(EndCode::Done, Some(1)).into()),
         Frame::Ack { position: 0 },
         Frame::GoAway {
             within: 5,
@@ -416,17 +416,17 @@ pub(crate) fn value_out_of_range(rng: &mut Rng, victim: Side) -> Outcome {
 
 pub(crate) fn final_again(rng: &mut Rng, victim: Side) -> Outcome {
     let rig = Rig::new(rng, victim);
-    let answer = Frame::Final(unbroken_proto::wire::frame::Final {
+    let answer = unbroken_proto::wire::frame::Final {
         parameters: super::first::parameters(),
         incarnation: [1; 8],
         verdict: None,
-    });
+    };
     let mut said = if rng.chance(300) {
         plaintext(&[Frame::Ping { id: 1 }])
     } else {
         Vec::new()
     };
-    said.extend(plaintext(&[answer]));
+    said.extend(plaintext(&[Frame::Final(answer.into())]));
     rig.said_bytes(&said)
 }
 
@@ -634,7 +634,7 @@ pub(crate) fn end_out_of_range(rng: &mut Rng, victim: Side) -> Outcome {
     let (mut rig, acked, next) = half_acknowledged(rng, victim);
     let position = impossible(rng, acked, next);
     let code = *rng.pick(&[EndCode::Done, EndCode::ProtocolError, EndCode::Aborted]);
-    rig.say(&[Frame::End(End::new(code, Some(position)))]);
+    rig.say(&[Frame::End(End::new(code, Some(position)).into())]);
     let reason = rig.victim_machine().end_reason().cloned();
     assert_eq!(
         reason,
@@ -647,7 +647,7 @@ pub(crate) fn end_out_of_range(rng: &mut Rng, victim: Side) -> Outcome {
 pub(crate) fn behind_end(rng: &mut Rng, victim: Side) -> Outcome {
     let rig = Rig::new(rng, victim);
     let code = *rng.pick(&[EndCode::Done, EndCode::Aborted, EndCode::ProtocolError]);
-    let mut said = plaintext(&[Frame::End(End::new(code, None))]);
+    let mut said = plaintext(&[Frame::End(End::new(code, None).into())]);
     match rng.below(3) {
         0 => said.push(0x50),
         1 => said.extend(plaintext(&[Frame::Ping { id: 1 }])),
@@ -764,7 +764,7 @@ pub(crate) fn overdue_rekey(rng: &mut Rng, victim: Side) -> Outcome {
 pub(crate) fn on_a_retired_connection(rng: &mut Rng, victim: Side) -> Outcome {
     let mut rig = Rig::new(rng, victim);
     let said = [
-        vec![Frame::End(End::new(EndCode::Aborted, None))],
+        vec![Frame::End(End::new(EndCode::Aborted, None).into())],
         vec![Frame::Ack { position: LARGEST }],
         vec![closing(0)],
     ];

@@ -116,9 +116,9 @@ pub(crate) fn read_answer(plaintext: BytesMut, predecessor: bool) -> Result<Answ
         return Err(ProtocolError::Misplaced);
     }
     match first {
-        Frame::Final(answer) if answer.verdict.is_some() == predecessor => Ok(Answered::Final(answer)),
+        Frame::Final(answer) if answer.verdict.is_some() == predecessor => Ok(Answered::Final(*answer)),
         // With the other two there is nothing yet that could be over.
-        Frame::End(end) if !matches!(end.code, EndCode::Done | EndCode::StateLost) => Ok(Answered::Refused(end)),
+        Frame::End(end) if !matches!(end.code, EndCode::Done | EndCode::StateLost) => Ok(Answered::Refused(*end)),
         _ => Err(ProtocolError::Misplaced),
     }
 }

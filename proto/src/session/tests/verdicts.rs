@@ -4,7 +4,7 @@ use super::*;
 use crate::accept::SessionCommand;
 use crate::event::Ended;
 use crate::wire::FrameWriter;
-use crate::wire::frame::{Close, End, EndCode, Final, Frame, Verdict};
+use crate::wire::frame::{Close, End, EndCode, Frame, Verdict};
 
 /// A session whose server took a stream and a message over that the client has no word of, and sent a stream and a
 /// message of which it has the client's word for the stream only.
@@ -42,7 +42,7 @@ fn a_handshake_is_not_ended_by_what_only_a_session_can_hear() {
     ] {
         let mut plaintext = Vec::new();
         let mut writer = FrameWriter::new(&mut plaintext);
-        writer.push(&Frame::End(End::new(code, None)));
+        writer.push(&Frame::End(End::new(code, None).into()));
         writer.finish();
         let read = identity::proving::read_answer(BytesMut::from(&plaintext[..]), false);
         assert_eq!(read.is_ok(), is_refusal, "{code:?}");
@@ -150,7 +150,7 @@ fn verdict(client: &mut Session, packet: &[u8]) -> Option<Verdict> {
     let opened = established.keys.opener.peek(BytesMut::from(&packet[1..]));
     let opened = opened.expect("because both have the keys");
     match crate::wire::frames(opened.freeze()).next() {
-        Some(Ok(Frame::Final(Final { verdict, .. }))) => verdict,
+        Some(Ok(Frame::Final(answer))) => answer.verdict,
         _ => None,
     }
 }
@@ -184,8 +184,8 @@ fn what_ended_as_state_lost_is_not_final_for_who_missed_end() {
         None,
         Some(close),
         // The client's own word for it, and an END that cannot be.
-        Some(Frame::End(End::new(EndCode::StateLost, Some(1)))),
-        Some(Frame::End(End::new(EndCode::Aborted, Some(99)))),
+        Some(Frame::End(End::new(EndCode::StateLost, Some(1)).into())),
+        Some(Frame::End(End::new(EndCode::Aborted, Some(99)).into())),
     ];
     for frame in ends {
         for told in [false, true] {
@@ -225,10 +225,10 @@ fn every_other_end_leaves_a_final_position() {
         }),
         ("a protocol error", |pair| say(pair, Frame::Ack { position: 99 })),
         ("told that it was one", |pair| {
-            say(pair, Frame::End(End::new(EndCode::ProtocolError, Some(1))));
+            say(pair, Frame::End(End::new(EndCode::ProtocolError, Some(1)).into()));
         }),
         ("told that it is aborted", |pair| {
-            say(pair, Frame::End(End::new(EndCode::Aborted, Some(1))));
+            say(pair, Frame::End(End::new(EndCode::Aborted, Some(1)).into()));
         }),
     ];
     for (how, end) in ends {

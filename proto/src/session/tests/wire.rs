@@ -107,7 +107,7 @@ fn reason(session: &mut Session) -> Option<EndReason> {
 /// The END that the server says, if it does.
 fn end(pair: &mut Pair) -> Option<End> {
     all(hear(pair)).into_iter().find_map(|frame| match frame {
-        Frame::End(end) => Some(end),
+        Frame::End(end) => Some(*end),
         _ => None,
     })
 }
@@ -239,7 +239,7 @@ fn a_close_that_states_what_cannot_be_is_not_believed() {
 fn who_has_closed_takes_nothing_over_any_more() {
     let later: [fn(u64) -> Frame; 2] = [
         |position| Frame::Ack { position },
-        |position| Frame::End(End::new(EndCode::Done, Some(position))),
+        |position| Frame::End(End::new(EndCode::Done, Some(position)).into()),
     ];
     for frame in later {
         let (mut pair, _) = half_acknowledged();
@@ -258,7 +258,7 @@ fn who_has_closed_takes_nothing_over_any_more() {
 fn who_has_closed_takes_over_no_less_than_it_said_either() {
     let (mut pair, _) = half_acknowledged();
     say(&mut pair, &[closing(2)]).expect("because it is true");
-    say(&mut pair, &[Frame::End(End::new(EndCode::Done, Some(1)))]).expect("because END is never answered");
+    say(&mut pair, &[Frame::End(End::new(EndCode::Done, Some(1)).into())]).expect("because END is never answered");
     assert_eq!(reason(pair.server()), Some(EndReason::StateLost));
 }
 
@@ -268,7 +268,8 @@ fn the_last_position_of_a_peer_is_judged_like_any_other() {
     for code in [EndCode::Done, EndCode::ProtocolError, EndCode::Aborted] {
         for (position, believed) in [(0, false), (1, true), (2, true), (3, false)] {
             let (mut pair, stream) = half_acknowledged();
-            say(&mut pair, &[Frame::End(End::new(code, Some(position)))]).expect("because END is never answered");
+            say(&mut pair, &[Frame::End(End::new(code, Some(position)).into())])
+                .expect("because END is never answered");
             let Some(Event::Ended(ended)) = events(pair.server()).pop() else {
                 panic!("END ends the session");
             };
@@ -281,7 +282,8 @@ fn the_last_position_of_a_peer_is_judged_like_any_other() {
     }
     // In what is no word about the end it is information.
     let (mut pair, _) = half_acknowledged();
-    say(&mut pair, &[Frame::End(End::new(EndCode::StateLost, Some(99)))]).expect("because END is never answered");
+    say(&mut pair, &[Frame::End(End::new(EndCode::StateLost, Some(99)).into())])
+        .expect("because END is never answered");
     assert_eq!(reason(pair.server()), Some(EndReason::StateLost));
 }
 

@@ -11,7 +11,7 @@ use crate::id::Carrier;
 use crate::peer::PeerKey;
 use crate::security::{Established, Suite};
 use crate::server::{Report, Route};
-use crate::wire::frame::{End, EndCode, Frame};
+use crate::wire::frame::{EndCode, Frame};
 use crate::wire::handshake::Reject;
 
 fn hello(number: u8) -> BytesMut {
@@ -58,7 +58,7 @@ fn holds(registry: &mut Registry, number: u8, identity: &'static [u8]) -> Establ
 
 fn code(frame: Option<Frame>) -> Option<EndCode> {
     frame.map(|frame| match frame {
-        Frame::End(End { code, .. }) => code,
+        Frame::End(end) => end.code,
         other => panic!("not an END: {other:?}"),
     })
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::accept::Status;
 use crate::server::{Admission, Route};
 use crate::time::Duration;
-use crate::wire::frame::{End, EndCode, Frame};
+use crate::wire::frame::{EndCode, Frame};
 
 fn plan() -> Drain {
     Drain {
@@ -57,13 +57,11 @@ fn newcomers_go_elsewhere_and_those_who_were_here_may_come_back() {
     registry.update(at(1), report(&held, Status::Attached));
     registry.drain(at(1), plan());
     let (mut client, incoming) = Client::new(2).prove(&mut registry, |_| None);
-    let Frame::End(End {
-        code, after, alternate, ..
-    }) = first_frame(&mut client, rejected(registry.admit(at(1), incoming)))
-    else {
+    let Frame::End(end) = first_frame(&mut client, rejected(registry.admit(at(1), incoming))) else {
         panic!("not an END")
     };
-    assert_eq!((code, &alternate[..]), (EndCode::RetryLater, &b"there"[..]));
+    let after = end.after;
+    assert_eq!((end.code, &end.alternate[..]), (EndCode::RetryLater, &b"there"[..]));
     assert!(
         after.is_some_and(|after| (60_000..=70_000).contains(&after)),
         "{after:?}"
