@@ -155,7 +155,7 @@ impl Closing {
         self.peer.get_or_insert_with(|| Close {
             // A slice of it would keep the whole packet in memory.
             reason: Bytes::copy_from_slice(&close.close.reason),
-            ..close.close
+            ..*close.close
         });
         self.patience.get_or_insert(now + linger);
         news

@@ -1,6 +1,8 @@
 //! The session's account with its peer: what we owe (outbox), what we hold (inbox, streams), and
 //! which position comes next in each direction. Knows nothing of connections.
 
+use alloc::boxed::Box;
+
 use crate::config::SessionConfig;
 use crate::error::ProtocolError;
 use crate::id::Side;
@@ -34,10 +36,17 @@ pub(crate) enum Arrival {
     InOrder,
 }
 
-/// A CLOSE that took effect.
+/// A CLOSE that took effect. Boxed, since what becomes of each frame is passed on with the place for it.
 #[derive(Debug)]
 pub(crate) struct PeerClose {
-    pub(crate) close: Close,
+    pub(crate) close: Box<Close>,
+}
+
+impl PeerClose {
+    fn new(close: Close) -> PeerClose {
+        let close = Box::new(close);
+        PeerClose { close }
+    }
 }
 
 impl Ledger {
@@ -88,7 +97,7 @@ impl Ledger {
     pub(crate) fn freeze(&mut self) -> Option<PeerClose> {
         self.frozen.get_or_insert(self.expected);
         let held = self.inbox.close();
-        held.map(|close| PeerClose { close: close.clone() })
+        held.cloned().map(PeerClose::new)
     }
 
     /// A sequenced frame arrived. `gap_open`: frames ahead of their turn are legal now.
@@ -108,7 +117,7 @@ impl Ledger {
             }
             return match frame {
                 // Our own CLOSE is out: the peer's counts wherever it lies.
-                Frame::Close(close) if self.frozen.is_some() => Ok((Arrival::Ahead, Some(PeerClose { close }))),
+                Frame::Close(close) if self.frozen.is_some() => Ok((Arrival::Ahead, Some(PeerClose::new(close)))),
                 frame => self.inbox.insert(position, frame).map(|()| (Arrival::Ahead, None)),
             };
         }
@@ -133,7 +142,7 @@ impl Ledger {
     /// Takes the frame at `expected` in. One that is refused is not counted: what is stated then has to be true.
     fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
         let close = match frame {
-            Frame::Close(close) => Some(PeerClose { close }),
+            Frame::Close(close) => Some(PeerClose::new(close)),
             // At or above the frozen position: counted, not taken.
             _ if self.frozen.is_some() => None,
             frame => self.streams.on_frame(frame).map(|()| None)?,

@@ -71,13 +71,16 @@ impl Receiving<'_> {
         let mut frames = wire::frames(plaintext.freeze());
         loop {
             let place = frames.upcoming();
-            let Some(frame) = frames.next() else { break };
-            let taken = frame.and_then(|mut frame| {
-                if let Frame::Data(data) = &mut frame {
-                    copy_if_small(data, packet_len);
+            let taken = match frames.next() {
+                None => break,
+                Some(Err(rule)) => Err(rule),
+                Some(Ok(mut frame)) => {
+                    if let Frame::Data(data) = &mut frame {
+                        copy_if_small(data, packet_len);
+                    }
+                    self.on_frame(frame, &mut tally)
                 }
-                self.on_frame(frame, &mut tally)
-            });
+            };
             result = taken.map_err(|rule| Violation { place, rule });
             if result.is_err() || tally.received.finish.is_some() {
                 break;
