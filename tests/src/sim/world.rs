@@ -309,7 +309,8 @@ impl World {
             return;
         };
         let conv = &mut self.convs[task.conv];
-        if conv.task == Some(number) {
+        // One that another has followed is over, whoever looks at it again.
+        if conv.task.is_some_and(|known| known >= number) {
             return;
         }
         if conv.task.is_some() {
