@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from carriers import BROKEN
-from noise import WITH_SECRET, Handshake, predecessor_mac, verifier
+from noise import WITH_SECRET, Handshake, predecessor_mac
 from session import Link, Session
 from wire import DEFAULTS, ENDS, OFFER, Reader, Refused, decode, encode, frame, get_offer, get_reject, integer, need, put
 
@@ -82,12 +82,12 @@ class Client:
                 self.log.append(str(e))
                 if str(e) != "SuiteUnsupported" or suite == suites[-1]:
                     raise
-        key = h.peer["s"].public_bytes_raw()
+        key = h.theirs["s"].public_bytes_raw()
         need(self.pins is None or key in self.pins, "a key that is not pinned")
         predecessor = stated = None
         if old:
             stated, acked = old.stated(), old.acked
-            mac = predecessor_mac(old.suite, verifier(old.suite, old.secret), h.hash)
+            mac = predecessor_mac(old.suite, old.secret, h.hash)
             predecessor = SimpleNamespace(id=old.id, counter=old.counter, position=stated, mac=mac)
         offer = put(OFFER, SimpleNamespace(versions=bytes([1]), suites=bytes(suites), parameters=self.parameters, name=self.name,
                                            credential=b"", predecessor=predecessor))
@@ -213,7 +213,7 @@ class Server:
         if not held:
             return ("Unknown", 3_600_000), None
         secrets = [held.secret] + ([held.candidate.secret] if held.candidate else [])
-        if not any(predecessor_mac(held.suite, verifier(held.suite, s), h2) == p.mac for s in secrets) or p.counter < held.counter:
+        if not any(predecessor_mac(held.suite, s, h2) == p.mac for s in secrets) or p.counter < held.counter:
             return ("Superseded", None), None
         if held.ended:
             return ("Expired", held.stated()), None
