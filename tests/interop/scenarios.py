@@ -352,7 +352,8 @@ async def rekey(pair, session, rng):
 async def ping(pair, session, rng):
     session.interval = 30  # this end leaves it to the other one, whose interval is 200 ms now, too
     await session.until(lambda: session.counts["sent PONG"] >= 2)
-    session.say(wire.frame("PING", id=77))
+    session.current.extra.append(wire.frame("PING", id=77))
+    session.news()
     await session.until(lambda: session.counts["PONG"])
 
 @scenario("GOAWAY from Python is answered by a planned swap", ours="server")
@@ -360,7 +361,8 @@ async def ping(pair, session, rng):
 async def goaway(pair, session, rng):
     await load(pair, session)
     if pair.ours == "server":
-        session.say(wire.frame("GOAWAY", within=5_000, alternate=b""))
+        session.current.extra.append(wire.frame("GOAWAY", within=5_000, alternate=b""))
+        session.news()
     else:
         pair.rust.tell("migrate")
     await session.until(lambda: session.attaches == 2)

@@ -10,33 +10,29 @@ from noise import KEY_LIMIT
 from wire import SEQUENCED, Refused, charge, data, decode, encode, frame, need
 
 DRAIN_TIMER, SILENCE, HANDSHAKE_TIMER, LAST_PACKET = 5, 30, 10, 2  # seconds
-
-def later(delay, call, *arguments):
-    asyncio.get_running_loop().call_later(delay, call, *arguments)
+UNKNOWN = 2**62  # above every position
 
 class Stream:
     """A stream; stream 0 stands for the session's credit."""
     def __init__(self, session, opened):
         self.session, self.id, self.label, self.fragment_size = session, opened.stream, opened.label, opened.fragment_size
         window = "stream_window" if self.id else "session_window"
-        self.limit, self.used = getattr(session.theirs, window), 0  # in charges: what the peer granted, what of it is used
-        self.window, self.granted, self.arrived = getattr(session.ours, window), getattr(session.ours, window), 0
+        self.limit, self.window = getattr(session.theirs, window), getattr(session.ours, window)
+        self.used, self.granted, self.arrived = 0, self.window, 0  # in charges, like the limit that we have
         self.chunks, self.stopped, self.out_over, self.in_over, self.reset_code = deque(), False, False, False, None
     def free(self):
-        return min(self.session.free(), *(s.limit - s.used for s in (self, self.session.streams[0])))
+        return min(self.session.free(), self.limit - self.used, self.session.streams[0].limit - self.session.streams[0].used)
     async def send(self, payload, message_end=True, stream_end=False):
         """Commits a message, or bytes, in as many fragments as credit, outbox and packets demand."""
         while not (self.out_over or self.session.ended):
             await self.session.until(lambda: self.out_over or self.free() >= 64 + bool(payload))
-            size = min(len(payload), self.fragment_size, self.free() - 64, self.session.theirs.packet_limit - 200)
+            size = min(len(payload), self.fragment_size, max(self.free() - 64, 0), self.session.theirs.packet_limit - 1_200)
             piece, payload = payload[:size], payload[size:]
             self.session.commit(data(self.id, piece, message_end and not payload, stream_end and not payload))
             if not payload:
-                self.out_over = self.out_over or stream_end
                 return
     def stop(self, code):
-        self.stopped = True
-        self.chunks.clear()
+        self.stopped, self.chunks = True, deque()
         self.session.commit(frame("STOP", stream=self.id, code=code))
     async def chunk(self):
         """The next payload and whether a message ends behind it; None behind the last."""
@@ -49,105 +45,94 @@ class Link:
     def __init__(self, carrier, handshake, stated=0, floor=None, old=None):
         self.carrier, self.suite, (self.tx, self.rx, self.secret) = carrier, handshake.suite, handshake.finish()
         self.stated, self.floor, self.old = stated, floor, old  # `stated` is never below `floor`; `old` is draining
-        self.cursor, self.said, self.own_n, self.go_on, self.repeat_until = 0, None, None, None, 0  # as a sender
-        self.arriving, self.peer_n, self.due = None, None, None  # as a receiver; `due`: FROMs that are to answer our RESYNC
-        self.got_ack = self.rekey = False
-        self.extra = []  # frames to be sent that have no position
+        self.own_n = self.peer_n = UNKNOWN if old else 0  # where each end begins after a planned swap
+        self.cursor, self.said, self.go_on, self.repeat_until = 0, None, None, 0
+        self.arriving, self.due = None, None  # `due`: the FROMs that are to answer our RESYNC
+        self.extra, self.got_ack, self.rekey = [], False, False  # `extra`: frames without a position that are to be sent
 
 class Session:
     def __init__(self, client, id, link, ours, theirs):
-        self.client, self.id, self.secret, self.suite, self.ours, self.theirs = client, id, link.secret, link.suite, ours, theirs
-        self.counter, self.sent, self.acked, self.charged, self.frozen = 0, [], 0, 0, None  # `sent`: by position
-        self.expected, self.inbox, self.ack_said, self.ack_now = 0, {}, 0, False
-        self.arrivals, self.next_id, self.last_peer_id = asyncio.Queue(), *((1, 0) if client else (2, -1))
-        self.streams, self.live = {0: Stream(self, frame("OPEN", stream=0, label=b"", fragment_size=0))}, set()
-        self.current = self.candidate = self.own_close = self.peer_close = self.peer_final = self.ended = self.goaway = None
-        self.progress, self.counts = asyncio.Event(), Counter()
-        self.attaches, self.reason = 0, b""
+        self.id, self.secret, self.suite, self.ours, self.theirs, self.counter = id, link.secret, link.suite, ours, theirs, 0
         self.interval = min(ours.keepalive_interval, theirs.keepalive_interval) / 1_000
-
+        self.sent, self.acked, self.charged, self.own_close = [], 0, 0, None  # `sent`: every frame, by position
+        self.expected, self.inbox, self.ack_said, self.ack_now, self.frozen = 0, {}, 0, False, None
+        self.streams = {0: Stream(self, frame("OPEN", stream=0, label=b"", fragment_size=0))}
+        self.arrivals, self.next_id, self.last_peer_id = asyncio.Queue(), *((1, 0) if client else (2, -1))
+        self.current = self.candidate = self.peer_close = self.peer_final = self.ended = self.reason = self.goaway = None
+        self.live, self.attaches, self.counts, self.progress = set(), 0, Counter(), asyncio.Event()
     def news(self):
         self.progress.set()
         self.progress.clear()
-
     async def until(self, condition):
-        while not condition() and not self.ended:
+        while not (condition() or self.ended):
             await self.progress.wait()
-
-    # Streams
-
-    def slot(self, id, most):
-        """Whether the end that `id` is of may have one more stream."""
-        return sum(s.id % 2 == id % 2 and not (s.out_over and s.in_over) for s in self.streams.values() if s.id) < most
-
-    async def open(self, label=b"", fragment_size=16_000):
-        await self.until(lambda: self.slot(self.next_id, self.theirs.max_streams) and self.free() > 400)
-        self.next_id += 2
-        opened = frame("OPEN", stream=self.next_id - 2, priority=128, fragment_size=fragment_size, label=label)
-        self.streams[opened.stream] = stream = Stream(self, opened)
-        self.commit(opened)
-        return stream
 
     # Sending
 
     def free(self):
         """What DATA may still be charged: a quarter of the outbox is set aside for control."""
         return min(self.ours.outbox_limit, self.theirs.inbox_limit) * 3 // 4 - self.charged
-
+    def slot(self, id, most):
+        """Whether the end that `id` is of may have one more stream."""
+        return sum(s.id % 2 == id % 2 and not (s.out_over and s.in_over) for s in self.streams.values() if s.id) < most
+    async def open(self, label=b"", fragment_size=16_000):
+        await self.until(lambda: self.slot(self.next_id, self.theirs.max_streams) and self.free() > 400)
+        opened = frame("OPEN", stream=self.next_id, priority=128, fragment_size=fragment_size, label=label)
+        stream = self.streams[self.next_id] = Stream(self, opened)
+        self.next_id += 2
+        self.commit(opened)
+        return stream
     def commit(self, f):
-        """Gives `f` its position, unless one of the ends has closed."""
-        if not self.own_close and self.peer_final is None:
-            self.sent.append(f)
-            self.charged += charge(f)
-            for stream in (self.streams[0], self.streams[f.stream]) if f.kind == "DATA" else ():
-                stream.used += charge(f)
-            self.news()
-
+        """Gives `f` its position, unless one of the ends has closed, or that half of its stream is over."""
+        touched = (self.streams[f.stream], self.streams[0]) if f.kind == "DATA" else ()
+        if self.own_close or self.peer_final is not None or any(stream.out_over for stream in touched):
+            return
+        self.sent.append(f)
+        self.charged += charge(f)
+        for stream in touched:
+            stream.used, stream.out_over = stream.used + charge(f), f.stream_end and stream.id > 0
+        self.news()
+    def grant(self):
+        """Credit for what was read, when that at least doubles what the peer has left."""
+        unread = {s.id: sum(64 + len(payload) for payload, _ in s.chunks) for s in self.streams.values()}
+        unread[0] = sum(unread.values())
+        for s in self.streams.values():
+            limit = s.arrived - unread[s.id] + s.window
+            if limit - s.granted >= max(s.granted - s.arrived, 64) and not s.in_over and self.free() > 0:
+                s.granted = limit
+                self.commit(frame("CREDIT", stream=s.id, limit=limit))
     def stated(self):
         return self.expected if self.frozen is None else self.frozen
-
-    def frames(self, link, room):
-        """What goes next on `link`, as much as there is room for: FROM where the cursor jumps, and the frames from there on."""
-        unread = {s.id: sum(64 + len(payload) for payload, _ in s.chunks) for s in self.streams.values()}
-        for s in self.streams.values():  # grants anew when that at least doubles what the peer has left
-            fresh = s.arrived - (unread[s.id] if s.id else sum(unread.values())) + s.window
-            if fresh - s.granted >= max(s.granted - s.arrived, 64) and not s.in_over and self.free() > 0:
-                s.granted = fresh
-                self.commit(frame("CREDIT", stream=s.id, limit=fresh))
-        while room > 0:
-            if link.go_on is not None and link.cursor >= link.own_n:  # the end of an answer to RESYNC
-                link.cursor, link.go_on = link.go_on, None
-            link.cursor = max(link.cursor, self.acked)
-            if link.said != link.cursor:
-                f, link.said = frame("FROM", position=link.cursor), link.cursor
-                link.own_n = link.cursor if link.own_n is None else link.own_n
-            elif self.peer_final is None and link.cursor < len(self.sent) and len(encode([self.sent[link.cursor]])) < room:
-                f = self.sent[link.cursor]
-                link.cursor = link.said = link.cursor + 1
-            else:
-                return
-            room -= len(encode([f])) + 4
-            yield f
-
+    def next_frame(self, link, room):
+        """What goes next on `link`: FROM where the cursor has jumped, or else the frame there, if it fits."""
+        if link.go_on is not None and link.cursor >= link.own_n:  # our answer to RESYNC is complete
+            link.cursor, link.go_on = link.go_on, None
+        link.cursor = max(link.cursor, self.acked)
+        if link.said != link.cursor:
+            link.said, link.own_n = link.cursor, min(link.own_n, link.cursor) if link.said is None else link.own_n
+            return frame("FROM", position=link.cursor)
+        if self.peer_final is None and link.cursor < len(self.sent) and len(encode([self.sent[link.cursor]])) <= room:
+            link.cursor = link.said = link.cursor + 1
+            return self.sent[link.cursor - 1]
     def packet(self, link):
-        """The next packet; None if there is nothing to say."""
-        frames, extra, link.extra = [], link.extra, []
-        if link is self.current:
-            frames = [*self.frames(link, self.theirs.packet_limit - 60 - len(encode(extra)))]
-            if self.ack_now or (frames or extra) and self.stated() > self.ack_said:
-                extra.append(frame("ACK", position=self.stated()))
-                self.ack_said, self.ack_now = self.stated(), False
-        frames += extra
-        if not frames:
-            return None
-        if link.rekey or link.tx.packets == KEY_LIMIT - 1:
+        """The next packet, packed frame by frame, FROM first; None if there is nothing to say."""
+        frames, room, current = [], self.theirs.packet_limit - 1_100, link is self.current  # ends and extras have the rest
+        if current:
+            self.grant()
+        while current and (f := self.next_frame(link, room)):
+            frames.append(f)
+            room -= len(encode([f])) + 4
+        frames, link.extra = frames + link.extra, []
+        if current and (self.ack_now or frames and self.stated() > self.ack_said):
+            frames.append(frame("ACK", position=self.stated()))
+            self.ack_said, self.ack_now = self.stated(), False
+        if rekey := frames and (link.rekey or link.tx.packets == KEY_LIMIT - 1):
             frames.append(frame("REKEY"))
         self.counts.update("sent " + f.kind for f in frames)
-        packet = b"\7" + link.tx.seal(encode(frames))
-        if frames[-1].kind == "REKEY":
+        packet = b"\7" + link.tx.seal(encode(frames)) if frames else None
+        if rekey:
             link.rekey = link.tx.rekey()
         return packet
-
     async def write(self, link):
         with suppress(*BROKEN):
             while link in self.live:
@@ -156,47 +141,31 @@ class Session:
                 else:
                     await self.progress.wait()
 
-    def say(self, f):
-        """Says something that has no position."""
-        self.current.extra.append(f)
-        self.news()
-
     # Attaching
 
     def missing(self):
-        link = self.current
-        return bool(link and link.old and (link.peer_n is None or self.expected < link.peer_n))
-
+        return self.current is not None and self.expected < self.current.peer_n
     def settled(self):
         """Whether a planned swap may begin."""
         link = self.current
-        return bool(link and link.got_ack and None not in (link.arriving, link.own_n) and not self.missing()
-                    and self.acked >= link.own_n and link.cursor >= link.repeat_until)
-
+        return link is not None and (link.got_ack and link.arriving is not None and not self.missing() and self.acked >= link.own_n
+                                     and link.cursor >= link.repeat_until)
     def secrets(self):
-        """Each with its suite, which is that of the handshake that made it."""
         return [(holder.suite, holder.secret) for holder in (self, self.candidate) if holder]
-
     def propose(self, link):
-        if self.candidate:
-            self.retire(self.candidate)
+        self.retire(self.candidate)
         self.candidate = link
         self.live.add(link)
-
     def attach(self, link):
         """`link` carries the session from now on, after a planned swap if an `old` one drains."""
         self.retire(*self.live - {link, link.old})
         self.secret, self.suite, self.current, self.candidate = link.secret, link.suite, link, None
         self.acknowledge(link.stated, self.acked if link.floor is None else link.floor)
         link.cursor, link.repeat_until = (link.old.cursor, 0) if link.old else (link.stated, len(self.sent))
-        if link.old:
-            later(DRAIN_TIMER, self.retire, link.old)
-        if self.peer_final is not None:
-            link.extra.append(frame("CLOSED", position=self.stated()))
-        self.attaches += 1
+        asyncio.get_running_loop().call_later(DRAIN_TIMER, self.retire, link.old)
+        link.extra += [frame("CLOSED", position=self.stated())] if self.peer_final is not None else []
+        self.attaches, self.ack_now = self.attaches + 1, True
         self.counts["planned"] += link.old is not None
-        self.ack_now = True
-
     def retire(self, *links):
         """Nothing that arrives on these matters any more, nor on what drains beside them."""
         for link in self.live & set(links):
@@ -207,33 +176,28 @@ class Session:
                 self.retire(link.old)
         self.settle()
         self.news()
-
     def settle(self):
         """After a planned swap: closes the old connection, or asks for what it did not deliver."""
         link = self.current
-        if link and link.old and None not in (link.peer_n, link.own_n):
-            if not self.missing() and self.acked >= link.own_n and link.old in self.live:
-                self.retire(link.old)
-            elif self.missing() and link.old not in self.live and link.due is None:
-                link.due = [self.stated(), None]
-                link.extra.append(frame("RESYNC", position=self.stated()))
-
+        if link and link.old in self.live and not self.missing() and self.acked >= link.own_n:
+            self.retire(link.old)
+        elif link and link.old and link.old not in self.live and self.expected < link.peer_n < UNKNOWN and link.due is None:
+            link.due = [self.stated(), None]
+            link.extra.append(frame("RESYNC", position=self.stated()))
     async def read(self, link):
         """The next packet. After a while without one PING goes out, and after another the connection is given up."""
         reading = asyncio.ensure_future(link.carrier.receive())
-        for wait, ping in [(HANDSHAKE_TIMER, False)] if link is self.candidate else [(self.interval, False), (SILENCE, True)]:
-            if ping:
-                link.extra.append(frame("PING", id=len(self.sent)))
-                self.news()
+        for wait, ping in [(HANDSHAKE_TIMER, [])] if link is self.candidate else [(self.interval, []), (SILENCE, ["PING"])]:
+            link.extra += [frame(kind, id=self.expected) for kind in ping]
+            self.news()
             await asyncio.wait([reading], timeout=wait)
             if reading.done():
                 return reading.result()
         raise ConnectionError("silence")
-
     async def serve(self, link):
         """Runs a connection to its end."""
         asyncio.create_task(self.write(link))
-        with suppress(*BROKEN, InvalidTag):
+        with suppress(*BROKEN, InvalidTag, Refused):
             while (packet := await self.read(link))[0] == 7 and link in self.live:
                 plaintext = link.rx.open(packet[1:])
                 if not self.ended:
@@ -261,69 +225,58 @@ class Session:
             link.rx.rekey()
         self.settle()
         self.news()
-
     def sequenced(self, link, f):
         need(link.arriving is not None, "a sequenced frame before FROM")
-        need(not link.due or None in link.due or link.arriving < link.peer_n or link.due == [link.peer_n], "an answer to RESYNC cut short")
+        need(not link.due or None in link.due or link.arriving not in (link.peer_n, *link.due[1:]) or link.due == [link.peer_n], "an answer to RESYNC cut short")
         position, link.arriving = link.arriving, link.arriving + 1
         need(not self.peer_close or position <= self.close_at, "a frame behind CLOSE")
         if f.kind == "CLOSE" and not self.peer_close:
             need(max(self.inbox, default=0) <= position, "a frame behind CLOSE")
             self.peer_close, self.close_at = f, position
             if self.own_close:
-                self.closed_by_peer(f)  # a closer acts on it wherever it lies
-        if position > self.expected:
-            need(self.missing() and link is self.current, "positions skipped")
+                self.closed_by_peer()  # a closer acts on it wherever it lies
+        need(position <= self.expected or self.missing() and link is self.current, "positions skipped")
+        if position >= self.expected:
             self.inbox[position] = f
             need(sum(map(charge, self.inbox.values())) <= self.ours.inbox_limit, "inbox overrun")
-        elif position == self.expected:
-            while f:
-                self.expected += 1
-                if self.frozen is None:  # what arrives behind our CLOSE is counted, and not taken over
-                    self.take(f)
-                f = self.inbox.pop(self.expected, None)
-
+        while self.expected in self.inbox:
+            f, self.expected = self.inbox.pop(self.expected), self.expected + 1
+            if self.frozen is None:  # what arrives behind our CLOSE is counted, and not taken over
+                self.closed_by_peer() if f.kind == "CLOSE" else self.take(f)
     def take(self, f):
         """A sequenced frame in its turn."""
-        if f.kind == "CLOSE":
-            return self.closed_by_peer(f)
         if f.kind == "OPEN":
             need(f.stream % 2 == 1 - self.next_id % 2 and f.stream > self.last_peer_id, "a bad OPEN")
             need(self.slot(f.stream, self.ours.max_streams), "a stream too many")
             self.last_peer_id, self.streams[f.stream] = f.stream, Stream(self, f)
-            return self.arrivals.put_nowait(self.streams[f.stream])
+            self.arrivals.put_nowait(self.streams[f.stream])
         need(f.stream in self.streams, "a stream that was not opened")
         stream = self.streams[f.stream]
         if f.kind == "CREDIT":
             need(f.limit >= stream.limit, "credit taken back")
             stream.limit = f.limit
-        elif f.kind == "STOP":
-            if not stream.out_over:
-                stream.out_over = True
-                self.commit(frame("RESET", stream=f.stream, code=f.code))
-        else:
+        elif f.kind == "STOP" and not stream.out_over:
+            stream.out_over = True
+            self.commit(frame("RESET", stream=f.stream, code=f.code))
+        elif f.kind in ("DATA", "RESET"):
             need(not stream.in_over, "behind the end of its stream")
             stream.in_over = f.kind == "RESET" or f.stream_end
-            if f.kind == "DATA":
-                need(len(f.payload) <= stream.fragment_size, "a fragment too long")
-                for s in (stream, self.streams[0]):
-                    s.arrived += charge(f)
-                    need(s.arrived <= s.granted, "no credit")
-                stream.chunks += [] if stream.stopped else [(f.payload, f.message_end)]
-            else:
-                stream.reset_code = f.code
-                stream.chunks.clear()
-
+            if f.kind == "RESET":
+                stream.reset_code, stream.chunks = f.code, deque()
+                return
+            need(len(f.payload) <= stream.fragment_size, "a fragment too long")
+            stream.chunks += [] if stream.stopped else [(f.payload, f.message_end)]
+            for s in (stream, self.streams[0]):
+                s.arrived += charge(f)
+                need(s.arrived <= s.granted, "no credit")
     def possible(self, position, floor, final=False):
         """Whether the peer can state this position: none above the one in its CLOSE, and no other finally."""
         closed = self.peer_close.position if self.peer_close else len(self.sent)
         return floor <= position <= closed <= len(self.sent) and not (final and self.peer_close and position < closed)
-
     def acknowledge(self, position, floor, final=False):
         need(self.possible(position, floor, final), "StateLost")
         self.charged -= sum(map(charge, self.sent[self.acked:position]))
         self.acked = max(self.acked, position)
-
     def unsequenced(self, link, f):
         """What concerns only the connection that it arrives on."""
         if f.kind == "ACK":
@@ -333,7 +286,7 @@ class Session:
         elif f.kind == "FROM":
             self.goes_on_from(link, f.position)
         elif f.kind == "RESYNC":
-            need(link is self.current and link.old and not link.repeat_until and f.position < (link.own_n or 0), "RESYNC without need")
+            need(link is self.current and link.old and not link.repeat_until and f.position < link.own_n, "RESYNC without need")
             self.acknowledge(f.position, self.acked)
             link.go_on, link.cursor, link.repeat_until = link.cursor, f.position, link.own_n
         elif f.kind == "PING":
@@ -347,19 +300,17 @@ class Session:
             self.end("Done")
         elif f.kind == "END":
             self.over(f.code, f.reason, f.position if f.code in ("Done", "ProtocolError", "Aborted") else None)
-        else:
-            need(f.kind != "FINAL", "FINAL out of place")
-
+        need(f.kind != "FINAL", "FINAL out of place")
     def goes_on_from(self, link, position):
-        if link.arriving is None:
-            link.peer_n = position
-        elif not link.due:
-            need(position > link.arriving, "FROM without need")
-        else:  # an answer to RESYNC: FROM p, p to n - 1, FROM r, with r where this connection was
+        if link.due:  # an answer to RESYNC: FROM p, p to n - 1, FROM r, with r where this connection was
             due = link.due.pop(0)
             need(position >= due and (link.due or link.arriving == link.peer_n), "an answer to RESYNC too low, or too early")
             need(position == due, "StateLost")
             link.due = [link.arriving] if link.due else []
+        elif link.arriving is None:
+            link.peer_n = min(link.peer_n, position)
+        else:
+            need(position > link.arriving, "FROM without need")
         need(position <= self.expected or self.missing() and link is self.current, "StateLost")
         link.arriving = position
 
@@ -369,27 +320,23 @@ class Session:
         self.frozen, close = self.stated(), frame("CLOSE", code=code, reason=reason, position=self.stated())
         self.commit(close)
         self.own_close = close
-
-    def closed_by_peer(self, f):
-        self.acknowledge(f.position, self.acked)
-        self.peer_final, self.frozen = f.position, self.stated()
+    def closed_by_peer(self):
+        self.acknowledge(self.peer_close.position, self.acked)
+        self.peer_final, self.frozen = self.peer_close.position, self.stated()
         self.current.extra.append(frame("CLOSED", position=self.frozen))
         if self.own_close:
             self.end("Done")
-
     def end(self, code, reason=b"", link=None):
-        """The session is over, and END says so, if there is a connection for it."""
+        """The session is over, and END says so."""
         link = link or self.current
-        if link and not self.ended:
+        if not self.ended:
             link.extra = [frame("END", code=code, reason=reason, position=self.stated(), after=None, alternate=b"")]
-            later(LAST_PACKET, self.retire, link)
+            asyncio.get_running_loop().call_later(LAST_PACKET, self.retire, link)
         self.over(code, reason, last=link)
-
     def over(self, code, reason=b"", final=None, last=None):
         """The session is over. `final`: the peer's final position, as it says; `last`: the connection that END goes out on."""
         if not self.ended:
-            if final is not None and not self.possible(final, self.acked, final=True):
-                code, final = "StateLost", None
-            self.ended, self.reason, self.peer_final = code, reason, self.peer_final if final is None else final
-            self.current = None
+            believed = final is None or self.possible(final, self.acked, final=True)
+            self.ended, self.reason, self.current = code if believed else "StateLost", reason, None
+            self.peer_final = final if believed and final is not None else self.peer_final
             self.retire(*self.live - {last})
