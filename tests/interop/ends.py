@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidTag
 from carriers import BROKEN
 from noise import WITH_SECRET, Handshake, predecessor_mac
 from session import HANDSHAKE_TIMER, Link, Session
-from wire import DEFAULTS, OFFER, REJECT, Refused, decode, encode, frame, get_all, need, put
+from wire import DEFAULTS, OFFER, REJECT, decode, encode, frame, get_all, need, put
 
-FAILURES = (*BROKEN, InvalidTag, ValueError, Refused, asyncio.TimeoutError)  # what a handshake may die of
+FAILURES = (*BROKEN, InvalidTag, ValueError, asyncio.TimeoutError)  # what a handshake may die of
 
 def claim(position, alive):
     return position.to_bytes(8, "big") + bytes([alive])
@@ -99,7 +99,7 @@ class Client(End):
         await carrier.send(b"\3" + h.write(put(OFFER, offer)))
         packet = expect(await carrier.receive(), 7, range(8_193))
         link = Link(carrier, h, floor=floor)
-        final, = decode(link.rx.open(packet))
+        final, = decode(link.rx.crypt("decrypt", packet))
         need(final.kind == "FINAL" and (final.verdict == "none") == (old is None), f"{final.kind} in FINAL's place")
         self.verdict = final.verdict
         if final.verdict == "Resumed":
@@ -161,7 +161,7 @@ class Server(End):
             asyncio.create_task(self.arrive(session))
         session.propose(link)
         final = frame("FINAL", parameters=self.parameters, incarnation=self.incarnation, verdict=verdict, position=position)
-        await carrier.send(b"\7" + link.tx.seal(encode([final])))
+        await carrier.send(b"\7" + link.tx.crypt("encrypt", encode([final])))
         return session, link
     async def arrive(self, session):
         """Hands out a session once it is confirmed; one that is not was never there."""

@@ -2,8 +2,6 @@
 import hashlib
 import hmac
 import struct
-from functools import partialmethod
-
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
@@ -22,30 +20,23 @@ def hkdf(suite, salt, ikm, info=b"", count=1):
         blocks.append(hmac.digest(key, blocks[-1] + info + bytes([i + 1]), hash_of(suite)))
     return blocks[1:]
 
-def verifier(suite, secret):
-    return hkdf(suite, bytes(32), secret, b"unbroken v1 verifier")[0]
-
 def predecessor_mac(suite, secret, h2):
     """`suite` and `secret` are the earlier session's, `h2` is the hash after message 2 of the new handshake."""
-    return hmac.digest(verifier(suite, secret), b"unbroken v1 predecessor" + h2, hash_of(suite))
+    verifier, = hkdf(suite, bytes(32), secret, b"unbroken v1 verifier")
+    return hmac.digest(verifier, b"unbroken v1 predecessor" + h2, hash_of(suite))
 
 class Key:
     """One direction's key and its nonce: a Noise CipherState."""
     def __init__(self, suite, key):
         self.suite, self.nonce = suite, 0
         self.use(key)
-
     def use(self, key):
         self.aead, self.packets = (AESGCM if self.suite in AES else ChaCha20Poly1305)(key), 0
-
     def crypt(self, direction, text, ad=b""):
         self.nonce, self.packets = self.nonce + 1, self.packets + 1
         return getattr(self.aead, direction)(self.number(self.nonce - 1), text, ad)
-    seal, open = partialmethod(crypt, "encrypt"), partialmethod(crypt, "decrypt")
-
     def number(self, n):
         return struct.pack(">IQ" if self.suite in AES else "<IQ", 0, n)
-
     def rekey(self):
         self.use(self.aead.encrypt(self.number(2**64 - 1), bytes(32), b"")[:32])
 
@@ -59,16 +50,13 @@ class Handshake:
         self.own = {"s": static or X25519PrivateKey.generate(), "e": ephemeral or X25519PrivateKey.generate()}
         self.hash = self.chain = name.ljust(32, b"\0") if len(name) <= 32 else hashlib.new(hash_of(suite), name).digest()
         self.mix_hash(b"unbroken" + head)
-
     def mix_hash(self, data):
         self.hash = hashlib.new(hash_of(self.suite), self.hash + data).digest()
-        return data
-
     def mix_key(self, ikm, count=2):
         self.chain, *hashed, key = hkdf(self.suite, self.chain, ikm, count=count)
-        self.mix_hash(hashed[0]) if hashed else None
+        for block in hashed:
+            self.mix_hash(block)
         self.key = Key(self.suite, key)
-
     def mix(self, token, public):
         if token == "psk":
             self.mix_key(self.psk, count=3)
@@ -79,32 +67,25 @@ class Handshake:
         elif token != "s":  # a Diffie-Hellman, the client's key named first. A result of zeros raises ValueError.
             mine, theirs = token if self.client else token[::-1]
             self.mix_key(self.own[mine].exchange(self.theirs[theirs]))
-
-    def seal(self, plaintext):
-        return self.mix_hash(self.key.seal(plaintext, self.hash) if self.key else plaintext)
-
-    def open(self, ciphertext):
-        plaintext = self.key.open(ciphertext, self.hash) if self.key else ciphertext
-        self.mix_hash(ciphertext)
-        return plaintext
-
+    def crypt(self, direction, text):
+        result = self.key.crypt(direction, text, self.hash) if self.key else text
+        self.mix_hash(result if direction == "encrypt" else text)
+        return result
     def write(self, payload):
         out = b""
         for token in next(self.messages):
             public = self.own[token].public_key().public_bytes_raw() if token in self.own else b""
-            out += self.seal(public) if token == "s" else public
+            out += self.crypt("encrypt", public) if token == "s" else public
             self.mix(token, public)
-        return out + self.seal(payload)
-
+        return out + self.crypt("encrypt", payload)
     def read(self, message):
         for token in next(self.messages):
             size = {"e": 32, "s": 48}.get(token, 0)
             public, message = message[:size], message[size:]
             if size:
-                self.theirs[token] = X25519PublicKey.from_public_bytes(public if token == "e" else self.open(public))
+                self.theirs[token] = X25519PublicKey.from_public_bytes(public if token == "e" else self.crypt("decrypt", public))
             self.mix(token, public)
-        return self.open(message)
-
+        return self.crypt("decrypt", message)
     def finish(self):
         """The sealing keys (sending, receiving) and the resumption secret."""
         keys = hkdf(self.suite, self.chain, b"", count=2)

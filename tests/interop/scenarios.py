@@ -533,7 +533,7 @@ async def breaches(pair, _, rng):
                 session.sent.append(f)
                 session.current.cursor = session.current.said = len(session.sent)
         plaintext = frames if isinstance(frames, bytes) else wire.encode(frames)
-        await session.current.carrier.send(b"\7" + session.current.tx.seal(plaintext))
+        await session.current.carrier.send(b"\7" + session.current.tx.crypt("encrypt", plaintext))
         try:
             await asyncio.wait_for(session.until(lambda: False), 0.5 if name == "nothing wrong" else 5)
         except asyncio.TimeoutError:

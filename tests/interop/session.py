@@ -129,7 +129,7 @@ class Session:
         if rekey := frames and (link.rekey or link.tx.packets == KEY_LIMIT - 1):
             frames.append(frame("REKEY"))
         self.counts.update("sent " + f.kind for f in frames)
-        packet = b"\7" + link.tx.seal(encode(frames)) if frames else None
+        packet = b"\7" + link.tx.crypt("encrypt", encode(frames)) if frames else None
         if rekey:
             link.rekey = link.tx.rekey()
         return packet
@@ -197,9 +197,9 @@ class Session:
     async def serve(self, link):
         """Runs a connection to its end."""
         asyncio.create_task(self.write(link))
-        with suppress(*BROKEN, InvalidTag, Refused):
+        with suppress(*BROKEN, InvalidTag):
             while (packet := await self.read(link))[0] == 7 and link in self.live:
-                plaintext = link.rx.open(packet[1:])
+                plaintext = link.rx.crypt("decrypt", packet[1:])
                 if not self.ended:
                     self.receive(link, plaintext)
         self.retire(link)

@@ -17,7 +17,7 @@ LARGEST = dict(packet_limit=65_535, fragment_size=64_000, versions=16, suites=16
 # behind some codes); ? before a kind: behind a marker, if at all.
 LAYOUTS = {"parameters": " ".join(f"{name}:int" for name in DEFAULTS), "predecessor": "id:=16 counter:int position:int mac:=32"}
 OFFER = "versions:bytes suites:bytes parameters:parameters name:bytes credential:bytes predecessor:?predecessor"
-REJECT = "code:reject after:more"
+REJECT, WITH_MORE = "code:reject after:more", ("Retry", "Resumed", "Expired", "Unknown", "StateLost")
 FRAMES = {"OPEN": (0x01, "stream:stream priority:byte fragment_size:int label:bytes"), "RESET": (0x02, "stream:stream code:int"),
           "STOP": (0x03, "stream:stream code:int"), "CREDIT": (0x04, "stream:int limit:int"),
           "CLOSE": (0x05, "code:int reason:bytes position:int"), "CLOSED": (0x08, "position:int"),
@@ -51,8 +51,7 @@ def put(layout, values):
     out = b""
     for name, kind in fields(layout):
         value = getattr(values, name)
-        if kind[0] == "?":
-            out += bytes([value is not None])
+        out += bytes([value is not None]) if kind[0] == "?" else b""
         if kind.strip("?") in LAYOUTS and value:
             out += put(LAYOUTS[kind.strip("?")], value)
         elif kind in CODES:
@@ -81,9 +80,7 @@ def get_integer(reader, name=None):
 def get(reader, layout):
     values, value = {}, None
     for name, kind in fields(layout):
-        if kind == "more" and value in ("none", "Superseded") or kind == "more" and value in CODES["reject"][2:]:
-            value = None
-        elif kind[0] == "?" and not get_code(reader, "flag"):
+        if kind == "more" and value not in WITH_MORE or kind[0] == "?" and not get_code(reader, "flag"):
             value = None
         elif kind in CODES:
             value = get_code(reader, kind)
