@@ -5,22 +5,13 @@ import random
 from contextlib import suppress
 from hmac import compare_digest
 from types import SimpleNamespace
-
 from cryptography.exceptions import InvalidTag
-
 from carriers import BROKEN
 from noise import WITH_SECRET, Handshake, predecessor_mac
 from session import HANDSHAKE_TIMER, Link, Session
-from wire import DEFAULTS, OFFER, REJECT, decode, encode, frame, get_all, need, put
+from wire import CLAIM, DEFAULTS, OFFER, REJECT, decode, encode, frame, get_all, need, put
 
 FAILURES = (*BROKEN, InvalidTag, ValueError, asyncio.TimeoutError)  # what a handshake may die of
-
-def claim(position, alive):
-    return position.to_bytes(8, "big") + bytes([alive])
-
-def read_claim(payload):
-    need(len(payload) == 9 and payload[8] < 2)
-    return int.from_bytes(payload[:8], "big"), bool(payload[8])
 
 def expect(packet, kind, sizes):
     """The packet that is due, without its type; a REJECT is a dial that failed."""
@@ -39,39 +30,35 @@ class End:
             return await asyncio.wait_for(handshake, HANDSHAKE_TIMER)
         except FAILURES as e:
             self.log.append(f"{type(e).__name__}: {e}")
+    def claim(self, session, alive):
+        return put(CLAIM, SimpleNamespace(position=session.stated(), alive=alive))
 
 class Client(End):
     def __init__(self, dial, suites, psk=None, hint=b"", **options):
         super().__init__(suites, **options)
-        self.dial, self.psk, self.hint, self.session, self.verdict = dial, psk, hint, None, None
-        self.attaching, self.refusals, self.suites_refused = asyncio.Lock(), 0, 0
-        self.held = asyncio.Event()  # cleared, it dials no more
-        self.held.set()
+        self.dial, self.psk, self.hint, self.session, self.attaching = dial, psk, hint, None, asyncio.Lock()
+        self.refusals, self.suites_refused, self.verdict = 0, 0, None
         self.keep = asyncio.create_task(self.run())
     async def run(self):
         """Keeps the session attached until it is over, and answers GOAWAY with a planned swap."""
         while not (self.session and self.session.ended):
-            await self.held.wait()
             if session := await self.in_time(self.attach()):
                 await session.until(lambda: not session.current or session.goaway)
-                if session.goaway:
-                    session.goaway = await self.in_time(self.swap())
+                session.goaway = session.goaway and await self.in_time(self.swap())
             else:
                 await asyncio.sleep(random.random() * 0.05)
     async def swap(self):
         await self.session.until(self.session.settled)
         await self.attach(alive=True)
     async def attach(self, alive=False):
-        """Gives the session a connection, or with `alive` a further one."""
+        """Gives the session a connection, or with `alive` a further one; after two refusals it asks under seal."""
         async with self.attaching:
             session = self.session
-            if not session or not session.current or alive:
+            if alive or not (session and session.current):
                 carrier = await self.dial()
                 try:
-                    if session and (session.current or self.refusals < 2):
-                        await self.resume(carrier, session, alive)
-                    else:
-                        await self.full(carrier, session)
+                    resumes = session and (session.current or self.refusals < 2)
+                    await (self.resume(carrier, session, alive) if resumes else self.full(carrier, session))
                 except BaseException as e:
                     carrier.close()
                     self.suites_refused = self.suites_refused + 1 if str(e) == "SuiteUnsupported" else 0
@@ -91,11 +78,12 @@ class Client(End):
         h = Handshake(suite, True, head, self.psk)
         await carrier.send(head + h.write(b""))
         h.read(expect(await carrier.receive(), 2, [97]))
-        predecessor = old and SimpleNamespace(id=old.id, counter=old.counter, position=old.stated(),
-                                              mac=predecessor_mac(old.suite, old.secret, h.hash))
-        floor = old.acked if old else 0
         offer = SimpleNamespace(versions=b"\1", suites=bytes(self.suites), parameters=self.parameters, name=b"", credential=b"",
-                                predecessor=predecessor)
+                                predecessor=None)
+        if old:
+            offer.predecessor = SimpleNamespace(id=old.id, counter=old.counter, position=old.stated(),
+                                                mac=predecessor_mac(old.suite, old.secret, h.hash))
+        floor = old.acked if old else 0
         await carrier.send(b"\3" + h.write(put(OFFER, offer)))
         packet = expect(await carrier.receive(), 7, range(8_193))
         link = Link(carrier, h, floor=floor)
@@ -114,12 +102,11 @@ class Client(End):
             session.retire(*session.live)
         session.counter += 1
         head = bytes([4, 1, session.suite]) + session.id + session.counter.to_bytes(8, "big")
-        h = Handshake(session.suite, True, head, session.secret, resume=True)
-        floor = session.acked
-        await carrier.send(head + h.write(claim(session.stated(), old is not None)))
-        stated, alive = read_claim(h.read(expect(await carrier.receive(), 5, [58])))
-        need(old or not alive)
-        self.begin(session, Link(carrier, h, stated, floor, old if alive else None))
+        h, floor = Handshake(session.suite, True, head, session.secret, resume=True), session.acked
+        await carrier.send(head + h.write(self.claim(session, old is not None)))
+        claim = get_all(CLAIM, h.read(expect(await carrier.receive(), 5, [58])))
+        need(old or not claim.alive)
+        self.begin(session, Link(carrier, h, claim.position, floor, old if claim.alive else None))
 
 class Server(End):
     def __init__(self, suites, secrets=None, busy=0, **options):
@@ -134,24 +121,21 @@ class Server(End):
             session, link = proven
             await session.serve(link)
         carrier.close()
-    async def reject(self, carrier, code, after=None):
-        await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code=code, after=after)))
     async def full(self, carrier, packet):
-        suite, head = packet[2:3], packet[:4 + packet[3]] if len(packet) > 3 else b""
-        if self.busy:
-            self.busy -= 1
-            return await self.reject(carrier, "Retry", 50)
-        if packet[1:2] != bytes([self.version]):
-            return await self.reject(carrier, "VersionUnsupported")
-        if suite not in bytes(self.suites):
-            return await self.reject(carrier, "SuiteUnsupported")
+        suite, head = packet[2:3], packet[:4 + sum(packet[3:4])]
+        refusal = ("Retry" if self.busy else "VersionUnsupported" if packet[1:2] != bytes([self.version]) else
+                   "SuiteUnsupported" if suite not in bytes(self.suites) else None)
+        if refusal:
+            self.busy = max(0, self.busy - 1)
+            return await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code=refusal, after=50 if refusal == "Retry" else None)))
+        longest_hint, message = (64, 48) if suite[0] in WITH_SECRET else (0, 32)
+        need(len(head) <= 4 + longest_hint and len(packet) == len(head) + message)
         h = Handshake(suite[0], False, head, self.secrets.get(head[4:]) or os.urandom(32))
-        need(len(packet) == len(head) + (48 if suite[0] in WITH_SECRET else 32) and len(head) <= (68 if suite[0] in WITH_SECRET else 4))
         h.read(packet[len(head):])
         await carrier.send(b"\2" + h.write(b""))
         h2, packet = h.hash, await carrier.receive()
         offer = get_all(OFFER, h.read(expect(packet, 3, range(8_193))))
-        need(not set(self.suites) & {*offer.suites.partition(suite)[0]}, "a suite was refused by somebody else")
+        need(not set(self.suites) & set(offer.suites.partition(suite)[0]), "a suite was refused by somebody else")
         link = Link(carrier, h)
         verdict, position, session = self.judge(offer.predecessor, h2)
         if session:
@@ -184,22 +168,20 @@ class Server(End):
         return "StateLost" if held.ended == "StateLost" else "Expired", held.stated(), None
     async def resume(self, carrier, packet):
         need(len(packet) == 84)
-        session, suite, opened = self.sessions.get(packet[3:19]), packet[2], None
+        session, suite, counter, opened = self.sessions.get(packet[3:19]), packet[2], int.from_bytes(packet[19:27], "big"), None
         held = session.secrets() if session and not session.ended and packet[1] == 1 and not self.refuse_resumes else []
         for secret in [*(secret for s, secret in held if s == suite), os.urandom(32), os.urandom(32)][:2]:
             h = Handshake(suite, False, packet[:27], secret, resume=True)
             with suppress(InvalidTag):
                 opened = h, secret, h.read(packet[27:])
-        counter = int.from_bytes(packet[19:27], "big")
         if not opened or counter <= session.counter:
             self.refuse_resumes = max(0, self.refuse_resumes - 1)
-            return await self.reject(carrier, "Refused")
-        h, secret, payload = opened
-        stated, alive = read_claim(payload)
-        old = session.current if alive and session.settled() else None
-        resumed = b"\5" + h.write(claim(session.stated(), old is not None))
+            return await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code="Refused", after=None)))
+        h, secret, claim = opened[0], opened[1], get_all(CLAIM, opened[2])
+        old = session.current if claim.alive and session.settled() else None
+        resumed = b"\5" + h.write(self.claim(session, old is not None))
         session.counter, session.suite, session.secret = counter, suite, secret
-        link = Link(carrier, h, stated, 0 if alive else None, old)
+        link = Link(carrier, h, claim.position, 0 if claim.alive else None, old)
         session.propose(link)
         await carrier.send(resumed)
         return session, link

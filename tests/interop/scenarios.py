@@ -161,7 +161,7 @@ class Pair:
 
     async def without_connection(self):
         """Holds the client back and cuts what it has."""
-        self.peer.held.clear()
+        await self.peer.attaching.acquire()
         for connection in self.relay.connections:
             self.relay.cut(connection)
         await self.peer.session.until(lambda: not self.peer.session.current)
@@ -450,7 +450,7 @@ async def ended_meanwhile(pair, session, rng, ended):
     else:
         pair.rust.tell("abort")
         await pair.rust.hear("ended")
-    pair.peer.held.set()
+    pair.peer.attaching.release()
     await session.until(lambda: False)
     assert session.ended == ended and pair.peer.log.count("ConnectionError: Refused") == 2, (session.ended, pair.peer.log)
     assert ended == "Unknown" or session.acked <= session.peer_final == len(session.sent), (session.acked, session.peer_final)
@@ -463,7 +463,7 @@ async def by_predecessor(pair, session, rng, verdict):
     await pair.without_connection()
     session.secret = session.secret if verdict == "Resumed" else WRONG
     pair.peer.refusals = 2  # so that it asks under seal
-    pair.peer.held.set()
+    pair.peer.attaching.release()
     await session.until(lambda: pair.peer.refusals == 0)
     assert pair.peer.verdict == verdict, pair.peer.verdict
     if verdict == "Resumed":

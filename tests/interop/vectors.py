@@ -18,8 +18,8 @@ def value(kind, words, name):
     text = words.get(name, words.get("reach", "-"))
     if kind in wire.LAYOUTS:
         return fields(wire.LAYOUTS[kind], words)
-    if kind == "?predecessor":
-        return None if text == "-" else fields(wire.LAYOUTS["predecessor"], words_of(text))
+    if kind == "?p":
+        return None if text == "-" else fields(wire.LAYOUTS["p"], words_of(text))
     if kind in ("int", "?int", "stream", "byte", "more"):
         return None if text == "-" else int(text)
     return text if kind in wire.CODES else bytes.fromhex(text.strip("-"))

@@ -13,10 +13,10 @@ SMALLEST = dict(zip(DEFAULTS, (256, 256, 1, 4_096, 2_048, 65_536, 1, 1)), fragme
 LARGEST = dict(packet_limit=65_535, fragment_size=64_000, versions=16, suites=16, name=255, label=255, reason=1_024,
                alternate=1_024, credential=7_000)
 
-# Layouts are pairs `field:kind`: int, stream, bytes, =n (exactly n bytes), a key of CODES, a nested layout, more (an integer
-# behind some codes); ? before a kind: behind a marker, if at all.
-LAYOUTS = {"parameters": " ".join(f"{name}:int" for name in DEFAULTS), "predecessor": "id:=16 counter:int position:int mac:=32"}
-OFFER = "versions:bytes suites:bytes parameters:parameters name:bytes credential:bytes predecessor:?predecessor"
+# Layouts are pairs `field:kind`: int, u64, stream, bytes, =n (exactly n bytes), a key of CODES, a nested layout, more (an
+# integer behind some codes); ? before a kind: behind a marker, if at all.
+LAYOUTS = {"P": " ".join(f"{name}:int" for name in DEFAULTS), "p": "id:=16 counter:int position:int mac:=32"}
+CLAIM, OFFER = "position:u64 alive:flag", "versions:bytes suites:bytes parameters:P name:bytes credential:bytes predecessor:?p"
 REJECT, WITH_MORE = "code:reject after:more", ("Retry", "Resumed", "Expired", "Unknown", "StateLost")
 FRAMES = {"OPEN": (0x01, "stream:stream priority:byte fragment_size:int label:bytes"), "RESET": (0x02, "stream:stream code:int"),
           "STOP": (0x03, "stream:stream code:int"), "CREDIT": (0x04, "stream:int limit:int"),
@@ -24,7 +24,7 @@ FRAMES = {"OPEN": (0x01, "stream:stream priority:byte fragment_size:int label:by
           "END": (0x09, "code:end reason:bytes position:?int after:?int alternate:bytes"), "ACK": (0x0a, "position:int"),
           "FROM": (0x0b, "position:int"), "RESYNC": (0x0c, "position:int"), "PING": (0x0d, "id:int"), "PONG": (0x0e, "id:int"),
           "GOAWAY": (0x0f, "within:int alternate:bytes"), "REKEY": (0x10, ""),
-          "FINAL": (0x11, "parameters:parameters incarnation:=8 verdict:verdict position:more")}
+          "FINAL": (0x11, "parameters:P incarnation:=8 verdict:verdict position:more")}
 
 class Refused(Exception):
     """Bytes that the document says are malformed; or, while they are served, any other breach of it."""
@@ -57,7 +57,7 @@ def put(layout, values):
         elif kind in CODES:
             out += bytes([CODES[kind].index(value)])
         elif value is not None:
-            out += integer(value) if isinstance(value, int) else value if kind[0] == "=" else integer(len(value)) + value
+            out += value.to_bytes(8, "big") if kind == "u64" else integer(value) if isinstance(value, int) else value if kind[0] == "=" else integer(len(value)) + value
     return out
 
 def take(reader, size):
@@ -86,6 +86,8 @@ def get(reader, layout):
             value = get_code(reader, kind)
         elif kind.strip("?") in LAYOUTS:
             value = get(reader, LAYOUTS[kind.strip("?")])
+        elif kind == "u64":
+            value = int.from_bytes(take(reader, 8), "big")
         elif kind in ("int", "?int", "stream", "more"):
             value = get_integer(reader, name)
             need(value or kind != "stream", "BadStream")
