@@ -127,7 +127,8 @@ class Server(End):
                    "SuiteUnsupported" if suite not in bytes(self.suites) else None)
         if refusal:
             self.busy = max(0, self.busy - 1)
-            return await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code=refusal, after=50 if refusal == "Retry" else None)))
+            after = 50 if refusal == "Retry" else None
+            return await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code=refusal, after=after)))
         longest_hint, message = (64, 48) if suite[0] in WITH_SECRET else (0, 32)
         need(len(head) <= 4 + longest_hint and len(packet) == len(head) + message)
         h = Handshake(suite[0], False, head, self.secrets.get(head[4:]) or os.urandom(32))

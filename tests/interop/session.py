@@ -148,8 +148,8 @@ class Session:
     def settled(self):
         """Whether a planned swap may begin."""
         link = self.current
-        return link is not None and (link.got_ack and link.arriving is not None and not self.missing() and self.acked >= link.own_n
-                                     and link.cursor >= link.repeat_until)
+        known = link is not None and link.got_ack and link.arriving is not None
+        return known and self.expected >= link.peer_n and self.acked >= link.own_n and link.cursor >= link.repeat_until
     def secrets(self):
         return [(holder.suite, holder.secret) for holder in (self, self.candidate) if holder]
     def propose(self, link):
@@ -179,9 +179,9 @@ class Session:
     def settle(self):
         """After a planned swap: closes the old connection, or asks for what it did not deliver."""
         link = self.current
-        if link and link.old in self.live and not self.missing() and self.acked >= link.own_n:
+        if link and link.old in self.live and self.expected >= link.peer_n and self.acked >= link.own_n:
             self.retire(link.old)
-        elif link and link.old and link.old not in self.live and self.expected < link.peer_n < UNKNOWN and link.due is None:
+        elif link and link.old not in self.live and self.expected < link.peer_n < UNKNOWN and link.due is None:
             link.due = [self.stated(), None]
             link.extra.append(frame("RESYNC", position=self.stated()))
     async def read(self, link):
@@ -227,7 +227,8 @@ class Session:
         self.news()
     def sequenced(self, link, f):
         need(link.arriving is not None, "a sequenced frame before FROM")
-        need(not link.due or None in link.due or link.arriving not in (link.peer_n, *link.due[1:]) or link.due == [link.peer_n], "an answer to RESYNC cut short")
+        link.due = [] if link.due == [link.arriving] else link.due  # FROM r is left out, where r is n
+        need(not link.due or len(link.due) == 2 or link.arriving < link.peer_n, "an answer to RESYNC without its end")
         position, link.arriving = link.arriving, link.arriving + 1
         need(not self.peer_close or position <= self.close_at, "a frame behind CLOSE")
         if f.kind == "CLOSE" and not self.peer_close:
@@ -263,12 +264,12 @@ class Session:
             stream.in_over = f.kind == "RESET" or f.stream_end
             if f.kind == "RESET":
                 stream.reset_code, stream.chunks = f.code, deque()
-                return
-            need(len(f.payload) <= stream.fragment_size, "a fragment too long")
-            stream.chunks += [] if stream.stopped else [(f.payload, f.message_end)]
-            for s in (stream, self.streams[0]):
-                s.arrived += charge(f)
-                need(s.arrived <= s.granted, "no credit")
+            else:
+                need(len(f.payload) <= stream.fragment_size, "a fragment too long")
+                stream.chunks += [] if stream.stopped else [(f.payload, f.message_end)]
+                for s in (stream, self.streams[0]):
+                    s.arrived += charge(f)
+                    need(s.arrived <= s.granted, "no credit")
     def possible(self, position, floor, final=False):
         """Whether the peer can state this position: none above the one in its CLOSE, and no other finally."""
         closed = self.peer_close.position if self.peer_close else len(self.sent)

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 CODES = {"verdict": ["none", "Resumed", "Expired", "Superseded", "Unknown", "StateLost"],
          "end": ["Done", "StateLost", "ProtocolError", "Unauthorized", "RefreshCredentials", "Busy", "RetryLater", "Aborted"],
-         "reject": [None, "Retry", "Refused", "VersionUnsupported", "SuiteUnsupported"], "byte": range(256), "flag": [False, True]}
+         "reject": [None, "Retry", "Refused", "VersionUnsupported", "SuiteUnsupported"],
+         "byte": range(256), "flag": [False, True]}
 LONGEST = {1: 1_200, 2: 256, 3: 8_192, 4: 256, 5: 256, 6: 256, 7: 65_535}  # by packet type
 SEQUENCED = {"OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"}
 DEFAULTS = dict(stream_window=524_288, session_window=1_048_576, max_streams=256, packet_limit=65_535, outbox_limit=1_048_576,
@@ -56,8 +57,11 @@ def put(layout, values):
             out += put(LAYOUTS[kind.strip("?")], value)
         elif kind in CODES:
             out += bytes([CODES[kind].index(value)])
+        elif kind == "u64":
+            out += value.to_bytes(8, "big")
         elif value is not None:
-            out += value.to_bytes(8, "big") if kind == "u64" else integer(value) if isinstance(value, int) else value if kind[0] == "=" else integer(len(value)) + value
+            out += integer(len(value)) if kind == "bytes" else b""
+            out += value if isinstance(value, bytes) else integer(value)
     return out
 
 def take(reader, size):
