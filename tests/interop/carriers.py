@@ -16,7 +16,7 @@ class Tcp:
     async def receive(self):
         size = int.from_bytes(await self.reader.readexactly(2), "big")
         kind = await self.reader.readexactly(min(size, 1))
-        need(kind and size <= LONGEST.get(kind[0], 0), f"a packet of {size} bytes")
+        need(kind and size <= LONGEST.get(kind[0], 0), "no packet of ours")
         return kind + await self.reader.readexactly(size - 1)
     async def send(self, packet):
         self.writer.write(len(packet).to_bytes(2, "big") + packet)
@@ -27,7 +27,7 @@ class WebSocket:
         self.socket, self.send = socket, socket.send
     async def receive(self):
         packet = await self.socket.recv()
-        need(packet and isinstance(packet, bytes) and len(packet) <= LONGEST.get(packet[0], 0), f"a packet of {len(packet)} bytes")
+        need(packet and isinstance(packet, bytes) and len(packet) <= LONGEST.get(packet[0], 0), "no packet of ours")
         return packet
     def close(self):
         asyncio.ensure_future(self.socket.close())

@@ -29,9 +29,9 @@ def scenario(name, **table):
         return function
     return add
 
-async def perform(rng, function, ours="client", carrier="tcp", suite=1, theirs=None, psk=SECRET, cuts=0, session=True, peer={}, **rest):
+async def perform(rng, function, ours="client", carrier="tcp", suite=1, theirs=None, cuts=0, session=True, peer={}, **rest):
     """Runs `function` with a pair of ends and, unless `session` is false, their session, which is closed behind it."""
-    async with Pair(ours, carrier, suite or rng.randrange(1, 5), theirs, psk, dict(peer)) as pair:
+    async with Pair(ours, carrier, suite or rng.randrange(1, 5), theirs, dict(peer)) as pair:
         pair.relay.budgets = [rng.choice([rng.randrange(1, n) for n in (600, 6_000, 200_000)]) for _ in range(cuts)]
         await pair.start()
         conversation = await pair.session() if session else None
@@ -118,9 +118,9 @@ class Rust:
 
 class Pair:
     """One session between this peer in a role and the other end in the other, with a relay between them."""
-    def __init__(self, ours, carrier, suite, theirs, psk, options):
+    def __init__(self, ours, carrier, suite, theirs, options):
         self.ours, self.carrier, self.theirs, self.options = ours, carrier, theirs or [suite], options
-        self.suites, self.psk = options.pop("suites", [suite]), psk if suite in noise.WITH_SECRET else None
+        self.suites, self.psk = options.pop("suites", [suite]), SECRET if suite in noise.WITH_SECRET else None
         self.peer, self.rust, self.relay = None, None, Relay()
 
     async def start_rust(self, port=0):
@@ -214,7 +214,7 @@ async def load(pair, session, streams=1, count=20, size=1_500):
 async def close(pair, session):
     session.close(3, b"done")
     await session.until(lambda: False)
-    assert session.ended == "Done" and session.peer_final == len(session.sent), (session.ended, session.reason, session.peer_final)
+    assert session.ended == "Done" and session.peer_final == len(session.sent), (session.ended, session.reason)
     line = await pair.rust.hear("ended")
     assert line["ended"].startswith("Closed") and line["all_delivered"], line
 
