@@ -111,7 +111,7 @@ class Session:
         if link.said != link.cursor:
             link.said, link.own_n = link.cursor, min(link.own_n, link.cursor) if link.said is None else link.own_n
             return frame("FROM", position=link.cursor)
-        if self.peer_final is None and link.cursor < len(self.sent) and len(encode([self.sent[link.cursor]])) <= room:
+        if self.peer_final is None and link.cursor < len(self.sent) and charge(self.sent[link.cursor]) <= room:
             link.cursor = link.said = link.cursor + 1
             return self.sent[link.cursor - 1]
     def packet(self, link):
@@ -121,7 +121,7 @@ class Session:
             self.grant()
         while current and (f := self.next_frame(link, room)):
             frames.append(f)
-            room -= len(encode([f])) + 4
+            room -= charge(f)  # more than it takes
         frames, link.extra = frames + link.extra, []
         if current and (self.ack_now or frames and self.stated() > self.ack_said):
             frames.append(frame("ACK", position=self.stated()))
