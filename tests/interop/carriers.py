@@ -5,81 +5,42 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-from wire import LONGEST
+from wire import LONGEST, Refused, need
 
-SUBPROTOCOL = "unbroken.v1"
-BROKEN = (OSError, EOFError, websockets.WebSocketException)  # what a carrier raises when its connection is gone
-
-def check(kind, size):
-    if not 0 < size <= LONGEST.get(kind, 0):
-        raise ConnectionError(f"a packet of type {kind} and {size} bytes")
+BROKEN = (OSError, EOFError, websockets.WebSocketException, Refused)  # what a carrier raises when its connection is over
+WEBSOCKET = dict(subprotocols=["unbroken.v1"], compression=None, ping_interval=None, max_size=65_535, close_timeout=1)
 
 class Tcp:
     def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
-
+        self.reader, self.writer, self.close = reader, writer, writer.close
     async def receive(self):
-        head = await self.reader.readexactly(3)  # the length and the type byte are enough to judge
-        size = int.from_bytes(head[:2], "big")
-        check(head[2], size)
-        return head[2:] + await self.reader.readexactly(size - 1)
-
+        size = int.from_bytes(await self.reader.readexactly(2), "big")
+        kind = await self.reader.readexactly(min(size, 1))
+        need(kind and size <= LONGEST.get(kind[0], 0), "no packet of ours")
+        return kind + await self.reader.readexactly(size - 1)
     async def send(self, packet):
         self.writer.write(len(packet).to_bytes(2, "big") + packet)
         await self.writer.drain()
 
-    async def finish(self):
-        """Closes behind what was sent, once the peer has had the time to read it."""
-        self.writer.write_eof()
-        await asyncio.sleep(0.2)
-
-    def close(self):
-        self.writer.close()
-
-    def abort(self):
-        self.writer.transport.abort()
-
 class WebSocket:
     def __init__(self, socket):
-        self.socket = socket
-
+        self.socket, self.send = socket, socket.send
     async def receive(self):
         packet = await self.socket.recv()
-        check(packet[0] if packet and isinstance(packet, bytes) else 0, len(packet))
+        need(packet and isinstance(packet, bytes) and len(packet) <= LONGEST.get(packet[0], 0), "no packet of ours")
         return packet
-
-    async def send(self, packet):
-        await self.socket.send(packet)
-
-    async def finish(self):
-        await self.socket.close()
-
     def close(self):
         asyncio.ensure_future(self.socket.close())
-
-    def abort(self):
-        self.socket.transport.abort()
-
-OPTIONS = dict(compression=None, ping_interval=None, max_size=65_535, close_timeout=1)
 
 async def dial(carrier, port):
     if carrier == "tcp":
         return Tcp(*await asyncio.open_connection("127.0.0.1", port))
-    return WebSocket(await connect(f"ws://127.0.0.1:{port}/", subprotocols=[SUBPROTOCOL], proxy=None, **OPTIONS))
+    socket = await connect(f"ws://127.0.0.1:{port}/", proxy=None, **WEBSOCKET)
+    need(socket.subprotocol, "a server that does not choose the subprotocol")
+    return WebSocket(socket)
 
-def detached(handle):
-    """`handle` in a task that its server does not wait for."""
-    tasks = set()
-
-    def call(*arguments):
-        tasks.add(task := asyncio.ensure_future(handle(*arguments)))
-        task.add_done_callback(tasks.discard)
-    return call
-
-async def listen(carrier, handle, port=0):
+async def listen(carrier, handle):
     """Calls `handle` with each connection; returns the server and its port."""
-    if carrier == "tcp":
-        server = await asyncio.start_server(detached(lambda r, w: handle(Tcp(r, w))), "127.0.0.1", port)
-        return server, server.sockets[0].getsockname()[1]
-    server = await serve(lambda s: handle(WebSocket(s)), "127.0.0.1", port, subprotocols=[SUBPROTOCOL], **OPTIONS)
+    start, wrap, options = (asyncio.start_server, Tcp, {}) if carrier == "tcp" else (serve, WebSocket, WEBSOCKET)
+    server = await start(lambda *connection: handle(wrap(*connection)), "127.0.0.1", 0, **options)
     return server, next(iter(server.sockets)).getsockname()[1]

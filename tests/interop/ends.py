@@ -2,257 +2,187 @@
 import asyncio
 import os
 import random
+from contextlib import suppress
+from hmac import compare_digest
 from types import SimpleNamespace
-
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from carriers import BROKEN
-from noise import WITH_SECRET, Handshake, predecessor_mac, verifier
-from session import Link, Session
-from wire import DEFAULTS, ENDS, OFFER, Reader, Refused, decode, encode, frame, get_offer, get_reject, integer, need, put
+from noise import WITH_SECRET, Handshake, predecessor_mac
+from session import HANDSHAKE_TIMER, Link, Session
+from wire import CLAIM, DEFAULTS, OFFER, REJECT, decode, encode, frame, get_all, need, put
 
-FAILURES = (*BROKEN, InvalidTag, ValueError, Refused, asyncio.TimeoutError)  # what a handshake may die of
+FAILURES = (*BROKEN, InvalidTag, ValueError, asyncio.TimeoutError)  # what a handshake may die of
 
-def claim(position, alive):
-    return position.to_bytes(8, "big") + bytes([alive])
+def expect(packet, kind, sizes):
+    """The packet that is due, without its type; a REJECT is a dial that failed."""
+    if packet[0] == 6:
+        raise ConnectionError(get_all(REJECT, packet[1:]).code)
+    need(packet[0] == kind and len(packet) in sizes, "not the packet that is due")
+    return packet[1:]
 
-def read_claim(payload):
-    need(len(payload) == 9 and payload[8] < 2)
-    return int.from_bytes(payload[:8], "big"), bool(payload[8])
-
-class Rejected(ConnectionError):
-    """The server's REJECT: a dial that failed."""
-
-class Client:
-    def __init__(self, dial, suites, psk=None, hint=b"", pins=None, parameters=DEFAULTS, name=b""):
-        self.dial, self.suites, self.psk, self.hint, self.pins = dial, suites, psk, hint, pins
-        self.parameters, self.name, self.version = parameters, name, 1
-        self.session, self.attaching, self.refusals, self.verdict = None, asyncio.Lock(), 0, None
-        self.log, self.held = [], asyncio.Event()
-        self.held.set()  # cleared, it dials no more
-        self.keep = asyncio.create_task(self.run())
-
-    async def run(self):
-        """Keeps the session attached until it is over."""
-        wait = 0.01
-        while not (self.session and self.session.ended):
-            await self.held.wait()
-            try:
-                if not (self.session and self.session.current):
-                    await asyncio.wait_for(self.attach(alive=False), 10)
-                wait = 0.01
-            except FAILURES as e:
-                self.log.append(f"{type(e).__name__}: {e}")
-                await asyncio.sleep(wait * random.random())
-                wait = min(2 * wait, 0.5)
-            if (session := self.session) and session.current:
-                await session.until(lambda: not session.current)
-
-    async def attach(self, alive):
-        async with self.attaching:
-            session = self.session
-            if session and session.current and not alive:
-                return
-            if session and self.refusals < 2:
-                await self.resume(session, alive and session.settled())
-            else:
-                await self.full(session)
-
-    async def answer(self, carrier, kind, size):
-        packet = await carrier.receive()
-        if packet[0] == 6:
-            raise Rejected(get_reject(packet)[0])
-        need(packet[0] == kind and len(packet) == size, "not the packet that is due")
-        return packet[1:]
-
-    async def full(self, old):
-        """A full handshake; `old` is its predecessor."""
-        suites = [s for s in self.suites if (s in WITH_SECRET) == bool(self.psk)]
-        for suite in suites:
-            carrier = await self.dial()
-            head = bytes([1, self.version, suite, len(self.hint)]) + self.hint
-            h = Handshake(suite, True, head[:], self.psk)
-            try:
-                await carrier.send(head + h.write(b""))
-                h.read(await self.answer(carrier, 2, 97))
-                break
-            except Rejected as e:
-                carrier.close()
-                self.log.append(str(e))
-                if str(e) != "SuiteUnsupported" or suite == suites[-1]:
-                    raise
-        key = h.peer["s"].public_bytes_raw()
-        need(self.pins is None or key in self.pins, "a key that is not pinned")
-        predecessor = stated = None
-        if old:
-            stated, acked = old.stated(), old.acked
-            mac = predecessor_mac(old.suite, verifier(old.suite, old.secret), h.hash)
-            predecessor = SimpleNamespace(id=old.id, counter=old.counter, position=stated, mac=mac)
-        offer = put(OFFER, SimpleNamespace(versions=bytes([1]), suites=bytes(suites), parameters=self.parameters, name=self.name,
-                                           credential=b"", predecessor=predecessor))
-        await carrier.send(b"\3" + h.write(offer))
-        tx, rx, secret = h.finish()
-        packet = await carrier.receive()
-        need(packet[0] == 7 and len(packet) <= 8_192)
-        first, = decode(rx.open(packet[1:]))
-        need(first.kind in ("FINAL", "END"))
-        if first.kind == "END":
-            raise Rejected(first.code)
-        self.verdict = first.verdict
-        self.refusals, link = 0, Link(carrier, tx, rx)
-        if first.verdict[0] == "Resumed":
-            need(first.verdict[1] >= acked, "StateLost")
-            old.suite = suite
-            return self.begin(old, link, secret, None, first.verdict[1])
-        if old:
-            old.peer_final = first.verdict[1] if first.verdict[0] == "Expired" else None
-            old.over(frame("VERDICT", code=first.verdict[0]))
-        session = Session(True, suite, h.hash[:16], secret, self.parameters, first.parameters, first.incarnation)
-        session.server_key, self.session = key, session
-        self.begin(session, link, secret, None, 0)
-
-    async def resume(self, session, alive):
-        carrier = await self.dial()
-        old = session.current if alive else None
-        if not alive:  # who says dead has retired its connections before it states its position
-            for link in (session.current, session.current and session.current.old):
-                if link:
-                    session.retire(link)
-        session.counter += 1
-        head = bytes([4, 1, session.suite]) + session.id + session.counter.to_bytes(8, "big")
-        h = Handshake(session.suite, True, head, session.secret, resume=True)
-        acked = session.acked
-        await carrier.send(head + h.write(claim(session.stated(), alive)))
+class End:
+    """What a client and a server have in common."""
+    def __init__(self, suites, parameters=DEFAULTS, version=1):
+        self.suites, self.parameters, self.version, self.log = suites, SimpleNamespace(**parameters), version, []
+    async def in_time(self, handshake):
+        """The result of a handshake, or None and a line in the log."""
         try:
-            packet = await self.answer(carrier, 5, 58)
-        except Rejected as e:
-            carrier.close()
-            self.refusals += str(e) == "Refused"
-            raise
-        stated, theirs = read_claim(h.read(packet))
-        tx, rx, secret = h.finish()
-        self.refusals = 0
-        link = Link(carrier, tx, rx)
-        if stated < acked:
-            asyncio.create_task(session.serve(link))
-            return session.end("StateLost", link=link)
-        self.begin(session, link, secret, old if theirs else None, stated)
+            return await asyncio.wait_for(handshake, HANDSHAKE_TIMER)
+        except FAILURES as e:
+            self.log.append(f"{type(e).__name__}: {e}")
+    def claim(self, session, alive):
+        return put(CLAIM, SimpleNamespace(position=session.stated(), alive=alive))
 
-    def begin(self, session, link, secret, old, stated):
-        session.attach(link, secret, old, stated)
-        asyncio.create_task(session.serve(link))
-
+class Client(End):
+    def __init__(self, dial, suites, psk=None, hint=b"", **options):
+        super().__init__(suites, **options)
+        self.dial, self.psk, self.hint, self.session, self.attaching = dial, psk, hint, None, asyncio.Lock()
+        self.refusals, self.suites_refused, self.verdict = 0, 0, None
+        self.keep = asyncio.create_task(self.run())
+    async def run(self):
+        """Keeps the session attached until it is over, and answers GOAWAY with a planned swap."""
+        while not (self.session and self.session.ended):
+            if session := await self.in_time(self.attach()):
+                await session.until(lambda: not session.current or session.goaway)
+                session.goaway = session.goaway and await self.in_time(self.swap())
+            else:
+                await asyncio.sleep(random.random() * 0.05)
     async def swap(self):
         await self.session.until(self.session.settled)
         await self.attach(alive=True)
+    async def attach(self, alive=False):
+        """Gives the session a connection, or with `alive` a further one; after two refusals it asks under seal."""
+        async with self.attaching:
+            session = self.session
+            if alive or not (session and session.current):
+                carrier = await self.dial()
+                try:
+                    resumes = session and (session.current or self.refusals < 2)
+                    await (self.resume(carrier, session, alive) if resumes else self.full(carrier, session))
+                except BaseException as e:
+                    carrier.close()
+                    self.suites_refused = self.suites_refused + 1 if str(e) == "SuiteUnsupported" else 0
+                    self.refusals += str(e) == "Refused"
+                    raise
+            return self.session
+    def begin(self, session, link):
+        need(not session.ended, "the session is over")
+        self.session, self.refusals, self.suites_refused = session, 0, 0
+        session.propose(link)
+        session.receive(link)
+        asyncio.create_task(session.serve(link))
+    async def full(self, carrier, old):
+        """A full handshake; `old` is its predecessor."""
+        suite = self.suites[self.suites_refused % len(self.suites)]
+        head = bytes([1, self.version, suite, len(self.hint)]) + self.hint
+        h = Handshake(suite, True, head, self.psk)
+        await carrier.send(head + h.write(b""))
+        h.read(expect(await carrier.receive(), 2, [97]))
+        offer = SimpleNamespace(versions=b"\1", suites=bytes(self.suites), parameters=self.parameters, name=b"", credential=b"",
+                                predecessor=None)
+        if old:
+            offer.predecessor = SimpleNamespace(id=old.id, counter=old.counter, position=old.stated(),
+                                                mac=predecessor_mac(old.suite, old.secret, h.hash))
+        floor = old.acked if old else 0
+        await carrier.send(b"\3" + h.write(put(OFFER, offer)))
+        packet = expect(await carrier.receive(), 7, range(8_193))
+        link = Link(carrier, h, floor=floor)
+        final, = decode(link.rx.crypt("decrypt", packet))
+        need(final.kind == "FINAL" and (final.verdict == "none") == (old is None), f"{final.kind} in FINAL's place")
+        self.verdict = final.verdict
+        if final.verdict == "Resumed":
+            link.stated = final.position
+            return self.begin(old, link)
+        if old:
+            old.over(final.verdict, final=final.position if final.verdict == "Expired" else None)
+        self.begin(Session(True, h.hash[:16], link, self.parameters, final.parameters), link)
+    async def resume(self, carrier, session, alive):
+        old = session.current if alive and session.settled() else None
+        if not old:  # who says dead has retired its connections before it states its position
+            session.retire(*session.live)
+        session.counter += 1
+        head = bytes([4, 1, session.suite]) + session.id + session.counter.to_bytes(8, "big")
+        h, floor = Handshake(session.suite, True, head, session.secret, resume=True), session.acked
+        await carrier.send(head + h.write(self.claim(session, old is not None)))
+        claim = get_all(CLAIM, h.read(expect(await carrier.receive(), 5, [58])))
+        need(old or not claim.alive)
+        self.begin(session, Link(carrier, h, claim.position, floor, old if claim.alive else None))
 
-class Server:
-    def __init__(self, suites, secrets=None, static=None, parameters=DEFAULTS, version=1, busy=0):
-        self.suites, self.secrets, self.static = suites, secrets or {}, static or X25519PrivateKey.generate()
-        self.parameters, self.version, self.incarnation = parameters, version, os.urandom(8)
-        self.sessions, self.tombstones, self.arrivals = {}, {}, asyncio.Queue()
+class Server(End):
+    def __init__(self, suites, secrets=None, busy=0, **options):
+        super().__init__(suites, **options)
+        self.secrets, self.incarnation = secrets or {}, os.urandom(8)
+        self.sessions, self.arrivals = {}, asyncio.Queue()  # a session that has ended is its tombstone
         self.refuse_resumes, self.busy = 0, busy  # how many RESUMEs to answer Refused, and HELLOs Retry
-        self.log = []
-
     async def handle(self, carrier):
-        try:
-            packet = await asyncio.wait_for(carrier.receive(), 10)
-            serve = {1: self.full, 4: self.resume}.get(packet[0])
-            if serve and (found := await asyncio.wait_for(serve(carrier, packet), 10)):
-                session, link = found
-                await session.serve(link)
-        except FAILURES as e:
-            self.log.append(f"{type(e).__name__}: {e}")
-        finally:
-            carrier.close()
-
-    async def reject(self, carrier, code, after=0):
-        await carrier.send(bytes([6, code]) + (integer(after) if code == 1 else b""))
-        await carrier.finish()
-
+        packet = await self.in_time(carrier.receive())
+        proof = {1: self.full, 4: self.resume}.get(packet and packet[0])
+        if proof and (proven := await self.in_time(proof(carrier, packet))):
+            session, link = proven
+            await session.serve(link)
+        carrier.close()
     async def full(self, carrier, packet):
-        need(len(packet) >= 4)
-        version, suite, size = packet[1:4]
-        if self.busy:
-            self.busy -= 1
-            return await self.reject(carrier, 1, after=50)
-        if version != self.version:
-            return await self.reject(carrier, 3)
-        if suite not in self.suites:
-            return await self.reject(carrier, 4)
-        head, message = packet[:4 + size], packet[4 + size:]
-        need(size <= 64 and len(message) == (48 if suite in WITH_SECRET else 32) and (suite in WITH_SECRET or not size))
-        h = Handshake(suite, False, head, self.secrets.get(head[4:]) or os.urandom(32), static=self.static)
-        h.read(message)
+        suite, head = packet[2:3], packet[:4 + sum(packet[3:4])]
+        refusal = ("Retry" if self.busy else "VersionUnsupported" if packet[1:2] != bytes([self.version]) else
+                   "SuiteUnsupported" if suite not in bytes(self.suites) else None)
+        if refusal:
+            self.busy = max(0, self.busy - 1)
+            after = 50 if refusal == "Retry" else None
+            return await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code=refusal, after=after)))
+        longest_hint, message = (64, 48) if suite[0] in WITH_SECRET else (0, 32)
+        need(len(head) <= 4 + longest_hint and len(packet) == len(head) + message)
+        h = Handshake(suite[0], False, head, self.secrets.get(head[4:]) or os.urandom(32))
+        h.read(packet[len(head):])
         await carrier.send(b"\2" + h.write(b""))
         h2, packet = h.hash, await carrier.receive()
-        need(packet[0] == 3)
-        offer = get_offer(h.read(packet[1:]))
-        better = offer.suites[:offer.suites.find(suite)] if suite in offer.suites else offer.suites
-        need(not any(s in self.suites for s in better), "a suite was refused by somebody else")
-        tx, rx, secret = h.finish()
-        link, verdict, session = Link(carrier, tx, rx), ("none", None), None
-        if p := offer.predecessor:
-            verdict, session = self.judge(p, h2)
-        if not session:
-            session = Session(False, suite, h.hash[:16], secret, self.parameters, offer.parameters)
-            session.when_over = self.bury
-        session.candidate = SimpleNamespace(link=link, secret=secret, old=None, alive=False, suite=suite,
-                                            stated=p.position if verdict[0] == "Resumed" else 0)
-        final = frame("FINAL", parameters=self.parameters, incarnation=self.incarnation, verdict=verdict)
-        await carrier.send(b"\7" + tx.seal(encode([final])))
-        if verdict[0] != "Resumed":
-            self.sessions[session.id] = session
-            self.arrivals.put_nowait(session)
+        offer = get_all(OFFER, h.read(expect(packet, 3, range(8_193))))
+        need(not set(self.suites) & set(offer.suites.partition(suite)[0]), "a suite was refused by somebody else")
+        link = Link(carrier, h)
+        verdict, position, session = self.judge(offer.predecessor, h2)
+        if session:
+            link.stated = offer.predecessor.position
+        else:
+            session = self.sessions[h.hash[:16]] = Session(False, h.hash[:16], link, self.parameters, offer.parameters)
+            asyncio.create_task(self.arrive(session))
+        session.propose(link)
+        final = frame("FINAL", parameters=self.parameters, incarnation=self.incarnation, verdict=verdict, position=position)
+        await carrier.send(b"\7" + link.tx.crypt("encrypt", encode([final])))
         return session, link
-
+    async def arrive(self, session):
+        """Hands out a session once it is confirmed; one that is not was never there."""
+        await self.in_time(session.until(lambda: session.current))
+        if session.current:
+            self.arrivals.put_nowait(session)
+        elif not session.ended:
+            del self.sessions[session.id]
     def judge(self, p, h2):
-        """The verdict about a predecessor, and the session if it goes on."""
-        held = self.sessions.get(p.id) or self.tombstones.get(p.id)
+        """The verdict about the predecessor `p`, the number with it, and the session if it goes on."""
+        held = p and self.sessions.get(p.id)
         if not held:
-            return ("Unknown", 3_600_000), None
-        secrets = [held.secret] + ([held.candidate.secret] if held.candidate else [])
-        if not any(predecessor_mac(held.suite, verifier(held.suite, s), h2) == p.mac for s in secrets) or p.counter < held.counter:
-            return ("Superseded", None), None
-        if held.ended:
-            return ("Expired", held.stated()), None
-        if p.position > held.committed or p.position < held.acked:
-            held.over(frame("VERDICT", code="StateLost"))
-            return ("StateLost", held.stated()), None
-        return ("Resumed", held.stated()), held
-
+            return ("Unknown", 3_600_000, None) if p else ("none", None, None)
+        if p.counter < held.counter or not any(compare_digest(predecessor_mac(*s, h2), p.mac) for s in held.secrets()):
+            return "Superseded", None, None
+        held.counter = p.counter
+        if not held.ended and held.possible(p.position, held.acked):
+            return "Resumed", held.stated(), held
+        held.over("StateLost")
+        return "StateLost" if held.ended == "StateLost" else "Expired", held.stated(), None
     async def resume(self, carrier, packet):
         need(len(packet) == 84)
-        head, id, counter = packet[:27], packet[3:19], int.from_bytes(packet[19:27], "big")
-        session = self.sessions.get(id)
-        if packet[1] != self.version:
-            return await self.reject(carrier, 3)
-        if not session or session.suite != packet[2] or self.refuse_resumes:
+        session, suite, counter, opened = self.sessions.get(packet[3:19]), packet[2], int.from_bytes(packet[19:27], "big"), None
+        held = session.secrets() if session and not session.ended and packet[1] == 1 and not self.refuse_resumes else []
+        for secret in [*(secret for s, secret in held if s == suite), os.urandom(32), os.urandom(32)][:2]:
+            h = Handshake(suite, False, packet[:27], secret, resume=True)
+            with suppress(InvalidTag):
+                opened = h, secret, h.read(packet[27:])
+        if not opened or counter <= session.counter:
             self.refuse_resumes = max(0, self.refuse_resumes - 1)
-            return await self.reject(carrier, 2)
-        for secret in [session.secret] + ([session.candidate.secret] if session.candidate else []):
-            h = Handshake(session.suite, False, head, secret, resume=True)
-            try:
-                stated, alive = read_claim(h.read(packet[27:]))
-                break
-            except InvalidTag:
-                pass
-        else:
-            return await self.reject(carrier, 2)
-        if counter <= session.counter:
-            return await self.reject(carrier, 2)
-        session.counter = counter
-        if session.candidate and secret == session.candidate.secret:
-            session.secret = secret
-        mine = alive and session.settled()
-        await carrier.send(b"\5" + h.write(claim(session.stated(), mine)))
-        tx, rx, fresh = h.finish()
-        link = Link(carrier, tx, rx)
-        session.candidate = SimpleNamespace(link=link, secret=fresh, old=session.current if mine else None, alive=alive, stated=stated,
-                                            suite=session.suite)
+            return await carrier.send(b"\6" + put(REJECT, SimpleNamespace(code="Refused", after=None)))
+        h, secret, claim = opened[0], opened[1], get_all(CLAIM, opened[2])
+        old = session.current if claim.alive and session.settled() else None
+        resumed = b"\5" + h.write(self.claim(session, old is not None))
+        session.counter, session.suite, session.secret = counter, suite, secret
+        link = Link(carrier, h, claim.position, 0 if claim.alive else None, old)
+        session.propose(link)
+        await carrier.send(resumed)
         return session, link
-
-    def bury(self, session):
-        if self.sessions.pop(session.id, None):
-            self.tombstones[session.id] = session

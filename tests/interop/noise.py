@@ -1,8 +1,7 @@
 """The Noise patterns, suites and derived secrets of section 3 of PROTOCOL.md."""
 import hashlib
-import hmac as hmac_module
+import hmac
 import struct
-
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
@@ -11,117 +10,85 @@ PATTERNS = {"XX": [["e"], ["e", "ee", "s", "es"], ["s", "se"]], "XXpsk3": [["e"]
 WITH_SECRET, AES = (1, 2), (1, 3)  # suites
 KEY_LIMIT = 2**20  # packets under one key, the one with the REKEY included
 
-def hasher(suite):
-    return hashlib.sha256 if suite in AES else hashlib.blake2s
+def hash_of(suite):
+    return "sha256" if suite in AES else "blake2s"
 
-def hmac(suite, key, message):
-    return hmac_module.new(key, message, hasher(suite)).digest()
+def hkdf(suite, salt, ikm, info=b"", count=1):
+    """`count` blocks of HKDF (RFC 5869); without `info` it is Noise's HKDF, too."""
+    key, blocks = hmac.digest(salt, ikm, hash_of(suite)), [b""]
+    for i in range(count):
+        blocks.append(hmac.digest(key, blocks[-1] + info + bytes([i + 1]), hash_of(suite)))
+    return blocks[1:]
 
-def derive(suite, salt, ikm, info):
-    return hmac(suite, hmac(suite, salt, ikm), info + b"\1")
-
-def verifier(suite, secret):
-    return derive(suite, bytes(32), secret, b"unbroken v1 verifier")
-
-def predecessor_mac(suite, secret_verifier, h2):
-    """`suite` is the earlier session's, `h2` the hash after message 2 of the new handshake."""
-    return hmac(suite, secret_verifier, b"unbroken v1 predecessor" + h2)
+def predecessor_mac(suite, secret, h2):
+    """`suite` and `secret` are the earlier session's, `h2` is the hash after message 2 of the new handshake."""
+    verifier, = hkdf(suite, bytes(32), secret, b"unbroken v1 verifier")
+    return hmac.digest(verifier, b"unbroken v1 predecessor" + h2, hash_of(suite))
 
 class Key:
-    """One direction's key and its counter: a Noise CipherState."""
-
+    """One direction's key and its nonce: a Noise CipherState."""
     def __init__(self, suite, key):
         self.suite, self.nonce = suite, 0
         self.use(key)
-
     def use(self, key):
-        self.aead = (AESGCM if self.suite in AES else ChaCha20Poly1305)(key)
-        self.packets = 0  # under this key
-
-    def next_nonce(self):
-        self.nonce += 1
-        self.packets += 1
-        return self.number(self.nonce - 1)
-
+        self.aead, self.packets = (AESGCM if self.suite in AES else ChaCha20Poly1305)(key), 0
+    def crypt(self, direction, text, ad=b""):
+        self.nonce, self.packets = self.nonce + 1, self.packets + 1
+        return getattr(self.aead, direction)(self.number(self.nonce - 1), text, ad)
     def number(self, n):
         return struct.pack(">IQ" if self.suite in AES else "<IQ", 0, n)
-
-    def seal(self, plaintext, ad=b""):
-        return self.aead.encrypt(self.next_nonce(), plaintext, ad)
-
-    def open(self, ciphertext, ad=b""):
-        return self.aead.decrypt(self.next_nonce(), ciphertext, ad)
-
     def rekey(self):
         self.use(self.aead.encrypt(self.number(2**64 - 1), bytes(32), b"")[:32])
 
 class Handshake:
     """Either end of a handshake: `write` and `read` take its messages in turn."""
-
-    def __init__(self, suite, client, prologue, psk=None, resume=False, static=None, ephemeral=None):
+    def __init__(self, suite, client, head, psk=None, resume=False, static=None, ephemeral=None):
         pattern = "NNpsk0" if resume else "XXpsk3" if suite in WITH_SECRET else "XX"
-        self.suite, self.client, self.psk, self.key, self.peer = suite, client, psk, None, {}
-        self.messages, self.psk_used = iter(PATTERNS[pattern]), "psk" in pattern
-        self.own = {"s": static or X25519PrivateKey.generate(), "e": ephemeral or X25519PrivateKey.generate()}
         name = f"Noise_{pattern}_25519_{'AESGCM_SHA256' if suite in AES else 'ChaChaPoly_BLAKE2s'}".encode()
-        self.hash = self.chain = name.ljust(32, b"\0") if len(name) <= 32 else hasher(suite)(name).digest()
-        self.mix_hash(b"unbroken" + prologue)
-
+        self.suite, self.client, self.psk, self.key, self.theirs = suite, client, psk, None, {}
+        self.messages, self.with_psk = iter(PATTERNS[pattern]), "psk" in pattern
+        self.own = {"s": static or X25519PrivateKey.generate(), "e": ephemeral or X25519PrivateKey.generate()}
+        self.hash = self.chain = name.ljust(32, b"\0") if len(name) <= 32 else hashlib.new(hash_of(suite), name).digest()
+        self.mix_hash(b"unbroken" + head)
     def mix_hash(self, data):
-        self.hash = hasher(self.suite)(self.hash + data).digest()
-        return data
-
-    def expand(self, ikm, count):
-        temporary, out = hmac(self.suite, self.chain, ikm), [b""]
-        for i in range(count):
-            out.append(hmac(self.suite, temporary, out[-1] + bytes([i + 1])))
-        return out[1:]
-
-    def mix_key(self, ikm, psk=False):
-        self.chain, *rest = self.expand(ikm, 3 if psk else 2)
-        if psk:
-            self.mix_hash(rest[0])
-        self.key = Key(self.suite, rest[-1])
-
-    def seal(self, plaintext):
-        return self.mix_hash(self.key.seal(plaintext, self.hash) if self.key else plaintext)
-
-    def open(self, ciphertext):
-        plaintext = self.key.open(ciphertext, self.hash) if self.key else ciphertext
-        self.mix_hash(ciphertext)
-        return plaintext
-
-    def mix_token(self, token, ephemeral=None):
+        self.hash = hashlib.new(hash_of(self.suite), self.hash + data).digest()
+    def mix_key(self, ikm, count=2):
+        self.chain, *hashed, key = hkdf(self.suite, self.chain, ikm, count=count)
+        for block in hashed:
+            self.mix_hash(block)
+        self.key = Key(self.suite, key)
+    def mix(self, token, public):
         if token == "psk":
-            self.mix_key(self.psk, psk=True)
+            self.mix_key(self.psk, count=3)
         elif token == "e":
-            self.mix_hash(ephemeral)
-            if self.psk_used:
-                self.mix_key(ephemeral)
+            self.mix_hash(public)
+            if self.with_psk:
+                self.mix_key(public)
         elif token != "s":  # a Diffie-Hellman, the client's key named first. A result of zeros raises ValueError.
             mine, theirs = token if self.client else token[::-1]
-            self.mix_key(self.own[mine].exchange(self.peer[theirs]))
-
+            self.mix_key(self.own[mine].exchange(self.theirs[theirs]))
+    def crypt(self, direction, text):
+        result = self.key.crypt(direction, text, self.hash) if self.key else text
+        self.mix_hash(result if direction == "encrypt" else text)
+        return result
     def write(self, payload):
         out = b""
         for token in next(self.messages):
             public = self.own[token].public_key().public_bytes_raw() if token in self.own else b""
-            self.mix_token(token, public)
-            out += self.seal(public) if token == "s" else public
-        return out + self.seal(payload)
-
+            out += self.crypt("encrypt", public) if token == "s" else public
+            self.mix(token, public)
+        return out + self.crypt("encrypt", payload)
     def read(self, message):
         for token in next(self.messages):
             size = {"e": 32, "s": 48}.get(token, 0)
-            raw, message = message[:size], message[size:]
+            public, message = message[:size], message[size:]
             if size:
-                self.peer[token] = X25519PublicKey.from_public_bytes(raw if token == "e" else self.open(raw))
-            self.mix_token(token, raw)
-        return self.open(message)
-
+                self.theirs[token] = X25519PublicKey.from_public_bytes(public if token == "e" else self.crypt("decrypt", public))
+            self.mix(token, public)
+        return self.crypt("decrypt", message)
     def finish(self):
         """The sealing keys (sending, receiving) and the resumption secret."""
-        k1, k2 = self.expand(b"", 2)
-        secret = derive(self.suite, self.hash, k1 + k2, b"unbroken v1 resumption")
-        mine, theirs = (k1, k2) if self.client else (k2, k1)
-        return Key(self.suite, mine), Key(self.suite, theirs), secret
+        keys = hkdf(self.suite, self.chain, b"", count=2)
+        secret, = hkdf(self.suite, self.hash, b"".join(keys), b"unbroken v1 resumption")
+        sending, receiving = keys if self.client else keys[::-1]
+        return Key(self.suite, sending), Key(self.suite, receiving), secret

@@ -1,4 +1,6 @@
 """Makes every packet of proto/vectors/transcripts from what is told of it: keys, payloads, frames."""
+from types import SimpleNamespace
+
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 import noise
@@ -6,9 +8,6 @@ import vectors
 import wire
 
 OTHERS = {"case", "nonces", "secret", "configured", "time", "does", "cut", "hold", "release", "forged", "gets", "closes"}
-
-def words(text):
-    return dict(word.split("=") for word in text.split())
 
 def raw(text):
     return bytes.fromhex(text.strip("-"))
@@ -29,14 +28,14 @@ def packets_of(text):
         elif key in OTHERS:
             packet = None
             name = value.split()[0] if key == "configured" else key
-            configured[name] = words(value.partition(" ")[2]) if key == "configured" else value
+            configured[name] = vectors.words_of(value.partition(" ")[2]) if key == "configured" else value
         else:
             packet.append((key, value))
     return configured, packets
 
 class Exchange:
     def __init__(self, configured):
-        secret = words(configured.get("secret", "hint=- key=-"))
+        secret = vectors.words_of(configured.get("secret", "hint=- key=-"))
         self.hint, self.psk = raw(secret["hint"]), raw(secret["key"])
         self.static = {end: private(configured[end]["static"]) for end in ("client", "server")}
         self.first_nonce = int(configured.get("nonces", 0))
@@ -82,10 +81,10 @@ class Exchange:
 
     def auth_proof(self, connection, end, told, lines, packet):
         both = self.open[connection]["ends"]
-        offer = vectors.fields(wire.OFFER, told | words(told["parameters"]))
+        offer = vectors.fields(wire.OFFER, told | vectors.words_of(told["parameters"]))
         if offer.predecessor:
             secrets, h2 = self.secrets[offer.predecessor.id], both["client"].hash
-            macs = [noise.predecessor_mac(suite, noise.verifier(suite, secret), h2) for suite, secret in secrets]
+            macs = [noise.predecessor_mac(suite, secret, h2) for suite, secret in secrets]
             assert offer.predecessor.mac in macs
             self.open[connection]["predecessor"] = offer.predecessor.id
         message = both["client"].write(wire.put(wire.OFFER, offer))
@@ -114,8 +113,7 @@ class Exchange:
         return b"\5" + message
 
     def reject(self, connection, end, told, lines, packet):
-        name, _, after = told["reject"].partition(" after=")
-        return bytes([6, wire.REJECTS.index(name)]) + (wire.integer(int(after)) if after else b"")
+        return b"\6" + wire.put(wire.REJECT, vectors.fields(wire.REJECT, vectors.words_of(f"code={told['reject']}")))
 
     def sealed(self, connection, end, told, lines, packet):
         key = self.keys[connection, end]
@@ -126,21 +124,21 @@ class Exchange:
                 frames.append(vectors.read_frame(value))
                 if frames[-1].kind == "FROM":
                     self.next[connection, end] = frames[-1].position
-                elif frames[-1].kind == "FINAL" and frames[-1].verdict[0] == "Resumed":
+                elif frames[-1].kind == "FINAL" and frames[-1].verdict == "Resumed":
                     self.secrets[self.open[connection]["predecessor"]].append(self.open[connection]["made"])
             elif name == "position":
                 assert frames[-1].kind in wire.SEQUENCED and self.next[connection, end] == int(value)
                 self.next[connection, end] += 1
         rekeys = any(f.kind == "REKEY" for f in frames)
         assert rekeys or key.packets < noise.KEY_LIMIT - 1 or frames[-1].kind == "END"
-        made = b"\7" + key.seal(wire.encode(frames))
+        made = b"\7" + key.crypt("encrypt", wire.encode(frames))
         if rekeys:
             key.rekey()
         return made
 
 def claim(told):
-    said = words(told["claim"])
-    return int(said["position"]).to_bytes(8, "big") + bytes([said["predecessor"] == "alive"])
+    said = vectors.words_of(told["claim"])
+    return wire.put(wire.CLAIM, SimpleNamespace(position=int(said["position"]), alive=said["predecessor"] == "alive"))
 
 def replay():
     """Every packet; returns how many there were, or raises what is wrong with which."""
