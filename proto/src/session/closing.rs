@@ -190,7 +190,7 @@ impl Closing {
             Stated::Acknowledged | Stated::Overtaken => position > *believable.end(),
             Stated::Present => !believable.contains(&position),
             Stated::Final => {
-                let frozen = self.peer_position();
+                let frozen = self.peer_position(ledger);
                 !believable.contains(&position) || frozen.is_some_and(|frozen| position < frozen)
             }
         };
@@ -203,7 +203,7 @@ impl Closing {
     /// The positions where the peer may stand: not below what it acknowledged, not above what was sent; and from its CLOSE
     /// on it takes nothing over.
     pub(crate) fn believable(&self, ledger: &Ledger) -> RangeInclusive<u64> {
-        ledger.acked()..=self.peer_position().unwrap_or(ledger.next())
+        ledger.acked()..=self.peer_position(ledger).unwrap_or(ledger.next())
     }
 
     /// The peer says that the session is over.
@@ -273,8 +273,10 @@ impl Closing {
         self.reason().filter(|_| known)
     }
 
-    /// Which of our frames the peer said it has, once and for all.
-    pub(crate) fn peer_position(&self) -> Option<u64> {
-        self.peer.as_ref().map(|close| close.position)
+    /// Which of our frames the peer said it has, once and for all. Its CLOSE says so when it is read, also while it waits
+    /// for its turn.
+    pub(crate) fn peer_position(&self, ledger: &Ledger) -> Option<u64> {
+        let close = self.peer.as_ref().or_else(|| ledger.inbox.close());
+        close.map(|close| close.position)
     }
 }

@@ -170,10 +170,12 @@ impl Session {
         if self.is_ended() {
             return;
         }
-        let known = peer_position.or(self.closing.peer_position());
         let believable = self.closing.believable(&self.ledger);
         let (acked, next) = (self.ledger.acked(), self.ledger.next());
-        let known = known.filter(|p| (acked..=next).contains(p));
+        // Who contradicts itself is not believed in what it said before, either.
+        let known = peer_position
+            .or(self.closing.peer_position(&self.ledger))
+            .filter(|p| reason != EndReason::StateLost && (acked..=next).contains(p));
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
         self.ledger.streams.end();
         self.connections.close_all();

@@ -39,6 +39,9 @@ impl Streams {
                 ProtocolError::BadStream
             });
         };
+        if !stream.opened {
+            return Err(ProtocolError::BadStream);
+        }
         if stream.recv.is_settled() {
             return Err(ProtocolError::AfterEnd);
         }
@@ -95,6 +98,9 @@ impl Streams {
                 ProtocolError::BadStream
             });
         };
+        if !stream.opened {
+            return Err(ProtocolError::BadStream);
+        }
         if stream.recv.is_settled() {
             return Err(ProtocolError::AfterEnd);
         }

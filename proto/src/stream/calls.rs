@@ -92,15 +92,20 @@ impl Streams {
             .get_mut(&id)
             .filter(|s| s.accepted)
             .ok_or(RecvError::UnknownStream)?;
-        let Some((chunk, charge)) = stream.recv.pop()? else {
-            return if ended { Err(RecvError::SessionEnded) } else { Ok(None) };
-        };
+        let read = stream.recv.pop();
         let is_over = stream.recv.is_over();
-        self.return_credit(id, charge);
+        if let Ok(Some((_, charge))) = &read {
+            self.return_credit(id, *charge);
+        }
+        // It may be over by an error, too: the peer's RESET.
         if is_over {
             self.tidy(id);
         }
-        Ok(Some(chunk))
+        match read? {
+            Some((chunk, _)) => Ok(Some(chunk)),
+            None if ended => Err(RecvError::SessionEnded),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), UnknownStream> {

@@ -479,6 +479,78 @@ fn what_a_peer_may_not_do_is_named() {
     }
 }
 
+/// Kills `data_before_open`. That the application has the stream already is no word to the peer.
+// PROTOCOL R4.15
+#[test]
+fn nobody_may_use_a_stream_whose_open_is_not_out() {
+    let reset = Frame::Reset {
+        stream: StreamId(1),
+        code: 0,
+    };
+    let stop = Frame::Stop {
+        stream: StreamId(1),
+        code: 0,
+    };
+    let credit = Frame::Credit {
+        stream: 1,
+        limit: 1 << 30,
+    };
+    for frame in [data(1, b"x", true), data(1, b"", true), reset, stop, credit] {
+        let [mut client, _] = pair();
+        client.open();
+        assert_eq!(
+            client.streams.on_frame(frame.clone()),
+            Err(crate::error::ProtocolError::BadStream),
+            "{frame:?}"
+        );
+    }
+}
+
+// PROTOCOL R4.16, R4.17, R4.18
+#[test]
+fn an_id_that_was_left_out_counts_as_a_stream_that_is_over() {
+    let reset = Frame::Reset {
+        stream: StreamId(3),
+        code: 0,
+    };
+    let stop = Frame::Stop {
+        stream: StreamId(3),
+        code: 0,
+    };
+    let credit = Frame::Credit {
+        stream: 3,
+        limit: 1 << 30,
+    };
+    let after_end = Err(crate::error::ProtocolError::AfterEnd);
+    let cases = [
+        (data(3, b"x", false), after_end),
+        (reset, after_end),
+        (stop, Ok(())),
+        (credit, Ok(())),
+    ];
+    for (frame, expected) in cases {
+        let [_, mut server] = pair();
+        server.streams.on_frame(opened(5)).expect("because it is granted");
+        assert_eq!(server.streams.on_frame(frame.clone()), expected, "{frame:?}");
+    }
+}
+
+/// Kills `reset_read_last_stays`. Whichever half is over last, nothing stays of the stream.
+#[test]
+fn a_stream_whose_reset_is_read_last_is_forgotten() {
+    let [mut client, mut server] = pair();
+    client.open();
+    client.pass(&mut server, 9, 9_000);
+    server.accept();
+    server.finish(0);
+    server.pass(&mut client, 9, 9_000);
+    server.ack();
+    client.reset(0);
+    client.pass(&mut server, 9, 9_000);
+    assert_eq!(server.streams.recv(StreamId(1)), Err(RecvError::Reset(5)));
+    assert!(server.streams.table.is_empty(), "it is kept");
+}
+
 // PROTOCOL R4.21, R6.3
 #[test]
 fn more_streams_or_data_than_granted_is_a_fault() {

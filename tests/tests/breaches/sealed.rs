@@ -3,6 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::session::SessionState;
+use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::time::Duration;
 use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open};
 use unbroken_proto::{Epoch, Session, SessionConfig, Side, StreamId};
@@ -624,6 +625,17 @@ pub(crate) fn more_behind_close(rng: &mut Rng, victim: Side) -> Outcome {
 }
 
 pub(crate) fn above_its_close(rng: &mut Rng, victim: Side) -> Outcome {
+    if rng.chance(500) {
+        // It waits for its turn, behind what is missing.
+        let mut rig = Rig::swapping(rng, victim);
+        let (acked, next) = (
+            rig.victim_machine().inspect().acked,
+            rig.victim_machine().inspect().next,
+        );
+        rig.say_well(&[closing(acked)]);
+        rig.heard.clear();
+        return rig.said(&[Frame::Ack { position: next }]);
+    }
     let (mut rig, acked, next) = half_acknowledged(rng, victim);
     rig.say_well(&[closing(acked)]);
     rig.heard.clear();
@@ -657,8 +669,14 @@ pub(crate) fn behind_end(rng: &mut Rng, victim: Side) -> Outcome {
 }
 
 pub(crate) fn stream_out_of_place(rng: &mut Rng, victim: Side) -> Outcome {
-    let rig = Rig::new(rng, victim);
-    let (theirs, own) = (rig.theirs(rng), rig.own() + 2 * rng.below(50));
+    let mut rig = Rig::new(rng, victim);
+    let now = rig.pair.instant();
+    let (mut theirs, own) = (rig.theirs(rng), rig.own() + 2 * rng.below(50));
+    if rng.chance(300) {
+        // The victim's application has it, and the peer has heard nothing of it.
+        let opened = rig.victim_machine().open(now, StreamOptions::default());
+        theirs = opened.expect("because there is room").0;
+    }
     let stream = *rng.pick(&[theirs, own]);
     let id = StreamId(stream);
     let said = match rng.below(6) {
@@ -797,7 +815,7 @@ pub(crate) fn impossible_claim(rng: &mut Rng, victim: Side) -> Outcome {
     let now = member.pair.instant();
     let server = member.pair.server.as_mut().expect("because it is attached");
     server
-        .open(now, unbroken_proto::stream::StreamOptions::default())
+        .open(now, StreamOptions::default())
         .expect("because there is room");
     assert!(!member.hear().is_empty());
     member.say(&[Frame::Ack { position: 1 }]);

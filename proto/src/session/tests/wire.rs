@@ -12,6 +12,8 @@ use crate::event::Ended;
 use crate::security::testing::{BadResume, resume_packet};
 use crate::wire::frame::{Close, Data, End, EndCode, Frame, Open};
 
+mod members;
+
 /// Both ends of the newest connection.
 fn newest(pair: &Pair) -> (Epoch, Epoch) {
     let (ours, theirs) = *pair.links.last().expect("because dialled");
