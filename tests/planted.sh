@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Which planted bugs (tests/planted/NAME.txt) the simulator and its tests kill by themselves, without the
-# unit tests of the machine. For work on the oracle; CI demands the union with .ci/planted.
+# unit tests of the machine. For work on the oracle; CI runs .ci/planted alone.
 #   tests/planted.sh [NAME …]
 # Bounded: 300 s of schedules and 300 s of tests for each.
 set -euo pipefail

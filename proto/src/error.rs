@@ -46,7 +46,8 @@ pub enum ConfigError {
     /// The list of suites is empty, or none of it fits the authentication configured.
     #[error("no cipher suite fits the authentication configured")]
     NoSuite,
-    /// Neither side's identity can be proven and anonymity was not asked for by name.
+    /// A list of pinned keys, secrets or clients is empty, so that nobody would be trusted or let in. Anonymity is asked for by
+    /// name.
     #[error("no identity is configured; ask for an anonymous session by name if that is meant")]
     NoIdentity,
     /// A passphrase could not be stretched (empty, or longer than Argon2 takes).

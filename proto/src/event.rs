@@ -178,7 +178,8 @@ pub enum EndReason {
     Unauthorized,
     /// The server said that it cannot go on holding the session.
     Busy,
-    /// No attempt to connect is left by the backoff's count.
+    /// No attempt to connect is left by the backoff's count; or the session was never established, and what the attempt died
+    /// of [is final](Cause::is_final).
     GaveUp {
         /// What the last attempt died of.
         cause: Cause,

@@ -19,7 +19,7 @@ use crate::error::StartError;
 const REST: Duration = Duration::from_millis(50);
 
 /// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. Its
-/// [`handle`](Server::handle) lists sessions, orders them about, drains them, and cleans up after them.
+/// [`handle`](Server::handle) lists sessions, commands them, drains them, and cleans up after them.
 ///
 /// Dropping it closes its listeners: sessions that were accepted live on with their handles, but no new connection
 /// reaches them.
@@ -156,7 +156,7 @@ impl<R: Runtime> Server<R> {
         self.handle.accept().await
     }
 
-    /// The handle, to order sessions about, and to be kept by tasks of its own.
+    /// The handle, to command sessions with, and to be kept by tasks of its own.
     #[must_use]
     pub fn handle(&self) -> &Arc<ServerHandle> {
         &self.handle

@@ -30,7 +30,7 @@ pub struct Accepted {
 }
 
 /// Accepts sessions, from any number of listeners, and resumes them on whichever the client comes back. Its
-/// [handle](Server::handle) lists sessions, orders them about, drains them, and cleans up after them.
+/// [handle](Server::handle) lists sessions, commands them, drains them, and cleans up after them.
 ///
 /// Dropping it closes its listeners: sessions that were accepted live on with their handles, but no new connection
 /// reaches them.

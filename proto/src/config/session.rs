@@ -21,7 +21,7 @@ pub struct SessionConfig {
     pub inbox_limit: usize,
     /// Unread bytes the peer may have in flight per stream, metadata included. 256 B to 1 GiB, default 512 KiB.
     pub stream_window: u64,
-    /// The same for all streams together. Default 1 MiB.
+    /// The same for all streams together. 256 B to 1 GiB, default 1 MiB.
     pub session_window: u64,
     /// Streams the peer may have open at once. 1 to 65,536, default 256.
     pub max_streams: u64,
@@ -30,23 +30,23 @@ pub struct SessionConfig {
     pub fragment_size: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,
-    /// Silence after a probe that means the connection is dead. Default 30 s.
+    /// Silence after a probe that means the connection is dead. 1 ms to 1 day, default 30 s.
     pub keepalive_timeout: Duration,
     /// How long an acknowledgement may wait for company. 0 to 1 s, default 25 ms.
     pub ack_delay: Duration,
-    /// How long a session lives without a connection. Default 10 min; the smaller of both sides' holds.
+    /// How long a session lives without a connection. 1 ms to 365 days, default 10 min; the smaller of both sides' holds.
     pub detached_lifetime: Duration,
-    /// How long a handshake or resume may take once its connection is up. Default 10 s.
+    /// How long a handshake or resume may take once its connection is up. 1 ms to 10 min, default 10 s.
     pub handshake_timeout: Duration,
-    /// How long a dial may take. Default 10 s.
+    /// How long a dial may take. 1 ms to 10 min, default 10 s.
     pub dial_timeout: Duration,
-    /// How long the old connection may go on delivering after a planned swap. Default 5 s.
+    /// How long the old connection may go on delivering after a planned swap. 1 ms to 10 min, default 5 s.
     pub drain_timeout: Duration,
     /// Accepting end: attempts to attach that proved themselves and were not confirmed, in a row; beyond
     /// it each is told to wait a second. What proves nothing does not count, so that no forger can shut
     /// the client out. 1 to 1,000,000, default 3.
     pub max_attempts: u32,
-    /// How long `close` waits for queued data and for the peer's answer. Default 10 s.
+    /// How long `close` waits for queued data and for the peer's answer. 1 ms to 1 day, default 10 s.
     pub linger: Duration,
     /// How long nothing but heartbeats may be said before the session counts as idle. 1 ms to 1 day, default 60 s.
     pub idle_after: Duration,

@@ -36,7 +36,7 @@ pub enum Delivery {
     Declined,
 }
 
-/// One session's place in an broadcaster, kept by its owner. It decides for this session alone, so that
+/// One session's place in a broadcaster, kept by its owner. It decides for this session alone, so that
 /// none can delay another; a session without a connection is treated by the same bound.
 ///
 /// Who broadcasts hands a clone of the same [`Bytes`] to each owner: the payload is in memory once,

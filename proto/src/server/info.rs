@@ -141,7 +141,7 @@ pub struct Snapshot {
     pub silent: usize,
     /// Handshakes in progress.
     pub handshakes: usize,
-    /// Sessions with an order that was not handed out yet.
+    /// Sessions with a command that was not handed out yet.
     pub ordered: usize,
     /// Ended sessions that were not handed out yet.
     pub ended_waiting: usize,

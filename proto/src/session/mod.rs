@@ -25,6 +25,7 @@
 //! | `ending` | close, commands, and the one way out |
 //! | `stream`, `reconnect` | the views: groups of calls on one subject |
 //! | `queries`, `inspect` | what anybody may ask |
+//! | `state` | the life cycle |
 
 mod absence;
 mod adopting;

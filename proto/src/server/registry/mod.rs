@@ -6,7 +6,7 @@
 //! | `reports` | what sessions report |
 //! | `admit` | what a proven client gets |
 //! | `drain` | how it empties itself |
-//! | `query` | what a host asks and orders |
+//! | `query` | what a host asks and commands |
 
 mod admit;
 mod drain;

@@ -46,7 +46,7 @@ impl Registry {
     }
 
     /// Commands something of the sessions that `select` means; returns of how many. As the registry owns
-    /// none of them, the order waits until [`poll_command`](Self::poll_command) hands it out. A newer order
+    /// none of them, the command waits until [`poll_command`](Self::poll_command) hands it out. A newer command
     /// of the same kind replaces an older one that still waits.
     ///
     /// ```
@@ -100,7 +100,7 @@ impl Registry {
         Ok(ids.len())
     }
 
-    /// The next order to pass on to a session's owner, for [`Session::handle_command`](crate::Session::handle_command). Ask
+    /// The next command to pass on to a session's owner, for [`Session::handle_command`](crate::Session::handle_command). Ask
     /// until `None` after any call that takes `now`; what is not asked for waits, and goes when its
     /// session does.
     pub fn poll_command(&mut self) -> Option<(SessionId, SessionCommand)> {
