@@ -48,7 +48,9 @@ pub enum ConfigError {
     NoSuite,
     /// A list of pinned keys, secrets or clients is empty, so that nobody would be trusted or let in. Anonymity is asked for by
     /// name.
-    #[error("no identity is configured; ask for an anonymous session by name if that is meant")]
+    #[error(
+        "a list of keys, secrets or clients is empty, so that nobody would be trusted; ask for anonymity by name if that is meant"
+    )]
     NoIdentity,
     /// A passphrase could not be stretched (empty, or longer than Argon2 takes).
     #[error("the passphrase is empty or too long")]

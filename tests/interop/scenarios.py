@@ -555,11 +555,12 @@ async def run_one(scenario, limit):
 
 def run_all():
     """Runs what is asked for, each scenario in an event loop of its own; says whether all is well."""
-    well = True
+    well, count = True, 0
     for name, function, values in [("vectors", None, {}), *SCENARIOS]:
         long = values.pop("long", False)
         if OPTIONS.only and not any(word in name for word in OPTIONS.only) or long and not (OPTIONS.only or OPTIONS.all):
             continue
+        count += 1
         rng, started = random.Random(f"{OPTIONS.seed} {name}"), time.monotonic()
         random.seed(rng.random())
         try:
@@ -571,7 +572,9 @@ def run_all():
             print(f"FAILED  {name}: {why}\n        again: tests/interop/run --seed {OPTIONS.seed} '{name}'", flush=True)
             if not isinstance(e, (AssertionError, asyncio.TimeoutError)):
                 traceback.print_exc()
-    return well
+    if not count:
+        print(f"FAILED  no scenario has {' or '.join(OPTIONS.only)} in its name")
+    return well and count > 0
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

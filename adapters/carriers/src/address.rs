@@ -70,11 +70,12 @@ impl Address {
             false => format!("tcp://{address}").parse(),
         }
         .map_err(|_| AddressError::Malformed)?;
+        let has_path = uri.path_and_query().is_some_and(|path| path != "/");
         let (websocket, secure, default) = match uri.scheme_str() {
             Some("ws") => (true, false, Some(80)),
             Some("wss") => (true, true, Some(443)),
-            Some("tcp") => (false, false, None),
-            Some("tls") => (false, true, None),
+            Some("tcp" | "tls") if has_path => return Err(AddressError::Malformed),
+            Some(scheme @ ("tcp" | "tls")) => (false, scheme == "tls", None),
             _ => return Err(AddressError::Scheme),
         };
         if secure && cfg!(not(feature = "tls")) {
@@ -92,11 +93,10 @@ impl Address {
                 Ok(port) => Ok(port),
             },
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host: Arc<str> = host.trim_start_matches('[').trim_end_matches(']').into();
         if host.is_empty() {
             return Err(AddressError::NoHost);
         }
-        let host = host.into();
         let websocket = websocket.then_some(Ws {
             uri,
             headers: HeaderMap::new(),

@@ -13,11 +13,11 @@ use unbroken_driver::proto::error::ConfigError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// It is not of the form `scheme://host:port/path`.
-    #[error("not an address")]
+    /// It is not of the form `scheme://host:port`, with a path for WebSockets only.
+    #[error("an address has the form scheme://host:port, and a path only for WebSockets")]
     Malformed,
     /// The scheme is another one than `ws`, `wss`, `tcp` and `tls`.
-    #[error("neither ws://, wss://, tcp:// nor tls://")]
+    #[error("an address begins with ws://, wss://, tcp:// or tls://")]
     Scheme,
     /// There is a user's name or password in it, which would not be sent: see [`Address::header`](crate::Address::header).
     #[error("a user's name in an address is not sent")]

@@ -55,6 +55,7 @@ fn addresses_are_read() {
         ("127.0.0.1:7", ("127.0.0.1", 7)),
         ("[::1]:7", ("::1", 7)),
         ("tcp://here:7", ("here", 7)),
+        ("tcp://here:7/", ("here", 7)),
         ("ws://here", ("here", 80)),
         ("ws://[::1]:8/x?y=z", ("::1", 8)),
     ] {
@@ -65,6 +66,10 @@ fn addresses_are_read() {
         ("a b:7", AddressError::Malformed),
         ("http://here/", AddressError::Scheme),
         ("tcp://:7", AddressError::NoHost),
+        ("here:7/x", AddressError::Malformed),
+        ("tcp://here:7/x", AddressError::Malformed),
+        ("tcp://here:7?x", AddressError::Malformed),
+        ("tls://here:7/x", AddressError::Malformed),
         ("here", AddressError::NoPort),
         ("tcp://here", AddressError::NoPort),
         ("ws://", AddressError::Malformed),

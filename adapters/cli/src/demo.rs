@@ -37,7 +37,11 @@ pub(crate) fn run(options: Demo) -> Result<bool, Failure> {
     let text = if options.json { summary.json() } else { summary.text() };
     writeln!(std::io::stdout(), "{text}").map_err(unable("cannot write the summary"))?;
     if summary.gaps.is_empty() {
-        eprintln!("unbroken: the connection was never lost; a larger file, or more cuts, would show more");
+        let why = match summary.cuts {
+            0 => "the connection was never cut",
+            _ => "every cut fell into a handshake, before there was a connection to lose",
+        };
+        eprintln!("unbroken: {why}; a larger file, or more cuts, would show more");
     }
     Ok(summary.intact())
 }

@@ -189,11 +189,15 @@ impl ServerConfig {
                 return Err(ConfigError::OutOfRange { field, min, max });
             }
         }
-        for rate in [self.peer_hellos, self.peer_resumes, self.identity_sessions] {
+        for (field, rate) in [
+            ("peer_hellos (either part)", self.peer_hellos),
+            ("peer_resumes (either part)", self.peer_resumes),
+            ("identity_sessions (either part)", self.identity_sessions),
+        ] {
             let parts = rate.map_or([1, 1], |rate| [rate.per_second, rate.burst]);
             if parts.iter().any(|part| !(1..=1_000_000).contains(part)) {
                 return Err(ConfigError::OutOfRange {
-                    field: "a rate's part",
+                    field,
                     min: 1,
                     max: 1_000_000,
                 });
