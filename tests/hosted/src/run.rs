@@ -257,6 +257,17 @@ fn settle(world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
+/// How often clients have tried to connect so far.
+fn attempts_of(world: &World) -> u64 {
+    let handles = world
+        .shared
+        .with(|state| state.handles.values().cloned().collect::<Vec<_>>());
+    let histories = handles.iter().map(|handle| handle.history());
+    histories
+        .map(|history| history.last().map_or(0, |attempt| attempt.number))
+        .sum()
+}
+
 /// Nobody is busy who has nothing to do.
 fn idle(world: &mut World) -> Result<(), String> {
     let style = world.options.style;
@@ -270,7 +281,7 @@ fn idle(world: &mut World) -> Result<(), String> {
     world.kernel.log(|| "---- idle".to_owned());
     // Work that ends within the window keeps it busy as well.
     let is_working = |world: &World| world.shared.with(|state| state.work.values().any(|count| *count > 0));
-    let (was_working, before) = (is_working(world), world.kernel.polls());
+    let (was_working, before, attempts) = (is_working(world), world.kernel.polls(), attempts_of(world));
     let window = 30 * SECOND;
     world.run(settle + window, |_| false, |_, _| Ok(()))?;
     let polls = world.kernel.polls() - before;
@@ -289,7 +300,9 @@ fn idle(world: &mut World) -> Result<(), String> {
     } else {
         20
     };
-    let bound = 500 + sessions * (200 + each * (window / interval.max(1)));
+    // Who goes on trying to move to a server that has forgotten it, while the connection says nothing, has something to do.
+    let attempts = attempts_of(world).saturating_sub(attempts);
+    let bound = 500 + sessions * (200 + each * (window / interval.max(1))) + attempts * each;
     world.kernel.with(|core| core.tally.add("idle: polls", polls));
     world.kernel.hit("check: idle");
     if polls > bound && !was_working && !is_working(world) {
