@@ -153,7 +153,7 @@ impl Future for Driver {
             }
             match outlook.deadline {
                 // Ready: it is due already; the next round sees to it.
-                Some(deadline) => ready!(this.timer.poll_until(cx, deadline)),
+                Some(deadline) => ready!(this.timer.poll_until(cx, outlook.now, deadline)),
                 None => return Poll::Pending,
             }
         }

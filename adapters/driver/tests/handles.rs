@@ -497,11 +497,11 @@ fn a_half_that_never_waits_for_room_lets_other_tasks_have_a_turn() {
     let waker = Waker::from(Arc::clone(&wakes));
     let mut sent = 0;
     let send = |stream: &mut Stream| {
-        let sending = pin!(stream.sender().send(Bytes::from_static(&[7; 64])));
+        let sending = pin!(stream.sender().send(Bytes::from_static(&[7; 256])));
         sending.poll(&mut Context::from_waker(&waker))
     };
     while send(&mut stream).is_ready() {
-        sent += 64;
+        sent += 256;
         assert!(sent <= 64 << 10, "{sent} bytes in one turn");
     }
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "it goes on by itself");

@@ -95,7 +95,7 @@ impl ServerHandle {
             });
             match status {
                 // Due by the timer: over by the clock, or soon.
-                (Some(status), true) => timer.poll_until(cx, status.until).map(|()| Some(status)),
+                (Some(status), true) => timer.poll_until(cx, timer.now(), status.until).map(|()| Some(status)),
                 (status, _) => Poll::Ready(status),
             }
         })

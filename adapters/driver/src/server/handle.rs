@@ -111,7 +111,9 @@ impl ServerHandle {
                 match next {
                     None => return Poll::Ready(()),
                     Some(None) => return Poll::Pending,
-                    Some(Some(deadline)) if timer.poll_until(cx, deadline).is_pending() => return Poll::Pending,
+                    Some(Some(deadline)) if timer.poll_until(cx, timer.now(), deadline).is_pending() => {
+                        return Poll::Pending;
+                    }
                     Some(Some(_)) => {}
                 }
             }

@@ -20,7 +20,7 @@ const DISCARDED: usize = 64;
 /// `future`'s output, or `None` once the deadline has come.
 pub(super) async fn within<T>(timer: &mut Timer, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    poll_fn(|cx| match timer.poll_until(cx, deadline) {
+    poll_fn(|cx| match timer.poll_until(cx, timer.now(), deadline) {
         Poll::Ready(()) => Poll::Ready(None),
         Poll::Pending => future.as_mut().poll(cx).map(Some),
     })
