@@ -1,9 +1,6 @@
-//! The machine: its fields, the host's calls, and what follows from any of them.
+//! The machine: its fields, the host's calls but for packets, and what follows from any of them.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-
-use bytes::BytesMut;
 
 use super::absence::Absence;
 use super::closing::{Closing, Finish};
@@ -16,13 +13,13 @@ use super::reconnecting::{Circumstances, Decision, Reconnecting};
 use super::reporting::Reporting;
 use crate::accept::{Incoming, Rejection, Report};
 use crate::config::{ClientConfig, Seed, SessionConfig};
-use crate::error::{AttachError, ConfigError, ConnectionError};
+use crate::error::{AttachError, ConfigError};
 use crate::event::{EndReason, Event};
 use crate::id::{Carrier, Epoch, Side};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
 use crate::time::{Instant, Latest};
-use crate::trace::{self, Span};
+use crate::trace::Span;
 use crate::wire::frame::EndCode;
 
 /// One end of a session.
@@ -137,46 +134,12 @@ impl Session {
         self.settle(now);
     }
 
-    /// A packet arrived on the connection `epoch`.
-    ///
-    /// # Errors
-    /// Drop this connection (what [`poll_transmit`](Self::poll_transmit) still has for it may be sent
-    /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
-    pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
-        let _span = self.span.enter();
-        let now = self.latest.advance(now);
-        trace::packet_in(epoch, packet.len());
-        let result = self.on_packet(now, epoch, packet);
-        let _ = result.as_ref().inspect_err(|error| trace::refused_input(epoch, error));
-        // If the session is over because of it, the last packet to the peer stays.
-        if let Err(error) = &result
-            && self.is_wanted(epoch)
-        {
-            self.drop_connection(now, epoch, Cause::of(error));
-        }
-        self.settle(now);
-        result
-    }
-
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
         self.on_timeout(now);
         self.settle(now);
-    }
-
-    /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
-    /// send on it now. To be asked when the carrier can take a packet.
-    pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        let _span = self.span.enter();
-        let now = self.latest.advance(now);
-        let start = buf.len();
-        let packed = self.transmit(now, epoch, buf);
-        if packed {
-            trace::packet_out(epoch, buf.len() - start);
-        }
-        packed
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) may have a packet for any connection now. Cheap, whatever there is to

@@ -16,11 +16,11 @@
 //!
 //! | file of `Session` | what it does |
 //! |---|---|
-//! | `machine` | the fields, the host's calls, and what follows from any of them |
+//! | `machine` | the fields, the host's other calls, and what follows from any of them |
 //! | `attaching` | the client's side of an attach |
 //! | `adopting` | the server's side |
 //! | `swapping` | how one connection gives way to another, and how one is lost |
-//! | `packets` | hands a packet, in or out, to its connection with the parts it works on |
+//! | `packets` | the calls for packets: hands each, in or out, to its connection with the parts it works on |
 //! | `timers` | every deadline |
 //! | `ending` | close, commands, and the one way out |
 //! | `stream`, `reconnect` | the views: groups of calls on one subject |

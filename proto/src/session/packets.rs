@@ -1,4 +1,4 @@
-//! Hands a packet, in or out, to its connection, with the parts of the session that it works on.
+//! The calls for packets: each is handed, in or out, to its connection, with the parts of the session that it works on.
 
 use alloc::vec::Vec;
 
@@ -13,6 +13,7 @@ use crate::error::{ConnectionError, ProtocolError, Violation};
 use crate::id::Epoch;
 use crate::reconnect::Cause;
 use crate::time::Instant;
+use crate::trace;
 
 /// A connection that carries the session, borrowed where it lies beside what its packets work on.
 struct Borrowed<'a> {
@@ -48,6 +49,40 @@ impl Borrowed<'_> {
 }
 
 impl Session {
+    /// A packet arrived on the connection `epoch`.
+    ///
+    /// # Errors
+    /// Drop this connection (what [`poll_transmit`](Self::poll_transmit) still has for it may be sent
+    /// first). The machine knows already; there is no need to call [`detach`](Self::detach).
+    pub fn handle_input(&mut self, now: Instant, epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError> {
+        let _span = self.span.enter();
+        let now = self.latest.advance(now);
+        trace::packet_in(epoch, packet.len());
+        let result = self.on_packet(now, epoch, packet);
+        let _ = result.as_ref().inspect_err(|error| trace::refused_input(epoch, error));
+        // If the session is over because of it, the last packet to the peer stays.
+        if let Err(error) = &result
+            && self.is_wanted(epoch)
+        {
+            self.drop_connection(now, epoch, Cause::of(error));
+        }
+        self.settle(now);
+        result
+    }
+
+    /// Commits one packet for the connection `epoch` and appends it to `buf`; `false`: nothing to
+    /// send on it now. To be asked when the carrier can take a packet.
+    pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
+        let _span = self.span.enter();
+        let now = self.latest.advance(now);
+        let start = buf.len();
+        let packed = self.transmit(now, epoch, buf);
+        if packed {
+            trace::packet_out(epoch, buf.len() - start);
+        }
+        packed
+    }
+
     /// The connection of that role; `None`: there is none that carries the session.
     fn borrow(&mut self, now: Instant, role: ConnectionRole) -> Option<Borrowed<'_>> {
         let connections = &mut self.connections;
@@ -76,7 +111,7 @@ impl Session {
         })
     }
 
-    pub(super) fn transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
+    fn transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
         let packed = match self.connections.role(epoch) {
             Some(ConnectionRole::Candidate) => {
                 let candidate = self.connections.candidate.as_mut();
@@ -93,12 +128,7 @@ impl Session {
         packed
     }
 
-    pub(super) fn on_packet(
-        &mut self,
-        now: Instant,
-        epoch: Epoch,
-        mut packet: BytesMut,
-    ) -> Result<(), ConnectionError> {
+    fn on_packet(&mut self, now: Instant, epoch: Epoch, mut packet: BytesMut) -> Result<(), ConnectionError> {
         match self.connections.role(epoch) {
             None => Ok(()),
             Some(ConnectionRole::Candidate) => self.on_candidate_packet(now, epoch, packet),
