@@ -89,17 +89,19 @@ impl Timer {
         self.clock.now()
     }
 
-    /// Ready once [`now`](Timer::now), which was `now` in this poll, has reached `deadline`; until then the task is woken in
-    /// time. Only the newest deadline counts.
-    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, mut now: Instant, deadline: Instant) -> Poll<()> {
+    /// Ready once the clock, which said `now` in this poll, has reached `deadline`; until then the task is woken in time. Only
+    /// the newest deadline counts.
+    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> Poll<()> {
+        if deadline <= now {
+            return Poll::Ready(());
+        }
         // A sleep on another clock than ours may be over as soon as it begins; that must not keep the task busy.
         let mut budget = Budget::new();
-        while now < deadline {
+        loop {
             match &mut self.armed {
                 Some((at, sleep)) if *at <= deadline => {
                     ready!(sleep.as_mut().poll(cx));
                     self.armed = None;
-                    now = self.clock.now();
                 }
                 _ => {
                     ready!(budget.poll_step(cx));
@@ -107,6 +109,5 @@ impl Timer {
                 }
             }
         }
-        Poll::Ready(())
     }
 }

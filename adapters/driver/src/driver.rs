@@ -70,18 +70,17 @@ impl Driver {
 
     /// One turn for every source.
     fn round(&mut self, cx: &mut Context<'_>) -> Turn {
-        let now = self.shared.call(|state, now| {
+        let (now, waiting) = self.shared.call(|state, now| {
             state.register_driver(cx);
             if state.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 state.machine.handle_timeout(now);
             }
-            now
+            // Whom this round makes room for is called forward at once, and if there are more the driver is woken.
+            (now, state.senders.call_next(&mut state.wakes))
         });
         let unread = self.connections.read(&self.shared, cx);
         let new = self.take_connections(now, cx);
-        let shared = &self.shared;
-        let unwritten = self.connections.write(now, shared, cx);
-        let waiting = shared.call_untimed(|state, _| state.senders.call_next(&mut state.wakes));
+        let unwritten = self.connections.write(now, &self.shared, cx);
         let more = if new || waiting { Turn::More } else { Turn::Idle };
         unread.max(unwritten).max(more)
     }
