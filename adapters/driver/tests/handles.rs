@@ -491,21 +491,24 @@ fn a_large_message_that_waits_for_room_does_not_hold_up_streams_that_move() {
 /// goes on.
 #[test]
 fn a_half_that_never_waits_for_room_lets_other_tasks_have_a_turn() {
-    let pair = Pair::established();
-    let mut stream = now(pair.client.open(StreamOptions::default())).unwrap();
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
-    let mut sent = 0;
-    let send = |stream: &mut Stream| {
-        let sending = pin!(stream.sender().send(Bytes::from_static(&[7; 256])));
-        sending.poll(&mut Context::from_waker(&waker))
-    };
-    while send(&mut stream).is_ready() {
-        sent += 256;
-        assert!(sent <= 64 << 10, "{sent} bytes in one turn");
+    // Also one whose messages are empty.
+    for message in [&[7; 256][..], &[]] {
+        let pair = Pair::established();
+        let mut stream = now(pair.client.open(StreamOptions::default())).unwrap();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut sent = 0;
+        let send = |stream: &mut Stream| {
+            let sending = pin!(stream.sender().send(Bytes::from_static(message)));
+            sending.poll(&mut Context::from_waker(&waker))
+        };
+        while send(&mut stream).is_ready() {
+            sent += message.len().max(64);
+            assert!(sent <= 64 << 10, "{sent} bytes in one turn");
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "it goes on by itself");
+        assert!(send(&mut stream).is_ready(), "there was room");
     }
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "it goes on by itself");
-    assert!(send(&mut stream).is_ready(), "there was room");
 }
 
 /// As above: the readers get a turn before a driver has read all that there is.

@@ -479,22 +479,21 @@ fn what_a_peer_may_not_do_is_named() {
     }
 }
 
+/// RESET, STOP and CREDIT of a stream.
+fn about(id: u64) -> [Frame; 3] {
+    let (stream, code) = (StreamId(id), 0);
+    let credit = Frame::Credit {
+        stream: id,
+        limit: 1 << 30,
+    };
+    [Frame::Reset { stream, code }, Frame::Stop { stream, code }, credit]
+}
+
 /// Kills `data_before_open`. That the application has the stream already is no word to the peer.
 // PROTOCOL R4.15
 #[test]
 fn nobody_may_use_a_stream_whose_open_is_not_out() {
-    let reset = Frame::Reset {
-        stream: StreamId(1),
-        code: 0,
-    };
-    let stop = Frame::Stop {
-        stream: StreamId(1),
-        code: 0,
-    };
-    let credit = Frame::Credit {
-        stream: 1,
-        limit: 1 << 30,
-    };
+    let [reset, stop, credit] = about(1);
     for frame in [data(1, b"x", true), data(1, b"", true), reset, stop, credit] {
         let [mut client, _] = pair();
         client.open();
@@ -509,18 +508,7 @@ fn nobody_may_use_a_stream_whose_open_is_not_out() {
 // PROTOCOL R4.16, R4.17, R4.18
 #[test]
 fn an_id_that_was_left_out_counts_as_a_stream_that_is_over() {
-    let reset = Frame::Reset {
-        stream: StreamId(3),
-        code: 0,
-    };
-    let stop = Frame::Stop {
-        stream: StreamId(3),
-        code: 0,
-    };
-    let credit = Frame::Credit {
-        stream: 3,
-        limit: 1 << 30,
-    };
+    let [reset, stop, credit] = about(3);
     let after_end = Err(crate::error::ProtocolError::AfterEnd);
     let cases = [
         (data(3, b"x", false), after_end),
@@ -586,18 +574,25 @@ fn a_late_word_about_a_forgotten_stream_is_of_no_consequence() {
     client.ack();
     server.ack();
     assert!(server.streams.recv(StreamId(1)).is_err(), "it is forgotten");
-    for frame in [
-        Frame::Stop {
-            stream: StreamId(1),
-            code: 0,
-        },
-        Frame::Credit {
-            stream: 1,
-            limit: 1 << 30,
-        },
-    ] {
+    let [_, stop, credit] = about(1);
+    for frame in [stop, credit] {
         assert_eq!(server.streams.on_frame(frame), Ok(()));
     }
+}
+
+// PROTOCOL R4.18
+#[test]
+fn a_stop_changes_nothing_of_a_reset_that_came_first() {
+    let [mut client, mut server] = pair();
+    client.open();
+    client.pass(&mut server, 9, 9_000);
+    client.reset(0);
+    let [_, stop, _] = about(1);
+    assert_eq!(client.streams.on_frame(stop), Ok(()));
+    let said = client.streams.next_frame(9_000, usize::MAX).expect("the RESET");
+    let (stream, code) = (StreamId(1), 5);
+    assert_eq!(said.frame, Frame::Reset { stream, code });
+    assert!(client.streams.next_frame(9_000, usize::MAX).is_none());
 }
 
 #[test]
@@ -800,6 +795,41 @@ fn credit_in_crumbs_does_not_inflate_the_outbox() {
             a.outbox.commit(committed);
         }
     }
+}
+
+/// Kills `crumbs_not_rescheduled`. Nobody grants anew what is not used up.
+// PROTOCOL R6.4
+#[test]
+fn what_is_left_of_the_credit_is_used_once_little_is_in_flight() {
+    let config = SessionConfig::default();
+    let narrow = SessionConfig {
+        stream_window: 8 * 128 + 200,
+        ..SessionConfig::default()
+    };
+    let mut a = End::new(Side::Client, &config);
+    a.streams.set_peer(&narrow.parameters());
+    a.open();
+    let pump = |a: &mut End| {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+            a.outbox.commit(committed);
+        }
+    };
+    for len in [64, 64, 64, 64, 64, 64, 64, 64, 1_000] {
+        a.streams
+            .send(a.mine[0], Bytes::from(std::vec![7; len]))
+            .expect("because there is room");
+    }
+    pump(&mut a);
+    assert_eq!(
+        a.streams.queued_items, 1,
+        "200 are too few beside eight frames in flight"
+    );
+    let before = a.outbox.next();
+    while let Some(committed) = a.outbox.pop() {
+        a.streams.on_acked(&committed);
+    }
+    pump(&mut a);
+    assert_eq!(a.outbox.next(), before + 1);
 }
 
 /// Kills `stalled_stream_fills_outbox`.

@@ -527,6 +527,7 @@ fn a_suite_or_version_that_was_passed_over_ends_the_handshake() {
         (vec![9, 1], vec![200, chacha], true),
         (vec![1], vec![aes, chacha], false),
         (vec![1], vec![aes], false),
+        (vec![1], vec![200], false),
         (vec![9], vec![chacha], false),
     ] {
         let (handshake, mut incoming) = Client::new(1).begin(&mut registry);
