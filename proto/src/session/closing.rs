@@ -18,6 +18,8 @@ pub(crate) struct Closing {
     peer: Option<Close>,
     /// The end that did not close waits no longer than this for the closer's END.
     patience: Option<Instant>,
+    /// The peer's close took effect while a packet was packed, which tells nobody anything.
+    untold: Option<Instant>,
 }
 
 struct LocalClose {
@@ -161,6 +163,18 @@ impl Closing {
         news
     }
 
+    /// The same while a packet is packed: whoever is to know of it is told by [`take_untold`](Self::take_untold).
+    pub(crate) fn on_held_close(&mut self, now: Instant, close: PeerClose, linger: Duration) {
+        if self.on_peer_close(now, close, linger) {
+            self.untold = Some(now);
+        }
+    }
+
+    /// Whether nobody has been told of the peer's close.
+    pub(crate) fn take_untold(&mut self) -> bool {
+        self.untold.take().is_some()
+    }
+
     /// The peer answered our CLOSE, so that the fates of all that we sent are known.
     pub(crate) fn on_closed(&self, position: u64, ledger: &Ledger) -> Result<Finish, ProtocolError> {
         if !self.has_committed() {
@@ -240,7 +254,7 @@ impl Closing {
             // Once the peer has closed too, only its own need of us is waited for.
             .filter(|_| self.peer.is_none())
             .map(|local| if local.overdue { local.last } else { local.linger });
-        earliest(local, self.patience)
+        earliest(earliest(local, self.patience), self.untold)
     }
 
     /// What a deadline that has come ends, if it ends anything. `attached`: there is a connection to wait on.

@@ -311,8 +311,8 @@ impl Host {
                 ));
             }
         }
-        if self.session.poll_event().is_some() {
-            env.fail(&format!("{:?} has an event that no deadline announced", self.who));
+        if let Some(event) = self.session.poll_event() {
+            env.fail(&format!("{:?} has an event that no deadline announced: {event:?}", self.who));
         }
         env.tally.hit("check: silence");
     }

@@ -37,7 +37,10 @@ impl PacketContext<'_> {
         self.closing.on_committed(position);
         let held = self.ledger.freeze();
         let owed = held.is_some();
-        held.into_iter().for_each(|held| self.on_peer_close(held));
+        for held in held {
+            self.closing.on_held_close(self.now, held, self.config.linger);
+            self.ledger.streams.close_for_sending();
+        }
         owed
     }
 }

@@ -1,7 +1,7 @@
 //! The rules of PROTOCOL.md, "Which bytes go where after an attach", each with the bug that it keeps away.
 
 use super::*;
-use crate::event::Ended;
+use crate::event::{Closer, Ended};
 use crate::server::Incoming;
 
 /// A RESUME on its way to the session's owner.
@@ -255,4 +255,35 @@ fn what_nobody_can_know_is_unknown() {
         Some(Event::Ended(ended)) => assert_eq!(ended.fates.streams[0].unknown.messages, 1),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_close_of_the_peer_that_was_held_is_announced_by_a_deadline_once_it_counts() {
+    let mut pair = Pair::new();
+    let (_, late, _) = swap_with_a_gap(&mut pair);
+    let now = pair.now;
+    // The client's CLOSE lies behind a gap: it counts once the server has closed, too.
+    pair.client.close(now, 1, Bytes::new()).expect("because the code fits");
+    pair.settle();
+    events(pair.server());
+    let theirs = pair
+        .links
+        .last()
+        .and_then(|(_, theirs)| *theirs)
+        .expect("because it is attached");
+    pair.server()
+        .close(now, 2, Bytes::new())
+        .expect("because the code fits");
+    events(pair.server());
+    let mut packet = Vec::new();
+    assert!(
+        pair.server().poll_transmit(now, theirs, &mut packet),
+        "CLOSE, and CLOSED for the client's"
+    );
+    assert_eq!(events(pair.server()), [], "packing tells nobody anything");
+    assert_eq!(pair.server().poll_timeout(), Some(now));
+    pair.server().handle_timeout(now);
+    assert_eq!(events(pair.server()), [Event::Closing { by: Closer::Peer }]);
+    assert!(pair.server().poll_timeout() > Some(now));
+    drop(late);
 }
