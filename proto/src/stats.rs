@@ -37,6 +37,14 @@ pub struct Stats {
     pub attaches: u64,
     /// Smoothed round-trip time of the current connection, if measured.
     pub srtt: Option<Duration>,
+    /// The least round trip that the current connection showed lately, if measured.
+    pub least_rtt: Option<Duration>,
+    /// Bytes a second that the current connection's line has shown to carry, if measured.
+    pub delivery_rate: Option<u64>,
+    /// Bytes of packets on the current connection's line: sent, and not acknowledged.
+    pub in_flight: u64,
+    /// How many of these there should be at most, while there is a connection.
+    pub in_flight_limit: u64,
     /// Bytes held for the peer's acknowledgement or waiting to be sent, metadata included.
     pub outbox_bytes: usize,
     /// Bytes held ahead of their turn, metadata included.

@@ -5,12 +5,19 @@ use crate::time::{Duration, Instant};
 
 /// Packets with sequenced frames after which an ACK goes alone.
 const PACKETS: u32 = 16;
+/// The same for bytes, where the peer's outbox holds much.
+const BYTES: usize = 256 << 10;
+/// Parts of a round trip that an ACK waits at most: the peer sends no more than the line holds, and with less than several
+/// acknowledgements a round trip the line would run dry.
+const PARTS: u32 = 8;
+/// What a host's timers can do.
+const LEAST_DELAY: Duration = Duration::from_millis(1);
 
 /// The policy of one connection.
 #[derive(Debug)]
 pub(crate) struct AckPolicy {
     delay: Duration,
-    /// A quarter of what the peer's outbox holds.
+    /// A quarter of what the peer's outbox holds, if that is not much.
     bytes_limit: usize,
     packets: u32,
     bytes: usize,
@@ -22,7 +29,7 @@ impl AckPolicy {
     pub(crate) fn new(delay: Duration, bytes_limit: usize) -> AckPolicy {
         AckPolicy {
             delay,
-            bytes_limit,
+            bytes_limit: bytes_limit.min(BYTES),
             packets: 0,
             bytes: 0,
             deadline: None,
@@ -35,12 +42,13 @@ impl AckPolicy {
         self.now = true;
     }
 
-    /// A packet with sequenced frames of that charge came in.
-    pub(crate) fn on_packet(&mut self, now: Instant, bytes: usize) {
+    /// A packet with sequenced frames of that charge came in. `srtt`: the round trip, where it is known.
+    pub(crate) fn on_packet(&mut self, now: Instant, bytes: usize, srtt: Option<Duration>) {
         self.packets += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         self.now |= self.packets >= PACKETS || self.bytes >= self.bytes_limit;
-        self.deadline.get_or_insert(now + self.delay);
+        let part = srtt.map_or(self.delay, |srtt| (srtt / PARTS).max(LEAST_DELAY));
+        self.deadline.get_or_insert(now + self.delay.min(part));
     }
 
     /// Whether an ACK is due, company or not.
@@ -73,10 +81,10 @@ mod tests {
     #[test]
     fn waits_for_company_but_not_long() {
         let mut acks = AckPolicy::new(DELAY, 1_000);
-        acks.on_packet(Instant::ZERO, 10);
+        acks.on_packet(Instant::ZERO, 10, None);
         assert!(!acks.due());
         assert_eq!(acks.deadline(), Some(Instant::ZERO + DELAY));
-        acks.on_packet(Instant::from_millis(10), 10);
+        acks.on_packet(Instant::from_millis(10), 10, None);
         acks.on_timeout(Instant::from_millis(24));
         assert!(!acks.due());
         acks.on_timeout(Instant::from_millis(25));
@@ -90,10 +98,27 @@ mod tests {
     #[test]
     fn enough_packets_or_bytes_are_due_at_once() {
         let mut acks = AckPolicy::new(DELAY, 1_000);
-        acks.on_packet(Instant::ZERO, 1_000);
+        acks.on_packet(Instant::ZERO, 1_000, None);
         assert!(acks.due());
         let mut acks = AckPolicy::new(DELAY, 1_000);
-        (0..16).for_each(|_| acks.on_packet(Instant::ZERO, 1));
+        (0..16).for_each(|_| acks.on_packet(Instant::ZERO, 1, None));
+        assert!(acks.due());
+    }
+
+    // PROTOCOL R5.4
+    #[test]
+    fn an_acknowledgement_comes_several_times_in_a_round_trip() {
+        for (srtt, wait) in [(1_000, 25), (80, 10), (4, 1)] {
+            let mut acks = AckPolicy::new(DELAY, 1_000);
+            acks.on_packet(Instant::ZERO, 10, Some(Duration::from_millis(srtt)));
+            assert_eq!(acks.deadline(), Some(Instant::from_millis(wait)));
+        }
+    }
+
+    #[test]
+    fn a_large_outbox_of_the_peer_is_acknowledged_in_parts() {
+        let mut acks = AckPolicy::new(DELAY, 1 << 30);
+        acks.on_packet(Instant::ZERO, BYTES, None);
         assert!(acks.due());
     }
 }

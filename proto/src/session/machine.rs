@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::absence::Absence;
 use super::closing::{Closing, Finish};
-use super::connections::Connections;
+use super::connections::{ActiveConnection, Connections};
 use super::counters::Counters;
 use super::events::Events;
 use super::identity::Identity;
@@ -14,7 +14,7 @@ use super::reporting::Reporting;
 use crate::accept::{Incoming, Rejection, Report};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::error::{AttachError, ConfigError};
-use crate::event::{EndReason, Event};
+use crate::event::{Closer, EndReason, Event};
 use crate::id::{Carrier, Epoch, Side};
 use crate::reconnect::{Cause, ReconnectIntent};
 use crate::rng::Rng;
@@ -157,14 +157,14 @@ impl Session {
                 .is_some_and(|draining| draining.connection.wants_reply())
             || connections
                 .current()
-                .is_some_and(|current| current.wants_control() || self.owes_frames(current.cursor))
+                .is_some_and(|current| current.wants_control() || self.owes_frames(current))
     }
 
-    /// Whether sequenced frames may go on a connection that has come to `cursor`.
-    fn owes_frames(&self, cursor: u64) -> bool {
+    /// Whether sequenced frames may go on that connection.
+    fn owes_frames(&self, current: &ActiveConnection) -> bool {
         let ledger = &self.ledger;
-        cursor.max(ledger.acked()) < ledger.next()
-            || ledger.streams.may_commit()
+        current.owes(ledger)
+            || ledger.streams.may_commit(current.headroom())
             || self.closing.close_frame(ledger).is_some()
     }
 
@@ -202,6 +202,9 @@ impl Session {
     pub(super) fn settle(&mut self, now: Instant) {
         let now = self.latest.advance(now);
         self.end_if_exhausted(now);
+        if self.closing.take_untold() {
+            self.events.push(Event::Closing { by: Closer::Peer });
+        }
         self.give_way(now);
         self.events.collect(&mut self.ledger.streams);
         self.connections

@@ -6,6 +6,7 @@ use super::state::{Facts, SessionState};
 use crate::event::EndReason;
 use crate::id::{SessionId, Side};
 use crate::liveness::Health;
+use crate::reliability::Flight;
 use crate::security::PublicKey;
 use crate::stats::Stats;
 use crate::time::{Duration, Instant};
@@ -83,8 +84,14 @@ impl Session {
     /// What it has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let current = self.connections.current();
+        let flight = current.map(|current| &current.flight);
         Stats {
-            srtt: self.connections.current().and_then(|current| current.rtt.srtt()),
+            srtt: current.and_then(|current| current.rtt.srtt()),
+            least_rtt: flight.and_then(Flight::least_rtt),
+            delivery_rate: flight.and_then(|flight| flight.carried(Duration::from_secs(1))),
+            in_flight: flight.map_or(0, Flight::in_flight),
+            in_flight_limit: flight.map_or(0, Flight::limit),
             outbox_bytes: self.ledger.streams.outbox_bytes(),
             inbox_bytes: self.ledger.inbox.bytes(),
             unread_bytes: self.ledger.streams.unread_bytes(),

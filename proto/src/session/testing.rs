@@ -102,8 +102,18 @@ impl Pair {
         self.settle();
     }
 
+    /// Has lines that hold everything, since nothing takes any time here.
+    fn lift(&mut self) {
+        for session in core::iter::once(&mut self.client).chain(&mut self.server) {
+            if let Some(current) = &mut session.connections.current {
+                current.flight.lift();
+            }
+        }
+    }
+
     pub(super) fn settle(&mut self) {
         loop {
+            self.lift();
             let mut moved = false;
             for (ours, theirs) in self.links.clone() {
                 let Some(theirs) = theirs else { continue };

@@ -4,7 +4,7 @@ use super::send::{CRUMBS, End, Fragment, LEAST_FRAGMENT};
 use super::table::Streams;
 use crate::id::StreamId;
 use crate::limits::FRAME_CHARGE;
-use crate::reliability::Committed;
+use crate::reliability::{Committed, Headroom};
 use crate::wire::frame::Frame;
 
 /// What committed control frames may hold of the outbox beyond what `send` can use. When it is full
@@ -15,18 +15,18 @@ const DATA_HEADER: usize = 1 + 8 + 4;
 
 impl Streams {
     /// Whether [`next_frame`](Self::next_frame) may have something. Cheap; may say yes in vain.
-    pub(crate) fn has_frame(&self) -> bool {
+    pub(crate) fn has_frame(&self, headroom: Headroom) -> bool {
         self.peer.is_some()
             && (self.has_control()
                 || (!self.opening.is_empty() && self.peer.is_some_and(|peer| self.own_slots < peer.max_streams))
-                || (!self.schedule.is_empty() && self.send_credit.left() > FRAME_CHARGE as u64))
+                || (self.schedule.has_turn(headroom) && self.send_credit.left() > FRAME_CHARGE as u64))
     }
 
     /// Whether [`next_frame`](Self::next_frame) may have something. Cheap; unlike [`has_frame`](Self::has_frame) it never
     /// says no in vain, not even to the bare end of a stream that uses up the credit to its last byte.
-    pub(crate) fn may_commit(&self) -> bool {
+    pub(crate) fn may_commit(&self, headroom: Headroom) -> bool {
         let spent = self.send_credit.left() < FRAME_CHARGE as u64;
-        self.has_frame() || (self.peer.is_some() && !self.schedule.is_empty() && !spent)
+        self.has_frame(headroom) || (self.peer.is_some() && self.schedule.has_turn(headroom) && !spent)
     }
 
     fn has_control(&self) -> bool {
@@ -34,13 +34,14 @@ impl Streams {
         control.session_credit || !control.credit.is_empty() || !control.reset.is_empty() || !control.stop.is_empty()
     }
 
-    /// The next frame to commit that takes at most `space` encoded bytes and `allowance` of charge.
+    /// The next frame to commit that takes at most `space` encoded bytes and `allowance` of charge. `headroom`: what the line has
+    /// left, which is asked of data only.
     /// From here on it is the outbox's.
-    pub(crate) fn next_frame(&mut self, space: usize, allowance: usize) -> Option<Committed> {
+    pub(crate) fn next_frame(&mut self, space: usize, allowance: usize, headroom: Headroom) -> Option<Committed> {
         self.peer?;
         self.next_control(space, allowance)
             .or_else(|| self.next_open(space, allowance))
-            .or_else(|| self.next_data(space, allowance))
+            .or_else(|| self.next_data(space, allowance, headroom))
     }
 
     fn next_control(&mut self, space: usize, allowance: usize) -> Option<Committed> {
@@ -130,9 +131,12 @@ impl Streams {
         })
     }
 
-    fn next_data(&mut self, space: usize, allowance: usize) -> Option<Committed> {
+    fn next_data(&mut self, space: usize, allowance: usize, headroom: Headroom) -> Option<Committed> {
         let room = space.checked_sub(DATA_HEADER)?;
         loop {
+            if !self.schedule.has_turn(headroom) {
+                return None;
+            }
             let (priority, id) = self.schedule.front()?;
             let session = usize::try_from(self.send_credit.left()).unwrap_or(usize::MAX);
             let Some(stream) = self

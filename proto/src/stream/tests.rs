@@ -15,6 +15,7 @@ use crate::error::{RecvError, SendRefusal};
 use crate::event::Event;
 use crate::id::Side;
 use crate::id::StreamId;
+use crate::reliability::Headroom;
 use crate::reliability::Outbox;
 use crate::wire::frame::Frame;
 
@@ -203,7 +204,7 @@ impl End {
     fn pass_within(&mut self, peer: &mut End, frames: usize, space: usize, allowance: usize) -> bool {
         let mut moved = false;
         for _ in 0..frames {
-            let Some(committed) = self.streams.next_frame(space, allowance) else {
+            let Some(committed) = self.streams.next_frame(space, allowance, Headroom::Open) else {
                 break;
             };
             let frame = committed.frame.clone();
@@ -589,10 +590,13 @@ fn a_stop_changes_nothing_of_a_reset_that_came_first() {
     client.reset(0);
     let [_, stop, _] = about(1);
     assert_eq!(client.streams.on_frame(stop), Ok(()));
-    let said = client.streams.next_frame(9_000, usize::MAX).expect("the RESET");
+    let said = client
+        .streams
+        .next_frame(9_000, usize::MAX, Headroom::Open)
+        .expect("the RESET");
     let (stream, code) = (StreamId(1), 5);
     assert_eq!(said.frame, Frame::Reset { stream, code });
-    assert!(client.streams.next_frame(9_000, usize::MAX).is_none());
+    assert!(client.streams.next_frame(9_000, usize::MAX, Headroom::Open).is_none());
 }
 
 #[test]
@@ -617,7 +621,7 @@ fn lower_priorities_go_first_and_equal_ones_take_turns_of_a_fragment() {
         .send(urgent, Bytes::from_static(b"now"))
         .expect("because there is room");
     let mut order = Vec::new();
-    while let Some(committed) = client.streams.next_frame(65_000, usize::MAX) {
+    while let Some(committed) = client.streams.next_frame(65_000, usize::MAX, Headroom::Open) {
         if let Frame::Data(data) = committed.frame {
             order.push(data.stream);
         }
@@ -634,7 +638,7 @@ fn a_message_that_no_outbox_holds_is_refused_for_good_and_largest_message_is_not
     let mut streams = Streams::new(Side::Client, &config);
     streams.set_peer(&SessionConfig::default().parameters());
     let stream = streams.open(StreamOptions::default()).expect("because there is room");
-    while streams.next_frame(2_000, usize::MAX).is_some() {}
+    while streams.next_frame(2_000, usize::MAX, Headroom::Open).is_some() {}
     let largest = config.largest_message();
     let refused = streams
         .send(stream, Bytes::from(std::vec![0; 100_000]))
@@ -678,14 +682,14 @@ fn the_bare_ends_of_streams_wait_for_room_like_anything_else() {
     let mut end = End::new(Side::Client, &config);
     end.streams.set_peer(&config.parameters());
     (0..8).for_each(|_| end.open());
-    while let Some(committed) = end.streams.next_frame(60_000, usize::MAX) {
+    while let Some(committed) = end.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
         end.streams.on_acked(&committed);
     }
     while end.streams.send(StreamId(1), Bytes::from_static(b"fill")).is_ok() {}
     (0..8).for_each(|nth| end.finish(nth));
     let mut ends = 0;
     for _ in 0..3 {
-        while let Some(committed) = end.streams.next_frame(60_000, usize::MAX) {
+        while let Some(committed) = end.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
             ends += usize::from(matches!(&committed.frame, Frame::Data(data) if data.stream_end));
             end.outbox.commit(committed);
             end.delivered += 1;
@@ -714,7 +718,7 @@ fn control_keeps_to_its_reserve() {
         end.stop(nth);
         end.reset(nth);
     }
-    while let Some(committed) = end.streams.next_frame(60_000, usize::MAX) {
+    while let Some(committed) = end.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
         end.outbox.commit(committed);
         end.delivered += 1;
         end.check_bound();
@@ -722,7 +726,7 @@ fn control_keeps_to_its_reserve() {
     assert!(end.outbox.bytes() > (64 << 10) - 200, "it was filled");
     end.ack();
     assert!(
-        end.streams.next_frame(60_000, usize::MAX).is_some(),
+        end.streams.next_frame(60_000, usize::MAX, Headroom::Open).is_some(),
         "the rest waits for its turn"
     );
 }
@@ -737,12 +741,12 @@ fn what_is_abandoned_half_way_stays_on_the_account_until_the_peer_has_it() {
         let id = *a.mine.last().expect("because there is room");
         let _ = a.streams.send(id, Bytes::from(std::vec![7; whole / 2]));
         for _ in 0..4 {
-            if let Some(committed) = a.streams.next_frame(1_500, usize::MAX) {
+            if let Some(committed) = a.streams.next_frame(1_500, usize::MAX, Headroom::Open) {
                 a.outbox.commit(committed);
             }
         }
         let _ = a.streams.reset(id, 0);
-        while let Some(committed) = a.streams.next_frame(1_500, usize::MAX) {
+        while let Some(committed) = a.streams.next_frame(1_500, usize::MAX, Headroom::Open) {
             a.outbox.commit(committed);
         }
         b.streams.recv_credit.grant();
@@ -778,7 +782,7 @@ fn credit_in_crumbs_does_not_inflate_the_outbox() {
         .expect("because there is room");
     let mut limit = 256;
     for _ in 0..len {
-        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
             a.outbox.commit(committed);
         }
         limit += 65;
@@ -791,7 +795,7 @@ fn credit_in_crumbs_does_not_inflate_the_outbox() {
     while a.streams.queued_items > 0 {
         let committed = a.outbox.pop().expect("because something holds it up");
         a.streams.on_acked(&committed);
-        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
             a.outbox.commit(committed);
         }
     }
@@ -810,7 +814,7 @@ fn what_is_left_of_the_credit_is_used_once_little_is_in_flight() {
     a.streams.set_peer(&narrow.parameters());
     a.open();
     let pump = |a: &mut End| {
-        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
             a.outbox.commit(committed);
         }
     };
@@ -843,7 +847,7 @@ fn a_stream_that_nobody_reads_leaves_the_others_room() {
     let (stalled, other) = (a.mine[0], a.mine[1]);
     let message = || Bytes::from_static(&[7; 10_000]);
     let pump = |a: &mut End| {
-        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+        while let Some(committed) = a.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
             a.outbox.commit(committed);
         }
         // The peer has all of it, and its application reads none of it.
@@ -883,7 +887,7 @@ fn a_message_beyond_what_may_wait_is_let_in_when_nothing_else_does() {
     };
     a.streams.set_peer(&narrow.parameters());
     a.open();
-    while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+    while let Some(committed) = a.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
         a.outbox.commit(committed);
     }
     let large = Bytes::from(std::vec![7; a.streams.limits.outbox * 3 / 4]);
@@ -910,7 +914,7 @@ fn stalled() -> End {
 
 /// The peer gets and has all of it, and its application reads none of it.
 fn exchange(a: &mut End) {
-    while let Some(committed) = a.streams.next_frame(60_000, usize::MAX) {
+    while let Some(committed) = a.streams.next_frame(60_000, usize::MAX, Headroom::Open) {
         a.outbox.commit(committed);
     }
     while let Some(committed) = a.outbox.pop() {

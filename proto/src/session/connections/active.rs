@@ -6,10 +6,10 @@ use bytes::Bytes;
 use super::arriving::Arriving;
 use crate::config::SessionConfig;
 use crate::id::Epoch;
-use crate::limits::MAX_PACKET;
 use crate::liveness::Liveness;
-use crate::reliability::{AckPolicy, Rtt};
+use crate::reliability::{AckPolicy, Flight, Headroom, Rtt};
 use crate::security::Keys;
+use crate::session::ledger::Ledger;
 use crate::time::{Duration, Instant};
 
 /// A connection that carries the session, or drains.
@@ -38,7 +38,7 @@ pub(crate) struct ActiveConnection {
     pub(crate) resync_due: bool,
     pub(crate) liveness: Liveness,
     pub(crate) rtt: Rtt,
-    pub(crate) rate: Rate,
+    pub(crate) flight: Flight,
     /// When anything but heartbeats and acknowledgements last went either way.
     pub(crate) busy_at: Instant,
     /// Since when something packed here is unacknowledged, counted anew with each acknowledgement.
@@ -47,8 +47,6 @@ pub(crate) struct ActiveConnection {
     pub(crate) progress: bool,
     /// When it counts as stable; `None` once it did.
     pub(crate) stable_at: Option<Instant>,
-    /// A position packed here and when, for the round-trip time.
-    pub(crate) timed: Option<(u64, Instant)>,
     /// The highest position the peer stated on this connection.
     pub(crate) stated_by_peer: u64,
 }
@@ -102,12 +100,11 @@ impl ActiveConnection {
             resync_due: false,
             liveness: start.liveness,
             rtt: Rtt::default(),
-            rate: Rate::default(),
+            flight: Flight::new(),
             busy_at: now,
             unacked_since: None,
             progress: false,
             stable_at: start.stable_after.map(|wait| now + wait),
-            timed: None,
             stated_by_peer: start.stated,
         }
     }
@@ -137,6 +134,19 @@ impl ActiveConnection {
         }
     }
 
+    /// Whether frames that have their positions are to be sent here, and may.
+    pub(crate) fn owes(&self, ledger: &Ledger) -> bool {
+        self.cursor.max(ledger.acked()) < ledger.next() && self.headroom() == Headroom::Open
+    }
+
+    /// What may go on the line. What is missing after a RESYNC may always: until it is there, nothing on the line is acknowledged.
+    pub(crate) fn headroom(&self) -> Headroom {
+        match self.detour {
+            Some(_) => Headroom::Open,
+            None => self.flight.headroom(),
+        }
+    }
+
     /// Whether it has something of its own to say: what is said once, a reply, a probe, an acknowledgement that is due.
     pub(crate) fn wants_control(&self) -> bool {
         self.wants_reply()
@@ -152,25 +162,21 @@ impl ActiveConnection {
         self.pong.is_some() || self.liveness.wants_ping()
     }
 
-    /// Sequenced frames were packed, the last of them at the position before the cursor.
-    pub(crate) fn on_packed(&mut self, now: Instant) {
+    /// A packet of `bytes` was packed with sequenced frames in it, the last of them at the position before the cursor.
+    pub(crate) fn on_packed(&mut self, now: Instant, bytes: usize) {
         self.liveness.on_data_committed(now);
-        self.rate.on_committed(now);
+        self.flight.on_sent(now, self.cursor, bytes);
         self.busy_at = now;
         self.unacked_since.get_or_insert(now);
-        if self.timed.is_none() {
-            self.timed = Some((self.cursor - 1, now));
-        }
     }
 
-    /// The peer acknowledged something new: all below `position`, which set `freed` bytes of charge free.
-    pub(crate) fn on_acked(&mut self, now: Instant, position: u64, freed: usize) {
+    /// The peer acknowledged something new: all below `position`.
+    pub(crate) fn on_acked(&mut self, now: Instant, position: u64) {
         let all = position >= self.cursor;
         self.progress = true;
         self.unacked_since = (!all).then_some(now);
-        self.rate.on_acked(now, freed, all);
-        if let Some((_, sent)) = self.timed.take_if(|(timed, _)| *timed < position) {
-            self.rtt.sample(now.saturating_since(sent));
+        if let Some(rtt) = self.flight.on_acked(now, position) {
+            self.rtt.sample(rtt);
         }
     }
 }
@@ -209,38 +215,4 @@ impl SwapProgress {
 pub(crate) struct PingState {
     pub(crate) next_id: u64,
     pub(crate) outstanding: Option<(u64, Instant)>,
-}
-
-/// Whether this connection has shown that a full packet takes under 250 ms.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rate {
-    since: Option<Instant>,
-    acked: u64,
-    fast: bool,
-}
-
-impl Rate {
-    const ENOUGH: Duration = Duration::from_millis(250);
-
-    pub(crate) fn is_fast(self) -> bool {
-        self.fast
-    }
-
-    /// Data was packed.
-    pub(crate) fn on_committed(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
-    }
-
-    /// `bytes` were newly acknowledged; `idle` when nothing is outstanding any more.
-    pub(crate) fn on_acked(&mut self, now: Instant, bytes: usize, idle: bool) {
-        let Some(since) = self.since else { return };
-        self.acked = self.acked.saturating_add(bytes as u64);
-        let elapsed = now.saturating_since(since).as_nanos();
-        let full = MAX_PACKET as u128;
-        self.fast |= elapsed.saturating_mul(full) < u128::from(self.acked).saturating_mul(Rate::ENOUGH.as_nanos());
-        if idle {
-            self.since = None;
-            self.acked = 0;
-        }
-    }
 }

@@ -6,14 +6,20 @@ use alloc::vec::Vec;
 use super::active::ActiveConnection;
 use super::context::PacketContext;
 use crate::limits::{MAX_PACKET, MAX_REASON, REKEY_EVERY};
-use crate::reliability::Committed;
-use crate::time::Instant;
+use crate::reliability::{Committed, Headroom};
+use crate::time::{Duration, Instant};
 use crate::wire::FrameWriter;
 use crate::wire::frame::{Frame, Parameters};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
-/// Room in a packet beyond one fragment's payload, before a fast connection may fill it.
+/// Room in a packet beyond one fragment's payload, while nothing is known of the line.
 const SMALL_PACKET_SLACK: usize = 256;
+/// A packet takes so long of the line at most, since what is more urgent waits until it is out.
+const PACKET_TIME: Duration = Duration::from_millis(4);
+/// However slow the line is, a packet has room for so much: its overhead is then under two percent.
+const LEAST_PACKET: usize = 1_400;
+/// A packet with less room than this left is as good as full.
+const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
 const CONTROL_ROOM: usize = 32;
 
@@ -32,7 +38,7 @@ impl Packing<'_> {
         buf.push(PacketType::Sealed.byte());
         let sealed_from = buf.len();
         let mut writer = FrameWriter::new(buf);
-        let packed = self.pack_frames(&mut writer);
+        let Packed { any: packed, sequenced } = self.pack_frames(&mut writer);
         let rekey = packed && self.connection.keys.sealer.since_rekey() + 1 >= REKEY_EVERY;
         if rekey {
             writer.push(&Frame::Rekey);
@@ -46,11 +52,14 @@ impl Packing<'_> {
         if rekey {
             self.connection.keys.sealer.rekey();
         }
+        if sequenced {
+            self.connection.on_packed(self.session.now, buf.len() - start);
+        }
         true
     }
 
-    fn pack_frames(&mut self, writer: &mut FrameWriter<'_>) -> bool {
-        let mut packed = false;
+    fn pack_frames(&mut self, writer: &mut FrameWriter<'_>) -> Packed {
+        let (mut packed, mut sequenced) = (false, false);
         if self.is_current {
             self.connection.skip_acknowledged(self.session.ledger.acked());
             packed |= self.pack_once(writer);
@@ -58,9 +67,12 @@ impl Packing<'_> {
         packed |= pack_replies(self.session.now, self.connection, writer);
         if self.is_current {
             packed |= self.pack_ack(writer, packed);
-            packed |= self.pack_sequenced(writer);
+            sequenced = self.pack_sequenced(writer);
         }
-        packed
+        Packed {
+            any: packed || sequenced,
+            sequenced,
+        }
     }
 
     /// Frames that are said once a connection.
@@ -89,7 +101,7 @@ impl Packing<'_> {
         let (connection, ledger) = (&mut *self.connection, &*self.session.ledger);
         let stated = ledger.stated();
         let news = connection.acked_to_peer != Some(stated);
-        let goes = going || connection.cursor < ledger.next() || ledger.streams.has_frame();
+        let goes = going || connection.owes(ledger) || ledger.streams.has_frame(connection.headroom());
         let timely = connection.acks.due() || (news && goes);
         if !timely {
             return false;
@@ -104,7 +116,8 @@ impl Packing<'_> {
     fn pack_sequenced(&mut self, writer: &mut FrameWriter<'_>) -> bool {
         let limit = self.packet_room();
         let first = self.connection.cursor;
-        while let Some(fresh) = self.next_position(writer, limit, self.connection.cursor == first) {
+        let headroom = self.connection.headroom();
+        while let Some(fresh) = self.next_position(writer, limit, headroom, self.connection.cursor == first) {
             let connection = &mut *self.connection;
             let Some(committed) = self.session.ledger.outbox.get(connection.cursor) else {
                 break;
@@ -126,22 +139,30 @@ impl Packing<'_> {
             connection.cursor += 1;
             connection.skip_acknowledged(self.session.ledger.acked());
         }
-        let packed = self.connection.cursor != first;
-        if packed {
-            self.connection.on_packed(self.session.now);
+        if writer.len() + FULL < limit {
+            self.connection.flight.on_starved();
         }
-        packed
+        self.connection.cursor != first
     }
 
     /// Makes sure that the outbox has a frame at the cursor that fits. `Some(true)`: a new one was
     /// committed. `None`: nothing more for this packet.
-    fn next_position(&mut self, writer: &FrameWriter<'_>, limit: usize, first: bool) -> Option<bool> {
+    fn next_position(
+        &mut self,
+        writer: &FrameWriter<'_>,
+        limit: usize,
+        headroom: Headroom,
+        first: bool,
+    ) -> Option<bool> {
         if self.session.closing.peer_closed() {
             // The peer takes nothing more, and CLOSED says all that our own CLOSE would.
             return None;
         }
         let space = limit.saturating_sub(writer.len() + CONTROL_ROOM);
         if let Some(owed) = self.session.ledger.outbox.get(self.connection.cursor) {
+            if headroom < Headroom::Open {
+                return None;
+            }
             let hard = longest_frame(self.session.peer);
             let fits = writer.room_for(&owed.frame) <= space;
             let alone = first && writer.len() + writer.room_for(&owed.frame) <= hard;
@@ -150,11 +171,11 @@ impl Packing<'_> {
         if self.session.ledger.is_exhausted() {
             return None;
         }
-        self.commit_next(space, first).then_some(true)
+        self.commit_next(space, headroom, first).then_some(true)
     }
 
     /// Commits the next new frame that takes at most `space` encoded bytes.
-    fn commit_next(&mut self, space: usize, first: bool) -> bool {
+    fn commit_next(&mut self, space: usize, headroom: Headroom, first: bool) -> bool {
         let allowance = self.swap_allowance();
         let session = &mut self.session;
         let committed = match session.closing.close_frame(session.ledger) {
@@ -163,7 +184,7 @@ impl Packing<'_> {
                 .filter(|close| close.charge() <= allowance)
                 .map(Committed::control),
             None if session.closing.has_committed() => None,
-            None => session.ledger.streams.next_frame(space, allowance),
+            None => session.ledger.streams.next_frame(space, allowance, headroom),
         };
         let Some(committed) = committed else { return false };
         let closes = matches!(committed.frame, Frame::Close(_));
@@ -187,12 +208,19 @@ impl Packing<'_> {
 
     fn packet_room(&self) -> usize {
         let full = longest_frame(self.session.peer) + CONTROL_ROOM;
-        if self.connection.rate.is_fast() {
-            full
-        } else {
-            full.min(self.session.config.fragment_size + SMALL_PACKET_SLACK)
-        }
+        full.min(match self.connection.flight.carried(PACKET_TIME) {
+            None => self.session.config.fragment_size + SMALL_PACKET_SLACK,
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).max(LEAST_PACKET),
+        })
     }
+}
+
+/// What was packed.
+struct Packed {
+    /// Anything.
+    any: bool,
+    /// Sequenced frames.
+    sequenced: bool,
 }
 
 /// The longest frame that a packet has room for, whatever the connection: what was committed has to fit every packet.

@@ -108,11 +108,11 @@ impl Receiving<'_> {
             connection.busy_at = now;
         }
         if tally.sequenced_bytes > 0 || tally.urgent {
-            let acks = match &mut self.successor {
-                Some(successor) => &mut successor.acks,
-                None => &mut connection.acks,
+            let (acks, srtt) = match &mut self.successor {
+                Some(successor) => (&mut successor.acks, successor.rtt.srtt()),
+                None => (&mut connection.acks, connection.rtt.srtt()),
             };
-            acks.on_packet(now, tally.sequenced_bytes);
+            acks.on_packet(now, tally.sequenced_bytes, srtt);
             if tally.urgent {
                 acks.at_once();
             }
@@ -212,6 +212,7 @@ impl Receiving<'_> {
         self.acknowledge(position);
         let connection = &mut *self.connection;
         connection.resync_answered = true;
+        connection.flight.on_held_up();
         connection.detour = Some((until, connection.cursor));
         connection.cursor = position;
         connection.from_due = true;
@@ -243,8 +244,11 @@ impl Receiving<'_> {
         if position <= self.session.ledger.acked() {
             return;
         }
-        let freed = self.session.ledger.acknowledge(position);
+        self.session.ledger.acknowledge(position);
         self.session.patience.on_progress();
-        connection.on_acked(self.session.now, position, freed);
+        connection.on_acked(self.session.now, position);
+        if let Some(successor) = &mut self.successor {
+            successor.flight.on_acked(self.session.now, position);
+        }
     }
 }

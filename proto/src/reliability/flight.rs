@@ -1,0 +1,349 @@
+//! How much is on the line of one connection, and how much should be.
+//!
+//! What a line can hold is its delivery rate times its least round trip. Whatever is sent beyond waits in the buffers of
+//! kernels, proxies and modems, where priority counts nothing; what is not sent waits with us, where it does. Both factors
+//! are measured from acknowledgements, as BBR does (draft-ietf-ccwg-bbr, sections 4.1 and 5.5): the rate is the
+//! highest of recent rounds, and samples are set aside in which the application had not enough to send. This is no
+//! congestion control, which is the carrier's affair: nothing here reacts to loss or paces.
+//!
+//! | phase | what may be on the line | it ends |
+//! |---|---|---|
+//! | starting | twice what the line is known to hold | when the rate has stopped growing |
+//! | cruising | that, and [`standing`] more | when the least round trip has not been seen for long, or none as short as expected is seen any more |
+//! | draining | seven eighths | with the first round trip that met no queue of ours |
+
+mod rate;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::VecDeque;
+
+use self::rate::HighestRate;
+use crate::time::{Duration, Instant};
+
+/// Before the rate is known. What a new TCP connection sends at once is half of it (RFC 6928).
+const INITIAL: u64 = 32 << 10;
+/// However slow the line is, some packets may be on their way.
+const LEAST: u64 = 4_800;
+/// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
+const FLAT_ROUNDS: u8 = 2;
+/// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft).
+const LEAST_RTT_LASTS: Duration = Duration::from_secs(5);
+/// Least round trips in which none as short as expected is seen: the line is longer or slower than it was.
+const INFLATED_ROUNDS: u32 = 2;
+/// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
+const CLUMPS: Duration = Duration::from_millis(10);
+/// Records of packets are joined until one has this part of what may be on the line.
+const RECORDS: u64 = 64;
+/// Records that room is kept for while nothing is on the line.
+const KEPT_RECORDS: usize = 8;
+
+/// What one connection's line carries. Everything is forgotten with the connection.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    sent: VecDeque<Sent>,
+    in_flight: u64,
+    /// Bytes ever acknowledged here, and when the last of them was.
+    delivered: u64,
+    delivered_at: Instant,
+    /// When the packet was sent that was acknowledged last.
+    first_sent: Instant,
+    /// Until more than that is delivered, samples show what there was to send and not what the line carries.
+    limited_until: Option<u64>,
+    rate: HighestRate,
+    least: Option<LeastRtt>,
+    /// A round is over when something is acknowledged that was sent after it began.
+    round_ends: u64,
+    /// Since when every round trip is longer than it should be.
+    inflated_since: Option<Instant>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LeastRtt {
+    rtt: Duration,
+    seen: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Starting {
+        /// The rate from which growth is counted.
+        best: u64,
+        flat: u8,
+    },
+    Cruising,
+    Draining {
+        /// Whether a queue that should not be there was noticed: the rate has to be learned anew.
+        inflated: bool,
+        /// Since when no more is on the line than intended.
+        settled: Option<Instant>,
+    },
+}
+
+/// A packet, or several in a row, and how things stood when the last of them was sent.
+#[derive(Debug)]
+struct Sent {
+    /// The position behind its last frame.
+    end: u64,
+    bytes: u64,
+    at: Instant,
+    first_sent: Instant,
+    delivered: u64,
+    delivered_at: Instant,
+    limited: bool,
+}
+
+/// What may go on the line now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Headroom {
+    /// Nothing that takes part in the account.
+    None,
+    /// What is more urgent than the rest.
+    Urgent,
+    /// Anything.
+    Open,
+}
+
+impl Flight {
+    pub(crate) fn new() -> Flight {
+        Flight {
+            sent: VecDeque::new(),
+            in_flight: 0,
+            delivered: 0,
+            delivered_at: Instant::ZERO,
+            first_sent: Instant::ZERO,
+            limited_until: None,
+            rate: HighestRate::default(),
+            least: None,
+            round_ends: 0,
+            inflated_since: None,
+            phase: Phase::Starting { best: 0, flat: 0 },
+        }
+    }
+
+    /// A packet of `bytes` was packed whose sequenced frames end before the position `end`.
+    pub(crate) fn on_sent(&mut self, now: Instant, end: u64, bytes: usize) {
+        let bytes = bytes as u64;
+        if self.in_flight == 0 {
+            self.first_sent = now;
+            self.delivered_at = now;
+        }
+        self.in_flight += bytes;
+        let mut sent = Sent {
+            end,
+            bytes,
+            at: now,
+            first_sent: self.first_sent,
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            limited: self.limited_until.is_some(),
+        };
+        let most = self.limit() / RECORDS;
+        if let Some(last) = self.sent.back_mut() {
+            // What is sent again after a RESYNC lies below what was sent before.
+            sent.end = end.max(last.end);
+            if last.bytes + bytes <= most {
+                sent.bytes += last.bytes;
+                *last = sent;
+                return;
+            }
+        }
+        self.sent.push_back(sent);
+    }
+
+    /// There was nothing more to send, though there was room.
+    pub(crate) fn on_starved(&mut self) {
+        if self.headroom() == Headroom::Open {
+            self.on_held_up();
+        }
+    }
+
+    /// What is on the line says nothing of it: it is acknowledged when something else has come.
+    pub(crate) fn on_held_up(&mut self) {
+        self.limited_until = Some(self.delivered + self.in_flight);
+    }
+
+    /// The peer has all below `position`. Returns the round trip that this shows.
+    pub(crate) fn on_acked(&mut self, now: Instant, position: u64) -> Option<Duration> {
+        let mut newest = None;
+        while self.sent.front().is_some_and(|sent| sent.end <= position) {
+            let Some(sent) = self.sent.pop_front() else { break };
+            self.in_flight -= sent.bytes;
+            self.delivered += sent.bytes;
+            newest = Some(sent);
+        }
+        let newest = newest?;
+        if self.sent.is_empty() && self.sent.capacity() > KEPT_RECORDS {
+            self.sent = VecDeque::new();
+        }
+        self.delivered_at = now;
+        self.first_sent = newest.at;
+        self.limited_until.take_if(|until| *until < self.delivered);
+        let rtt = now.saturating_since(newest.at);
+        self.sample_rtt(now, rtt, newest.limited);
+        self.sample_rate(now, &newest);
+        self.drain(now, &newest, rtt);
+        if newest.delivered >= self.round_ends {
+            self.round_ends = self.delivered;
+            self.end_round(now, newest.limited);
+        }
+        Some(rtt)
+    }
+
+    /// What the line is known to carry in that time.
+    pub(crate) fn carried(&self, time: Duration) -> Option<u64> {
+        self.rate.highest().map(|rate| carried(rate, time))
+    }
+
+    /// Bytes on the line: sent and not acknowledged.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// The shortest round trip of late.
+    pub(crate) fn least_rtt(&self) -> Option<Duration> {
+        self.least.map(|least| least.rtt)
+    }
+
+    /// A line that holds everything, for tests of something else.
+    #[cfg(test)]
+    pub(crate) fn lift(&mut self) {
+        self.rate = HighestRate::of(u64::MAX);
+        let (rtt, seen) = (Duration::from_secs(1), Instant::ZERO);
+        self.least = Some(LeastRtt { rtt, seen });
+    }
+
+    pub(crate) fn headroom(&self) -> Headroom {
+        let limit = self.limit();
+        if self.in_flight < limit {
+            Headroom::Open
+        } else if self.in_flight < limit + limit / 8 + LEAST {
+            Headroom::Urgent
+        } else {
+            Headroom::None
+        }
+    }
+
+    /// Bytes that should be on the line at most.
+    pub(crate) fn limit(&self) -> u64 {
+        let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
+            return INITIAL;
+        };
+        let rtt = least.rtt;
+        match self.phase {
+            Phase::Starting { .. } if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
+            Phase::Starting { .. } => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
+            Phase::Cruising => carried(rate, rtt + standing(rtt)).max(LEAST),
+            Phase::Draining { .. } => carried(rate, rtt * 7 / 8).max(LEAST),
+        }
+    }
+
+    /// How long the line takes for what may be on it.
+    fn limit_lasts(&self) -> Duration {
+        let rate = self.rate.highest().unwrap_or(u64::MAX);
+        let nanos = u128::from(self.limit()) * 1_000_000_000 / u128::from(rate);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn sample_rtt(&mut self, now: Instant, rtt: Duration, limited: bool) {
+        let least = match self.least {
+            Some(least) if rtt > least.rtt => least,
+            _ => *self.least.insert(LeastRtt { rtt, seen: now }),
+        };
+        if limited || rtt <= (least.rtt + standing(least.rtt) * 3 / 2).max(self.limit_lasts() * 9 / 8) {
+            self.inflated_since = None;
+            return;
+        }
+        let since = *self.inflated_since.get_or_insert(now);
+        if matches!(self.phase, Phase::Cruising) && now.saturating_since(since) >= least.rtt * INFLATED_ROUNDS {
+            self.begin_draining(true);
+        }
+    }
+
+    fn sample_rate(&mut self, now: Instant, newest: &Sent) {
+        // The slower of sending and acknowledging: either may happen in clumps (section 4.1.1.4 of the draft).
+        let sending = newest.at.saturating_since(newest.first_sent);
+        let elapsed = now.saturating_since(newest.delivered_at).max(sending);
+        // What takes no time by this clock, or less than any round trip, says nothing.
+        if elapsed.is_zero() || self.least.is_some_and(|least| elapsed < least.rtt) {
+            return;
+        }
+        let bytes = u128::from(self.delivered - newest.delivered);
+        let rate = u64::try_from(bytes * 1_000_000_000 / elapsed.as_nanos()).unwrap_or(u64::MAX);
+        match self.phase {
+            // The line is slower than it was, and busy with what waits before it.
+            Phase::Draining {
+                inflated: true,
+                settled: None,
+            } => self.rate = HighestRate::of(rate),
+            _ if newest.limited => self.rate.raise(rate),
+            _ => self.rate.sample(rate),
+        }
+    }
+
+    /// A round is over; `limited`: there was not enough to send in it.
+    fn end_round(&mut self, now: Instant, limited: bool) {
+        if !limited {
+            self.rate.end_round();
+        }
+        let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
+            return;
+        };
+        match &mut self.phase {
+            Phase::Starting { .. } if limited => {}
+            Phase::Starting { best, flat } => {
+                if rate >= *best + *best / 4 {
+                    (*best, *flat) = (rate, 0);
+                } else {
+                    *flat += 1;
+                }
+                if *flat >= FLAT_ROUNDS {
+                    self.begin_draining(false);
+                }
+            }
+            Phase::Cruising if now.saturating_since(least.seen) > LEAST_RTT_LASTS => self.begin_draining(false),
+            Phase::Cruising | Phase::Draining { .. } => {}
+        }
+    }
+
+    fn begin_draining(&mut self, inflated: bool) {
+        self.inflated_since = None;
+        self.phase = Phase::Draining {
+            inflated,
+            settled: None,
+        };
+    }
+
+    /// While draining: the first round trip of what was sent when no more was on the line than it holds is the line's own.
+    fn drain(&mut self, now: Instant, newest: &Sent, rtt: Duration) {
+        let (limit, lasts) = (self.limit(), self.limit_lasts());
+        let (Phase::Draining { inflated, settled }, Some(least)) = (&mut self.phase, self.least) else {
+            return;
+        };
+        match *settled {
+            None if self.in_flight <= limit => *settled = Some(now),
+            Some(since) if newest.at >= since => {
+                let longer = *inflated && rtt > (least.rtt + standing(least.rtt)).max(lasts * 5 / 4);
+                self.least = Some(LeastRtt { rtt, seen: now });
+                self.phase = if longer {
+                    Phase::Starting { best: 0, flat: 0 }
+                } else {
+                    Phase::Cruising
+                };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the line carries at `rate` bytes a second in that time.
+fn carried(rate: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(rate) * time.as_nanos() / 1_000_000_000).unwrap_or(u64::MAX)
+}
+
+/// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
+/// be late, and so much faster may the line become, without it running dry.
+fn standing(rtt: Duration) -> Duration {
+    (rtt / 5).max(CLUMPS)
+}

@@ -1,0 +1,201 @@
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::*;
+
+/// A line that carries `rate` bytes a second, behind which everything is acknowledged at once.
+struct Line {
+    rate: u64,
+    rtt: Duration,
+    free_at: Instant,
+    /// When the acknowledgement of what ends there arrives.
+    acks: VecDeque<(Instant, u64)>,
+    now: Instant,
+    sent: u64,
+    flight: Flight,
+    delivered: u64,
+    /// How long packets waited before the line.
+    queued: Vec<Duration>,
+}
+
+const PACKET: u64 = 1_500;
+
+impl Line {
+    fn new(rate: u64, rtt: Duration) -> Line {
+        Line {
+            rate,
+            rtt,
+            free_at: Instant::ZERO,
+            acks: VecDeque::new(),
+            now: Instant::ZERO,
+            sent: 0,
+            flight: Flight::new(),
+            delivered: 0,
+            queued: Vec::new(),
+        }
+    }
+
+    fn send(&mut self) {
+        self.sent += 1;
+        self.flight.on_sent(self.now, self.sent, PACKET as usize);
+        self.queued.push(self.free_at.saturating_since(self.now));
+        let takes = Duration::from_nanos(PACKET * 1_000_000_000 / self.rate);
+        self.free_at = self.free_at.max(self.now) + takes;
+        self.acks.push_back((self.free_at + self.rtt, self.sent));
+    }
+
+    fn hear(&mut self) -> bool {
+        let Some((at, position)) = self.acks.pop_front() else {
+            return false;
+        };
+        self.now = self.now.max(at);
+        self.delivered += PACKET;
+        let _ = self.flight.on_acked(self.now, position);
+        true
+    }
+
+    /// How long the slowest of twenty packets waited since this was asked last.
+    fn queued(&mut self) -> Duration {
+        let mut queued = core::mem::take(&mut self.queued);
+        queued.sort_unstable();
+        queued[queued.len() * 19 / 20]
+    }
+
+    /// Sends all that may be sent for that long. Returns the bytes acknowledged.
+    fn run(&mut self, time: Duration) -> u64 {
+        let (end, before) = (self.now + time, self.delivered);
+        while self.now < end {
+            while self.flight.headroom() == Headroom::Open {
+                self.send();
+            }
+            self.hear();
+        }
+        self.delivered - before
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn lines() -> impl Iterator<Item = (u64, Duration)> {
+    let rates = [125_000, 1_250_000, 12_500_000, 125_000_000];
+    rates
+        .into_iter()
+        .flat_map(|rate| [1, 20, 100, 300].map(|rtt| (rate, Duration::from_millis(rtt))))
+}
+
+#[test]
+fn a_line_is_filled_and_little_waits_before_it() {
+    for (rate, rtt) in lines() {
+        let mut line = Line::new(rate, rtt);
+        line.run(SECOND * 2 + rtt * 15);
+        line.queued.clear();
+        let (filled, queued) = (line.run(SECOND * 2), line.queued());
+        assert!(filled >= rate * 19 / 10, "{rate} B/s, {rtt:?}: {filled} in 2 s");
+        let most = (rtt / 4).max(Duration::from_millis(50));
+        assert!(queued <= most, "{rate} B/s, {rtt:?}: {queued:?}");
+    }
+}
+
+#[test]
+fn the_least_round_trip_is_looked_for_again_without_the_line_running_dry() {
+    for (rate, rtt) in lines().filter(|(rate, _)| *rate < 100_000_000) {
+        let mut line = Line::new(rate, rtt);
+        line.run(SECOND * 2);
+        let least = line.flight.least.map(|least| least.rtt);
+        let filled = line.run(SECOND * 30);
+        assert!(filled >= rate * 30 * 97 / 100, "{rate} B/s, {rtt:?}: {filled} in 30 s");
+        let after = line.flight.least.map(|least| least.rtt);
+        let (least, after) = least.zip(after).expect("because much was acknowledged");
+        assert!(
+            after <= least + least / 8 + Duration::from_millis(12),
+            "{rate} B/s, {rtt:?}: {least:?}, {after:?}"
+        );
+    }
+}
+
+/// What is carried and what waits once twenty round trips have passed since the line changed.
+fn settled(line: &mut Line, rtt: Duration) -> (u64, Duration) {
+    line.run(rtt * 20);
+    line.queued.clear();
+    (line.run(SECOND), line.queued())
+}
+
+#[test]
+fn a_rate_that_falls_or_grows_tenfold_is_followed() {
+    for (rate, rtt) in lines().filter(|(rate, rtt)| *rate == 1_250_000 && rtt.as_millis() >= 20) {
+        for changed in [rate / 10, rate * 10] {
+            let mut line = Line::new(rate, rtt);
+            line.run(SECOND * 4);
+            line.rate = changed;
+            let (filled, queued) = settled(&mut line, rtt);
+            assert!(filled >= changed * 9 / 10, "{rate} to {changed} B/s, {rtt:?}: {filled}");
+            let most = (rtt / 4).max(Duration::from_millis(50));
+            assert!(queued <= most, "{rate} to {changed} B/s, {rtt:?}: {queued:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_becomes_longer_is_followed() {
+    for (rate, rtt) in lines().filter(|(rate, rtt)| *rate <= 12_500_000 && rtt.as_millis() >= 20) {
+        let mut line = Line::new(rate, rtt);
+        line.run(SECOND * 4);
+        line.rtt = rtt * 2;
+        let (filled, _) = settled(&mut line, rtt * 2);
+        assert!(filled >= rate * 9 / 10, "{rate} B/s, {rtt:?}: {filled}");
+    }
+}
+
+#[test]
+fn samples_without_enough_to_send_say_nothing_of_the_line() {
+    let mut line = Line::new(1_250_000, Duration::from_millis(100));
+    line.run(SECOND * 2);
+    let known = line.flight.carried(SECOND);
+    while line.hear() {}
+    // A keystroke now and then.
+    for _ in 0..100 {
+        line.now = line.now + Duration::from_millis(50);
+        line.send();
+        line.flight.on_starved();
+        line.hear();
+    }
+    assert_eq!(line.flight.carried(SECOND), known);
+}
+
+#[test]
+fn what_was_acknowledged_counts_no_more_and_everything_else_does() {
+    let mut flight = Flight::new();
+    flight.on_sent(Instant::ZERO, 10, 60_000);
+    flight.on_sent(Instant::ZERO, 20, 60_000);
+    assert_eq!((flight.in_flight, flight.headroom()), (120_000, Headroom::None));
+    let later = Instant::from_millis(10);
+    assert_eq!(flight.on_acked(later, 9), None);
+    assert_eq!(flight.in_flight, 120_000);
+    assert_eq!(flight.on_acked(later, 10), Some(Duration::from_millis(10)));
+    assert_eq!(flight.in_flight, 60_000);
+    flight.on_acked(later, 30);
+    assert_eq!((flight.in_flight, flight.headroom()), (0, Headroom::Open));
+}
+
+#[test]
+fn what_is_sent_again_after_a_resync_is_settled_with_what_was_sent_before() {
+    let mut flight = Flight::new();
+    flight.on_sent(Instant::ZERO, 20, 1_000);
+    flight.on_sent(Instant::ZERO, 5, 500);
+    flight.on_acked(Instant::from_millis(1), 20);
+    assert_eq!(flight.in_flight, 0);
+}
+
+#[test]
+fn records_of_small_packets_are_joined() {
+    let mut line = Line::new(125_000_000, Duration::from_millis(300));
+    line.run(SECOND * 5);
+    assert!(line.flight.in_flight > 20_000_000);
+    assert!(
+        line.flight.sent.len() <= 3 * RECORDS as usize,
+        "{}",
+        line.flight.sent.len()
+    );
+    while line.hear() {}
+    assert!(line.flight.sent.capacity() <= KEPT_RECORDS);
+}
