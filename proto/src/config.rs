@@ -21,6 +21,7 @@ pub use self::patience::{Heartbeat, Stuck};
 pub use self::seed::Seed;
 pub use self::server::{Rate, SameName, ServerConfig, WhenDetachedFull};
 pub use self::session::SessionConfig;
+pub use crate::budget::WindowBudget;
 pub use crate::limits::{
     FRAME_CHARGE, MAX_CODE, MAX_CREDENTIAL, MAX_LABEL, MAX_LABELS, MAX_NAME, MAX_PACKET, MAX_PRESERVED, MAX_REASON,
 };

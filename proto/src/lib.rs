@@ -113,6 +113,7 @@
 extern crate alloc;
 
 mod accept;
+mod budget;
 pub mod config;
 pub mod error;
 pub mod event;

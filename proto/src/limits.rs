@@ -7,6 +7,10 @@ use crate::time::Duration;
 pub const MAX_PACKET: usize = 65_535;
 /// What each buffered frame or message is charged beyond its payload.
 pub const FRAME_CHARGE: usize = 64;
+/// Bytes that may wait on streams whose readers grant no more.
+pub(crate) const MAX_WAITING: usize = 256 << 10;
+/// What the sessions of a registry may be granted beyond their first windows, if nothing else is said.
+pub(crate) const REGISTRY_BUDGET: usize = 1 << 30;
 /// Longest label in bytes, of a stream or of a session in a registry.
 pub const MAX_LABEL: usize = 255;
 /// Most labels a registry's host may write on one session.
@@ -36,6 +40,12 @@ pub(crate) const WATCH_AHEAD: u64 = 16_384;
 pub(crate) const fn admitted(limit: usize) -> usize {
     let spare = limit / 32;
     limit.saturating_sub(if spare < FRAME_CHARGE { FRAME_CHARGE } else { spare })
+}
+
+/// Of an outbox that admits `admitted` bytes, what may wait on streams whose readers grant no more.
+pub(crate) const fn waiting(admitted: usize) -> usize {
+    let half = admitted / 2;
+    if half < MAX_WAITING { half } else { MAX_WAITING }
 }
 
 /// A code that there is room for on the wire.

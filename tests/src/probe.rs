@@ -1,6 +1,8 @@
 //! The inner view that some invariants need, in one place.
 
 use unbroken_proto::Session;
+use unbroken_proto::SessionConfig;
+use unbroken_proto::config::WindowBudget;
 
 /// What the machine shows of its inside (see testing.md, invariants 2, 5, 6 and 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,4 +30,15 @@ pub fn probe(session: &Session) -> Option<Probe> {
         state_hash: seen.state_hash,
         redundant_replay: seen.redundant,
     })
+}
+
+/// What an end may hold unread: its largest window, and no more beyond its first than the budget gave all of its sessions.
+#[must_use]
+pub fn most_unread(config: &SessionConfig) -> usize {
+    let bytes = |window| usize::try_from(window).unwrap_or(usize::MAX);
+    let granted = config.window_budget.as_ref().map_or(usize::MAX, WindowBudget::granted);
+    let first = bytes(config.session_window);
+    first
+        .max(bytes(config.max_session_window))
+        .min(first.saturating_add(granted))
 }

@@ -1,6 +1,7 @@
 //! Limits and timers of one end of a session.
 
 use super::patience::{Heartbeat, Stuck};
+use crate::budget::WindowBudget;
 use crate::error::ConfigError;
 use crate::limits::{FRAME_CHARGE, MAX_PACKET, admitted};
 use crate::setters::setters;
@@ -12,17 +13,25 @@ use crate::wire::frame::Parameters;
 #[non_exhaustive]
 pub struct SessionConfig {
     /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
-    /// 2 KiB to 1 GiB, default 1 MiB. At most half of it waits on streams whose reader has granted no
-    /// more (one larger message apart), so that they leave the others room. A 32nd of it (64 bytes at least) is kept for
+    /// 2 KiB to 1 GiB, default 24 MiB, of which a session has what it uses. At most 256 KiB of it, and at most half, wait on
+    /// streams whose reader has granted no more (one larger message apart), so that a slow reader costs little and leaves the
+    /// others room. A 32nd of it (64 bytes at least) is kept for
     /// the metadata of messages that go out in more pieces than they were charged for. Beyond it come at most 64 KiB of
     /// grants, resets and stops, and one CLOSE.
     pub outbox_limit: usize,
     /// Bytes held ahead of their turn while a swap drains. Owner: the inbox. 64 KiB to 1 GiB, default 1 MiB.
     pub inbox_limit: usize,
-    /// Unread bytes the peer may have in flight per stream, metadata included. 256 B to 1 GiB, default 512 KiB.
+    /// Unread bytes that the peer may have in flight on a stream at first, metadata included. 256 B to 1 GiB, default 256 KiB.
     pub stream_window: u64,
-    /// The same for all streams together. 256 B to 1 GiB, default 1 MiB.
+    /// The same for all streams together. 256 B to 1 GiB, default 512 KiB. Owner: the streams.
     pub session_window: u64,
+    /// What a stream's window grows to at most: it doubles when that much was read in less than two round trips. One that
+    /// is no larger than [`stream_window`](Self::stream_window): it does not grow. 256 B to 1 GiB, default 16 MiB.
+    pub max_stream_window: u64,
+    /// The same for all streams together. 256 B to 1 GiB, default 24 MiB.
+    pub max_session_window: u64,
+    /// Out of which the windows of several sessions grow. Default: none, which for a registry is one of its own of 1 GiB.
+    pub window_budget: Option<WindowBudget>,
     /// Streams the peer may have open at once. 1 to 65,536, default 256.
     pub max_streams: u64,
     /// Default longest payload of one frame on streams opened here, both ways; and the longest that is sent on those of the
@@ -57,10 +66,13 @@ pub struct SessionConfig {
 impl Default for SessionConfig {
     fn default() -> Self {
         SessionConfig {
-            outbox_limit: 1 << 20,
+            outbox_limit: 24 << 20,
             inbox_limit: 1 << 20,
-            stream_window: 512 << 10,
-            session_window: 1 << 20,
+            stream_window: 256 << 10,
+            session_window: 512 << 10,
+            max_stream_window: 16 << 20,
+            max_session_window: 24 << 20,
+            window_budget: None,
             max_streams: 256,
             fragment_size: 16_000,
             keepalive_interval: Duration::from_secs(10),
@@ -126,6 +138,8 @@ impl SessionConfig {
             ("inbox_limit", self.inbox_limit as u64, 65_536, GIB),
             ("stream_window", self.stream_window, 256, GIB),
             ("session_window", self.session_window, 256, GIB),
+            ("max_stream_window", self.max_stream_window, 256, GIB),
+            ("max_session_window", self.max_session_window, 256, GIB),
             ("max_streams", self.max_streams, 1, 65_536),
             ("fragment_size", self.fragment_size as u64, 1_000, 64_000),
             ("keepalive_interval (ms)", millis(self.keepalive_interval), 1, 3_600_000),
@@ -153,6 +167,9 @@ setters! {
         with_inbox_limit inbox_limit: usize,
         with_stream_window stream_window: u64,
         with_session_window session_window: u64,
+        with_max_stream_window max_stream_window: u64,
+        with_max_session_window max_session_window: u64,
+        with_window_budget window_budget: Option<WindowBudget>,
         with_max_streams max_streams: u64,
         with_fragment_size fragment_size: usize,
         with_keepalive_interval keepalive_interval: Duration,

@@ -12,6 +12,7 @@ use crate::error::CodeTooLarge;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
 use crate::limits::check_code;
+use crate::liveness::Health;
 use crate::reconnect::{Cause, Outcome};
 use crate::time::{Duration, Instant};
 use crate::trace;
@@ -199,6 +200,9 @@ impl Session {
         let health = self.health(now);
         if self.reporting.on_health(now, health) {
             self.events.push(Event::Health(health));
+            if health == Health::Idle {
+                self.ledger.streams.shrink_windows();
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::machine::Session;
 use crate::error::{OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
 use crate::id::StreamId;
 use crate::limits::{WATCH_AHEAD, check_code};
-use crate::stream::{AcceptedStream, Chunk, StreamOptions};
+use crate::stream::{AcceptedStream, Chunk, Reading, StreamOptions};
 use crate::time::{Duration, Instant};
 
 impl Session {
@@ -98,7 +98,10 @@ impl Stream<'_> {
     /// # Errors
     /// The stream is unknown, was reset by the peer, or the session ended before it did.
     pub fn recv(self, now: Instant) -> Result<Option<Chunk>, RecvError> {
-        let result = self.session.ledger.streams.recv(self.id);
+        let current = self.session.connections.current();
+        let rtt = current.and_then(|current| current.rtt.srtt());
+        let now = self.session.latest.advance(now);
+        let result = self.session.ledger.streams.recv(self.id, Reading { now, rtt });
         self.session.settle_data(now);
         result
     }

@@ -7,6 +7,7 @@ use super::send::{End, SendHalf, item_charge};
 use super::table::Streams;
 use crate::error::{SendError, SendRefusal};
 use crate::id::StreamId;
+use crate::limits::waiting;
 
 /// What decides whether the outbox takes more.
 #[derive(Clone, Copy)]
@@ -81,7 +82,7 @@ impl Streams {
     fn arm(&mut self, id: StreamId, refusal: SendRefusal, charge: usize) {
         match refusal {
             SendRefusal::Unread => {
-                let above = charge.saturating_sub(self.limits.outbox / 2);
+                let above = charge.saturating_sub(waiting(self.limits.outbox));
                 let beyond = self.table.get(&id).map_or(0, |stream| beyond_grant(stream, charge));
                 self.want_waiting_room(beyond.max(above));
             }
@@ -134,7 +135,7 @@ impl Room {
 
     /// What may still be queued beyond the peer's grants.
     fn for_waiting(self) -> usize {
-        (self.limit / 2).saturating_sub(self.waiting)
+        waiting(self.limit).saturating_sub(self.waiting)
     }
 }
 

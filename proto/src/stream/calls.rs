@@ -1,5 +1,6 @@
 //! What the application's calls do.
 
+use super::credit::Reading;
 use super::halves::Stream;
 use super::options::{AcceptedStream, StreamOptions};
 use super::recv::{Chunk, RecvHalf};
@@ -85,7 +86,7 @@ impl Streams {
             .is_none_or(|stream| stream.send.was_reset || stream.send.delivered.messages >= message)
     }
 
-    pub(crate) fn recv(&mut self, id: StreamId) -> Result<Option<Chunk>, RecvError> {
+    pub(crate) fn recv(&mut self, id: StreamId, reading: Reading) -> Result<Option<Chunk>, RecvError> {
         let ended = self.ended;
         let stream = self
             .table
@@ -95,6 +96,7 @@ impl Streams {
         let read = stream.recv.pop();
         let is_over = stream.recv.is_over();
         if let Ok(Some((_, charge))) = &read {
+            self.grow_windows(id, reading);
             self.return_credit(id, *charge);
         }
         // It may be over by an error, too: the peer's RESET.

@@ -1,6 +1,7 @@
 //! Flow control in charges: what may still be sent, and what was granted.
 
 use crate::limits::FRAME_CHARGE;
+use crate::time::{Duration, Instant};
 
 /// The sending side of one window.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +51,22 @@ pub(super) struct RecvCredit {
     granted: u64,
     received: u64,
     consumed: u64,
+    measured: Measured,
+}
+
+/// Since when, and from where, it is measured how fast the reader is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measured {
+    consumed: u64,
+    /// `None`: nothing was read yet.
+    since: Option<Instant>,
+}
+
+/// When something is read, and the round trip of the connection, if there is one and it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) now: Instant,
+    pub(crate) rtt: Option<Duration>,
 }
 
 impl RecvCredit {
@@ -59,6 +76,7 @@ impl RecvCredit {
             granted: window,
             received: 0,
             consumed: 0,
+            measured: Measured::default(),
         }
     }
 
@@ -74,6 +92,36 @@ impl RecvCredit {
         self.consumed += charge;
     }
 
+    /// Whether the window holds the reader up: a window's worth was read in less than two round trips.
+    pub(super) fn is_outpaced(&mut self, reading: Reading) -> bool {
+        let read = self.consumed - self.measured.consumed;
+        let Some(since) = self.measured.since.filter(|_| read >= self.window) else {
+            self.measured.since.get_or_insert(reading.now);
+            return false;
+        };
+        self.measured = Measured {
+            consumed: self.consumed,
+            since: Some(reading.now),
+        };
+        reading
+            .rtt
+            .is_some_and(|rtt| reading.now.saturating_since(since) < rtt * 2)
+    }
+
+    pub(super) fn window(self) -> u64 {
+        self.window
+    }
+
+    /// From now on the limits that are told leave this much. A limit that was told stays.
+    pub(super) fn set_window(&mut self, window: u64) {
+        self.window = window;
+    }
+
+    /// What the peer may have in flight and unread: the window, or what was granted before it shrank.
+    pub(super) fn bound(self) -> u64 {
+        self.window.max(self.granted - self.consumed)
+    }
+
     /// Received and neither taken nor discarded.
     pub(super) fn held(self) -> u64 {
         self.received - self.consumed
@@ -82,26 +130,26 @@ impl RecvCredit {
     /// Whether half the window was read since the last grant. For one stream's window, which has one reader: in smaller
     /// steps a slow one would have the sender send tiny frames.
     pub(super) fn is_half_read(self) -> bool {
-        self.next_grant() - self.granted >= self.window / 2
+        self.next_grant().saturating_sub(self.granted) >= self.window / 2
     }
 
     /// Whether a new limit for a window that many share is worth a frame: it would at least double what the sender has
     /// left, or the sender cannot send a byte. Not a share of the window: where much of that lies unread on other streams,
     /// the rest has to go round all the same.
     pub(super) fn is_worth_sharing(self) -> bool {
-        let more = self.next_grant() - self.granted;
+        let more = self.next_grant().saturating_sub(self.granted);
         let left = self.granted.saturating_sub(self.received);
         more > 0 && (more >= left || left <= FRAME_CHARGE as u64)
     }
 
     /// The limit to tell the peer now.
     pub(super) fn next_grant(self) -> u64 {
-        self.consumed + self.window
+        self.granted.max(self.consumed + self.window)
     }
 
     /// The peer was sent the present limit.
     pub(super) fn grant(&mut self) {
-        self.granted = self.next_grant();
+        self.granted = self.granted.max(self.next_grant());
     }
 }
 

@@ -28,7 +28,7 @@
 //! | `calls` | what the application's calls do |
 //! | `halves`, `send`, `recv` | one stream, and each of its halves |
 //! | `admission` | what the outbox admits |
-//! | `credit` | flow control |
+//! | `credit`, `windows` | flow control: the accounts, and how large the windows are |
 //! | `schedule`, `commit` | whose turn it is, what goes out next |
 //! | `arrive` | what the peer's frames do |
 //! | `fates` | what became of everything that was sent |
@@ -45,7 +45,9 @@ mod recv;
 mod schedule;
 mod send;
 mod table;
+mod windows;
 
+pub(crate) use credit::Reading;
 pub use options::{AcceptedStream, StreamOptions};
 pub use recv::Chunk;
 pub(crate) use recv::copy_if_small;

@@ -6,10 +6,11 @@ use super::credit::{RecvCredit, SendCredit};
 use super::halves::Stream;
 use super::schedule::Schedule;
 use super::send::End;
+use crate::budget::Share;
 use crate::config::SessionConfig;
 use crate::event::Event;
 use crate::id::{Side, StreamId};
-use crate::limits::admitted;
+use crate::limits::{admitted, waiting};
 use crate::wire::frame::Parameters;
 
 /// Every stream, the shared credit, and the account of what the outbox holds.
@@ -31,6 +32,8 @@ pub(crate) struct Streams {
     pub(super) to_accept: VecDeque<StreamId>,
     pub(super) send_credit: SendCredit,
     pub(super) recv_credit: RecvCredit,
+    /// What of the budget `recv_credit` has grown by.
+    pub(super) share: Share,
     pub(super) control: Control,
     pub(super) schedule: Schedule,
     /// Charges of items and OPENs not yet acknowledged, and of the frames beyond what items were charged for: at no time
@@ -53,6 +56,9 @@ pub(super) struct Limits {
     /// What it holds at most, however finely that is cut.
     pub(super) outbox_whole: usize,
     pub(super) stream_window: u64,
+    pub(super) max_stream_window: u64,
+    pub(super) session_window: u64,
+    pub(super) max_session_window: u64,
     pub(super) max_streams: u64,
     pub(super) fragment: usize,
 }
@@ -96,6 +102,9 @@ impl Streams {
                 outbox: admitted(config.outbox_limit),
                 outbox_whole: config.outbox_limit,
                 stream_window: config.stream_window,
+                max_stream_window: config.max_stream_window,
+                session_window: config.session_window,
+                max_session_window: config.max_session_window,
                 max_streams: config.max_streams,
                 fragment: config.fragment_size,
             },
@@ -109,6 +118,7 @@ impl Streams {
             to_accept: VecDeque::new(),
             send_credit: SendCredit::default(),
             recv_credit: RecvCredit::new(config.session_window),
+            share: Share::of(config.window_budget.clone()),
             control: Control::default(),
             schedule: Schedule::default(),
             held: 0,
@@ -175,6 +185,7 @@ impl Streams {
     pub(crate) fn end(&mut self) {
         self.closed = true;
         self.ended = true;
+        self.settle_share();
         for (id, stream) in &mut self.table {
             if core::mem::take(&mut stream.recv.armed) && stream.accepted {
                 self.events.push_back(Event::Readable(*id));
@@ -211,19 +222,6 @@ impl Streams {
         }
     }
 
-    /// `charge` was read or discarded: grant it anew when that is worth a frame.
-    pub(super) fn return_credit(&mut self, id: StreamId, charge: u64) {
-        self.recv_credit.consume(charge);
-        self.control.session_credit |= self.recv_credit.is_worth_sharing();
-        let stream = self.table.get(&id).filter(|_| charge > 0);
-        if let Some(stream) = stream {
-            let more = !stream.recv.is_settled() && !stream.recv.stopped;
-            if more && stream.recv.credit.is_half_read() {
-                self.control.credit.insert(id);
-            }
-        }
-    }
-
     pub(super) fn want_room(&mut self, charge: usize) {
         self.armed.room = Some(self.armed.room.map_or(charge, |room| room.min(charge)));
     }
@@ -234,7 +232,7 @@ impl Streams {
 
     /// What may still be queued beyond the peer's grants.
     pub(super) fn waiting_room(&self) -> usize {
-        (self.limits.outbox / 2).saturating_sub(self.held_waiting)
+        waiting(self.limits.outbox).saturating_sub(self.held_waiting)
     }
 
     /// Queues the event for room that the application was refused for want of.

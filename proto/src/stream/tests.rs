@@ -10,14 +10,26 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::SessionConfig;
+use crate::config::{SessionConfig, WindowBudget};
 use crate::error::{RecvError, SendRefusal};
 use crate::event::Event;
 use crate::id::Side;
 use crate::id::StreamId;
 use crate::reliability::Headroom;
 use crate::reliability::Outbox;
+use crate::time::{Duration, Instant};
 use crate::wire::frame::Frame;
+
+/// A reader that takes everything at once, over a line that has a round trip.
+const HURRIED: Reading = Reading {
+    now: Instant::ZERO,
+    rtt: Some(Duration::from_millis(1)),
+};
+/// One of which nobody knows how fast it is.
+const UNHURRIED: Reading = Reading {
+    now: Instant::ZERO,
+    rtt: None,
+};
 
 /// One end, and what its application did.
 struct End {
@@ -150,7 +162,7 @@ impl End {
     fn recv(&mut self, nth: usize) -> bool {
         let Some(id) = self.pick(nth) else { return false };
         let read = self.read.entry(id).or_default();
-        match self.streams.recv(id) {
+        match self.streams.recv(id, HURRIED) {
             Ok(Some(Chunk::Data { payload, message_end })) => {
                 read.bytes.extend_from_slice(&payload);
                 if message_end {
@@ -255,6 +267,7 @@ enum Op {
         allowance: usize,
     },
     Ack,
+    Idle,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -271,6 +284,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (1..6usize, 1_100..20_000usize, prop_oneof![Just(usize::MAX), 64..2_000usize])
             .prop_map(|(frames, space, allowance)| Op::Pass { frames, space, allowance }),
         3 => Just(Op::Ack),
+        1 => Just(Op::Idle),
     ]
 }
 
@@ -281,14 +295,20 @@ fn config() -> impl Strategy<Value = SessionConfig> {
         256..6_000u64,
         1..4u64,
         1_000..3_000usize,
+        // No larger than at first, a little, or much.
+        (256..20_000u64, 256..20_000u64),
+        proptest::option::of(0..20_000usize),
     )
         .prop_map(
-            |(outbox_limit, stream_window, session_window, max_streams, fragment_size)| SessionConfig {
+            |(outbox_limit, stream_window, session_window, max_streams, fragment_size, most, budget)| SessionConfig {
                 outbox_limit,
                 stream_window,
                 session_window,
                 max_streams,
                 fragment_size,
+                max_stream_window: most.0,
+                max_session_window: most.1,
+                window_budget: budget.map(WindowBudget::new),
                 ..SessionConfig::default()
             },
         )
@@ -330,6 +350,7 @@ fn run(configs: [SessionConfig; 2], ops: &[(bool, Op)]) {
                 allowance,
             } => drop(own.pass_within(peer, frames, space, allowance)),
             Op::Ack => drop(own.ack()),
+            Op::Idle => own.streams.shrink_windows(),
         }
         for (end, config) in ends.iter_mut().zip(&configs) {
             end.hear();
@@ -339,8 +360,13 @@ fn run(configs: [SessionConfig; 2], ops: &[(bool, Op)]) {
                 "outbox over its limit"
             );
             assert!(
-                end.streams.unread_bytes() as u64 <= config.session_window,
+                end.streams.unread_bytes() as u64 <= config.session_window.max(config.max_session_window),
                 "window over its limit"
+            );
+            let granted = config.window_budget.as_ref().map_or(usize::MAX, WindowBudget::granted);
+            assert!(
+                end.streams.unread_bytes() <= (config.session_window as usize).saturating_add(granted),
+                "more than the budget granted"
             );
         }
     }
@@ -536,7 +562,7 @@ fn a_stream_whose_reset_is_read_last_is_forgotten() {
     server.ack();
     client.reset(0);
     client.pass(&mut server, 9, 9_000);
-    assert_eq!(server.streams.recv(StreamId(1)), Err(RecvError::Reset(5)));
+    assert_eq!(server.streams.recv(StreamId(1), UNHURRIED), Err(RecvError::Reset(5)));
     assert!(server.streams.table.is_empty(), "it is kept");
 }
 
@@ -574,7 +600,7 @@ fn a_late_word_about_a_forgotten_stream_is_of_no_consequence() {
     assert!(client.recv(0) && server.recv(0));
     client.ack();
     server.ack();
-    assert!(server.streams.recv(StreamId(1)).is_err(), "it is forgotten");
+    assert!(server.streams.recv(StreamId(1), UNHURRIED).is_err(), "it is forgotten");
     let [_, stop, credit] = about(1);
     for frame in [stop, credit] {
         assert_eq!(server.streams.on_frame(frame), Ok(()));
@@ -666,10 +692,11 @@ fn reset_hands_the_outbox_back_what_was_queued() {
     assert_eq!(client.streams.outbox_bytes(), 0);
     client.pass(&mut server, 9, 9_000);
     server.accept();
-    assert_eq!(server.streams.recv(StreamId(1)), Err(RecvError::Reset(5)));
+    assert_eq!(server.streams.recv(StreamId(1), UNHURRIED), Err(RecvError::Reset(5)));
 }
 
 mod fates;
+mod windows;
 
 /// Kills `bare_end_unbounded`.
 #[test]
@@ -776,7 +803,7 @@ fn credit_in_crumbs_does_not_inflate_the_outbox() {
     a.streams.set_peer(&narrow.parameters());
     a.open();
     let id = a.mine[0];
-    let len = a.streams.limits.outbox / 4;
+    let len = 200_000;
     a.streams
         .send(id, Bytes::from(std::vec![7; len]))
         .expect("because there is room");
@@ -902,7 +929,11 @@ fn stalled() -> End {
         session_window: 64 << 20,
         ..SessionConfig::default()
     };
-    let [mut a, _] = pair();
+    let narrow = SessionConfig {
+        outbox_limit: 512 << 10,
+        ..SessionConfig::default()
+    };
+    let mut a = End::new(Side::Client, &narrow);
     a.streams.set_peer(&roomy.parameters());
     a.open();
     while a.streams.send(a.mine[0], Bytes::from_static(&[7; 10_000])).is_ok() {
@@ -929,7 +960,7 @@ fn who_was_refused_beside_a_stalled_stream_hears_of_its_own_readers_grant() {
     let mut a = stalled();
     a.open();
     let moving = a.mine[1];
-    let large = Bytes::from(std::vec![7; 400_000]);
+    let large = Bytes::from(std::vec![7; 200_000]);
     exchange(&mut a);
     a.streams.send(moving, large.clone()).expect("because it was granted");
     exchange(&mut a);
@@ -954,7 +985,7 @@ fn who_was_refused_beside_a_stalled_stream_hears_of_its_own_readers_grant() {
 fn who_was_refused_before_its_stream_was_open_hears_when_it_is() {
     let mut a = stalled();
     a.open();
-    let large = Bytes::from(std::vec![7; 400_000]);
+    let large = Bytes::from(std::vec![7; 200_000]);
     let refused = a
         .streams
         .send(a.mine[1], large.clone())
@@ -978,7 +1009,7 @@ fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them()
     };
     a.streams.on_frame(granted).expect("because it rises");
     while a.streams.poll_event().is_some() {}
-    let large = Bytes::from(std::vec![7; 600_000]);
+    let large = Bytes::from(std::vec![7; 300_000]);
     let refused = a
         .streams
         .send(moving, large.clone())

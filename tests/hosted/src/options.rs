@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use unbroken_proto::SessionConfig;
+use unbroken_proto::config::WindowBudget;
 use unbroken_proto::reconnect::Backoff;
 use unbroken_tests::rng::Rng;
 
@@ -146,6 +147,13 @@ fn draw_config(rng: &mut Rng) -> SessionConfig {
     }
     if rng.chance(400) {
         config.session_window = *rng.pick(&[256, 1_500, 20_000, 65_536]);
+    }
+    if rng.chance(400) {
+        config.max_stream_window = *rng.pick(&[256, 20_000, 1 << 30]);
+        config.max_session_window = *rng.pick(&[256, 50_000, 1 << 30]);
+    }
+    if rng.chance(300) {
+        config.window_budget = Some(WindowBudget::new(*rng.pick(&[1 << 30, 0, 10_000])));
     }
     if rng.chance(400) {
         config.max_streams = *rng.pick(&[8, 1, 2, 3]);

@@ -7,6 +7,7 @@ use unbroken_driver::Session;
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_proto::session::SessionState;
 use unbroken_proto::{ClientConfig, ServerConfig, Side};
+use unbroken_tests::probe::most_unread;
 use unbroken_tests::rng::Rng;
 
 use crate::SimRuntime;
@@ -395,11 +396,10 @@ impl World {
                 &self.options.server
             };
             let stats = handle.stats();
-            let window = usize::try_from(config.session_window).unwrap_or(usize::MAX);
             for (what, held, limit) in [
                 ("outbox", stats.outbox_bytes, config.outbox_limit + RESERVE),
                 ("inbox", stats.inbox_bytes, config.inbox_limit),
-                ("unread", stats.unread_bytes, window),
+                ("unread", stats.unread_bytes, most_unread(config)),
             ] {
                 if held > limit {
                     return Err(format!("{end:?} holds {held} bytes in {what}, of {limit}"));

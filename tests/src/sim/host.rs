@@ -312,7 +312,10 @@ impl Host {
             }
         }
         if let Some(event) = self.session.poll_event() {
-            env.fail(&format!("{:?} has an event that no deadline announced: {event:?}", self.who));
+            env.fail(&format!(
+                "{:?} has an event that no deadline announced: {event:?}",
+                self.who
+            ));
         }
         env.tally.hit("check: silence");
     }

@@ -1,6 +1,7 @@
 //! Everything a schedule is made of, drawn from its seed and printed when it fails.
 
 use unbroken_proto::SessionConfig;
+use unbroken_proto::config::WindowBudget;
 use unbroken_proto::reconnect::Backoff;
 use unbroken_proto::security::Suite;
 use unbroken_proto::time::Duration;
@@ -184,6 +185,14 @@ fn draw_config(rng: &mut Rng) -> SessionConfig {
     }
     if rng.chance(500) {
         config.session_window = *rng.pick(&[1 << 20, 256, 1_500, 20_000, 65_536]);
+    }
+    if rng.chance(600) {
+        // From none to more than anybody sends.
+        config.max_stream_window = *rng.pick(&[256, 600, 20_000, 1 << 20, 1 << 30]);
+        config.max_session_window = *rng.pick(&[256, 3_000, 50_000, 1 << 20, 1 << 30]);
+    }
+    if rng.chance(400) {
+        config.window_budget = Some(WindowBudget::new(*rng.pick(&[1 << 30, 0, 400, 10_000, 200_000])));
     }
     if rng.chance(500) {
         config.max_streams = *rng.pick(&[256, 1, 2, 3, 8]);

@@ -3,7 +3,7 @@
 use unbroken_proto::{Epoch, Session, Side};
 
 use super::env::Env;
-use crate::probe::{Probe, probe};
+use crate::probe::{Probe, most_unread, probe};
 
 /// What was seen before, to compare with.
 #[derive(Debug, Default)]
@@ -43,7 +43,6 @@ impl Watch {
         } else {
             &env.options.server
         };
-        let window = usize::try_from(config.session_window).unwrap_or(usize::MAX);
         for (what, held, limit) in [
             ("outbox", stats.outbox_bytes, config.outbox_limit + CONTROL_RESERVE),
             // With one CLOSE.
@@ -53,7 +52,7 @@ impl Watch {
                 config.outbox_limit + CONTROL_RESERVE + 2_048,
             ),
             ("inbox", stats.inbox_bytes, config.inbox_limit),
-            ("unread", stats.unread_bytes, window),
+            ("unread", stats.unread_bytes, most_unread(config)),
         ] {
             if held > limit {
                 env.fail(&format!("{side:?} holds {held} bytes in {what}, the limit is {limit}"));

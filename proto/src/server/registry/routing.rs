@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 
 use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, SOON};
-use crate::config::{Seed, ServerConfig, SessionConfig};
+use crate::config::{Seed, ServerConfig, SessionConfig, WindowBudget};
 use crate::error::ConfigError;
 use crate::id::Carrier;
+use crate::limits::REGISTRY_BUDGET;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, ServerResume, Suite, parse_resume};
@@ -86,8 +87,11 @@ impl Registry {
         let now = latest.advance(now);
         let mut incarnation = [0; 8];
         rng.fill(&mut incarnation);
+        let mut session = config.session.clone();
+        let own = || WindowBudget::new(REGISTRY_BUDGET);
+        session.window_budget.get_or_insert_with(own);
         Ok(Registry {
-            session: Arc::new(config.session.clone()),
+            session: Arc::new(session),
             rng,
             suites: config.accepted_suites(),
             incarnation,

@@ -37,7 +37,7 @@ impl PacketContext<'_> {
         self.closing.on_committed(position);
         let held = self.ledger.freeze();
         let owed = held.is_some();
-        for held in held {
+        if let Some(held) = held {
             self.closing.on_held_close(self.now, held, self.config.linger);
             self.ledger.streams.close_for_sending();
         }
