@@ -27,14 +27,14 @@ impl Runtime for AsyncStd {
         let host = host.to_owned();
         async move {
             let stream = TcpStream::connect((&*host, port)).await?;
-            stream.set_nodelay(true)?;
+            carriers::prepare(&stream)?;
             Ok(FuturesIo::new(stream))
         }
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Self::Stream, Option<IpAddr>)> {
         let (stream, peer) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+        carriers::prepare(&stream)?;
         Ok((FuturesIo::new(stream), Some(peer.ip())))
     }
 }

@@ -9,6 +9,7 @@ mod head;
 mod on_runtime;
 mod pollable;
 mod server;
+mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 mod upgrade;
@@ -23,6 +24,7 @@ pub use error::{AddressError, StartError};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;
+pub use socket::prepare;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite::http;

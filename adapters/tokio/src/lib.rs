@@ -41,14 +41,14 @@ impl Runtime for Tokio {
         let host = host.to_owned();
         async move {
             let stream = TcpStream::connect((host, port)).await?;
-            stream.set_nodelay(true)?;
+            carriers::prepare(&stream)?;
             Ok(Compat(stream))
         }
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Self::Stream, Option<IpAddr>)> {
         let (stream, peer) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+        carriers::prepare(&stream)?;
         Ok((Compat(stream), Some(peer.ip())))
     }
 }

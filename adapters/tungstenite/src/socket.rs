@@ -12,6 +12,7 @@ use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{Shutdown, shutdown};
+use unbroken_carriers::prepare;
 use unbroken_driver::ByteStream;
 
 use crate::reactor::poll_io;
@@ -52,7 +53,7 @@ impl Socket {
             _ => {}
         }
         let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
+        prepare(&stream)?;
         let socket = Source::new(stream);
         poll_fn(|cx| poll_io(&socket, PollFlags::OUT, cx, connected)).await?;
         Ok(Socket(socket))
@@ -103,7 +104,7 @@ where
 impl Socket<TcpListener> {
     pub(crate) async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         let (stream, peer) = poll_fn(|cx| poll_io(&self.0, PollFlags::IN, cx, TcpListener::accept)).await?;
-        stream.set_nodelay(true)?;
+        prepare(&stream)?;
         Ok((Socket::new(stream)?, Some(peer.ip())))
     }
 }
