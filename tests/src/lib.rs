@@ -11,6 +11,7 @@
 
 pub mod harness;
 pub mod hostile;
+pub mod lines;
 pub mod model;
 pub mod pair;
 pub mod population;

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | starting | twice what the line is known to hold | when the rate has stopped growing |
 //! | cruising | that, and [`standing`] more | when the least round trip has not been seen for long, or none as short as expected is seen any more |
-//! | draining | seven eighths | with the first round trip that met no queue of ours |
+//! | draining | seven eighths; half, once that was too much | with the first round trip that met no queue of ours |
 
 mod rate;
 #[cfg(test)]
@@ -23,8 +23,8 @@ use crate::time::{Duration, Instant};
 
 /// Before the rate is known. What a new TCP connection sends at once is half of it (RFC 6928).
 const INITIAL: u64 = 32 << 10;
-/// However slow the line is, some packets may be on their way.
-const LEAST: u64 = 4_800;
+/// However slow the line is, a packet may be on its way while the one before it is acknowledged.
+const LEAST: u64 = 2_800;
 /// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
 const FLAT_ROUNDS: u8 = 2;
 /// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft).
@@ -43,6 +43,8 @@ const KEPT_RECORDS: usize = 8;
 pub(crate) struct Flight {
     sent: VecDeque<Sent>,
     in_flight: u64,
+    /// Of it, what was sent though there was as much as there should be.
+    beyond: u64,
     /// Bytes ever acknowledged here, and when the last of them was.
     delivered: u64,
     delivered_at: Instant,
@@ -76,6 +78,10 @@ enum Phase {
     Draining {
         /// Whether a queue that should not be there was noticed: the rate has to be learned anew.
         inflated: bool,
+        /// Whether the least round trip that was seen may be far from the line's own.
+        deep: bool,
+        /// What it was when this began.
+        before: Duration,
         /// Since when no more is on the line than intended.
         settled: Option<Instant>,
     },
@@ -110,6 +116,7 @@ impl Flight {
         Flight {
             sent: VecDeque::new(),
             in_flight: 0,
+            beyond: 0,
             delivered: 0,
             delivered_at: Instant::ZERO,
             first_sent: Instant::ZERO,
@@ -122,12 +129,20 @@ impl Flight {
         }
     }
 
+    /// The handshake took so long for a round trip. Its packets are small, so that they wait for nothing of ours.
+    pub(crate) fn on_handshake(&mut self, now: Instant, rtt: Duration) {
+        self.least.get_or_insert(LeastRtt { rtt, seen: now });
+    }
+
     /// A packet of `bytes` was packed whose sequenced frames end before the position `end`.
     pub(crate) fn on_sent(&mut self, now: Instant, end: u64, bytes: usize) {
         let bytes = bytes as u64;
         if self.in_flight == 0 {
             self.first_sent = now;
             self.delivered_at = now;
+        }
+        if self.headroom() < Headroom::Open {
+            self.beyond += bytes;
         }
         self.in_flight += bytes;
         let mut sent = Sent {
@@ -170,6 +185,7 @@ impl Flight {
         while self.sent.front().is_some_and(|sent| sent.end <= position) {
             let Some(sent) = self.sent.pop_front() else { break };
             self.in_flight -= sent.bytes;
+            self.beyond = self.beyond.saturating_sub(sent.bytes);
             self.delivered += sent.bytes;
             newest = Some(sent);
         }
@@ -181,7 +197,7 @@ impl Flight {
         self.first_sent = newest.at;
         self.limited_until.take_if(|until| *until < self.delivered);
         let rtt = now.saturating_since(newest.at);
-        self.sample_rtt(now, rtt, newest.limited);
+        self.sample_rtt(now, rtt);
         self.sample_rate(now, &newest);
         self.drain(now, &newest, rtt);
         if newest.delivered >= self.round_ends {
@@ -218,7 +234,7 @@ impl Flight {
         let limit = self.limit();
         if self.in_flight < limit {
             Headroom::Open
-        } else if self.in_flight < limit + limit / 8 + LEAST {
+        } else if self.beyond < limit / 8 + LEAST {
             Headroom::Urgent
         } else {
             Headroom::None
@@ -234,30 +250,31 @@ impl Flight {
         match self.phase {
             Phase::Starting { .. } if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
             Phase::Starting { .. } => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
-            Phase::Cruising => carried(rate, rtt + standing(rtt)).max(LEAST),
-            Phase::Draining { .. } => carried(rate, rtt * 7 / 8).max(LEAST),
+            Phase::Cruising => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
+            Phase::Draining { deep: true, .. } => carried(rate, rtt / 2).max(LEAST),
+            Phase::Draining { deep: false, .. } => carried(rate, rtt * 7 / 8).max(LEAST),
         }
     }
 
-    /// How long the line takes for what may be on it.
-    fn limit_lasts(&self) -> Duration {
+    /// How long a round trip may be that meets no more of a queue than is intended, where the least is `rtt`.
+    fn expected(&self, rtt: Duration) -> Duration {
         let rate = self.rate.highest().unwrap_or(u64::MAX);
-        let nanos = u128::from(self.limit()) * 1_000_000_000 / u128::from(rate);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let packets = u128::from(LEAST) * 1_000_000_000 / u128::from(rate);
+        rtt + standing(rtt).max(Duration::from_nanos(u64::try_from(packets).unwrap_or(u64::MAX)))
     }
 
-    fn sample_rtt(&mut self, now: Instant, rtt: Duration, limited: bool) {
+    fn sample_rtt(&mut self, now: Instant, rtt: Duration) {
         let least = match self.least {
             Some(least) if rtt > least.rtt => least,
             _ => *self.least.insert(LeastRtt { rtt, seen: now }),
         };
-        if limited || rtt <= (least.rtt + standing(least.rtt) * 3 / 2).max(self.limit_lasts() * 9 / 8) {
+        if rtt <= self.expected(least.rtt) + standing(least.rtt) / 2 {
             self.inflated_since = None;
             return;
         }
         let since = *self.inflated_since.get_or_insert(now);
         if matches!(self.phase, Phase::Cruising) && now.saturating_since(since) >= least.rtt * INFLATED_ROUNDS {
-            self.begin_draining(true);
+            self.begin_draining(true, false);
         }
     }
 
@@ -272,12 +289,13 @@ impl Flight {
         let bytes = u128::from(self.delivered - newest.delivered);
         let rate = u64::try_from(bytes * 1_000_000_000 / elapsed.as_nanos()).unwrap_or(u64::MAX);
         match self.phase {
+            _ if newest.limited => self.rate.raise(rate),
             // The line is slower than it was, and busy with what waits before it.
             Phase::Draining {
                 inflated: true,
                 settled: None,
+                ..
             } => self.rate = HighestRate::of(rate),
-            _ if newest.limited => self.rate.raise(rate),
             _ => self.rate.sample(rate),
         }
     }
@@ -290,47 +308,63 @@ impl Flight {
         let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
             return;
         };
+        let queued = self
+            .inflated_since
+            .is_some_and(|since| now.saturating_since(since) >= least.rtt);
         match &mut self.phase {
-            Phase::Starting { .. } if limited => {}
+            Phase::Starting { .. } if limited && !queued => {}
+            // Where a queue has been for a whole round the line is full, whatever else holds us up.
             Phase::Starting { best, flat } => {
                 if rate >= *best + *best / 4 {
                     (*best, *flat) = (rate, 0);
                 } else {
                     *flat += 1;
                 }
-                if *flat >= FLAT_ROUNDS {
-                    self.begin_draining(false);
+                if *flat >= if queued { 1 } else { FLAT_ROUNDS } {
+                    self.begin_draining(false, false);
                 }
             }
-            Phase::Cruising if now.saturating_since(least.seen) > LEAST_RTT_LASTS => self.begin_draining(false),
+            Phase::Cruising if now.saturating_since(least.seen) > LEAST_RTT_LASTS => self.begin_draining(false, false),
             Phase::Cruising | Phase::Draining { .. } => {}
         }
     }
 
-    fn begin_draining(&mut self, inflated: bool) {
+    fn begin_draining(&mut self, inflated: bool, deep: bool) {
         self.inflated_since = None;
         self.phase = Phase::Draining {
             inflated,
+            deep,
+            before: self.least_rtt().unwrap_or_default(),
             settled: None,
         };
     }
 
     /// While draining: the first round trip of what was sent when no more was on the line than it holds is the line's own.
     fn drain(&mut self, now: Instant, newest: &Sent, rtt: Duration) {
-        let (limit, lasts) = (self.limit(), self.limit_lasts());
-        let (Phase::Draining { inflated, settled }, Some(least)) = (&mut self.phase, self.least) else {
+        let limit = self.limit();
+        let Phase::Draining {
+            inflated,
+            before,
+            settled,
+            ..
+        } = &mut self.phase
+        else {
             return;
         };
+        let (inflated, before) = (*inflated, *before);
         match *settled {
             None if self.in_flight <= limit => *settled = Some(now),
             Some(since) if newest.at >= since => {
-                let longer = *inflated && rtt > (least.rtt + standing(least.rtt)).max(lasts * 5 / 4);
+                let longer = inflated && rtt > self.expected(before);
                 self.least = Some(LeastRtt { rtt, seen: now });
-                self.phase = if longer {
-                    Phase::Starting { best: 0, flat: 0 }
+                if longer {
+                    self.phase = Phase::Starting { best: 0, flat: 0 };
+                } else if rtt < before * 15 / 16 {
+                    // What was taken for the line's own was a queue in part, and this one may be, too.
+                    self.begin_draining(false, true);
                 } else {
-                    Phase::Cruising
-                };
+                    self.phase = Phase::Cruising;
+                }
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 //! connection.
 
 use super::closing::Finish;
-use super::connections::{Attach, Candidate, Stage};
+use super::connections::{Attach, Candidate, Stage, Timing};
 use super::identity::adopting::{Adopted, Adopting, Declined};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
@@ -126,6 +126,7 @@ impl Session {
                 keys: Box::new(adopted.keys),
                 attach: adopted.attach,
             },
+            timing: Timing::default(),
         });
         epoch
     }
@@ -135,7 +136,7 @@ impl Session {
         &mut self,
         now: Instant,
         epoch: Epoch,
-        (mut keys, attach): (Keys, Attach),
+        (mut keys, attach, timing): (Keys, Attach, Timing),
         mut packet: BytesMut,
     ) -> Result<(), ConnectionError> {
         let mut opened = packet.split_off(1);
@@ -148,6 +149,7 @@ impl Session {
             self.events.push(Event::Established { id });
         }
         self.go_live(now, epoch, keys, attach);
+        self.connections.learn_rtt(now, epoch, timing);
         self.reporting.set_due();
         self.on_frames(now, opened)
     }

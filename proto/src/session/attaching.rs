@@ -1,7 +1,7 @@
 //! The client's side of an attach: how a connection proves itself, step by step.
 
 use super::closing::Stated;
-use super::connections::{Attach, Candidate, Stage, packing};
+use super::connections::{Attach, Candidate, Stage, Timing, packing};
 use super::identity::proving::{self, Answered, Step};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
@@ -34,13 +34,13 @@ impl Session {
         let in_handshake = dialing.asks_in_handshake() && !alive;
         let epoch = self.connections.next_epoch();
         let step = match &mut self.identity.ticket {
-            Some(ticket) if !in_handshake => Some(ticket.resume(now, &self.ledger, alive, &mut self.rng)),
+            Some(ticket) if !in_handshake => Some(ticket.resume(&self.ledger, alive, &mut self.rng)),
             _ => {
                 self.identity.on_hello(now);
                 proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng)
             }
         };
-        self.connections.candidate = step.map(|step| candidate(epoch, deadline, step));
+        self.connections.candidate = step.map(|step| candidate(epoch, deadline, step, Timing::default()));
         self.reconnecting.on_reached(Reached::Connection);
         Ok(epoch)
     }
@@ -57,11 +57,13 @@ impl Session {
             outgoing,
             deadline,
             stage,
+            mut timing,
             ..
         }) = self.connections.candidate.take()
         else {
             return Ok(());
         };
+        timing.on_answered(now);
         let result = match (stage, kind) {
             // Either way the attempt was answered; the connection is of no more use.
             (stage @ (Stage::Hello { .. } | Stage::Resuming { .. }), PacketType::Reject) => {
@@ -69,7 +71,7 @@ impl Session {
             }
             (Stage::Hello { handshake, carrier, .. }, PacketType::Challenge) => {
                 self.on_challenge(handshake, carrier, &packet).map(|step| {
-                    self.connections.candidate = Some(candidate(epoch, deadline, step));
+                    self.connections.candidate = Some(candidate(epoch, deadline, step, timing));
                 })
             }
             (
@@ -81,7 +83,7 @@ impl Session {
             ) => self.on_answer(now, epoch, (established, predecessor), packet),
             (stage @ Stage::Resuming { .. }, PacketType::Resumed) => self.on_resumed(now, epoch, stage, &packet),
             (Stage::Answered { keys, attach }, PacketType::Sealed) => {
-                return self.on_confirmation(now, epoch, (*keys, attach), packet);
+                return self.on_confirmation(now, epoch, (*keys, attach, timing), packet);
             }
             (stage, _) => {
                 self.connections.candidate = Some(Candidate {
@@ -89,10 +91,12 @@ impl Session {
                     outgoing,
                     deadline,
                     stage,
+                    timing,
                 });
                 return Err(ConnectionError::UnexpectedPacket);
             }
         };
+        self.connections.learn_rtt(now, epoch, timing);
         // The candidate is gone already; its attempt still has to be counted.
         result.inspect_err(|error| self.attempt_failed(now, Cause::of(error), None))
     }
@@ -111,13 +115,7 @@ impl Session {
 
     /// RESUMED: the server proved that it has the session.
     fn on_resumed(&mut self, now: Instant, epoch: Epoch, stage: Stage, packet: &[u8]) -> Result<(), ConnectionError> {
-        let Stage::Resuming {
-            resume,
-            sent,
-            alive,
-            acked,
-        } = stage
-        else {
+        let Stage::Resuming { resume, alive, acked } = stage else {
             return Ok(());
         };
         let answer = resume.on_resumed(packet)?;
@@ -132,9 +130,6 @@ impl Session {
         };
         self.identity.on_resumed(answer.secret);
         self.go_live(now, epoch, answer.keys, attach);
-        if let Some(current) = &mut self.connections.current {
-            current.rtt.sample(now.saturating_since(sent));
-        }
         Ok(())
     }
 
@@ -285,11 +280,12 @@ impl Session {
     }
 }
 
-fn candidate(epoch: Epoch, deadline: Instant, (outgoing, stage): Step) -> Candidate {
+fn candidate(epoch: Epoch, deadline: Instant, (outgoing, stage): Step, timing: Timing) -> Candidate {
     Candidate {
         epoch,
         outgoing: Some(outgoing),
         deadline,
         stage,
+        timing,
     }
 }

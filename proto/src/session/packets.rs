@@ -115,8 +115,7 @@ impl Session {
         let packed = match self.connections.role(epoch) {
             Some(ConnectionRole::Candidate) => {
                 let candidate = self.connections.candidate.as_mut();
-                let outgoing = candidate.and_then(|candidate| candidate.outgoing.take());
-                outgoing.inspect(|packet| buf.extend_from_slice(packet)).is_some()
+                candidate.is_some_and(|candidate| candidate.transmit(now, buf))
             }
             Some(role) => self.borrow(now, role).is_some_and(|borrowed| borrowed.pack(buf)),
             None => self

@@ -127,10 +127,11 @@ impl RecvCredit {
         self.received - self.consumed
     }
 
-    /// Whether half the window was read since the last grant. For one stream's window, which has one reader: in smaller
-    /// steps a slow one would have the sender send tiny frames.
-    pub(super) fn is_half_read(self) -> bool {
-        self.next_grant().saturating_sub(self.granted) >= self.window / 2
+    /// Whether a quarter of the window was read since the last grant. For one stream's window, which has one reader: in
+    /// much smaller steps a slow one would have the sender send tiny frames, and in larger ones the sender would have much
+    /// less than the window.
+    pub(super) fn is_quarter_read(self) -> bool {
+        self.next_grant().saturating_sub(self.granted) > self.window / 4
     }
 
     /// Whether a new limit for a window that many share is worth a frame: it would at least double what the sender has
@@ -169,7 +170,7 @@ mod tests {
                 assert!(credit.receive(65));
             }
             credit.consume(credit.held());
-            assert!(credit.is_half_read(), "window {window}");
+            assert!(credit.is_quarter_read(), "window {window}");
             credit.grant();
             sender.raise(credit.next_grant());
             assert_eq!(sender.left(), window);

@@ -13,7 +13,7 @@ impl Streams {
         let stream = self.table.get(&id).filter(|_| charge > 0);
         if let Some(stream) = stream {
             let more = !stream.recv.is_settled() && !stream.recv.stopped;
-            if more && stream.recv.credit.is_half_read() {
+            if more && stream.recv.credit.is_quarter_read() {
                 self.control.credit.insert(id);
             }
         }

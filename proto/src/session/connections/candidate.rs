@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::id::{Carrier, Epoch};
 use crate::security::{ClientHandshake, ClientResume, Established, Keys};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::FrameWriter;
 use crate::wire::frame::Frame;
 use crate::wire::packet::PacketType;
@@ -18,6 +18,44 @@ pub(crate) struct Candidate {
     /// When the handshake must be over.
     pub(crate) deadline: Instant,
     pub(crate) stage: Stage,
+    pub(crate) timing: Timing,
+}
+
+impl Candidate {
+    /// Appends the packet that is to be sent, if there is one.
+    pub(crate) fn transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        let Some(packet) = self.outgoing.take() else {
+            return false;
+        };
+        self.timing.on_sent(now);
+        buf.extend_from_slice(&packet);
+        true
+    }
+}
+
+/// What the handshake tells of the round trip.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timing {
+    /// When the packet was sent that waits for its answer.
+    sent: Option<Instant>,
+    /// How long the first answer took. Later ones may wait for a host that decides about its client.
+    first: Option<Duration>,
+}
+
+impl Timing {
+    pub(crate) fn on_sent(&mut self, now: Instant) {
+        self.sent = Some(now);
+    }
+
+    pub(crate) fn on_answered(&mut self, now: Instant) {
+        let took = self.sent.take().map(|sent| now.saturating_since(sent));
+        self.first = self.first.or(took);
+    }
+
+    /// The round trip, if there was one.
+    pub(crate) fn rtt(self) -> Option<Duration> {
+        self.first
+    }
 }
 
 /// How far a candidate's proof has come.
@@ -37,7 +75,6 @@ pub(crate) enum Stage {
     /// `alive`: whether our earlier connection was said to be alive.
     Resuming {
         resume: Box<ClientResume>,
-        sent: Instant,
         alive: bool,
         /// What was acknowledged when it was made: the answer cannot truthfully lie below.
         acked: u64,

@@ -27,7 +27,7 @@ use crate::time::Instant;
 use crate::wire::frame::Frame;
 
 pub(crate) use self::active::{ActiveConnection, Start};
-pub(crate) use self::candidate::{Attach, Candidate, Parting, Stage};
+pub(crate) use self::candidate::{Attach, Candidate, Parting, Stage, Timing};
 pub(crate) use self::context::PacketContext;
 
 #[derive(Default)]
@@ -116,6 +116,15 @@ impl Connections {
         self.draining = None;
         if let Some(current) = &mut self.current {
             current.resync_if_missing(expected);
+        }
+    }
+
+    /// The handshake of the connection `epoch` is over; if it carries the session now, its round trip is known.
+    pub(crate) fn learn_rtt(&mut self, now: Instant, epoch: Epoch, timing: Timing) {
+        let current = self.current.as_mut().filter(|current| current.epoch == epoch);
+        if let Some((current, rtt)) = current.zip(timing.rtt()) {
+            current.rtt.sample(rtt);
+            current.flight.on_handshake(now, rtt);
         }
     }
 

@@ -13,7 +13,6 @@ use crate::rng::Rng;
 use crate::security::{ClientHandshake, ClientResume, Established, VERSION};
 use crate::session::connections::Stage;
 use crate::session::ledger::Ledger;
-use crate::time::Instant;
 use crate::wire;
 use crate::wire::frame::{End, EndCode, Final, Frame, Offer, Predecessor};
 
@@ -42,13 +41,12 @@ pub(crate) fn hello(config: &ClientConfig, suite: usize, carrier: Carrier, rng: 
 
 impl Ticket {
     /// RESUME. `alive`: our connection before is said to be alive.
-    pub(crate) fn resume(&mut self, now: Instant, ledger: &Ledger, alive: bool, rng: &mut Rng) -> Step {
+    pub(crate) fn resume(&mut self, ledger: &Ledger, alive: bool, rng: &mut Rng) -> Step {
         self.counter += 1;
         let stated = ledger.stated();
         let (resume, packet) = ClientResume::new(&self.secret, self.id, self.counter, stated, alive, rng);
         let stage = Stage::Resuming {
             resume: Box::new(resume),
-            sent: now,
             alive,
             acked: ledger.acked(),
         };
