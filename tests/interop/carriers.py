@@ -1,10 +1,8 @@
 """The two carriers of section 2: packets over TCP and over WebSockets."""
 import asyncio
-
 import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
-
 from wire import LONGEST, Refused, need
 
 BROKEN = (OSError, EOFError, websockets.WebSocketException, Refused)  # what a carrier raises when its connection is over
@@ -24,7 +22,7 @@ class Tcp:
 
 class WebSocket:
     def __init__(self, socket):
-        self.socket, self.send = socket, socket.send
+        self.send, self.socket = socket.send, socket
     async def receive(self):
         packet = await self.socket.recv()
         need(packet and isinstance(packet, bytes) and len(packet) <= LONGEST.get(packet[0], 0), "no packet of ours")

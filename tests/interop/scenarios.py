@@ -9,13 +9,15 @@ import random
 import sys
 import time
 import traceback
+from collections import Counter
 
 import carriers
 import noise
+import referee
 import transcripts
 import vectors
 import wire
-from ends import Client, Server
+from referee import Client, Server
 
 SECRET, WRONG = bytes(range(32)), bytes(32)
 SCENARIOS = []
@@ -162,7 +164,7 @@ class Pair:
 
     async def without_connection(self):
         """Holds the client back and cuts what it has."""
-        await self.peer.attaching.acquire()
+        await self.peer.gate.acquire()
         for connection in self.relay.connections:
             self.relay.cut(connection)
         await self.peer.session.until(lambda: not self.peer.session.current)
@@ -224,7 +226,8 @@ async def swap(pair, session):
     before = session.attaches
     await session.until(session.settled)
     if pair.ours == "client":
-        await pair.peer.swap()
+        session.goaway = True  # as if the server had asked for it
+        session.news()
     else:
         pair.rust.tell("migrate")
     await session.until(lambda: session.attaches > before)
@@ -343,7 +346,8 @@ async def stop_and_reset(pair, session, rng):
 async def rekey(pair, session, rng):
     loading = asyncio.create_task(load(pair, session, 3, 300))
     while not loading.done():
-        session.current.rekey = True
+        session.current.extra.append(wire.frame("REKEY"))
+        session.news()
         await asyncio.sleep(0.01)
     await loading
     assert session.counts["sent REKEY"] > 3
@@ -390,7 +394,7 @@ async def key_limit(pair, session, rng):
     while link.tx.nonce < noise.KEY_LIMIT + 1_000:
         for _ in range(50):
             link.extra.append(wire.frame("PING", id=1))
-            await link.carrier.send(session.packet(link))
+            await link.carrier.send(link.seal(session.pack(link)))
         await asyncio.sleep(0)
     assert session.counts["sent REKEY"] == 1, session.counts
     await load(pair, session)
@@ -429,7 +433,7 @@ async def retry(pair, session, rng):
         carrier = await carriers.dial("tcp", pair.relay.target)
         await carrier.send(bytes([1, 1, 1, 0]) + noise.Handshake(1, True, bytes([1, 1, 1, 0]), WRONG).write(b""))
         packet = await carrier.receive()
-        heard.append(wire.get_all(wire.REJECT, packet[1:]).code if packet[0] == 6 else "CHALLENGE")
+        heard.append(wire.get_all("REJECT", packet[1:]).code if packet[0] == 6 else "CHALLENGE")
         carrier.close()
     return f"after {len(heard)}"
 
@@ -451,7 +455,7 @@ async def ended_meanwhile(pair, session, rng, ended):
     else:
         pair.rust.tell("abort")
         await pair.rust.hear("ended")
-    pair.peer.attaching.release()
+    pair.peer.gate.release()
     await session.until(lambda: False)
     assert session.ended == ended and pair.peer.log.count("ConnectionError: Refused") == 2, (session.ended, pair.peer.log)
     assert ended == "Unknown" or session.acked <= session.peer_final == len(session.sent), (session.acked, session.peer_final)
@@ -464,9 +468,9 @@ async def by_predecessor(pair, session, rng, verdict):
     await pair.without_connection()
     session.secret = session.secret if verdict == "Resumed" else WRONG
     pair.peer.refusals = 2  # so that it asks under seal
-    pair.peer.attaching.release()
+    pair.peer.gate.release()
     await session.until(lambda: pair.peer.refusals == 0)
-    assert pair.peer.verdict == verdict, pair.peer.verdict
+    assert pair.peer.asked == 1 and (session.ended or "Resumed") == verdict, (pair.peer.asked, session.ended)
     if verdict == "Resumed":
         await loading
         pair.relay.cut()  # and RESUME works again
@@ -486,7 +490,7 @@ async def verdicts_by_us(pair, session, rng, verdict):
     if verdict == "Unknown":
         pair.peer.sessions.clear()
     if verdict == "Expired":
-        session.over("Aborted")
+        session.end("Aborted")
     pair.relay.cut()
     if verdict == "Resumed":
         await loading
@@ -494,7 +498,7 @@ async def verdicts_by_us(pair, session, rng, verdict):
         await load(pair, session, 2, 100)
         assert pair.peer.refuse_resumes == 0
     else:
-        session.over("Aborted")
+        session.end("Aborted")
         line = await pair.rust.hear("ended")
         assert line["ended"] == verdict and (verdict == "Unknown" or line["all_delivered"]), line
 
@@ -527,8 +531,8 @@ async def breaches(pair, _, rng):
     for name, frames in BREACHES.items():
         session = await pair.session()
         await session.until(lambda: session.current.got_ack)
-        hear = session.unsequenced
-        session.unsequenced = lambda link, f: f.kind == "CLOSED" or hear(link, f)  # which would end it
+        hear = session.hear
+        session.hear = lambda link, f: f.kind == "CLOSED" or hear(link, f)  # which would end it
         for f in frames if isinstance(frames, list) else []:
             if f.kind in wire.SEQUENCED:
                 session.sent.append(f)
@@ -538,11 +542,12 @@ async def breaches(pair, _, rng):
         try:
             await asyncio.wait_for(session.until(lambda: False), 0.5 if name == "nothing wrong" else 5)
         except asyncio.TimeoutError:
-            session.over("no END")
+            session.end("no END")
         expected = {"nothing wrong": "no END", "FROM above what was expected": "StateLost",
                     "CLOSE beyond what was committed": "StateLost"}.get(name, "ProtocolError")
         if session.ended != expected or ("END" in session.counts) != (expected != "no END"):
             wrong.append(f"{name}: {session.ended}, {session.reason}")
+        await pair.peer.keep
         pair.peer.session = None
         pair.peer.keep = asyncio.create_task(pair.peer.run())
     assert not wrong, wrong
@@ -561,11 +566,13 @@ def run_all():
         if OPTIONS.only and not any(word in name for word in OPTIONS.only) or long and not (OPTIONS.only or OPTIONS.all):
             continue
         count += 1
+        referee.BREACHES = None if OPTIONS.alone else []
         rng, started = random.Random(f"{OPTIONS.seed} {name}"), time.monotonic()
         random.seed(rng.random())
         try:
             running = perform(rng, function, **values) if function else replay(rng)
             said = asyncio.run(run_one(running, OPTIONS.limit * (20 if long else 1)))
+            assert not referee.BREACHES, f"the other end broke {Counter(referee.BREACHES)}"
             print(f"ok      {name} ({time.monotonic() - started:.1f} s{'; ' + said if said else ''})", flush=True)
         except (Exception, asyncio.CancelledError) as e:
             well, why = False, f"not done after {OPTIONS.limit} s" if isinstance(e, asyncio.TimeoutError) else repr(e)
@@ -583,6 +590,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument("--limit", type=float, default=30, help="seconds that a scenario may take")
     parser.add_argument("--all", action="store_true", help="the long ones, too (minutes)")
+    parser.add_argument("--alone", action="store_true", help="without the referee: the peer alone judges the other end")
     OPTIONS = parser.parse_args()
     logging.disable(logging.CRITICAL)  # what a library says of connections that are cut
     print(f"seed {OPTIONS.seed}")

@@ -81,13 +81,13 @@ class Exchange:
 
     def auth_proof(self, connection, end, told, lines, packet):
         both = self.open[connection]["ends"]
-        offer = vectors.fields(wire.OFFER, told | vectors.words_of(told["parameters"]))
+        offer = vectors.fields("OFFER", told | vectors.words_of(told["parameters"]))
         if offer.predecessor:
             secrets, h2 = self.secrets[offer.predecessor.id], both["client"].hash
             macs = [noise.predecessor_mac(suite, secret, h2) for suite, secret in secrets]
             assert offer.predecessor.mac in macs
             self.open[connection]["predecessor"] = offer.predecessor.id
-        message = both["client"].write(wire.put(wire.OFFER, offer))
+        message = both["client"].write(wire.put("OFFER", offer))
         assert both["server"].read(message)
         self.finish(connection)
         return b"\3" + message
@@ -113,7 +113,7 @@ class Exchange:
         return b"\5" + message
 
     def reject(self, connection, end, told, lines, packet):
-        return b"\6" + wire.put(wire.REJECT, vectors.fields(wire.REJECT, vectors.words_of(f"code={told['reject']}")))
+        return b"\6" + wire.put("REJECT", vectors.fields("REJECT", vectors.words_of(f"code={told['reject']}")))
 
     def sealed(self, connection, end, told, lines, packet):
         key = self.keys[connection, end]
@@ -138,7 +138,7 @@ class Exchange:
 
 def claim(told):
     said = vectors.words_of(told["claim"])
-    return wire.put(wire.CLAIM, SimpleNamespace(position=int(said["position"]), alive=said["predecessor"] == "alive"))
+    return wire.put("CLAIM", SimpleNamespace(position=int(said["position"]), alive=said["predecessor"] == "alive"))
 
 def replay():
     """Every packet; returns how many there were, or raises what is wrong with which."""

@@ -17,9 +17,9 @@ def value(kind, words, name):
     """A field as the vectors write it."""
     text = words.get(name, words.get("reach", "-"))
     if kind in wire.LAYOUTS:
-        return fields(wire.LAYOUTS[kind], words)
-    if kind == "?p":
-        return None if text == "-" else fields(wire.LAYOUTS["p"], words_of(text))
+        return fields(kind, words)
+    if kind == "?PREDECESSOR":
+        return None if text == "-" else fields("PREDECESSOR", words_of(text))
     if kind in ("int", "?int", "stream", "byte", "more"):
         return None if text == "-" else int(text)
     return text if kind in wire.CODES else bytes.fromhex(text.strip("-"))
@@ -31,7 +31,7 @@ def read_frame(text):
     kind, words = text.split()[0], words_of(text)
     if kind == "DATA":
         return wire.data(int(words["stream"]), value("bytes", words, "payload"), "message_end" in words, "stream_end" in words)
-    return wire.frame(kind, **vars(fields(wire.FRAMES[kind][1], words)))
+    return wire.frame(kind, **vars(fields(kind, words)))
 
 def packets_of(stream):
     packets = []
@@ -43,8 +43,8 @@ def packets_of(stream):
         stream = stream[2 + size:]
     return packets
 
-PARSERS = {"varint-error": lambda raw: wire.get_all("n:int", raw), "offer-error": lambda raw: wire.get_all(wire.OFFER, raw),
-           "reject-error": lambda raw: wire.get_all(wire.REJECT, raw[1:]), "stream-error": packets_of,
+PARSERS = {"varint-error": lambda raw: wire.get_all("int", raw), "offer-error": lambda raw: wire.get_all("OFFER", raw),
+           "reject-error": lambda raw: wire.get_all("REJECT", raw[1:]), "stream-error": packets_of,
            "error": lambda raw: list(wire.decode(raw))}
 
 def check_case(lines):
@@ -66,13 +66,13 @@ def check_case(lines):
         charges = [int(text) for name, text in listed if name == "charge"]
         assert frames and list(wire.decode(raw)) == frames and ("longer" in case or wire.encode(frames) == raw)
         assert [wire.charge(f) for f in frames if f.kind in wire.SEQUENCED] == charges
+    elif "varint" in case:
+        assert wire.get_all("int", raw) == int(case["varint"]) and wire.put("int", int(case["varint"])) == raw
     else:
-        if "varint" in case:
-            layout, words, head = "varint:int", case, b""
-        elif "reject" in case:
-            layout, words, head = wire.REJECT, words_of(f"code={case['reject']}"), b"\6"
+        if "reject" in case:
+            layout, words, head = "REJECT", words_of(f"code={case['reject']}"), b"\6"
         else:
-            layout, words, head = wire.OFFER, case | words_of(case["parameters"]), b""
+            layout, words, head = "OFFER", case | words_of(case["parameters"]), b""
         values = fields(layout, words)
         assert wire.get_all(layout, raw[len(head):]) == values and head + wire.put(layout, values) == raw
 
