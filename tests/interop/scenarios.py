@@ -335,11 +335,11 @@ async def stop_and_reset(pair, session, rng):
         await stream.send(b"first")
     await pair.rust.hear("stopped")
     await session.until(lambda: stopped.out_over)  # our RESET answers its STOP
-    assert await resetting.chunk() is None and resetting.reset_code == 9, resetting.reset_code
+    assert await resetting.chunk() is None and resetting.in_over.code == 9, resetting.in_over
     echo = await session.open(b"echo")
-    echo.stop(4)
+    session.commit(wire.frame("STOP", stream=echo.id, code=4))
     await session.until(lambda: echo.in_over)
-    assert echo.reset_code == 4, "RESET has the code of STOP"
+    assert echo.in_over.code == 4, "RESET has the code of STOP"
     await load(pair, session)
 
 @scenario("REKEY, early and often", suite=None)

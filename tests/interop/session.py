@@ -18,7 +18,7 @@ class Stream:
         window = "stream_window" if self.id else "session_window"
         self.limit, self.window = getattr(session.theirs, window), getattr(session.ours, window)
         self.used, self.granted, self.arrived = 0, self.window, 0  # in charges, like the limit that we have
-        self.chunks, self.stopped, self.out_over, self.in_over, self.reset_code = deque(), False, False, False, None
+        self.chunks, self.out_over, self.in_over = deque(), False, None  # `in_over`: the frame that ended what arrives
     def free(self):
         return min(self.session.free(), *(s.limit - s.used for s in (self, self.session.streams[0])))
     async def send(self, payload, message_end=True, stream_end=False):
@@ -29,13 +29,8 @@ class Stream:
                 return
             size = min(len(payload), self.fragment_size, self.free() - 64, self.session.theirs.packet_limit - 1_200)
             last = size == len(payload)
-            f = data(self.id, payload[:size], message_end and last, stream_end and last)
-            self.used, self.session.streams[0].used = self.used + charge(f), self.session.streams[0].used + charge(f)
-            self.out_over, payload = f.stream_end, None if last else payload[size:]
-            self.session.commit(f)
-    def stop(self, code):
-        self.stopped, self.chunks = True, deque()
-        self.session.commit(frame("STOP", stream=self.id, code=code))
+            self.session.commit(data(self.id, payload[:size], message_end and last, stream_end and last))
+            payload = None if last else payload[size:]
     async def chunk(self):
         """The next payload and whether a message ends behind it; None behind the last."""
         await self.session.until(lambda: self.chunks or self.in_over)
@@ -49,8 +44,7 @@ class Link:
         self.stated, self.floor, self.old = stated, floor, old  # `floor`: what `stated` may not be below; `old` is draining
         self.own_n, self.peer_n = 0, UNKNOWN if old else 0  # where each end begins after a planned swap
         self.cursor, self.said, self.go_on, self.repeat_until = 0, None, None, 0
-        self.arriving, self.extra = None, []  # `extra`: frames without a position that are to be sent
-        self.asked = self.got_ack = False
+        self.arriving, self.asked, self.got_ack, self.extra = None, False, False, []  # `extra`: what goes without a position
     def seal(self, frames):
         packet = b"\7" + self.tx.crypt("encrypt", encode(frames))
         if frame("REKEY") in frames:
@@ -61,10 +55,10 @@ class Session:
     def __init__(self, client, id, link, ours, theirs):
         self.id, self.secret, self.suite, self.ours, self.theirs, self.counter = id, link.secret, link.suite, ours, theirs, 0
         self.interval = min(ours.keepalive_interval, theirs.keepalive_interval) / 1_000
-        self.sent, self.acked, self.charged, self.own_close = [], 0, 0, None  # `sent`: every frame, by position
-        self.expected, self.inbox, self.ack_now, self.frozen = 0, {}, False, None
+        self.sent, self.acked, self.charged, self.expected, self.inbox = [], 0, 0, 0, {}  # `sent`: every frame, by position
         self.streams, self.next_id = {0: Stream(self, frame("OPEN", stream=0, label=b"", fragment_size=0))}, 1 if client else 2
-        self.current = self.candidate = self.peer_close = self.peer_final = self.ended = self.reason = self.goaway = None
+        self.current = self.candidate = self.ack_now = self.goaway = self.ended = self.reason = None
+        self.own_close = self.peer_close = self.peer_final = self.frozen = None
         self.live, self.arrivals, self.progress = set(), asyncio.Queue(), asyncio.Event()
     def news(self):
         self.progress.set()
@@ -77,21 +71,20 @@ class Session:
     def free(self):
         """What DATA may still be charged: a quarter of the outbox is set aside for control."""
         return min(self.ours.outbox_limit, self.theirs.inbox_limit) * 3 // 4 - self.charged
-    def slots(self, id, most):
-        """How many more streams the end that `id` is of may have."""
-        return most - sum(s.id % 2 == id % 2 and not (s.out_over and s.in_over) for s in self.streams.values() if s.id)
     async def open(self, label=b"", fragment_size=16_000):
-        await self.until(lambda: self.slots(self.next_id, self.theirs.max_streams) > 0 and self.free() > 400)
+        mine = lambda s: s.id % 2 == self.next_id % 2 and s.id > 0 and not (s.out_over and s.in_over)
+        await self.until(lambda: sum(map(mine, self.streams.values())) < self.theirs.max_streams and self.free() > 400)
         opened = frame("OPEN", stream=self.next_id, priority=128, fragment_size=fragment_size, label=label)
-        stream = self.streams[self.next_id] = Stream(self, opened)
-        self.next_id += 2
+        self.streams[opened.stream], self.next_id = Stream(self, opened), self.next_id + 2
         self.commit(opened)
-        return stream
+        return self.streams[opened.stream]
     def commit(self, f):
         """Gives `f` its position, unless one of the ends has closed."""
         if not self.own_close and self.peer_final is None:
             self.sent.append(f)
             self.charged += charge(f)
+            for s in (self.streams[f.stream], self.streams[0]) if f.kind == "DATA" else ():
+                s.used, s.out_over = s.used + charge(f), f.stream_end and s.id > 0
             self.news()
     def grant(self):
         """Credit for what was read, when that at least doubles what the peer has left."""
@@ -104,28 +97,25 @@ class Session:
                 self.commit(frame("CREDIT", stream=s.id, limit=limit))
     def stated(self):
         return self.expected if self.frozen is None else self.frozen
-    def next_frame(self, link, room):
-        """What goes next on `link`: FROM where the cursor has jumped, or else the frame there, if it fits."""
-        if link.go_on is not None and link.cursor >= link.own_n:  # our answer to RESYNC is complete
-            link.cursor, link.go_on = link.go_on, None
-        link.cursor = max(link.cursor, self.acked)
-        if link.said != link.cursor:
-            link.said = link.cursor
-            return frame("FROM", position=link.cursor)
-        if self.peer_final is None and link.cursor < len(self.sent) and charge(self.sent[link.cursor]) <= room:
-            link.cursor = link.said = link.cursor + 1
-            return self.sent[link.cursor - 1]
     def pack(self, link):
-        """The frames of the next packet, FROM first."""
-        frames, room = [], self.theirs.packet_limit - 1_100  # what has no position has the rest
+        """The frames of the next packet: FROM where the cursor has jumped, what stands there, then what has no position."""
+        frames, room, extra = [], self.theirs.packet_limit - 1_100, link.extra
         if link is self.current:
             self.grant()
-            while f := self.next_frame(link, room):
-                frames.append(f)
-                room -= charge(f)  # more than it takes
-            frames += [frame("ACK", position=self.stated())] if self.ack_now else []
-            self.ack_now = False
-        frames, link.extra = frames + link.extra, []
+            extra, self.ack_now = [frame("ACK", position=self.stated())] * bool(self.ack_now) + extra, False
+        while link is self.current:
+            if link.go_on is not None and link.cursor >= link.own_n:  # our answer to RESYNC is complete
+                link.cursor, link.go_on = link.go_on, None
+            link.cursor = max(link.cursor, self.acked)
+            if link.said != link.cursor:
+                frames.append(frame("FROM", position=link.cursor))
+            elif self.peer_final is None and link.cursor < len(self.sent) and charge(self.sent[link.cursor]) <= room:
+                frames.append(self.sent[link.cursor])
+                link.cursor += 1
+            else:
+                break
+            link.said, room = link.cursor, room - charge(frames[-1])  # which is more than it takes
+        frames, link.extra = frames + extra, []
         return [frame("REKEY")] * (link.tx.packets == KEY_LIMIT - 1 and frames != []) + frames
     async def write(self, link):
         with suppress(*BROKEN):
@@ -136,15 +126,14 @@ class Session:
                     await self.progress.wait()
 
     # Attaching
-    def missing(self):
-        return self.current is not None and self.expected < self.current.peer_n
-    def drained(self):
-        """Whether the last swap is done with; if it was planned, nothing keeps the old connection."""
-        return self.current is not None and not self.missing() and self.acked >= self.current.own_n
+    def ahead(self, link):
+        """Whether frames may still be missing below what arrives on `link`."""
+        return link is self.current and self.expected < link.peer_n
     def settled(self):
-        """Whether a planned swap may begin."""
+        """Whether a planned swap is over, and the next one may begin."""
         link = self.current
-        return self.drained() and link.got_ack and link.arriving is not None and link.cursor >= link.repeat_until
+        known = link and link.got_ack and link.arriving is not None
+        return known and self.expected >= link.peer_n and self.acked >= link.own_n and link.cursor >= link.repeat_until
     def secrets(self):
         return [(holder.suite, holder.secret) for holder in (self, self.candidate) if holder]
     def propose(self, link):
@@ -168,9 +157,10 @@ class Session:
             if link is self.current:
                 self.current = None
                 self.retire(link.old)
-        if self.missing() and self.current.peer_n < UNKNOWN and not (self.current.old in self.live or self.current.asked):
-            self.current.asked = True
-            self.current.extra.append(frame("RESYNC", position=self.stated()))
+        link = self.current
+        if link and self.ahead(link) and link.peer_n < UNKNOWN and not (link.old in self.live or link.asked):
+            link.asked = True
+            link.extra.append(frame("RESYNC", position=self.stated()))
         self.news()
     async def read(self, link):
         """The next packet. After a while without one PING goes out, and after another the connection is given up."""
@@ -182,7 +172,6 @@ class Session:
             self.news()
         raise ConnectionError("silence")
     async def serve(self, link):
-        """Runs a connection to its end."""
         asyncio.create_task(self.write(link))
         with suppress(*BROKEN, InvalidTag):
             while (packet := await self.read(link))[0] == 7 and link in self.live:
@@ -191,7 +180,7 @@ class Session:
 
     # Receiving
     def receive(self, link, frames):
-        """A packet; the first on a candidate confirms it, whatever it holds. A client's connection needs none."""
+        """A packet; the first on a candidate confirms it, whatever it holds."""
         try:
             if link is self.candidate:
                 self.attach(link)
@@ -200,17 +189,19 @@ class Session:
             need(link.rx.packets < KEY_LIMIT, "a key was used too often")
         except Refused as e:
             self.end("StateLost" if str(e) == "StateLost" else "ProtocolError", str(e).encode(), link)
-        self.retire(self.current.old if self.drained() else None)
+        self.retire(self.current.old if self.settled() else None)
     def hear(self, link, f):
         if f.kind in SEQUENCED:
-            self.sequenced(link, f)
+            need(link.arriving is not None, "a sequenced frame before FROM")
+            self.place(link, f, link.arriving)
+            link.arriving, self.ack_now = link.arriving + 1, True
         elif f.kind == "ACK":
             need(f.position <= len(self.sent), "more acknowledged than committed")
             self.acknowledge(f.position, 0)
             link.got_ack = True
         elif f.kind == "FROM":
             link.peer_n = min(link.peer_n, f.position) if link.arriving is None else link.peer_n
-            need(f.position <= self.expected or self.missing() and link is self.current, "StateLost")
+            need(f.position <= self.expected or self.ahead(link), "StateLost")
             link.arriving = f.position
         elif f.kind == "RESYNC":
             self.acknowledge(f.position, self.acked)
@@ -229,14 +220,13 @@ class Session:
         elif f.kind == "REKEY" and link.rx.packets:  # of several in a packet only the first finds packets under its key
             link.rx.rekey()
         need(f.kind != "FINAL", "FINAL out of place")
-    def sequenced(self, link, f):
-        need(link.arriving is not None, "a sequenced frame before FROM")
-        position, link.arriving, self.ack_now = link.arriving, link.arriving + 1, True
-        need(position <= self.expected or self.missing() and link is self.current, "positions skipped")
+    def place(self, link, f, position):
+        """A sequenced frame: it is taken in its turn, but for a CLOSE, on which a closer acts wherever it lies."""
+        need(position <= self.expected or self.ahead(link), "positions skipped")
         if f.kind == "CLOSE" and not self.peer_close:
             self.peer_close = f
             if self.own_close:
-                self.closed_by_peer()  # a closer acts on it wherever it lies
+                self.closed_by_peer()
         if position >= self.expected:
             self.inbox[position] = f
             need(sum(map(charge, self.inbox.values())) <= self.ours.inbox_limit, "inbox overrun")
@@ -245,7 +235,6 @@ class Session:
             if self.frozen is None:  # what arrives behind our CLOSE is counted, and not taken over
                 self.closed_by_peer() if f.kind == "CLOSE" else self.take(f)
     def take(self, f):
-        """A sequenced frame in its turn."""
         if f.kind == "OPEN":
             need(f.stream % 2 != self.next_id % 2 and f.stream not in self.streams, "a bad OPEN")
             self.streams[f.stream] = Stream(self, f)
@@ -259,12 +248,11 @@ class Session:
             self.commit(frame("RESET", stream=f.stream, code=f.code))
         elif f.kind in ("DATA", "RESET"):
             need(not stream.in_over, "behind the end of its stream")
-            stream.in_over = f.kind == "RESET" or f.stream_end
-            if f.kind == "RESET":
-                stream.reset_code, stream.chunks = f.code, deque()
-            else:
-                stream.chunks += [] if stream.stopped else [(f.payload, f.message_end)]
-                stream.arrived, self.streams[0].arrived = stream.arrived + charge(f), self.streams[0].arrived + charge(f)
+            stream.in_over = f if f.kind == "RESET" or f.stream_end else None
+            stream.chunks = deque() if f.kind == "RESET" else stream.chunks
+        if f.kind == "DATA":
+            stream.chunks.append((f.payload, f.message_end))
+            stream.arrived, self.streams[0].arrived = stream.arrived + charge(f), self.streams[0].arrived + charge(f)
     def possible(self, position, floor, final=False):
         """Whether the peer can state this position: none above the one in its CLOSE, and no other finally."""
         closed = self.peer_close.position if self.peer_close else len(self.sent)
