@@ -11,6 +11,8 @@ import time
 import traceback
 from collections import Counter
 
+import websockets
+
 import carriers
 import noise
 import referee
@@ -44,6 +46,18 @@ async def perform(rng, function, ours="client", carrier="tcp", suite=1, theirs=N
         return said
 
 # The two ends, and what stands between them
+
+async def dial(carrier, port):
+    if carrier == "tcp":
+        return carriers.Tcp(*await asyncio.open_connection("127.0.0.1", port))
+    return carriers.WebSocket(await websockets.connect(f"ws://127.0.0.1:{port}/", proxy=None, **carriers.WEBSOCKET))
+
+async def listen(carrier, handle):
+    """Calls `handle` with each connection; returns the server and its port."""
+    start, wrap, options = ((asyncio.start_server, carriers.Tcp, {}) if carrier == "tcp" else
+                            (websockets.serve, carriers.WebSocket, carriers.WEBSOCKET))
+    server = await start(lambda *connection: handle(wrap(*connection)), "127.0.0.1", 0, **options)
+    return server, next(iter(server.sockets)).getsockname()[1]
 
 class Relay:
     """Cuts connections after as many bytes as it is told, or on demand, or stalls them."""
@@ -136,10 +150,10 @@ class Pair:
         if self.ours == "client":
             await self.start_rust()
             self.relay.target = (await self.rust.hear("listening"))["listening"]
-            self.peer = Client(lambda: carriers.dial(self.carrier, self.relay.port), self.suites, psk, hint, **self.options)
+            self.peer = Client(lambda: dial(self.carrier, self.relay.port), self.suites, psk, hint, **self.options)
         else:
             self.peer = Server(self.suites, {hint: psk} if self.psk else None, **self.options)
-            self.listener, self.relay.target = await carriers.listen(self.carrier, self.peer.handle)
+            self.listener, self.relay.target = await listen(self.carrier, self.peer.handle)
             await self.start_rust(self.relay.port)
 
     async def __aenter__(self):
@@ -430,7 +444,7 @@ async def retry(pair, session, rng):
     heard = []
     while "Retry" not in heard:
         assert len(heard) < 500, heard
-        carrier = await carriers.dial("tcp", pair.relay.target)
+        carrier = await dial("tcp", pair.relay.target)
         await carrier.send(bytes([1, 1, 1, 0]) + noise.Handshake(1, True, bytes([1, 1, 1, 0]), WRONG).write(b""))
         packet = await carrier.receive()
         heard.append(wire.get_all("REJECT", packet[1:]).code if packet[0] == 6 else "CHALLENGE")
