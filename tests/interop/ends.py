@@ -7,9 +7,9 @@ from hmac import compare_digest
 from types import SimpleNamespace
 from cryptography.exceptions import InvalidTag
 from carriers import BROKEN
-from noise import WITH_SECRET, Handshake, predecessor_mac
+from handshakes import WITH_SECRET, Handshake, predecessor_mac
 from session import HANDSHAKE_TIMER, UNKNOWN, Link, Session
-from wire import DEFAULTS, decode, frame, get_all, need, put
+from wire import DEFAULTS, frame, get_all, need, put
 
 async def in_time(handshake):
     """The result of a handshake, or None."""
@@ -68,9 +68,9 @@ class Client:
                                 predecessor=predecessor)
         floor = old.acked if old else 0
         await carrier.send(b"\3" + h.write(put("OFFER", offer)))
-        packet = expect(await carrier.receive(), 7, range(8_193))
-        link = Link(carrier, h, floor=floor)
-        final, = decode(link.rx.crypt("decrypt", packet))
+        link, packet = Link(carrier, h, floor=floor), await carrier.receive()
+        expect(packet, 7, range(8_193))
+        final, = link.open(packet)
         need(final.kind == "FINAL" and (final.verdict == "none") == (old is None), f"{final.kind} in FINAL's place")
         link.stated = final.position or 0
         if final.verdict not in ("none", "Resumed"):

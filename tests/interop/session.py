@@ -5,7 +5,7 @@ from collections import deque
 from contextlib import suppress
 from cryptography.exceptions import InvalidTag
 from carriers import BROKEN
-from noise import KEY_LIMIT
+from handshakes import KEY_LIMIT
 from wire import SEQUENCED, Refused, charge, data, decode, encode, frame, need
 
 DRAIN_TIMER, SILENCE, HANDSHAKE_TIMER, LAST_PACKET = 5, 30, 10, 2  # seconds
@@ -45,11 +45,16 @@ class Link:
         self.own_n, self.peer_n = 0, UNKNOWN if old else 0  # where each end begins after a planned swap
         self.cursor, self.said, self.go_on, self.repeat_until = 0, None, None, 0
         self.arriving, self.asked, self.got_ack, self.extra = None, False, False, []  # `extra`: what goes without a position
+        self.tx_rekeyed = self.rx_rekeyed = 0  # packets before the present key
     def seal(self, frames):
-        packet = b"\7" + self.tx.crypt("encrypt", encode(frames))
+        frames = [frame("REKEY")] * (self.tx.n - self.tx_rekeyed == KEY_LIMIT - 1) + frames
+        packet = b"\7" + self.tx.encrypt_with_ad(b"", encode(frames))
         if frame("REKEY") in frames:
+            self.tx_rekeyed = self.tx.n
             self.tx.rekey()
         return packet
+    def open(self, packet):
+        return decode(self.rx.decrypt_with_ad(b"", packet[1:]))
 
 class Session:
     def __init__(self, client, id, link, ours, theirs):
@@ -115,8 +120,8 @@ class Session:
             else:
                 break
             link.said, room = link.cursor, room - charge(frames[-1])  # which is more than it takes
-        frames, link.extra = frames + extra, []
-        return [frame("REKEY")] * (link.tx.packets == KEY_LIMIT - 1 and frames != []) + frames
+        link.extra = []
+        return frames + extra
     async def write(self, link):
         with suppress(*BROKEN):
             while link in self.live:
@@ -175,7 +180,7 @@ class Session:
         asyncio.create_task(self.write(link))
         with suppress(*BROKEN, InvalidTag):
             while (packet := await self.read(link))[0] == 7 and link in self.live:
-                self.receive(link, decode(link.rx.crypt("decrypt", packet[1:])))
+                self.receive(link, link.open(packet))
         self.retire(link)
 
     # Receiving
@@ -186,7 +191,7 @@ class Session:
                 self.attach(link)
             while not self.ended and (f := next(frames, None)):
                 self.hear(link, f)
-            need(link.rx.packets < KEY_LIMIT, "a key was used too often")
+            need(link.rx.n - link.rx_rekeyed < KEY_LIMIT, "a key was used too often")
         except Refused as e:
             self.end("StateLost" if str(e) == "StateLost" else "ProtocolError", str(e).encode(), link)
         self.retire(self.current.old if self.settled() else None)
@@ -217,7 +222,8 @@ class Session:
             self.end("Done", link=link)
         elif f.kind == "END":
             self.end(f.code, f.reason, final=f.position if f.code in ("Done", "ProtocolError", "Aborted") else None)
-        elif f.kind == "REKEY" and link.rx.packets:  # of several in a packet only the first finds packets under its key
+        elif f.kind == "REKEY" and link.rx_rekeyed < link.rx.n:  # several in a packet are read as one
+            link.rx_rekeyed = link.rx.n
             link.rx.rekey()
         need(f.kind != "FINAL", "FINAL out of place")
     def place(self, link, f, position):
