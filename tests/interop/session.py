@@ -217,9 +217,7 @@ class Session:
             self.goaway = f
         elif f.kind == "CLOSED":
             need(self.own_close, "CLOSED without CLOSE")
-            self.acknowledge(f.position, self.acked, final=True)
-            self.peer_final = f.position
-            self.end("Done", link=link)
+            self.end("Done", link=link, final=f.position)
         elif f.kind == "END":
             self.end(f.code, f.reason, final=f.position if f.code in ("Done", "ProtocolError", "Aborted") else None)
         elif f.kind == "REKEY" and link.rx_rekeyed < link.rx.n:  # several in a packet are read as one
@@ -247,24 +245,23 @@ class Session:
             self.arrivals.put_nowait(self.streams[f.stream])
         need(f.stream in self.streams, "a stream that was not opened")
         stream = self.streams[f.stream]
+        need(f.kind not in ("DATA", "RESET") or not stream.in_over, "behind the end of its stream")
         if f.kind == "CREDIT":
             stream.limit = f.limit
         elif f.kind == "STOP" and not stream.out_over:
             stream.out_over = True
             self.commit(frame("RESET", stream=f.stream, code=f.code))
-        elif f.kind in ("DATA", "RESET"):
-            need(not stream.in_over, "behind the end of its stream")
-            stream.in_over = f if f.kind == "RESET" or f.stream_end else None
-            stream.chunks = deque() if f.kind == "RESET" else stream.chunks
-        if f.kind == "DATA":
+        elif f.kind == "RESET":
+            stream.in_over, stream.chunks = f, deque()
+        elif f.kind == "DATA":
+            stream.in_over = f if f.stream_end else None
             stream.chunks.append((f.payload, f.message_end))
             stream.arrived, self.streams[0].arrived = stream.arrived + charge(f), self.streams[0].arrived + charge(f)
-    def possible(self, position, floor, final=False):
-        """Whether the peer can state this position: none above the one in its CLOSE, and no other finally."""
-        closed = self.peer_close.position if self.peer_close else len(self.sent)
-        return floor <= position <= closed <= len(self.sent) and not (final and self.peer_close and position < closed)
-    def acknowledge(self, position, floor, final=False):
-        need(self.possible(position, floor, final), "StateLost")
+    def possible(self, position, floor):
+        """Whether the peer can state this position, which its CLOSE bounds, too."""
+        return floor <= position <= getattr(self.peer_close, "position", position) and position <= len(self.sent)
+    def acknowledge(self, position, floor):
+        need(self.possible(position, floor), "StateLost")
         self.charged -= sum(map(charge, self.sent[self.acked:position]))
         self.acked = max(self.acked, position)
 
@@ -282,9 +279,10 @@ class Session:
     def end(self, code, reason=b"", link=None, final=None):
         """The session is over, as END says on `link`; or as the peer said, and `final` is its final position."""
         if not self.ended:
-            believed = final is None or self.possible(final, self.acked, final=True)
-            self.ended, self.reason, self.current = code if believed else "StateLost", reason, None
-            self.peer_final = final if believed and final is not None else self.peer_final
+            if final is not None:
+                believed = self.possible(final, self.acked) and final == getattr(self.peer_close, "position", final)
+                code, self.peer_final = (code, final) if believed else ("StateLost", self.peer_final)
+            self.ended, self.reason, self.current = code, reason, None
             if link:
                 link.extra = [frame("END", code=code, reason=reason, position=self.stated(), after=None, alternate=b"")]
                 asyncio.get_running_loop().call_later(LAST_PACKET, self.retire, link)

@@ -25,7 +25,7 @@ def value(kind, words, name):
     return text if kind in wire.CODES else bytes.fromhex(text.strip("-"))
 
 def fields(layout, words):
-    return SimpleNamespace(**{name: value(kind, words, name) for name, kind in wire.fields(layout)})
+    return SimpleNamespace(**{name: value(kind, words, name) for name, kind in wire.LAYOUTS[layout]})
 
 def read_frame(text):
     kind, words = text.split()[0], words_of(text)

@@ -29,6 +29,7 @@ LAYOUTS = {"CLAIM": "position:u64 alive:flag", "REJECT": "code:reject after:more
            "FROM": "position:int", "RESYNC": "position:int", "PING": "id:int", "PONG": "id:int",
            "GOAWAY": "within:int alternate:bytes", "REKEY": "",
            "FINAL": "parameters:PARAMETERS incarnation:=8 verdict:verdict position:more"}
+LAYOUTS = {kind: [field.split(":") for field in layout.split()] for kind, layout in LAYOUTS.items()}
 SEQUENCED = {"OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"}
 
 class Refused(Exception):
@@ -44,9 +45,6 @@ def frame(kind, **values):
 def data(stream, payload, message_end=False, stream_end=False):
     return frame("DATA", stream=stream, payload=payload, message_end=message_end, stream_end=stream_end)
 
-def fields(layout):
-    return [field.split(":") for field in LAYOUTS[layout].split()]
-
 def integer(n):
     tag = next(tag for tag in range(4) if n < 1 << (8 << tag) - 2)
     return (n | tag << (8 << tag) - 2).to_bytes(1 << tag, "big")
@@ -56,7 +54,7 @@ def put(kind, value):
     if kind[0] == "?":
         return b"\0" if value is None else b"\1" + put(kind[1:], value)
     if kind in LAYOUTS:
-        return b"".join(put(inner, getattr(value, name)) for name, inner in fields(kind))
+        return b"".join(put(inner, getattr(value, name)) for name, inner in LAYOUTS[kind])
     if kind in CODES:
         return bytes([CODES[kind].index(value)])
     if isinstance(value, bytes):
@@ -73,7 +71,7 @@ def get(reader, kind, name=None):
         return get(reader, kind[1:], name) if get(reader, "flag") else None
     if kind in LAYOUTS:
         values, value = SimpleNamespace(), None
-        for name, inner in fields(kind):
+        for name, inner in LAYOUTS[kind]:
             value = None if inner == "more" and value not in WITH_MORE else get(reader, inner, name)
             setattr(values, name, value)
         return values
@@ -121,9 +119,8 @@ def decode(plaintext):
             f = data(stream, reader.read() if last else get(reader, "bytes"), message_end, stream_end)
         else:
             kind = get(BytesIO(byte), "frame")
-            need(kind != "FINAL" or reader.tell() == 1, "Misplaced")
             f = frame(kind, **vars(get(reader, kind)))
-            need(kind != "FINAL" or not reader.read(1), "Misplaced")
+            need(kind != "FINAL" or plaintext[:1] == byte and reader.tell() == len(plaintext), "Misplaced")
         same = f.stream if f.kind in ("DATA", "OPEN") else same
         yield f
 
