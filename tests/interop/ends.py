@@ -4,42 +4,34 @@ import os
 import random
 from contextlib import suppress
 from hmac import compare_digest
-from types import SimpleNamespace
 from cryptography.exceptions import InvalidTag
 from carriers import BROKEN
 from handshakes import WITH_SECRET, Handshake, predecessor_mac
 from session import HANDSHAKE_TIMER, UNKNOWN, Link, Session
 from wire import DEFAULTS, frame, get_all, need, put
 
-async def in_time(handshake):
-    """The result of a handshake, or None."""
+async def in_time(handshake):  # the result of a handshake, or None
     with suppress(*BROKEN, InvalidTag, ValueError, asyncio.TimeoutError):
         return await asyncio.wait_for(handshake, HANDSHAKE_TIMER)
 
-def expect(packet, kind, sizes):
-    """The packet that is due, without its type; a REJECT is a dial that failed."""
+def expect(packet, kind, sizes):  # the packet that is due, without its type; a REJECT is a dial that failed
     if packet[0] == 6:
         raise ConnectionError(get_all("REJECT", packet[1:]).code)
     need(packet[0] == kind and len(packet) in sizes, "not the packet that is due")
     return packet[1:]
 
-def claim(session, alive):
-    return put("CLAIM", SimpleNamespace(position=session.stated(), alive=alive))
-
 class Client:
     def __init__(self, dial, suites, psk=None, hint=b"", parameters=DEFAULTS, version=1):
         self.dial, self.suites, self.psk, self.hint, self.version = dial, suites, psk, hint, version
-        self.parameters, self.session, self.refusals, self.suites_refused = SimpleNamespace(**parameters), None, 0, 0
+        self.parameters, self.session, self.refusals, self.suites_refused = frame("PARAMETERS", **parameters), None, 0, 0
         self.keep = asyncio.create_task(self.run())
-    async def run(self):
-        """Keeps the session attached until it is over, and answers GOAWAY with a planned swap."""
+    async def run(self):  # keeps the session attached until it is over, and answers GOAWAY with a planned swap
         while not (self.session and self.session.ended):
             if not await in_time(self.attach()):
                 await asyncio.sleep(random.random() * 0.05)
             if s := self.session:
                 await s.until(lambda: not s.current or s.goaway and s.settled())
-    async def attach(self):
-        """Gives the session a connection, or a further one; after two refusals it asks under seal."""
+    async def attach(self):  # gives the session a connection, or a further one; after two refusals it asks under seal
         carrier, session = await self.dial(), self.session
         try:
             resumes = session and (session.current or self.refusals < 2)
@@ -55,22 +47,20 @@ class Client:
         session.receive(link, iter(()))  # nothing need arrive for it to be current
         asyncio.create_task(session.serve(link))
         return session
-    async def full(self, carrier, old):
-        """A full handshake; `old` is its predecessor."""
+    async def full(self, carrier, old):  # a full handshake; `old` is its predecessor
         suite = self.suites[self.suites_refused % len(self.suites)]
         head = bytes([1, self.version, suite, len(self.hint)]) + self.hint
         h = Handshake(suite, True, head, self.psk)
         await carrier.send(head + h.write(b""))
         h.read(expect(await carrier.receive(), 2, [97]))
-        predecessor = old and SimpleNamespace(id=old.id, counter=old.counter, position=old.stated(),
-                                              mac=predecessor_mac(old.suite, old.secret, h.hash))
-        offer = SimpleNamespace(versions=b"\1", suites=bytes(self.suites), parameters=self.parameters, name=b"", credential=b"",
-                                predecessor=predecessor)
+        predecessor = old and frame("PREDECESSOR", id=old.id, counter=old.counter, position=old.stated(),
+                                   mac=predecessor_mac(old.suite, old.secret, h.hash))
+        offer = frame("OFFER", versions=b"\1", suites=bytes(self.suites), parameters=self.parameters, name=b"", credential=b"",
+                      predecessor=predecessor)
         floor = old.acked if old else 0
         await carrier.send(b"\3" + h.write(put("OFFER", offer)))
-        link, packet = Link(carrier, h, floor=floor), await carrier.receive()
-        expect(packet, 7, range(8_193))
-        final, = link.open(packet)
+        link = Link(carrier, h, floor=floor)
+        final, = link.open(expect(await carrier.receive(), 7, range(8_193)))
         need(final.kind == "FINAL" and (final.verdict == "none") == (old is None), f"{final.kind} in FINAL's place")
         link.stated = final.position or 0
         if final.verdict not in ("none", "Resumed"):
@@ -83,21 +73,20 @@ class Client:
         session.counter += 1
         head = bytes([4, 1, session.suite]) + session.id + session.counter.to_bytes(8, "big")
         h, floor = Handshake(session.suite, True, head, session.secret, resume=True), session.acked
-        await carrier.send(head + h.write(claim(session, old is not None)))
+        await carrier.send(head + h.write(put("CLAIM", frame("CLAIM", position=session.stated(), alive=old is not None))))
         theirs = get_all("CLAIM", h.read(expect(await carrier.receive(), 5, [58])))
         need(old or not theirs.alive)
         return session, Link(carrier, h, theirs.position, floor, old if theirs.alive else None)
 
 class Server:
     def __init__(self, suites, secrets=None, parameters=DEFAULTS, version=1):
-        self.suites, self.secrets, self.parameters, self.version = suites, secrets or {}, SimpleNamespace(**parameters), version
+        self.suites, self.secrets, self.parameters, self.version = suites, secrets or {}, frame("PARAMETERS", **parameters), version
         self.incarnation, self.arrivals, self.sessions = os.urandom(8), asyncio.Queue(), {}  # an ended session is its tombstone
     async def handle(self, carrier):
         packet = await in_time(carrier.receive())
         proof = {1: self.full, 4: self.resume}.get(packet and packet[0])
-        if proof and (proven := await in_time(proof(carrier, packet))):
-            session, link = proven
-            await session.serve(link)
+        if proof and (serving := await in_time(proof(carrier, packet))):
+            await serving
         carrier.close()
     async def full(self, carrier, packet):
         suite, head = packet[2:3], packet[:4 + sum(packet[3:4])]
@@ -111,28 +100,24 @@ class Server:
         h2, packet = h.hash, await carrier.receive()
         offer = get_all("OFFER", h.read(expect(packet, 3, range(8_193))))
         need(not set(self.suites) & set(offer.suites.partition(suite)[0]), "a suite was refused by somebody else")
-        link = Link(carrier, h)
         verdict, position, session = self.judge(offer.predecessor, h2)
-        if session:
-            link.stated = offer.predecessor.position
-        else:
+        link = Link(carrier, h, offer.predecessor.position if session else 0)
+        if not session:
             session = self.sessions[h.hash[:16]] = Session(False, h.hash[:16], link, self.parameters, offer.parameters)
             asyncio.create_task(self.arrive(session))
         session.propose(link)
         final = frame("FINAL", parameters=self.parameters, incarnation=self.incarnation, verdict=verdict, position=position)
         await carrier.send(link.seal([final]))
-        return session, link
+        return session.serve(link)
     async def reject(self, carrier, code):
-        await carrier.send(b"\6" + put("REJECT", SimpleNamespace(code=code, after=None)))
-    async def arrive(self, session):
-        """Hands out a session once it is confirmed; one that is not was never there."""
+        await carrier.send(b"\6" + put("REJECT", frame("REJECT", code=code, after=None)))
+    async def arrive(self, session):  # hands out a session once it is confirmed; one that is not was never there
         await in_time(session.until(lambda: session.current))
         if session.current:
             self.arrivals.put_nowait(session)
         elif not session.ended:
             del self.sessions[session.id]
-    def judge(self, p, h2):
-        """The verdict about the predecessor `p`, the number with it, and the session if it goes on."""
+    def judge(self, p, h2):  # the verdict about the predecessor `p`, the number with it, and the session if it goes on
         held = p and self.sessions.get(p.id)
         if not held:
             return ("Unknown", 3_600_000, None) if p else ("none", None, None)
@@ -155,9 +140,8 @@ class Server:
             return await self.reject(carrier, "Refused")
         h, secret, claimed = opened[0], opened[1], get_all("CLAIM", opened[2])
         old = session.current if claimed.alive and session.settled() else None
-        resumed = b"\5" + h.write(claim(session, old is not None))
+        resumed = b"\5" + h.write(put("CLAIM", frame("CLAIM", position=session.stated(), alive=old is not None)))
         session.counter, session.suite, session.secret = counter, suite, secret
-        link = Link(carrier, h, claimed.position, 0 if claimed.alive else UNKNOWN, old)
-        session.propose(link)
+        session.propose(link := Link(carrier, h, claimed.position, 0 if claimed.alive else UNKNOWN, old))
         await carrier.send(resumed)
-        return session, link
+        return session.serve(link)

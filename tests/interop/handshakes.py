@@ -1,4 +1,4 @@
-"""Suites, handshakes and derived secrets of section 3 of PROTOCOL.md. Noise itself is that of `noiseprotocol`, by its CipherStates, too."""
+"""Suites, handshakes and derived secrets of section 3 of PROTOCOL.md. Noise itself, CipherStates included, is `noiseprotocol`."""
 import hmac
 from noise.backends.default import noise_backend
 from noise.noise_protocol import NoiseProtocol
@@ -6,8 +6,7 @@ from noise.noise_protocol import NoiseProtocol
 WITH_SECRET, HASH = (1, 2), {1: "sha256", 2: "blake2s", 3: "sha256", 4: "blake2s"}  # by suite
 KEY_LIMIT = 2**20  # packets under one key, the one with the REKEY included
 
-def hkdf(suite, salt, ikm, info):
-    """One block of HKDF (RFC 5869)."""
+def hkdf(suite, salt, ikm, info):  # one block of HKDF (RFC 5869)
     return hmac.digest(hmac.digest(salt, ikm, HASH[suite]), info + b"\1", HASH[suite])
 
 def predecessor_mac(suite, secret, h2):
@@ -34,8 +33,7 @@ class Handshake:
     def read(self, message):
         self.state.read_message(message, payload := bytearray())
         return bytes(payload)
-    def finish(self):
-        """What seals, what opens, and the resumption secret."""
+    def finish(self):  # what seals, what opens, and the resumption secret
         sealing, opening = self.noise.cipher_state_encrypt, self.noise.cipher_state_decrypt
         keys = sealing.k + opening.k if self.client else opening.k + sealing.k
         return sealing, opening, hkdf(self.suite, self.hash, keys, b"unbroken v1 resumption")

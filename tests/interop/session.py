@@ -1,5 +1,4 @@
-"""A session of either end, and its streams: sections 4 to 8 and 10 of PROTOCOL.md. Judged here is what would have this end deliver
-or state what is not so; whether the other end keeps to the rest, such as its credit, `referee.py` judges."""
+"""A session of either end, and its streams: sections 4 to 8 and 10 of PROTOCOL.md; what is no harm to this end `referee.py` judges."""
 import asyncio
 from collections import deque
 from contextlib import suppress
@@ -28,11 +27,9 @@ class Stream:
             if self.out_over or self.session.ended:
                 return
             size = min(len(payload), self.fragment_size, self.free() - 64, self.session.theirs.packet_limit - 1_200)
-            last = size == len(payload)
-            self.session.commit(data(self.id, payload[:size], message_end and last, stream_end and last))
-            payload = None if last else payload[size:]
-    async def chunk(self):
-        """The next payload and whether a message ends behind it; None behind the last."""
+            piece, payload = payload[:size], payload[size:] or None
+            self.session.commit(data(self.id, piece, message_end and not payload, stream_end and not payload))
+    async def chunk(self):  # the next payload and whether a message ends behind it; None behind the last
         await self.session.until(lambda: self.chunks or self.in_over)
         self.session.news()  # there may be credit to grant
         return self.chunks.popleft() if self.chunks else None
@@ -53,8 +50,8 @@ class Link:
             self.tx_rekeyed = self.tx.n
             self.tx.rekey()
         return packet
-    def open(self, packet):
-        return decode(self.rx.decrypt_with_ad(b"", packet[1:]))
+    def open(self, sealed):
+        return decode(self.rx.decrypt_with_ad(b"", sealed))
 
 class Session:
     def __init__(self, client, id, link, ours, theirs):
@@ -71,10 +68,8 @@ class Session:
     async def until(self, condition):
         while not (condition() or self.ended):
             await self.progress.wait()
-
     # Sending
-    def free(self):
-        """What DATA may still be charged: a quarter of the outbox is set aside for control."""
+    def free(self):  # what DATA may still be charged: a quarter of the outbox is set aside for control
         return min(self.ours.outbox_limit, self.theirs.inbox_limit) * 3 // 4 - self.charged
     async def open(self, label=b"", fragment_size=16_000):
         mine = lambda s: s.id % 2 == self.next_id % 2 and s.id > 0 and not (s.out_over and s.in_over)
@@ -83,16 +78,14 @@ class Session:
         self.streams[opened.stream], self.next_id = Stream(self, opened), self.next_id + 2
         self.commit(opened)
         return self.streams[opened.stream]
-    def commit(self, f):
-        """Gives `f` its position, unless one of the ends has closed."""
+    def commit(self, f):  # gives `f` its position, unless one of the ends has closed
         if not self.own_close and self.peer_final is None:
             self.sent.append(f)
             self.charged += charge(f)
             for s in (self.streams[f.stream], self.streams[0]) if f.kind == "DATA" else ():
                 s.used, s.out_over = s.used + charge(f), f.stream_end and s.id > 0
             self.news()
-    def grant(self):
-        """Credit for what was read, when that at least doubles what the peer has left."""
+    def grant(self):  # credit for what was read, when that at least doubles what the peer has left
         unread = {s.id: sum(64 + len(payload) for payload, _ in s.chunks) for s in self.streams.values()}
         unread[0] = sum(unread.values())
         for s in self.streams.values():
@@ -129,13 +122,8 @@ class Session:
                     await link.carrier.send(link.seal(frames))
                 else:
                     await self.progress.wait()
-
     # Attaching
-    def ahead(self, link):
-        """Whether frames may still be missing below what arrives on `link`."""
-        return link is self.current and self.expected < link.peer_n
-    def settled(self):
-        """Whether a planned swap is over, and the next one may begin."""
+    def settled(self):  # whether a planned swap is over, and the next one may begin
         link = self.current
         known = link and link.got_ack and link.arriving is not None
         return known and self.expected >= link.peer_n and self.acked >= link.own_n and link.cursor >= link.repeat_until
@@ -145,8 +133,7 @@ class Session:
         self.retire(self.candidate)
         self.candidate = link
         self.live.add(link)
-    def attach(self, link):
-        """`link` carries the session from now on, after a planned swap if an `old` one drains."""
+    def attach(self, link):  # `link` carries the session from now on, after a planned swap if an `old` one drains
         self.retire(*self.live - {link, link.old})
         self.secret, self.suite, self.current, self.candidate, self.ack_now = link.secret, link.suite, link, None, True
         self.acknowledge(link.stated, min(self.acked, link.floor))
@@ -163,7 +150,7 @@ class Session:
                 self.current = None
                 self.retire(link.old)
         link = self.current
-        if link and self.ahead(link) and link.peer_n < UNKNOWN and not (link.old in self.live or link.asked):
+        if link and self.expected < link.peer_n < UNKNOWN and not (link.old in self.live or link.asked):
             link.asked = True
             link.extra.append(frame("RESYNC", position=self.stated()))
         self.news()
@@ -180,12 +167,10 @@ class Session:
         asyncio.create_task(self.write(link))
         with suppress(*BROKEN, InvalidTag):
             while (packet := await self.read(link))[0] == 7 and link in self.live:
-                self.receive(link, link.open(packet))
+                self.receive(link, link.open(packet[1:]))
         self.retire(link)
-
     # Receiving
-    def receive(self, link, frames):
-        """A packet; the first on a candidate confirms it, whatever it holds."""
+    def receive(self, link, frames):  # a packet; the first on a candidate confirms it, whatever it holds
         try:
             if link is self.candidate:
                 self.attach(link)
@@ -206,7 +191,7 @@ class Session:
             link.got_ack = True
         elif f.kind == "FROM":
             link.peer_n = min(link.peer_n, f.position) if link.arriving is None else link.peer_n
-            need(f.position <= self.expected or self.ahead(link), "StateLost")
+            need(f.position <= self.expected or link is self.current and self.expected < link.peer_n, "StateLost")
             link.arriving = f.position
         elif f.kind == "RESYNC":
             self.acknowledge(f.position, self.acked)
@@ -226,7 +211,7 @@ class Session:
         need(f.kind != "FINAL", "FINAL out of place")
     def place(self, link, f, position):
         """A sequenced frame: it is taken in its turn, but for a CLOSE, on which a closer acts wherever it lies."""
-        need(position <= self.expected or self.ahead(link), "positions skipped")
+        need(position <= self.expected or link is self.current and self.expected < link.peer_n, "positions skipped")
         if f.kind == "CLOSE" and not self.peer_close:
             self.peer_close = f
             if self.own_close:
@@ -257,14 +242,12 @@ class Session:
             stream.in_over = f if f.stream_end else None
             stream.chunks.append((f.payload, f.message_end))
             stream.arrived, self.streams[0].arrived = stream.arrived + charge(f), self.streams[0].arrived + charge(f)
-    def possible(self, position, floor):
-        """Whether the peer can state this position, which its CLOSE bounds, too."""
+    def possible(self, position, floor):  # whether the peer can state this position, which its CLOSE bounds, too
         return floor <= position <= getattr(self.peer_close, "position", position) and position <= len(self.sent)
     def acknowledge(self, position, floor):
         need(self.possible(position, floor), "StateLost")
         self.charged -= sum(map(charge, self.sent[self.acked:position]))
         self.acked = max(self.acked, position)
-
     # Ends
     def close(self, code=0, reason=b""):
         self.frozen, close = self.stated(), frame("CLOSE", code=code, reason=reason, position=self.stated())

@@ -18,7 +18,6 @@ CODES = {"verdict": ["none", "Resumed", "Expired", "Superseded", "Unknown", "Sta
          "frame": [None, "OPEN", "RESET", "STOP", "CREDIT", "CLOSE", None, None, "CLOSED", "END", "ACK", "FROM", "RESYNC", "PING",
                    "PONG", "GOAWAY", "REKEY", "FINAL"],
          "byte": range(256), "flag": [False, True]}
-WITH_MORE = "Retry", "Resumed", "Expired", "Unknown", "StateLost"
 LAYOUTS = {"CLAIM": "position:u64 alive:flag", "REJECT": "code:reject after:more",
            "OFFER": "versions:bytes suites:bytes parameters:PARAMETERS name:bytes credential:bytes predecessor:?PREDECESSOR",
            "PARAMETERS": " ".join(f"{name}:int" for name in DEFAULTS),
@@ -38,19 +37,15 @@ class Refused(Exception):
 def need(condition, why="Malformed"):
     if not condition:
         raise Refused(why)
-
 def frame(kind, **values):
     return SimpleNamespace(kind=kind, **values)
-
 def data(stream, payload, message_end=False, stream_end=False):
     return frame("DATA", stream=stream, payload=payload, message_end=message_end, stream_end=stream_end)
-
 def integer(n):
     tag = next(tag for tag in range(4) if n < 1 << (8 << tag) - 2)
     return (n | tag << (8 << tag) - 2).to_bytes(1 << tag, "big")
 
-def put(kind, value):
-    """A field as bytes; `get` reads it back."""
+def put(kind, value):  # a field as bytes; `get` reads it back
     if kind[0] == "?":
         return b"\0" if value is None else b"\1" + put(kind[1:], value)
     if kind in LAYOUTS:
@@ -60,19 +55,17 @@ def put(kind, value):
     if isinstance(value, bytes):
         return value if kind[0] == "=" else integer(len(value)) + value
     return b"" if value is None else value.to_bytes(8, "big") if kind == "u64" else integer(value)
-
 def take(reader, size):
     taken = reader.read(size)
     need(len(taken) == size)
     return taken
-
 def get(reader, kind, name=None):
     if kind[0] == "?":
         return get(reader, kind[1:], name) if get(reader, "flag") else None
     if kind in LAYOUTS:
         values, value = SimpleNamespace(), None
         for name, inner in LAYOUTS[kind]:
-            value = None if inner == "more" and value not in WITH_MORE else get(reader, inner, name)
+            value = None if inner == "more" and value not in ("Retry", "Resumed", "Expired", "Unknown", "StateLost") else get(reader, inner, name)
             setattr(values, name, value)
         return values
     if kind in CODES:
@@ -87,15 +80,12 @@ def get(reader, kind, name=None):
     need(integer(n) == raw and SMALLEST.get(name, 0) <= n <= LARGEST.get(name, n))  # in the fewest bytes that hold it
     need(n or kind != "stream", "BadStream")
     return take(reader, n) if kind == "bytes" else n
-
-def get_all(layout, payload):
-    """What `payload` holds, and nothing else."""
+def get_all(layout, payload):  # what `payload` holds, and nothing else
     values = get(reader := BytesIO(payload), layout)
     need(not reader.read() and getattr(values, "name", b"").decode(errors="replace").encode() == getattr(values, "name", b""))
     return values
 
-def encode(frames):
-    """The frames of one packet, each as short as it can be."""
+def encode(frames):  # the frames of one packet, each as short as it can be
     out, same = b"", None
     for f in frames:
         if f.kind == "DATA":
@@ -124,6 +114,5 @@ def decode(plaintext):
         same = f.stream if f.kind in ("DATA", "OPEN") else same
         yield f
 
-def charge(f):
-    """What a sequenced frame counts against bounds and credit (section 6)."""
+def charge(f):  # what a sequenced frame counts against bounds and credit (section 6)
     return 64 + (len(f.payload) if f.kind == "DATA" else len(encode([f])))
