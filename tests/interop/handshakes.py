@@ -9,8 +9,7 @@ KEY_LIMIT = 2**20  # packets under one key, the one with the REKEY included
 def hkdf(suite, salt, ikm, info):  # one block of HKDF (RFC 5869)
     return hmac.digest(hmac.digest(salt, ikm, HASH[suite]), info + b"\1", HASH[suite])
 
-def predecessor_mac(suite, secret, h2):
-    """`suite` and `secret` are the earlier session's, `h2` is the hash after message 2 of the new handshake."""
+def predecessor_mac(suite, secret, h2):  # the earlier session's suite and secret, and the new handshake's hash after message 2
     verifier = hkdf(suite, bytes(32), secret, b"unbroken v1 verifier")
     return hmac.digest(verifier, b"unbroken v1 predecessor" + h2, HASH[suite])
 

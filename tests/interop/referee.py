@@ -1,7 +1,9 @@
-"""What stands around the peer in a test: it counts, it misbehaves where a scenario wants that, and a referee judges what the peer lets pass.
+"""The referee: judges what the other end does beyond what the peer itself refuses, and counts. With `--alone` it is silent.
 
-The peer refuses what would have it deliver or state something false. What the other end may not do although the peer would come to no
-harm by it is judged here: whoever breaks one of these rules fails the scenario. With `--alone` nobody judges."""
+The peer refuses what would have it deliver or state what is not so. What the other end must not do although the peer comes to no
+harm by it is judged here, and fails the scenario. So are the client and server of the
+scenarios, which can be told to misbehave.
+"""
 import asyncio
 from collections import Counter
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""A session of either end, and its streams: sections 4 to 8 and 10 of PROTOCOL.md; what is no harm to this end `referee.py` judges."""
+"""A session of either end, and its streams: sections 4 to 8 and 10 of PROTOCOL.md. What does it no harm `referee.py` judges."""
 import asyncio
 from collections import deque
 from contextlib import suppress
@@ -20,8 +20,7 @@ class Stream:
         self.chunks, self.out_over, self.in_over = deque(), False, None  # `in_over`: the frame that ended what arrives
     def free(self):
         return min(self.session.free(), *(s.limit - s.used for s in (self, self.session.streams[0])))
-    async def send(self, payload, message_end=True, stream_end=False):
-        """Commits a message, or bytes, in as many fragments as credit, outbox and packets demand."""
+    async def send(self, payload, message_end=True, stream_end=False):  # in as many fragments as there must be
         while payload is not None:
             await self.session.until(lambda: self.out_over or self.free() >= 64 + bool(payload))
             if self.out_over or self.session.ended:
@@ -95,13 +94,11 @@ class Session:
                 self.commit(frame("CREDIT", stream=s.id, limit=limit))
     def stated(self):
         return self.expected if self.frozen is None else self.frozen
-    def pack(self, link):
-        """The frames of the next packet: FROM where the cursor has jumped, what stands there, then what has no position."""
-        frames, room, extra = [], self.theirs.packet_limit - 1_100, link.extra
-        if link is self.current:
+    def pack(self, link):  # a packet: FROM where the cursor has jumped, the frames from there on, what has no position
+        frames, room, current = [], self.theirs.packet_limit - 1_100, link is self.current
+        if current:
             self.grant()
-            extra, self.ack_now = [frame("ACK", position=self.stated())] * bool(self.ack_now) + extra, False
-        while link is self.current:
+        while current:
             if link.go_on is not None and link.cursor >= link.own_n:  # our answer to RESYNC is complete
                 link.cursor, link.go_on = link.go_on, None
             link.cursor = max(link.cursor, self.acked)
@@ -113,8 +110,11 @@ class Session:
             else:
                 break
             link.said, room = link.cursor, room - charge(frames[-1])  # which is more than it takes
-        link.extra = []
-        return frames + extra
+        if current and self.ack_now:
+            frames.append(frame("ACK", position=self.stated()))
+            self.ack_now = False
+        frames, link.extra = frames + link.extra, []
+        return frames
     async def write(self, link):
         with suppress(*BROKEN):
             while link in self.live:
@@ -141,8 +141,7 @@ class Session:
         link.own_n = link.cursor if link.old else 0
         asyncio.get_running_loop().call_later(DRAIN_TIMER, self.retire, link.old)
         link.extra += [frame("CLOSED", position=self.stated())] if self.peer_final is not None else []
-    def retire(self, *links):
-        """Nothing that arrives on these matters any more. What one that was draining has not delivered RESYNC asks for."""
+    def retire(self, *links):  # nothing that arrives on these matters any more; RESYNC asks for what one had to deliver
         for link in self.live & set(links):
             self.live.remove(link)
             link.carrier.close()
@@ -154,8 +153,7 @@ class Session:
             link.asked = True
             link.extra.append(frame("RESYNC", position=self.stated()))
         self.news()
-    async def read(self, link):
-        """The next packet. After a while without one PING goes out, and after another the connection is given up."""
+    async def read(self, link):  # the next packet; PING goes out after a while without one, and then the connection is dead
         reading = asyncio.ensure_future(link.carrier.receive())
         for wait in [HANDSHAKE_TIMER] if link is self.candidate else [self.interval, SILENCE]:
             if (await asyncio.wait([reading], timeout=wait))[0]:
@@ -209,8 +207,7 @@ class Session:
             link.rx_rekeyed = link.rx.n
             link.rx.rekey()
         need(f.kind != "FINAL", "FINAL out of place")
-    def place(self, link, f, position):
-        """A sequenced frame: it is taken in its turn, but for a CLOSE, on which a closer acts wherever it lies."""
+    def place(self, link, f, position):  # a sequenced frame is taken in its turn; a closer acts on CLOSE wherever it lies
         need(position <= self.expected or link is self.current and self.expected < link.peer_n, "positions skipped")
         if f.kind == "CLOSE" and not self.peer_close:
             self.peer_close = f
@@ -259,8 +256,7 @@ class Session:
         self.current.extra.append(frame("CLOSED", position=self.frozen))
         if self.own_close:
             self.end("Done", link=self.current)
-    def end(self, code, reason=b"", link=None, final=None):
-        """The session is over, as END says on `link`; or as the peer said, and `final` is its final position."""
+    def end(self, code, reason=b"", link=None, final=None):  # it is over, as END says on `link`; `final`: the peer's final position
         if not self.ended:
             if final is not None:
                 believed = self.possible(final, self.acked) and final == getattr(self.peer_close, "position", final)

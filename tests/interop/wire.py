@@ -20,16 +20,15 @@ CODES = {"verdict": ["none", "Resumed", "Expired", "Superseded", "Unknown", "Sta
          "byte": range(256), "flag": [False, True]}
 LAYOUTS = {"CLAIM": "position:u64 alive:flag", "REJECT": "code:reject after:more",
            "OFFER": "versions:bytes suites:bytes parameters:PARAMETERS name:bytes credential:bytes predecessor:?PREDECESSOR",
-           "PARAMETERS": " ".join(f"{name}:int" for name in DEFAULTS),
-           "PREDECESSOR": "id:=16 counter:int position:int mac:=32",
-           "OPEN": "stream:stream priority:byte fragment_size:int label:bytes", "RESET": "stream:stream code:int",
-           "STOP": "stream:stream code:int", "CREDIT": "stream:int limit:int", "CLOSE": "code:int reason:bytes position:int",
-           "CLOSED": "position:int", "END": "code:end reason:bytes position:?int after:?int alternate:bytes", "ACK": "position:int",
-           "FROM": "position:int", "RESYNC": "position:int", "PING": "id:int", "PONG": "id:int",
-           "GOAWAY": "within:int alternate:bytes", "REKEY": "",
+           "PARAMETERS": " ".join(f"{name}:int" for name in DEFAULTS), "PREDECESSOR": "id:=16 counter:int position:int mac:=32",
+           "OPEN": "stream:stream priority:byte fragment_size:int label:bytes", "CREDIT": "stream:int limit:int",
+           "CLOSE": "code:int reason:bytes position:int", "GOAWAY": "within:int alternate:bytes", "REKEY": "",
+           **dict.fromkeys(("RESET", "STOP"), "stream:stream code:int"), **dict.fromkeys(("PING", "PONG"), "id:int"),
+           **dict.fromkeys(("CLOSED", "ACK", "FROM", "RESYNC"), "position:int"),
+           "END": "code:end reason:bytes position:?int after:?int alternate:bytes",
            "FINAL": "parameters:PARAMETERS incarnation:=8 verdict:verdict position:more"}
 LAYOUTS = {kind: [field.split(":") for field in layout.split()] for kind, layout in LAYOUTS.items()}
-SEQUENCED = {"OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"}
+SEQUENCED, WITH_MORE = ("OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"), ("Retry", "Resumed", "Expired", "Unknown", "StateLost")
 
 class Refused(Exception):
     """Bytes that the document says are malformed; or, while they are served, any other breach of it."""
@@ -65,7 +64,7 @@ def get(reader, kind, name=None):
     if kind in LAYOUTS:
         values, value = SimpleNamespace(), None
         for name, inner in LAYOUTS[kind]:
-            value = None if inner == "more" and value not in ("Retry", "Resumed", "Expired", "Unknown", "StateLost") else get(reader, inner, name)
+            value = None if inner == "more" and value not in WITH_MORE else get(reader, inner, name)
             setattr(values, name, value)
         return values
     if kind in CODES:
@@ -97,8 +96,7 @@ def encode(frames):  # the frames of one packet, each as short as it can be
         same = f.stream if f.kind in ("DATA", "OPEN") else same
     return out
 
-def decode(plaintext):
-    """The frames of a packet, one by one: what stood before a bad one stands, and what stands behind END is not read."""
+def decode(plaintext):  # one frame by one, so that what stood before a bad one stands, and what stands behind END is not read
     reader, same = BytesIO(plaintext), None
     need(plaintext)
     while byte := reader.read(1):
