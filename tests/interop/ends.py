@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from carriers import BROKEN
 from handshakes import WITH_SECRET, Handshake, predecessor_mac
 from session import HANDSHAKE_TIMER, UNKNOWN, Link, Session
-from wire import DEFAULTS, frame, get_all, need, put
+from wire import DEFAULTS, decode, frame, get_all, need, put
 
 async def in_time(handshake):  # the result of a handshake, or None
     with suppress(*BROKEN, InvalidTag, ValueError, asyncio.TimeoutError):
@@ -60,7 +60,7 @@ class Client:
         floor = old.acked if old else 0
         await carrier.send(b"\3" + h.write(put("OFFER", offer)))
         link = Link(carrier, h, floor=floor)
-        final, = link.open(expect(await carrier.receive(), 7, range(8_193)))
+        final, = decode(link.rx.decrypt_with_ad(b"", expect(await carrier.receive(), 7, range(8_193))))
         need(final.kind == "FINAL" and (final.verdict == "none") == (old is None), f"{final.kind} in FINAL's place")
         link.stated = final.position or 0
         if final.verdict not in ("none", "Resumed"):
@@ -90,7 +90,7 @@ class Server:
         carrier.close()
     async def full(self, carrier, packet):
         suite, head = packet[2:3], packet[:4 + sum(packet[3:4])]
-        if packet[1:2] != bytes([self.version]) or suite not in bytes(self.suites):
+        if packet[1:2] != bytes([self.version]) or not suite or suite not in bytes(self.suites):
             return await self.reject(carrier, "SuiteUnsupported" if packet[1:2] == bytes([self.version]) else "VersionUnsupported")
         longest_hint, message = (64, 48) if suite[0] in WITH_SECRET else (0, 32)
         need(len(head) <= 4 + longest_hint and len(packet) == len(head) + message)

@@ -49,8 +49,6 @@ class Link:
             self.tx_rekeyed = self.tx.n
             self.tx.rekey()
         return packet
-    def open(self, sealed):
-        return decode(self.rx.decrypt_with_ad(b"", sealed))
 
 class Session:
     def __init__(self, client, id, link, ours, theirs):
@@ -67,6 +65,7 @@ class Session:
     async def until(self, condition):
         while not (condition() or self.ended):
             await self.progress.wait()
+
     # Sending
     def free(self):  # what DATA may still be charged: a quarter of the outbox is set aside for control
         return min(self.ours.outbox_limit, self.theirs.inbox_limit) * 3 // 4 - self.charged
@@ -122,11 +121,11 @@ class Session:
                     await link.carrier.send(link.seal(frames))
                 else:
                     await self.progress.wait()
+
     # Attaching
     def settled(self):  # whether a planned swap is over, and the next one may begin
         link = self.current
-        known = link and link.got_ack and link.arriving is not None
-        return known and self.expected >= link.peer_n and self.acked >= link.own_n and link.cursor >= link.repeat_until
+        return link and link.got_ack and self.expected >= link.peer_n and self.acked >= link.own_n and link.cursor >= link.repeat_until
     def secrets(self):
         return [(holder.suite, holder.secret) for holder in (self, self.candidate) if holder]
     def propose(self, link):
@@ -165,8 +164,9 @@ class Session:
         asyncio.create_task(self.write(link))
         with suppress(*BROKEN, InvalidTag):
             while (packet := await self.read(link))[0] == 7 and link in self.live:
-                self.receive(link, link.open(packet[1:]))
+                self.receive(link, decode(link.rx.decrypt_with_ad(b"", packet[1:])))
         self.retire(link)
+
     # Receiving
     def receive(self, link, frames):  # a packet; the first on a candidate confirms it, whatever it holds
         try:
@@ -245,6 +245,7 @@ class Session:
         need(self.possible(position, floor), "StateLost")
         self.charged -= sum(map(charge, self.sent[self.acked:position]))
         self.acked = max(self.acked, position)
+
     # Ends
     def close(self, code=0, reason=b""):
         self.frozen, close = self.stated(), frame("CLOSE", code=code, reason=reason, position=self.stated())
