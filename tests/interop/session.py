@@ -125,7 +125,8 @@ class Session:
     # Attaching
     def settled(self):  # whether a planned swap is over, and the next one may begin
         link = self.current
-        return link and link.got_ack and self.expected >= link.peer_n and self.acked >= link.own_n and link.cursor >= link.repeat_until
+        caught_up = link and link.got_ack and self.expected >= link.peer_n
+        return caught_up and self.acked >= link.own_n and link.cursor >= link.repeat_until
     def secrets(self):
         return [(holder.suite, holder.secret) for holder in (self, self.candidate) if holder]
     def propose(self, link):
@@ -248,9 +249,8 @@ class Session:
 
     # Ends
     def close(self, code=0, reason=b""):
-        self.frozen, close = self.stated(), frame("CLOSE", code=code, reason=reason, position=self.stated())
-        self.commit(close)
-        self.own_close = close
+        self.commit(frame("CLOSE", code=code, reason=reason, position=self.stated()))
+        self.frozen, self.own_close = self.stated(), True
     def closed_by_peer(self):
         self.acknowledge(self.peer_close.position, self.acked)
         self.peer_final, self.frozen = self.peer_close.position, self.stated()
