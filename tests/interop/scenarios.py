@@ -590,6 +590,8 @@ def run_all():
             print(f"ok      {name} ({time.monotonic() - started:.1f} s{'; ' + said if said else ''})", flush=True)
         except (Exception, asyncio.CancelledError) as e:
             well, why = False, f"not done after {OPTIONS.limit} s" if isinstance(e, asyncio.TimeoutError) else repr(e)
+            if referee.BREACHES and "broke" not in why:
+                why += f"; the other end broke {Counter(referee.BREACHES)}"
             print(f"FAILED  {name}: {why}\n        again: tests/interop/run --seed {OPTIONS.seed} '{name}'", flush=True)
             if not isinstance(e, (AssertionError, asyncio.TimeoutError)):
                 traceback.print_exc()
