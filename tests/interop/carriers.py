@@ -1,10 +1,6 @@
 """The two carriers of section 2: packets over TCP and over WebSockets."""
 import asyncio
-
 import websockets
-from websockets.asyncio.client import connect
-from websockets.asyncio.server import serve
-
 from wire import LONGEST, Refused, need
 
 BROKEN = (OSError, EOFError, websockets.WebSocketException, Refused)  # what a carrier raises when its connection is over
@@ -24,23 +20,11 @@ class Tcp:
 
 class WebSocket:
     def __init__(self, socket):
-        self.socket, self.send = socket, socket.send
+        need(socket.subprotocol, "a server that does not choose the subprotocol")
+        self.send, self.socket = socket.send, socket
     async def receive(self):
         packet = await self.socket.recv()
         need(packet and isinstance(packet, bytes) and len(packet) <= LONGEST.get(packet[0], 0), "no packet of ours")
         return packet
     def close(self):
         asyncio.ensure_future(self.socket.close())
-
-async def dial(carrier, port):
-    if carrier == "tcp":
-        return Tcp(*await asyncio.open_connection("127.0.0.1", port))
-    socket = await connect(f"ws://127.0.0.1:{port}/", proxy=None, **WEBSOCKET)
-    need(socket.subprotocol, "a server that does not choose the subprotocol")
-    return WebSocket(socket)
-
-async def listen(carrier, handle):
-    """Calls `handle` with each connection; returns the server and its port."""
-    start, wrap, options = (asyncio.start_server, Tcp, {}) if carrier == "tcp" else (serve, WebSocket, WEBSOCKET)
-    server = await start(lambda *connection: handle(wrap(*connection)), "127.0.0.1", 0, **options)
-    return server, next(iter(server.sockets)).getsockname()[1]

@@ -1,9 +1,9 @@
 """Makes every packet of proto/vectors/transcripts from what is told of it: keys, payloads, frames."""
 from types import SimpleNamespace
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from noise.backends.default.keypairs import KeyPair25519
 
-import noise
+import handshakes
 import vectors
 import wire
 
@@ -13,7 +13,7 @@ def raw(text):
     return bytes.fromhex(text.strip("-"))
 
 def private(text):
-    return X25519PrivateKey.from_private_bytes(raw(text))
+    return KeyPair25519.from_private_bytes(raw(text))
 
 def packets_of(text):
     """The configuration, and each packet as pairs of key and value."""
@@ -42,6 +42,7 @@ class Exchange:
         self.secrets = {}  # by session: what a RESUME may be made with, and its suite
         self.open = {}  # by connection: its handshake at both ends
         self.keys = {}  # by connection and end: what it seals with
+        self.rekeyed = {}  # likewise: how many packets went before its present key
         self.next = {}  # likewise: the position of its next sequenced frame
 
     def packet(self, lines):
@@ -58,14 +59,14 @@ class Exchange:
         made = self.open[connection]["made"] = suite, client[2]
         self.secrets.setdefault(session or both["client"].hash[:16], []).append(made)
         for end, keys in (("client", client), ("server", server)):
-            keys[0].nonce = keys[0].packets = self.first_nonce
-            self.keys[connection, end], self.next[connection, end] = keys[0], None
+            keys[0].n = self.first_nonce
+            self.keys[connection, end], self.rekeyed[connection, end], self.next[connection, end] = keys[0], 0, None
 
     def hello(self, connection, end, told, lines, packet):
         suite = packet[2]
-        hint = self.hint if suite in noise.WITH_SECRET else b""
+        hint = self.hint if suite in handshakes.WITH_SECRET else b""
         head = bytes([1, 1, suite, len(hint)]) + hint
-        make = lambda end, key: noise.Handshake(suite, end == "client", head, self.psk, False, self.static[end], private(key))
+        make = lambda end, key: handshakes.Handshake(suite, end == "client", head, self.psk, False, self.static[end], private(key))
         client = make("client", told["ephemeral"])
         message = client.write(b"")
         self.open[connection] = dict(suite=suite, make=make, first=message, ends={"client": client})
@@ -81,13 +82,13 @@ class Exchange:
 
     def auth_proof(self, connection, end, told, lines, packet):
         both = self.open[connection]["ends"]
-        offer = vectors.fields(wire.OFFER, told | vectors.words_of(told["parameters"]))
+        offer = vectors.fields("OFFER", told | vectors.words_of(told["parameters"]))
         if offer.predecessor:
             secrets, h2 = self.secrets[offer.predecessor.id], both["client"].hash
-            macs = [noise.predecessor_mac(suite, secret, h2) for suite, secret in secrets]
+            macs = [handshakes.predecessor_mac(suite, secret, h2) for suite, secret in secrets]
             assert offer.predecessor.mac in macs
             self.open[connection]["predecessor"] = offer.predecessor.id
-        message = both["client"].write(wire.put(wire.OFFER, offer))
+        message = both["client"].write(wire.put("OFFER", offer))
         assert both["server"].read(message)
         self.finish(connection)
         return b"\3" + message
@@ -95,7 +96,7 @@ class Exchange:
     def resume(self, connection, end, told, lines, packet):
         head, session = packet[:27], packet[3:19]
         for suite, secret in self.secrets[session]:
-            make = lambda end, key: noise.Handshake(suite, end == "client", head, secret, True, None, private(key))
+            make = lambda end, key: handshakes.Handshake(suite, end == "client", head, secret, True, None, private(key))
             client = make("client", told["ephemeral"])
             message = client.write(claim(told))
             if suite == packet[2] and head + message == packet:
@@ -113,11 +114,11 @@ class Exchange:
         return b"\5" + message
 
     def reject(self, connection, end, told, lines, packet):
-        return b"\6" + wire.put(wire.REJECT, vectors.fields(wire.REJECT, vectors.words_of(f"code={told['reject']}")))
+        return b"\6" + wire.put("REJECT", vectors.fields("REJECT", vectors.words_of(f"code={told['reject']}")))
 
     def sealed(self, connection, end, told, lines, packet):
         key = self.keys[connection, end]
-        assert key.nonce == int(told["nonce"])
+        assert key.n == int(told["nonce"])
         frames = []
         for name, value in lines:
             if name == "frame":
@@ -130,15 +131,16 @@ class Exchange:
                 assert frames[-1].kind in wire.SEQUENCED and self.next[connection, end] == int(value)
                 self.next[connection, end] += 1
         rekeys = any(f.kind == "REKEY" for f in frames)
-        assert rekeys or key.packets < noise.KEY_LIMIT - 1 or frames[-1].kind == "END"
-        made = b"\7" + key.crypt("encrypt", wire.encode(frames))
+        assert rekeys or key.n - self.rekeyed[connection, end] < handshakes.KEY_LIMIT - 1 or frames[-1].kind == "END"
+        made = b"\7" + key.encrypt_with_ad(b"", wire.encode(frames))
         if rekeys:
+            self.rekeyed[connection, end] = key.n
             key.rekey()
         return made
 
 def claim(told):
     said = vectors.words_of(told["claim"])
-    return wire.put(wire.CLAIM, SimpleNamespace(position=int(said["position"]), alive=said["predecessor"] == "alive"))
+    return wire.put("CLAIM", SimpleNamespace(position=int(said["position"]), alive=said["predecessor"] == "alive"))
 
 def replay():
     """Every packet; returns how many there were, or raises what is wrong with which."""
