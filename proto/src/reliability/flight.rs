@@ -22,15 +22,22 @@ use self::rate::HighestRate;
 use crate::time::{Duration, Instant};
 
 /// Before the rate is known. What a new TCP connection sends at once is half of it (RFC 6928).
-const INITIAL: u64 = 32 << 10;
+const INITIAL: u64 = 64 << 10;
+/// A packet takes so long of the line at most.
+const PACKET_TIME: Duration = Duration::from_millis(4);
+/// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
+const LEAST_PACKET: u64 = 1_400;
 /// However slow the line is, a packet may be on its way while the one before it is acknowledged.
-const LEAST: u64 = 2_800;
+const LEAST: u64 = 2_600;
 /// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
 const FLAT_ROUNDS: u8 = 2;
+/// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
+const GROWN_ROUNDS: u8 = 2;
 /// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft).
 const LEAST_RTT_LASTS: Duration = Duration::from_secs(5);
-/// Least round trips in which none as short as expected is seen: the line is longer or slower than it was.
-const INFLATED_ROUNDS: u32 = 2;
+/// So long, or a round trip if that is more, no round trip as short as expected is seen: the line is longer or slower than it
+/// was.
+const INFLATED: Duration = Duration::from_millis(20);
 /// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
 const CLUMPS: Duration = Duration::from_millis(10);
 /// Records of packets are joined until one has this part of what may be on the line.
@@ -69,12 +76,8 @@ struct LeastRtt {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Starting {
-        /// The rate from which growth is counted.
-        best: u64,
-        flat: u8,
-    },
-    Cruising,
+    Starting(Growth),
+    Cruising(Growth),
     Draining {
         /// Whether a queue that should not be there was noticed: the rate has to be learned anew.
         inflated: bool,
@@ -85,6 +88,21 @@ enum Phase {
         /// Since when no more is on the line than intended.
         settled: Option<Instant>,
     },
+}
+
+/// How the rate goes from round to round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    /// The rate from which growth is counted.
+    best: u64,
+    /// Rounds in a row without growth, while starting, or with it, while cruising.
+    rounds: u8,
+}
+
+impl Growth {
+    fn has_grown(self, rate: u64, part: u64) -> bool {
+        rate >= self.best + self.best / part
+    }
 }
 
 /// A packet, or several in a row, and how things stood when the last of them was sent.
@@ -125,7 +143,7 @@ impl Flight {
             least: None,
             round_ends: 0,
             inflated_since: None,
-            phase: Phase::Starting { best: 0, flat: 0 },
+            phase: Phase::Starting(Growth::default()),
         }
     }
 
@@ -207,9 +225,9 @@ impl Flight {
         Some(rtt)
     }
 
-    /// What the line is known to carry in that time.
-    pub(crate) fn carried(&self, time: Duration) -> Option<u64> {
-        self.rate.highest().map(|rate| carried(rate, time))
+    /// Bytes a second that the line is known to carry.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        self.rate.highest()
     }
 
     /// Bytes on the line: sent and not acknowledged.
@@ -248,9 +266,9 @@ impl Flight {
         };
         let rtt = least.rtt;
         match self.phase {
-            Phase::Starting { .. } if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
-            Phase::Starting { .. } => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
-            Phase::Cruising => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
+            Phase::Starting(_) if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
+            Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
+            Phase::Cruising(_) => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
             Phase::Draining { deep: true, .. } => carried(rate, rtt / 2).max(LEAST),
             Phase::Draining { deep: false, .. } => carried(rate, rtt * 7 / 8).max(LEAST),
         }
@@ -258,9 +276,21 @@ impl Flight {
 
     /// How long a round trip may be that meets no more of a queue than is intended, where the least is `rtt`.
     fn expected(&self, rtt: Duration) -> Duration {
-        let rate = self.rate.highest().unwrap_or(u64::MAX);
-        let packets = u128::from(LEAST) * 1_000_000_000 / u128::from(rate);
-        rtt + standing(rtt).max(Duration::from_nanos(u64::try_from(packets).unwrap_or(u64::MAX)))
+        // The last packet may be sent when there is room for a byte.
+        rtt + standing(rtt).max(self.takes(LEAST)) + PACKET_TIME.max(self.takes(LEAST_PACKET))
+    }
+
+    /// How long the line takes for that many bytes.
+    fn takes(&self, bytes: u64) -> Duration {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.rate.highest().unwrap_or(u64::MAX));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How large a packet should be: it takes a few milliseconds of the line at most, since what is more urgent waits until it
+    /// is out. `None`: nothing is known of the line.
+    pub(crate) fn packet(&self) -> Option<u64> {
+        let rate = self.rate.highest()?;
+        Some(carried(rate, PACKET_TIME).max(LEAST_PACKET))
     }
 
     fn sample_rtt(&mut self, now: Instant, rtt: Duration) {
@@ -268,12 +298,20 @@ impl Flight {
             Some(least) if rtt > least.rtt => least,
             _ => *self.least.insert(LeastRtt { rtt, seen: now }),
         };
-        if rtt <= self.expected(least.rtt) + standing(least.rtt) / 2 {
+        // While starting any queue that lasts says that the line is full.
+        let is_starting = matches!(self.phase, Phase::Starting(_));
+        let longest = if is_starting {
+            least.rtt + (self.expected(least.rtt) - least.rtt) / 2
+        } else {
+            self.expected(least.rtt) + standing(least.rtt) / 2
+        };
+        if rtt <= longest {
             self.inflated_since = None;
             return;
         }
         let since = *self.inflated_since.get_or_insert(now);
-        if matches!(self.phase, Phase::Cruising) && now.saturating_since(since) >= least.rtt * INFLATED_ROUNDS {
+        let may_drain = !is_starting && !matches!(self.phase, Phase::Draining { inflated: true, .. });
+        if may_drain && now.saturating_since(since) >= least.rtt.max(INFLATED) {
             self.begin_draining(true, false);
         }
     }
@@ -312,20 +350,31 @@ impl Flight {
             .inflated_since
             .is_some_and(|since| now.saturating_since(since) >= least.rtt);
         match &mut self.phase {
-            Phase::Starting { .. } if limited && !queued => {}
+            Phase::Starting(_) if limited && !queued => {}
             // Where a queue has been for a whole round the line is full, whatever else holds us up.
-            Phase::Starting { best, flat } => {
-                if rate >= *best + *best / 4 {
-                    (*best, *flat) = (rate, 0);
+            Phase::Starting(growth) => {
+                if growth.has_grown(rate, 4) {
+                    *growth = Growth { best: rate, rounds: 0 };
                 } else {
-                    *flat += 1;
+                    growth.rounds += 1;
                 }
-                if *flat >= if queued { 1 } else { FLAT_ROUNDS } {
+                if growth.rounds >= if queued { 1 } else { FLAT_ROUNDS } {
                     self.begin_draining(false, false);
                 }
             }
-            Phase::Cruising if now.saturating_since(least.seen) > LEAST_RTT_LASTS => self.begin_draining(false, false),
-            Phase::Cruising | Phase::Draining { .. } => {}
+            Phase::Cruising(_) if now.saturating_since(least.seen) > LEAST_RTT_LASTS => {
+                self.begin_draining(false, false);
+            }
+            Phase::Cruising(growth) => {
+                let grown = growth.has_grown(rate, 8) && growth.best > 0 && !queued;
+                let rounds = if grown { growth.rounds + 1 } else { 0 };
+                *growth = Growth { best: rate, rounds };
+                if rounds >= GROWN_ROUNDS {
+                    // The line has become faster.
+                    self.phase = Phase::Starting(Growth { best: rate, rounds: 0 });
+                }
+            }
+            Phase::Draining { .. } => {}
         }
     }
 
@@ -355,15 +404,19 @@ impl Flight {
         match *settled {
             None if self.in_flight <= limit => *settled = Some(now),
             Some(since) if newest.at >= since => {
-                let longer = inflated && rtt > self.expected(before);
+                let longer = rtt > self.expected(before);
+                if longer && !inflated {
+                    // The line became slower or longer meanwhile. Which of them shows once what waits before it is through.
+                    return self.begin_draining(true, false);
+                }
                 self.least = Some(LeastRtt { rtt, seen: now });
                 if longer {
-                    self.phase = Phase::Starting { best: 0, flat: 0 };
+                    self.phase = Phase::Starting(Growth::default());
                 } else if rtt < before * 15 / 16 {
                     // What was taken for the line's own was a queue in part, and this one may be, too.
                     self.begin_draining(false, true);
                 } else {
-                    self.phase = Phase::Cruising;
+                    self.phase = Phase::Cruising(Growth::default());
                 }
             }
             _ => {}
@@ -379,5 +432,5 @@ fn carried(rate: u64, time: Duration) -> u64 {
 /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
 /// be late, and so much faster may the line become, without it running dry.
 fn standing(rtt: Duration) -> Duration {
-    (rtt / 5).max(CLUMPS)
+    (rtt / 6).max(CLUMPS)
 }

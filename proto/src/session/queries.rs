@@ -89,7 +89,7 @@ impl Session {
         Stats {
             srtt: current.and_then(|current| current.rtt.srtt()),
             least_rtt: flight.and_then(Flight::least_rtt),
-            delivery_rate: flight.and_then(|flight| flight.carried(Duration::from_secs(1))),
+            delivery_rate: flight.and_then(Flight::rate),
             in_flight: flight.map_or(0, Flight::in_flight),
             in_flight_limit: flight.map_or(0, Flight::limit),
             outbox_bytes: self.ledger.streams.outbox_bytes(),

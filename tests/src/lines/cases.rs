@@ -41,7 +41,8 @@ impl Case {
     }
 
     /// The defaults, but for lines that hold more than a session has by default.
-    fn config(self) -> SessionConfig {
+    #[must_use]
+    pub fn config(self) -> SessionConfig {
         let config = SessionConfig::default();
         let product = self.rate * 125 * self.rtt;
         if product * 5 / 2 < config.max_stream_window {
@@ -190,17 +191,17 @@ fn measure(world: &mut World, time: u64, limits: Limits) -> Figures {
     }
 }
 
-pub fn start(case: Case) -> World {
+pub fn start(case: Case, config: &SessionConfig) -> World {
     let mut world = World::new(case.link());
     world.keys = Some(47 * MS);
-    world.add_session(&case.config(), None);
+    world.add_session(config, None);
     world
 }
 
 /// One cell: a session that begins, and what it carries once ten round trips and a second have passed.
 #[must_use]
 pub fn run(case: Case) -> Figures {
-    let mut world = start(case);
+    let mut world = start(case, &case.config());
     let rtt = world.link.rtt;
     world.run(10 * rtt + SECOND);
     let time = (2 * SECOND).max(10 * rtt);
@@ -235,9 +236,6 @@ pub fn changes() -> Vec<Case> {
 /// What is made of the line once it has changed and twenty round trips have passed.
 #[must_use]
 pub fn change(case: Case, change: Change) -> Figures {
-    let mut world = start(case);
-    let rtt = world.link.rtt;
-    world.run(20 * rtt + 4 * SECOND);
     let after = match change {
         Change::Slower => Case {
             rate: case.rate / 10,
@@ -252,6 +250,11 @@ pub fn change(case: Case, change: Change) -> Figures {
             ..case
         },
     };
+    // The session is made for either line.
+    let larger = if matches!(change, Change::Slower) { case } else { after };
+    let mut world = start(case, &larger.config());
+    let rtt = world.link.rtt;
+    world.run(20 * rtt + 4 * SECOND);
     world.change(after.rate * 125_000, after.rtt * MS);
     world.run(20 * after.rtt * MS);
     measure(&mut world, SECOND.max(5 * after.rtt * MS), after.limits())

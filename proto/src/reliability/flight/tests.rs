@@ -150,7 +150,7 @@ fn a_line_that_becomes_longer_is_followed() {
 fn samples_without_enough_to_send_say_nothing_of_the_line() {
     let mut line = Line::new(1_250_000, Duration::from_millis(100));
     line.run(SECOND * 2);
-    let known = line.flight.carried(SECOND);
+    let known = line.flight.rate();
     while line.hear() {}
     // A keystroke now and then.
     for _ in 0..100 {
@@ -159,7 +159,7 @@ fn samples_without_enough_to_send_say_nothing_of_the_line() {
         line.flight.on_starved();
         line.hear();
     }
-    assert_eq!(line.flight.carried(SECOND), known);
+    assert_eq!(line.flight.rate(), known);
 }
 
 #[test]

@@ -7,17 +7,13 @@ use super::active::ActiveConnection;
 use super::context::PacketContext;
 use crate::limits::{MAX_PACKET, MAX_REASON, REKEY_EVERY};
 use crate::reliability::{Committed, Headroom};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::FrameWriter;
 use crate::wire::frame::{Frame, Parameters};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
 /// Room in a packet beyond one fragment's payload, while nothing is known of the line.
 const SMALL_PACKET_SLACK: usize = 256;
-/// A packet takes so long of the line at most, since what is more urgent waits until it is out.
-const PACKET_TIME: Duration = Duration::from_millis(4);
-/// However slow the line is, a packet has room for so much: its overhead is then under two percent.
-const LEAST_PACKET: usize = 1_400;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
@@ -208,9 +204,9 @@ impl Packing<'_> {
 
     fn packet_room(&self) -> usize {
         let full = longest_frame(self.session.peer) + CONTROL_ROOM;
-        full.min(match self.connection.flight.carried(PACKET_TIME) {
+        full.min(match self.connection.flight.packet() {
             None => self.session.config.fragment_size + SMALL_PACKET_SLACK,
-            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).max(LEAST_PACKET),
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         })
     }
 }
