@@ -26,20 +26,22 @@ const INITIAL: u64 = 64 << 10;
 /// A packet takes so long of the line at most.
 const PACKET_TIME: Duration = Duration::from_millis(4);
 /// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
-const LEAST_PACKET: u64 = 1_400;
+const LEAST_PACKET: u64 = 1_200;
 /// However slow the line is, a packet may be on its way while the one before it is acknowledged.
-const LEAST: u64 = 2_600;
+const LEAST: u64 = 2_300;
 /// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
 const FLAT_ROUNDS: u8 = 2;
 /// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
 const GROWN_ROUNDS: u8 = 2;
-/// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft).
+/// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft), and for so many
+/// round trips, since each costs a part of one.
 const LEAST_RTT_LASTS: Duration = Duration::from_secs(5);
+const LEAST_RTT_ROUNDS: u32 = 20;
 /// So long, or a round trip if that is more, no round trip as short as expected is seen: the line is longer or slower than it
 /// was.
 const INFLATED: Duration = Duration::from_millis(20);
 /// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
-const CLUMPS: Duration = Duration::from_millis(10);
+const CLUMPS: Duration = Duration::from_millis(6);
 /// Records of packets are joined until one has this part of what may be on the line.
 const RECORDS: u64 = 64;
 /// Records that room is kept for while nothing is on the line.
@@ -101,7 +103,7 @@ struct Growth {
 
 impl Growth {
     fn has_grown(self, rate: u64, part: u64) -> bool {
-        rate >= self.best + self.best / part
+        rate >= self.best.saturating_add(self.best / part)
     }
 }
 
@@ -216,7 +218,7 @@ impl Flight {
         self.limited_until.take_if(|until| *until < self.delivered);
         let rtt = now.saturating_since(newest.at);
         self.sample_rtt(now, rtt);
-        self.sample_rate(now, &newest);
+        self.sample_rate(now, &newest, rtt);
         self.drain(now, &newest, rtt);
         if newest.delivered >= self.round_ends {
             self.round_ends = self.delivered;
@@ -268,6 +270,8 @@ impl Flight {
         match self.phase {
             Phase::Starting(_) if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
             Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
+            // In the first round what is missing behind a drain comes at once, which is queue enough.
+            Phase::Cruising(growth) if growth.best == 0 => carried(rate, rtt) + LEAST,
             Phase::Cruising(_) => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
             Phase::Draining { deep: true, .. } => carried(rate, rtt / 2).max(LEAST),
             Phase::Draining { deep: false, .. } => carried(rate, rtt * 7 / 8).max(LEAST),
@@ -316,7 +320,7 @@ impl Flight {
         }
     }
 
-    fn sample_rate(&mut self, now: Instant, newest: &Sent) {
+    fn sample_rate(&mut self, now: Instant, newest: &Sent, rtt: Duration) {
         // The slower of sending and acknowledging: either may happen in clumps (section 4.1.1.4 of the draft).
         let sending = newest.at.saturating_since(newest.first_sent);
         let elapsed = now.saturating_since(newest.delivered_at).max(sending);
@@ -332,8 +336,9 @@ impl Flight {
             Phase::Draining {
                 inflated: true,
                 settled: None,
+                before,
                 ..
-            } => self.rate = HighestRate::of(rate),
+            } if rtt > self.expected(before) => self.rate = HighestRate::of(rate),
             _ => self.rate.sample(rate),
         }
     }
@@ -350,23 +355,30 @@ impl Flight {
             .inflated_since
             .is_some_and(|since| now.saturating_since(since) >= least.rtt);
         match &mut self.phase {
-            Phase::Starting(_) if limited && !queued => {}
-            // Where a queue has been for a whole round the line is full, whatever else holds us up.
+            Phase::Starting(_) if limited && !self.rate.is_full() => {}
             Phase::Starting(growth) => {
                 if growth.has_grown(rate, 4) {
                     *growth = Growth { best: rate, rounds: 0 };
                 } else {
                     growth.rounds += 1;
                 }
-                if growth.rounds >= if queued { 1 } else { FLAT_ROUNDS } {
+                // Where a queue has been for a whole round the line is full, whatever else holds us up.
+                let enough = match (queued, limited) {
+                    (true, _) => 1,
+                    (false, false) => FLAT_ROUNDS,
+                    (false, true) => 2 * FLAT_ROUNDS,
+                };
+                if growth.rounds >= enough {
                     self.begin_draining(false, false);
                 }
             }
-            Phase::Cruising(_) if now.saturating_since(least.seen) > LEAST_RTT_LASTS => {
+            Phase::Cruising(_)
+                if now.saturating_since(least.seen) > LEAST_RTT_LASTS.max(least.rtt * LEAST_RTT_ROUNDS) =>
+            {
                 self.begin_draining(false, false);
             }
             Phase::Cruising(growth) => {
-                let grown = growth.has_grown(rate, 8) && growth.best > 0 && !queued;
+                let grown = growth.best > 0 && growth.has_grown(rate, 12) && !queued;
                 let rounds = if grown { growth.rounds + 1 } else { 0 };
                 *growth = Growth { best: rate, rounds };
                 if rounds >= GROWN_ROUNDS {
@@ -410,6 +422,7 @@ impl Flight {
                     return self.begin_draining(true, false);
                 }
                 self.least = Some(LeastRtt { rtt, seen: now });
+                self.inflated_since = None;
                 if longer {
                     self.phase = Phase::Starting(Growth::default());
                 } else if rtt < before * 15 / 16 {
@@ -432,5 +445,5 @@ fn carried(rate: u64, time: Duration) -> u64 {
 /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
 /// be late, and so much faster may the line become, without it running dry.
 fn standing(rtt: Duration) -> Duration {
-    (rtt / 6).max(CLUMPS)
+    (rtt / 8).max(CLUMPS)
 }

@@ -92,20 +92,24 @@ impl RecvCredit {
         self.consumed += charge;
     }
 
-    /// Whether the window holds the reader up: a window's worth was read in less than two round trips.
+    /// Whether the window holds the reader up: it reads a window's worth in less than two round trips, of which half a
+    /// window in one is enough to see. One that reads much at once and then nothing for long does not.
     pub(super) fn is_outpaced(&mut self, reading: Reading) -> bool {
         let read = self.consumed - self.measured.consumed;
-        let Some(since) = self.measured.since.filter(|_| read >= self.window) else {
-            self.measured.since.get_or_insert(reading.now);
+        let since = *self.measured.since.get_or_insert(reading.now);
+        if read < self.window / 2 {
             return false;
-        };
-        self.measured = Measured {
-            consumed: self.consumed,
-            since: Some(reading.now),
-        };
-        reading
-            .rtt
-            .is_some_and(|rtt| reading.now.saturating_since(since) < rtt * 2)
+        }
+        let elapsed = reading.now.saturating_since(since).as_nanos();
+        let rtt = reading.rtt.unwrap_or_default().as_nanos();
+        let outpaced = elapsed.saturating_mul(self.window.into()) < u128::from(read).saturating_mul(rtt * 2);
+        if outpaced || read >= self.window {
+            self.measured = Measured {
+                consumed: self.consumed,
+                since: Some(reading.now),
+            };
+        }
+        outpaced
     }
 
     pub(super) fn window(self) -> u64 {
