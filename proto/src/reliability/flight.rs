@@ -26,13 +26,13 @@ const INITIAL: u64 = 64 << 10;
 /// A packet takes so long of the line at most.
 const PACKET_TIME: Duration = Duration::from_millis(4);
 /// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
-const LEAST_PACKET: u64 = 1_200;
+const LEAST_PACKET: u64 = 1_400;
 /// However slow the line is, a packet may be on its way while the one before it is acknowledged.
-const LEAST: u64 = 2_300;
+const LEAST: u64 = 2_400;
 /// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
 const FLAT_ROUNDS: u8 = 2;
 /// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
-const GROWN_ROUNDS: u8 = 2;
+const GROWN_ROUNDS: u8 = 3;
 /// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft), and for so many
 /// round trips, since each costs a part of one.
 const LEAST_RTT_LASTS: Duration = Duration::from_secs(5);
@@ -321,25 +321,37 @@ impl Flight {
     }
 
     fn sample_rate(&mut self, now: Instant, newest: &Sent, rtt: Duration) {
-        // The slower of sending and acknowledging: either may happen in clumps (section 4.1.1.4 of the draft).
+        let acknowledging = now.saturating_since(newest.delivered_at);
+        let emptying = match self.phase {
+            Phase::Draining {
+                inflated: true,
+                settled: None,
+                before,
+                ..
+            } => rtt > self.expected(before),
+            _ => false,
+        };
+        // The slower of sending and acknowledging: either may happen in clumps (section 4.1.1.4 of the draft). Where nothing is
+        // sent until what waits is through, only the latter says how fast that goes.
         let sending = newest.at.saturating_since(newest.first_sent);
-        let elapsed = now.saturating_since(newest.delivered_at).max(sending);
+        let elapsed = if emptying {
+            acknowledging
+        } else {
+            acknowledging.max(sending)
+        };
         // What takes no time by this clock, or less than any round trip, says nothing.
         if elapsed.is_zero() || self.least.is_some_and(|least| elapsed < least.rtt) {
             return;
         }
         let bytes = u128::from(self.delivered - newest.delivered);
         let rate = u64::try_from(bytes * 1_000_000_000 / elapsed.as_nanos()).unwrap_or(u64::MAX);
-        match self.phase {
-            _ if newest.limited => self.rate.raise(rate),
-            // The line is slower than it was, and busy with what waits before it.
-            Phase::Draining {
-                inflated: true,
-                settled: None,
-                before,
-                ..
-            } if rtt > self.expected(before) => self.rate = HighestRate::of(rate),
-            _ => self.rate.sample(rate),
+        if newest.limited {
+            self.rate.raise(rate);
+        } else if emptying {
+            // The line is slower than it was.
+            self.rate = HighestRate::of(rate);
+        } else {
+            self.rate.sample(rate);
         }
     }
 
@@ -378,7 +390,7 @@ impl Flight {
                 self.begin_draining(false, false);
             }
             Phase::Cruising(growth) => {
-                let grown = growth.best > 0 && growth.has_grown(rate, 12) && !queued;
+                let grown = growth.best > 0 && growth.has_grown(rate, 20) && !queued;
                 let rounds = if grown { growth.rounds + 1 } else { 0 };
                 *growth = Growth { best: rate, rounds };
                 if rounds >= GROWN_ROUNDS {

@@ -31,7 +31,7 @@ impl Case {
             rtt,
             buffer: (product * 3 / 2).max(256 << 10),
             socket: if self.relay {
-                Socket::Whole(8 << 20)
+                Socket::Whole((8 << 20).max(product * 4))
             } else {
                 Socket::NotSent(64 << 10)
             },

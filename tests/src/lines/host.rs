@@ -42,7 +42,7 @@ pub struct Host {
     /// Streams that are read, and what is to be read of them a second; `None`: all.
     pub reading: Vec<StreamId>,
     pub pace: Option<u64>,
-    /// Bytes of bulk that were read, and when each keystroke that arrived was made.
+    /// Bytes that were read, and when each keystroke that arrived was made.
     pub read: u64,
     pub keys: Vec<(u64, u64)>,
     pub most_outbox: usize,
@@ -135,12 +135,12 @@ impl Host {
                 read += payload.len() as u64;
                 // The second stream is that of keys.
                 let made = payload.get(..8).filter(|_| nth == 1);
-                match made.and_then(|made| made.try_into().ok()) {
-                    Some(made) => self.keys.push((now, u64::from_be_bytes(made))),
-                    None => self.read += payload.len() as u64,
+                if let Some(made) = made.and_then(|made| made.try_into().ok()) {
+                    self.keys.push((now, u64::from_be_bytes(made)));
                 }
             }
         }
+        self.read += read;
         read
     }
 }
