@@ -28,7 +28,7 @@ const PACKET_TIME: Duration = Duration::from_millis(4);
 /// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
 const LEAST_PACKET: u64 = 1_400;
 /// However slow the line is, a packet may be on its way while the one before it is acknowledged.
-const LEAST: u64 = 2_400;
+const LEAST: u64 = 2_200;
 /// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
 const FLAT_ROUNDS: u8 = 2;
 /// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
@@ -369,7 +369,7 @@ impl Flight {
         match &mut self.phase {
             Phase::Starting(_) if limited && !self.rate.is_full() => {}
             Phase::Starting(growth) => {
-                if growth.has_grown(rate, 4) {
+                if growth.has_grown(rate, 16) {
                     *growth = Growth { best: rate, rounds: 0 };
                 } else {
                     growth.rounds += 1;
@@ -390,7 +390,7 @@ impl Flight {
                 self.begin_draining(false, false);
             }
             Phase::Cruising(growth) => {
-                let grown = growth.best > 0 && growth.has_grown(rate, 20) && !queued;
+                let grown = growth.best > 0 && growth.has_grown(rate, 16) && !queued;
                 let rounds = if grown { growth.rounds + 1 } else { 0 };
                 *growth = Growth { best: rate, rounds };
                 if rounds >= GROWN_ROUNDS {

@@ -279,7 +279,7 @@ pub fn sharing(case: Case, plain: bool, late: bool) -> [f64; 2] {
     }
     world.run(20 * SECOND);
     let before = [0, 1].map(|flow| world.carried(flow));
-    let time = 60 * SECOND;
+    let time = 150 * SECOND;
     world.run(time);
     let whole = world.link.rate as f64 * time as f64 / 1e9;
     [0, 1].map(|flow| (world.carried(flow) - before[flow]) as f64 / whole)

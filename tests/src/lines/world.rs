@@ -109,8 +109,10 @@ impl World {
 
     /// Adds a session whose client sends bulk, and whose server reads so many bytes of it a second; `None`: all at once.
     pub fn add_session(&mut self, config: &SessionConfig, pace: Option<u64>) {
-        let mut ends = sessions(&mut self.now, self.link.rtt / 2, config, self.flows.len() as u8)
+        let mut now = self.now;
+        let mut ends = sessions(&mut now, self.link.rtt / 2, config, self.flows.len() as u8)
             .map(|(session, epoch)| Host::new(session, epoch, self.link.framing));
+        self.run(now - self.now);
         ends[1].pace = pace;
         ends[0].open(self.now);
         self.add(Some(ends));
