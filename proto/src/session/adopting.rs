@@ -118,7 +118,7 @@ impl Session {
     /// The newcomer is the candidate, in the place of any before it.
     fn answer(&mut self, now: Instant, adopted: Adopted) -> Epoch {
         let epoch = self.connections.next_epoch();
-        self.connections.candidate = Some(Candidate {
+        self.connections.candidate = Some(Box::new(Candidate {
             epoch,
             outgoing: adopted.outgoing,
             deadline: now + self.config.handshake_timeout,
@@ -127,7 +127,7 @@ impl Session {
                 attach: adopted.attach,
             },
             timing: Timing::default(),
-        });
+        }));
         epoch
     }
 
@@ -149,7 +149,7 @@ impl Session {
             self.events.push(Event::Established { id });
         }
         self.go_live(now, epoch, keys, attach);
-        self.connections.learn_rtt(now, epoch, timing);
+        self.connections.learn_rtt(epoch, timing);
         self.reporting.set_due();
         self.on_frames(now, opened)
     }

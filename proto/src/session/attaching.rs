@@ -40,7 +40,7 @@ impl Session {
                 proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng)
             }
         };
-        self.connections.candidate = step.map(|step| candidate(epoch, deadline, step, Timing::default()));
+        self.connections.candidate = step.map(|step| Box::new(candidate(epoch, deadline, step, Timing::default())));
         self.reconnecting.on_reached(Reached::Connection);
         Ok(epoch)
     }
@@ -59,7 +59,7 @@ impl Session {
             stage,
             mut timing,
             ..
-        }) = self.connections.candidate.take()
+        }) = self.connections.candidate.take().map(|candidate| *candidate)
         else {
             return Ok(());
         };
@@ -71,7 +71,7 @@ impl Session {
             }
             (Stage::Hello { handshake, carrier, .. }, PacketType::Challenge) => {
                 self.on_challenge(handshake, carrier, &packet).map(|step| {
-                    self.connections.candidate = Some(candidate(epoch, deadline, step, timing));
+                    self.connections.candidate = Some(Box::new(candidate(epoch, deadline, step, timing)));
                 })
             }
             (
@@ -86,17 +86,17 @@ impl Session {
                 return self.on_confirmation(now, epoch, (*keys, attach, timing), packet);
             }
             (stage, _) => {
-                self.connections.candidate = Some(Candidate {
+                self.connections.candidate = Some(Box::new(Candidate {
                     epoch,
                     outgoing,
                     deadline,
                     stage,
                     timing,
-                });
+                }));
                 return Err(ConnectionError::UnexpectedPacket);
             }
         };
-        self.connections.learn_rtt(now, epoch, timing);
+        self.connections.learn_rtt(epoch, timing);
         // The candidate is gone already; its attempt still has to be counted.
         result.inspect_err(|error| self.attempt_failed(now, Cause::of(error), None))
     }

@@ -58,8 +58,8 @@ pub(super) struct RecvCredit {
 #[derive(Clone, Copy, Debug, Default)]
 struct Measured {
     consumed: u64,
-    /// `None`: nothing was read yet.
-    since: Option<Instant>,
+    /// The origin: nothing was read yet.
+    since: Instant,
 }
 
 /// When something is read, and the round trip of the connection, if there is one and it is known.
@@ -95,18 +95,22 @@ impl RecvCredit {
     /// Whether the window holds the reader up: it reads a window's worth in less than two round trips, of which half a
     /// window in one is enough to see. One that reads much at once and then nothing for long does not.
     pub(super) fn is_outpaced(&mut self, reading: Reading) -> bool {
+        if self.measured.since == Instant::ZERO {
+            self.measured.since = reading.now;
+        }
         let read = self.consumed - self.measured.consumed;
-        let since = *self.measured.since.get_or_insert(reading.now);
         if read < self.window / 2 {
             return false;
         }
-        let elapsed = reading.now.saturating_since(since).as_nanos();
+        let elapsed = reading.now.saturating_since(self.measured.since).as_nanos();
         let rtt = reading.rtt.unwrap_or_default().as_nanos();
-        let outpaced = elapsed.saturating_mul(self.window.into()) < u128::from(read).saturating_mul(rtt * 2);
+        let (window, counted) = (u128::from(self.window), u128::from(read.min(self.window)));
+        // What was read in less than half a round trip had been waiting.
+        let outpaced = elapsed * 2 >= rtt && elapsed.saturating_mul(window) < counted.saturating_mul(rtt * 2);
         if outpaced || read >= self.window {
             self.measured = Measured {
                 consumed: self.consumed,
-                since: Some(reading.now),
+                since: reading.now,
             };
         }
         outpaced

@@ -29,7 +29,7 @@ impl Line {
             acks: VecDeque::new(),
             now: Instant::ZERO,
             sent: 0,
-            flight: Flight::new(),
+            flight: Flight::default(),
             delivered: 0,
             queued: Vec::new(),
         }
@@ -37,7 +37,7 @@ impl Line {
 
     fn send(&mut self) {
         self.sent += 1;
-        self.flight.on_sent(self.now, self.sent, PACKET as usize);
+        self.flight.on_sent(self.now, self.sent, PACKET as usize, None);
         self.queued.push(self.free_at.saturating_since(self.now));
         let takes = Duration::from_nanos(PACKET * 1_000_000_000 / self.rate);
         self.free_at = self.free_at.max(self.now) + takes;
@@ -101,10 +101,10 @@ fn the_least_round_trip_is_looked_for_again_without_the_line_running_dry() {
     for (rate, rtt) in lines().filter(|(rate, _)| *rate < 100_000_000) {
         let mut line = Line::new(rate, rtt);
         line.run(SECOND * 2);
-        let least = line.flight.least.map(|least| least.rtt);
+        let least = line.flight.least_rtt();
         let filled = line.run(SECOND * 30);
         assert!(filled >= rate * 30 * 97 / 100, "{rate} B/s, {rtt:?}: {filled} in 30 s");
-        let after = line.flight.least.map(|least| least.rtt);
+        let after = line.flight.least_rtt();
         let (least, after) = least.zip(after).expect("because much was acknowledged");
         assert!(
             after <= least + least / 8 + Duration::from_millis(12),
@@ -163,39 +163,12 @@ fn samples_without_enough_to_send_say_nothing_of_the_line() {
 }
 
 #[test]
-fn what_was_acknowledged_counts_no_more_and_everything_else_does() {
-    let mut flight = Flight::new();
-    flight.on_sent(Instant::ZERO, 10, 60_000);
-    flight.on_sent(Instant::ZERO, 20, 60_000);
-    assert_eq!((flight.in_flight, flight.headroom()), (120_000, Headroom::None));
-    let later = Instant::from_millis(10);
-    assert_eq!(flight.on_acked(later, 9), None);
-    assert_eq!(flight.in_flight, 120_000);
-    assert_eq!(flight.on_acked(later, 10), Some(Duration::from_millis(10)));
-    assert_eq!(flight.in_flight, 60_000);
-    flight.on_acked(later, 30);
-    assert_eq!((flight.in_flight, flight.headroom()), (0, Headroom::Open));
-}
-
-#[test]
-fn what_is_sent_again_after_a_resync_is_settled_with_what_was_sent_before() {
-    let mut flight = Flight::new();
-    flight.on_sent(Instant::ZERO, 20, 1_000);
-    flight.on_sent(Instant::ZERO, 5, 500);
-    flight.on_acked(Instant::from_millis(1), 20);
-    assert_eq!(flight.in_flight, 0);
-}
-
-#[test]
-fn records_of_small_packets_are_joined() {
-    let mut line = Line::new(125_000_000, Duration::from_millis(300));
-    line.run(SECOND * 5);
-    assert!(line.flight.in_flight > 20_000_000);
-    assert!(
-        line.flight.sent.len() <= 3 * RECORDS as usize,
-        "{}",
-        line.flight.sent.len()
-    );
-    while line.hear() {}
-    assert!(line.flight.sent.capacity() <= KEPT_RECORDS);
+fn what_is_more_urgent_may_go_beyond_what_should_be_on_the_line_up_to_a_bound() {
+    let mut flight = Flight::default();
+    flight.on_sent(Instant::ZERO, 1, 70_000, None);
+    assert_eq!(flight.headroom(), Headroom::Urgent);
+    flight.on_sent(Instant::ZERO, 2, 12_000, None);
+    assert_eq!(flight.headroom(), Headroom::None);
+    flight.on_acked(Instant::from_millis(10), 1);
+    assert_eq!((flight.in_flight(), flight.headroom()), (12_000, Headroom::Open));
 }

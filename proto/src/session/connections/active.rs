@@ -100,7 +100,7 @@ impl ActiveConnection {
             resync_due: false,
             liveness: start.liveness,
             rtt: Rtt::default(),
-            flight: Flight::new(),
+            flight: Flight::default(),
             busy_at: now,
             unacked_since: None,
             progress: false,
@@ -165,7 +165,7 @@ impl ActiveConnection {
     /// A packet of `bytes` was packed with sequenced frames in it, the last of them at the position before the cursor.
     pub(crate) fn on_packed(&mut self, now: Instant, bytes: usize) {
         self.liveness.on_data_committed(now);
-        self.flight.on_sent(now, self.cursor, bytes);
+        self.flight.on_sent(now, self.cursor, bytes, self.rtt.srtt());
         self.busy_at = now;
         self.unacked_since.get_or_insert(now);
     }

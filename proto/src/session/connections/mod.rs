@@ -33,7 +33,8 @@ pub(crate) use self::context::PacketContext;
 #[derive(Default)]
 pub(crate) struct Connections {
     last_epoch: u64,
-    pub(crate) candidate: Option<Candidate>,
+    /// Boxed, since most sessions have none most of the time.
+    pub(crate) candidate: Option<Box<Candidate>>,
     pub(crate) current: Option<Box<ActiveConnection>>,
     pub(crate) draining: Option<Draining>,
     parting: Option<Box<Parting>>,
@@ -120,11 +121,10 @@ impl Connections {
     }
 
     /// The handshake of the connection `epoch` is over; if it carries the session now, its round trip is known.
-    pub(crate) fn learn_rtt(&mut self, now: Instant, epoch: Epoch, timing: Timing) {
+    pub(crate) fn learn_rtt(&mut self, epoch: Epoch, timing: Timing) {
         let current = self.current.as_mut().filter(|current| current.epoch == epoch);
         if let Some((current, rtt)) = current.zip(timing.rtt()) {
             current.rtt.sample(rtt);
-            current.flight.on_handshake(now, rtt);
         }
     }
 

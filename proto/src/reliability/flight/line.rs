@@ -1,0 +1,319 @@
+//! What a line is known to be like, and what should be on it.
+//!
+//! | phase | what may be on the line | it ends |
+//! |---|---|---|
+//! | starting | twice what the line is known to hold | when the rate has stopped growing, or a queue lasts |
+//! | cruising | that, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
+//! | draining | seven eighths; half, once that was too much | with the first round trip that met no queue of ours |
+
+use super::rate::HighestRate;
+use super::records::Acked;
+use crate::time::{Duration, Instant};
+
+/// Before the rate is known. What a new TCP connection sends at once is half of it (RFC 6928).
+pub(super) const INITIAL: u64 = 64 << 10;
+/// A packet takes so long of the line at most.
+const PACKET_TIME: Duration = Duration::from_millis(4);
+/// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
+const LEAST_PACKET: u64 = 1_400;
+/// However slow the line is, a packet may be on its way while the one before it is acknowledged.
+pub(super) const LEAST: u64 = 2_200;
+/// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
+const FLAT_ROUNDS: u8 = 2;
+/// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
+const GROWN_ROUNDS: u8 = 3;
+/// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft), and for so many
+/// round trips, since each costs a part of one.
+const LEAST_RTT_LASTS: Duration = Duration::from_secs(5);
+const LEAST_RTT_ROUNDS: u32 = 20;
+/// So long, or a round trip if that is more, no round trip as short as expected is seen: the line is longer or slower than it
+/// was.
+const INFLATED: Duration = Duration::from_millis(20);
+/// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
+const CLUMPS: Duration = Duration::from_millis(6);
+/// One line, as far as it is known.
+#[derive(Debug)]
+pub(super) struct Line {
+    rate: HighestRate,
+    least: Option<LeastRtt>,
+    /// A round is over when something is acknowledged that was sent after it began: when so much was delivered.
+    round_ends: u64,
+    /// Since when every round trip is longer than it should be.
+    inflated_since: Option<Instant>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LeastRtt {
+    rtt: Duration,
+    seen: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Starting(Growth),
+    Cruising(Growth),
+    Draining {
+        /// Whether a queue that should not be there was noticed: the rate has to be learned anew.
+        inflated: bool,
+        /// Whether the least round trip that was seen may be far from the line's own.
+        deep: bool,
+        /// What it was when this began.
+        before: Duration,
+        /// Since when no more is on the line than intended.
+        settled: Option<Instant>,
+    },
+}
+
+/// How the rate goes from round to round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    /// The rate from which growth is counted.
+    best: u64,
+    /// Rounds in a row without growth, while starting, or with it, while cruising.
+    rounds: u8,
+}
+
+impl Growth {
+    fn has_grown(self, rate: u64, part: u64) -> bool {
+        rate >= self.best.saturating_add(self.best / part)
+    }
+}
+
+impl Line {
+    /// A line of which nothing is known, but perhaps its round trip.
+    pub(super) fn new(now: Instant, rtt: Option<Duration>) -> Line {
+        Line {
+            rate: HighestRate::default(),
+            least: rtt.map(|rtt| LeastRtt { rtt, seen: now }),
+            round_ends: 0,
+            inflated_since: None,
+            phase: Phase::Starting(Growth::default()),
+        }
+    }
+
+    /// One that holds everything.
+    #[cfg(test)]
+    pub(super) fn endless() -> Line {
+        Line {
+            rate: HighestRate::of(u64::MAX),
+            ..Line::new(Instant::ZERO, Some(Duration::from_secs(1)))
+        }
+    }
+
+    /// Bytes a second that the line is known to carry.
+    pub(super) fn rate(&self) -> Option<u64> {
+        self.rate.highest()
+    }
+
+    /// The shortest round trip of late.
+    pub(super) fn least_rtt(&self) -> Option<Duration> {
+        self.least.map(|least| least.rtt)
+    }
+
+    /// An acknowledgement came; `in_flight` is still on the line.
+    pub(super) fn on_acked(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
+        self.sample_rtt(now, acked.rtt);
+        self.sample_rate(acked);
+        self.drain(now, acked, in_flight);
+        if acked.delivered.0 >= self.round_ends {
+            self.round_ends = acked.delivered.1;
+            self.end_round(now, acked.limited);
+        }
+    }
+
+    /// Bytes that should be on the line at most.
+    pub(super) fn limit(&self) -> u64 {
+        let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
+            return INITIAL;
+        };
+        let rtt = least.rtt;
+        match self.phase {
+            Phase::Starting(_) if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
+            Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
+            // In the first round what is missing behind a drain comes at once, which is queue enough.
+            Phase::Cruising(growth) if growth.best == 0 => carried(rate, rtt) + LEAST,
+            Phase::Cruising(_) => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
+            Phase::Draining { deep: true, .. } => carried(rate, rtt / 2).max(LEAST),
+            Phase::Draining { deep: false, .. } => carried(rate, rtt * 7 / 8).max(LEAST),
+        }
+    }
+
+    /// How long a round trip may be that meets no more of a queue than is intended, where the least is `rtt`.
+    fn expected(&self, rtt: Duration) -> Duration {
+        // The last packet may be sent when there is room for a byte.
+        rtt + standing(rtt).max(self.takes(LEAST)) + PACKET_TIME.max(self.takes(LEAST_PACKET))
+    }
+
+    /// How long the line takes for that many bytes.
+    fn takes(&self, bytes: u64) -> Duration {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.rate.highest().unwrap_or(u64::MAX));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How large a packet should be: it takes a few milliseconds of the line at most, since what is more urgent waits until it
+    /// is out. `None`: nothing is known of the line.
+    pub(super) fn packet(&self) -> Option<u64> {
+        let rate = self.rate.highest()?;
+        Some(carried(rate, PACKET_TIME).max(LEAST_PACKET))
+    }
+
+    fn sample_rtt(&mut self, now: Instant, rtt: Duration) {
+        let least = match self.least {
+            Some(least) if rtt > least.rtt => least,
+            _ => *self.least.insert(LeastRtt { rtt, seen: now }),
+        };
+        // While starting any queue that lasts says that the line is full.
+        let is_starting = matches!(self.phase, Phase::Starting(_));
+        let longest = if is_starting {
+            least.rtt + (self.expected(least.rtt) - least.rtt) / 2
+        } else {
+            self.expected(least.rtt) + standing(least.rtt) / 2
+        };
+        if rtt <= longest {
+            self.inflated_since = None;
+            return;
+        }
+        let since = *self.inflated_since.get_or_insert(now);
+        let may_drain = !is_starting && !matches!(self.phase, Phase::Draining { inflated: true, .. });
+        if may_drain && now.saturating_since(since) >= least.rtt.max(INFLATED) {
+            self.begin_draining(true, false);
+        }
+    }
+
+    fn sample_rate(&mut self, acked: &Acked) {
+        let emptying = match self.phase {
+            Phase::Draining {
+                inflated: true,
+                settled: None,
+                before,
+                ..
+            } => acked.rtt > self.expected(before),
+            _ => false,
+        };
+        // The slower of sending and acknowledging: either may happen in clumps (section 4.1.1.4 of the draft). Where nothing is
+        // sent until what waits is through, only the latter says how fast that goes.
+        let elapsed = if emptying {
+            acked.acknowledging
+        } else {
+            acked.acknowledging.max(acked.sending)
+        };
+        // What takes no time by this clock, or less than any round trip, says nothing.
+        if elapsed.is_zero() || self.least.is_some_and(|least| elapsed < least.rtt) {
+            return;
+        }
+        let rate = u64::try_from(u128::from(acked.bytes) * 1_000_000_000 / elapsed.as_nanos()).unwrap_or(u64::MAX);
+        if acked.limited {
+            self.rate.raise(rate);
+        } else if emptying {
+            // The line is slower than it was.
+            self.rate = HighestRate::of(rate);
+        } else {
+            self.rate.sample(rate);
+        }
+    }
+
+    /// A round is over; `limited`: there was not enough to send in it.
+    fn end_round(&mut self, now: Instant, limited: bool) {
+        if !limited {
+            self.rate.end_round();
+        }
+        let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
+            return;
+        };
+        let queued = self
+            .inflated_since
+            .is_some_and(|since| now.saturating_since(since) >= least.rtt);
+        match &mut self.phase {
+            Phase::Starting(_) if limited && !self.rate.is_full() => {}
+            Phase::Starting(growth) => {
+                if growth.has_grown(rate, 16) {
+                    *growth = Growth { best: rate, rounds: 0 };
+                } else {
+                    growth.rounds += 1;
+                }
+                // Where a queue has been for a whole round the line is full, whatever else holds us up.
+                let enough = match (queued, limited) {
+                    (true, _) => 1,
+                    (false, false) => FLAT_ROUNDS,
+                    (false, true) => 2 * FLAT_ROUNDS,
+                };
+                if growth.rounds >= enough {
+                    self.begin_draining(false, false);
+                }
+            }
+            Phase::Cruising(_)
+                if now.saturating_since(least.seen) > LEAST_RTT_LASTS.max(least.rtt * LEAST_RTT_ROUNDS) =>
+            {
+                self.begin_draining(false, false);
+            }
+            Phase::Cruising(growth) => {
+                let grown = growth.best > 0 && growth.has_grown(rate, 16) && !queued;
+                let rounds = if grown { growth.rounds + 1 } else { 0 };
+                *growth = Growth { best: rate, rounds };
+                if rounds >= GROWN_ROUNDS {
+                    // The line has become faster.
+                    self.phase = Phase::Starting(Growth { best: rate, rounds: 0 });
+                }
+            }
+            Phase::Draining { .. } => {}
+        }
+    }
+
+    fn begin_draining(&mut self, inflated: bool, deep: bool) {
+        self.inflated_since = None;
+        self.phase = Phase::Draining {
+            inflated,
+            deep,
+            before: self.least_rtt().unwrap_or_default(),
+            settled: None,
+        };
+    }
+
+    /// While draining: the first round trip of what was sent when no more was on the line than it holds is the line's own.
+    fn drain(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
+        let (limit, rtt) = (self.limit(), acked.rtt);
+        let Phase::Draining {
+            inflated,
+            before,
+            settled,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let (inflated, before) = (*inflated, *before);
+        match *settled {
+            None if in_flight <= limit => *settled = Some(now),
+            Some(since) if acked.sent >= since => {
+                let longer = rtt > self.expected(before);
+                if longer && !inflated {
+                    // The line became slower or longer meanwhile. Which of them shows once what waits before it is through.
+                    return self.begin_draining(true, false);
+                }
+                self.least = Some(LeastRtt { rtt, seen: now });
+                self.inflated_since = None;
+                if longer {
+                    self.phase = Phase::Starting(Growth::default());
+                } else if rtt < before * 15 / 16 {
+                    // What was taken for the line's own was a queue in part, and this one may be, too.
+                    self.begin_draining(false, true);
+                } else {
+                    self.phase = Phase::Cruising(Growth::default());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the line carries at `rate` bytes a second in that time.
+fn carried(rate: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(rate) * time.as_nanos() / 1_000_000_000).unwrap_or(u64::MAX)
+}
+
+/// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
+/// be late, and so much faster may the line become, without it running dry.
+fn standing(rtt: Duration) -> Duration {
+    (rtt / 8).max(CLUMPS)
+}
