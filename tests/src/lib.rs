@@ -11,7 +11,6 @@
 
 pub mod harness;
 pub mod hostile;
-pub mod lines;
 pub mod model;
 pub mod pair;
 pub mod population;
