@@ -1,0 +1,46 @@
+//! Runs sessions over simulated lines and prints how they use them: see `unbroken_tests::lines`.
+//!
+//! `cargo run --profile sim -p unbroken-tests --bin lines -- [--only TEXT] [--small] [--check]`. With `--check` it fails if a limit is missed.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use unbroken_tests::lines;
+
+fn main() -> ExitCode {
+    let (mut only, mut small, mut checked) = (None, false, false);
+    let mut given = std::env::args().skip(1);
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--only" => only = given.next(),
+            "--small" => small = true,
+            "--check" => checked = true,
+            other => {
+                eprintln!("lines: unknown argument {other}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let began = Instant::now();
+    let (mut count, mut missed) = (0, 0);
+    println!("{}", lines::heading());
+    for case in if small { lines::small() } else { lines::all() } {
+        if only.as_ref().is_some_and(|only| !lines::name(&case).contains(only)) {
+            continue;
+        }
+        let measured = lines::run(&case);
+        let misses = lines::check(&case, &measured);
+        println!("{}", lines::row(&case, &measured, &misses));
+        count += 1;
+        missed += u32::from(!misses.is_empty());
+    }
+    println!(
+        "{missed} of {count} cases miss a limit; {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    if checked && missed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
