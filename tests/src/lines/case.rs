@@ -116,7 +116,8 @@ impl Case {
             (Company::Alone, 500..) => 3,
             (Company::Alone, 50..) => 6,
             (Company::Alone, _) => 12,
-            _ => 20,
+            // Windows of TCP take long until they are fair.
+            _ => 60,
         };
         (seconds * SECOND).max(20 * rtt)
     }

@@ -8,8 +8,8 @@ use unbroken_proto::server::{Admission, Incoming, Registry, Route};
 use unbroken_proto::stream::{Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Epoch, Event, Instant, Session, SessionConfig, StreamId};
 
-/// What the bulk is cut from.
-const BLOCK: usize = 256 << 10;
+/// What the application writes at once.
+pub(super) const BLOCK: usize = 16 << 10;
 /// Bytes of an urgent message.
 const URGENT: usize = 64;
 /// The priority of urgent messages, before all others.
@@ -52,8 +52,8 @@ struct Writer {
     block: Bytes,
     /// Urgent messages that the machine has not taken yet.
     pending: usize,
-    /// The machine took no more, and will say when it does.
-    refused: bool,
+    /// The machine took no more of the bulk, and of urgent messages, and will say when it does.
+    refused: [bool; 2],
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Host {
             urgent: open(StreamOptions::default().with_priority(HIGHEST)),
             block: Bytes::from(vec![0x5a; BLOCK]),
             pending: 0,
-            refused: false,
+            refused: [false; 2],
         });
         Host::new(Some((session, epoch)), None, app)
     }
@@ -193,7 +193,7 @@ impl Host {
         let mut heard = 0;
         match &mut self.app {
             App::Writer(writer) => {
-                writer.refused &= !writable;
+                writer.refused = writer.refused.map(|refused| refused && !writable);
                 writer.write(session, now);
             }
             App::Reader(reader) => {
@@ -228,26 +228,23 @@ impl Accepting {
 
 impl Writer {
     fn write(&mut self, session: &mut Session, now: Instant) {
-        while self.pending > 0 && !self.refused {
+        while self.pending > 0 && !self.refused[1] {
             let message = self.block.slice(..URGENT);
-            match session.stream(self.urgent).send(now, message) {
-                Ok(()) => self.pending -= 1,
-                Err(error) => self.on_refused(error.reason),
-            }
+            let sent = session.stream(self.urgent).send(now, message);
+            self.pending -= usize::from(sent.is_ok());
+            self.refused[1] = is_refused(sent.map_err(|error| error.reason));
         }
-        while !self.refused {
+        while !self.refused[0] {
             let mut block = self.block.clone();
-            match session.stream(self.bulk).write(now, &mut block) {
-                Ok(_) => {}
-                Err(reason) => self.on_refused(reason),
-            }
+            self.refused[0] = is_refused(session.stream(self.bulk).write(now, &mut block));
         }
     }
+}
 
-    fn on_refused(&mut self, reason: SendRefusal) {
-        assert!(reason.is_temporary(), "{reason:?}");
-        self.refused = true;
-    }
+fn is_refused<T>(taken: Result<T, SendRefusal>) -> bool {
+    let refusal = taken.err();
+    assert!(refusal.is_none_or(SendRefusal::is_temporary), "{refusal:?}");
+    refusal.is_some()
 }
 
 impl Reader {

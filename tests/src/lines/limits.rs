@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::MS;
 use super::case::{Case, Company, Reading};
+use super::host::BLOCK;
 use super::measure::Measured;
 
 /// What can be missed.
@@ -45,6 +46,9 @@ impl fmt::Display for Miss {
     }
 }
 
+/// What is held of the outbox beside the window: urgent messages, and of a block that is sent in part, the rest.
+const BESIDE: u64 = (4 << 10) + BLOCK as u64;
+
 /// The longest that bytes may wait before the link, in nanoseconds.
 pub(super) fn waiting(case: &Case) -> u64 {
     (50 * MS).max(case.changed().1 / 4)
@@ -81,8 +85,8 @@ pub fn check(case: &Case, measured: &Measured) -> Vec<Miss> {
         demand(Check::Sharing, part, 2_000, most(part, 2_000));
     }
     if !eager {
-        let (held, first) = (measured.outbox.1 as u64, case.config().stream_window);
-        demand(Check::SlowReader, held, first, most(held, first));
+        let (held, limit) = (measured.outbox.1 as u64, case.config().stream_window + BESIDE);
+        demand(Check::SlowReader, held, limit, most(held, limit));
     }
     let config = case.config();
     let (outbox, unread) = (measured.outbox.0, measured.unread);

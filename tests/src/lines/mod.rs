@@ -26,6 +26,8 @@ mod report;
 mod run;
 mod tables;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use carrier::{Framing, Socket};
@@ -33,8 +35,8 @@ pub use case::{Buffer, Case, Change, Company, Reading};
 pub use limits::{Check, Miss, check};
 pub use line::{HEADER, SEGMENT};
 pub use measure::{Measured, Percentiles};
-pub use report::{heading, name, row};
-pub use run::run;
+pub use report::{heading, moment, name, row};
+pub use run::{run, timeline};
 pub use tables::{all, small};
 
 /// Nanoseconds in a millisecond.

@@ -92,3 +92,20 @@ pub fn row(case: &Case, measured: &Measured, misses: &[Miss]) -> String {
         missed.join(" ")
     )
 }
+
+/// One line of a timeline: when it began, and what happened then.
+#[must_use]
+pub fn moment(at: u64, measured: &Measured) -> String {
+    format!(
+        "{:>9} ms  goodput {}  waited {:>7} {:>7} ms  urgent {:>7} {:>7} ms  outbox {:>6} KiB  packets {:>5} {:>5}",
+        ms(at),
+        part(measured.goodput),
+        ms(measured.waited.half),
+        ms(measured.waited.most),
+        ms(measured.urgent.half),
+        ms(measured.urgent.most),
+        measured.outbox.1 >> 10,
+        measured.packets.0,
+        measured.packets.1
+    )
+}

@@ -9,6 +9,8 @@ use super::world::World;
 
 /// Whoever comes second comes so much later.
 const LATER: u64 = SECOND;
+/// A line that changes is as it was for so long, once the session has settled.
+const BEFORE: u64 = 5 * SECOND;
 
 /// Runs one case.
 ///
@@ -16,6 +18,40 @@ const LATER: u64 = SECOND;
 /// When the machine does what no host of honest peers ever sees.
 #[must_use]
 pub fn run(case: &Case) -> Measured {
+    let mut world = begin(case);
+    world.run_until(world.now + case.settles());
+    if case.change.is_some() {
+        // Once around before, too, so that nothing of the start is left.
+        world.run_until(world.now + BEFORE);
+        change(&mut world, case);
+        world.run_until(world.now + 20 * case.changed().1);
+    }
+    measure(&mut world, case, case.lasts())
+}
+
+/// What happens in a case from its beginning on, in steps of so many nanoseconds. Its line changes between `settles` and the steps
+/// that follow, as in [`run`].
+///
+/// # Panics
+/// As [`run`].
+pub fn timeline(case: &Case, step: u64) -> impl Iterator<Item = (u64, Measured)> {
+    let (case, mut world) = (*case, begin(case));
+    let changes_at = world.now + case.settles() + BEFORE;
+    let (_, rtt) = case.changed();
+    let until = changes_at + 20 * rtt + case.lasts();
+    let mut changed = case.change.is_none();
+    std::iter::from_fn(move || {
+        if !changed && world.now >= changes_at {
+            changed = true;
+            change(&mut world, &case);
+        }
+        let at = world.now;
+        (at < until).then(|| (at, measure(&mut world, &case, step)))
+    })
+}
+
+/// Everybody is on the line.
+fn begin(case: &Case) -> World {
     let one_way = case.rtt_ns() / 2;
     let line = || Line::new(case.bits(), one_way, case.queue());
     let mut world = World::new([line(), line()], case.framing, case.socket);
@@ -31,17 +67,14 @@ pub fn run(case: &Case) -> Measured {
             world.add_stream();
         }
     }
-    world.run_until(world.now + case.settles());
-    if case.change.is_some() {
-        // Once around before, too, so that nothing of the start is left.
-        world.run_until(world.now + 5 * SECOND);
-        let (bits, rtt) = case.changed();
-        for line in &mut world.lines {
-            (line.rate, line.delay) = (bits, rtt / 2);
-        }
-        world.run_until(world.now + 20 * rtt);
+    world
+}
+
+fn change(world: &mut World, case: &Case) {
+    let (bits, rtt) = case.changed();
+    for line in &mut world.lines {
+        (line.rate, line.delay) = (bits, rtt / 2);
     }
-    measure(&mut world, case)
 }
 
 fn add_session(world: &mut World, case: &Case, seed: u8) {
@@ -54,7 +87,8 @@ fn add_session(world: &mut World, case: &Case, seed: u8) {
     world.add_session(client, server, windowed, case.reads());
 }
 
-fn measure(world: &mut World, case: &Case) -> Measured {
+/// What happens from now on, for so long.
+fn measure(world: &mut World, case: &Case, lasts: u64) -> Measured {
     let begin = world.now;
     let carried = |world: &World| -> Vec<u64> {
         let sessions = world.hosts.iter().skip(1).step_by(2).map(|host| host.read);
@@ -64,7 +98,7 @@ fn measure(world: &mut World, case: &Case) -> Measured {
     let before = (carried(world), world.hosts[0].packets(), world.hosts[1].packets());
     let ever = std::mem::take(&mut world.hosts[0].outbox);
     world.reset();
-    world.run_until(begin + case.lasts());
+    world.run_until(begin + lasts);
     let shares: Vec<u64> = carried(world)
         .iter()
         .zip(&before.0)
@@ -73,7 +107,7 @@ fn measure(world: &mut World, case: &Case) -> Measured {
     let (mut waited, mut urgent) = world.take_samples();
     let settled = world.hosts[0].outbox;
     Measured {
-        goodput: (shares[0], share(case.changed().0, case.lasts())),
+        goodput: (shares[0], share(world.lines[0].rate, lasts)),
         shares,
         waited: Percentiles::of(&mut waited, 95),
         urgent: Percentiles::of(&mut urgent, 99),

@@ -109,14 +109,16 @@ impl Flow {
 
     /// Acknowledged by the receiver's TCP.
     pub(super) fn on_acked(&mut self, now: u64, segment: &Segment) {
-        self.in_flight -= segment.payload;
         if let Window::Cubic(cubic) = &mut self.window {
-            cubic.on_acked(now, segment);
+            // A window that was not used up says nothing (RFC 9438, section 5.8).
+            let used = self.in_flight + SEGMENT > cubic.bytes();
+            cubic.on_acked(now, segment, used);
         }
+        self.in_flight -= segment.payload;
     }
 }
 
-/// A congestion window as in RFC 9438, in segments, without its region for slow lines and without fast convergence. A
+/// A congestion window as in RFC 9438, in segments, without its region for slow lines. A
 /// full queue counts as a loss when it is met, and what was lost is sent late instead of again.
 #[derive(Debug)]
 pub(super) struct Cubic {
@@ -161,14 +163,23 @@ impl Cubic {
         if now < self.reduced_at + self.rtt {
             return;
         }
-        self.largest = self.window;
+        // Whoever has less than before leaves room for others (section 4.7).
+        let less = self.window < self.largest;
+        self.largest = if less {
+            self.window * (1.0 + BETA) / 2.0
+        } else {
+            self.window
+        };
         self.window = (self.window * BETA).max(LEAST);
         self.threshold = self.window;
         self.reduced_at = now;
     }
 
-    fn on_acked(&mut self, now: u64, segment: &Segment) {
+    fn on_acked(&mut self, now: u64, segment: &Segment, used: bool) {
         self.rtt = now - segment.sent;
+        if !used {
+            return;
+        }
         let acked = segment.payload as f64 / SEGMENT as f64;
         if self.window < self.threshold {
             self.window += acked;
