@@ -1,7 +1,7 @@
 //! Runs sessions over simulated lines and prints how they use them: see `unbroken_tests::lines`.
 //!
 //! `cargo run --profile sim -p unbroken-tests --bin lines -- [--only TEXT] [--small] [--check] [--steps MS]`. With `--check` it
-//! fails if a limit is missed; with `--steps` it prints what happens in each case from the beginning on, in steps of so many milliseconds.
+//! fails if a limit is missed that is kept otherwise (`lines::KEPT`); with `--steps` it prints what happens in each case from the beginning on, in steps of so many milliseconds.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         }
     }
     let began = Instant::now();
-    let (mut count, mut missed) = (0, 0);
+    let (mut count, mut missed, mut failed) = (0, 0, false);
     println!("{}", lines::heading());
     for case in if small { lines::small() } else { lines::all() } {
         if only.as_ref().is_some_and(|only| !lines::name(&case).contains(only)) {
@@ -41,12 +41,13 @@ fn main() -> ExitCode {
         println!("{}", lines::row(&case, &measured, &misses));
         count += 1;
         missed += u32::from(!misses.is_empty());
+        failed |= misses.iter().any(|miss| lines::KEPT.contains(&miss.check));
     }
     println!(
         "{missed} of {count} cases miss a limit; {:.1} s",
         began.elapsed().as_secs_f64()
     );
-    if checked && missed > 0 {
+    if checked && failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

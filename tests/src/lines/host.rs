@@ -21,7 +21,7 @@ pub(super) struct Host {
     session: Option<(Session, Epoch)>,
     accepting: Option<Accepting>,
     app: App,
-    /// Payload bytes of the bulk that the application has read.
+    /// Payload bytes that the application has read.
     pub(super) read: u64,
     /// The most bytes of its outbox.
     pub(super) outbox: usize,
@@ -198,7 +198,7 @@ impl Host {
             }
             App::Reader(reader) => {
                 heard = reader.read_urgent(session, now);
-                self.read += reader.read_bulk(session, now);
+                self.read += (heard * URGENT) as u64 + reader.read_bulk(session, now);
             }
         }
         self.outbox = self.outbox.max(session.stats().outbox_bytes);

@@ -25,6 +25,10 @@ pub enum Check {
     SlowReader,
 }
 
+/// The limits that the machine keeps in every case, so that missing one is an error. The others are printed, and come here once they
+/// are kept.
+pub const KEPT: &[Check] = &[Check::Memory];
+
 /// A limit that was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Miss {

@@ -3,7 +3,7 @@
 /// What became of a case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
-    /// Payload bytes of the bulk that arrived at the application, and what a plain stream alone would have carried.
+    /// Payload bytes that arrived at the application, and what a plain stream alone would have carried.
     pub goodput: (u64, u64),
     /// What each on the line carried meanwhile: the session, and who else there is.
     pub shares: Vec<u64>,

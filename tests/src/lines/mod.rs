@@ -32,7 +32,7 @@ mod world;
 
 pub use carrier::{Framing, Socket};
 pub use case::{Buffer, Case, Change, Company, Reading};
-pub use limits::{Check, Miss, check};
+pub use limits::{Check, KEPT, Miss, check};
 pub use line::{HEADER, SEGMENT};
 pub use measure::{Measured, Percentiles};
 pub use report::{heading, moment, name, row};

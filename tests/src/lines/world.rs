@@ -14,7 +14,7 @@ use super::tcp::{Cubic, Flow, Window};
 /// How often a slow reader reads.
 const READS: u64 = 10 * MS;
 /// How often there is an urgent message. No multiple of what anything else here does.
-const URGENT: u64 = 61 * MS;
+const URGENT: u64 = 97 * MS;
 
 #[derive(Debug)]
 enum Event {
