@@ -7,10 +7,12 @@
 //! - [`population`]: a registry with its owners and thousands of clients, through packets.
 //! - [`pair`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
 //! - [`harness`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
+//! - [`lines`]: lines of some rate and length, and how sessions use them.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
 pub mod harness;
 pub mod hostile;
+pub mod lines;
 pub mod model;
 pub mod pair;
 pub mod population;
