@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::cli::{Case, Peer};
 use crate::contestant::Contestant;
-use crate::contestants::{Quinn, Slozhn, Tcp, TcpBuffered, UnbrokenTcp, UnbrokenWs, Ws, WsBatched, Yamux};
+use crate::contestants::{Quinn, Slozhn, SlozhnTuned, Tcp, TcpBuffered, UnbrokenTcp, UnbrokenWs, Ws, WsBatched, Yamux};
 use crate::failure::Failure;
 use crate::figures::Measured;
 use crate::network::Network;
@@ -46,6 +46,7 @@ pub(crate) async fn run(peer: Peer, setting: Setting) -> Result<Measured, Failur
             Peer::Yamux => of::<Yamux>(setting).await,
             Peer::Quinn => of::<Quinn>(setting).await,
             Peer::Slozhn => of::<Slozhn>(setting).await,
+            Peer::SlozhnTuned => of::<SlozhnTuned>(setting).await,
             Peer::UnbrokenTcp => of::<UnbrokenTcp>(setting).await,
             Peer::UnbrokenWs => of::<UnbrokenWs>(setting).await,
         }

@@ -85,6 +85,7 @@ pub(crate) enum Peer {
     Yamux,
     Quinn,
     Slozhn,
+    SlozhnTuned,
     UnbrokenTcp,
     UnbrokenWs,
 }
@@ -150,7 +151,8 @@ impl Case {
             (Case::Throughput, _) => true,
             // Where there is no more to send a buffer is only flushed.
             (_, Peer::TcpBuffered | Peer::WsBatched) => false,
-            (Case::PingPong, _) => true,
+            // Nor are windows of any use.
+            (Case::PingPong, peer) => peer != Peer::SlozhnTuned,
             // The relay is none for UDP.
             (_, Peer::Quinn) => false,
             // The relay by itself needs nobody else.

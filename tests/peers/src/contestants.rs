@@ -8,7 +8,7 @@ mod websocket;
 mod yamux;
 
 pub(crate) use quic::Quinn;
-pub(crate) use slozhn::Slozhn;
+pub(crate) use slozhn::{Slozhn, SlozhnTuned};
 pub(crate) use tcp::{Tcp, TcpBuffered};
 pub(crate) use unbroken::{UnbrokenTcp, UnbrokenWs};
 pub(crate) use websocket::{Ws, WsBatched};

@@ -1,5 +1,6 @@
 //! The contestants take turns.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -42,11 +43,18 @@ pub(crate) fn all(options: &Options, setting: Setting) -> Outcome {
             row.runs.push(one(row.peer, setting));
         }
     }
-    eprint!("\r\x1b[K");
+    progress("");
     Outcome {
         setting,
         baseline: options.baseline,
         rows,
+    }
+}
+
+/// Says in one line what goes on, to somebody who looks.
+fn progress(line: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{line}");
     }
 }
 
