@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use crate::cli::{Case, Peer};
 use crate::contestant::Contestant;
-use crate::contestants::{Quinn, Slozhn, SlozhnTuned, Tcp, TcpBuffered, UnbrokenTcp, UnbrokenWs, Ws, WsBatched, Yamux};
+use crate::contestants::{
+    Quinn, Slozhn, SlozhnTuned, Tcp, TcpBuffered, UnbrokenTcp, UnbrokenTuned, UnbrokenWs, Ws, WsBatched, Yamux,
+};
 use crate::failure::Failure;
 use crate::figures::Measured;
 use crate::network::Network;
@@ -48,6 +50,7 @@ pub(crate) async fn run(peer: Peer, setting: Setting) -> Result<Measured, Failur
             Peer::Slozhn => of::<Slozhn>(setting).await,
             Peer::SlozhnTuned => of::<SlozhnTuned>(setting).await,
             Peer::UnbrokenTcp => of::<UnbrokenTcp>(setting).await,
+            Peer::UnbrokenTuned => of::<UnbrokenTuned>(setting).await,
             Peer::UnbrokenWs => of::<UnbrokenWs>(setting).await,
         }
     };

@@ -87,6 +87,7 @@ pub(crate) enum Peer {
     Slozhn,
     SlozhnTuned,
     UnbrokenTcp,
+    UnbrokenTuned,
     UnbrokenWs,
 }
 
@@ -151,8 +152,8 @@ impl Case {
             (Case::Throughput, _) => true,
             // Where there is no more to send a buffer is only flushed.
             (_, Peer::TcpBuffered | Peer::WsBatched) => false,
-            // Nor are windows of any use.
-            (Case::PingPong, peer) => peer != Peer::SlozhnTuned,
+            // Where one message is on the way, windows are of no use.
+            (Case::PingPong, peer) => !matches!(peer, Peer::SlozhnTuned | Peer::UnbrokenTuned),
             // The relay is none for UDP.
             (_, Peer::Quinn) => false,
             // The relay by itself needs nobody else.

@@ -85,12 +85,12 @@ impl Outcome {
             "more is better"
         };
         if let Some(names) = names {
-            print!("{:<14}", "");
+            print!("{:<16}", "");
             names.figures.iter().for_each(|(name, _)| print!("{name:>17}"));
             println!("{:>17}", format!("to {}", self.baseline.name()));
         }
         for (row, median) in &medians {
-            print!("{:<14}", row.peer.name());
+            print!("{:<16}", row.peer.name());
             if let Some(median) = median {
                 median
                     .figures
@@ -98,19 +98,19 @@ impl Outcome {
                     .for_each(|(_, value)| print!("{:>17}", show(*value)));
                 print!(
                     "{:>17}",
-                    self.ratio(row).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+                    self.ratio(row).map_or("-".to_owned(), |ratio| format!("{ratio:.3}"))
                 );
             }
             println!();
             row.failures()
-                .for_each(|failure| println!("{:<14}failed: {failure}", ""));
+                .for_each(|failure| println!("{:<16}failed: {failure}", ""));
         }
         println!("(the ratio is of the first column; {better})");
         for (row, median) in &medians {
             let seconds = median.as_ref().map_or(&[][..], |median| &median.seconds);
             if !seconds.is_empty() {
                 let seconds: Vec<String> = seconds.iter().map(|second| show(*second)).collect();
-                println!("{:<14}by the second: {}", row.peer.name(), seconds.join(" "));
+                println!("{:<16}by the second: {}", row.peer.name(), seconds.join(" "));
             }
         }
     }
@@ -144,7 +144,7 @@ impl Outcome {
     }
 }
 
-/// Three digits that say something.
+/// At least two decimals below ten, and three digits above.
 fn show(value: f64) -> String {
     match value.abs() {
         least if least >= 100.0 => format!("{value:.0}"),

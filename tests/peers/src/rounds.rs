@@ -34,12 +34,12 @@ pub(crate) fn all(options: &Options, setting: Setting) -> Outcome {
     for round in 0..options.rounds as usize {
         for turn in 0..peers.len() {
             let row = &mut rows[(round + turn) % peers.len()];
-            eprint!(
-                "\r\x1b[K{} round {}: {}",
+            progress(&format!(
+                "{} round {}: {}",
                 setting.case.name(),
                 round + 1,
                 row.peer.name()
-            );
+            ));
             row.runs.push(one(row.peer, setting));
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub(crate) enum UnitError {
     #[error("`{0}` does not begin with a number")]
     NoNumber(String),
-    #[error("`{unit}` is no unit here; these are: {known}")]
-    UnknownUnit { unit: String, known: String },
+    #[error("`{text}` does not end with a unit that is known here; these are: {known}")]
+    UnknownUnit { text: String, known: String },
     #[error("`{0}` is too large")]
     TooLarge(String),
     #[error("it has to be more than nothing")]
@@ -37,7 +37,7 @@ fn parse(text: &str, units: &Units) -> Result<u64, UnitError> {
             .filter(|name| !name.is_empty())
             .collect();
         return Err(UnitError::UnknownUnit {
-            unit: unit.to_owned(),
+            text: text.to_owned(),
             known: known.join(", "),
         });
     };
@@ -113,12 +113,12 @@ mod tests {
         assert_eq!(size("KiB"), Err(UnitError::NoNumber("KiB".into())));
         assert_eq!(size("-1"), Err(UnitError::NoNumber("-1".into())));
         assert_eq!(size("0"), Err(UnitError::Zero));
-        let unknown = |unit: &str, known: &str| UnitError::UnknownUnit {
-            unit: unit.into(),
+        let unknown = |text: &str, known: &str| UnitError::UnknownUnit {
+            text: text.into(),
             known: known.into(),
         };
-        assert_eq!(rate("5MiB"), Err(unknown("MiB", "k, M, G")));
-        assert_eq!(round_trip("100"), Err(unknown("", "us, ms, s")));
+        assert_eq!(rate("5MiB"), Err(unknown("5MiB", "k, M, G")));
+        assert_eq!(round_trip("100"), Err(unknown("100", "us, ms, s")));
         assert_eq!(rate("2000G"), Err(UnitError::TooLarge("2000G".into())));
         assert_eq!(
             size("99999999999GiB"),

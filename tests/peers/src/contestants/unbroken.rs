@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
-use unbroken_tokio::proto::{ClientConfig, ServerConfig};
+use unbroken_tokio::proto::{ClientConfig, ServerConfig, SessionConfig};
 use unbroken_tokio::{RecvHalf, SendHalf, Server, Stream};
 
 use crate::contestant::{Contestant, End, Lane, Link, Receiver, Sender, greet, greeted};
@@ -18,6 +18,15 @@ pub(crate) struct UnbrokenTcp;
 /// A session over WebSocket, in its default configuration.
 #[derive(Debug)]
 pub(crate) struct UnbrokenWs;
+
+/// A session over TCP, with windows and an outbox that long round trips need.
+#[derive(Debug)]
+pub(crate) struct UnbrokenTuned;
+
+/// Of the tuned one, a stream's window.
+const WINDOW: u32 = 8 << 20;
+/// Of the tuned one, the outbox.
+const OUTBOX: usize = 32 << 20;
 
 impl Sender for SendHalf {
     async fn send(&mut self, message: Bytes) -> Result<(), Failure> {
@@ -47,13 +56,20 @@ fn options(lane: usize) -> StreamOptions {
     if lane == 0 { options } else { options.with_priority(0) }
 }
 
-async fn open(network: Network, lanes: usize, websocket: bool) -> Result<Link<SendHalf, RecvHalf>, Failure> {
+async fn open(
+    network: Network,
+    lanes: usize,
+    websocket: bool,
+    session: SessionConfig,
+) -> Result<Link<SendHalf, RecvHalf>, Failure> {
     let secret = SharedSecret::from_key(b"peers", [1; 32]).map_err(Failure::peer)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let door = network.door(listener.local_addr()?)?;
-    let mut server =
-        Server::new(ServerConfig::new(ServerAuth::secrets(vec![secret.clone()]))).map_err(Failure::peer)?;
-    let config = ClientConfig::new(Auth::secret(secret));
+    let mut config = ServerConfig::new(ServerAuth::secrets(vec![secret.clone()]));
+    config.session = session.clone();
+    let mut server = Server::new(config).map_err(Failure::peer)?;
+    let mut config = ClientConfig::new(Auth::secret(secret));
+    config.session = session;
     let near = if websocket {
         server.listen_ws(listener);
         unbroken_tokio::connect_ws(format!("ws://{}/", door.address), config)
@@ -82,7 +98,7 @@ impl Contestant for UnbrokenTcp {
     type Receiver = RecvHalf;
 
     async fn open(network: Network, lanes: usize) -> Result<Link<SendHalf, RecvHalf>, Failure> {
-        open(network, lanes, false).await
+        open(network, lanes, false, SessionConfig::default()).await
     }
 }
 
@@ -91,6 +107,19 @@ impl Contestant for UnbrokenWs {
     type Receiver = RecvHalf;
 
     async fn open(network: Network, lanes: usize) -> Result<Link<SendHalf, RecvHalf>, Failure> {
-        open(network, lanes, true).await
+        open(network, lanes, true, SessionConfig::default()).await
+    }
+}
+
+impl Contestant for UnbrokenTuned {
+    type Sender = SendHalf;
+    type Receiver = RecvHalf;
+
+    async fn open(network: Network, lanes: usize) -> Result<Link<SendHalf, RecvHalf>, Failure> {
+        let session = SessionConfig::default()
+            .with_outbox_limit(OUTBOX)
+            .with_stream_window(u64::from(WINDOW))
+            .with_session_window(u64::from(2 * WINDOW));
+        open(network, lanes, false, session).await
     }
 }
