@@ -154,8 +154,6 @@ impl Case {
             (_, Peer::TcpBuffered | Peer::WsBatched) => false,
             // Where one message is on the way, windows are of no use.
             (Case::PingPong, peer) => !matches!(peer, Peer::SlozhnTuned | Peer::UnbrokenTuned),
-            // The relay is none for UDP.
-            (_, Peer::Quinn) => false,
             // The relay by itself needs nobody else.
             (Case::Relay, peer) => peer == Peer::Tcp,
             (Case::Line | Case::Delay | Case::Keystroke, _) => true,

@@ -23,18 +23,21 @@ pub(crate) struct Door {
 }
 
 impl Network {
-    /// The way to a server.
+    /// The way to a server over TCP.
     pub(crate) fn door(self, server: SocketAddr) -> io::Result<Door> {
-        let Some(line) = self.line else {
-            return Ok(Door {
-                address: server,
-                _relay: None,
-            });
-        };
-        let relay = Relay::start(server, line)?;
+        self.through(server, Relay::start)
+    }
+
+    /// The way to a server over UDP.
+    pub(crate) fn door_for_datagrams(self, server: SocketAddr) -> io::Result<Door> {
+        self.through(server, Relay::start_datagrams)
+    }
+
+    fn through(self, server: SocketAddr, start: fn(SocketAddr, Line) -> io::Result<Relay>) -> io::Result<Door> {
+        let relay = self.line.map(|line| start(server, line)).transpose()?;
         Ok(Door {
-            address: relay.address(),
-            _relay: Some(relay),
+            address: relay.as_ref().map_or(server, Relay::address),
+            _relay: relay,
         })
     }
 

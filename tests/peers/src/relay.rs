@@ -1,16 +1,18 @@
-//! A TCP relay that delays and paces: a line of a given round trip and rate, with a buffer before its bottleneck.
+//! A relay that delays and paces: a line of a given round trip and rate, with a buffer before its bottleneck.
 //!
 //! It works in threads with blocking sockets, because tokio's timer is coarser than what is to be paced.
 
+mod datagrams;
 mod pace;
 mod pump;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -36,12 +38,18 @@ pub(crate) struct Line {
 pub(crate) struct Relay {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Whether a thread waits for connections.
+    accepts: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     stopped: AtomicBool,
     sockets: Mutex<Vec<TcpStream>>,
+    /// Datagrams that went on.
+    taken: AtomicU64,
+    /// Datagrams that found the buffer full.
+    lost: AtomicU64,
 }
 
 impl Relay {
@@ -57,7 +65,22 @@ impl Relay {
         thread::Builder::new()
             .name("relay".into())
             .spawn(move || accept(&listener, target, line, &accepting))?;
-        Ok(Relay { address, shared })
+        Ok(Relay {
+            address,
+            shared,
+            accepts: true,
+        })
+    }
+
+    /// Carries the datagrams of one client to `target`, and what comes back. Those that find the buffer full are lost.
+    pub(crate) fn start_datagrams(target: SocketAddr, line: Line) -> io::Result<Relay> {
+        let shared = Arc::new(Shared::default());
+        let address = datagrams::start(target, line, &shared)?;
+        Ok(Relay {
+            address,
+            shared,
+            accepts: false,
+        })
     }
 
     /// Where it listens.
@@ -74,8 +97,10 @@ impl Drop for Relay {
             // What has closed by itself needs no shutdown.
             let _ = socket.shutdown(Shutdown::Both);
         }
-        // Wakes the thread that accepts; without a listener there is none to wake.
-        let _ = TcpStream::connect(self.address);
+        if self.accepts {
+            // Wakes the thread; if that fails there is none to wake.
+            let _ = TcpStream::connect(self.address);
+        }
     }
 }
 

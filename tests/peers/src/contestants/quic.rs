@@ -65,14 +65,14 @@ impl Contestant for Quinn {
     type Sender = Writer;
     type Receiver = Messages<RecvStream>;
 
-    /// The relay is none for UDP: `network` is not asked, and no case with a relay has this contestant.
-    async fn open(_network: Network, lanes: usize) -> Result<Link<Self::Sender, Self::Receiver>, Failure> {
+    async fn open(network: Network, lanes: usize) -> Result<Link<Self::Sender, Self::Receiver>, Failure> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (server, client) = configs()?;
         let server = Endpoint::server(server, any)?;
+        let door = network.door_for_datagrams(server.local_addr()?)?;
         let dialling = Endpoint::client(any)?;
         let connecting = dialling
-            .connect_with(client, server.local_addr()?, "localhost")
+            .connect_with(client, door.address, "localhost")
             .map_err(Failure::peer)?;
         let accepting = async {
             server
@@ -85,8 +85,11 @@ impl Contestant for Quinn {
         let (near, far) = tokio::join!(connecting, accepting);
         let (near, far) = (near.map_err(Failure::peer)?, far?);
         let mut opened = Vec::new();
-        for _ in 0..lanes {
+        for lane in 0..lanes {
             let mut here = end(near.open_bi().await.map_err(Failure::peer)?);
+            if lane > 0 {
+                here.sender.0.set_priority(1).map_err(Failure::peer)?;
+            }
             greet(&mut here.sender).await?;
             let mut there = end(far.accept_bi().await.map_err(Failure::peer)?);
             greeted(&mut there.receiver).await?;
@@ -94,7 +97,7 @@ impl Contestant for Quinn {
         }
         Ok(Link {
             lanes: opened,
-            guard: vec![Box::new((near, far)), Box::new((dialling, server))],
+            guard: vec![Box::new((near, far)), Box::new((dialling, server)), Box::new(door)],
         })
     }
 }

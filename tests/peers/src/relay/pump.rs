@@ -1,37 +1,14 @@
 //! One direction of a connection: a thread that reads, one that writes, and between them what is on the way.
 
-use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
 use super::Line;
 use super::pace::Pace;
-
-/// What is on the way.
-#[derive(Debug, Default)]
-struct Way {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    chunks: VecDeque<Chunk>,
-    held: usize,
-    /// Nothing more is read.
-    ended: bool,
-    /// Nothing more is written.
-    broken: bool,
-}
-
-#[derive(Debug)]
-struct Chunk {
-    due: Instant,
-    bytes: Vec<u8>,
-}
+use super::way::{Chunk, Way, sleep_until};
 
 /// Carries what comes from `from` to `to`, until either end is over.
 pub(super) fn start(from: TcpStream, to: TcpStream, line: Line) -> io::Result<()> {
@@ -82,66 +59,4 @@ fn write(mut to: &TcpStream, way: &Way) -> io::Result<()> {
         way.delivered(chunk.bytes.len());
     }
     Ok(())
-}
-
-fn sleep_until(at: Instant) {
-    let left = at.saturating_duration_since(Instant::now());
-    if !left.is_zero() {
-        thread::sleep(left);
-    }
-}
-
-impl Way {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until less than `most` is held; false: nobody writes any more.
-    fn wait_for_room(&self, most: usize) -> bool {
-        let mut state = self.lock();
-        while state.held >= most && !state.broken {
-            state = self.wait(state);
-        }
-        !state.broken
-    }
-
-    fn push(&self, chunk: Chunk) {
-        let mut state = self.lock();
-        state.held += chunk.bytes.len();
-        state.chunks.push_back(chunk);
-        self.changed.notify_all();
-    }
-
-    /// The next chunk, due or not; `None`: there is none left and none comes.
-    fn pop(&self) -> Option<Chunk> {
-        let mut state = self.lock();
-        loop {
-            if let Some(chunk) = state.chunks.pop_front() {
-                return Some(chunk);
-            }
-            if state.ended {
-                return None;
-            }
-            state = self.wait(state);
-        }
-    }
-
-    fn delivered(&self, bytes: usize) {
-        self.lock().held -= bytes;
-        self.changed.notify_all();
-    }
-
-    fn end(&self) {
-        self.lock().ended = true;
-        self.changed.notify_all();
-    }
-
-    fn break_off(&self) {
-        self.lock().broken = true;
-        self.changed.notify_all();
-    }
 }

@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::num::NonZeroU64;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -141,6 +142,48 @@ fn a_dropped_relay_ends_what_went_through_it() {
     // An end or a reset, whichever comes first.
     assert!(matches!(far.read(&mut [0]), Ok(0) | Err(_)));
     assert!(matches!(near.read(&mut [0]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn datagrams_are_delayed_both_ways_and_stay_whole() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let relay = Relay::start_datagrams(server.local_addr().unwrap(), line(40 * MS, 80_000_000, 64 << 10)).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(relay.address()).unwrap();
+    let begin = Instant::now();
+    client.send(&[1; 1_000]).unwrap();
+    client.send(&[2; 10]).unwrap();
+    let mut buffer = [0; 2_000];
+    let (length, from) = server.recv_from(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], [1; 1_000]);
+    // 1,000 bytes at 80 Mbit/s are 100 us.
+    assert!(begin.elapsed() >= 20 * MS + MS / 10);
+    assert_eq!(server.recv(&mut buffer).unwrap(), 10);
+    server.send_to(&[3; 20], from).unwrap();
+    assert_eq!(client.recv(&mut buffer).unwrap(), 20);
+    assert!(begin.elapsed() >= 40 * MS + MS / 10);
+}
+
+#[test]
+fn datagrams_beyond_the_buffer_are_lost() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // 20 kB wait at most: 20 s of this line.
+    let relay = Relay::start_datagrams(server.local_addr().unwrap(), line(Duration::ZERO, 8_000, 20_000)).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(relay.address()).unwrap();
+    client.send(&[0; 20]).unwrap();
+    assert_eq!(server.recv(&mut [0; 2_000]).unwrap(), 20);
+    let begin = Instant::now();
+    for _ in 0..100 {
+        client.send(&[0; 1_000]).unwrap();
+    }
+    let taken = || relay.shared.taken.load(Ordering::SeqCst);
+    while relay.shared.lost.load(Ordering::SeqCst) + taken() < 101 {
+        thread::sleep(MS);
+    }
+    // A second lets one more of them through.
+    let most = 21 + begin.elapsed().as_secs() + 1;
+    assert!((20..=most).contains(&taken()), "{} of at most {most}", taken());
 }
 
 /// A machine that is busy with something else makes it late.
