@@ -99,6 +99,17 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// The longest message that it carries in its configuration.
+    fn largest(self) -> usize {
+        match self {
+            // What is longer can overflow the default replay buffer, which ends the session.
+            Peer::Slozhn => 128 << 10,
+            _ => usize::MAX,
+        }
+    }
+}
+
 impl Case {
     /// As on the command line.
     pub(crate) fn name(self) -> String {
@@ -146,8 +157,11 @@ impl Case {
         self == Case::Keystroke
     }
 
-    /// Whether a contestant has something to say here.
-    pub(crate) fn has(self, peer: Peer) -> bool {
+    /// Whether a contestant has something to say here, with messages of this length.
+    pub(crate) fn has(self, peer: Peer, size: usize) -> bool {
+        if size > peer.largest() {
+            return false;
+        }
         match (self, peer) {
             (Case::Throughput, _) => true,
             // Where there is no more to send a buffer is only flushed.
@@ -171,11 +185,11 @@ impl Options {
         }
     }
 
-    /// Who takes part in a case: the baseline first.
-    pub(crate) fn peers(&self, case: Case) -> Vec<Peer> {
+    /// Who takes part in a case with messages of this length: the baseline first.
+    pub(crate) fn peers(&self, case: Case, size: usize) -> Vec<Peer> {
         let chosen = |peer: &Peer| self.peer.is_empty() || self.peer.contains(peer) || *peer == self.baseline;
         let all = Peer::value_variants().iter().copied();
-        let mut peers: Vec<Peer> = all.filter(chosen).filter(|peer| case.has(*peer)).collect();
+        let mut peers: Vec<Peer> = all.filter(chosen).filter(|peer| case.has(*peer, size)).collect();
         peers.sort_by_key(|peer| *peer != self.baseline);
         peers
     }
@@ -193,5 +207,68 @@ impl Options {
     /// The lengths of messages in a case.
     pub(crate) fn sizes(&self, case: Case) -> &[usize] {
         if self.size.is_empty() { case.sizes() } else { &self.size }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(words: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from(["unbroken-peers"].iter().chain(words))
+    }
+
+    #[test]
+    fn the_baseline_takes_part_first_whoever_is_chosen() {
+        let chosen = options(&["--peer", "yamux", "--peer", "tcp", "--baseline", "unbroken-ws"]);
+        let peers = chosen.map(|chosen| chosen.peers(Case::Throughput, 64)).ok();
+        assert_eq!(peers, Some(vec![Peer::UnbrokenWs, Peer::Tcp, Peer::Yamux]));
+    }
+
+    #[test]
+    fn who_cannot_does_not_take_part() {
+        let all = options(&[]).ok();
+        let with = |case, size| all.as_ref().map(|all| all.peers(case, size)).unwrap_or_default();
+        assert!(with(Case::Throughput, 128 << 10).contains(&Peer::Slozhn));
+        assert!(!with(Case::Throughput, 256 << 10).contains(&Peer::Slozhn));
+        assert!(!with(Case::PingPong, 64).contains(&Peer::WsBatched));
+        assert_eq!(with(Case::Relay, 64), [Peer::Tcp]);
+        assert!(
+            Case::value_variants()
+                .iter()
+                .all(|case| with(*case, 64).first() == Some(&Peer::Tcp))
+        );
+    }
+
+    #[test]
+    fn the_command_line_changes_the_line_where_it_says_so() {
+        let changed = options(&["--rtt", "20ms", "--rate", "0", "--buffer", "1MiB"]).ok();
+        let expected = Line {
+            rtt: Duration::from_millis(20),
+            rate: None,
+            buffer: 1 << 20,
+        };
+        assert_eq!(
+            changed.as_ref().and_then(|changed| changed.line(Case::Line)),
+            Some(expected)
+        );
+        assert_eq!(changed.and_then(|changed| changed.line(Case::Throughput)), None);
+        let unchanged = options(&["--rtt", "20ms"])
+            .ok()
+            .and_then(|options| options.line(Case::Line));
+        assert_eq!(unchanged.and_then(|line| line.rate), NonZeroU64::new(100_000_000));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for words in [
+            ["--rounds", "0"],
+            ["--size", "2MiB"],
+            ["--case", "nope"],
+            ["--rate", "1Q"],
+            ["--buffer", "0"],
+        ] {
+            assert!(options(&words).is_err(), "{words:?}");
+        }
     }
 }

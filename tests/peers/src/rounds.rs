@@ -29,7 +29,7 @@ pub(crate) fn settings(options: &Options, case: Case) -> Vec<Setting> {
 
 /// All rounds of a setting: in each, everybody has one turn, and each round begins with another.
 pub(crate) fn all(options: &Options, setting: Setting) -> Outcome {
-    let peers = options.peers(setting.case);
+    let peers = options.peers(setting.case, setting.size);
     let mut rows: Vec<Row> = peers.iter().map(|peer| Row::new(*peer)).collect();
     for round in 0..options.rounds as usize {
         for turn in 0..peers.len() {
