@@ -134,6 +134,24 @@ fn a_reader_that_does_not_read_stops_the_writer() {
 }
 
 #[test]
+fn what_waits_before_the_bottleneck_keeps_to_the_buffer() {
+    // On the way 4 MB have room, and before the bottleneck 20 kB.
+    let (near, _far, _relay) = through(line(Duration::from_secs(8), 8_000_000, 20_000));
+    socket2::SockRef::from(&near).set_send_buffer_size(16 << 10).unwrap();
+    near.set_nonblocking(true).unwrap();
+    let (piece, mut written, begin) = (vec![0; 16 << 10], 0, Instant::now());
+    while begin.elapsed() < 300 * MS {
+        match (&near).write(&piece) {
+            Ok(length) => written += length,
+            Err(_) => thread::sleep(MS),
+        }
+    }
+    // The kernel's buffers hold a few hundred kB, and the line takes a kB in each millisecond.
+    let most = 600_000 + begin.elapsed().as_millis() as usize * 1_000;
+    assert!(written < most, "{written} bytes of at most {most}");
+}
+
+#[test]
 fn a_dropped_relay_ends_what_went_through_it() {
     let (mut near, mut far, relay) = through(line(Duration::ZERO, 0, 1 << 20));
     near.write_all(&[1]).unwrap();
