@@ -6,6 +6,9 @@ use super::carrier::{Framing, Socket};
 use super::line::{HEADER, SEGMENT, share, takes};
 use super::{MS, SECOND};
 
+/// What both ends may hold where the defaults are too little.
+const LARGE: u64 = 256 << 20;
+
 /// A line, what is on it, and what happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -131,16 +134,24 @@ impl Case {
         }
     }
 
-    /// What both ends are configured to. Where the defaults cannot hold what is on the way, this is the place for more.
+    /// What both ends are configured to: the defaults, or more where they cannot hold what is on the way.
     #[must_use]
     pub fn config(&self) -> SessionConfig {
-        SessionConfig::default()
+        let config = SessionConfig::default();
+        let (bits, rtt) = self.changed();
+        if share(bits.max(self.bits()), rtt) < config.max_stream_window {
+            return config;
+        }
+        config
+            .with_max_stream_window(LARGE)
+            .with_max_session_window(LARGE)
+            .with_outbox_limit(LARGE as usize)
     }
 
     /// The most bytes that a receiver may hold: what it ever granted, and what is ahead of its turn.
     pub(super) fn most_unread(&self) -> usize {
         let config = self.config();
-        usize::try_from(config.session_window)
+        usize::try_from(config.max_session_window)
             .unwrap_or(usize::MAX)
             .saturating_add(config.inbox_limit)
     }

@@ -1,7 +1,7 @@
 //! Who drives a machine, as an adapter does, and the application above it.
 
 use bytes::{Bytes, BytesMut};
-use unbroken_proto::config::{ClientConfig, Seed, ServerConfig};
+use unbroken_proto::config::{ClientConfig, Seed, ServerConfig, WindowBudget};
 use unbroken_proto::error::SendRefusal;
 use unbroken_proto::security::{Auth, ServerAuth, SharedSecret, Suite};
 use unbroken_proto::server::{Admission, Incoming, Registry, Route};
@@ -21,6 +21,8 @@ pub(super) struct Host {
     session: Option<(Session, Epoch)>,
     accepting: Option<Accepting>,
     app: App,
+    /// Out of which its windows grow, and how much of it they had at most.
+    budget: Option<(WindowBudget, usize)>,
     /// Payload bytes that the application has read.
     pub(super) read: u64,
     /// The most bytes of its outbox.
@@ -74,6 +76,7 @@ impl Host {
             session,
             accepting,
             app,
+            budget: None,
             read: 0,
             outbox: 0,
             unread: 0,
@@ -102,7 +105,13 @@ impl Host {
     }
 
     /// The end that accepts a connection now, and reads. `allowance`: see [`allow`](Self::allow).
-    pub(super) fn server(now: u64, seed: u8, session: SessionConfig, allowance: Option<i64>) -> Host {
+    pub(super) fn server(
+        now: u64,
+        seed: u8,
+        session: SessionConfig,
+        allowance: Option<i64>,
+        budget: WindowBudget,
+    ) -> Host {
         let now = Instant::from_nanos(now);
         let mut config = ServerConfig::new(ServerAuth::secrets(vec![secret()]));
         config.session = session;
@@ -116,7 +125,10 @@ impl Host {
             registry,
             incoming: None,
         };
-        Host::new(None, Some(accepting), app)
+        Host {
+            budget: Some((budget, 0)),
+            ..Host::new(None, Some(accepting), app)
+        }
     }
 
     /// A packet arrived.
@@ -162,6 +174,11 @@ impl Host {
             .map_or(0, |(session, _)| session.stats().packets_sent)
     }
 
+    /// What its windows had grown by, at most.
+    pub(super) fn granted(&self) -> Option<usize> {
+        self.budget.as_ref().map(|(_, most)| *most)
+    }
+
     /// An urgent message is to be sent.
     pub(super) fn say(&mut self) {
         if let App::Writer(writer) = &mut self.app {
@@ -190,6 +207,9 @@ impl Host {
         }
         let held = session.stats();
         self.unread = self.unread.max(held.unread_bytes + held.inbox_bytes);
+        if let Some((budget, most)) = &mut self.budget {
+            *most = budget.granted().max(*most);
+        }
         let mut heard = 0;
         match &mut self.app {
             App::Writer(writer) => {

@@ -1,6 +1,8 @@
 //! How a case is run.
 
 use super::SECOND;
+use unbroken_proto::config::WindowBudget;
+
 use super::case::{Case, Company, Reading};
 use super::host::Host;
 use super::line::{Line, share};
@@ -9,6 +11,8 @@ use super::world::World;
 
 /// Whoever comes second comes so much later.
 const LATER: u64 = SECOND;
+/// What a receiver's windows may grow by, so that it does not decide anything.
+const BUDGET: usize = 1 << 30;
 /// A line that changes is as it was for so long, once the session has settled.
 const BEFORE: u64 = 5 * SECOND;
 
@@ -81,7 +85,9 @@ fn add_session(world: &mut World, case: &Case, seed: u8) {
     let config = case.config();
     let allowance = (case.reading != Reading::Eager).then_some(0);
     let client = Host::client(world.now, seed, config.clone());
-    let server = Host::server(world.now, seed + 1, config, allowance);
+    let budget = WindowBudget::new(BUDGET);
+    let config = config.with_window_budget(Some(budget.clone()));
+    let server = Host::server(world.now, seed + 1, config, allowance, budget);
     // Where the line is shared TCP has a window; alone it is the worst that can stand before a line: one that fills every queue.
     let windowed = case.company == Company::Stream;
     world.add_session(client, server, windowed, case.reads());
@@ -113,7 +119,7 @@ fn measure(world: &mut World, case: &Case, lasts: u64) -> Measured {
         urgent: Percentiles::of(&mut urgent, 99),
         outbox: (ever.max(settled), settled),
         unread: world.hosts[1].unread,
-        granted: None,
+        granted: world.hosts[1].granted(),
         packets: (world.hosts[0].packets() - before.1, world.hosts[1].packets() - before.2),
     }
 }
