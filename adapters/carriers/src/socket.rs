@@ -4,10 +4,6 @@ use std::io;
 
 use socket2::SockRef;
 
-/// Bytes that may wait in the kernel, not sent yet, before it takes no more: what is more urgent waits behind them.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-const NOT_SENT: u32 = 64 << 10;
-
 /// Prepares a connected TCP socket for packets: no delay for company (`TCP_NODELAY`), and on Linux and Android no more
 /// than 64 KiB in the kernel that are not sent yet (`TCP_NOTSENT_LOWAT`), as far as the kernel knows that.
 ///
@@ -15,7 +11,8 @@ const NOT_SENT: u32 = 64 << 10;
 /// As the system says.
 pub fn prepare<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     let socket = socket.into();
+    // What is more urgent waits behind them.
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    let _ = socket.set_tcp_notsent_lowat(NOT_SENT);
+    let _ = socket.set_tcp_notsent_lowat(64 << 10);
     socket.set_tcp_nodelay(true)
 }

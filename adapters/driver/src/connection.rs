@@ -1,6 +1,5 @@
 //! What the driver takes for a connection.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 
@@ -30,13 +29,7 @@ pub struct Connected {
     pub carrier: Carrier,
 }
 
-impl fmt::Debug for Connected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connected")
-            .field("carrier", &self.carrier)
-            .finish_non_exhaustive()
-    }
-}
+debug_some!(Connected, carrier);
 
 impl Connected {
     /// A connection over an ordered, reliable carrier.

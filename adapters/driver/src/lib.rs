@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod debug;
 mod budget;
 mod clock;
 mod close_on_drop;

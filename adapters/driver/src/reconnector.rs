@@ -1,7 +1,5 @@
 //! A connector with closures for what comes before a dial.
 
-use std::fmt;
-
 use bytes::Bytes;
 use unbroken_proto::reconnect::{Answer, Continuity, Preparation};
 use unbroken_proto::{Cause, ReconnectIntent};
@@ -128,8 +126,4 @@ impl Connector for Reconnector {
     }
 }
 
-impl fmt::Debug for Reconnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconnector").finish_non_exhaustive()
-    }
-}
+debug_some!(Reconnector);

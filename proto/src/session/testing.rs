@@ -23,6 +23,8 @@ pub(super) struct Pair {
     pub(super) links: Vec<(Epoch, Option<Epoch>)>,
     /// What the client says behind FINAL never arrives.
     pub(super) confirm_lost: bool,
+    /// Lines hold what they are known to hold, and not everything.
+    pub(super) narrow: bool,
 }
 
 impl Pair {
@@ -53,6 +55,7 @@ impl Pair {
             server: None,
             links: Vec::new(),
             confirm_lost: false,
+            narrow: false,
         }
     }
 
@@ -113,7 +116,9 @@ impl Pair {
 
     pub(super) fn settle(&mut self) {
         loop {
-            self.lift();
+            if !self.narrow {
+                self.lift();
+            }
             let mut moved = false;
             for (ours, theirs) in self.links.clone() {
                 let Some(theirs) = theirs else { continue };

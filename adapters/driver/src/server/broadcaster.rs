@@ -1,6 +1,5 @@
 //! One message to many sessions.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -133,10 +132,4 @@ impl Drop for Broadcaster {
     }
 }
 
-impl fmt::Debug for Broadcaster {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broadcaster")
-            .field("template", &self.template)
-            .finish_non_exhaustive()
-    }
-}
+debug_some!(Broadcaster, template);

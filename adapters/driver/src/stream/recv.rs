@@ -1,7 +1,6 @@
 //! The receiving half.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -277,8 +276,4 @@ impl Drop for RecvHalf {
     }
 }
 
-impl fmt::Debug for RecvHalf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecvHalf").field("id", &self.id).finish_non_exhaustive()
-    }
-}
+debug_some!(RecvHalf, id);

@@ -1,6 +1,5 @@
 //! The sending half.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -327,8 +326,4 @@ impl Drop for SendHalf {
     }
 }
 
-impl fmt::Debug for SendHalf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendHalf").field("id", &self.id).finish_non_exhaustive()
-    }
-}
+debug_some!(SendHalf, id);

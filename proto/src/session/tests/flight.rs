@@ -1,0 +1,164 @@
+//! What may be on the line, as a session sees it.
+
+use super::swaps::{cut_old, swap_with_a_gap};
+use super::*;
+use crate::wire::frame::Frame;
+
+fn narrow() -> Pair {
+    let mut pair = Pair::new();
+    pair.narrow = true;
+    pair
+}
+
+fn packets(session: &mut Session, now: Instant, epoch: Epoch) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    let mut packet = Vec::new();
+    while session.poll_transmit(now, epoch, &mut packet) {
+        packets.push(core::mem::take(&mut packet));
+    }
+    packets
+}
+
+fn fill(pair: &mut Pair, stream: StreamId) {
+    let now = pair.now;
+    while pair
+        .client
+        .stream(stream)
+        .send(now, Bytes::from(alloc::vec![7; 10_000]))
+        .is_ok()
+    {}
+}
+
+/// Kills `line_unbounded`.
+#[test]
+fn no_more_is_sent_than_the_line_should_hold_and_the_rest_with_its_acknowledgement() {
+    let mut pair = narrow();
+    pair.dial();
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    fill(&mut pair, stream);
+    let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
+    let sent = packets(&mut pair.client, now, ours);
+    let stats = pair.client.stats();
+    assert!(
+        stats.in_flight >= stats.in_flight_limit && stats.in_flight < stats.in_flight_limit + 20_000,
+        "{stats:?}"
+    );
+    assert!(!pair.client.wants_transmit(), "it waits for an acknowledgement");
+    pair.now = now + Duration::from_millis(100);
+    let now = pair.now;
+    for packet in sent {
+        let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+        heard.expect("because it is honest");
+    }
+    pair.sleep(Duration::from_millis(25));
+    let now = pair.now;
+    for packet in packets(pair.server(), now, theirs) {
+        let heard = pair.client.handle_input(now, ours, BytesMut::from(&packet[..]));
+        heard.expect("because it is honest");
+    }
+    assert_eq!(pair.client.stats().in_flight, 0);
+    assert!(pair.client.stats().delivery_rate.is_some() && pair.client.wants_transmit());
+}
+
+/// Kills `urgent_waits`.
+#[test]
+fn what_is_more_urgent_goes_though_the_line_is_full() {
+    let mut pair = narrow();
+    pair.dial();
+    let now = pair.now;
+    let bulk = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    let options = StreamOptions::default().with_priority(1);
+    let urgent = pair.client.open(now, options).expect("because there is room");
+    fill(&mut pair, bulk);
+    let ours = pair.links[0].0;
+    let _ = packets(&mut pair.client, now, ours);
+    let sent = pair.client.stream(urgent).send(now, Bytes::from_static(b"key"));
+    sent.expect("because there is room");
+    assert!(pair.client.wants_transmit());
+    let packets = packets(&mut pair.client, now, ours);
+    assert_eq!(packets.len(), 1);
+    assert!(
+        packets[0].len() < 100,
+        "nothing else goes with it: {}",
+        packets[0].len()
+    );
+}
+
+/// Kills `estimate_outlives_connection`.
+#[test]
+fn a_new_connection_begins_with_nothing_known_and_nothing_on_its_line() {
+    let mut pair = narrow();
+    pair.dial();
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    fill(&mut pair, stream);
+    let ours = pair.links[0].0;
+    let _ = packets(&mut pair.client, now, ours);
+    assert!(pair.client.stats().in_flight > 0);
+    pair.cut();
+    pair.links.clear();
+    pair.now = pair.now + Duration::from_secs(10);
+    pair.confirm_lost = true;
+    pair.dial();
+    let stats = pair.client.stats();
+    assert_eq!(
+        (stats.attaches, stats.in_flight, stats.delivery_rate),
+        (2, 0, None),
+        "{stats:?}"
+    );
+}
+
+/// Kills `resync_waits`.
+#[test]
+fn what_is_missing_after_a_resync_goes_though_the_line_is_full() {
+    let mut pair = narrow();
+    let (stream, _, old) = swap_with_a_gap(&mut pair);
+    fill(&mut pair, stream);
+    pair.settle();
+    let stats = pair.client.stats();
+    assert!(stats.in_flight >= stats.in_flight_limit, "{stats:?}");
+    cut_old(&mut pair, old);
+    for _ in 0..40 {
+        pair.sleep(Duration::from_millis(25));
+        pair.settle();
+    }
+    assert_eq!(pair.client.stats().in_flight, 0, "all of it is acknowledged");
+}
+
+/// Kills `in_flight_kept_after_swap`.
+#[test]
+fn what_is_acknowledged_on_the_connection_before_is_on_the_line_no_more() {
+    let mut pair = narrow();
+    let (stream, late, old) = swap_with_a_gap(&mut pair);
+    let now = pair.now;
+    pair.client
+        .stream(stream)
+        .send(now, Bytes::from_static(b"on the new one"))
+        .expect("because there is room");
+    let newest = pair.links.last().map(|(ours, _)| *ours).expect("because dialled");
+    let _ = packets(&mut pair.client, now, newest);
+    assert!(pair.client.stats().in_flight > 0);
+    drop(late);
+    // A peer may say on the old connection that it has what the new one brought.
+    let position = pair.client.inspect().next;
+    let mut ack = alloc::vec![crate::wire::packet::PacketType::Sealed.byte()];
+    let mut writer = crate::wire::FrameWriter::new(&mut ack);
+    writer.push(&Frame::Ack { position });
+    writer.finish();
+    let draining = &mut pair.server().connections.draining;
+    let keys = &mut draining.as_mut().expect("because the swap is not over").connection.keys;
+    assert!(keys.sealer.seal(&mut ack, 1).is_ok());
+    let heard = pair.client.handle_input(now, old.0, BytesMut::from(&ack[..]));
+    heard.expect("because it may be so");
+    assert_eq!(pair.client.stats().in_flight, 0);
+}
