@@ -116,6 +116,12 @@ fn a_new_connection_begins_with_nothing_known_and_nothing_on_its_line() {
         (2, 0, None),
         "{stats:?}"
     );
+
+    // A planned swap, too, though the connection before it still has something on its line.
+    let mut pair = narrow();
+    let _late = swap_with_a_gap(&mut pair);
+    let stats = pair.client.stats();
+    assert_eq!((stats.in_flight, stats.delivery_rate), (0, None), "{stats:?}");
 }
 
 /// Kills `resync_waits`.
