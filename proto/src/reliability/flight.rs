@@ -33,6 +33,8 @@ pub(crate) struct Flight(Option<Box<Measured>>);
 struct Measured {
     records: Records,
     line: Line,
+    /// Bytes that should be on the line at most, as of the last acknowledgement.
+    limit: u64,
     /// Of what is on the line, what was sent though there was as much as there should be.
     beyond: u64,
 }
@@ -50,7 +52,7 @@ pub(crate) enum Headroom {
 
 impl Measured {
     fn headroom(&self) -> Headroom {
-        let limit = self.line.limit();
+        let limit = self.limit;
         if self.records.in_flight() < limit {
             Headroom::Open
         } else if self.beyond < limit / 8 + line::LEAST {
@@ -70,13 +72,14 @@ impl Flight {
             Box::new(Measured {
                 records: Records::default(),
                 line: Line::new(now, rtt),
+                limit: INITIAL,
                 beyond: 0,
             })
         });
         if measured.headroom() < Headroom::Open {
             measured.beyond += bytes;
         }
-        measured.records.on_sent(now, end, bytes, measured.line.limit());
+        measured.records.on_sent(now, end, bytes, measured.limit);
     }
 
     /// There was nothing more to send, though there was room.
@@ -101,6 +104,7 @@ impl Flight {
         let in_flight = measured.records.in_flight();
         measured.beyond = measured.beyond.saturating_sub(before - in_flight);
         measured.line.on_acked(now, &acked, in_flight);
+        measured.limit = measured.line.limit();
         Some(acked.rtt)
     }
 
@@ -110,7 +114,7 @@ impl Flight {
 
     /// Bytes that should be on the line at most.
     pub(crate) fn limit(&self) -> u64 {
-        self.0.as_ref().map_or(INITIAL, |measured| measured.line.limit())
+        self.0.as_ref().map_or(INITIAL, |measured| measured.limit)
     }
 
     /// How large a packet should be: it takes a few milliseconds of the line at most, since what is more urgent waits until it
@@ -140,6 +144,7 @@ impl Flight {
         self.0 = Some(Box::new(Measured {
             records: Records::default(),
             line: Line::endless(),
+            limit: u64::MAX,
             beyond: 0,
         }));
     }

@@ -147,8 +147,7 @@ impl Line {
 
     /// How long the line takes for that many bytes.
     fn takes(&self, bytes: u64) -> Duration {
-        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.rate.highest().unwrap_or(u64::MAX));
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        Duration::from_micros(bytes * 1_000_000 / self.rate.highest().unwrap_or(u64::MAX))
     }
 
     /// How large a packet should be: it takes a few milliseconds of the line at most, since what is more urgent waits until it
@@ -202,7 +201,8 @@ impl Line {
         if elapsed.is_zero() || self.least.is_some_and(|least| elapsed < least.rtt) {
             return;
         }
-        let rate = u64::try_from(u128::from(acked.bytes) * 1_000_000_000 / elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let rate = acked.bytes.saturating_mul(1_000_000_000) / nanos;
         if acked.limited {
             self.rate.raise(rate);
         } else if emptying {
@@ -307,9 +307,10 @@ impl Line {
     }
 }
 
-/// What the line carries at `rate` bytes a second in that time.
+/// What the line carries at `rate` bytes a second in that time, to the microsecond: this is asked for every packet.
 fn carried(rate: u64, time: Duration) -> u64 {
-    u64::try_from(u128::from(rate) * time.as_nanos() / 1_000_000_000).unwrap_or(u64::MAX)
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    rate.saturating_mul(micros) / 1_000_000
 }
 
 /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
