@@ -10,7 +10,7 @@ use super::rate::HighestRate;
 use super::records::Acked;
 use crate::time::{Duration, Instant};
 
-/// Before the rate is known. What a new TCP connection sends at once is half of it (RFC 6928).
+/// Before the rate is known. A new TCP connection sends a quarter of it at once (RFC 6928), and waits for the rest itself.
 pub(super) const INITIAL: u64 = 64 << 10;
 /// A packet takes so long of the line at most.
 const PACKET_TIME: Duration = Duration::from_millis(4);
@@ -18,7 +18,10 @@ const PACKET_TIME: Duration = Duration::from_millis(4);
 const LEAST_PACKET: u64 = 1_400;
 /// However slow the line is, a packet may be on its way while the one before it is acknowledged.
 pub(super) const LEAST: u64 = 2_200;
-/// Rounds without growth of a quarter that show that the rate has stopped growing (section 5.3.1.2 of the draft).
+/// A rate that is higher by this part has grown. Less may be chance.
+const GROWTH: u64 = 16;
+/// Rounds without growth that show that the rate has stopped growing (section 5.3.1.2 of the draft, which asks for a quarter and
+/// three rounds: there the line is probed with more).
 const FLAT_ROUNDS: u8 = 2;
 /// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
 const GROWN_ROUNDS: u8 = 3;
@@ -31,6 +34,7 @@ const LEAST_RTT_ROUNDS: u32 = 20;
 const INFLATED: Duration = Duration::from_millis(20);
 /// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
 const CLUMPS: Duration = Duration::from_millis(6);
+
 /// One line, as far as it is known.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -75,8 +79,8 @@ struct Growth {
 }
 
 impl Growth {
-    fn has_grown(self, rate: u64, part: u64) -> bool {
-        rate >= self.best.saturating_add(self.best / part)
+    fn has_grown(self, rate: u64) -> bool {
+        rate >= self.best.saturating_add(self.best / GROWTH)
     }
 }
 
@@ -227,7 +231,7 @@ impl Line {
         match &mut self.phase {
             Phase::Starting(_) if limited && !self.rate.is_full() => {}
             Phase::Starting(growth) => {
-                if growth.has_grown(rate, 16) {
+                if growth.has_grown(rate) {
                     *growth = Growth { best: rate, rounds: 0 };
                 } else {
                     growth.rounds += 1;
@@ -248,7 +252,7 @@ impl Line {
                 self.begin_draining(false, false);
             }
             Phase::Cruising(growth) => {
-                let grown = growth.best > 0 && growth.has_grown(rate, 16) && !queued;
+                let grown = growth.best > 0 && growth.has_grown(rate) && !queued;
                 let rounds = if grown { growth.rounds + 1 } else { 0 };
                 *growth = Growth { best: rate, rounds };
                 if rounds >= GROWN_ROUNDS {
