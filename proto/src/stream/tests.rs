@@ -1025,7 +1025,7 @@ fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them()
     assert!(a.streams.send(moving, large).is_ok());
 }
 
-/// Kills `pieces_counted_late`. Found by random schedules: what was committed of an item counted as waiting until all of it
+/// Found by random schedules: what was committed of an item counted as waiting until all of it
 /// was, and that this ended told nobody.
 #[test]
 fn who_was_refused_behind_an_item_that_is_partly_sent_hears_when_there_is_room() {
@@ -1033,12 +1033,16 @@ fn who_was_refused_behind_an_item_that_is_partly_sent_hears_when_there_is_room()
         outbox_limit: 6_173,
         max_streams: 1,
         fragment_size: 1_288,
+        max_stream_window: 256,
+        max_session_window: 256,
         ..SessionConfig::default()
     };
     let server = SessionConfig {
         max_streams: 2,
         stream_window: 1_548,
         session_window: 773,
+        max_stream_window: 256,
+        max_session_window: 256,
         ..SessionConfig::default()
     };
     let mut own = End::new(Side::Client, &client);
@@ -1066,4 +1070,24 @@ fn who_was_refused_behind_an_item_that_is_partly_sent_hears_when_there_is_room()
         own.hear();
     }
     assert!(own.refused.is_empty(), "nobody told it");
+}
+
+/// Kills `pieces_counted_late`.
+#[test]
+fn what_is_committed_of_an_item_waits_for_a_reader_no_more() {
+    let [mut a, _] = pair();
+    a.open();
+    let id = a.mine[0];
+    while a.streams.next_frame(60_000, usize::MAX, Headroom::Open).is_some() {}
+    let len = SessionConfig::default().stream_window as usize + 100_000;
+    a.streams
+        .send(id, Bytes::from(std::vec![7; len]))
+        .expect("because it is alone");
+    let beyond = a.streams.held_waiting;
+    assert!(beyond > 100_000);
+    for _ in 0..3 {
+        let committed = a.streams.next_frame(20_000, usize::MAX, Headroom::Open);
+        a.outbox.commit(committed.expect("because it is granted"));
+        assert_eq!(a.streams.held_waiting, beyond, "the grant is used up as the queue is");
+    }
 }
