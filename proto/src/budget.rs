@@ -31,6 +31,13 @@ struct Pot {
     granted: AtomicUsize,
 }
 
+impl Pot {
+    /// The largest fair part for somebody who has `own` of the `granted` bytes.
+    fn fair(&self, granted: usize, own: usize) -> usize {
+        self.size.saturating_sub(granted - own) / 2
+    }
+}
+
 impl WindowBudget {
     /// A budget of `bytes`; 0: no window grows.
     #[must_use]
@@ -80,32 +87,29 @@ impl Share {
         self.bytes
     }
 
+    /// The largest part that is fair now: as much as is left beside it.
+    pub(crate) fn fair(&self) -> usize {
+        let budget = self.budget.as_ref();
+        budget.map_or(usize::MAX, |WindowBudget(pot)| {
+            pot.fair(pot.granted.load(Ordering::Relaxed), self.bytes)
+        })
+    }
+
     /// Makes the part `wanted` bytes large. False: no fair part is so large, and nothing changed.
     pub(crate) fn grow_to(&mut self, wanted: usize) -> bool {
         let own = self.bytes;
-        let granted = match &self.budget {
-            None => true,
-            Some(WindowBudget(pot)) => pot
-                .granted
+        let grow = |WindowBudget(pot): &WindowBudget| {
+            pot.granted
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |granted| {
-                    let after = (granted - own).checked_add(wanted)?;
-                    let left = pot.size.checked_sub(after)?;
-                    (wanted <= left).then_some(after)
+                    (wanted <= pot.fair(granted, own)).then(|| granted - own + wanted)
                 })
-                .is_ok(),
+                .is_ok()
         };
+        let granted = self.budget.as_ref().is_none_or(grow);
         if granted {
             self.bytes = wanted;
         }
         granted
-    }
-
-    /// Whether others need of it what is more than they have left.
-    pub(crate) fn is_unfair(&self) -> bool {
-        self.budget.as_ref().is_some_and(|budget| {
-            let left = budget.size().saturating_sub(budget.granted());
-            self.bytes > left.saturating_add(self.bytes / 8)
-        })
     }
 
     /// Gives back all but `bytes`.
@@ -140,7 +144,11 @@ mod tests {
         assert!(first.grow_to(500));
         assert!(!second.grow_to(251) && second.grow_to(250));
         assert_eq!(budget.granted(), 750);
-        assert!(first.is_unfair() && !second.is_unfair());
+        assert_eq!(
+            (first.fair(), second.fair()),
+            (375, 250),
+            "the first has more than is fair by now"
+        );
         first.shrink_to(300);
         assert_eq!((budget.granted(), first.bytes()), (550, 300));
         first.shrink_to(400);
@@ -164,7 +172,7 @@ mod tests {
     #[test]
     fn without_a_budget_every_part_is_fair() {
         let mut share = Share::of(None);
-        assert!(share.grow_to(usize::MAX) && !share.is_unfair());
+        assert!(share.grow_to(usize::MAX) && share.fair() == usize::MAX);
         share.shrink_to(1);
         assert_eq!(share.bytes(), 1);
     }

@@ -139,26 +139,26 @@ impl RecvCredit {
     /// much smaller steps a slow one would have the sender send tiny frames, and in larger ones the sender would have much
     /// less than the window.
     pub(super) fn is_quarter_read(self) -> bool {
-        self.next_grant().saturating_sub(self.granted) > self.window / 4
+        self.next_grant() - self.granted > self.window / 4
     }
 
     /// Whether a new limit for a window that many share is worth a frame: it would at least double what the sender has
     /// left, or the sender cannot send a byte. Not a share of the window: where much of that lies unread on other streams,
     /// the rest has to go round all the same.
     pub(super) fn is_worth_sharing(self) -> bool {
-        let more = self.next_grant().saturating_sub(self.granted);
+        let more = self.next_grant() - self.granted;
         let left = self.granted.saturating_sub(self.received);
         more > 0 && (more >= left || left <= FRAME_CHARGE as u64)
     }
 
-    /// The limit to tell the peer now.
+    /// The limit to tell the peer now: never less than before, also when the window has shrunk.
     pub(super) fn next_grant(self) -> u64 {
         self.granted.max(self.consumed + self.window)
     }
 
     /// The peer was sent the present limit.
     pub(super) fn grant(&mut self) {
-        self.granted = self.granted.max(self.next_grant());
+        self.granted = self.next_grant();
     }
 }
 

@@ -56,10 +56,8 @@ impl Streams {
         if self.share.bytes() == 0 {
             return;
         }
-        if self.share.is_unfair() {
-            let less = (self.recv_credit.window() / 2).max(self.limits.session_window);
-            self.recv_credit.set_window(less);
-        }
+        let fair = self.limits.session_window.saturating_add(self.share.fair() as u64);
+        self.recv_credit.set_window(self.recv_credit.window().min(fair));
         self.settle_share();
     }
 

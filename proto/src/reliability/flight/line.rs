@@ -58,15 +58,23 @@ enum Phase {
     Starting(Growth),
     Cruising(Growth),
     Draining {
-        /// Whether a queue that should not be there was noticed: the rate has to be learned anew.
-        inflated: bool,
-        /// Whether the least round trip that was seen may be far from the line's own.
-        deep: bool,
-        /// What it was when this began.
+        why: Why,
+        /// The least round trip that was known when this began.
         before: Duration,
         /// Since when no more is on the line than intended.
         settled: Option<Instant>,
     },
+}
+
+/// What a drain is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// To see the least round trip, which was not seen for long, or only while the line was being filled.
+    Look,
+    /// To see it though what was taken for it was a queue in part.
+    LookFurther,
+    /// No round trip is as short as it should be: the line is slower, and its rate to be learned anew, or it is longer.
+    Inflated,
 }
 
 /// How the rate goes from round to round.
@@ -138,8 +146,10 @@ impl Line {
             // In the first round what is missing behind a drain comes at once, which is queue enough.
             Phase::Cruising(growth) if growth.best == 0 => carried(rate, rtt) + LEAST,
             Phase::Cruising(_) => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
-            Phase::Draining { deep: true, .. } => carried(rate, rtt / 2).max(LEAST),
-            Phase::Draining { deep: false, .. } => carried(rate, rtt * 7 / 8).max(LEAST),
+            Phase::Draining {
+                why: Why::LookFurther, ..
+            } => carried(rate, rtt / 2).max(LEAST),
+            Phase::Draining { .. } => carried(rate, rtt * 7 / 8).max(LEAST),
         }
     }
 
@@ -178,19 +188,18 @@ impl Line {
             return;
         }
         let since = *self.inflated_since.get_or_insert(now);
-        let may_drain = !is_starting && !matches!(self.phase, Phase::Draining { inflated: true, .. });
-        if may_drain && now.saturating_since(since) >= least.rtt.max(INFLATED) {
-            self.begin_draining(true, false);
+        let is_emptying = matches!(self.phase, Phase::Draining { why: Why::Inflated, .. });
+        if !is_starting && !is_emptying && now.saturating_since(since) >= least.rtt.max(INFLATED) {
+            self.begin_draining(Why::Inflated);
         }
     }
 
     fn sample_rate(&mut self, acked: &Acked) {
         let emptying = match self.phase {
             Phase::Draining {
-                inflated: true,
+                why: Why::Inflated,
                 settled: None,
                 before,
-                ..
             } => acked.rtt > self.expected(before),
             _ => false,
         };
@@ -243,13 +252,13 @@ impl Line {
                     (false, true) => 2 * FLAT_ROUNDS,
                 };
                 if growth.rounds >= enough {
-                    self.begin_draining(false, false);
+                    self.begin_draining(Why::Look);
                 }
             }
             Phase::Cruising(_)
                 if now.saturating_since(least.seen) > LEAST_RTT_LASTS.max(least.rtt * LEAST_RTT_ROUNDS) =>
             {
-                self.begin_draining(false, false);
+                self.begin_draining(Why::Look);
             }
             Phase::Cruising(growth) => {
                 let grown = growth.best > 0 && growth.has_grown(rate) && !queued;
@@ -264,11 +273,10 @@ impl Line {
         }
     }
 
-    fn begin_draining(&mut self, inflated: bool, deep: bool) {
+    fn begin_draining(&mut self, why: Why) {
         self.inflated_since = None;
         self.phase = Phase::Draining {
-            inflated,
-            deep,
+            why,
             before: self.least_rtt().unwrap_or_default(),
             settled: None,
         };
@@ -277,23 +285,17 @@ impl Line {
     /// While draining: the first round trip of what was sent when no more was on the line than it holds is the line's own.
     fn drain(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
         let (limit, rtt) = (self.limit(), acked.rtt);
-        let Phase::Draining {
-            inflated,
-            before,
-            settled,
-            ..
-        } = &mut self.phase
-        else {
+        let Phase::Draining { why, before, settled } = &mut self.phase else {
             return;
         };
-        let (inflated, before) = (*inflated, *before);
+        let (why, before) = (*why, *before);
         match *settled {
             None if in_flight <= limit => *settled = Some(now),
             Some(since) if acked.sent >= since => {
                 let longer = rtt > self.expected(before);
-                if longer && !inflated {
+                if longer && why != Why::Inflated {
                     // The line became slower or longer meanwhile. Which of them shows once what waits before it is through.
-                    return self.begin_draining(true, false);
+                    return self.begin_draining(Why::Inflated);
                 }
                 self.least = Some(LeastRtt { rtt, seen: now });
                 self.inflated_since = None;
@@ -301,7 +303,7 @@ impl Line {
                     self.phase = Phase::Starting(Growth::default());
                 } else if rtt < before * 15 / 16 {
                     // What was taken for the line's own was a queue in part, and this one may be, too.
-                    self.begin_draining(false, true);
+                    self.begin_draining(Why::LookFurther);
                 } else {
                     self.phase = Phase::Cruising(Growth::default());
                 }

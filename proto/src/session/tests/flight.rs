@@ -20,35 +20,34 @@ fn packets(session: &mut Session, now: Instant, epoch: Epoch) -> Vec<Vec<u8>> {
 }
 
 fn fill(pair: &mut Pair, stream: StreamId) {
+    let (now, message) = (pair.now, Bytes::from(alloc::vec![7; 10_000]));
+    while pair.client.stream(stream).send(now, message.clone()).is_ok() {}
+}
+
+/// A client that has sent what its line should hold, and has more: the two, its epoch, and what it sent.
+fn filled() -> (Pair, Epoch, Vec<Vec<u8>>) {
+    let mut pair = narrow();
+    pair.dial();
     let now = pair.now;
-    while pair
-        .client
-        .stream(stream)
-        .send(now, Bytes::from(alloc::vec![7; 10_000]))
-        .is_ok()
-    {}
+    let stream = queue(&mut pair.client, now, Bytes::new());
+    fill(&mut pair, stream);
+    let ours = pair.links[0].0;
+    let sent = packets(&mut pair.client, now, ours);
+    (pair, ours, sent)
 }
 
 /// Kills `line_unbounded`.
 #[test]
 fn no_more_is_sent_than_the_line_should_hold_and_the_rest_with_its_acknowledgement() {
-    let mut pair = narrow();
-    pair.dial();
-    let now = pair.now;
-    let stream = pair
-        .client
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    fill(&mut pair, stream);
-    let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
-    let sent = packets(&mut pair.client, now, ours);
+    let (mut pair, ours, sent) = filled();
+    let theirs = pair.links[0].1.expect("because it is attached");
     let stats = pair.client.stats();
     assert!(
         stats.in_flight >= stats.in_flight_limit && stats.in_flight < stats.in_flight_limit + 20_000,
         "{stats:?}"
     );
     assert!(!pair.client.wants_transmit(), "it waits for an acknowledgement");
-    pair.now = now + Duration::from_millis(100);
+    pair.now = pair.now + Duration::from_millis(100);
     let now = pair.now;
     for packet in sent {
         let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
@@ -67,18 +66,10 @@ fn no_more_is_sent_than_the_line_should_hold_and_the_rest_with_its_acknowledgeme
 /// Kills `urgent_waits`.
 #[test]
 fn what_is_more_urgent_goes_though_the_line_is_full() {
-    let mut pair = narrow();
-    pair.dial();
+    let (mut pair, ours, _) = filled();
     let now = pair.now;
-    let bulk = pair
-        .client
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
     let options = StreamOptions::default().with_priority(1);
     let urgent = pair.client.open(now, options).expect("because there is room");
-    fill(&mut pair, bulk);
-    let ours = pair.links[0].0;
-    let _ = packets(&mut pair.client, now, ours);
     let sent = pair.client.stream(urgent).send(now, Bytes::from_static(b"key"));
     sent.expect("because there is room");
     assert!(pair.client.wants_transmit());
@@ -94,16 +85,7 @@ fn what_is_more_urgent_goes_though_the_line_is_full() {
 /// Kills `estimate_outlives_connection`.
 #[test]
 fn a_new_connection_begins_with_nothing_known_and_nothing_on_its_line() {
-    let mut pair = narrow();
-    pair.dial();
-    let now = pair.now;
-    let stream = pair
-        .client
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    fill(&mut pair, stream);
-    let ours = pair.links[0].0;
-    let _ = packets(&mut pair.client, now, ours);
+    let (mut pair, ..) = filled();
     assert!(pair.client.stats().in_flight > 0);
     pair.cut();
     pair.links.clear();

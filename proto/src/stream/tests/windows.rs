@@ -154,16 +154,20 @@ fn sessions_grow_out_of_one_budget_and_each_has_a_fair_part() {
     assert_eq!(budget.granted(), 0);
 }
 
+/// A stream whose windows have grown, and the budget that they grew out of.
+fn grown() -> (WindowBudget, [End; 2], StreamId) {
+    let budget = WindowBudget::new(64 << 20);
+    let (mut ends, id) = stream(&shared(&budget));
+    for turn in 1..=20 {
+        round(&mut ends, id, Instant::ZERO + RTT * turn);
+    }
+    (budget, ends, id)
+}
+
 /// Kills `budget_kept`.
 #[test]
 fn what_was_granted_comes_back_as_an_idle_session_uses_it_up() {
-    let budget = WindowBudget::new(64 << 20);
-    let (mut ends, id) = stream(&shared(&budget));
-    let mut now = Instant::ZERO;
-    for _ in 0..20 {
-        now = now + RTT;
-        round(&mut ends, id, now);
-    }
+    let (budget, mut ends, id) = grown();
     let granted = budget.granted();
     assert!(granted > 20 << 20, "{granted}");
     ends[1].streams.shrink_windows();
@@ -182,13 +186,7 @@ fn what_was_granted_comes_back_as_an_idle_session_uses_it_up() {
 
 #[test]
 fn the_end_of_a_session_gives_back_all_but_what_is_unread() {
-    let budget = WindowBudget::new(64 << 20);
-    let (mut ends, id) = stream(&shared(&budget));
-    let mut now = Instant::ZERO;
-    for _ in 0..20 {
-        now = now + RTT;
-        round(&mut ends, id, now);
-    }
+    let (budget, mut ends, id) = grown();
     let [client, server] = &mut ends;
     for _ in 0..3_000 {
         let _ = client.streams.send(id, Bytes::from(std::vec![1; 1_000]));
