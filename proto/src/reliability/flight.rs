@@ -64,9 +64,9 @@ impl Measured {
 }
 
 impl Flight {
-    /// A packet of `bytes` was packed whose sequenced frames end before the position `end`. `rtt`: what the handshake told of
-    /// the round trip; its packets are small, so that they waited for nothing of ours.
-    pub(crate) fn on_sent(&mut self, now: Instant, end: u64, bytes: usize, rtt: Option<Duration>) {
+    /// A packet of `bytes` was packed whose sequenced frames end before the position `end`. `last`: there is nothing more to send.
+    /// `rtt`: what the handshake told of the round trip; its packets are small, so that they waited for nothing of ours.
+    pub(crate) fn on_sent(&mut self, now: Instant, (end, bytes): (u64, usize), last: bool, rtt: Option<Duration>) {
         let bytes = bytes as u64;
         let measured = self.0.get_or_insert_with(|| {
             Box::new(Measured {
@@ -79,20 +79,20 @@ impl Flight {
         if measured.headroom() < Headroom::Open {
             measured.beyond += bytes;
         }
-        measured.records.on_sent(now, end, bytes, measured.limit);
+        measured.records.on_sent(now, (end, bytes), measured.limit, last);
     }
 
-    /// There was nothing more to send, though there was room.
+    /// There is nothing to send.
     pub(crate) fn on_starved(&mut self) {
-        if self.headroom() == Headroom::Open {
-            self.on_held_up();
+        if let Some(measured) = self.0.as_mut().filter(|measured| measured.headroom() == Headroom::Open) {
+            measured.records.starve();
         }
     }
 
     /// What is on the line says nothing of it: it is acknowledged when something else has come.
     pub(crate) fn on_held_up(&mut self) {
         if let Some(measured) = &mut self.0 {
-            measured.records.set_limited();
+            measured.records.hold_up();
         }
     }
 

@@ -1091,3 +1091,23 @@ fn what_is_committed_of_an_item_waits_for_a_reader_no_more() {
         assert_eq!(a.streams.held_waiting, beyond, "the grant is used up as the queue is");
     }
 }
+
+/// Kills `control_waits`.
+#[test]
+fn control_and_opens_go_where_the_line_has_room_for_no_data() {
+    let [mut a, mut b] = pair();
+    a.open();
+    a.send(0, 1_000, true);
+    b.open();
+    b.pass(&mut a, 1, 60_000);
+    a.accept();
+    let _ = a.streams.stop(a.mine[1], 7);
+    let mut next = || {
+        a.streams
+            .next_frame(60_000, usize::MAX, Headroom::None)
+            .map(|c| c.frame)
+    };
+    assert!(matches!(next(), Some(Frame::Stop { .. })));
+    assert!(matches!(next(), Some(Frame::Open(_))));
+    assert_eq!(next(), None, "data waits");
+}

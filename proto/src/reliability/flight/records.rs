@@ -55,13 +55,16 @@ impl Records {
         self.in_flight
     }
 
-    /// `limit`: how much may be on the line.
-    pub(super) fn on_sent(&mut self, now: Instant, end: u64, bytes: u64, limit: u64) {
+    /// `limit`: how much may be on the line. `last`: there is nothing more to send.
+    pub(super) fn on_sent(&mut self, now: Instant, (end, bytes): (u64, u64), limit: u64, last: bool) {
         if self.in_flight == 0 {
             self.first_sent = now;
             self.delivered_at = now;
         }
         self.in_flight += bytes;
+        if last && self.in_flight < limit {
+            self.starve();
+        }
         let mut sent = Sent {
             end,
             bytes,
@@ -83,9 +86,15 @@ impl Records {
         self.sent.push_back(sent);
     }
 
-    /// What is on the line, and what follows before it is acknowledged, says nothing of the line.
-    pub(super) fn set_limited(&mut self) {
+    /// There is nothing more to send: what follows before all on the line is acknowledged says nothing of the line.
+    pub(super) fn starve(&mut self) {
         self.limited_until = Some(self.delivered + self.in_flight);
+    }
+
+    /// What is on the line is acknowledged when something else has come, and says nothing of the line either.
+    pub(super) fn hold_up(&mut self) {
+        self.starve();
+        self.sent.iter_mut().for_each(|sent| sent.limited = true);
     }
 
     /// The peer has all below `position`. `None`: that is no news of what was sent here.
@@ -102,7 +111,8 @@ impl Records {
             self.sent = VecDeque::new();
         }
         self.delivered_at = now;
-        self.first_sent = newest.at;
+        // What was limited may have been sent long ago: how long sending took is not counted from there.
+        self.first_sent = if newest.limited { now } else { newest.at };
         self.limited_until.take_if(|until| *until < self.delivered);
         Some(Acked {
             sent: newest.at,
@@ -125,8 +135,8 @@ mod tests {
     #[test]
     fn what_was_acknowledged_counts_no_more_and_everything_else_does() {
         let mut records = Records::default();
-        records.on_sent(Instant::ZERO, 10, 60_000, LIMIT);
-        records.on_sent(Instant::ZERO, 20, 60_000, LIMIT);
+        records.on_sent(Instant::ZERO, (10, 60_000), LIMIT, false);
+        records.on_sent(Instant::ZERO, (20, 60_000), LIMIT, false);
         let later = Instant::from_millis(10);
         assert!(records.on_acked(later, 9).is_none());
         assert_eq!(records.in_flight(), 120_000);
@@ -140,16 +150,32 @@ mod tests {
     #[test]
     fn what_is_sent_again_after_a_resync_is_settled_with_what_was_sent_before() {
         let mut records = Records::default();
-        records.on_sent(Instant::ZERO, 20, 1_000, LIMIT);
-        records.on_sent(Instant::ZERO, 5, 500, LIMIT);
+        records.on_sent(Instant::ZERO, (20, 1_000), LIMIT, false);
+        records.on_sent(Instant::ZERO, (5, 500), LIMIT, false);
         records.on_acked(Instant::from_millis(1), 20);
         assert_eq!(records.in_flight(), 0);
+    }
+
+    /// Kills `held_up_unmarked`.
+    #[test]
+    fn what_was_held_up_says_nothing_of_the_line_and_what_follows_it_does() {
+        let mut records = Records::default();
+        records.on_sent(Instant::ZERO, (1, 60_000), LIMIT, false);
+        records.hold_up();
+        let limited = |acked: Option<Acked>| acked.map(|acked| (acked.limited, acked.sending));
+        let late = Instant::from_millis(3_000);
+        assert_eq!(limited(records.on_acked(late, 1)), Some((true, Duration::ZERO)));
+        records.on_sent(late, (2, 60_000), LIMIT, false);
+        records.on_acked(late, 2);
+        records.on_sent(late, (3, 60_000), LIMIT, false);
+        let later = Instant::from_millis(3_100);
+        assert_eq!(limited(records.on_acked(later, 3)), Some((false, Duration::ZERO)));
     }
 
     #[test]
     fn records_of_small_packets_are_joined() {
         let mut records = Records::default();
-        (0..10_000).for_each(|n| records.on_sent(Instant::ZERO, n + 1, 1_500, 15_000_000));
+        (0..10_000).for_each(|n| records.on_sent(Instant::ZERO, (n + 1, 1_500), 15_000_000, false));
         assert_eq!(records.in_flight(), 15_000_000);
         assert!(records.sent.len() <= RECORDS as usize + 1, "{}", records.sent.len());
         records.on_acked(Instant::from_millis(1), 10_000);

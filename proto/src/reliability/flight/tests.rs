@@ -14,6 +14,8 @@ struct Line {
     sent: u64,
     flight: Flight,
     delivered: u64,
+    /// Each packet is the last that there is to send.
+    last: bool,
     /// How long packets waited before the line.
     queued: Vec<Duration>,
 }
@@ -31,13 +33,15 @@ impl Line {
             sent: 0,
             flight: Flight::default(),
             delivered: 0,
+            last: false,
             queued: Vec::new(),
         }
     }
 
     fn send(&mut self) {
         self.sent += 1;
-        self.flight.on_sent(self.now, self.sent, PACKET as usize, None);
+        self.flight
+            .on_sent(self.now, (self.sent, PACKET as usize), self.last, None);
         self.queued.push(self.free_at.saturating_since(self.now));
         let takes = Duration::from_nanos(PACKET * 1_000_000_000 / self.rate);
         self.free_at = self.free_at.max(self.now) + takes;
@@ -155,8 +159,8 @@ fn samples_without_enough_to_send_say_nothing_of_the_line() {
     // A keystroke now and then.
     for _ in 0..100 {
         line.now = line.now + Duration::from_millis(50);
+        line.last = true;
         line.send();
-        line.flight.on_starved();
         line.hear();
     }
     assert_eq!(line.flight.rate(), known);
@@ -165,9 +169,9 @@ fn samples_without_enough_to_send_say_nothing_of_the_line() {
 #[test]
 fn what_is_more_urgent_may_go_beyond_what_should_be_on_the_line_up_to_a_bound() {
     let mut flight = Flight::default();
-    flight.on_sent(Instant::ZERO, 1, 70_000, None);
+    flight.on_sent(Instant::ZERO, (1, 70_000), false, None);
     assert_eq!(flight.headroom(), Headroom::Urgent);
-    flight.on_sent(Instant::ZERO, 2, 12_000, None);
+    flight.on_sent(Instant::ZERO, (2, 12_000), false, None);
     assert_eq!(flight.headroom(), Headroom::None);
     flight.on_acked(Instant::from_millis(10), 1);
     assert_eq!((flight.in_flight(), flight.headroom()), (12_000, Headroom::Open));

@@ -162,10 +162,11 @@ impl ActiveConnection {
         self.pong.is_some() || self.liveness.wants_ping()
     }
 
-    /// A packet of `bytes` was packed with sequenced frames in it, the last of them at the position before the cursor.
-    pub(crate) fn on_packed(&mut self, now: Instant, bytes: usize) {
+    /// A packet of `bytes` was packed with sequenced frames in it, the last of them at the position before the cursor. `last`:
+    /// there is nothing more to send.
+    pub(crate) fn on_packed(&mut self, now: Instant, bytes: usize, last: bool) {
         self.liveness.on_data_committed(now);
-        self.flight.on_sent(now, self.cursor, bytes, self.rtt.srtt());
+        self.flight.on_sent(now, (self.cursor, bytes), last, self.rtt.srtt());
         self.busy_at = now;
         self.unacked_since.get_or_insert(now);
     }

@@ -34,28 +34,32 @@ impl Packing<'_> {
         buf.push(PacketType::Sealed.byte());
         let sealed_from = buf.len();
         let mut writer = FrameWriter::new(buf);
-        let Packed { any: packed, sequenced } = self.pack_frames(&mut writer);
-        let rekey = packed && self.connection.keys.sealer.since_rekey() + 1 >= REKEY_EVERY;
+        let packed = self.pack_frames(&mut writer);
+        let rekey = packed.any && self.connection.keys.sealer.since_rekey() + 1 >= REKEY_EVERY;
         if rekey {
             writer.push(&Frame::Rekey);
         }
         writer.finish();
         // Sealing fails only after 2^64 packets; the connection then says nothing more and times out.
-        if !packed || self.connection.keys.sealer.seal(buf, sealed_from).is_err() {
+        if !packed.any || self.connection.keys.sealer.seal(buf, sealed_from).is_err() {
             buf.truncate(start);
+            if packed.starved {
+                self.connection.flight.on_starved();
+            }
             return false;
         }
         if rekey {
             self.connection.keys.sealer.rekey();
         }
-        if sequenced {
-            self.connection.on_packed(self.session.now, buf.len() - start);
+        if packed.sequenced {
+            let bytes = buf.len() - start;
+            self.connection.on_packed(self.session.now, bytes, packed.starved);
         }
         true
     }
 
     fn pack_frames(&mut self, writer: &mut FrameWriter<'_>) -> Packed {
-        let (mut packed, mut sequenced) = (false, false);
+        let mut packed = false;
         if self.is_current {
             self.connection.skip_acknowledged(self.session.ledger.acked());
             packed |= self.pack_once(writer);
@@ -63,11 +67,15 @@ impl Packing<'_> {
         packed |= pack_replies(self.session.now, self.connection, writer);
         if self.is_current {
             packed |= self.pack_ack(writer, packed);
-            sequenced = self.pack_sequenced(writer);
+            let sequenced = self.pack_sequenced(writer);
+            return Packed {
+                any: packed || sequenced.sequenced,
+                ..sequenced
+            };
         }
         Packed {
-            any: packed || sequenced,
-            sequenced,
+            any: packed,
+            ..Packed::default()
         }
     }
 
@@ -109,7 +117,7 @@ impl Packing<'_> {
     }
 
     /// Owed frames first, in order; then new ones, which are committed here.
-    fn pack_sequenced(&mut self, writer: &mut FrameWriter<'_>) -> bool {
+    fn pack_sequenced(&mut self, writer: &mut FrameWriter<'_>) -> Packed {
         let limit = self.packet_room();
         let first = self.connection.cursor;
         let headroom = self.connection.headroom();
@@ -135,10 +143,12 @@ impl Packing<'_> {
             connection.cursor += 1;
             connection.skip_acknowledged(self.session.ledger.acked());
         }
-        if writer.len() + FULL < limit {
-            self.connection.flight.on_starved();
+        let sequenced = self.connection.cursor != first;
+        Packed {
+            any: sequenced,
+            sequenced,
+            starved: writer.len() + FULL < limit,
         }
-        self.connection.cursor != first
     }
 
     /// Makes sure that the outbox has a frame at the cursor that fits. `Some(true)`: a new one was
@@ -212,11 +222,14 @@ impl Packing<'_> {
 }
 
 /// What was packed.
+#[derive(Clone, Copy, Default)]
 struct Packed {
     /// Anything.
     any: bool,
     /// Sequenced frames.
     sequenced: bool,
+    /// There was room for more.
+    starved: bool,
 }
 
 /// The longest frame that a packet has room for, whatever the connection: what was committed has to fit every packet.

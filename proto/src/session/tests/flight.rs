@@ -2,6 +2,8 @@
 
 use super::swaps::{cut_old, swap_with_a_gap};
 use super::*;
+use crate::config::WindowBudget;
+use crate::liveness::Health;
 use crate::wire::frame::Frame;
 
 fn narrow() -> Pair {
@@ -36,6 +38,15 @@ fn filled() -> (Pair, Epoch, Vec<Vec<u8>>) {
     (pair, ours, sent)
 }
 
+/// The server hears what the client sent.
+fn deliver(pair: &mut Pair, sent: Vec<Vec<u8>>) {
+    let (now, theirs) = (pair.now, pair.links[0].1.expect("because it is attached"));
+    for packet in sent {
+        let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+        heard.expect("because it is honest");
+    }
+}
+
 /// Kills `line_unbounded`.
 #[test]
 fn no_more_is_sent_than_the_line_should_hold_and_the_rest_with_its_acknowledgement() {
@@ -48,11 +59,7 @@ fn no_more_is_sent_than_the_line_should_hold_and_the_rest_with_its_acknowledgeme
     );
     assert!(!pair.client.wants_transmit(), "it waits for an acknowledgement");
     pair.now = pair.now + Duration::from_millis(100);
-    let now = pair.now;
-    for packet in sent {
-        let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
-        heard.expect("because it is honest");
-    }
+    deliver(&mut pair, sent);
     pair.sleep(Duration::from_millis(25));
     let now = pair.now;
     for packet in packets(pair.server(), now, theirs) {
@@ -149,4 +156,100 @@ fn what_is_acknowledged_on_the_connection_before_is_on_the_line_no_more() {
     let heard = pair.client.handle_input(now, old.0, BytesMut::from(&ack[..]));
     heard.expect("because it may be so");
     assert_eq!(pair.client.stats().in_flight, 0);
+}
+
+/// What both ends have to say, half a tenth of a second each way, acknowledgements included.
+fn round_trip(pair: &mut Pair) {
+    let leg = Duration::from_millis(50);
+    let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
+    let sent = packets(&mut pair.client, pair.now, ours);
+    pair.sleep(leg);
+    deliver(pair, sent);
+    pair.sleep(Duration::from_millis(25));
+    let now = pair.now;
+    let answers = packets(pair.server(), now, theirs);
+    pair.sleep(leg);
+    for packet in answers {
+        let heard = pair.client.handle_input(pair.now, ours, BytesMut::from(&packet[..]));
+        heard.expect("because it is honest");
+    }
+}
+
+/// Kills `starved_unmarked`.
+#[test]
+fn who_has_little_to_send_learns_nothing_of_the_line() {
+    let mut pair = narrow();
+    pair.dial();
+    let stream = queue(&mut pair.client, pair.now, Bytes::new());
+    for _ in 0..20 {
+        round_trip(&mut pair);
+        let sent = pair.client.stream(stream).send(pair.now, Bytes::from_static(b"key"));
+        sent.expect("because there is room");
+    }
+    let stats = pair.client.stats();
+    assert!(stats.in_flight_limit >= 64 << 10, "{stats:?}");
+}
+
+/// Kills `packet_size_fixed`.
+#[test]
+fn packets_are_as_large_as_a_few_milliseconds_of_the_line() {
+    let (mut pair, ours, sent) = filled();
+    assert!(sent.iter().all(|packet| packet.len() <= 16_300));
+    deliver(&mut pair, sent);
+    round_trip(&mut pair);
+    let rate = pair
+        .client
+        .stats()
+        .delivery_rate
+        .expect("because much was acknowledged");
+    let most = usize::try_from(rate * 4 / 1_000).expect("because the line is slow") + 100;
+    let packets = packets(&mut pair.client, pair.now, ours);
+    let sizes: Vec<usize> = packets.iter().map(Vec::len).collect();
+    assert!(
+        sizes.len() > 1 && sizes.iter().all(|size| *size <= most),
+        "{rate} B/s: {sizes:?}"
+    );
+}
+
+/// Kills `rtt_unlearned` and `ack_without_rtt`.
+#[test]
+fn the_handshake_tells_the_round_trip_and_acknowledgements_come_by_it() {
+    let mut pair = narrow();
+    pair.dial();
+    assert_eq!(pair.client.stats().srtt, Some(Duration::ZERO));
+    assert_eq!(pair.server().stats().srtt, Some(Duration::ZERO));
+    let now = pair.now;
+    queue(&mut pair.client, now, Bytes::from_static(b"message"));
+    let ours = pair.links[0].0;
+    let sent = packets(&mut pair.client, now, ours);
+    deliver(&mut pair, sent);
+    assert_eq!(pair.server().poll_timeout(), Some(now + Duration::from_millis(1)));
+}
+
+/// Kills `idle_keeps_windows`.
+#[test]
+fn a_session_that_falls_idle_gives_back_what_its_peer_was_not_granted() {
+    let budget = WindowBudget::new(1 << 30);
+    let mut pair = Pair::with(|_, server| {
+        server.window_budget = Some(budget.clone());
+        server.idle_after = Duration::from_secs(1);
+    });
+    pair.narrow = true;
+    pair.dial();
+    let stream = queue(&mut pair.client, pair.now, Bytes::new());
+    for _ in 0..60 {
+        let current = pair.client.connections.current.as_mut();
+        current.expect("because it is attached").flight.lift();
+        fill(&mut pair, stream);
+        round_trip(&mut pair);
+        let now = pair.now;
+        while pair.server().accept(now).is_some() {}
+        payload(pair.server(), now, stream);
+    }
+    let busy = budget.granted();
+    assert!(busy > 0, "its window has grown");
+    // What was read last is not granted anew yet.
+    pair.sleep(Duration::from_secs(2));
+    assert_eq!(pair.server().reporting.health(), Health::Idle);
+    assert!(budget.granted() < busy, "{} of {busy}", budget.granted());
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::accept::Tombstone;
 use crate::accept::{Report, Status};
 use crate::config::SessionConfig;
+use crate::config::WindowBudget;
 use crate::error::ConnectionError;
 use crate::id::SessionId;
 use crate::liveness::Health;
@@ -684,7 +685,7 @@ fn a_session_costs_little_here() {
 
 #[test]
 fn limits_are_checked() {
-    let tweaks: [fn(&mut ServerConfig); 8] = [
+    let tweaks: [fn(&mut ServerConfig); 10] = [
         |config| config.max_silent = 0,
         |config| config.max_handshakes = (1 << 20) + 1,
         |config| config.hello_rate = 0,
@@ -693,6 +694,8 @@ fn limits_are_checked() {
         |config| config.tombstone_lifetime = Duration::ZERO,
         |config| config.max_tombstones = (1 << 24) + 1,
         |config| config.session.max_streams = 0,
+        |config| config.session.max_stream_window = 255,
+        |config| config.session.max_session_window = (1 << 30) + 1,
     ];
     for tweak in tweaks {
         let mut config = config();
@@ -703,4 +706,18 @@ fn limits_are_checked() {
     let mut config = config();
     config.suites = vec![Suite::ChaChaPolyPsk];
     assert_eq!(config.validate(), Err(ConfigError::NoSuite), "nobody has a secret");
+}
+
+/// Kills `registry_without_budget`.
+#[test]
+fn sessions_of_a_registry_grow_out_of_one_budget_its_own_or_the_hosts() {
+    let made = |config| {
+        let registry = Registry::new(config, Seed([1; 32]), at(0)).expect("because the limits are valid");
+        registry.session.window_budget.clone()
+    };
+    assert_eq!(made(config()).map(|budget| budget.size()), Some(1 << 30));
+    let own = WindowBudget::new(5);
+    let mut shared = config();
+    shared.session.window_budget = Some(own.clone());
+    assert_eq!(made(shared), Some(own));
 }
