@@ -35,7 +35,7 @@ impl Streams {
         if self.recv_credit.is_outpaced(reading) {
             wanted = wanted.max(self.recv_credit.window().saturating_mul(2));
         }
-        let wanted = wanted.min(self.limits.max_session_window);
+        let wanted = wanted.min(self.limits.max_session_window).min(self.fair_window());
         if wanted > self.recv_credit.window() && self.share.grow_to(self.beyond_first(wanted)) {
             self.recv_credit.set_window(wanted);
         }
@@ -56,7 +56,7 @@ impl Streams {
         if self.share.bytes() == 0 {
             return;
         }
-        let fair = self.limits.session_window.saturating_add(self.share.fair() as u64);
+        let fair = self.fair_window();
         self.recv_credit.set_window(self.recv_credit.window().min(fair));
         self.settle_share();
     }
@@ -70,6 +70,11 @@ impl Streams {
             self.recv_credit.bound()
         };
         self.share.shrink_to(self.beyond_first(bound));
+    }
+
+    /// The largest window for all streams that the budget has a fair part for.
+    fn fair_window(&self) -> u64 {
+        self.limits.session_window.saturating_add(self.share.fair() as u64)
     }
 
     /// Of a window for all streams, what comes out of the budget.

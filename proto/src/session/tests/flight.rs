@@ -77,6 +77,8 @@ fn what_is_more_urgent_goes_though_the_line_is_full() {
     let now = pair.now;
     let options = StreamOptions::default().with_priority(1);
     let urgent = pair.client.open(now, options).expect("because there is room");
+    assert_eq!(packets(&mut pair.client, now, ours).len(), 1, "OPEN does not wait");
+    assert!(!pair.client.wants_transmit());
     let sent = pair.client.stream(urgent).send(now, Bytes::from_static(b"key"));
     sent.expect("because there is room");
     assert!(pair.client.wants_transmit());

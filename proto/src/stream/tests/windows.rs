@@ -128,6 +128,7 @@ fn shared(budget: &WindowBudget) -> SessionConfig {
     }
 }
 
+/// Kills `unfair_kept`.
 #[test]
 fn sessions_grow_out_of_one_budget_and_each_has_a_fair_part() {
     let budget = WindowBudget::new(8 << 20);
@@ -146,10 +147,8 @@ fn sessions_grow_out_of_one_budget_and_each_has_a_fair_part() {
     }
     let (least, most) = (last.iter().min().copied(), last.iter().max().copied());
     let first = SessionConfig::default().session_window as usize;
-    assert!(
-        least >= Some(2 * first) && most <= least.map(|least| 3 * least),
-        "{last:?}"
-    );
+    assert!(least >= Some(2 * first), "{last:?}");
+    assert!(most <= least.map(|least| least + least / 4), "{last:?}");
     drop(sessions);
     assert_eq!(budget.granted(), 0);
 }
