@@ -3,8 +3,8 @@
 use super::carrier::{Framing, Socket};
 use super::case::{Buffer, Case, Change, Company, Reading};
 
-/// What adapters let wait in a kernel's socket.
-const KERNEL: Socket = Socket::Kernel { unsent: 16 << 10 };
+/// What adapters let wait in a kernel's socket (`carriers::prepare`).
+const KERNEL: Socket = Socket::Kernel { unsent: 64 << 10 };
 /// A proxy's buffer.
 const RELAY: Socket = Socket::Relay { holds: 4 << 20 };
 

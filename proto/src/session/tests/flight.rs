@@ -48,6 +48,7 @@ fn deliver(pair: &mut Pair, sent: Vec<Vec<u8>>) {
 }
 
 /// Kills `line_unbounded`.
+// PROTOCOL R6.9
 #[test]
 fn no_more_is_sent_than_the_line_should_hold_and_the_rest_with_its_acknowledgement() {
     let (mut pair, ours, sent) = filled();

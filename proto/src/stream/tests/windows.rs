@@ -164,6 +164,7 @@ fn grown() -> (WindowBudget, [End; 2], StreamId) {
 }
 
 /// Kills `budget_kept`.
+// PROTOCOL R6.8
 #[test]
 fn what_was_granted_comes_back_as_an_idle_session_uses_it_up() {
     let (budget, mut ends, id) = grown();
