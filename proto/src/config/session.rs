@@ -35,7 +35,8 @@ pub struct SessionConfig {
     /// Streams the peer may have open at once. 1 to 65,536, default 256.
     pub max_streams: u64,
     /// Default longest payload of one frame on streams opened here, both ways; and the longest that is sent on those of the
-    /// peer, whose own size may ask for less. 1,000 to 64,000 bytes, default 16,000.
+    /// peer, whose own size may ask for less. 1,000 to 64,000 bytes, default 64,000. On
+    /// a slow line they are shorter: a packet takes a few milliseconds of it at most.
     pub fragment_size: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,
@@ -74,7 +75,7 @@ impl Default for SessionConfig {
             max_session_window: 24 << 20,
             window_budget: None,
             max_streams: 256,
-            fragment_size: 16_000,
+            fragment_size: 64_000,
             keepalive_interval: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(30),
             ack_delay: Duration::from_millis(25),

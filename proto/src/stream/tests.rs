@@ -440,7 +440,7 @@ proptest! {
 }
 
 fn pair() -> [End; 2] {
-    let config = SessionConfig::default();
+    let config = SessionConfig::default().with_fragment_size(16_000);
     let mut ends = [End::new(Side::Client, &config), End::new(Side::Server, &config)];
     ends[0].streams.set_peer(&config.parameters());
     ends[1].streams.set_peer(&config.parameters());

@@ -12,8 +12,8 @@ use crate::wire::FrameWriter;
 use crate::wire::frame::{Frame, Parameters};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
-/// Room in a packet beyond one fragment's payload, while nothing is known of the line.
-const SMALL_PACKET_SLACK: usize = 256;
+/// What a packet holds at most while nothing is known of the line: on a slow one it takes long enough.
+const UNKNOWN_LINE: usize = 16 << 10;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
@@ -215,7 +215,7 @@ impl Packing<'_> {
     fn packet_room(&self) -> usize {
         let full = longest_frame(self.session.peer) + CONTROL_ROOM;
         full.min(match self.connection.flight.packet() {
-            None => self.session.config.fragment_size + SMALL_PACKET_SLACK,
+            None => UNKNOWN_LINE,
             Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         })
     }
