@@ -8,7 +8,7 @@ pub const MAX_PACKET: usize = 65_535;
 /// What each buffered frame or message is charged beyond its payload.
 pub const FRAME_CHARGE: usize = 64;
 /// Bytes that may wait on streams whose readers grant no more.
-pub(crate) const MAX_WAITING: usize = 256 << 10;
+pub(crate) const MAX_WAITING: usize = 96 << 10;
 /// What the sessions of a registry may be granted beyond their first windows, if nothing else is said.
 pub(crate) const REGISTRY_BUDGET: usize = 1 << 30;
 /// Longest label in bytes, of a stream or of a session in a registry.

@@ -134,7 +134,7 @@ fn every_session_is_cleaned_up_after_exactly_once_whichever_way_it_ends() {
             let now = unbroken_proto::Instant::from_nanos(population.now);
             for (_, owner) in all.filter(|(_, owner)| owner.session.state() == SessionState::Detached) {
                 if let Ok(stream) = owner.session.open(now, StreamOptions::default()) {
-                    let _full = owner.session.stream(stream).send(now, Bytes::from(vec![0; 200_000]));
+                    let _full = owner.session.stream(stream).send(now, Bytes::from(vec![0; 70_000]));
                 }
             }
         }

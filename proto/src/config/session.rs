@@ -13,7 +13,7 @@ use crate::wire::frame::Parameters;
 #[non_exhaustive]
 pub struct SessionConfig {
     /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
-    /// 2 KiB to 1 GiB, default 24 MiB, of which a session has what it uses. At most 256 KiB of it, and at most half, wait on
+    /// 2 KiB to 1 GiB, default 24 MiB, of which a session has what it uses. At most 96 KiB of it, and at most half, wait on
     /// streams whose reader has granted no more (one larger message apart), so that a slow reader costs little and leaves the
     /// others room. A 32nd of it (64 bytes at least) is kept for
     /// the metadata of messages that go out in more pieces than they were charged for. Beyond it come at most 64 KiB of

@@ -803,7 +803,7 @@ fn credit_in_crumbs_does_not_inflate_the_outbox() {
     a.streams.set_peer(&narrow.parameters());
     a.open();
     let id = a.mine[0];
-    let len = 200_000;
+    let len = 90_000;
     a.streams
         .send(id, Bytes::from(std::vec![7; len]))
         .expect("because there is room");
@@ -1009,7 +1009,7 @@ fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them()
     };
     a.streams.on_frame(granted).expect("because it rises");
     while a.streams.poll_event().is_some() {}
-    let large = Bytes::from(std::vec![7; 300_000]);
+    let large = Bytes::from(std::vec![7; 450_000]);
     let refused = a
         .streams
         .send(moving, large.clone())

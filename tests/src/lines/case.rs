@@ -68,7 +68,7 @@ pub enum Company {
 pub enum Reading {
     /// At once.
     Eager,
-    /// At a tenth of the line's rate.
+    /// At a tenth of the line's rate, or a window in four round trips if that is less: who reads one in two lets it grow.
     Slow,
     /// Not at all.
     Absent,
@@ -129,7 +129,10 @@ impl Case {
     pub(super) fn reads(&self) -> Option<u64> {
         match self.reading {
             Reading::Eager => None,
-            Reading::Slow => Some(self.bits() / 80),
+            Reading::Slow => {
+                let windows = self.config().stream_window * 1_000 / (4 * self.rtt);
+                Some((self.bits() / 80).min(windows))
+            }
             Reading::Absent => Some(0),
         }
     }

@@ -5,6 +5,7 @@
 //! | starting | twice what the line is known to hold | when the rate has stopped growing, or a queue lasts |
 //! | cruising | that, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
 //! | draining | seven eighths; half, once that was too much | with the first round trip that met no queue of ours |
+//! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once | when as much as was on the line is acknowledged |
 
 use super::rate::HighestRate;
 use super::records::Acked;
@@ -15,7 +16,7 @@ pub(super) const INITIAL: u64 = 64 << 10;
 /// A packet takes so long of the line at most.
 const PACKET_TIME: Duration = Duration::from_millis(4);
 /// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
-const LEAST_PACKET: u64 = 1_400;
+const LEAST_PACKET: u64 = 1_300;
 /// However slow the line is, a packet may be on its way while the one before it is acknowledged.
 pub(super) const LEAST: u64 = 2_200;
 /// A rate that is higher by this part has grown. Less may be chance.
@@ -40,6 +41,8 @@ const CLUMPS: Duration = Duration::from_millis(6);
 pub(super) struct Line {
     rate: HighestRate,
     least: Option<LeastRtt>,
+    /// Bytes ever acknowledged.
+    delivered: u64,
     /// A round is over when something is acknowledged that was sent after it began: when so much was delivered.
     round_ends: u64,
     /// Since when every round trip is longer than it should be.
@@ -61,8 +64,16 @@ enum Phase {
         why: Why,
         /// The least round trip that was known when this began.
         before: Duration,
+        /// To look, first all that waits goes, and then what is on the line becomes less by what is acknowledged, so that there
+        /// is no gap in it: what had been delivered when that began.
+        thinning: Option<u64>,
         /// Since when no more is on the line than intended.
         settled: Option<Instant>,
+    },
+    Filling {
+        /// What was on the line when this began, and what had been delivered.
+        from: u64,
+        began: u64,
     },
 }
 
@@ -98,7 +109,9 @@ impl Line {
         Line {
             rate: HighestRate::default(),
             least: rtt.map(|rtt| LeastRtt { rtt, seen: now }),
-            round_ends: 0,
+            delivered: 0,
+            // What is sent before anything is acknowledged begins on an empty line: it says too little of the rate.
+            round_ends: 1,
             inflated_since: None,
             phase: Phase::Starting(Growth::default()),
         }
@@ -125,9 +138,15 @@ impl Line {
 
     /// An acknowledgement came; `in_flight` is still on the line.
     pub(super) fn on_acked(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
-        self.sample_rtt(now, acked.rtt);
+        self.delivered = acked.delivered.1;
+        self.sample_rtt(now, acked);
         self.sample_rate(acked);
         self.drain(now, acked, in_flight);
+        if let Phase::Filling { from, began } = self.phase
+            && self.delivered - began >= from
+        {
+            self.phase = Phase::Cruising(Growth::default());
+        }
         if acked.delivered.0 >= self.round_ends {
             self.round_ends = acked.delivered.1;
             self.end_round(now, acked.limited);
@@ -143,12 +162,23 @@ impl Line {
         match self.phase {
             Phase::Starting(_) if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
             Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
-            // In the first round what is missing behind a drain comes at once, which is queue enough.
-            Phase::Cruising(growth) if growth.best == 0 => carried(rate, rtt) + LEAST,
-            Phase::Cruising(_) => carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST),
+            Phase::Cruising(_) => full(rate, rtt),
+            Phase::Filling { from, began } => {
+                let missing = full(rate, rtt).saturating_sub(from);
+                from + missing.saturating_mul(self.delivered - began) / from.max(1)
+            }
             Phase::Draining {
                 why: Why::LookFurther, ..
             } => carried(rate, rtt / 2).max(LEAST),
+            Phase::Draining {
+                why: Why::Look,
+                thinning,
+                ..
+            } => {
+                let whole = carried(rate, rtt);
+                let thinned = thinning.map_or(0, |began| self.delivered - began).min(whole);
+                (whole - thinned / 8).max(LEAST)
+            }
             Phase::Draining { .. } => carried(rate, rtt * 7 / 8).max(LEAST),
         }
     }
@@ -171,7 +201,8 @@ impl Line {
         Some(carried(rate, PACKET_TIME).max(LEAST_PACKET))
     }
 
-    fn sample_rtt(&mut self, now: Instant, rtt: Duration) {
+    fn sample_rtt(&mut self, now: Instant, acked: &Acked) {
+        let rtt = acked.rtt;
         let least = match self.least {
             Some(least) if rtt > least.rtt => least,
             _ => *self.least.insert(LeastRtt { rtt, seen: now }),
@@ -189,7 +220,10 @@ impl Line {
         }
         let since = *self.inflated_since.get_or_insert(now);
         let is_emptying = matches!(self.phase, Phase::Draining { why: Why::Inflated, .. });
-        if !is_starting && !is_emptying && now.saturating_since(since) >= least.rtt.max(INFLATED) {
+        if is_starting && acked.sent >= since {
+            // The line was busy all the while between, so that its rate is known now.
+            self.begin_draining(Why::Look);
+        } else if !is_starting && !is_emptying && now.saturating_since(since) >= least.rtt.max(INFLATED) {
             self.begin_draining(Why::Inflated);
         }
     }
@@ -200,6 +234,7 @@ impl Line {
                 why: Why::Inflated,
                 settled: None,
                 before,
+                ..
             } => acked.rtt > self.expected(before),
             _ => false,
         };
@@ -223,6 +258,10 @@ impl Line {
             self.rate = HighestRate::of(rate);
         } else {
             self.rate.sample(rate);
+            if self.least.is_some_and(|least| acked.rtt > least.rtt * 2 + INFLATED) {
+                // The line holds less than is sent at first, by far.
+                self.rate.fill();
+            }
         }
     }
 
@@ -269,7 +308,7 @@ impl Line {
                     self.phase = Phase::Starting(Growth { best: rate, rounds: 0 });
                 }
             }
-            Phase::Draining { .. } => {}
+            Phase::Draining { .. } | Phase::Filling { .. } => {}
         }
     }
 
@@ -278,6 +317,7 @@ impl Line {
         self.phase = Phase::Draining {
             why,
             before: self.least_rtt().unwrap_or_default(),
+            thinning: None,
             settled: None,
         };
     }
@@ -285,12 +325,23 @@ impl Line {
     /// While draining: the first round trip of what was sent when no more was on the line than it holds is the line's own.
     fn drain(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
         let (limit, rtt) = (self.limit(), acked.rtt);
-        let Phase::Draining { why, before, settled } = &mut self.phase else {
+        let whole = carried(self.rate.highest().unwrap_or(0), self.least_rtt().unwrap_or_default());
+        let Phase::Draining {
+            why,
+            before,
+            thinning,
+            settled,
+        } = &mut self.phase
+        else {
             return;
         };
         let (why, before) = (*why, *before);
+        if why == Why::Look && in_flight <= limit {
+            thinning.get_or_insert(self.delivered);
+        }
+        let is_thin = why != Why::Look || thinning.is_some_and(|began| self.delivered - began >= whole);
         match *settled {
-            None if in_flight <= limit => *settled = Some(now),
+            None if is_thin && in_flight <= limit => *settled = Some(now),
             Some(since) if acked.sent >= since => {
                 let longer = rtt > self.expected(before);
                 if longer && why != Why::Inflated {
@@ -305,7 +356,10 @@ impl Line {
                     // What was taken for the line's own was a queue in part, and this one may be, too.
                     self.begin_draining(Why::LookFurther);
                 } else {
-                    self.phase = Phase::Cruising(Growth::default());
+                    self.phase = Phase::Filling {
+                        from: limit,
+                        began: self.delivered,
+                    };
                 }
             }
             _ => {}
@@ -317,6 +371,11 @@ impl Line {
 fn carried(rate: u64, time: Duration) -> u64 {
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     rate.saturating_mul(micros) / 1_000_000
+}
+
+/// What should be on a line of which rate and round trip are known.
+fn full(rate: u64, rtt: Duration) -> u64 {
+    carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST)
 }
 
 /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements

@@ -60,9 +60,14 @@ impl Line {
 
     /// How long the slowest of twenty packets waited since this was asked last.
     fn queued(&mut self) -> Duration {
+        self.slowest(19, 20)
+    }
+
+    /// How long all but `part` of `whole` packets waited at least since this was asked last.
+    fn slowest(&mut self, part: usize, whole: usize) -> Duration {
         let mut queued = core::mem::take(&mut self.queued);
         queued.sort_unstable();
-        queued[queued.len() * 19 / 20]
+        queued[queued.len() * part / whole]
     }
 
     /// Sends all that may be sent for that long. Returns the bytes acknowledged.
@@ -114,6 +119,34 @@ fn the_least_round_trip_is_looked_for_again_without_the_line_running_dry() {
             after <= least + least / 8 + Duration::from_millis(12),
             "{rate} B/s, {rtt:?}: {least:?}, {after:?}"
         );
+    }
+}
+
+/// A first sample of the rate, taken on an empty line, is a fraction of it.
+#[test]
+fn the_first_flight_goes_on_until_the_rate_is_known() {
+    let rtt = Duration::from_millis(300);
+    let mut line = Line::new(125_000, rtt);
+    line.run(rtt * 6);
+    line.queued.clear();
+    let filled = line.run(SECOND);
+    assert!(filled >= 125_000 * 19 / 20, "{filled}");
+}
+
+/// What was missing came back at once, and waited in front of the line.
+#[test]
+fn a_look_for_the_least_round_trip_leaves_no_burst_behind() {
+    for (rate, rtt) in lines().filter(|(_, rtt)| rtt.as_millis() >= 100) {
+        let mut line = Line::new(rate, rtt);
+        line.run(SECOND * 2 + rtt * 15);
+        line.queued.clear();
+        line.run(SECOND * 15);
+        let (slowest, takes) = (
+            line.slowest(199, 200),
+            Duration::from_nanos(PACKET * 1_000_000_000 / rate),
+        );
+        let most = rtt / 8 + Duration::from_millis(6) + takes * 2;
+        assert!(slowest <= most, "{rate} B/s, {rtt:?}: {slowest:?} of {most:?}");
     }
 }
 

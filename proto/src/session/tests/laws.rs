@@ -162,7 +162,7 @@ fn an_answer_does_not_wait_for_a_backlog() {
     let mut pair = Pair::new();
     pair.dial();
     let now = pair.now;
-    queue(pair.server(), now, Bytes::from(alloc::vec![7; 200_000]));
+    queue(pair.server(), now, Bytes::from(alloc::vec![7; 90_000]));
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
     let mut packet = Vec::new();
     // Committed, lost, and so owed again on the connection after it.
