@@ -107,9 +107,15 @@ impl Case {
         }
     }
 
-    /// When a session has to have settled.
+    /// When a session has to have the line's rate.
     pub(super) fn settles(&self) -> u64 {
         10 * self.rtt_ns() + SECOND
+    }
+
+    /// So much later the queue of the start has to be gone: a line counts as full when it was for a round trip, and it takes another
+    /// to empty it. After a change there is no more time.
+    pub(super) fn calms(&self) -> u64 {
+        if self.change.is_some() { 0 } else { 5 * self.rtt_ns() }
     }
 
     /// How long it is looked at: long enough that one packet more or less decides nothing.

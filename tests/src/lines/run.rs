@@ -30,7 +30,7 @@ pub fn run(case: &Case) -> Measured {
         change(&mut world, case);
         world.run_until(world.now + 20 * case.changed().1);
     }
-    measure(&mut world, case, case.lasts())
+    measure(&mut world, case, (case.lasts(), case.calms()))
 }
 
 /// What happens in a case from its beginning on, in steps of so many nanoseconds. Its line changes between `settles` and the steps
@@ -50,7 +50,7 @@ pub fn timeline(case: &Case, step: u64) -> impl Iterator<Item = (u64, Measured)>
             change(&mut world, &case);
         }
         let at = world.now;
-        (at < until).then(|| (at, measure(&mut world, &case, step)))
+        (at < until).then(|| (at, measure(&mut world, &case, (step, 0))))
     })
 }
 
@@ -93,8 +93,8 @@ fn add_session(world: &mut World, case: &Case, seed: u8) {
     world.add_session(client, server, windowed, case.reads());
 }
 
-/// What happens from now on, for so long.
-fn measure(world: &mut World, case: &Case, lasts: u64) -> Measured {
+/// What happens from now on, for so long. What waits counts a little later.
+fn measure(world: &mut World, case: &Case, (lasts, calms): (u64, u64)) -> Measured {
     let begin = world.now;
     let carried = |world: &World| -> Vec<u64> {
         let sessions = world.hosts.iter().skip(1).step_by(2).map(|host| host.read);
@@ -103,6 +103,7 @@ fn measure(world: &mut World, case: &Case, lasts: u64) -> Measured {
     };
     let before = (carried(world), world.hosts[0].packets(), world.hosts[1].packets());
     let ever = std::mem::take(&mut world.hosts[0].outbox);
+    world.run_until(begin + calms);
     world.reset();
     world.run_until(begin + lasts);
     let shares: Vec<u64> = carried(world)
