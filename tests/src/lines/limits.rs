@@ -27,7 +27,13 @@ pub enum Check {
 
 /// The limits that the machine keeps in every case, so that missing one is an error. The others are printed, and come here once they
 /// are kept.
-pub const KEPT: &[Check] = &[Check::Memory, Check::Goodput];
+pub const KEPT: &[Check] = &[
+    Check::Goodput,
+    Check::Waiting,
+    Check::Urgent,
+    Check::Memory,
+    Check::SlowReader,
+];
 
 /// A limit that was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
