@@ -3,8 +3,8 @@
 //! | phase | what may be on the line | it ends |
 //! |---|---|---|
 //! | starting | twice what the line is known to hold | when the rate has stopped growing, or a queue lasts |
-//! | cruising | that, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
-//! | draining | seven eighths; half, once that was too much | with the first round trip that met no queue of ours |
+//! | cruising | what it holds, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
+//! | draining | seven eighths of what it holds, of that less and less to look; half, once that was too much | with the first round trip that met no queue of ours |
 //! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once | when as much as was on the line is acknowledged |
 
 use super::rate::HighestRate;

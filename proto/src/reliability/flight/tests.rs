@@ -122,7 +122,7 @@ fn the_least_round_trip_is_looked_for_again_without_the_line_running_dry() {
     }
 }
 
-/// A first sample of the rate, taken on an empty line, is a fraction of it.
+/// A first sample of the rate, taken on an empty line, is a fraction of it. Kills `first_flight_cut`.
 #[test]
 fn the_first_flight_goes_on_until_the_rate_is_known() {
     let rtt = Duration::from_millis(300);
@@ -133,7 +133,7 @@ fn the_first_flight_goes_on_until_the_rate_is_known() {
     assert!(filled >= 125_000 * 19 / 20, "{filled}");
 }
 
-/// What was missing came back at once, and waited in front of the line.
+/// What was missing came back at once, and waited in front of the line. Kills `filled_at_once`.
 #[test]
 fn a_look_for_the_least_round_trip_leaves_no_burst_behind() {
     for (rate, rtt) in lines().filter(|(_, rtt)| rtt.as_millis() >= 100) {
