@@ -35,7 +35,7 @@ struct Measured {
     line: Line,
     /// Bytes that should be on the line at most, as of the last acknowledgement.
     limit: u64,
-    /// Of what is on the line, what was sent though there was as much as there should be.
+    /// What was sent though there was as much on the line as there should be, since there was less.
     beyond: u64,
 }
 
@@ -99,12 +99,14 @@ impl Flight {
     /// The peer has all below `position`. Returns the round trip that this shows.
     pub(crate) fn on_acked(&mut self, now: Instant, position: u64) -> Option<Duration> {
         let measured = self.0.as_mut()?;
-        let before = measured.records.in_flight();
         let acked = measured.records.on_acked(now, position)?;
         let in_flight = measured.records.in_flight();
-        measured.beyond = measured.beyond.saturating_sub(before - in_flight);
+        measured.beyond = measured.beyond.min(in_flight);
         measured.line.on_acked(now, &acked, in_flight);
         measured.limit = measured.line.limit();
+        if in_flight < measured.limit {
+            measured.beyond = 0;
+        }
         Some(acked.rtt)
     }
 

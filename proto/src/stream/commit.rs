@@ -160,7 +160,8 @@ impl Streams {
             let queued = stream.send.queued();
             let Fragment { committed, uncharged } = stream.send.next_fragment(id, room.min(charge_limit), spare)?;
             let charge = committed.frame.charge();
-            let quantum = stream.send.fragment;
+            // A turn is no longer than a packet, whose size follows the line.
+            let quantum = stream.send.fragment.min(room);
             self.queued_items -= queued - stream.send.queued();
             self.held += uncharged;
             self.send_credit.spend(charge);

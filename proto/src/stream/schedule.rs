@@ -1,5 +1,5 @@
 //! Whose turn it is: lower priorities first, equal ones round robin, a turn being one fragment's
-//! worth of bytes, so that small messages of one stream travel together.
+//! worth of bytes, or what is left of a packet if that is less, so that small messages of one stream travel together.
 
 use alloc::collections::{BTreeMap, VecDeque};
 

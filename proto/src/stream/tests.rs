@@ -655,6 +655,31 @@ fn lower_priorities_go_first_and_equal_ones_take_turns_of_a_fragment() {
     assert_eq!(order, [urgent, a, b, a, b]);
 }
 
+/// A turn was a whole fragment, however many packets of a slow line that took.
+#[test]
+fn on_a_slow_line_equal_streams_take_turns_of_a_packet() {
+    let [mut client, _] = pair();
+    let streams = [(); 2].map(|()| {
+        let opened = client.streams.open(StreamOptions::default());
+        opened.expect("because there is room")
+    });
+    let send = |client: &mut End, stream, len| {
+        let sent = client.streams.send(stream, Bytes::from(std::vec![0; len]));
+        sent.expect("because there is room");
+    };
+    send(&mut client, streams[0], 80_000);
+    send(&mut client, streams[1], 1);
+    let mut before = 0;
+    while let Some(committed) = client.streams.next_frame(1_300, usize::MAX, Headroom::Open) {
+        match committed.frame {
+            Frame::Data(data) if data.stream == streams[1] => break,
+            Frame::Data(data) => before += data.payload.len(),
+            _ => {}
+        }
+    }
+    assert!((1..=1_300).contains(&before), "{before} bytes went first");
+}
+
 #[test]
 fn a_message_that_no_outbox_holds_is_refused_for_good_and_largest_message_is_not() {
     let config = SessionConfig {

@@ -2,10 +2,10 @@
 //!
 //! | phase | what may be on the line | it ends |
 //! |---|---|---|
-//! | starting | twice what the line is known to hold | when the rate has stopped growing, or a queue lasts |
+//! | starting | twice what the line is known to hold, [`INITIAL`] at least while the line is new | when the rate has stopped growing, or a queue lasts |
 //! | cruising | what it holds, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
 //! | draining | seven eighths of what it holds, of that less and less to look; half, once that was too much | with the first round trip that met no queue of ours |
-//! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once | when as much as was on the line is acknowledged |
+//! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once; a little more where the rate fell meanwhile, since that may have been a mere delay | when twice as much as was on the line is acknowledged |
 
 use super::rate::HighestRate;
 use super::records::Acked;
@@ -47,6 +47,9 @@ pub(super) struct Line {
     round_ends: u64,
     /// Since when every round trip is longer than it should be.
     inflated_since: Option<Instant>,
+    /// Nothing shows yet that less than [`INITIAL`] should be on the line: a first sample of the rate, taken on an empty line, is a
+    /// fraction of it.
+    is_new: bool,
     phase: Phase,
 }
 
@@ -62,8 +65,9 @@ enum Phase {
     Cruising(Growth),
     Draining {
         why: Why,
-        /// The least round trip that was known when this began.
+        /// The least round trip, and the rate, that were known when this began.
         before: Duration,
+        rate: u64,
         /// To look, first all that waits goes, and then what is on the line becomes less by what is acknowledged, so that there
         /// is no gap in it: what had been delivered when that began.
         thinning: Option<u64>,
@@ -71,9 +75,11 @@ enum Phase {
         settled: Option<Instant>,
     },
     Filling {
-        /// What was on the line when this began, and what had been delivered.
+        /// What was allowed on the line when this began, and what had been delivered.
         from: u64,
         began: u64,
+        /// The rate that is tried.
+        rate: u64,
     },
 }
 
@@ -113,6 +119,7 @@ impl Line {
             // What is sent before anything is acknowledged begins on an empty line: it says too little of the rate.
             round_ends: 1,
             inflated_since: None,
+            is_new: true,
             phase: Phase::Starting(Growth::default()),
         }
     }
@@ -142,8 +149,8 @@ impl Line {
         self.sample_rtt(now, acked);
         self.sample_rate(acked);
         self.drain(now, acked, in_flight);
-        if let Phase::Filling { from, began } = self.phase
-            && self.delivered - began >= from
+        if let Phase::Filling { from, began, .. } = self.phase
+            && self.delivered - began >= from.saturating_mul(2)
         {
             self.phase = Phase::Cruising(Growth::default());
         }
@@ -160,12 +167,16 @@ impl Line {
         };
         let rtt = least.rtt;
         match self.phase {
-            Phase::Starting(_) if !self.rate.is_full() => carried(rate, rtt * 2).max(INITIAL),
+            Phase::Starting(_) if self.is_new => carried(rate, rtt * 2).max(INITIAL),
             Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
             Phase::Cruising(_) => full(rate, rtt),
-            Phase::Filling { from, began } => {
-                let missing = full(rate, rtt).saturating_sub(from);
-                from + missing.saturating_mul(self.delivered - began) / from.max(1)
+            Phase::Filling {
+                from,
+                began,
+                rate: tried,
+            } => {
+                let missing = full(rate.max(tried), rtt).saturating_sub(from);
+                from + missing.saturating_mul((self.delivered - began).min(from)) / from.max(1)
             }
             Phase::Draining {
                 why: Why::LookFurther, ..
@@ -220,7 +231,7 @@ impl Line {
         }
         let since = *self.inflated_since.get_or_insert(now);
         let is_emptying = matches!(self.phase, Phase::Draining { why: Why::Inflated, .. });
-        if is_starting && acked.sent >= since {
+        if is_starting && !acked.limited && acked.sent >= since {
             // The line was busy all the while between, so that its rate is known now.
             self.begin_draining(Why::Look);
         } else if !is_starting && !is_emptying && now.saturating_since(since) >= least.rtt.max(INFLATED) {
@@ -260,7 +271,7 @@ impl Line {
             self.rate.sample(rate);
             if self.least.is_some_and(|least| acked.rtt > least.rtt * 2 + INFLATED) {
                 // The line holds less than is sent at first, by far.
-                self.rate.fill();
+                self.is_new = false;
             }
         }
     }
@@ -314,9 +325,11 @@ impl Line {
 
     fn begin_draining(&mut self, why: Why) {
         self.inflated_since = None;
+        self.is_new = false;
         self.phase = Phase::Draining {
             why,
             before: self.least_rtt().unwrap_or_default(),
+            rate: self.rate.highest().unwrap_or(0),
             thinning: None,
             settled: None,
         };
@@ -329,13 +342,14 @@ impl Line {
         let Phase::Draining {
             why,
             before,
+            rate: known,
             thinning,
             settled,
         } = &mut self.phase
         else {
             return;
         };
-        let (why, before) = (*why, *before);
+        let (why, before, known) = (*why, *before, *known);
         if why == Why::Look && in_flight <= limit {
             thinning.get_or_insert(self.delivered);
         }
@@ -359,6 +373,8 @@ impl Line {
                     self.phase = Phase::Filling {
                         from: limit,
                         began: self.delivered,
+                        // What passed by itself was no queue of ours, and said nothing of the rate.
+                        rate: known.min(self.rate.highest().unwrap_or(0).saturating_mul(3) / 2),
                     };
                 }
             }

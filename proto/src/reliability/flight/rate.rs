@@ -24,6 +24,7 @@ impl HighestRate {
 
     pub(super) fn sample(&mut self, rate: u64) {
         self.recent = self.recent.max(rate);
+        self.full = true;
     }
 
     /// A sample that counts only if it is higher than what is known.
@@ -36,7 +37,6 @@ impl HighestRate {
     /// A round is over in which there was enough to send.
     pub(super) fn end_round(&mut self) {
         self.rounds = self.rounds.saturating_add(1);
-        self.fill();
         if self.rounds >= ROUNDS && self.recent > 0 {
             *self = HighestRate {
                 recent: 0,
@@ -47,12 +47,7 @@ impl HighestRate {
         }
     }
 
-    /// What is known is enough to go by.
-    pub(super) fn fill(&mut self) {
-        self.full = true;
-    }
-
-    /// Whether there was a round with enough to send, or one queue that showed as much.
+    /// Whether any sample was taken while there was enough to send.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }

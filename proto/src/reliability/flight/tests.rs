@@ -72,9 +72,14 @@ impl Line {
 
     /// Sends all that may be sent for that long. Returns the bytes acknowledged.
     fn run(&mut self, time: Duration) -> u64 {
+        self.run_at(time, Headroom::Open)
+    }
+
+    /// The same for what has its turn with so little headroom.
+    fn run_at(&mut self, time: Duration, headroom: Headroom) -> u64 {
         let (end, before) = (self.now + time, self.delivered);
         while self.now < end {
-            while self.flight.headroom() == Headroom::Open {
+            while self.flight.headroom() >= headroom {
                 self.send();
             }
             self.hear();
@@ -148,6 +153,62 @@ fn a_look_for_the_least_round_trip_leaves_no_burst_behind() {
         let most = rtt / 8 + Duration::from_millis(6) + takes * 2;
         assert!(slowest <= most, "{rate} B/s, {rtt:?}: {slowest:?} of {most:?}");
     }
+}
+
+/// Each acknowledged byte let another one go, so that a drain did not end. Kills `urgent_regained`.
+#[test]
+fn bulk_that_is_more_urgent_than_other_bulk_makes_way_for_a_drain() {
+    for (rate, rtt) in lines().filter(|(rate, _)| *rate >= 1_250_000) {
+        let mut line = Line::new(rate, rtt);
+        line.run(SECOND * 5);
+        line.rate = rate / 10;
+        line.run_at(SECOND * 20, Headroom::Urgent);
+        let (in_flight, limit) = (line.flight.in_flight(), line.flight.limit());
+        assert!(
+            in_flight <= limit * 2 + 2 * PACKET,
+            "{rate} B/s, {rtt:?}: {in_flight} of {limit}"
+        );
+    }
+}
+
+/// Two late acknowledgements were taken for a line that is full. Kills `full_of_little`.
+#[test]
+fn jitter_of_who_has_little_to_send_takes_nothing_of_the_first_flight() {
+    let (mut flight, mut now) = (Flight::default(), Instant::ZERO);
+    for (n, rtt) in [50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 60, 60].into_iter().enumerate() {
+        let n = n as u64 + 1;
+        flight.on_sent(now, (n, 16_000), true, Some(Duration::from_millis(50)));
+        now = now + Duration::from_millis(rtt);
+        flight.on_acked(now, n);
+        now = now + Duration::from_millis(100);
+    }
+    assert!(flight.limit() >= INITIAL, "{}", flight.limit());
+}
+
+/// Each delay was taken for a slower line, and the next one came before it was known to be as fast as before: 30 packets in a
+/// thousand were left of what the line carries. Kills `rate_ratchets`.
+#[test]
+fn delays_that_come_and_go_leave_a_good_part_of_the_line() {
+    let rtt = Duration::from_millis(50);
+    let mut line = Line::new(12_500_000, rtt);
+    let mut rounds = |count: u32| -> u64 {
+        let late = |n| {
+            if n % 4 < 2 {
+                rtt + Duration::from_millis(30)
+            } else {
+                rtt
+            }
+        };
+        (0..count)
+            .map(|n| {
+                line.rtt = late(n);
+                line.run(rtt)
+            })
+            .sum()
+    };
+    rounds(60);
+    let delivered = rounds(40);
+    assert!(delivered >= 12_500_000 / 20 * 40 / 5, "{delivered} bytes in 2 s");
 }
 
 /// What is carried and what waits once twenty round trips have passed since the line changed.

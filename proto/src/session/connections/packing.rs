@@ -12,8 +12,9 @@ use crate::wire::FrameWriter;
 use crate::wire::frame::{Frame, Parameters};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
-/// What a packet holds at most while nothing is known of the line: on a slow one it takes long enough.
-const UNKNOWN_LINE: usize = 16 << 10;
+/// What a packet holds at most while nothing is known of the line: a message of 16 KiB, but for frames that are owed and were cut
+/// longer. On a slow line it takes long enough.
+const UNKNOWN_LINE: usize = (16 << 10) + 256;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.

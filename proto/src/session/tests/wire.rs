@@ -498,7 +498,7 @@ fn who_broke_the_protocol_is_told_which_rule_and_its_host_can_read_it() {
             "CLOSED: frame out of place",
         ),
         (
-            plaintext(&[data(1, 64_001)]),
+            plaintext(&[data(1, 16_385)]),
             "DATA: larger than the stream's fragment size",
         ),
         (
