@@ -535,7 +535,7 @@ fn a_driver_that_reads_much_lets_the_readers_have_a_turn() {
         }
         idle = if received == before { idle + 1 } else { 0 };
         if idle > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         most = most.max(received - before);
         // What was acknowledged makes room for more.
