@@ -10,9 +10,11 @@
 //! |---|---|
 //! | `records` | what was sent and is not acknowledged, and the samples that acknowledgements give |
 //! | `rate` | the highest rate of late |
-//! | `line` | what the line is known to be like, and what should be on it |
+//! | `line` | what the line is known to be like, and how that goes from phase to phase |
+//! | `phase` | what may be on it in each |
 
 mod line;
+mod phase;
 mod rate;
 mod records;
 #[cfg(test)]
@@ -20,7 +22,8 @@ mod tests;
 
 use alloc::boxed::Box;
 
-use self::line::{INITIAL, Line};
+use self::line::Line;
+use self::phase::{INITIAL, LEAST};
 use self::records::Records;
 use crate::time::{Duration, Instant};
 
@@ -55,7 +58,7 @@ impl Measured {
         let limit = self.limit;
         if self.records.in_flight() < limit {
             Headroom::Open
-        } else if self.beyond < limit / 8 + line::LEAST {
+        } else if self.beyond < limit / 8 + LEAST {
             Headroom::Urgent
         } else {
             Headroom::None

@@ -1,26 +1,14 @@
-//! What a line is known to be like, and what should be on it.
-//!
-//! | phase | what may be on the line | it ends |
-//! |---|---|---|
-//! | starting | twice what the line is known to hold, [`INITIAL`] at least while the line is new | when the rate has stopped growing, or a queue lasts |
-//! | cruising | what it holds, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
-//! | draining | seven eighths of what it holds, of that less and less to look; half, once that was too much | with the first round trip that met no queue of ours |
-//! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once; a little more where the rate fell meanwhile, since that may have been a mere delay | when twice as much as was on the line is acknowledged |
+//! What a line is known to be like, and how that goes from phase to phase.
 
+use super::phase::{Growth, INITIAL, LEAST, Phase, Why, carried, standing};
 use super::rate::HighestRate;
 use super::records::Acked;
 use crate::time::{Duration, Instant};
 
-/// Before the rate is known. A new TCP connection sends a quarter of it at once (RFC 6928), and waits for the rest itself.
-pub(super) const INITIAL: u64 = 64 << 10;
 /// A packet takes so long of the line at most.
 const PACKET_TIME: Duration = Duration::from_millis(4);
 /// However slow the line is, a packet has so many bytes: its overhead is then under two percent.
 const LEAST_PACKET: u64 = 1_300;
-/// However slow the line is, a packet may be on its way while the one before it is acknowledged.
-pub(super) const LEAST: u64 = 2_200;
-/// A rate that is higher by this part has grown. Less may be chance.
-const GROWTH: u64 = 16;
 /// Rounds without growth that show that the rate has stopped growing (section 5.3.1.2 of the draft, which asks for a quarter and
 /// three rounds: there the line is probed with more).
 const FLAT_ROUNDS: u8 = 2;
@@ -33,8 +21,6 @@ const LEAST_RTT_ROUNDS: u32 = 20;
 /// So long, or a round trip if that is more, no round trip as short as expected is seen: the line is longer or slower than it
 /// was.
 const INFLATED: Duration = Duration::from_millis(20);
-/// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
-const CLUMPS: Duration = Duration::from_millis(6);
 
 /// One line, as far as it is known.
 #[derive(Debug)]
@@ -57,56 +43,6 @@ pub(super) struct Line {
 struct LeastRtt {
     rtt: Duration,
     seen: Instant,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Starting(Growth),
-    Cruising(Growth),
-    Draining {
-        why: Why,
-        /// The least round trip, and the rate, that were known when this began.
-        before: Duration,
-        rate: u64,
-        /// To look, first all that waits goes, and then what is on the line becomes less by what is acknowledged, so that there
-        /// is no gap in it: what had been delivered when that began.
-        thinning: Option<u64>,
-        /// Since when no more is on the line than intended.
-        settled: Option<Instant>,
-    },
-    Filling {
-        /// What was allowed on the line when this began, and what had been delivered.
-        from: u64,
-        began: u64,
-        /// The rate that is tried.
-        rate: u64,
-    },
-}
-
-/// What a drain is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// To see the least round trip, which was not seen for long, or only while the line was being filled.
-    Look,
-    /// To see it though what was taken for it was a queue in part.
-    LookFurther,
-    /// No round trip is as short as it should be: the line is slower, and its rate to be learned anew, or it is longer.
-    Inflated,
-}
-
-/// How the rate goes from round to round.
-#[derive(Clone, Copy, Debug, Default)]
-struct Growth {
-    /// The rate from which growth is counted.
-    best: u64,
-    /// Rounds in a row without growth, while starting, or with it, while cruising.
-    rounds: u8,
-}
-
-impl Growth {
-    fn has_grown(self, rate: u64) -> bool {
-        rate >= self.best.saturating_add(self.best / GROWTH)
-    }
 }
 
 impl Line {
@@ -165,33 +101,8 @@ impl Line {
         let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
             return INITIAL;
         };
-        let rtt = least.rtt;
-        match self.phase {
-            Phase::Starting(_) if self.is_new => carried(rate, rtt * 2).max(INITIAL),
-            Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
-            Phase::Cruising(_) => full(rate, rtt),
-            Phase::Filling {
-                from,
-                began,
-                rate: tried,
-            } => {
-                let missing = full(rate.max(tried), rtt).saturating_sub(from);
-                from + missing.saturating_mul((self.delivered - began).min(from)) / from.max(1)
-            }
-            Phase::Draining {
-                why: Why::LookFurther, ..
-            } => carried(rate, rtt / 2).max(LEAST),
-            Phase::Draining {
-                why: Why::Look,
-                thinning,
-                ..
-            } => {
-                let whole = carried(rate, rtt);
-                let thinned = thinning.map_or(0, |began| self.delivered - began).min(whole);
-                (whole - thinned / 8).max(LEAST)
-            }
-            Phase::Draining { .. } => carried(rate, rtt * 7 / 8).max(LEAST),
-        }
+        let limit = self.phase.limit((rate, least.rtt), self.delivered);
+        if self.is_new { limit.max(INITIAL) } else { limit }
     }
 
     /// How long a round trip may be that meets no more of a queue than is intended, where the least is `rtt`.
@@ -381,21 +292,4 @@ impl Line {
             _ => {}
         }
     }
-}
-
-/// What the line carries at `rate` bytes a second in that time, to the microsecond: this is asked for every packet.
-fn carried(rate: u64, time: Duration) -> u64 {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    rate.saturating_mul(micros) / 1_000_000
-}
-
-/// What should be on a line of which rate and round trip are known.
-fn full(rate: u64, rtt: Duration) -> u64 {
-    carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST)
-}
-
-/// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
-/// be late, and so much faster may the line become, without it running dry.
-fn standing(rtt: Duration) -> Duration {
-    (rtt / 8).max(CLUMPS)
 }
