@@ -126,16 +126,29 @@ fn every_session_is_cleaned_up_after_exactly_once_whichever_way_it_ends() {
             let client = population.add(client(&name), Reader::Eager);
             population.clients[client].restarts = true;
         }
-        for _ in 0..60 {
+        for second in 0..60 {
+            if second == 30 {
+                // Many are detached at once.
+                population.down_until = population.now + 3 * SECOND;
+                population.cut_all();
+            }
             population.run(SECOND);
             act(&mut population, &mut tally);
             // Detached sessions that hold much, for the budget.
-            let all = population.server.owners.iter_mut();
-            let now = unbroken_proto::Instant::from_nanos(population.now);
-            for (_, owner) in all.filter(|(_, owner)| owner.session.state() == SessionState::Detached) {
+            let now = population.instant();
+            let ids: Vec<SessionId> = population.server.owners.keys().copied().collect();
+            for id in ids {
+                let Some(owner) = population.server.owners.get_mut(&id) else {
+                    continue;
+                };
+                if owner.session.state() != SessionState::Detached {
+                    continue;
+                }
                 if let Ok(stream) = owner.session.open(now, StreamOptions::default()) {
                     let _full = owner.session.stream(stream).send(now, Bytes::from(vec![0; 70_000]));
                 }
+                // As a host does after any call.
+                population.with_owner(id);
             }
         }
         empty(&mut population);
