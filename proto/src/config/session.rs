@@ -14,8 +14,8 @@ use crate::wire::frame::Parameters;
 pub struct SessionConfig {
     /// Bytes held for sending: queued or unacknowledged, metadata included. Owner: the outbox.
     /// 2 KiB to 1 GiB, default 24 MiB, of which a session has what it uses. At most 96 KiB of it, and at most half, wait on
-    /// streams whose reader has granted no more (apart from one larger message, while nothing else waits), so that a slow reader costs little and leaves the
-    /// others room. A 32nd of it (64 bytes at least) is kept for
+    /// streams whose reader has granted no more (apart from one larger message, while nothing else waits), so that a slow reader
+    /// costs little and leaves the others room. A 32nd of it (64 bytes at least) is kept for
     /// the metadata of messages that go out in more pieces than they were charged for. Beyond it come at most 64 KiB of
     /// grants, resets and stops, and one CLOSE.
     pub outbox_limit: usize,
@@ -35,8 +35,8 @@ pub struct SessionConfig {
     /// Streams the peer may have open at once. 1 to 65,536, default 256.
     pub max_streams: u64,
     /// Default longest payload of one frame on streams opened here, both ways; and the longest that is sent on those of the
-    /// peer, whose own size may ask for less. 1,000 to 64,000 bytes, default 16 KiB: what
-    /// has to be sent again goes as it was cut, and over a slow line a longer one takes long. On a slow line they are cut shorter.
+    /// peer, whose own size may ask for less. 1,000 to 64,000 bytes, default 16 KiB: what has to be sent
+    /// again goes as it was cut, and over a slow line a longer one takes long. On a slow line they are cut shorter.
     pub fragment_size: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,

@@ -104,9 +104,8 @@ impl Flight {
         let measured = self.0.as_mut()?;
         let acked = measured.records.on_acked(now, position)?;
         let in_flight = measured.records.in_flight();
-        measured.beyond = measured.beyond.min(in_flight);
         measured.line.on_acked(now, &acked, in_flight);
-        measured.limit = measured.line.limit();
+        measured.limit = measured.line.limit(acked.delivered.1);
         if in_flight < measured.limit {
             measured.beyond = 0;
         }

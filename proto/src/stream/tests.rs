@@ -1025,6 +1025,8 @@ fn who_was_refused_before_its_stream_was_open_hears_when_it_is() {
 #[test]
 fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them() {
     let mut a = stalled();
+    let held = a.streams.held_waiting;
+    assert!((80 << 10..=96 << 10).contains(&held), "{held} bytes wait for a reader");
     a.open();
     exchange(&mut a);
     let (unread, moving) = (a.mine[0], a.mine[1]);

@@ -27,8 +27,6 @@ const INFLATED: Duration = Duration::from_millis(20);
 pub(super) struct Line {
     rate: HighestRate,
     least: Option<LeastRtt>,
-    /// Bytes ever acknowledged.
-    delivered: u64,
     /// A round is over when something is acknowledged that was sent after it began: when so much was delivered.
     round_ends: u64,
     /// Since when every round trip is longer than it should be.
@@ -51,9 +49,7 @@ impl Line {
         Line {
             rate: HighestRate::default(),
             least: rtt.map(|rtt| LeastRtt { rtt, seen: now }),
-            delivered: 0,
-            // What is sent before anything is acknowledged begins on an empty line: it says too little of the rate.
-            round_ends: 1,
+            round_ends: 0,
             inflated_since: None,
             is_new: true,
             phase: Phase::Starting(Growth::default()),
@@ -81,12 +77,11 @@ impl Line {
 
     /// An acknowledgement came; `in_flight` is still on the line.
     pub(super) fn on_acked(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
-        self.delivered = acked.delivered.1;
         self.sample_rtt(now, acked);
         self.sample_rate(acked);
         self.drain(now, acked, in_flight);
         if let Phase::Filling { from, began, .. } = self.phase
-            && self.delivered - began >= from.saturating_mul(2)
+            && acked.delivered.1 - began >= from.saturating_mul(2)
         {
             self.phase = Phase::Cruising(Growth::default());
         }
@@ -96,12 +91,12 @@ impl Line {
         }
     }
 
-    /// Bytes that should be on the line at most.
-    pub(super) fn limit(&self) -> u64 {
+    /// Bytes that should be on the line at most, now that so many were `delivered` ever.
+    pub(super) fn limit(&self, delivered: u64) -> u64 {
         let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
             return INITIAL;
         };
-        let limit = self.phase.limit((rate, least.rtt), self.delivered);
+        let limit = self.phase.limit((rate, least.rtt), delivered);
         if self.is_new { limit.max(INITIAL) } else { limit }
     }
 
@@ -241,33 +236,27 @@ impl Line {
             why,
             before: self.least_rtt().unwrap_or_default(),
             rate: self.rate.highest().unwrap_or(0),
-            thinning: None,
             settled: None,
         };
     }
 
     /// While draining: the first round trip of what was sent when no more was on the line than it holds is the line's own.
     fn drain(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
-        let (limit, rtt) = (self.limit(), acked.rtt);
-        let whole = carried(self.rate.highest().unwrap_or(0), self.least_rtt().unwrap_or_default());
+        let (rtt, delivered) = (acked.rtt, acked.delivered.1);
+        let limit = self.limit(delivered);
         let Phase::Draining {
             why,
             before,
             rate: known,
-            thinning,
             settled,
         } = &mut self.phase
         else {
             return;
         };
         let (why, before, known) = (*why, *before, *known);
-        if why == Why::Look && in_flight <= limit {
-            thinning.get_or_insert(self.delivered);
-        }
-        let is_thin = why != Why::Look || thinning.is_some_and(|began| self.delivered - began >= whole);
         match *settled {
-            None if is_thin && in_flight <= limit => *settled = Some(now),
-            Some(since) if acked.sent >= since => {
+            None if in_flight <= limit => *settled = Some((now, delivered)),
+            Some((since, _)) if acked.sent >= since => {
                 let longer = rtt > self.expected(before);
                 if longer && why != Why::Inflated {
                     // The line became slower or longer meanwhile. Which of them shows once what waits before it is through.
@@ -283,7 +272,7 @@ impl Line {
                 } else {
                     self.phase = Phase::Filling {
                         from: limit,
-                        began: self.delivered,
+                        began: delivered,
                         // What passed by itself was no queue of ours, and said nothing of the rate.
                         rate: known.min(self.rate.highest().unwrap_or(0).saturating_mul(3) / 2),
                     };

@@ -27,11 +27,8 @@ pub(super) enum Phase {
         /// The least round trip, and the rate, that were known when this began.
         before: Duration,
         rate: u64,
-        /// To look, first all that waits goes, and then what is on the line becomes less by what is acknowledged, so that there
-        /// is no gap in it: what had been delivered when that began.
-        thinning: Option<u64>,
-        /// Since when no more is on the line than intended.
-        settled: Option<Instant>,
+        /// Since when no more is on the line than intended, and what had been delivered then.
+        settled: Option<(Instant, u64)>,
     },
     Filling {
         /// What was allowed on the line when this began, and what had been delivered.
@@ -87,12 +84,13 @@ impl Phase {
             } => carried(rate, rtt / 2).max(LEAST),
             Phase::Draining {
                 why: Why::Look,
-                thinning,
+                settled,
                 ..
             } => {
+                // First what waits before the line goes, and then what is on it becomes less evenly, so that there is no gap in it.
                 let whole = carried(rate, rtt);
-                let thinned = thinning.map_or(0, |began| delivered - began).min(whole);
-                (whole - thinned / 8).max(LEAST)
+                let since = settled.map_or(0, |(_, began)| delivered - began);
+                (whole - since.min(whole) / 8).max(LEAST)
             }
             Phase::Draining { .. } => carried(rate, rtt * 7 / 8).max(LEAST),
         }

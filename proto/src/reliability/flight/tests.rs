@@ -138,6 +138,16 @@ fn the_first_flight_goes_on_until_the_rate_is_known() {
     assert!(filled >= 125_000 * 19 / 20, "{filled}");
 }
 
+#[test]
+fn a_first_flight_of_many_round_trips_is_not_sent_twice() {
+    let mut line = Line::new(125_000, Duration::from_millis(1));
+    line.run(Duration::from_millis(50));
+    line.queued.clear();
+    line.run(SECOND);
+    let slowest = line.slowest(99, 100);
+    assert!(slowest <= Duration::from_millis(60), "{slowest:?}");
+}
+
 /// What was missing came back at once, and waited in front of the line. Kills `filled_at_once`.
 #[test]
 fn a_look_for_the_least_round_trip_leaves_no_burst_behind() {

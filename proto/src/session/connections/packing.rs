@@ -12,9 +12,10 @@ use crate::wire::FrameWriter;
 use crate::wire::frame::{Frame, Parameters};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
-/// What a packet holds at most while nothing is known of the line: a message of 16 KiB, but for frames that are owed and were cut
-/// longer. On a slow line it takes long enough.
-const UNKNOWN_LINE: usize = (16 << 10) + 256;
+/// Payload that a packet holds at most while nothing is known of the line, and room beyond it. On a slow line it takes long enough; only
+/// what is owed, and was cut longer, goes as it is.
+const UNKNOWN_LINE: usize = 16 << 10;
+const SMALL_PACKET_SLACK: usize = 256;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
@@ -216,7 +217,7 @@ impl Packing<'_> {
     fn packet_room(&self) -> usize {
         let full = longest_frame(self.session.peer) + CONTROL_ROOM;
         full.min(match self.connection.flight.packet() {
-            None => UNKNOWN_LINE,
+            None => self.session.config.fragment_size.min(UNKNOWN_LINE) + SMALL_PACKET_SLACK,
             Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         })
     }

@@ -256,3 +256,16 @@ fn a_session_that_falls_idle_gives_back_what_its_peer_was_not_granted() {
     assert_eq!(pair.server().reporting.health(), Health::Idle);
     assert!(budget.granted() < busy, "{} of {busy}", budget.granted());
 }
+
+/// A host that asks for short fragments, as for a slow line, has short packets from the first on.
+#[test]
+fn packets_on_an_unknown_line_hold_one_fragment() {
+    let mut pair = Pair::with(|client, _| client.fragment_size = 1_000);
+    pair.narrow = true;
+    pair.dial();
+    let stream = queue(&mut pair.client, pair.now, Bytes::new());
+    fill(&mut pair, stream);
+    let sent = packets(&mut pair.client, pair.now, pair.links[0].0);
+    let sizes: Vec<usize> = sent.iter().map(Vec::len).collect();
+    assert!(sizes.len() > 30 && sizes.iter().all(|size| *size <= 1_400), "{sizes:?}");
+}
