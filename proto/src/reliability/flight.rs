@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `records` | what was sent and is not acknowledged, and the samples that acknowledgements give |
 //! | `rate` | the highest rate of late |
+//! | `rivals` | whether others fill the queue before it |
 //! | `line` | what the line is known to be like, and how that goes from phase to phase |
 //! | `phase` | what may be on it in each |
 
@@ -17,6 +18,7 @@ mod line;
 mod phase;
 mod rate;
 mod records;
+mod rivals;
 #[cfg(test)]
 mod tests;
 

@@ -33,6 +33,7 @@ pub const KEPT: &[Check] = &[
     Check::Urgent,
     Check::Memory,
     Check::SlowReader,
+    Check::Sharing,
 ];
 
 /// A limit that was not kept.

@@ -1,8 +1,9 @@
 //! What a line is known to be like, and how that goes from phase to phase.
 
-use super::phase::{Growth, INITIAL, LEAST, Phase, Why, carried, standing};
+use super::phase::{CLUMPS, Growth, INITIAL, LEAST, Phase, Why, carried};
 use super::rate::HighestRate;
 use super::records::Acked;
+use super::rivals::Rivals;
 use crate::time::{Duration, Instant};
 
 /// A packet takes so long of the line at most.
@@ -12,12 +13,14 @@ const LEAST_PACKET: u64 = 1_300;
 /// Rounds without growth that show that the rate has stopped growing (section 5.3.1.2 of the draft, which asks for a quarter and
 /// three rounds: there the line is probed with more).
 const FLAT_ROUNDS: u8 = 2;
+/// A rate that is higher by this part than a round trip before, although a queue stood all the while, takes from others.
+const TAKEN: u64 = 8;
 /// Rounds in a row with growth, which what stands before the line allows, that show that it has become faster.
 const GROWN_ROUNDS: u8 = 3;
 /// A least round trip that was not seen for so long is looked for again (`ProbeRTTInterval` of the draft), and for so many
 /// round trips, since each costs a part of one.
 const LEAST_RTT_LASTS: Duration = Duration::from_secs(5);
-const LEAST_RTT_ROUNDS: u32 = 20;
+const LEAST_RTT_ROUNDS: u32 = 25;
 /// So long, or a round trip if that is more, no round trip as short as expected is seen: the line is longer or slower than it
 /// was.
 const INFLATED: Duration = Duration::from_millis(20);
@@ -30,10 +33,11 @@ pub(super) struct Line {
     /// A round is over when something is acknowledged that was sent after it began: when so much was delivered.
     round_ends: u64,
     /// Since when every round trip is longer than it should be.
-    inflated_since: Option<Instant>,
+    inflated_since: Option<Inflated>,
     /// Nothing shows yet that less than [`INITIAL`] should be on the line: a first sample of the rate, taken on an empty line, is a
     /// fraction of it.
     is_new: bool,
+    rivals: Rivals,
     phase: Phase,
 }
 
@@ -41,6 +45,14 @@ pub(super) struct Line {
 struct LeastRtt {
     rtt: Duration,
     seen: Instant,
+}
+
+/// The first round trip that was too long.
+#[derive(Clone, Copy, Debug)]
+struct Inflated {
+    at: Instant,
+    /// What was known of the rate then.
+    rate: u64,
 }
 
 impl Line {
@@ -52,6 +64,7 @@ impl Line {
             round_ends: 0,
             inflated_since: None,
             is_new: true,
+            rivals: Rivals::default(),
             phase: Phase::Starting(Growth::default()),
         }
     }
@@ -96,14 +109,22 @@ impl Line {
         let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
             return INITIAL;
         };
-        let limit = self.phase.limit((rate, least.rtt), delivered);
+        let limit = self.phase.limit((rate, least.rtt), self.standing(least.rtt), delivered);
         if self.is_new { limit.max(INITIAL) } else { limit }
+    }
+
+    /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
+    /// be late, and so much faster may the line become, without it running dry. Beside others
+    /// it is enough that the carrier's own window decides.
+    fn standing(&self, rtt: Duration) -> Duration {
+        let part = if self.rivals.are_likely() { 2 } else { 8 };
+        (rtt / part).max(CLUMPS)
     }
 
     /// How long a round trip may be that meets no more of a queue than is intended, where the least is `rtt`.
     fn expected(&self, rtt: Duration) -> Duration {
         // The last packet may be sent when there is room for a byte.
-        rtt + standing(rtt).max(self.takes(LEAST)) + PACKET_TIME.max(self.takes(LEAST_PACKET))
+        rtt + self.standing(rtt).max(self.takes(LEAST)) + PACKET_TIME.max(self.takes(LEAST_PACKET))
     }
 
     /// How long the line takes for that many bytes.
@@ -124,18 +145,23 @@ impl Line {
             Some(least) if rtt > least.rtt => least,
             _ => *self.least.insert(LeastRtt { rtt, seen: now }),
         };
-        // While starting any queue that lasts says that the line is full.
         let is_starting = matches!(self.phase, Phase::Starting(_));
-        let longest = if is_starting {
-            least.rtt + (self.expected(least.rtt) - least.rtt) / 2
-        } else {
-            self.expected(least.rtt) + standing(least.rtt) / 2
-        };
+        let mut longest = self.expected(least.rtt);
+        if !is_starting {
+            longest += self.standing(least.rtt) / 2;
+        }
         if rtt <= longest {
             self.inflated_since = None;
             return;
         }
-        let since = *self.inflated_since.get_or_insert(now);
+        let rate = self.rate.highest().unwrap_or(0);
+        let since = self.inflated_since.get_or_insert(Inflated { at: now, rate });
+        if is_starting && acked.sent >= since.at && rate > since.rate.saturating_add(since.rate / TAKEN) {
+            // It is a queue of others, and the line gives us more yet.
+            *since = Inflated { at: now, rate };
+            return;
+        }
+        let since = since.at;
         let is_emptying = matches!(self.phase, Phase::Draining { why: Why::Inflated, .. });
         if is_starting && !acked.limited && acked.sent >= since {
             // The line was busy all the while between, so that its rate is known now.
@@ -192,7 +218,7 @@ impl Line {
         };
         let queued = self
             .inflated_since
-            .is_some_and(|since| now.saturating_since(since) >= least.rtt);
+            .is_some_and(|since| now.saturating_since(since.at) >= least.rtt);
         match &mut self.phase {
             Phase::Starting(_) if limited && !self.rate.is_full() => {}
             Phase::Starting(growth) => {
@@ -265,8 +291,16 @@ impl Line {
                 self.least = Some(LeastRtt { rtt, seen: now });
                 self.inflated_since = None;
                 if longer {
-                    self.phase = Phase::Starting(Growth::default());
-                } else if rtt < before * 15 / 16 {
+                    self.rivals.on_longer(before);
+                    self.phase = if self.rivals.are_likely() {
+                        Phase::Cruising(Growth::default())
+                    } else {
+                        Phase::Starting(Growth::default())
+                    };
+                    return;
+                }
+                self.rivals.on_seen(before, rtt, why == Why::Inflated);
+                if rtt < before * 15 / 16 {
                     // What was taken for the line's own was a queue in part, and this one may be, too.
                     self.begin_draining(Why::LookFurther);
                 } else {

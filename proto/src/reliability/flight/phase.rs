@@ -3,7 +3,7 @@
 //! | phase | what may be on the line | it ends |
 //! |---|---|---|
 //! | starting | twice what the line is known to hold, [`INITIAL`] at least while the line is new | when the rate has stopped growing, or a queue lasts |
-//! | cruising | what it holds, and [`standing`] more | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
+//! | cruising | what it holds, and what may stand before it | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
 //! | draining | seven eighths of what it holds, of that less and less to look; half, once that was too much | with the first round trip that met no queue of ours |
 //! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once; a little more where the rate fell meanwhile, since that may have been a mere delay | when twice as much as was on the line is acknowledged |
 
@@ -16,7 +16,7 @@ pub(super) const LEAST: u64 = 2_200;
 /// A rate that is higher by this part has grown. Less may be chance.
 const GROWTH: u64 = 16;
 /// Acknowledgements may come in clumps so far apart, and processes stand still for so long, without the line running dry.
-const CLUMPS: Duration = Duration::from_millis(6);
+pub(super) const CLUMPS: Duration = Duration::from_millis(6);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
@@ -67,16 +67,16 @@ impl Growth {
 
 impl Phase {
     /// Bytes that should be on a line of that `rate` and round trip at most, where so many were `delivered` ever.
-    pub(super) fn limit(&self, (rate, rtt): (u64, Duration), delivered: u64) -> u64 {
+    pub(super) fn limit(&self, (rate, rtt): (u64, Duration), standing: Duration, delivered: u64) -> u64 {
         match *self {
             Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
-            Phase::Cruising(_) => full(rate, rtt),
+            Phase::Cruising(_) => full(rate, rtt, standing),
             Phase::Filling {
                 from,
                 began,
                 rate: tried,
             } => {
-                let missing = full(rate.max(tried), rtt).saturating_sub(from);
+                let missing = full(rate.max(tried), rtt, standing).saturating_sub(from);
                 from + missing.saturating_mul((delivered - began).min(from)) / from.max(1)
             }
             Phase::Draining {
@@ -104,12 +104,6 @@ pub(super) fn carried(rate: u64, time: Duration) -> u64 {
 }
 
 /// What should be on a line of which rate and round trip are known.
-fn full(rate: u64, rtt: Duration) -> u64 {
-    carried(rate, rtt) + carried(rate, standing(rtt)).max(LEAST)
-}
-
-/// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
-/// be late, and so much faster may the line become, without it running dry.
-pub(super) fn standing(rtt: Duration) -> Duration {
-    (rtt / 8).max(CLUMPS)
+fn full(rate: u64, rtt: Duration, standing: Duration) -> u64 {
+    carried(rate, rtt) + carried(rate, standing).max(LEAST)
 }

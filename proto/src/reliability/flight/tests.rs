@@ -3,6 +3,8 @@ use alloc::vec::Vec;
 
 use super::*;
 
+mod shares;
+
 /// A line that carries `rate` bytes a second, behind which everything is acknowledged at once.
 struct Line {
     rate: u64,
@@ -132,7 +134,7 @@ fn the_least_round_trip_is_looked_for_again_without_the_line_running_dry() {
 fn the_first_flight_goes_on_until_the_rate_is_known() {
     let rtt = Duration::from_millis(300);
     let mut line = Line::new(125_000, rtt);
-    line.run(rtt * 6);
+    line.run(rtt * 8);
     line.queued.clear();
     let filled = line.run(SECOND);
     assert!(filled >= 125_000 * 19 / 20, "{filled}");
@@ -185,7 +187,7 @@ fn bulk_that_is_more_urgent_than_other_bulk_makes_way_for_a_drain() {
 #[test]
 fn jitter_of_who_has_little_to_send_takes_nothing_of_the_first_flight() {
     let (mut flight, mut now) = (Flight::default(), Instant::ZERO);
-    for (n, rtt) in [50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 60, 60].into_iter().enumerate() {
+    for (n, rtt) in [50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 70, 70].into_iter().enumerate() {
         let n = n as u64 + 1;
         flight.on_sent(now, (n, 16_000), true, Some(Duration::from_millis(50)));
         now = now + Duration::from_millis(rtt);

@@ -1,0 +1,56 @@
+//! Whether others keep a queue before the line.
+//!
+//! Who keeps the own queue short beside senders that fill it, as TCP does until something is lost, gets what they leave. So a
+//! sender has to know of them, and then to keep so much before the line that the window of its own carrier decides (Copa, NSDI
+//! 2018, calls this its competitive mode). What shows them is a round trip that is longer than before although nothing of
+//! ours waits. Seen once, it may be a line that became longer; that becomes longer again and again only beside others.
+
+use crate::time::Duration;
+
+/// How much one finding speaks for others, and how much it takes to believe in them. A line that became longer explains one.
+const LONGER: u8 = 3;
+/// A round trip that is somewhat longer may be chance.
+const SOMEWHAT_LONGER: u8 = 1;
+/// What is remembered at most: so many round trips in a row that changed nothing, less [`LONGER`], show that nobody is left.
+const MOST: u8 = 6;
+
+/// What speaks for others on the line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rivals {
+    evidence: u8,
+    /// The least round trip before the first finding.
+    alone: Duration,
+}
+
+impl Rivals {
+    pub(super) fn are_likely(self) -> bool {
+        self.evidence > LONGER
+    }
+
+    /// The line looks longer: the least round trip was `before`, and nothing of ours waits.
+    pub(super) fn on_longer(&mut self, before: Duration) {
+        self.add(LONGER, before);
+    }
+
+    /// The least round trip was `before`, and is `rtt` now that nothing of ours waits, which is about the same or less. `inflated`: those
+    /// between were longer.
+    pub(super) fn on_seen(&mut self, before: Duration, rtt: Duration, inflated: bool) {
+        if rtt > before * 17 / 16 {
+            if inflated {
+                self.add(SOMEWHAT_LONGER, before);
+            }
+        } else if rtt < self.alone * 9 / 8 {
+            *self = Rivals::default();
+        } else if rtt > before * 15 / 16 {
+            // A queue of others would have changed.
+            self.evidence = self.evidence.saturating_sub(1);
+        }
+    }
+
+    fn add(&mut self, evidence: u8, before: Duration) {
+        if self.evidence == 0 {
+            self.alone = before;
+        }
+        self.evidence = (self.evidence + evidence).min(MOST);
+    }
+}
