@@ -92,6 +92,9 @@ impl Line {
     pub(super) fn on_acked(&mut self, now: Instant, acked: &Acked, in_flight: u64) {
         self.sample_rtt(now, acked);
         self.sample_rate(acked);
+        if let Some(rate) = self.rate.highest() {
+            self.rivals.on_rate(rate);
+        }
         self.drain(now, acked, in_flight);
         if let Phase::Filling { from, began, .. } = self.phase
             && acked.delivered.1 - began >= from.saturating_mul(2)
@@ -113,11 +116,15 @@ impl Line {
         if self.is_new { limit.max(INITIAL) } else { limit }
     }
 
+    fn is_crowded_out(&self) -> bool {
+        self.rivals.crowd_out(self.rate.highest().unwrap_or(0))
+    }
+
     /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
     /// be late, and so much faster may the line become, without it running dry. Beside others
     /// it is enough that the carrier's own window decides.
     fn standing(&self, rtt: Duration) -> Duration {
-        let part = if self.rivals.are_likely() { 2 } else { 8 };
+        let part = if self.is_crowded_out() { 1 } else { 8 };
         (rtt / part).max(CLUMPS)
     }
 
@@ -292,16 +299,17 @@ impl Line {
                 self.inflated_since = None;
                 if longer {
                     self.rivals.on_longer(before);
-                    self.phase = if self.rivals.are_likely() {
+                    self.phase = if self.is_crowded_out() {
                         Phase::Cruising(Growth::default())
                     } else {
                         Phase::Starting(Growth::default())
                     };
                     return;
                 }
+                let was_crowded_out = self.is_crowded_out();
                 self.rivals.on_seen(before, rtt, why == Why::Inflated);
-                if rtt < before * 15 / 16 {
-                    // What was taken for the line's own was a queue in part, and this one may be, too.
+                if rtt < before * 15 / 16 || was_crowded_out && !self.is_crowded_out() {
+                    // What was taken for the line's own was a queue in part, and this one may be, too; also where we made it.
                     self.begin_draining(Why::LookFurther);
                 } else {
                     self.phase = Phase::Filling {

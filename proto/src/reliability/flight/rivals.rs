@@ -14,17 +14,28 @@ const SOMEWHAT_LONGER: u8 = 1;
 /// What is remembered at most: so many round trips in a row that changed nothing, less [`LONGER`], show that nobody is left.
 const MOST: u8 = 6;
 
+/// Who has less than so many sixteenths of the line is crowded out. With half or more there is nothing to compete for, so that
+/// two senders of this kind keep each other's queue short.
+const FAIR: u64 = 7;
+
 /// What speaks for others on the line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rivals {
     evidence: u8,
     /// The least round trip before the first finding.
     alone: Duration,
+    /// The highest rate ever seen on the line.
+    best: u64,
 }
 
 impl Rivals {
-    pub(super) fn are_likely(self) -> bool {
-        self.evidence > LONGER
+    pub(super) fn on_rate(&mut self, rate: u64) {
+        self.best = self.best.max(rate);
+    }
+
+    /// Whether others on the line leave a sender with that `rate` less than its part.
+    pub(super) fn crowd_out(self, rate: u64) -> bool {
+        self.evidence > LONGER && rate < self.best / 16 * FAIR
     }
 
     /// The line looks longer: the least round trip was `before`, and nothing of ours waits.
@@ -40,7 +51,7 @@ impl Rivals {
                 self.add(SOMEWHAT_LONGER, before);
             }
         } else if rtt < self.alone * 9 / 8 {
-            *self = Rivals::default();
+            self.evidence = 0;
         } else if rtt > before * 15 / 16 {
             // A queue of others would have changed.
             self.evidence = self.evidence.saturating_sub(1);

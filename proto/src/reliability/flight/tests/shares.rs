@@ -105,7 +105,7 @@ fn share(parts: &[u64]) -> u64 {
 
 #[test]
 fn sessions_that_begin_one_after_another_share_a_line() {
-    for (rate, rtt) in [(1_250_000, 100), (2_500_000, 50), (2_500_000, 100)] {
+    for (rate, rtt) in [(1_250_000, 20), (1_250_000, 100), (2_500_000, 200), (12_500_000, 100)] {
         let mut line = Shared::new(rate, Duration::from_millis(rtt));
         line.join(ours());
         line.run(Duration::from_secs(3));
@@ -119,6 +119,23 @@ fn sessions_that_begin_one_after_another_share_a_line() {
     }
 }
 
+/// The queue of one ended the start of the other. Kills `start_ends_in_a_queue_of_others`.
+#[test]
+fn sessions_that_begin_together_share_a_line_from_the_start() {
+    for (rate, rtt) in [(1_250_000, 100), (2_500_000, 50)] {
+        let mut line = Shared::new(rate, Duration::from_millis(rtt));
+        line.join(ours());
+        line.join(ours());
+        line.run(Duration::from_secs(5));
+        let share = share(&line.run(Duration::from_secs(8)));
+        assert!(
+            (40..=60).contains(&share),
+            "{share} % at {rate} bytes a second, {rtt} ms"
+        );
+    }
+}
+
+/// Kills `rivals_unnoticed`.
 #[test]
 fn a_stream_that_keeps_a_queue_leaves_a_session_its_part() {
     for (rate, rtt) in [(1_250_000, 100), (2_500_000, 50), (2_500_000, 100)] {
