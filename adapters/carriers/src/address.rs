@@ -1,7 +1,7 @@
 //! Where a client dials, and how it makes a connection of the byte stream it gets there.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::upgrade::Upgrade;
 use crate::websocket::WebSocket;
 
 /// Where to dial: `ws://host[:port]/path?query`, `wss://…`, `tcp://host:port`, `tls://host:port`, or plain
-/// `host:port`, which is TCP. Cheap to clone.
+/// `host:port`, which is TCP. An IPv6 address stands in brackets, without a zone. Everything is ASCII, as in any URI. Cheap to clone.
 ///
 /// It shows itself without its query, headers and subprotocols, which may contain tokens.
 ///
@@ -43,7 +43,7 @@ pub struct Address {
 }
 
 /// What is particular about a WebSocket.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Ws {
     uri: Uri,
     headers: HeaderMap,
@@ -65,51 +65,54 @@ impl Address {
     /// # Errors
     /// It is none, or asks for TLS in a build without the feature `tls`.
     pub fn parse(address: &str) -> Result<Address, AddressError> {
-        let uri: Uri = match address.contains("://") {
-            true => address.parse(),
-            false => format!("tcp://{address}").parse(),
-        }
-        .map_err(|_| AddressError::Malformed)?;
-        let has_path = uri.path_and_query().is_some_and(|path| path != "/");
-        let (websocket, secure, default) = match uri.scheme_str() {
-            Some("ws") => (true, false, Some(80)),
-            Some("wss") => (true, true, Some(443)),
-            Some("tcp" | "tls") if has_path => return Err(AddressError::Malformed),
-            Some(scheme @ ("tcp" | "tls")) => (false, scheme == "tls", None),
+        let (scheme, rest) = address.split_once("://").unwrap_or(("tcp", address));
+        let (websocket, secure, default) = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => (true, false, Some(80)),
+            "wss" => (true, true, Some(443)),
+            scheme @ ("tcp" | "tls") => (false, scheme == "tls", None),
             _ => return Err(AddressError::Scheme),
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        match authority.rfind(['@', '%']).map(|at| authority.as_bytes()[at]) {
+            Some(b'@') => return Err(AddressError::UserInfo),
+            Some(_) => return Err(AddressError::Zone),
+            None if path.contains('#') => return Err(AddressError::Fragment),
+            None if !path.is_ascii() || !websocket && !matches!(path, "" | "/") => return Err(AddressError::Malformed),
+            None => {}
+        }
+        // A request always asks for a path (RFC 9112, section 3.2.1).
+        let root = if path.starts_with('/') { "" } else { "/" };
+        let uri = format!("{}://{authority}{root}{path}", if secure { "wss" } else { "ws" });
+        let uri: Uri = uri.parse().map_err(|_| AddressError::Malformed)?;
+        let host = uri.host().unwrap_or_default();
+        let port = match authority.strip_prefix(host).unwrap_or_default() {
+            "" => default.ok_or(AddressError::NoPort)?,
+            port => match port.strip_prefix(':').unwrap_or_default().parse() {
+                Ok(port @ 1..) if !authority.contains(":+") => port,
+                _ => return Err(AddressError::PortOutOfRange),
+            },
+        };
+        let host: Arc<str> = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(v6) if v6.parse::<Ipv6Addr>().is_err() => return Err(AddressError::Malformed),
+            None if host.is_empty() => return Err(AddressError::NoHost),
+            v6 => v6.unwrap_or(host).into(),
         };
         if secure && cfg!(not(feature = "tls")) {
             return Err(AddressError::NoTls);
         }
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        if authority.contains('@') {
-            return Err(AddressError::UserInfo);
-        }
-        let host = uri.host().unwrap_or_default();
-        let port = match authority.strip_prefix(host).unwrap_or_default() {
-            "" => default.ok_or(AddressError::NoPort),
-            port => match port.strip_prefix(':').unwrap_or_default().parse() {
-                Err(_) | Ok(0) => Err(AddressError::PortOutOfRange),
-                Ok(port) => Ok(port),
-            },
-        };
-        let host: Arc<str> = host.trim_start_matches('[').trim_end_matches(']').into();
-        if host.is_empty() {
-            return Err(AddressError::NoHost);
-        }
-        let websocket = websocket.then_some(Ws {
-            uri,
-            headers: HeaderMap::new(),
-            subprotocols: Vec::new(),
-        });
-        Ok(Address {
+        let ws = || Ws { uri, ..Ws::default() };
+        Ok(Address::new(host, port, websocket.then(ws), secure))
+    }
+
+    fn new(host: Arc<str>, port: u16, websocket: Option<Ws>, secure: bool) -> Address {
+        Address {
             host,
-            port: port?,
+            port,
             websocket,
             secure,
             #[cfg(feature = "tls")]
             tls: None,
-        })
+        }
     }
 
     /// This address, if it is a WebSocket.
@@ -179,12 +182,10 @@ impl Address {
     #[must_use]
     pub fn alternate(&self, alternate: &[u8]) -> Address {
         let said = std::str::from_utf8(alternate).ok();
-        let Some(mut there) = said.and_then(|address| Address::parse(address).ok()) else {
+        let there = said.and_then(|there| Address::parse(there).ok());
+        let Some(mut there) = there.filter(|there| there.secure || !self.secure) else {
             return self.clone();
         };
-        if self.secure && !there.secure {
-            return self.clone();
-        }
         if let (Some(ws), Some(ours)) = (&mut there.websocket, &self.websocket) {
             ws.headers.clone_from(&ours.headers);
             ws.subprotocols.clone_from(&ours.subprotocols);
@@ -277,14 +278,7 @@ impl fmt::Debug for Address {
 /// Plain TCP.
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Address {
-        Address {
-            host: address.ip().to_string().into(),
-            port: address.port(),
-            websocket: None,
-            secure: false,
-            #[cfg(feature = "tls")]
-            tls: None,
-        }
+        Address::new(address.ip().to_string().into(), address.port(), None, false)
     }
 }
 

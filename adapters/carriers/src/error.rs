@@ -22,6 +22,12 @@ pub enum AddressError {
     /// There is a user's name or password in it, which would not be sent: see [`Address::header`](crate::Address::header).
     #[error("a user's name in an address is not sent")]
     UserInfo,
+    /// There is a fragment in it (`#…`), which no request sends (RFC 3986, section 3.5).
+    #[error("a fragment in an address is not sent")]
+    Fragment,
+    /// Its IPv6 address has a zone (`%…`), or a host is percent-encoded. [`Address::connect`](crate::Address::connect) takes a socket.
+    #[error("the zone of an IPv6 address is not supported")]
+    Zone,
     /// It names no host.
     #[error("no host in the address")]
     NoHost,

@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use unbroken_carriers::{Address, AddressError};
+use proptest::prelude::*;
+use tungstenite::handshake::server::{Request, Response};
+use unbroken_carriers::{Address, AddressError, answer, parse_request};
 use unbroken_driver::{ByteStream, ConnectError};
 
 /// Keeps what is written, and never answers.
@@ -58,11 +60,33 @@ fn addresses_are_read() {
         ("tcp://here:7/", ("here", 7)),
         ("ws://here", ("here", 80)),
         ("ws://[::1]:8/x?y=z", ("::1", 8)),
+        ("WS://Here:8", ("Here", 8)),
+        ("ws://here:8?a=http://b:9/@", ("here", 8)),
     ] {
         assert_eq!(parsed(text).host_port(), address, "{text}");
     }
     for (text, error) in [
         ("", AddressError::Malformed),
+        ("ws://here/#there", AddressError::Fragment),
+        ("here:7#", AddressError::Fragment),
+        ("ws://[fe80::1%25eth0]/", AddressError::Zone),
+        ("[fe80::1%eth0]:7", AddressError::Zone),
+        ("ws://[127.0.0.1]/", AddressError::Malformed),
+        ("ws://[::1]x:7/", AddressError::PortOutOfRange),
+        ("ws://[::1/", AddressError::Malformed),
+        ("::1:7", AddressError::Malformed),
+        ("ws://h\u{f6}re/", AddressError::Malformed),
+        ("ws://here/\u{f6}", AddressError::Malformed),
+        ("ws://here/a b", AddressError::Malformed),
+        ("unix:///tmp/socket", AddressError::Scheme),
+        ("unix:/tmp/socket", AddressError::Malformed),
+        ("ws://:7/", AddressError::NoHost),
+        ("ws://?x", AddressError::Malformed),
+        ("ws://here:+7", AddressError::PortOutOfRange),
+        ("ws://here:7:8", AddressError::Malformed),
+        ("ws://me@here", AddressError::UserInfo),
+        ("me:secret@here:7", AddressError::UserInfo),
+        ("ws://m%65@here", AddressError::UserInfo),
         ("a b:7", AddressError::Malformed),
         ("http://here/", AddressError::Scheme),
         ("tcp://:7", AddressError::NoHost),
@@ -82,6 +106,73 @@ fn addresses_are_read() {
     }
     assert_eq!(Address::parse("wss://here").is_ok(), cfg!(feature = "tls"));
     assert_eq!(Address::parse("tls://here:7").is_ok(), cfg!(feature = "tls"));
+}
+
+#[test]
+fn a_request_asks_for_a_path_and_what_stands_behind_it() {
+    for (text, line) in [
+        ("ws://here", "GET / HTTP/1.1"),
+        ("ws://here?room=1", "GET /?room=1 HTTP/1.1"),
+        ("ws://here/?room=1", "GET /?room=1 HTTP/1.1"),
+        ("ws://[::1]:8?a=/b?c", "GET /?a=/b?c HTTP/1.1"),
+        ("WS://here/a//b/../%20?", "GET /a//b/../%20? HTTP/1.1"),
+    ] {
+        let request = request(&parsed(text));
+        assert_eq!(request.lines().next(), Some(line), "{text}");
+    }
+}
+
+/// What tungstenite's server makes of a request: the path and query that it asks for.
+fn accepted_by_tungstenite(request: &str) -> Option<String> {
+    /// Has the request to read, and takes what is answered.
+    struct Socket<'a>(&'a [u8]);
+    impl io::Read for Socket<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl io::Write for Socket<'_> {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut asked = None;
+    #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
+    let accepted = tungstenite::accept_hdr(Socket(request.as_bytes()), |request: &Request, response: Response| {
+        asked = request.uri().path_and_query().map(|path| path.as_str().to_owned());
+        Ok(response)
+    });
+    accepted.ok().and(asked)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+    /// Whatever is taken for an address has a request that servers take, ours and others.
+    #[test]
+    fn what_is_an_address_can_be_asked_for(
+        host in "[a-zA-Z0-9._:%\\[\\]@!$&'*+,;=~-]{0,12}",
+        port in "(:[0-9+]{0,6})?",
+        path in "([/?][ -~\u{e4}]{0,24})?",
+    ) {
+        let text = format!("ws://{host}{port}{path}");
+        let Ok(address) = Address::parse(&text) else {
+            return Ok(());
+        };
+        let request = request(&address);
+        let asked = if path.starts_with('/') { path } else { format!("/{path}") };
+        let ours = parse_request(request.as_bytes()).expect("because it is a request");
+        let (length, head) = ours.expect("because it is whole");
+        prop_assert_eq!(length, request.len());
+        prop_assert_eq!(head.uri().path_and_query().map(|path| path.as_str()), Some(asked.as_str()));
+        prop_assert!(answer(&head).is_ok());
+        prop_assert_eq!(accepted_by_tungstenite(&request), Some(asked));
+        // It shows itself as an address, and as the same one.
+        let shown = Address::parse(&address.to_string()).expect("because it is one");
+        prop_assert_eq!(shown.host_port(), address.host_port());
+    }
 }
 
 #[test]

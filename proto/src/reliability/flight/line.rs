@@ -121,11 +121,11 @@ impl Line {
     }
 
     /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
-    /// be late, and so much faster may the line become, without it running dry. Beside others
-    /// it is enough that the carrier's own window decides.
+    /// be late, and so much faster may the line become, without it running dry. Who is crowded out lets the window of the carrier
+    /// decide.
     fn standing(&self, rtt: Duration) -> Duration {
-        let part = if self.is_crowded_out() { 1 } else { 8 };
-        (rtt / part).max(CLUMPS)
+        let standing = if self.is_crowded_out() { rtt } else { rtt / 8 };
+        standing.max(CLUMPS)
     }
 
     /// How long a round trip may be that meets no more of a queue than is intended, where the least is `rtt`.
