@@ -2,7 +2,7 @@
 //!
 //! | phase | what may be on the line | it ends |
 //! |---|---|---|
-//! | starting | twice what the line is known to hold, [`INITIAL`] at least while the line is new | when the rate has stopped growing, or a queue lasts |
+//! | starting | twice what the line is known to hold, [`INITIAL`] at least while the line is new | when the rate has stopped growing, also where a queue lasts |
 //! | cruising | what it holds, and what may stand before it | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
 //! | draining | seven eighths of what it holds, of that less and less to look; half, once that was too much | with the first round trip that met no queue of ours |
 //! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once; a little more where the rate fell meanwhile, since that may have been a mere delay | when twice as much as was on the line is acknowledged |
