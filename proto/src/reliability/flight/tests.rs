@@ -282,3 +282,20 @@ fn what_is_more_urgent_may_go_beyond_what_should_be_on_the_line_up_to_a_bound() 
     flight.on_acked(Instant::from_millis(10), 1);
     assert_eq!((flight.in_flight(), flight.headroom()), (12_000, Headroom::Open));
 }
+
+/// Each step looks like a queue of others. That there is none shows within a few looks. Kills `rivals_for_ever`.
+#[test]
+fn a_line_that_becomes_worse_twice_is_calm_again() {
+    let rtt = Duration::from_millis(20);
+    let mut line = Line::new(12_500_000, rtt);
+    line.run(SECOND * 3);
+    for _ in 0..2 {
+        (line.rate, line.rtt) = (line.rate / 3, line.rtt * 2);
+        line.run(SECOND * 3);
+    }
+    line.run(SECOND * 25);
+    line.queued.clear();
+    line.run(SECOND * 5);
+    let slowest = line.queued();
+    assert!(slowest <= Duration::from_millis(20), "{slowest:?}");
+}
