@@ -81,12 +81,14 @@ pub fn check(case: &Case, measured: &Measured) -> Vec<Miss> {
     };
     let most = |measured: u64, limit: u64| measured <= limit;
     let eager = case.reading == Reading::Eager;
+    if eager && case.company != Company::Stream {
+        let waited = measured.waited.most;
+        demand(Check::Waiting, waited, waiting(case), most(waited, waiting(case)));
+    }
     if eager && case.company == Company::Alone {
         let (got, share) = measured.goodput;
         let part = got * 1_000 / share.max(1);
         demand(Check::Goodput, part, 950, part >= 950);
-        let waited = measured.waited.most;
-        demand(Check::Waiting, waited, waiting(case), most(waited, waiting(case)));
         let took = measured.urgent.most;
         demand(Check::Urgent, took, urgent(case), most(took, urgent(case)));
     }

@@ -38,6 +38,8 @@ pub(super) struct Line {
     /// fraction of it.
     is_new: bool,
     rivals: Rivals,
+    /// The shortest round trip ever.
+    shortest: Duration,
     phase: Phase,
 }
 
@@ -65,6 +67,7 @@ impl Line {
             inflated_since: None,
             is_new: true,
             rivals: Rivals::default(),
+            shortest: Duration::MAX,
             phase: Phase::Starting(Growth::default()),
         }
     }
@@ -112,19 +115,27 @@ impl Line {
         let (Some(rate), Some(least)) = (self.rate.highest(), self.least) else {
             return INITIAL;
         };
-        let limit = self.phase.limit((rate, least.rtt), self.standing(least.rtt), delivered);
+        let limit = self.phase.limit((rate, least.rtt), self.beyond(least.rtt), delivered);
         if self.is_new { limit.max(INITIAL) } else { limit }
     }
 
-    fn is_crowded_out(&self) -> bool {
-        self.rivals.crowd_out(self.rate.highest().unwrap_or(0))
+    /// For how long more may be sent than the line holds, on a line of that round trip.
+    fn beyond(&self, rtt: Duration) -> Duration {
+        match self.phase {
+            // The round trip is in part a queue of others, and twice that would be a longer one. So would twice what that makes.
+            Phase::Starting(_) if self.rivals.are_likely() => self.shortest.min(rtt),
+            Phase::Starting(_) => rtt,
+            _ => return self.standing(rtt),
+        }
+        .max(CLUMPS)
     }
 
     /// How long what is sent beyond what the line holds may wait, on a line of that round trip: so long may acknowledgements
     /// be late, and so much faster may the line become, without it running dry. Who is crowded out lets the window of the carrier
     /// decide.
     fn standing(&self, rtt: Duration) -> Duration {
-        let standing = if self.is_crowded_out() { rtt } else { rtt / 8 };
+        let is_crowded_out = self.rivals.crowd_out(self.rate.highest().unwrap_or(0));
+        let standing = if is_crowded_out { rtt } else { rtt / 8 };
         standing.max(CLUMPS)
     }
 
@@ -148,6 +159,7 @@ impl Line {
 
     fn sample_rtt(&mut self, now: Instant, acked: &Acked) {
         let rtt = acked.rtt;
+        self.shortest = self.shortest.min(rtt);
         let least = match self.least {
             Some(least) if rtt > least.rtt => least,
             _ => *self.least.insert(LeastRtt { rtt, seen: now }),
@@ -298,18 +310,18 @@ impl Line {
                 self.least = Some(LeastRtt { rtt, seen: now });
                 self.inflated_since = None;
                 if longer {
-                    self.rivals.on_longer(before);
-                    self.phase = if self.is_crowded_out() {
+                    self.rivals.on_longer();
+                    self.phase = if self.rivals.are_certain() {
+                        // To start again and again would let two senders of this kind raise each other's queue without end.
                         Phase::Cruising(Growth::default())
                     } else {
                         Phase::Starting(Growth::default())
                     };
                     return;
                 }
-                let was_crowded_out = self.is_crowded_out();
-                self.rivals.on_seen(before, rtt, why == Why::Inflated);
-                if rtt < before * 15 / 16 || was_crowded_out && !self.is_crowded_out() {
-                    // What was taken for the line's own was a queue in part, and this one may be, too; also where we made it.
+                self.rivals.on_seen(before, rtt);
+                if rtt < before * 15 / 16 {
+                    // What was taken for the line's own was a queue in part, and this one may be, too.
                     self.begin_draining(Why::LookFurther);
                 } else {
                     self.phase = Phase::Filling {

@@ -2,7 +2,7 @@
 //!
 //! | phase | what may be on the line | it ends |
 //! |---|---|---|
-//! | starting | twice what the line is known to hold, [`INITIAL`] at least while the line is new | when the rate has stopped growing, also where a queue lasts |
+//! | starting | twice what the line is known to hold, less beside others, [`INITIAL`] at least while the line is new | when the rate has stopped growing, also where a queue lasts |
 //! | cruising | what it holds, and what may stand before it | when the least round trip has not been seen for long, none as short as expected is seen any more, or the rate grows |
 //! | draining | seven eighths of what it holds, of that less and less to look; half, once that was too much | with the first round trip that met no queue of ours |
 //! | filling | from that up to what cruising has, by what is acknowledged, so that it does not come at once; a little more where the rate fell meanwhile, since that may have been a mere delay | when twice as much as was on the line is acknowledged |
@@ -66,17 +66,18 @@ impl Growth {
 }
 
 impl Phase {
-    /// Bytes that should be on a line of that `rate` and round trip at most, where so many were `delivered` ever.
-    pub(super) fn limit(&self, (rate, rtt): (u64, Duration), standing: Duration, delivered: u64) -> u64 {
+    /// Bytes that should be on a line of that `rate` and round trip at most, where so many were `delivered` ever. `beyond`: for so long
+    /// more may be sent than the line holds.
+    pub(super) fn limit(&self, (rate, rtt): (u64, Duration), beyond: Duration, delivered: u64) -> u64 {
         match *self {
-            Phase::Starting(_) => carried(rate, (rtt * 2).max(rtt + CLUMPS)).max(LEAST),
-            Phase::Cruising(_) => full(rate, rtt, standing),
+            Phase::Starting(_) => carried(rate, rtt + beyond).max(LEAST),
+            Phase::Cruising(_) => full(rate, rtt, beyond),
             Phase::Filling {
                 from,
                 began,
                 rate: tried,
             } => {
-                let missing = full(rate.max(tried), rtt, standing).saturating_sub(from);
+                let missing = full(rate.max(tried), rtt, beyond).saturating_sub(from);
                 from + missing.saturating_mul((delivered - began).min(from)) / from.max(1)
             }
             Phase::Draining {
@@ -104,6 +105,6 @@ pub(super) fn carried(rate: u64, time: Duration) -> u64 {
 }
 
 /// What should be on a line of which rate and round trip are known.
-fn full(rate: u64, rtt: Duration, standing: Duration) -> u64 {
-    carried(rate, rtt) + carried(rate, standing).max(LEAST)
+fn full(rate: u64, rtt: Duration, beyond: Duration) -> u64 {
+    carried(rate, rtt) + carried(rate, beyond).max(LEAST)
 }

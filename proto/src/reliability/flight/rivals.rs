@@ -7,12 +7,12 @@
 
 use crate::time::Duration;
 
-/// How much one finding speaks for others, and how much it takes to believe in them. A line that became longer explains one.
+/// How much a line that looks longer speaks for others. One that became longer explains it once, hardly twice, and not three times.
 const LONGER: u8 = 3;
 /// A round trip that is somewhat longer may be chance.
 const SOMEWHAT_LONGER: u8 = 1;
 /// What is remembered at most: so many round trips in a row that changed nothing, less [`LONGER`], show that nobody is left.
-const MOST: u8 = 6;
+const MOST: u8 = 3 * LONGER;
 
 /// Who has less than so many sixteenths of the line is crowded out. With half or more there is nothing to compete for, so that
 /// two senders of this kind keep each other's queue short.
@@ -22,8 +22,6 @@ const FAIR: u64 = 7;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rivals {
     evidence: u8,
-    /// The least round trip before the first finding.
-    alone: Duration,
     /// The highest rate ever seen on the line.
     best: u64,
 }
@@ -33,35 +31,35 @@ impl Rivals {
         self.best = self.best.max(rate);
     }
 
+    pub(super) fn are_likely(self) -> bool {
+        self.evidence > LONGER
+    }
+
+    pub(super) fn are_certain(self) -> bool {
+        self.evidence > 2 * LONGER
+    }
+
     /// Whether others on the line leave a sender with that `rate` less than its part.
     pub(super) fn crowd_out(self, rate: u64) -> bool {
-        self.evidence > LONGER && rate < self.best / 16 * FAIR
+        self.are_likely() && rate < self.best / 16 * FAIR
     }
 
-    /// The line looks longer: the least round trip was `before`, and nothing of ours waits.
-    pub(super) fn on_longer(&mut self, before: Duration) {
-        self.add(LONGER, before);
+    /// The line looks longer, and nothing of ours waits.
+    pub(super) fn on_longer(&mut self) {
+        self.add(LONGER);
     }
 
-    /// The least round trip was `before`, and is `rtt` now that nothing of ours waits, which is about the same or less. `inflated`: those
-    /// between were longer.
-    pub(super) fn on_seen(&mut self, before: Duration, rtt: Duration, inflated: bool) {
+    /// The least round trip was `before`, and is `rtt` now that nothing of ours waits, which is about the same or less.
+    pub(super) fn on_seen(&mut self, before: Duration, rtt: Duration) {
         if rtt > before * 17 / 16 {
-            if inflated {
-                self.add(SOMEWHAT_LONGER, before);
-            }
-        } else if rtt < self.alone * 9 / 8 {
-            self.evidence = 0;
+            self.add(SOMEWHAT_LONGER);
         } else if rtt > before * 15 / 16 {
             // A queue of others would have changed.
             self.evidence = self.evidence.saturating_sub(1);
         }
     }
 
-    fn add(&mut self, evidence: u8, before: Duration) {
-        if self.evidence == 0 {
-            self.alone = before;
-        }
+    fn add(&mut self, evidence: u8) {
         self.evidence = (self.evidence + evidence).min(MOST);
     }
 }
