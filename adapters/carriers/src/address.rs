@@ -73,12 +73,13 @@ impl Address {
             _ => return Err(AddressError::Scheme),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        match authority.rfind(['@', '%']).map(|at| authority.as_bytes()[at]) {
-            Some(b'@') => return Err(AddressError::UserInfo),
-            Some(_) => return Err(AddressError::Zone),
-            None if path.contains('#') => return Err(AddressError::Fragment),
-            None if !path.is_ascii() || !websocket && !matches!(path, "" | "/") => return Err(AddressError::Malformed),
-            None => {}
+        match path {
+            _ if authority.contains('@') => return Err(AddressError::UserInfo),
+            _ if authority.starts_with('[') && authority.contains('%') => return Err(AddressError::Zone),
+            path if path.contains('#') => return Err(AddressError::Fragment),
+            "" | "/" => {}
+            path if websocket && path.is_ascii() => {}
+            _ => return Err(AddressError::Malformed),
         }
         // A request always asks for a path (RFC 9112, section 3.2.1).
         let root = if path.starts_with('/') { "" } else { "/" };

@@ -13,7 +13,7 @@ use unbroken_driver::proto::error::ConfigError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// It is not of the form `scheme://host:port`, with a path for WebSockets only.
+    /// It is not of the form `scheme://host:port`, with a path for WebSockets only, in ASCII and with no percent-encoded host.
     #[error("an address has the form scheme://host:port, and a path only for WebSockets")]
     Malformed,
     /// The scheme is another one than `ws`, `wss`, `tcp` and `tls`.
@@ -25,7 +25,7 @@ pub enum AddressError {
     /// There is a fragment in it (`#…`), which no request sends (RFC 3986, section 3.5).
     #[error("a fragment in an address is not sent")]
     Fragment,
-    /// Its IPv6 address has a zone (`%…`), or a host is percent-encoded. [`Address::connect`](crate::Address::connect) takes a socket.
+    /// Its IPv6 address has a zone (`%…`, RFC 6874). [`Address::connect`](crate::Address::connect) takes a socket.
     #[error("the zone of an IPv6 address is not supported")]
     Zone,
     /// It names no host.

@@ -70,6 +70,8 @@ fn addresses_are_read() {
         ("ws://here/#there", AddressError::Fragment),
         ("here:7#", AddressError::Fragment),
         ("ws://[fe80::1%25eth0]/", AddressError::Zone),
+        ("ws://ex%61mple/", AddressError::Malformed),
+        ("tcp://ex%61mple:7", AddressError::Malformed),
         ("[fe80::1%eth0]:7", AddressError::Zone),
         ("ws://[127.0.0.1]/", AddressError::Malformed),
         ("ws://[::1]x:7/", AddressError::PortOutOfRange),
