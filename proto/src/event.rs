@@ -105,7 +105,9 @@ pub enum Event {
         /// The peer's code.
         code: u64,
     },
-    /// The server refused the credential and asks for a fresh one: see [`Answer::Credential`](crate::reconnect::Answer::Credential).
+    /// A fresh credential is asked for, see [`Answer::Credential`](crate::reconnect::Answer::Credential): either nothing is dialled before
+    /// there is one ([`refresh_credential`](crate::ReconnectIntent::refresh_credential)), or one would be welcome
+    /// ([`is_credential_welcome`](crate::session::Reconnecting::is_credential_welcome)).
     CredentialNeeded,
     /// The session is over. Always the last event. What was received can still be read.
     Ended(Ended),
@@ -179,7 +181,7 @@ pub enum EndReason {
     /// The server said that it cannot go on holding the session.
     Busy,
     /// No attempt to connect is left by the backoff's count; or the session was never established, and what the attempt died
-    /// of [is final](Cause::is_final).
+    /// of [is final](crate::reconnect::Strategies::is_final).
     GaveUp {
         /// What the last attempt died of.
         cause: Cause,

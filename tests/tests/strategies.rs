@@ -67,7 +67,7 @@ fn ended(pair: &mut Pair) -> Ended {
 }
 
 /// The default table, as a person would write it.
-const TABLE: [(Cause, Strategy, bool); 13] = [
+const TABLE: [(Cause, Strategy, bool); 14] = [
     (Cause::Network, Strategy::Resume, false),
     (Cause::Refused, Strategy::Resume, false),
     (Cause::Timeout, Strategy::Resume, false),
@@ -77,6 +77,7 @@ const TABLE: [(Cause, Strategy, bool); 13] = [
     (Cause::Local, Strategy::Resume, false),
     (Cause::Untrusted, Strategy::Resume, false),
     (Cause::NoService, Strategy::Resume, false),
+    (Cause::Denied, Strategy::Resume, false),
     (Cause::Authentication, Strategy::Resume, true),
     (Cause::StateDamaged, Strategy::Restore, false),
     (Cause::ProcessEnded, Strategy::Restart, false),

@@ -9,7 +9,7 @@ use rustls::{AlertDescription, Error as TlsError};
 #[must_use]
 pub fn cause_of_status(status: u16) -> Cause {
     match status {
-        401 | 403 | 407 => Cause::Authentication,
+        401 | 403 | 407 => Cause::Denied,
         404 | 405 | 410 | 426 | 501 => Cause::NoService,
         408 | 504 => Cause::Timeout,
         429 | 503 => Cause::ServerAsked,
@@ -24,7 +24,7 @@ pub fn cause_of_close(code: u16) -> Cause {
         1001 | 1012 | 1013 => Cause::ServerAsked,
         1002 | 1003 | 1007 | 1009 | 1010 => Cause::Protocol,
         1008 => Cause::Refused,
-        3000 | 3003 => Cause::Authentication,
+        3000 | 3003 => Cause::Denied,
         3008 => Cause::Timeout,
         _ => Cause::Network,
     }
@@ -45,7 +45,7 @@ pub fn cause_of_tls(error: &TlsError) -> Cause {
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateRevoked
             | AlertDescription::AccessDenied,
-        ) => Cause::Authentication,
+        ) => Cause::Denied,
         _ => Cause::Protocol,
     }
 }

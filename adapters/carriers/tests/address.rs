@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 use tungstenite::handshake::server::{Request, Response};
 use unbroken_carriers::{Address, AddressError, answer, parse_request};
+use unbroken_driver::proto::reconnect::Strategies;
 use unbroken_driver::{ByteStream, ConnectError};
 
 /// Keeps what is written, and never answers.
@@ -233,6 +234,6 @@ fn an_address_shows_no_token() {
 #[test]
 fn a_wrong_address_is_a_final_cause() {
     let error = ConnectError::from(AddressError::NoPort);
-    assert!(error.cause().is_final());
+    assert!(Strategies::default().is_final(error.cause()));
     assert_eq!(error.to_string(), "no service: no port in the address");
 }

@@ -86,7 +86,7 @@ fn every_flaw_of_an_answer_has_its_cause() {
     assert_eq!(cause("Sec-WebSocket-Protocol: unbroken.v1\r\n", ""), Cause::NoService);
     assert_eq!(cause("Accept: ", "Accept: x"), Cause::Protocol);
     assert_eq!(cause("101 Switching", "302 Found"), Cause::Refused);
-    assert_eq!(cause("101 Switching", "407 Proxy"), Cause::Authentication);
+    assert_eq!(cause("101 Switching", "407 Proxy"), Cause::Denied);
     assert_eq!(cause("HTTP/1.1", "SSH-2.0"), Cause::Protocol);
 }
 

@@ -32,7 +32,7 @@ pub struct ConnectError {
 
 impl ConnectError {
     /// It failed because of `cause`. After [`Cause::Authentication`] nothing is dialled before a fresh credential is
-    /// there; a cause that [is final](Cause::is_final) ends a session that was never established.
+    /// there, after [`Cause::Denied`] one is welcome; a cause that [is final](unbroken_proto::reconnect::Strategies::is_final) ends a session that was never established.
     #[must_use]
     pub fn new(cause: Cause) -> ConnectError {
         ConnectError {
@@ -108,7 +108,7 @@ impl From<ConnectError> for io::Error {
         let kind = match error.cause {
             Cause::Refused | Cause::NoService => io::ErrorKind::ConnectionRefused,
             Cause::Timeout | Cause::Heartbeat => io::ErrorKind::TimedOut,
-            Cause::Authentication => io::ErrorKind::PermissionDenied,
+            Cause::Authentication | Cause::Denied => io::ErrorKind::PermissionDenied,
             Cause::Protocol | Cause::Untrusted => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::Other,
         };

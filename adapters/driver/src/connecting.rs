@@ -18,6 +18,8 @@ const STEPS: usize = 4;
 pub(crate) struct Attempts {
     connector: Box<dyn Connector>,
     current: Option<Task>,
+    /// A fresh credential that is welcome, on its way beside what is dialled.
+    credential: Option<PendingAnswer>,
     /// When the next step may begin.
     wait: Option<Instant>,
 }
@@ -58,6 +60,7 @@ impl Attempts {
         Attempts {
             connector,
             current: None,
+            credential: None,
             wait: None,
         }
     }
@@ -83,6 +86,7 @@ impl Attempts {
     /// Ready if something was done, with a connection if that brought one.
     fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Option<Connected>> {
         self.wait = None;
+        self.refresh(shared, cx);
         let (now, intent) = shared.read(|state| (state.latest, state.machine.wanted_connection()));
         let Some(intent) = intent else {
             self.current = None;
@@ -111,6 +115,29 @@ impl Attempts {
         Poll::Ready(up)
     }
 
+    /// Sees to a fresh credential where one is welcome. Nothing waits for it, and it outlives attempts: a person may be asked.
+    fn refresh(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        let (is_welcome, intent) = shared.read(|state| {
+            let is_welcome = state.machine.reconnecting().is_credential_welcome();
+            (is_welcome, state.machine.wanted_connection())
+        });
+        if !is_welcome {
+            // One that is required by now is waited for.
+            let is_required = intent.is_some_and(|intent| intent.refresh_credential);
+            self.credential.take_if(|_| !is_required);
+            return;
+        }
+        if let (None, Some(mut intent)) = (&self.credential, intent) {
+            (intent.preparation, intent.refresh_credential) = (None, true);
+            self.credential = self.connector.prepare(&intent);
+        }
+        let Some(pending) = &mut self.credential else { return };
+        if let Poll::Ready(given) = pending.as_mut().poll(cx) {
+            self.credential = None;
+            shared.call_untimed(|state, now| state.machine.handle_answer(now, 0, given));
+        }
+    }
+
     /// What `intent` asks for, begun unless it is under way. `None`: its time has not come.
     fn begin(&mut self, now: Instant, intent: ReconnectIntent) -> Option<&mut Task> {
         let (attempt, step) = (intent.attempt, Step::of(&intent));
@@ -126,7 +153,8 @@ impl Attempts {
         let work = match step {
             Step::Connect => Work::Connect(self.connector.dial(intent)),
             Step::Prepare(_) | Step::Refresh => {
-                let pending = self.connector.prepare(&intent);
+                let under_way = self.credential.take_if(|_| step == Step::Refresh);
+                let pending = under_way.or_else(|| self.connector.prepare(&intent));
                 pending.map_or(Work::Elsewhere, Work::Answer)
             }
         };

@@ -35,8 +35,8 @@ pub trait Connector: Send {
     /// Begins one dial.
     fn dial(&mut self, intent: ReconnectIntent) -> Connecting;
 
-    /// Begins what `intent` asks for before the dial: its preparation, or else a fresh credential. `None`, the
-    /// default, means that it is not done here: the application answers through its [handle](crate::Session).
+    /// Begins what `intent` asks for before the dial: its preparation, or else a fresh credential, also where one is only
+    /// [welcome](unbroken_proto::session::Reconnecting::is_credential_welcome), beside the dial. `None`, the default, means that it is not done here: the application answers through its [handle](crate::Session).
     fn prepare(&mut self, intent: &ReconnectIntent) -> Option<PendingAnswer> {
         let _ = intent;
         None

@@ -45,8 +45,8 @@ impl Session {
         self.call(|machine, now| machine.handle_answer(now, attempt, answer));
     }
 
-    /// The answer to [`Event::CredentialNeeded`](unbroken_proto::Event::CredentialNeeded): a fresh credential, or `None`, the final
-    /// no, which ends the session. [`Reconnector::credentials`](crate::Reconnector::credentials) does it with a closure.
+    /// The answer to [`Event::CredentialNeeded`](unbroken_proto::Event::CredentialNeeded): a fresh credential, or `None`: there is none,
+    /// which ends the session as [`Answer::NoCredential`] says. [`Reconnector::credentials`](crate::Reconnector::credentials) does it with a closure.
     pub fn refresh_credential(&self, credential: Option<Bytes>) {
         // It is as good for any attempt, so that the number does not matter.
         self.answer(0, credential.map_or(Answer::NoCredential, Answer::Credential));

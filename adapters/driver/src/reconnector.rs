@@ -60,8 +60,8 @@ impl Reconnector {
         }
     }
 
-    /// Fetches a fresh credential; `None`, the final no, ends the session. The closure may take its time: no deadline
-    /// runs meanwhile but the session's lifetime.
+    /// Fetches a fresh credential; `None`: there is none, which ends the session as [`Answer::NoCredential`] says. The closure may
+    /// take its time: no deadline runs meanwhile but the session's lifetime.
     #[must_use]
     pub fn credentials<A, F>(mut self, ask: A) -> Reconnector
     where

@@ -227,8 +227,8 @@ async fn http_server(response: &'static str) -> String {
 #[tokio::test]
 async fn an_http_status_is_a_cause() {
     for (status, cause, words) in [
-        ("401 Unauthorized", Cause::Authentication, "authentication"),
-        ("403 Forbidden", Cause::Authentication, "authentication"),
+        ("401 Unauthorized", Cause::Denied, "denied"),
+        ("403 Forbidden", Cause::Denied, "denied"),
         (
             "429 Too Many Requests\r\nretry-after: 7",
             Cause::ServerAsked,
@@ -278,27 +278,44 @@ async fn nobody_there_is_refused_and_no_such_name_is_the_network() {
 }
 
 #[tokio::test]
-async fn an_http_401_asks_for_credentials_and_dials_no_more() {
+async fn an_http_401_asks_for_a_credential_and_is_dialled_on_meanwhile() {
     let url = http_server("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await;
     let dials = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&dials);
-    let session = unbroken_tokio::connect_with(client_config(), move |_intent| {
+    let asked = Arc::new(AtomicU64::new(0));
+    let (asks, (answer, answered)) = (Arc::clone(&asked), tokio::sync::oneshot::channel::<()>());
+    let mut answered = Some(answered);
+    let reconnector = Reconnector::new(move |_intent| {
         counter.fetch_add(1, Ordering::Relaxed);
         let address = dial_address(&url);
         async move { dial(&address).await }
     })
-    .expect("because it is sound");
-    let mut events = session.events();
-    for answered in 1..=3 {
-        until(&mut events, |event| *event == Event::CredentialNeeded).await;
-        assert_eq!(dials.load(Ordering::Relaxed), answered);
-        assert!(
-            session
-                .wanted_connection()
-                .is_some_and(|intent| intent.refresh_credential)
-        );
-        session.refresh_credential(Some(Bytes::from_static(b"new")));
+    .credentials(move |intent| {
+        assert!(intent.refresh_credential);
+        asks.fetch_add(1, Ordering::Relaxed);
+        let answered = answered.take();
+        async move {
+            match answered {
+                // Somebody is asked, who takes a while.
+                Some(answered) => answered.await.ok().map(|()| Bytes::from_static(b"new")),
+                None => None,
+            }
+        }
+    });
+    let session = unbroken_tokio::connect_with(client_config(), reconnector).expect("because it is sound");
+    while dials.load(Ordering::Relaxed) < 4 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        1,
+        "attempts come and go, and the question stands"
+    );
+    answer.send(()).expect("because it is waited for");
+    // Denied again, and there is no other: a session that never was is over.
+    let ended = soon("the end", session.closed()).await;
+    assert_eq!(ended.reason, EndReason::Unauthorized);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

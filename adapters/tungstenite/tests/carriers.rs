@@ -128,5 +128,5 @@ fn websocket_messages_that_are_no_packets() {
     assert_eq!(closed(1000), []);
     assert_eq!(closed(1001), [Err(Cause::ServerAsked)]);
     assert_eq!(closed(1008), [Err(Cause::Refused)]);
-    assert_eq!(closed(3000), [Err(Cause::Authentication)]);
+    assert_eq!(closed(3000), [Err(Cause::Denied)]);
 }

@@ -13,7 +13,7 @@ use crate::time::Duration;
 pub enum Answer {
     /// What was asked for, a dial or a preparation, failed of this.
     ///
-    /// A cause that [is final](Cause::is_final) ends a session that was never established.
+    /// A cause that [is final](super::Strategies::is_final) ends a session that was never established.
     Failed(Cause),
     /// The dial was answered "later" by somebody on the way (a proxy's or an HTTP server's 429 or 503): it failed of
     /// [`Cause::ServerAsked`], and the next one comes no sooner than this. As nobody has proven anything, it is clamped to
@@ -31,7 +31,9 @@ pub enum Answer {
     /// matter. One over 7,000 bytes would be useless, and counts as [`NoCredential`](Self::NoCredential).
     Credential(Bytes),
     /// There is no fresh credential: the session ends, [`Unauthorized`](crate::event::EndReason::Unauthorized), if one is
-    /// still asked for, whichever attempt asks.
+    /// still required, whichever attempt asks. Where one is only
+    /// [welcome](crate::session::Reconnecting::is_credential_welcome), that ends a session that was never established; one that was dials
+    /// on, and asks no more before a connection has proven itself.
     NoCredential,
 }
 

@@ -19,7 +19,8 @@ pub enum Cause {
     Timeout,
     /// The peer fell silent.
     Heartbeat,
-    /// The peer is not who it should be, or did not accept who we are.
+    /// The peer is not who it should be, or did not accept who we are. Where the server said so under seal, or this host says so,
+    /// nothing is dialled before a fresh credential is there.
     Authentication,
     /// The peer's process, or the one it runs for us, ended.
     ProcessEnded,
@@ -37,11 +38,14 @@ pub enum Cause {
     Untrusted,
     /// Something answers there, but it is not a server of sessions: the WebSocket upgrade got a 404 or 426.
     NoService,
+    /// Somebody on the way, who has proven nothing, denied access: an HTTP 401, 403 or 407, a close code, a TLS alert. A fresh
+    /// credential is welcome ([`CredentialNeeded`](crate::Event::CredentialNeeded)), and is not waited for.
+    Denied,
 }
 
 impl Cause {
     /// Every cause, in the order of their declaration.
-    pub const ALL: [Cause; 13] = [
+    pub const ALL: [Cause; 14] = [
         Cause::Network,
         Cause::Refused,
         Cause::Timeout,
@@ -55,6 +59,7 @@ impl Cause {
         Cause::Local,
         Cause::Untrusted,
         Cause::NoService,
+        Cause::Denied,
     ];
 
     /// What a connection that failed with `error` died of.
@@ -75,15 +80,8 @@ impl Cause {
         self as usize
     }
 
-    /// Whether trying again the same way would fail again: the certificate or the address has to change.
-    ///
-    /// Such a cause ends a session that was never established
-    /// ([`EndReason::GaveUp`](crate::event::EndReason::GaveUp)). One that was goes on trying by its backoff for as
-    /// long as it lives: what stands in the way (a captive portal, a proxy without its backend) has proven
-    /// nothing, and so ends nothing.
-    #[must_use]
-    pub fn is_final(self) -> bool {
-        matches!(self, Cause::Untrusted | Cause::NoService)
+    pub(crate) fn bit(self) -> u16 {
+        1 << self.index()
     }
 
     /// A few words for people and logs. Not for decisions: match on the cause.
@@ -103,6 +101,7 @@ impl Cause {
             Cause::Local => "local",
             Cause::Untrusted => "untrusted",
             Cause::NoService => "no service",
+            Cause::Denied => "denied",
         }
     }
 }

@@ -28,6 +28,7 @@
 //! |---|---|---|---|
 //! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`Answer::Failed`] or [`Answer::Postponed`] |
 //! | untrusted, no service | none before a session exists: it ends, [`GaveUp`](crate::event::EndReason::GaveUp); else [`Resume`](Strategy::Resume) | as above | as above |
+//! | denied | [`Resume`](Strategy::Resume), and a fresh credential is welcome | a dial, as above; beside it [`is_credential_welcome`](crate::session::Reconnecting::is_credential_welcome) | [`Answer::Credential`] or [`Answer::NoCredential`], whenever it is known; and as above |
 //! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`Answer::Credential`] or [`Answer::NoCredential`]; then as above |
 //! | state damaged | [`Restore`](Strategy::Restore) | [`Preparation::Restore`], then a dial | [`Answer::Restored`]; then as above |
 //! | process ended | [`Restart`](Strategy::Restart) | [`Preparation::Restart`], then a dial | [`Answer::Restarted`]: kept (then as above) or lost (then as fresh) |
@@ -61,9 +62,12 @@
 //!
 //! # Authentication
 //! What is certain, because the server said it sealed or the host itself said it, is never tried again before
-//! a fresh credential was asked for and given. A handshake that merely fails to open could be anybody's forgery: it is
-//! dialled again by the backoff, but a session that was never established asks for a fresh credential after
-//! the third in a row, so that a wrong key is noticed. A session that exists is never held up by it.
+//! a fresh credential was asked for and given. What anybody could have said, an HTTP status, a WebSocket's close code, a TLS
+//! alert, is [`Cause::Denied`]: a fresh credential is asked for, and the session is dialled on by the backoff with the old one until
+//! there is one. A handshake that merely fails to open could be anybody's forgery, too: a session that was never established
+//! asks for a fresh credential after the third in a row, so that a wrong key is noticed, and dials on. So nobody who has
+//! proven nothing holds a session up, established or not; only the host's own answer that there is no other credential ends
+//! one that was never established.
 
 mod answer;
 mod backoff;

@@ -78,6 +78,8 @@ pub enum Continuity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strategies {
     table: [Strategy; Cause::ALL.len()],
+    /// Bits, by a cause's place in [`Cause::ALL`].
+    final_causes: u16,
     /// How long the host may take for a [`Preparation`]. Default 30 s.
     pub preparation_timeout: Duration,
     /// The pause before each further step of [`Strategy::Force`]. Default 2 s.
@@ -99,6 +101,7 @@ impl Strategies {
     pub fn resume_always() -> Strategies {
         Strategies {
             table: [Strategy::Resume; Cause::ALL.len()],
+            final_causes: Cause::Untrusted.bit() | Cause::NoService.bit(),
             preparation_timeout: Duration::from_secs(30),
             escalation_pause: Duration::from_secs(2),
         }
@@ -111,6 +114,33 @@ impl Strategies {
             *row = strategy;
         }
         self
+    }
+
+    /// Whether a dial that failed of `cause` ends a session that was never established
+    /// ([`EndReason::GaveUp`](crate::event::EndReason::GaveUp)). By default [`Cause::Untrusted`] and [`Cause::NoService`] do: the address
+    /// or the certificate has to change. Where somebody else may stand in the way of a first connection (a captive portal), a host that
+    /// would rather dial on takes that back. A session that was established goes on by its backoff whatever is final here.
+    ///
+    /// ```
+    /// use unbroken_proto::{Cause, reconnect::Strategies};
+    /// let patient = Strategies::default()
+    ///     .with_final(Cause::Untrusted, false)
+    ///     .with_final(Cause::NoService, false);
+    /// assert!(!Cause::ALL.into_iter().any(|cause| patient.is_final(cause)));
+    /// ```
+    #[must_use]
+    pub fn with_final(mut self, cause: Cause, is_final: bool) -> Strategies {
+        match is_final {
+            true => self.final_causes |= cause.bit(),
+            false => self.final_causes &= !cause.bit(),
+        }
+        self
+    }
+
+    /// What [`with_final`](Self::with_final) says of `cause`.
+    #[must_use]
+    pub fn is_final(&self, cause: Cause) -> bool {
+        self.final_causes & cause.bit() != 0
     }
 
     /// What is done about `cause`.

@@ -241,8 +241,14 @@ impl Session {
             EndCode::Unauthorized if authority => self.end(now, EndReason::Unauthorized, None),
             EndCode::Unauthorized => self.attempt_failed(now, Cause::Authentication, after),
             EndCode::RefreshCredentials => {
-                self.attempt_failed(now, Cause::Authentication, after);
-                self.reconnecting.need_credential(&mut self.events);
+                // Anybody can be some other server, of a session that exists.
+                let cause = if authority {
+                    Cause::Authentication
+                } else {
+                    Cause::Denied
+                };
+                self.attempt_failed(now, cause, after);
+                self.reconnecting.ask_credential(cause, &mut self.events);
             }
             _ => {
                 self.attempt_failed(now, Cause::ServerAsked, after);

@@ -125,9 +125,8 @@ impl Reconnect<'_> {
             });
         }
         let now = self.session.latest.advance(now);
-        self.session.plan(now, |reconnecting, at| {
-            reconnecting.on_credential(at.now, Some(credential))
-        });
+        self.session
+            .plan(now, |reconnecting, at| reconnecting.on_credential(at, Some(credential)));
         self.session.settle(now);
         Ok(())
     }

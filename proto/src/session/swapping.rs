@@ -103,8 +103,8 @@ impl Session {
         let role = self.connections.role(epoch);
         let counts = matches!(role, Some(ConnectionRole::Candidate | ConnectionRole::Current));
         self.drop_connection(now, epoch, cause);
-        if counts && cause == Cause::Authentication && self.side == Side::Client {
-            self.reconnecting.need_credential(&mut self.events);
+        if counts && self.side == Side::Client {
+            self.reconnecting.ask_credential(cause, &mut self.events);
         }
     }
 

@@ -184,7 +184,7 @@ fn close_codes_and_broken_rules_are_causes() {
     assert_eq!(cause_of(|socket| close_with(socket, 1002)), Cause::Protocol);
     assert_eq!(cause_of(|socket| close_with(socket, 1008)), Cause::Refused);
     assert_eq!(cause_of(|socket| close_with(socket, 1013)), Cause::ServerAsked);
-    assert_eq!(cause_of(|socket| close_with(socket, 3000)), Cause::Authentication);
+    assert_eq!(cause_of(|socket| close_with(socket, 3000)), Cause::Denied);
     assert_eq!(cause_of_close(3008), Cause::Timeout);
     assert_eq!(cause_of_close(4999), Cause::Network);
     let text = |socket: &mut WebSocket<TcpStream>| drop(socket.send(Message::text("hello")));

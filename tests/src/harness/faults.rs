@@ -81,7 +81,7 @@ fn fate(rng: &mut Rng) -> DialFate {
         2 => DialFate::Fails(Cause::Network),
         3 => DialFate::Dead,
         4 => DialFate::Hangs,
-        5 => DialFate::Fails(Cause::Authentication),
+        5 => DialFate::Fails(*rng.pick(&[Cause::Authentication, Cause::Denied])),
         6 => DialFate::Postponed(Duration::from_millis(rng.scaled(1, 40_000))),
         _ => DialFate::Up,
     }
@@ -377,7 +377,9 @@ impl Harness {
             };
             self.plan(after, Later::Prepared(intent.attempt, asked, result));
         }
-        if intent.preparation.is_none() && intent.refresh_credential && self.seen[1] != intent.attempt {
+        let welcome = self.pair.client.reconnecting().is_credential_welcome();
+        let asked = intent.preparation.is_none() && intent.refresh_credential || welcome;
+        if asked && self.seen[1] != intent.attempt {
             self.seen[1] = intent.attempt;
             let after = if settle_down {
                 0
@@ -399,11 +401,12 @@ impl Harness {
                 self.pair.notice(wire, Side::Server);
             }
             Later::Credential(fresh) => {
+                let established = self.pair.client.id().is_some();
+                if self.oracle.credential(fresh, established) {
+                    self.refused_for_good = true;
+                }
                 if fresh {
-                    self.oracle.credential_owed = false;
                     self.oracle.free(self.pair.now);
-                } else {
-                    self.refused_for_good = self.oracle.credential_owed;
                 }
                 let credential = fresh.then(|| Bytes::from_static(b"fresh"));
                 self.pair.client.handle_answer(

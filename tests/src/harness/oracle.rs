@@ -60,6 +60,8 @@ pub struct Oracle {
     pub paused: bool,
     /// A fresh credential is owed.
     pub credential_owed: bool,
+    /// A fresh credential was asked for that nothing waits for: `Some(false)` once there is none.
+    credential_welcome: Option<bool>,
     /// How often the client must have said so.
     credentials_told: u64,
     credentials_expected: u64,
@@ -126,6 +128,7 @@ impl Oracle {
             over: false,
             paused: false,
             credential_owed: false,
+            credential_welcome: None,
             credentials_told: 0,
             credentials_expected: 0,
             due: Vec::new(),
@@ -313,6 +316,7 @@ impl Oracle {
             return fail(format!("attached by no dial of {:?}", self.open));
         };
         open.attached = true;
+        self.credential_welcome = None;
         // A connection that lasted, and was replaced.
         self.settle_tries(now);
         self.attached_at = Some(now);
@@ -374,6 +378,7 @@ impl Oracle {
         match &dial.fate {
             DialFate::Postponed(after) => self.later(dial.at, *after),
             DialFate::Fails(Cause::Authentication) => self.owe_credential(),
+            DialFate::Fails(Cause::Denied) => self.welcome_credential(),
             _ => {}
         }
         self.tally.hit(match &dial.fate {
@@ -419,9 +424,33 @@ impl Oracle {
 
     /// What the host did means that the client must ask for a fresh credential.
     pub fn owe_credential(&mut self) {
-        if !std::mem::replace(&mut self.credential_owed, true) {
+        let told = std::mem::replace(&mut self.credential_owed, true) || self.credential_welcome == Some(true);
+        self.credential_welcome = None;
+        if !told {
             self.credentials_expected += 1;
         }
+    }
+
+    /// Somebody who has proven nothing denied access.
+    fn welcome_credential(&mut self) {
+        if !self.credential_owed && self.credential_welcome.is_none() {
+            self.credential_welcome = Some(true);
+            self.credentials_expected += 1;
+        }
+    }
+
+    /// The host answers with a credential, or that there is none. Whether that ends the session.
+    pub fn credential(&mut self, fresh: bool, established: bool) -> bool {
+        if fresh {
+            self.credential_owed = false;
+            self.credential_welcome = None;
+            return false;
+        }
+        let welcome = self.credential_welcome == Some(true);
+        if welcome {
+            self.credential_welcome = Some(false);
+        }
+        self.credential_owed || welcome && !established
     }
 
     /// A message was sent that is overdue at `due`.
@@ -497,6 +526,10 @@ impl Oracle {
             if open != Some(wanted.attempt) || wanted.refresh_credential != self.credential_owed {
                 return fail(format!("{wanted:?}, but {open:?}, owed {}", self.credential_owed));
             }
+            let welcome = self.credential_welcome == Some(true);
+            if session.reconnecting().is_credential_welcome() != welcome {
+                return fail(format!("a credential is welcome: not {welcome}"));
+            }
             if wanted.strategy == Strategy::Force {
                 return fail("force is no step".to_owned());
             }
@@ -562,6 +595,7 @@ impl Oracle {
         self.attached_at = None;
         self.health = Health::Detached;
         self.credential_owed = false;
+        self.credential_welcome = None;
         self.paused = false;
         self.over = false;
         (self.forced, self.unprepared) = (None, None);

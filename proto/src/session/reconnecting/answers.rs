@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::dialing::Want;
+use super::dialing::{FreshCredential, Want};
 use super::plan::{Circumstances, Decision};
 use super::state::Reconnecting;
 use crate::event::{EndReason, Event};
@@ -20,8 +20,8 @@ impl Reconnecting {
             Answer::Restored => self.on_prepared(at, attempt, Preparation::Restore, Ok(Continuity::Kept)),
             Answer::Restarted(continuity) => self.on_prepared(at, attempt, Preparation::Restart, Ok(continuity)),
             Answer::Recovered => self.on_prepared(at, attempt, Preparation::Recover, Ok(Continuity::Kept)),
-            Answer::Credential(credential) => self.on_credential(at.now, Some(credential)),
-            Answer::NoCredential => self.on_credential(at.now, None),
+            Answer::Credential(credential) => self.on_credential(at, Some(credential)),
+            Answer::NoCredential => self.on_credential(at, None),
         }
     }
 
@@ -59,8 +59,8 @@ impl Reconnecting {
             dialing.on_failed();
         }
         let decision = self.schedule(at, at.dial_kind(), cause, floor);
-        if cause == Cause::Authentication && decision == Decision::GoOn {
-            self.need_credential(at.events);
+        if decision == Decision::GoOn {
+            self.ask_credential(cause, at.events);
         }
         decision
     }
@@ -83,7 +83,7 @@ impl Reconnecting {
         let decision = self.schedule(at, at.dial_kind(), cause, floor);
         let nothing_to_lose = !at.established && cause == Cause::Authentication && decision == Decision::GoOn;
         if nothing_to_lose && self.dialing.as_mut().is_some_and(|dialing| dialing.on_unproven()) {
-            self.need_credential(at.events);
+            self.ask_credential(Cause::Denied, at.events);
         }
         decision
     }
@@ -150,7 +150,7 @@ impl Reconnecting {
     }
 
     /// A fresh credential, or the host's answer that there is none.
-    pub(crate) fn on_credential(&mut self, now: Instant, credential: Option<Bytes>) -> Decision {
+    pub(crate) fn on_credential(&mut self, at: &Circumstances<'_>, credential: Option<Bytes>) -> Decision {
         let Some(dialing) = &mut self.dialing else {
             return Decision::GoOn;
         };
@@ -158,26 +158,39 @@ impl Reconnecting {
             Some(fresh) => {
                 dialing.config.credential = fresh;
                 dialing.on_fresh_credential();
-                if core::mem::take(&mut dialing.credential_needed) {
+                if core::mem::take(&mut dialing.credential) == FreshCredential::Required {
                     // The wait for the host was no part of the dial.
                     if let Some(want) = &mut dialing.want {
-                        want.not_before = want.not_before.max(now);
+                        want.not_before = want.not_before.max(at.now);
                     }
                 }
                 Decision::GoOn
             }
-            None if dialing.credential_needed => Decision::End(EndReason::Unauthorized),
-            None => Decision::GoOn,
+            None => match dialing.credential {
+                FreshCredential::Required => Decision::End(EndReason::Unauthorized),
+                FreshCredential::Welcome if !at.established => Decision::End(EndReason::Unauthorized),
+                FreshCredential::Welcome => {
+                    // Who denied access has proven nothing, so that the session dials on.
+                    dialing.credential = FreshCredential::Declined;
+                    Decision::GoOn
+                }
+                FreshCredential::Unasked | FreshCredential::Declined => Decision::GoOn,
+            },
         }
     }
 
-    /// The server wants a fresh credential before the next dial.
-    pub(crate) fn need_credential(&mut self, events: &mut Events) {
-        let Some(dialing) = self.dialing.as_mut().filter(|dialing| !dialing.credential_needed) else {
-            return;
+    /// A failure of this `cause` may ask for a fresh credential before the next dial, or beside it.
+    pub(crate) fn ask_credential(&mut self, cause: Cause, events: &mut Events) {
+        let Some(dialing) = &mut self.dialing else { return };
+        let asked = match (cause, dialing.credential) {
+            (Cause::Authentication, _) => FreshCredential::Required,
+            (Cause::Denied, FreshCredential::Unasked) => FreshCredential::Welcome,
+            _ => return,
         };
-        dialing.credential_needed = true;
-        events.push(Event::CredentialNeeded);
+        let before = core::mem::replace(&mut dialing.credential, asked);
+        if matches!(before, FreshCredential::Unasked | FreshCredential::Declined) {
+            events.push(Event::CredentialNeeded);
+        }
     }
 
     /// The server refused us in the clear. `resuming`: it was a RESUME; `next_suite`: the one to try instead.

@@ -23,7 +23,7 @@ pub(crate) struct Dialing {
     pub(crate) cause: Option<Cause>,
     /// Doublings of the dial and handshake timeouts: each one that ran out earns one.
     pub(crate) slowness: u32,
-    pub(crate) credential_needed: bool,
+    pub(crate) credential: FreshCredential,
     pub(crate) alternate: Bytes,
     /// The attempt under way goes there.
     pub(crate) alternate_tried: bool,
@@ -35,6 +35,20 @@ pub(crate) struct Dialing {
     unproven: u32,
     /// Which of the configured suites is tried.
     pub(crate) suite: usize,
+}
+
+/// What a fresh credential would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FreshCredential {
+    /// Nothing, as far as is known.
+    #[default]
+    Unasked,
+    /// The host was asked for one and has none. Only proof asks again, until a connection proved itself.
+    Declined,
+    /// Somebody who has proven nothing denied access, so that one may help. What is dialled does not wait for it.
+    Welcome,
+    /// Nothing is dialled before there is one.
+    Required,
 }
 
 /// A dial that is wanted or under way at the host.
@@ -89,7 +103,7 @@ impl Dialing {
             paused: false,
             cause: pending.and_then(|attempt| attempt.cause),
             slowness: 0,
-            credential_needed: false,
+            credential: FreshCredential::default(),
             alternate: Bytes::new(),
             alternate_tried: false,
             migrate: None,
@@ -111,7 +125,7 @@ impl Dialing {
             preparation: want.preparation,
             preserved: Bytes::new(),
             cause: self.cause,
-            refresh_credential: self.credential_needed,
+            refresh_credential: self.credential == FreshCredential::Required,
             alternate: self.alternate.clone(),
         })
     }
@@ -122,7 +136,7 @@ impl Dialing {
             .want
             .filter(|want| want.preparation.is_none())
             .filter(|want| !want.gives_way())
-            .filter(|_| !self.credential_needed && !self.paused)?;
+            .filter(|_| self.credential != FreshCredential::Required && !self.paused)?;
         self.want = None;
         self.alternate_tried = !self.alternate.is_empty();
         let handshake = now + self.stretched(self.config.session.handshake_timeout);
@@ -205,6 +219,9 @@ impl Dialing {
     /// A connection proved itself.
     pub(crate) fn on_attached(&mut self) {
         self.unproven = 0;
+        if self.credential != FreshCredential::Required {
+            self.credential = FreshCredential::default();
+        }
         self.forced = None;
         self.refusals = 0;
         self.slowness = 0;
@@ -239,7 +256,7 @@ impl Dialing {
 
     /// Whether the attempt's time is running: not while the host fetches a credential.
     fn runs(&self, want: Want) -> bool {
-        !want.gives_way() && (want.preparation.is_some() || !self.credential_needed)
+        !want.gives_way() && (want.preparation.is_some() || self.credential != FreshCredential::Required)
     }
 
     fn deadline(&self, want: Want) -> Instant {

@@ -78,9 +78,7 @@ impl Reconnecting {
         dialing.cause = Some(cause);
         let due = planned.not_before.max(at.now);
         self.begin_attempt(at, Want::new(planned.kind, strategy, due, at.now));
-        if cause == Cause::Authentication {
-            self.need_credential(at.events);
-        }
+        self.ask_credential(cause, at.events);
     }
 
     /// The session closes: nothing is prepared for it any more, and no fresh one takes its place.
@@ -261,7 +259,7 @@ impl Dialing {
 
     /// When the next try is due; `None`: none is left.
     fn next_try(&mut self, now: Instant, kind: IntentKind, cause: Cause, random: u64) -> Option<Instant> {
-        let hopeless = kind == IntentKind::Establish && cause.is_final();
+        let hopeless = kind == IntentKind::Establish && self.config.strategies.is_final(cause);
         match self.forced {
             _ if hopeless => None,
             Some(0) => Some(now),

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use super::dialing::Dialing;
+use super::dialing::{Dialing, FreshCredential};
 use crate::config::ClientConfig;
 use crate::error::PreservedTooLarge;
 use crate::limits::MAX_PRESERVED;
@@ -112,6 +112,18 @@ impl Reconnecting {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.dialing.as_ref().is_some_and(|dialing| dialing.paused)
+    }
+
+    /// Whether a fresh credential would be welcome: somebody who has proven nothing denied access ([`Cause::Denied`]), or
+    /// handshakes keep failing to open. What is dialled does not wait for one
+    /// ([`refresh_credential`](ReconnectIntent::refresh_credential) is another thing). It is answered with
+    /// [`Answer::Credential`](crate::reconnect::Answer::Credential) or
+    /// [`Answer::NoCredential`](crate::reconnect::Answer::NoCredential), which ends no session that was established, and it is over
+    /// when a connection proved itself.
+    #[must_use]
+    pub fn is_credential_welcome(&self) -> bool {
+        let dialing = self.dialing.as_ref().filter(|dialing| !dialing.paused);
+        dialing.is_some_and(|dialing| dialing.credential == FreshCredential::Welcome)
     }
 
     /// Whether this end dials, and the session is not over.

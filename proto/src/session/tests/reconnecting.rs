@@ -255,7 +255,63 @@ fn handshakes_that_never_open_ask_for_a_credential_in_the_end() {
         let _ = pair.client.handle_input(pair.now, epoch, junk);
         assert_eq!(intent(&pair).cause, Some(Cause::Authentication));
     }
-    assert!(intent(&pair).refresh_credential);
+    assert!(pair.client.reconnecting().is_credential_welcome());
+    assert!(intent(&pair).is_dial(), "who proved nothing holds nothing up");
+    pair.client.handle_answer(pair.now, 0, Answer::NoCredential);
+    assert_eq!(ended(&mut pair), Some(EndReason::Unauthorized), "the host has no other");
+}
+
+/// Kills `denied_waits_for_a_credential` and `denied_ends_a_session`.
+#[test]
+fn who_has_proven_nothing_and_denies_access_holds_nothing_up() {
+    let asks = |pair: &mut Pair| {
+        let asks = events(&mut pair.client).into_iter();
+        asks.filter(|event| *event == Event::CredentialNeeded).count()
+    };
+    for mut pair in [Pair::new(), broken(Strategies::default(), Cause::Denied)] {
+        let was_established = pair.client.id().is_some();
+        for denial in 0..4 {
+            let wanted = intent(&pair);
+            assert!(wanted.is_dial(), "{denial}");
+            pair.now = wanted.not_before;
+            pair.client
+                .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Denied));
+        }
+        assert_eq!(asks(&mut pair), 1, "once for all of them");
+        assert!(pair.client.reconnecting().is_credential_welcome());
+        pair.client.handle_answer(pair.now, 0, Answer::NoCredential);
+        if !was_established {
+            assert_eq!(ended(&mut pair), Some(EndReason::Unauthorized));
+            continue;
+        }
+        let wanted = intent(&pair);
+        pair.client
+            .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Denied));
+        assert!(!pair.client.reconnecting().is_credential_welcome(), "the host has none");
+        assert_eq!(asks(&mut pair), 0);
+        // Under seal, or by the host itself, it is another thing.
+        let wanted = intent(&pair);
+        pair.client
+            .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Authentication));
+        assert_eq!((asks(&mut pair), intent(&pair).is_dial()), (1, false));
+        pair.client
+            .handle_answer(pair.now, 0, Answer::Credential(Bytes::from_static(b"new")));
+        pair.dial();
+        assert_eq!(pair.client.state(), SessionState::Attached);
+        pair.cut_with(Cause::Denied);
+        assert_eq!(
+            asks(&mut pair),
+            1,
+            "what was declined is asked for again once a connection stood"
+        );
+    }
+}
+
+fn ended(pair: &mut Pair) -> Option<EndReason> {
+    events(&mut pair.client).into_iter().find_map(|event| match event {
+        Event::Ended(ended) => Some(ended.reason),
+        _ => None,
+    })
 }
 
 #[test]
@@ -479,12 +535,16 @@ fn what_would_fail_again_ends_a_session_that_never_was_and_no_other() {
         fresh
             .client
             .handle_answer(fresh.now, wanted.attempt, Answer::Failed(cause));
-        let ended = events(&mut fresh.client).into_iter().find_map(|event| match event {
-            Event::Ended(ended) => Some(ended.reason),
-            _ => None,
-        });
-        assert_eq!(ended, cause.is_final().then_some(EndReason::GaveUp { cause }));
-        assert_eq!(fresh.client.wanted_connection().is_none(), cause.is_final());
+        assert_eq!(
+            ended(&mut fresh),
+            Strategies::default()
+                .is_final(cause)
+                .then_some(EndReason::GaveUp { cause })
+        );
+        assert_eq!(
+            fresh.client.wanted_connection().is_none(),
+            Strategies::default().is_final(cause)
+        );
         let mut pair = broken(Strategies::resume_always(), Cause::Network);
         let wanted = intent(&pair);
         pair.now = wanted.not_before;

@@ -1,0 +1,181 @@
+//! Connects to a host that may have several addresses, some of which may swallow all that is sent there.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use unbroken_proto::{Cause, Duration};
+
+use crate::connect_error::{ConnectError, cause_of};
+use crate::runtime::Runtime;
+
+/// So long the attempt at one address is waited for before the next one's begins beside it (the "Connection Attempt Delay" of
+/// RFC 8305, section 8).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// A socket connected to `host` (a name, or an IP address without brackets) at `port`, and which of its addresses that is:
+/// Happy Eyeballs (RFC 8305).
+///
+/// Its addresses are tried in the system's order, the families taking turns, `first` before all others if it is one of
+/// them (what worked last); each 250 ms after the one before it, or as soon as that failed. The first that connects wins, and
+/// the others are given up. The look-up is the runtime's, which asks for both families at once, so that what section 3 says of
+/// answers that come one by one does not apply.
+///
+/// # Errors
+/// The name has no address, all of them failed, or none answered within `limit`. The error's source, an [`Unreachable`], says what
+/// each address did. It is [`Cause::Timeout`] if one of them did not answer, or else as the last address that was tried.
+pub async fn connect_host<R: Runtime>(
+    runtime: &R,
+    host: &str,
+    port: u16,
+    first: Option<IpAddr>,
+    limit: Option<Duration>,
+) -> Result<(R::Stream, SocketAddr), ConnectError> {
+    let mut limit = pin!(async {
+        match limit {
+            Some(limit) => runtime.sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut look_up = pin!(runtime.resolve(host, port));
+    let found = poll_fn(|cx| match look_up.as_mut().poll(cx) {
+        Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
+        found => found.map(Some),
+    });
+    let addresses = match found.await {
+        Some(found) => in_order(found?, first),
+        None => return Err(Unreachable::default().error(host, Cause::Timeout)),
+    };
+    let mut race = Race {
+        runtime,
+        waiting: addresses.into_iter(),
+        under_way: Vec::new(),
+        delay: None,
+        failed: Unreachable::default(),
+        cause: Cause::Network,
+    };
+    poll_fn(|cx| {
+        if let Poll::Ready(over) = race.poll(cx) {
+            return Poll::Ready(over.ok_or_else(|| std::mem::take(&mut race.failed).error(host, race.cause)));
+        }
+        limit.as_mut().poll(cx).map(|()| Err(race.out_of_time(host)))
+    })
+    .await
+}
+
+/// The families take turns, and what worked last comes first (section 4).
+fn in_order(found: Vec<SocketAddr>, first: Option<IpAddr>) -> Vec<SocketAddr> {
+    let leader = found.iter().position(|address| Some(address.ip()) == first).unwrap_or(0);
+    let is_v4 = found.get(leader).is_some_and(SocketAddr::is_ipv4);
+    let (mut same, other): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv4() == is_v4);
+    if let Some(at) = same.iter().position(|address| Some(address.ip()) == first) {
+        same[..=at].rotate_right(1);
+    }
+    let (mut same, mut other) = (same.into_iter(), other.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let pair = [same.next(), other.next()];
+        if pair == [None, None] {
+            return ordered;
+        }
+        ordered.extend(pair.into_iter().flatten());
+    }
+}
+
+type Attempt<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
+
+struct Race<'a, R: Runtime> {
+    runtime: &'a R,
+    waiting: std::vec::IntoIter<SocketAddr>,
+    under_way: Vec<(SocketAddr, Attempt<R::Stream>)>,
+    /// Until the next address's turn.
+    delay: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    failed: Unreachable,
+    /// What the last failure means.
+    cause: Cause,
+}
+
+impl<R: Runtime> Race<'_, R> {
+    /// Ready when it is over: with a socket, or when all addresses failed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(R::Stream, SocketAddr)>> {
+        loop {
+            let mut has_failed = false;
+            let mut at = 0;
+            while let Some((address, attempt)) = self.under_way.get_mut(at) {
+                let address = *address;
+                match attempt.as_mut().poll(cx) {
+                    Poll::Pending => at += 1,
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Some((stream, address))),
+                    Poll::Ready(Err(error)) => {
+                        self.under_way.remove(at);
+                        self.cause = cause_of(&error);
+                        self.failed.0.push((address, Some(error)));
+                        has_failed = true;
+                    }
+                }
+            }
+            let is_due = match &mut self.delay {
+                Some(delay) => delay.as_mut().poll(cx).is_ready(),
+                None => true,
+            };
+            if !is_due && !has_failed {
+                return Poll::Pending;
+            }
+            let Some(address) = self.waiting.next() else {
+                self.delay = None;
+                return match self.under_way.is_empty() {
+                    true => Poll::Ready(None),
+                    false => Poll::Pending,
+                };
+            };
+            self.under_way.push((address, Box::pin(self.runtime.connect(address))));
+            self.delay = Some(Box::pin(self.runtime.sleep(ATTEMPT_DELAY)));
+        }
+    }
+
+    fn out_of_time(&mut self, host: &str) -> ConnectError {
+        let mut failed = std::mem::take(&mut self.failed);
+        let silent = self.under_way.drain(..).map(|(address, _)| (address, None));
+        failed.0.extend(silent);
+        failed.error(host, Cause::Timeout)
+    }
+}
+
+/// What became of each address that was tried; `None`: it did not answer in time. Without any, the name has no address, or was not
+/// looked up in time.
+#[derive(Debug, Default)]
+pub struct Unreachable(Vec<(SocketAddr, Option<io::Error>)>);
+
+impl Unreachable {
+    /// Each address that was tried, and its error; `None`: it did not answer in time.
+    pub fn tried(&self) -> impl Iterator<Item = (SocketAddr, Option<&io::Error>)> {
+        self.0.iter().map(|(address, error)| (*address, error.as_ref()))
+    }
+
+    fn error(self, host: &str, cause: Cause) -> ConnectError {
+        let error = ConnectError::new(cause);
+        match (&self.0[..], cause) {
+            ([], Cause::Timeout) => error.with_source(format!("{host} was not looked up in time")),
+            ([], _) => error.with_source(format!("{host} has no address")),
+            _ => error.with_source(self),
+        }
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (address, error)) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            match error {
+                Some(error) => write!(f, "{comma}{address}: {error}")?,
+                None => write!(f, "{comma}{address}: no answer")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unreachable {}
