@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use async_std::net::{TcpListener, TcpStream};
+use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use proto::Duration;
 pub use unbroken_carriers::driver::FuturesIo;
 
@@ -23,10 +23,14 @@ impl Runtime for AsyncStd {
         async_std::task::spawn(task);
     }
 
-    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
         let host = host.to_owned();
+        async move { Ok((&*host, port).to_socket_addrs().await?.collect()) }
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         async move {
-            let stream = TcpStream::connect((&*host, port)).await?;
+            let stream = TcpStream::connect(address).await?;
             carriers::prepare(&stream)?;
             Ok(FuturesIo::new(stream))
         }

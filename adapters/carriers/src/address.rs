@@ -10,7 +10,7 @@ use tungstenite::http::header::{
     CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use unbroken_driver::{ByteStream, ConnectError, Connected, Framed};
+use unbroken_driver::{ByteStream, ConnectError, Connected, Framed, KnownAddresses};
 
 use crate::error::AddressError;
 use crate::head::{read_head, write_all};
@@ -38,6 +38,7 @@ pub struct Address {
     port: u16,
     websocket: Option<Ws>,
     secure: bool,
+    known: KnownAddresses,
     #[cfg(feature = "tls")]
     tls: Option<crate::Tls>,
 }
@@ -111,6 +112,7 @@ impl Address {
             port,
             websocket,
             secure,
+            known: KnownAddresses::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -200,6 +202,12 @@ impl Address {
     #[must_use]
     pub fn host_port(&self) -> (&str, u16) {
         (&self.host, self.port)
+    }
+
+    /// What is known of the host's addresses, which this one and its clones share.
+    #[must_use]
+    pub fn known(&self) -> &KnownAddresses {
+        &self.known
     }
 
     /// Whether it speaks WebSocket, or packets on the byte stream itself.

@@ -1,8 +1,12 @@
 //! The dialling end of sessions, on any runtime.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use unbroken_driver::proto::error::ConfigError;
-use unbroken_driver::proto::{ClientConfig, ReconnectIntent};
-use unbroken_driver::{ConnectError, Connected, Connector, Driver, Runtime, Session};
+use unbroken_driver::proto::{Cause, ClientConfig, Duration, ReconnectIntent};
+use unbroken_driver::{ConnectError, Connected, Connector, Driver, Runtime, Session, connect_host};
 
 use crate::address::Address;
 use crate::error::StartError;
@@ -93,22 +97,57 @@ pub async fn connect_after<R: Runtime>(
     connect_with(runtime, old.hand_over(config), connector)
 }
 
-/// Dials `address`, or the intent's alternate where that is one ([`Address::alternate`]). For [`connect_with`], on its own
-/// or inside a [`Reconnector`](unbroken_driver::Reconnector).
+/// Dials `address`, or the intent's alternate where that is one ([`Address::alternate`]), no longer than until shortly before the
+/// intent's deadline, so that what kept it is known. For [`connect_with`], on its own or inside a
+/// [`Reconnector`](unbroken_driver::Reconnector).
 pub fn connector<R: Runtime>(runtime: R, address: Address) -> impl Connector {
     move |intent: ReconnectIntent| {
         let (runtime, address) = (runtime.clone(), address.alternate(&intent.alternate));
-        async move { dial(&runtime, &address).await }
+        if matches!(intent.cause, Some(Cause::Timeout | Cause::Protocol)) {
+            // Whoever took the last connection there is no server, or does not answer.
+            address.known().last_failed();
+        }
+        let left = intent.deadline.saturating_since(runtime.now());
+        async move { dial_within(&runtime, &address, Some(left - left / 16)).await }
     }
 }
 
-/// Dials once: for a connector of one's own that says where.
+/// Dials once, whichever of the host's addresses answers first ([`connect_host`]): for a connector of one's own that says where.
 ///
 /// # Errors
-/// The socket cannot be connected, or as [`Address::connect`].
+/// The host cannot be reached, or as [`Address::connect`].
 pub async fn dial<R: Runtime>(runtime: &R, address: &Address) -> Result<Connected, ConnectError> {
-    let (host, port) = address.host_port();
-    address.connect(runtime.connect(host, port).await?).await
+    dial_within(runtime, address, None).await
+}
+
+async fn dial_within<R: Runtime>(
+    runtime: &R,
+    address: &Address,
+    limit: Option<Duration>,
+) -> Result<Connected, ConnectError> {
+    let begun = runtime.now();
+    let ((host, port), known) = (address.host_port(), address.known());
+    let (stream, peer) = connect_host(runtime, host, port, known, limit).await?;
+    let left = limit.map(|limit| limit.saturating_sub(runtime.now().saturating_since(begun)));
+    let connected = match left {
+        None => address.connect(stream).await,
+        Some(left) => {
+            let (mut connecting, mut sleep) = (pin!(address.connect(stream)), pin!(runtime.sleep(left)));
+            let silent = || {
+                ConnectError::new(Cause::Timeout).with_source(format!("{peer} took the connection and says nothing"))
+            };
+            poll_fn(|cx| match connecting.as_mut().poll(cx) {
+                Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(silent())),
+                connected => connected,
+            })
+            .await
+        }
+    };
+    match connected {
+        Ok(_) => known.worked(peer.ip()),
+        Err(_) => known.failed(peer.ip()),
+    }
+    connected
 }
 
 fn start(runtime: &impl Runtime, made: Result<(Session, Driver), ConfigError>) -> Result<Session, StartError> {

@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,11 @@ impl Runtime for Hands {
         self.tasks.lock().unwrap().push(Box::pin(task));
     }
 
-    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+    fn resolve(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        std::future::pending()
+    }
+
+    fn connect(&self, _: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         std::future::pending()
     }
 

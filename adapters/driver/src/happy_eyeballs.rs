@@ -5,22 +5,26 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use unbroken_proto::{Cause, Duration};
 
 use crate::connect_error::{ConnectError, cause_of};
 use crate::runtime::Runtime;
+use crate::sync::lock;
 
 /// So long the attempt at one address is waited for before the next one's begins beside it (the "Connection Attempt Delay" of
 /// RFC 8305, section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Addresses that failed and are remembered.
+const FAILED: usize = 64;
 
 /// A socket connected to `host` (a name, or an IP address without brackets) at `port`, and which of its addresses that is:
 /// Happy Eyeballs (RFC 8305).
 ///
-/// Its addresses are tried in the system's order, the families taking turns, `first` before all others if it is one of
-/// them (what worked last); each 250 ms after the one before it, or as soon as that failed. The first that connects wins, and
+/// Its addresses are tried in the system's order, the families taking turns, what worked last before all others and what failed
+/// last behind them, by what is `known`; each 250 ms after the one before it, or as soon as that failed. The first that connects wins, and
 /// the others are given up. The look-up is the runtime's, which asks for both families at once, so that what section 3 says of
 /// answers that come one by one does not apply.
 ///
@@ -31,7 +35,7 @@ pub async fn connect_host<R: Runtime>(
     runtime: &R,
     host: &str,
     port: u16,
-    first: Option<IpAddr>,
+    known: &KnownAddresses,
     limit: Option<Duration>,
 ) -> Result<(R::Stream, SocketAddr), ConnectError> {
     let mut limit = pin!(async {
@@ -46,7 +50,7 @@ pub async fn connect_host<R: Runtime>(
         found => found.map(Some),
     });
     let addresses = match found.await {
-        Some(found) => in_order(found?, first),
+        Some(found) => known.order(found?),
         None => return Err(Unreachable::default().error(host, Cause::Timeout)),
     };
     let mut race = Race {
@@ -66,22 +70,64 @@ pub async fn connect_host<R: Runtime>(
     .await
 }
 
-/// The families take turns, and what worked last comes first (section 4).
-fn in_order(found: Vec<SocketAddr>, first: Option<IpAddr>) -> Vec<SocketAddr> {
-    let leader = found.iter().position(|address| Some(address.ip()) == first).unwrap_or(0);
-    let is_v4 = found.get(leader).is_some_and(SocketAddr::is_ipv4);
-    let (mut same, other): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv4() == is_v4);
-    if let Some(at) = same.iter().position(|address| Some(address.ip()) == first) {
-        same[..=at].rotate_right(1);
+/// What is known of a host's addresses from earlier connections; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct KnownAddresses(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    worked: Option<IpAddr>,
+    /// Those that failed since they worked, if they ever did; what failed last comes last.
+    failed: Vec<IpAddr>,
+}
+
+impl KnownAddresses {
+    /// A connection to `address` is of use: it comes first from now on.
+    pub fn worked(&self, address: IpAddr) {
+        let mut known = lock(&self.0);
+        known.failed.retain(|failed| *failed != address);
+        known.worked = Some(address);
     }
-    let (mut same, mut other) = (same.into_iter(), other.into_iter());
-    let mut ordered = Vec::new();
-    loop {
-        let pair = [same.next(), other.next()];
-        if pair == [None, None] {
-            return ordered;
+
+    /// A connection to `address` was of no use, though the address took it: it comes last from now on.
+    pub fn failed(&self, address: IpAddr) {
+        let mut known = lock(&self.0);
+        known.worked = known.worked.filter(|worked| *worked != address);
+        known.failed.retain(|failed| *failed != address);
+        known.failed.push(address);
+        if known.failed.len() > FAILED {
+            known.failed.remove(0);
         }
-        ordered.extend(pair.into_iter().flatten());
+    }
+
+    /// As [`failed`](Self::failed), of the one that worked last.
+    pub fn last_failed(&self) {
+        let worked = lock(&self.0).worked;
+        if let Some(address) = worked {
+            self.failed(address);
+        }
+    }
+
+    /// The families take turns, beginning with that of the first (section 4).
+    fn order(&self, found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let is_v4 = found.first().is_some_and(SocketAddr::is_ipv4);
+        let (same, other): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv4() == is_v4);
+        let [mut same, mut other] = [same, other].map(Vec::into_iter);
+        let mut ordered = Vec::new();
+        loop {
+            let pair = [same.next(), other.next()];
+            if pair == [None, None] {
+                break;
+            }
+            ordered.extend(pair.into_iter().flatten());
+        }
+        let known = lock(&self.0);
+        ordered.sort_by_key(|address| {
+            let ip = address.ip();
+            let failed = known.failed.iter().position(|failed| *failed == ip);
+            (failed.map_or(0, |at| at + 1), known.worked != Some(ip))
+        });
+        ordered
     }
 }
 
@@ -110,7 +156,7 @@ impl<R: Runtime> Race<'_, R> {
                     Poll::Pending => at += 1,
                     Poll::Ready(Ok(stream)) => return Poll::Ready(Some((stream, address))),
                     Poll::Ready(Err(error)) => {
-                        self.under_way.remove(at);
+                        drop(self.under_way.remove(at));
                         self.cause = cause_of(&error);
                         self.failed.0.push((address, Some(error)));
                         has_failed = true;

@@ -14,6 +14,7 @@ mod connector;
 mod driver;
 mod events;
 mod framed;
+mod happy_eyeballs;
 #[doc = include_str!("../GUIDE.md")]
 pub mod guide {}
 mod machine;
@@ -39,6 +40,7 @@ pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
+pub use happy_eyeballs::{KnownAddresses, Unreachable, connect_host};
 pub use reconnector::Reconnector;
 pub use runtime::{Runtime, fresh_seed};
 pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, ServerHandle, Verdict};

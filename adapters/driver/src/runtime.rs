@@ -1,7 +1,7 @@
 //! What a runtime gives to the host: time, tasks and sockets.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use unbroken_proto::config::Seed;
 use unbroken_proto::{Duration, Instant};
@@ -45,12 +45,19 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Runs `task` to its end, or until the runtime shuts down.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// Connects a socket to `host` (a name, or an IP address without brackets) at `port`, without Nagle's delay
-    /// (`TCP_NODELAY`). Dropping the future gives the attempt up.
+    /// The addresses of `host` (a name, or an IP address without brackets) with `port`, in the order in which the system would try
+    /// them (RFC 6724).
     ///
     /// # Errors
     /// As the system says.
-    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static;
+
+    /// Connects a socket to `address`, without Nagle's delay (`TCP_NODELAY`). Dropping the future gives the attempt up. To a host
+    /// by its name: [`connect_host`](crate::connect_host).
+    ///
+    /// # Errors
+    /// As the system says.
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 
     /// The next connection that `listener` accepts, without Nagle's delay, and where it comes from, if that is an
     /// IP address. Cancel safe.

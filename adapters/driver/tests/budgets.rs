@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -106,7 +106,11 @@ impl Runtime for Mismatched {
         std::future::ready(())
     }
     fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
-    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Drip>> + Send + 'static {
+    fn resolve(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        std::future::pending()
+    }
+
+    fn connect(&self, _: SocketAddr) -> impl Future<Output = io::Result<Drip>> + Send + 'static {
         std::future::pending()
     }
     async fn accept(&self, (): &()) -> io::Result<(Drip, Option<IpAddr>)> {

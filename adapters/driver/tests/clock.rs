@@ -6,7 +6,7 @@ mod common;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,7 +46,11 @@ impl Runtime for Settable {
         std::future::pending()
     }
     fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
-    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<NoStream>> + Send + 'static {
+    fn resolve(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        std::future::pending()
+    }
+
+    fn connect(&self, _: SocketAddr) -> impl Future<Output = io::Result<NoStream>> + Send + 'static {
         std::future::pending()
     }
     async fn accept(&self, (): &()) -> io::Result<(NoStream, Option<IpAddr>)> {

@@ -5,7 +5,7 @@ mod common;
 
 use std::future::{Future, pending};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,7 +44,11 @@ impl Runtime for Frozen {
 
     fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
 
-    fn connect(&self, _: &str, _: u16) -> impl Future<Output = io::Result<NoStream>> + Send + 'static {
+    fn resolve(&self, _: &str, _: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        pending()
+    }
+
+    fn connect(&self, _: SocketAddr) -> impl Future<Output = io::Result<NoStream>> + Send + 'static {
         pending()
     }
 

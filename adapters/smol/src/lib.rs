@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use proto::Duration;
 use smol::net::{TcpListener, TcpStream};
@@ -26,10 +26,14 @@ impl Runtime for Smol {
         smol::spawn(task).detach();
     }
 
-    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
         let host = host.to_owned();
+        async move { smol::net::resolve((host, port)).await }
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         async move {
-            let stream = TcpStream::connect((host, port)).await?;
+            let stream = TcpStream::connect(address).await?;
             carriers::prepare(&stream)?;
             Ok(FuturesIo::new(stream))
         }

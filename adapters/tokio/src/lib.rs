@@ -4,7 +4,7 @@ mod clock;
 mod compat;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use proto::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,10 +37,14 @@ impl Runtime for Tokio {
         tokio::spawn(task);
     }
 
-    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
         let host = host.to_owned();
+        async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         async move {
-            let stream = TcpStream::connect((host, port)).await?;
+            let stream = TcpStream::connect(address).await?;
             carriers::prepare(&stream)?;
             Ok(Compat(stream))
         }

@@ -46,18 +46,12 @@ impl Runtime for PollRuntime {
         }
     }
 
-    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Socket>> + Send + 'static {
-        let host = host.to_owned();
-        async move {
-            let mut failed = io::Error::new(io::ErrorKind::NotFound, "a name without an address");
-            for address in look_up(host, port).await? {
-                match Socket::connect(address).await {
-                    Ok(socket) => return Ok(socket),
-                    Err(error) => failed = error,
-                }
-            }
-            Err(failed)
-        }
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        look_up(host.to_owned(), port)
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Socket>> + Send + 'static {
+        Socket::connect(address)
     }
 
     fn accept(

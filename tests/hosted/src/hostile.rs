@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub(crate) fn attack(world: &mut World) {
         .map(|_| world.rng.number().to_le_bytes()[0])
         .collect();
     kernel.spawn(runtime.process(), "stranger", async move {
-        let Ok(mut stream) = runtime.connect("server", port).await else {
+        let Ok(mut stream) = runtime.connect((Ipv4Addr::LOCALHOST, port).into()).await else {
             return;
         };
         runtime.kernel().hit("attack: connected");

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,9 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The name of the simulated server.
+pub(crate) const SERVER: &str = "server";
+
 impl Runtime for SimRuntime {
     type Stream = SimStream;
     type Listener = SimListener;
@@ -90,9 +93,27 @@ impl Runtime for SimRuntime {
             .spawn(self.process, next.as_deref().unwrap_or(&self.name), task);
     }
 
-    fn connect(&self, host: &str, port: u16) -> impl Future<Output = io::Result<SimStream>> + Send + 'static {
-        let (this, port) = (self.clone(), (host.to_owned(), port));
+    /// The one name has an address, and now and then a second one that swallows everything.
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        let dead = self.kernel.with(|core| core.rng.chance(100));
+        let dead = dead.then(|| SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+        let found = dead.into_iter().chain([(Ipv4Addr::LOCALHOST, port).into()]).collect();
+        let is_known = host == SERVER;
         async move {
+            if is_known {
+                Ok(found)
+            } else {
+                Err(io::ErrorKind::NotFound.into())
+            }
+        }
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<SimStream>> + Send + 'static {
+        let (this, port) = (self.clone(), (SERVER.to_owned(), address.port()));
+        async move {
+            if address.is_ipv6() {
+                pending::<()>().await;
+            }
             let dialled = this.kernel.with(|core| {
                 let now = core.now;
                 let (dialled, knock) = core.net.dial(now, &port, this.hostile);

@@ -15,6 +15,7 @@ use crate::app::{App, Task, insist, run};
 use crate::kernel::{Kernel, inject};
 use crate::net::SimListener;
 use crate::oracle::Party;
+use crate::runtime::SERVER;
 use crate::shared::{Judgement, Shared};
 
 const MS: u64 = 1_000_000;
@@ -78,7 +79,7 @@ impl Server {
             return;
         }
         for (port, acceptor) in [(80, Acceptor::websocket()), (81, Acceptor::tcp())] {
-            let listener = SimListener::new(self.runtime.kernel(), ("server".to_owned(), port));
+            let listener = SimListener::new(self.runtime.kernel(), (SERVER.to_owned(), port));
             self.runtime.name_next("listens");
             self.server.listen(listener, acceptor);
         }

@@ -81,18 +81,21 @@ pub fn check(case: &Case, measured: &Measured) -> Vec<Miss> {
     };
     let most = |measured: u64, limit: u64| measured <= limit;
     let eager = case.reading == Reading::Eager;
+    let alone = case.company == Company::Alone;
+    if eager && alone {
+        let (got, share) = measured.goodput;
+        let part = got * 1_000 / share.max(1);
+        demand(Check::Goodput, part, 950, part >= 950);
+    }
     if eager && case.company != Company::Stream {
         let waited = measured.waited.most;
         demand(Check::Waiting, waited, waiting(case), most(waited, waiting(case)));
     }
-    if eager && case.company == Company::Alone {
-        let (got, share) = measured.goodput;
-        let part = got * 1_000 / share.max(1);
-        demand(Check::Goodput, part, 950, part >= 950);
+    if eager && alone {
         let took = measured.urgent.most;
         demand(Check::Urgent, took, urgent(case), most(took, urgent(case)));
     }
-    if case.company != Company::Alone {
+    if !alone {
         let (least, largest) = (measured.shares.iter().min(), measured.shares.iter().max());
         let part = largest.unwrap_or(&0) * 1_000 / least.unwrap_or(&0).max(&1);
         demand(Check::Sharing, part, 2_000, most(part, 2_000));
