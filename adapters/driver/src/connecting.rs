@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use unbroken_proto::reconnect::{Answer, Preparation};
-use unbroken_proto::{Instant, ReconnectIntent};
+use unbroken_proto::{Cause, Instant, ReconnectIntent};
 
 use crate::connect_error::ConnectError;
 use crate::connection::Connected;
@@ -20,12 +20,16 @@ pub(crate) struct Attempts {
     current: Option<Task>,
     /// A fresh credential that is welcome, on its way beside what is dialled.
     credential: Option<PendingAnswer>,
+    /// The attempt beside which the connector was asked for it.
+    asked_beside: u64,
     /// When the next step may begin.
     wait: Option<Instant>,
 }
 
 struct Task {
     attempt: u64,
+    /// When the machine gives it up.
+    deadline: Instant,
     step: Step,
     work: Work,
 }
@@ -61,6 +65,7 @@ impl Attempts {
             connector,
             current: None,
             credential: None,
+            asked_beside: 0,
             wait: None,
         }
     }
@@ -86,13 +91,18 @@ impl Attempts {
     /// Ready if something was done, with a connection if that brought one.
     fn step(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Option<Connected>> {
         self.wait = None;
-        self.refresh(shared, cx);
-        let (now, intent) = shared.read(|state| (state.latest, state.machine.wanted_connection()));
+        let (now, intent, is_welcome) = shared.read(|state| {
+            let is_welcome = state.machine.reconnecting().is_credential_welcome();
+            (state.latest, state.machine.wanted_connection(), is_welcome)
+        });
+        if self.refresh(shared, intent.as_ref(), is_welcome, cx) {
+            return Poll::Ready(None);
+        }
         let Some(intent) = intent else {
-            self.current = None;
+            self.give_up(shared, now);
             return Poll::Pending;
         };
-        let Some(task) = self.begin(now, intent) else {
+        let Some(task) = self.begin(shared, now, intent) else {
             return Poll::Pending;
         };
         let attempt = task.attempt;
@@ -115,37 +125,52 @@ impl Attempts {
         Poll::Ready(up)
     }
 
-    /// Sees to a fresh credential where one is welcome. Nothing waits for it, and it outlives attempts: a person may be asked.
-    fn refresh(&mut self, shared: &Shared, cx: &mut Context<'_>) {
-        let (is_welcome, intent) = shared.read(|state| {
-            let is_welcome = state.machine.reconnecting().is_credential_welcome();
-            (is_welcome, state.machine.wanted_connection())
-        });
+    /// Sees to a fresh credential where one is welcome; whether an answer came. Nothing waits for it, and it outlives attempts: a
+    /// person may be asked.
+    fn refresh(
+        &mut self,
+        shared: &Shared,
+        intent: Option<&ReconnectIntent>,
+        is_welcome: bool,
+        cx: &mut Context<'_>,
+    ) -> bool {
         if !is_welcome {
             // One that is required by now is waited for.
             let is_required = intent.is_some_and(|intent| intent.refresh_credential);
             self.credential.take_if(|_| !is_required);
-            return;
+            return false;
         }
-        if let (None, Some(mut intent)) = (&self.credential, intent) {
-            (intent.preparation, intent.refresh_credential) = (None, true);
-            self.credential = self.connector.prepare(&intent);
+        let intent = intent.filter(|intent| intent.attempt != self.asked_beside);
+        if let (None, Some(intent)) = (&self.credential, intent) {
+            self.asked_beside = intent.attempt;
+            let mut asks = intent.clone();
+            (asks.preparation, asks.refresh_credential) = (None, true);
+            self.credential = self.connector.prepare(&asks);
         }
-        let Some(pending) = &mut self.credential else { return };
-        if let Poll::Ready(given) = pending.as_mut().poll(cx) {
-            self.credential = None;
-            shared.call_untimed(|state, now| state.machine.handle_answer(now, 0, given));
+        let answer = self.credential.as_mut().map(|pending| pending.as_mut().poll(cx));
+        let Some(Poll::Ready(given)) = answer else { return false };
+        self.credential = None;
+        shared.call_untimed(|state, now| state.machine.handle_answer(now, 0, given));
+        true
+    }
+
+    /// What was begun is no longer wanted. A dial whose time ran out is told of, as its connector never will.
+    fn give_up(&mut self, shared: &Shared, now: Instant) {
+        let gone = self.current.take();
+        if gone.is_some_and(|task| matches!(task.work, Work::Connect(_)) && task.deadline <= now) {
+            let error = ConnectError::new(Cause::Timeout).with_source("the connector did not answer in time");
+            shared.call_untimed(|state, _| state.connect_error = Some(Arc::new(error)));
         }
     }
 
     /// What `intent` asks for, begun unless it is under way. `None`: its time has not come.
-    fn begin(&mut self, now: Instant, intent: ReconnectIntent) -> Option<&mut Task> {
-        let (attempt, step) = (intent.attempt, Step::of(&intent));
+    fn begin(&mut self, shared: &Shared, now: Instant, intent: ReconnectIntent) -> Option<&mut Task> {
+        let (attempt, deadline, step) = (intent.attempt, intent.deadline, Step::of(&intent));
         let known = |task: &Task| task.attempt == attempt && task.step == step;
         if self.current.as_ref().is_some_and(known) {
             return self.current.as_mut();
         }
-        self.current = None;
+        self.give_up(shared, now);
         if now < intent.not_before {
             self.wait = Some(intent.not_before);
             return None;
@@ -158,7 +183,12 @@ impl Attempts {
                 pending.map_or(Work::Elsewhere, Work::Answer)
             }
         };
-        Some(self.current.insert(Task { attempt, step, work }))
+        Some(self.current.insert(Task {
+            attempt,
+            deadline,
+            step,
+            work,
+        }))
     }
 }
 

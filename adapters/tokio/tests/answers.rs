@@ -318,6 +318,21 @@ async fn an_http_401_asks_for_a_credential_and_is_dialled_on_meanwhile() {
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_does_not_answer_is_told_of() {
+    let session = unbroken_tokio::connect_with(client_config(), |_intent| std::future::pending());
+    let session = session.expect("because it is sound");
+    let mut events = session.events();
+    until(
+        &mut events,
+        |event| matches!(event, Event::Reconnect(attempt) if attempt.outcome == Outcome::Failed(Cause::Timeout)),
+    )
+    .await;
+    tokio::task::yield_now().await;
+    let error = session.connect_error().expect("because the first one is over");
+    assert_eq!(error.to_string(), "timeout: the connector did not answer in time");
+}
+
 #[tokio::test]
 async fn a_session_goes_where_its_server_sends_it() {
     let (mut server, first) = server(common::Carrier::Tcp).await;
