@@ -58,7 +58,8 @@ impl Session {
         self.call(|machine, now| machine.reconnect().report_failure(now, cause));
     }
 
-    /// Dials now instead of waiting for the backoff.
+    /// Dials now instead of waiting for the backoff, and gives up an attempt that is under way and was not answered within two round
+    /// trips. As [`Reconnect::at_once`](unbroken_proto::session::Reconnect::at_once).
     pub fn reconnect_now(&self) {
         self.call(|machine, now| machine.reconnect().at_once(now));
     }

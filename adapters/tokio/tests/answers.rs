@@ -10,6 +10,7 @@ use common::{client_config, secret, server, soon, spawn_echo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use unbroken_tokio::carriers::Address;
+use unbroken_tokio::driver::{Connected, Framed};
 use unbroken_tokio::proto::event::{EndReason, Event};
 use unbroken_tokio::proto::reconnect::{Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
@@ -331,6 +332,37 @@ async fn a_connector_that_does_not_answer_is_told_of() {
     tokio::task::yield_now().await;
     let error = session.connect_error().expect("because the first one is over");
     assert_eq!(error.to_string(), "timeout: the connector did not answer in time");
+}
+
+/// In a dial that hangs, and behind a connection that nobody answers on.
+#[tokio::test(start_paused = true)]
+async fn a_wish_reaches_an_attempt_that_hangs() {
+    for connects in [false, true] {
+        let dials = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&dials);
+        let far: Arc<std::sync::Mutex<Vec<tokio::io::DuplexStream>>> = Arc::default();
+        let session = unbroken_tokio::connect_with(client_config(), move |_intent| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let far = Arc::clone(&far);
+            async move {
+                if !connects {
+                    std::future::pending::<()>().await;
+                }
+                let (near, silent) = tokio::io::duplex(1 << 12);
+                far.lock().expect("because nothing panicked").push(silent);
+                Ok(Connected::ordered(Framed::new(unbroken_tokio::Compat(near))))
+            }
+        });
+        let session = session.expect("because it is sound");
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        assert_eq!(dials.load(Ordering::Relaxed), 1);
+        session.reconnect_now();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert_eq!(dials.load(Ordering::Relaxed), 2, "{connects}");
+        session.reconnect_now();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert_eq!(dials.load(Ordering::Relaxed), 2, "it has only begun");
+    }
 }
 
 #[tokio::test]

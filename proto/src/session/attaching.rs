@@ -97,6 +97,7 @@ impl Session {
             }
         };
         self.connections.learn_rtt(epoch, timing);
+        self.reconnecting.on_rtt(timing.rtt());
         // The candidate is gone already; its attempt still has to be counted.
         result.inspect_err(|error| self.attempt_failed(now, Cause::of(error), None))
     }

@@ -39,10 +39,13 @@ pub struct Reconnect<'a> {
 }
 
 impl Reconnect<'_> {
-    /// Dials now instead of waiting for the backoff. Nothing happens while no dial is pending.
+    /// Dials now instead of waiting for the backoff. An attempt that is under way and was not answered within two round trips (of
+    /// the last handshake; 50 ms at least, and a second at most or where none is known), be it the dial or the handshake, is given up for
+    /// another, which counts as no try: it may hang in a network that is gone. Nothing happens while nothing is pending.
     pub fn at_once(self, now: Instant) {
         let now = self.session.latest.advance(now);
         self.session.reconnecting.hurry(now);
+        self.session.renew(now);
         self.session.settle(now);
     }
 

@@ -127,6 +127,20 @@ impl Session {
         }
     }
 
+    /// Another attempt in the place of one that is under way and was not answered soon.
+    pub(super) fn renew(&mut self, now: Instant) {
+        let proving = self.connections.candidate.as_ref();
+        let proving = proving.and_then(|candidate| candidate.timing.waiting_since());
+        let mut given_up = false;
+        self.plan(now, |reconnecting, at| {
+            given_up = reconnecting.renew(at, proving);
+            Decision::GoOn
+        });
+        if given_up {
+            self.connections.candidate = None;
+        }
+    }
+
     fn lost_current(&mut self, now: Instant, cause: Cause) {
         let left = self.leave_current(now, cause);
         if left && self.reconnecting.dials() && self.connections.candidate.is_none() {

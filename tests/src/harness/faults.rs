@@ -501,8 +501,15 @@ impl Harness {
             }
             6 | 7 => self.report(),
             8 => {
-                self.oracle.hurry();
+                let attempts = |session: &unbroken_proto::Session| session.reconnecting().stats().attempts;
+                let before = attempts(&self.pair.client);
                 self.pair.client.reconnect().at_once(now);
+                if attempts(&self.pair.client) == before {
+                    self.oracle.hurry();
+                } else {
+                    let verdict = self.oracle.renewed(self.pair.now);
+                    self.demand(verdict);
+                }
             }
             9 => {
                 self.oracle.paused = true;

@@ -41,6 +41,9 @@ pub struct Oracle {
     pub asked: bool,
     /// The host said "now" to the attempt under way.
     hurried: bool,
+    /// An attempt that hung was given up for the one that begins next; what it had prepared is prepared.
+    renewed: bool,
+    was_prepared: bool,
     /// How far an escalation has come.
     forced: Option<usize>,
     /// What the last attempt was for, if the host never did what comes before its dial.
@@ -119,6 +122,8 @@ impl Oracle {
             tries: 0,
             asked: false,
             hurried: false,
+            renewed: false,
+            was_prepared: false,
             forced: None,
             unprepared: None,
             table: table.to_vec(),
@@ -176,7 +181,8 @@ impl Oracle {
         self.attempts += 1;
         let first = std::mem::take(&mut self.first);
         let swap = attempt.kind == IntentKind::Migrate && attempt.cause == Some(Cause::Local);
-        let asked = std::mem::take(&mut self.asked) || swap;
+        let renewed = std::mem::take(&mut self.renewed);
+        let asked = std::mem::take(&mut self.asked) || swap || renewed;
         let forced = self.forced.is_some();
         let replaces = self.unbegun.take() == Some((now, attempt.started));
         if !first && !asked {
@@ -197,7 +203,7 @@ impl Oracle {
             up: false,
             attached: false,
             recovered: false,
-            prepared: attempt.strategy.preparation().is_none(),
+            prepared: attempt.strategy.preparation().is_none() || renewed && self.was_prepared,
         });
         self.tally.hit(&format!("strategy: {:?}", attempt.strategy));
         Ok(())
@@ -276,6 +282,7 @@ impl Oracle {
             return fail(format!("{attempt:?} ends and never began"));
         };
         self.hurried = false;
+        self.was_prepared = open.prepared;
         if !open.prepared && attempt.outcome != Outcome::Succeeded {
             self.unprepared = Some((now, open.attempt.strategy));
         }
@@ -399,6 +406,20 @@ impl Oracle {
     /// The host says "now".
     pub fn hurry(&mut self) {
         self.hurried = self.open.is_some();
+    }
+
+    /// The host said "now", and the client gave up what hung.
+    ///
+    /// # Errors
+    /// It had hardly begun.
+    pub fn renewed(&mut self, now: u64) -> Verdict {
+        let begun = self.open.and_then(|open| open.dialled).unwrap_or(now);
+        if now - begun < 50_000_000 {
+            return fail(format!("{:?} was given up after {} ns", self.open, now - begun));
+        }
+        self.renewed = true;
+        self.tally.hit("attempt: renewed");
+        Ok(())
     }
 
     /// The host forces it: what is planned next is asked for.

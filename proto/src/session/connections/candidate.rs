@@ -52,6 +52,11 @@ impl Timing {
         self.first = self.first.or(took);
     }
 
+    /// Since when an answer is waited for.
+    pub(crate) fn waiting_since(self) -> Option<Instant> {
+        self.sent
+    }
+
     /// The round trip, if there was one.
     pub(crate) fn rtt(self) -> Option<Duration> {
         self.first

@@ -12,6 +12,9 @@ const REFUSALS_BEFORE_HANDSHAKE: u32 = 2;
 /// Handshakes in a row that did not open, while no session exists, before the host is asked for a fresh
 /// credential.
 const UNPROVEN_FAILURES: u32 = 3;
+/// An attempt is given no less and no more than this for two round trips; the latter also where the round trip is not known.
+const SOONEST: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_secs(1);
 
 pub(crate) struct Dialing {
     pub(crate) config: ClientConfig,
@@ -24,6 +27,8 @@ pub(crate) struct Dialing {
     /// Doublings of the dial and handshake timeouts: each one that ran out earns one.
     pub(crate) slowness: u32,
     pub(crate) credential: FreshCredential,
+    /// The round trip of the last handshake.
+    pub(crate) rtt: Option<Duration>,
     pub(crate) alternate: Bytes,
     /// The attempt under way goes there.
     pub(crate) alternate_tried: bool,
@@ -104,6 +109,7 @@ impl Dialing {
             cause: pending.and_then(|attempt| attempt.cause),
             slowness: 0,
             credential: FreshCredential::default(),
+            rtt: None,
             alternate: Bytes::new(),
             alternate_tried: false,
             migrate: None,
@@ -248,6 +254,17 @@ impl Dialing {
 
     pub(crate) fn stable_after(&self) -> Duration {
         self.config.backoff.stable_after
+    }
+
+    /// Whether a dial of the host's is under way.
+    pub(crate) fn is_dialling(&self, want: Want, now: Instant) -> bool {
+        self.runs(want) && !self.paused && want.preparation.is_none() && want.not_before <= now
+    }
+
+    /// How soon an answer is to be expected: two round trips.
+    pub(crate) fn soon(&self) -> Duration {
+        let soon = self.rtt.map_or(SOON, |rtt| rtt * 2);
+        soon.clamp(SOONEST, SOON)
     }
 
     pub(crate) fn is_idle(&self) -> bool {

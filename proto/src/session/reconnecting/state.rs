@@ -136,6 +136,13 @@ impl Reconnecting {
         self.dialing.as_ref().map(|dialing| dialing.stable_after())
     }
 
+    /// A handshake took that long for its first answer.
+    pub(crate) fn on_rtt(&mut self, rtt: Option<Duration>) {
+        if let Some(dialing) = &mut self.dialing {
+            dialing.rtt = rtt.or(dialing.rtt);
+        }
+    }
+
     /// The attempt under way came so far.
     pub(crate) fn on_reached(&mut self, reached: Reached) {
         if let Some(history) = &mut self.history {

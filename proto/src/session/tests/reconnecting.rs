@@ -314,6 +314,67 @@ fn ended(pair: &mut Pair) -> Option<EndReason> {
     })
 }
 
+/// In each phase: the dial, and each packet of a handshake that is not answered. Kills `hanging_attempt_goes_on`.
+#[test]
+fn a_wish_gives_up_an_attempt_that_hangs() {
+    let wish = |pair: &mut Pair| {
+        let attempts = pair.client.reconnecting().stats().attempts;
+        pair.client.reconnect().at_once(pair.now);
+        pair.client.reconnecting().stats().attempts - attempts
+    };
+    // Whether a session exists, and how many packets are out when nobody answers any more.
+    for (resuming, packets) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1)] {
+        let mut pair = match resuming {
+            true => broken(Strategies::default(), Cause::Network),
+            false => Pair::new(),
+        };
+        let first = intent(&pair);
+        pair.now = first.not_before;
+        hang(&mut pair, packets);
+        assert_eq!(wish(&mut pair), 0, "it has only begun");
+        pair.now = pair.now + Duration::from_millis(1_001);
+        assert_eq!(wish(&mut pair), 1, "{resuming}, {packets}");
+        let second = intent(&pair);
+        assert_eq!((second.not_before, second.kind), (pair.now, first.kind));
+        assert!(second.attempt > first.attempt && second.deadline > first.deadline && second.is_dial());
+        let mut history = pair.client.reconnecting().history();
+        let given_up = history.find(|attempt| attempt.number == first.attempt);
+        assert_eq!(given_up.map(|attempt| attempt.outcome), Some(Outcome::Abandoned));
+        drop(history);
+        assert_eq!(wish(&mut pair), 0);
+        pair.dial();
+        assert_eq!(pair.client.state(), SessionState::Attached);
+    }
+}
+
+/// The attempt that is wanted, answered until that many packets of its handshake are out, and no further.
+fn hang(pair: &mut Pair, packets: usize) {
+    if packets == 0 {
+        return;
+    }
+    let epoch = pair
+        .client
+        .attach(pair.now, Carrier::ordered())
+        .expect("because one is wanted");
+    let mut packet = alloc::vec::Vec::new();
+    assert!(pair.client.poll_transmit(pair.now, epoch, &mut packet));
+    if packets == 1 {
+        return;
+    }
+    let connection = pair.registry.connection_accepted(pair.now, Carrier::ordered());
+    let first = BytesMut::from(&packet[..]);
+    let Route::Handshake(mut incoming) = pair.registry.first_packet(pair.now, connection, first) else {
+        panic!("it is a handshake")
+    };
+    packet.clear();
+    assert!(incoming.poll_transmit(&mut packet));
+    let challenge = BytesMut::from(&packet[..]);
+    pair.client
+        .handle_input(pair.now, epoch, challenge)
+        .expect("because it is honest");
+    assert!(pair.client.poll_transmit(pair.now, epoch, &mut packet));
+}
+
 #[test]
 fn one_attempt_takes_no_longer_than_the_host_allows() {
     let limit = Duration::from_secs(4);
