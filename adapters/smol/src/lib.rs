@@ -32,8 +32,9 @@ impl Runtime for Smol {
     }
 
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        let connecting = TcpStream::connect(address);
         async move {
-            let stream = TcpStream::connect(address).await?;
+            let stream = connecting.await?;
             carriers::prepare(&stream)?;
             Ok(FuturesIo::new(stream))
         }
