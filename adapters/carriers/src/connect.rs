@@ -1,12 +1,15 @@
 //! The dialling end of sessions, on any runtime.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use unbroken_driver::proto::error::ConfigError;
+use unbroken_driver::proto::reconnect::IntentKind;
 use unbroken_driver::proto::{Cause, ClientConfig, Duration, ReconnectIntent};
-use unbroken_driver::{ConnectError, Connected, Connector, Driver, Runtime, Session, connect_host};
+use unbroken_driver::{ConnectError, Connected, Connector, Driver, KnownAddresses, Runtime, Session, connect_host};
 
 use crate::address::Address;
 use crate::error::StartError;
@@ -101,15 +104,30 @@ pub async fn connect_after<R: Runtime>(
 /// intent's deadline, so that what kept it is known. For [`connect_with`], on its own or inside a
 /// [`Reconnector`](unbroken_driver::Reconnector).
 pub fn connector<R: Runtime>(runtime: R, address: Address) -> impl Connector {
+    let last = Arc::new(Mutex::new(None::<(KnownAddresses, IpAddr)>));
     move |intent: ReconnectIntent| {
-        let (runtime, address) = (runtime.clone(), address.alternate(&intent.alternate));
-        if matches!(intent.cause, Some(Cause::Timeout | Cause::Protocol)) {
-            // Whoever took the last connection there is no server, or does not answer.
-            address.known().last_failed();
+        let (runtime, address, last) = (runtime.clone(), address.alternate(&intent.alternate), last.clone());
+        let took = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((known, peer)) = took.filter(|_| was_useless(&intent)) {
+            known.failed(peer);
         }
         let left = intent.deadline.saturating_since(runtime.now());
-        async move { dial_within(&runtime, &address, Some(left - left / 16)).await }
+        async move {
+            let (connected, peer) = dial_within(&runtime, &address, Some(left - left / 16)).await?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.known().clone(), peer));
+            Ok(connected)
+        }
     }
+}
+
+/// Whether the connection that was dialled last came to nothing: there never was a session over it, or it ended as a handshake
+/// that fails does.
+fn was_useless(intent: &ReconnectIntent) -> bool {
+    let in_handshake = matches!(
+        intent.cause,
+        Some(Cause::Timeout | Cause::Protocol | Cause::Refused | Cause::Authentication)
+    );
+    intent.kind == IntentKind::Establish || in_handshake
 }
 
 /// Dials once, whichever of the host's addresses answers first ([`connect_host`]): for a connector of one's own that says where.
@@ -117,14 +135,14 @@ pub fn connector<R: Runtime>(runtime: R, address: Address) -> impl Connector {
 /// # Errors
 /// The host cannot be reached, or as [`Address::connect`].
 pub async fn dial<R: Runtime>(runtime: &R, address: &Address) -> Result<Connected, ConnectError> {
-    dial_within(runtime, address, None).await
+    Ok(dial_within(runtime, address, None).await?.0)
 }
 
 async fn dial_within<R: Runtime>(
     runtime: &R,
     address: &Address,
     limit: Option<Duration>,
-) -> Result<Connected, ConnectError> {
+) -> Result<(Connected, IpAddr), ConnectError> {
     let begun = runtime.now();
     let ((host, port), known) = (address.host_port(), address.known());
     let (stream, peer) = connect_host(runtime, host, port, known, limit).await?;
@@ -147,7 +165,7 @@ async fn dial_within<R: Runtime>(
         Ok(_) => known.worked(peer.ip()),
         Err(_) => known.failed(peer.ip()),
     }
-    connected
+    Ok((connected?, peer.ip()))
 }
 
 fn start(runtime: &impl Runtime, made: Result<(Session, Driver), ConfigError>) -> Result<Session, StartError> {

@@ -137,7 +137,9 @@ impl Attempts {
         if !is_welcome {
             // One that is required by now is waited for.
             let is_required = intent.is_some_and(|intent| intent.refresh_credential);
-            self.credential.take_if(|_| !is_required);
+            if self.credential.take_if(|_| !is_required).is_some() {
+                self.asked_beside = 0;
+            }
             return false;
         }
         let intent = intent.filter(|intent| intent.attempt != self.asked_beside);

@@ -29,8 +29,8 @@ const FAILED: usize = 64;
 /// answers that come one by one does not apply.
 ///
 /// # Errors
-/// The name has no address, all of them failed, or none answered within `limit`. The error's source, an [`Unreachable`], says what
-/// each address did. It is [`Cause::Timeout`] if one of them did not answer, or else as the last address that was tried.
+/// The name has no address, or was not looked up; all its addresses failed, of the cause of the last failure; or none answered within
+/// `limit`, which is [`Cause::Timeout`]. Where addresses were tried, the error's source is an [`Unreachable`].
 pub async fn connect_host<R: Runtime>(
     runtime: &R,
     host: &str,
@@ -63,9 +63,16 @@ pub async fn connect_host<R: Runtime>(
     };
     poll_fn(|cx| {
         if let Poll::Ready(over) = race.poll(cx) {
+            if over.is_some() {
+                race.failed.remember(known);
+            }
             return Poll::Ready(over.ok_or_else(|| std::mem::take(&mut race.failed).error(host, race.cause)));
         }
-        limit.as_mut().poll(cx).map(|()| Err(race.out_of_time(host)))
+        limit.as_mut().poll(cx).map(|()| {
+            let failed = race.out_of_time();
+            failed.remember(known);
+            Err(failed.error(host, Cause::Timeout))
+        })
     })
     .await
 }
@@ -89,7 +96,7 @@ impl KnownAddresses {
         known.worked = Some(address);
     }
 
-    /// A connection to `address` was of no use, though the address took it: it comes last from now on.
+    /// `address` could not be connected to, or the connection was of no use: it comes last from now on.
     pub fn failed(&self, address: IpAddr) {
         let mut known = lock(&self.0);
         known.worked = known.worked.filter(|worked| *worked != address);
@@ -97,14 +104,6 @@ impl KnownAddresses {
         known.failed.push(address);
         if known.failed.len() > FAILED {
             known.failed.remove(0);
-        }
-    }
-
-    /// As [`failed`](Self::failed), of the one that worked last.
-    pub fn last_failed(&self) {
-        let worked = lock(&self.0).worked;
-        if let Some(address) = worked {
-            self.failed(address);
         }
     }
 
@@ -182,16 +181,15 @@ impl<R: Runtime> Race<'_, R> {
         }
     }
 
-    fn out_of_time(&mut self, host: &str) -> ConnectError {
+    fn out_of_time(&mut self) -> Unreachable {
         let mut failed = std::mem::take(&mut self.failed);
         let silent = self.under_way.drain(..).map(|(address, _)| (address, None));
         failed.0.extend(silent);
-        failed.error(host, Cause::Timeout)
+        failed
     }
 }
 
-/// What became of each address that was tried; `None`: it did not answer in time. Without any, the name has no address, or was not
-/// looked up in time.
+/// What became of each address of a host that was tried in vain.
 #[derive(Debug, Default)]
 pub struct Unreachable(Vec<(SocketAddr, Option<io::Error>)>);
 
@@ -199,6 +197,12 @@ impl Unreachable {
     /// Each address that was tried, and its error; `None`: it did not answer in time.
     pub fn tried(&self) -> impl Iterator<Item = (SocketAddr, Option<&io::Error>)> {
         self.0.iter().map(|(address, error)| (*address, error.as_ref()))
+    }
+
+    fn remember(&self, known: &KnownAddresses) {
+        for (address, _) in &self.0 {
+            known.failed(address.ip());
+        }
     }
 
     fn error(self, host: &str, cause: Cause) -> ConnectError {

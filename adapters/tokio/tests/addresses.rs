@@ -194,6 +194,18 @@ async fn an_error_says_what_each_address_did() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn addresses_that_were_not_reached_in_time_come_first_next_time() {
+    let dead = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"].map(|ip| (ip, Does::Swallow));
+    let hosts = Hosts::new(&[&dead[..], &[("10.0.0.5", Does::Connect(0))]].concat());
+    let (known, limit) = (KnownAddresses::default(), Some(Duration::from_millis(900)));
+    let first = connect_host(&hosts, "host", 7, &known, limit).await.err();
+    assert_eq!(first.expect("because time ran out").cause(), Cause::Timeout);
+    assert_eq!(hosts.tried().len(), 4);
+    assert_eq!(hosts.connected(&known).await.expect("because one answers"), "10.0.0.5");
+    assert_eq!(hosts.tried().len(), 1);
+}
+
 /// An intent as a machine would have it, whose last attempt failed of `cause`.
 fn intent(cause: Option<Cause>) -> ReconnectIntent {
     let now = Tokio.now();

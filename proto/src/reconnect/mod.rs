@@ -67,7 +67,9 @@
 //! there is one. A handshake that merely fails to open could be anybody's forgery, too: a session that was never established
 //! asks for a fresh credential after the third in a row, so that a wrong key is noticed, and dials on. So nobody who has
 //! proven nothing holds a session up, established or not; only the host's own answer that there is no other credential ends
-//! one that was never established.
+//! one that was never established. (A server without a key or secret that proves it, as for
+//! [`Auth::anonymous`](crate::security::Auth::anonymous), is whoever answers: of a session that was never established it says so with
+//! effect. Of one that was, it does not.)
 
 mod answer;
 mod backoff;

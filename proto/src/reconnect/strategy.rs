@@ -116,7 +116,7 @@ impl Strategies {
         self
     }
 
-    /// Whether a dial that failed of `cause` ends a session that was never established
+    /// Whether an attempt that failed of `cause`, in its preparation, dial or handshake, ends a session that was never established
     /// ([`EndReason::GaveUp`](crate::event::EndReason::GaveUp)). By default [`Cause::Untrusted`] and [`Cause::NoService`] do: the address
     /// or the certificate has to change. Where somebody else may stand in the way of a first connection (a captive portal), a host that
     /// would rather dial on takes that back. A session that was established goes on by its backoff whatever is final here.

@@ -102,8 +102,9 @@ impl Session {
     pub(super) fn on_detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
         let role = self.connections.role(epoch);
         let counts = matches!(role, Some(ConnectionRole::Candidate | ConnectionRole::Current));
+        let is_outdated = self.reconnecting.is_outdated() && cause == Cause::Denied;
         self.drop_connection(now, epoch, cause);
-        if counts && self.side == Side::Client {
+        if counts && !is_outdated && self.side == Side::Client {
             self.reconnecting.ask_credential(cause, &mut self.events);
         }
     }

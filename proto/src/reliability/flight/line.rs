@@ -319,7 +319,8 @@ impl Line {
                     };
                     return;
                 }
-                self.rivals.on_seen(before, rtt);
+                let unusual = why == Why::Inflated || before > self.shortest * 17 / 16;
+                self.rivals.on_seen(before, rtt, unusual);
                 if rtt < before * 15 / 16 {
                     // What was taken for the line's own was a queue in part, and this one may be, too.
                     self.begin_draining(Why::LookFurther);

@@ -49,9 +49,10 @@ impl Rivals {
         self.add(LONGER);
     }
 
-    /// The least round trip was `before`, and is `rtt` now that nothing of ours waits, which is about the same or less.
-    pub(super) fn on_seen(&mut self, before: Duration, rtt: Duration) {
-        if rtt > before * 17 / 16 {
+    /// The least round trip was `before`, and is `rtt` now that nothing of ours waits, which is about the same or less. `unusual`: there
+    /// is something else that speaks for others, so that a somewhat longer one is no mere jitter.
+    pub(super) fn on_seen(&mut self, before: Duration, rtt: Duration, unusual: bool) {
+        if unusual && rtt > before * 17 / 16 {
             self.add(SOMEWHAT_LONGER);
         } else if rtt > before * 15 / 16 {
             // A queue of others would have changed.

@@ -55,11 +55,12 @@ impl Reconnecting {
         floor: Option<Duration>,
     ) -> Decision {
         self.end_attempt(at.now, Outcome::Failed(cause), at.events);
+        let is_outdated = self.is_outdated();
         if let Some(dialing) = &mut self.dialing {
             dialing.on_failed();
         }
         let decision = self.schedule(at, at.dial_kind(), cause, floor);
-        if decision == Decision::GoOn {
+        if decision == Decision::GoOn && !(is_outdated && cause == Cause::Denied) {
             self.ask_credential(cause, at.events);
         }
         decision
@@ -158,6 +159,12 @@ impl Reconnecting {
             Some(fresh) => {
                 dialing.config.credential = fresh;
                 dialing.on_fresh_credential();
+                let is_under_way = dialing
+                    .want
+                    .map_or(at.proving, |want| dialing.is_dialling(want, at.now));
+                if is_under_way {
+                    dialing.outdated = dialing.attempt;
+                }
                 if core::mem::take(&mut dialing.credential) == FreshCredential::Required {
                     // The wait for the host was no part of the dial.
                     if let Some(want) = &mut dialing.want {
@@ -177,6 +184,11 @@ impl Reconnecting {
                 FreshCredential::Unasked | FreshCredential::Declined => Decision::GoOn,
             },
         }
+    }
+
+    /// Whether the attempt under way shows a credential that was replaced meanwhile.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.dialing.as_ref().is_some_and(|dialing| dialing.is_outdated())
     }
 
     /// A failure of this `cause` may ask for a fresh credential before the next dial, or beside it.

@@ -27,6 +27,8 @@ pub(crate) struct Dialing {
     /// Doublings of the dial and handshake timeouts: each one that ran out earns one.
     pub(crate) slowness: u32,
     pub(crate) credential: FreshCredential,
+    /// The attempt that was under way, with the old credential, when a fresh one came.
+    pub(crate) outdated: u64,
     /// The round trip of the last handshake.
     pub(crate) rtt: Option<Duration>,
     pub(crate) alternate: Bytes,
@@ -109,6 +111,7 @@ impl Dialing {
             cause: pending.and_then(|attempt| attempt.cause),
             slowness: 0,
             credential: FreshCredential::default(),
+            outdated: 0,
             rtt: None,
             alternate: Bytes::new(),
             alternate_tried: false,
@@ -228,6 +231,7 @@ impl Dialing {
         if self.credential != FreshCredential::Required {
             self.credential = FreshCredential::default();
         }
+        self.outdated = 0;
         self.forced = None;
         self.refusals = 0;
         self.slowness = 0;
@@ -254,6 +258,11 @@ impl Dialing {
 
     pub(crate) fn stable_after(&self) -> Duration {
         self.config.backoff.stable_after
+    }
+
+    /// Whether the attempt under way shows a credential that was replaced meanwhile, so that its denial says nothing.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.attempt == self.outdated
     }
 
     /// Whether a dial of the host's is under way.

@@ -118,7 +118,7 @@ impl Reconnecting {
     /// handshakes keep failing to open. What is dialled does not wait for one
     /// ([`refresh_credential`](ReconnectIntent::refresh_credential) is another thing). It is answered with
     /// [`Answer::Credential`](crate::reconnect::Answer::Credential) or
-    /// [`Answer::NoCredential`](crate::reconnect::Answer::NoCredential), which ends no session that was established, and it is over
+    /// [`Answer::NoCredential`](crate::reconnect::Answer::NoCredential), which ends only a session that was never established, and it is over
     /// when a connection proved itself.
     #[must_use]
     pub fn is_credential_welcome(&self) -> bool {

@@ -307,6 +307,44 @@ fn who_has_proven_nothing_and_denies_access_holds_nothing_up() {
     }
 }
 
+/// It was dialled with the old one. Kills `outdated_denial_asks_again`.
+#[test]
+fn a_denial_of_a_credential_that_was_replaced_meanwhile_asks_for_none() {
+    for packets in [0, 1] {
+        let mut pair = Pair::new();
+        let fails = |pair: &mut Pair| {
+            let wanted = intent(pair);
+            pair.now = wanted.not_before;
+            pair.client
+                .handle_answer(pair.now, wanted.attempt, Answer::Failed(Cause::Denied));
+        };
+        fails(&mut pair);
+        assert!(pair.client.reconnecting().is_credential_welcome());
+        pair.now = intent(&pair).not_before;
+        hang(&mut pair, packets);
+        pair.client
+            .handle_answer(pair.now, 0, Answer::Credential(Bytes::from_static(b"new")));
+        if packets == 0 {
+            fails(&mut pair);
+        } else {
+            let epoch = pair
+                .client
+                .connections
+                .candidate
+                .as_ref()
+                .map(|candidate| candidate.epoch);
+            let epoch = epoch.expect("because it hangs");
+            pair.client.detach(pair.now, epoch, Cause::Denied);
+        }
+        assert!(!pair.client.reconnecting().is_credential_welcome(), "{packets}");
+        fails(&mut pair);
+        assert!(
+            pair.client.reconnecting().is_credential_welcome(),
+            "the new one was shown"
+        );
+    }
+}
+
 fn ended(pair: &mut Pair) -> Option<EndReason> {
     events(&mut pair.client).into_iter().find_map(|event| match event {
         Event::Ended(ended) => Some(ended.reason),
