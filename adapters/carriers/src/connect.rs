@@ -1,10 +1,8 @@
 //! The dialling end of sessions, on any runtime.
 
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 
 use unbroken_driver::proto::error::ConfigError;
 use unbroken_driver::proto::reconnect::IntentKind;
@@ -13,6 +11,7 @@ use unbroken_driver::{ConnectError, Connected, Connector, Driver, KnownAddresses
 
 use crate::address::Address;
 use crate::error::StartError;
+use crate::server::unless;
 
 /// A session with the server at `address`, over whatever that says. Returns at once: the session dials in a task of the
 /// runtime, and goes on dialling until the backoff's limit, which by default there is none; see
@@ -147,20 +146,18 @@ async fn dial_within<R: Runtime>(
     let ((host, port), known) = (address.host_port(), address.known());
     let (stream, peer) = connect_host(runtime, host, port, known, limit).await?;
     let left = limit.map(|limit| limit.saturating_sub(runtime.now().saturating_since(begun)));
-    let connected = match left {
-        None => address.connect(stream).await,
-        Some(left) => {
-            let (mut connecting, mut sleep) = (pin!(address.connect(stream)), pin!(runtime.sleep(left)));
-            let silent = || {
-                ConnectError::new(Cause::Timeout).with_source(format!("{peer} took the connection and says nothing"))
-            };
-            poll_fn(|cx| match connecting.as_mut().poll(cx) {
-                Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(silent())),
-                connected => connected,
-            })
-            .await
+    let out_of_time = async {
+        match left {
+            Some(left) => runtime.sleep(left).await,
+            None => std::future::pending().await,
         }
     };
+    let connected = unless(pin!(out_of_time), address.connect(stream))
+        .await
+        .unwrap_or_else(|| {
+            let silent = format!("{peer} took the connection and says nothing");
+            Err(ConnectError::new(Cause::Timeout).with_source(silent))
+        });
     match connected {
         Ok(_) => known.worked(peer.ip()),
         Err(_) => known.failed(peer.ip()),

@@ -203,7 +203,7 @@ async fn accept_until<R: Runtime>(
 }
 
 /// The output of `future`, or `None` once `stopped` is ready.
-async fn unless<T>(stopped: &mut oneshot::Receiver<Infallible>, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn unless<T>(stopped: impl Future + Unpin, future: impl Future<Output = T>) -> Option<T> {
     match select(stopped, pin!(future)).await {
         Either::Left(_) => None,
         Either::Right((output, _)) => Some(output),

@@ -44,35 +44,36 @@ pub async fn connect_host<R: Runtime>(
             None => std::future::pending().await,
         }
     });
-    let mut look_up = pin!(runtime.resolve(host, port));
-    let found = poll_fn(|cx| match look_up.as_mut().poll(cx) {
-        Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
-        found => found.map(Some),
-    });
-    let addresses = match found.await {
-        Some(found) => known.order(found?),
-        None => return Err(Unreachable::default().error(host, Cause::Timeout)),
+    let Some(found) = unless(limit.as_mut(), runtime.resolve(host, port)).await else {
+        return Err(ConnectError::new(Cause::Timeout).with_source(format!("{host} was not looked up in time")));
     };
     let mut race = Race {
         runtime,
-        waiting: addresses.into_iter(),
+        waiting: known.order(found?).into_iter(),
         under_way: Vec::new(),
         delay: None,
         failed: Unreachable::default(),
-        cause: Cause::Network,
     };
-    poll_fn(|cx| {
-        if let Poll::Ready(over) = race.poll(cx) {
-            if over.is_some() {
-                race.failed.remember(known);
-            }
-            return Poll::Ready(over.ok_or_else(|| std::mem::take(&mut race.failed).error(host, race.cause)));
-        }
-        limit.as_mut().poll(cx).map(|()| {
-            let failed = race.out_of_time();
-            failed.remember(known);
-            Err(failed.error(host, Cause::Timeout))
-        })
+    let won = unless(limit, poll_fn(|cx| race.poll(cx))).await;
+    let silent = race.under_way.drain(..).map(|(address, _)| (address, None));
+    match won {
+        // Whoever was slower than the winner may be well.
+        Some(Some(_)) => drop(silent),
+        None => race.failed.0.extend(silent),
+        Some(None) => return Err(race.failed.error(host)),
+    }
+    for (address, _) in &race.failed.0 {
+        known.failed(address.ip());
+    }
+    won.flatten().ok_or_else(|| race.failed.error(host))
+}
+
+/// `future`'s output, or `None` once `limit` is ready.
+async fn unless<T>(mut limit: Pin<&mut impl Future<Output = ()>>, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
+        output => output.map(Some),
     })
     .await
 }
@@ -139,8 +140,6 @@ struct Race<'a, R: Runtime> {
     /// Until the next address's turn.
     delay: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     failed: Unreachable,
-    /// What the last failure means.
-    cause: Cause,
 }
 
 impl<R: Runtime> Race<'_, R> {
@@ -156,7 +155,6 @@ impl<R: Runtime> Race<'_, R> {
                     Poll::Ready(Ok(stream)) => return Poll::Ready(Some((stream, address))),
                     Poll::Ready(Err(error)) => {
                         drop(self.under_way.remove(at));
-                        self.cause = cause_of(&error);
                         self.failed.0.push((address, Some(error)));
                         has_failed = true;
                     }
@@ -180,13 +178,6 @@ impl<R: Runtime> Race<'_, R> {
             self.delay = Some(Box::pin(self.runtime.sleep(ATTEMPT_DELAY)));
         }
     }
-
-    fn out_of_time(&mut self) -> Unreachable {
-        let mut failed = std::mem::take(&mut self.failed);
-        let silent = self.under_way.drain(..).map(|(address, _)| (address, None));
-        failed.0.extend(silent);
-        failed
-    }
 }
 
 /// What became of each address of a host that was tried in vain.
@@ -199,19 +190,13 @@ impl Unreachable {
         self.0.iter().map(|(address, error)| (*address, error.as_ref()))
     }
 
-    fn remember(&self, known: &KnownAddresses) {
-        for (address, _) in &self.0 {
-            known.failed(address.ip());
-        }
-    }
-
-    fn error(self, host: &str, cause: Cause) -> ConnectError {
-        let error = ConnectError::new(cause);
-        match (&self.0[..], cause) {
-            ([], Cause::Timeout) => error.with_source(format!("{host} was not looked up in time")),
-            ([], _) => error.with_source(format!("{host} has no address")),
-            _ => error.with_source(self),
-        }
+    fn error(self, host: &str) -> ConnectError {
+        let cause = match &self.0[..] {
+            [] => return ConnectError::new(Cause::Network).with_source(format!("{host} has no address")),
+            tried if tried.iter().any(|(_, error)| error.is_none()) => Cause::Timeout,
+            [.., (_, error)] => error.as_ref().map_or(Cause::Timeout, cause_of),
+        };
+        ConnectError::new(cause).with_source(self)
     }
 }
 

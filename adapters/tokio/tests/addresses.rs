@@ -158,6 +158,16 @@ async fn families_take_turns_and_a_refusal_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_refused_beside_a_winner_comes_last_next_time() {
+    let hosts = Hosts::new(&[("10.0.0.1", Does::Refuse), ("10.0.0.2", Does::Connect(0))]);
+    let known = KnownAddresses::default();
+    assert_eq!(hosts.connected(&known).await.expect("because one answers"), "10.0.0.2");
+    assert_eq!(hosts.tried().len(), 2);
+    assert_eq!(hosts.connected(&known).await.expect("because one answers"), "10.0.0.2");
+    assert_eq!(hosts.tried().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_says_what_each_address_did() {
     let hosts = Hosts::new(&[("10.0.0.1", Does::Swallow), ("10.0.0.2", Does::Refuse)]);
     let error = hosts
@@ -219,7 +229,13 @@ fn intent(cause: Option<Cause>) -> ReconnectIntent {
 /// It takes connections and answers nothing: to whoever waits for an upgrade that shows in the dial, and else in the handshake.
 #[tokio::test(start_paused = true)]
 async fn an_address_that_takes_connections_and_says_nothing_comes_last_next_time() {
-    for scheme in ["ws", "tcp"] {
+    // What a handshake that is not answered, is closed, and is refused end of.
+    for (scheme, cause) in [
+        ("ws", Cause::Timeout),
+        ("tcp", Cause::Timeout),
+        ("tcp", Cause::Network),
+        ("tcp", Cause::Refused),
+    ] {
         let hosts = Hosts::new(&[("10.0.0.1", Does::Tarpit), ("10.0.0.2", Does::Connect(0))]);
         let address = Address::parse(&format!("{scheme}://host:7")).expect("because it is one");
         let mut connector = connector(hosts.clone(), address);
@@ -232,7 +248,7 @@ async fn an_address_that_takes_connections_and_says_nothing_comes_last_next_time
             );
         }
         assert_eq!(hosts.tried()[0].0, "10.0.0.1");
-        let _next = connector.dial(intent(Some(Cause::Timeout))).await;
-        assert_eq!(hosts.tried()[0].0, "10.0.0.2", "{scheme}");
+        let _next = connector.dial(intent(Some(cause))).await;
+        assert_eq!(hosts.tried()[0].0, "10.0.0.2", "{scheme} {cause}");
     }
 }

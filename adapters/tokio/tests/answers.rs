@@ -10,13 +10,13 @@ use common::{client_config, secret, server, soon, spawn_echo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use unbroken_tokio::carriers::Address;
-use unbroken_tokio::driver::{Connected, Framed};
+use unbroken_tokio::driver::{Connected, Connecting, Framed, PendingAnswer};
 use unbroken_tokio::proto::event::{EndReason, Event};
-use unbroken_tokio::proto::reconnect::{Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
+use unbroken_tokio::proto::reconnect::{Backoff, Continuity, Outcome, OutputHistory, ShellState, Strategies, Strategy};
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
-use unbroken_tokio::proto::{Cause, ClientConfig, ServerConfig};
+use unbroken_tokio::proto::{Cause, ClientConfig, ReconnectIntent, ServerConfig};
 use unbroken_tokio::{ConnectError, Connector, Events, Reconnector, Server, Session, connector, dial};
 
 async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
@@ -317,6 +317,67 @@ async fn an_http_401_asks_for_a_credential_and_is_dialled_on_meanwhile() {
     let ended = soon("the end", session.closed()).await;
     assert_eq!(ended.reason, EndReason::Unauthorized);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+/// Denies every dial, and leaves fresh credentials to the application.
+struct Denied {
+    dials: Arc<AtomicU64>,
+    asked: Arc<AtomicU64>,
+}
+
+impl Connector for Denied {
+    fn dial(&mut self, _: ReconnectIntent) -> Connecting {
+        self.dials.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Err(ConnectError::new(Cause::Denied)) })
+    }
+
+    fn prepare(&mut self, _: &ReconnectIntent) -> Option<PendingAnswer> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_is_asked_for_a_welcome_credential_once_beside_each_attempt() {
+    let (dials, asked) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+    let (d, a) = (Arc::clone(&dials), Arc::clone(&asked));
+    let session = unbroken_tokio::connect_with(client_config(), Denied { dials: d, asked: a });
+    let session = session.expect("because it is sound");
+    while dials.load(Ordering::Relaxed) < 4 {
+        // Each call has the driver look again.
+        session
+            .set_backoff(client_config().backoff)
+            .expect("because it is sound");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let (dials, asked) = (dials.load(Ordering::Relaxed), asked.load(Ordering::Relaxed));
+    assert!(
+        (dials - 1..=dials).contains(&asked),
+        "asked {asked} times beside {dials} dials"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_a_pause_took_back_is_asked_again() {
+    let asked = Arc::<AtomicU64>::default();
+    let asks = Arc::clone(&asked);
+    let reconnector = Reconnector::new(|_intent| async { Err(ConnectError::new(Cause::Denied)) });
+    let reconnector = reconnector.credentials(move |_intent| {
+        asks.fetch_add(1, Ordering::Relaxed);
+        std::future::pending()
+    });
+    let config = client_config().with_backoff(Backoff::endless_doubling());
+    let session = unbroken_tokio::connect_with(config, reconnector).expect("because it is sound");
+    let soon = || tokio::time::sleep(std::time::Duration::from_millis(1));
+    soon().await;
+    let waits = session.wanted_connection().expect("because it dials on").attempt;
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    session.pause_reconnecting();
+    soon().await;
+    session.resume_reconnecting();
+    soon().await;
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(session.wanted_connection().expect("because it dials on").attempt, waits);
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,10 +80,6 @@ impl Cause {
         self as usize
     }
 
-    pub(crate) fn bit(self) -> u16 {
-        1 << self.index()
-    }
-
     /// A few words for people and logs. Not for decisions: match on the cause.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -78,8 +78,7 @@ pub enum Continuity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strategies {
     table: [Strategy; Cause::ALL.len()],
-    /// Bits, by a cause's place in [`Cause::ALL`].
-    final_causes: u16,
+    final_causes: [bool; Cause::ALL.len()],
     /// How long the host may take for a [`Preparation`]. Default 30 s.
     pub preparation_timeout: Duration,
     /// The pause before each further step of [`Strategy::Force`]. Default 2 s.
@@ -101,7 +100,7 @@ impl Strategies {
     pub fn resume_always() -> Strategies {
         Strategies {
             table: [Strategy::Resume; Cause::ALL.len()],
-            final_causes: Cause::Untrusted.bit() | Cause::NoService.bit(),
+            final_causes: Cause::ALL.map(|cause| matches!(cause, Cause::Untrusted | Cause::NoService)),
             preparation_timeout: Duration::from_secs(30),
             escalation_pause: Duration::from_secs(2),
         }
@@ -130,9 +129,8 @@ impl Strategies {
     /// ```
     #[must_use]
     pub fn with_final(mut self, cause: Cause, is_final: bool) -> Strategies {
-        match is_final {
-            true => self.final_causes |= cause.bit(),
-            false => self.final_causes &= !cause.bit(),
+        if let Some(row) = self.final_causes.get_mut(cause.index()) {
+            *row = is_final;
         }
         self
     }
@@ -140,7 +138,7 @@ impl Strategies {
     /// What [`with_final`](Self::with_final) says of `cause`.
     #[must_use]
     pub fn is_final(&self, cause: Cause) -> bool {
-        self.final_causes & cause.bit() != 0
+        self.final_causes.get(cause.index()).copied().unwrap_or(false)
     }
 
     /// What is done about `cause`.

@@ -40,7 +40,7 @@ impl Session {
                 proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng)
             }
         };
-        self.connections.candidate = step.map(|step| Box::new(candidate(epoch, deadline, step, Timing::default())));
+        self.connections.candidate = step.map(|step| Box::new(candidate(epoch, deadline, step, Timing::begun(now))));
         self.reconnecting.on_reached(Reached::Connection);
         Ok(epoch)
     }

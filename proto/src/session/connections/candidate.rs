@@ -36,25 +36,32 @@ impl Candidate {
 /// What the handshake tells of the round trip.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timing {
-    /// When the packet was sent that waits for its answer.
-    sent: Option<Instant>,
+    /// When the packet was sent that waits for its answer; until it is, since when it waits to be sent.
+    since: Option<Instant>,
     /// How long the first answer took. Later ones may wait for a host that decides about its client.
     first: Option<Duration>,
 }
 
 impl Timing {
+    pub(crate) fn begun(now: Instant) -> Timing {
+        Timing {
+            since: Some(now),
+            first: None,
+        }
+    }
+
     pub(crate) fn on_sent(&mut self, now: Instant) {
-        self.sent = Some(now);
+        self.since = Some(now);
     }
 
     pub(crate) fn on_answered(&mut self, now: Instant) {
-        let took = self.sent.take().map(|sent| now.saturating_since(sent));
+        let took = self.since.replace(now).map(|sent| now.saturating_since(sent));
         self.first = self.first.or(took);
     }
 
-    /// Since when an answer is waited for.
+    /// Since when the next step is waited for.
     pub(crate) fn waiting_since(self) -> Option<Instant> {
-        self.sent
+        self.since
     }
 
     /// The round trip, if there was one.

@@ -63,7 +63,7 @@ impl Reconnecting {
     }
 
     /// Gives an attempt up that is under way and was not answered within two round trips: another begins now in its place,
-    /// and counts as no try. `proving`: since when a connection waits for an answer to its proof, where that is what is under way.
+    /// and counts as no try. `proving`: since when a connection waits for the next step of its proof.
     /// Whether that connection is given up.
     pub(crate) fn renew(&mut self, at: &mut Circumstances<'_>, proving: Option<Instant>) -> bool {
         let (Some(dialing), Some(history)) = (&self.dialing, &self.history) else {
@@ -73,23 +73,20 @@ impl Reconnecting {
             return false;
         };
         let since = match dialing.want {
-            Some(want) if dialing.is_dialling(want, at.now) => want.not_before,
-            None if !dialing.paused => match proving {
-                Some(since) => since,
-                None => return false,
-            },
-            _ => return false,
+            Some(want) => dialing.is_dialling(want, at.now).then_some(want.not_before),
+            None => proving.filter(|_| !dialing.paused),
         };
-        if at.now.saturating_since(since) <= dialing.soon() {
+        if since.is_none_or(|since| at.now.saturating_since(since) <= dialing.soon()) {
             return false;
         }
+        let is_proving = dialing.is_idle();
         // What was prepared for it is prepared.
         let want = Want {
             preparation: None,
             ..Want::new(pending.kind, pending.strategy, at.now, at.now)
         };
         self.begin_attempt(at, want);
-        proving.is_some()
+        is_proving
     }
 
     /// Whether the attempt that is planned has not begun.

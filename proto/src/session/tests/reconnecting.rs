@@ -310,7 +310,7 @@ fn who_has_proven_nothing_and_denies_access_holds_nothing_up() {
 /// It was dialled with the old one. Kills `outdated_denial_asks_again`.
 #[test]
 fn a_denial_of_a_credential_that_was_replaced_meanwhile_asks_for_none() {
-    for packets in [0, 1] {
+    for hangs in [Hangs::Dial, Hangs::First] {
         let mut pair = Pair::new();
         let fails = |pair: &mut Pair| {
             let wanted = intent(pair);
@@ -321,10 +321,10 @@ fn a_denial_of_a_credential_that_was_replaced_meanwhile_asks_for_none() {
         fails(&mut pair);
         assert!(pair.client.reconnecting().is_credential_welcome());
         pair.now = intent(&pair).not_before;
-        hang(&mut pair, packets);
+        hang(&mut pair, hangs);
         pair.client
             .handle_answer(pair.now, 0, Answer::Credential(Bytes::from_static(b"new")));
-        if packets == 0 {
+        if hangs == Hangs::Dial {
             fails(&mut pair);
         } else {
             let epoch = pair
@@ -336,7 +336,7 @@ fn a_denial_of_a_credential_that_was_replaced_meanwhile_asks_for_none() {
             let epoch = epoch.expect("because it hangs");
             pair.client.detach(pair.now, epoch, Cause::Denied);
         }
-        assert!(!pair.client.reconnecting().is_credential_welcome(), "{packets}");
+        assert!(!pair.client.reconnecting().is_credential_welcome(), "{hangs:?}");
         fails(&mut pair);
         assert!(
             pair.client.reconnecting().is_credential_welcome(),
@@ -360,18 +360,26 @@ fn a_wish_gives_up_an_attempt_that_hangs() {
         pair.client.reconnect().at_once(pair.now);
         pair.client.reconnecting().stats().attempts - attempts
     };
-    // Whether a session exists, and how many packets are out when nobody answers any more.
-    for (resuming, packets) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1)] {
+    // Whether a session exists, and what comes of the attempt.
+    for (resuming, hangs) in [
+        (false, Hangs::Dial),
+        (false, Hangs::Carrier),
+        (false, Hangs::First),
+        (false, Hangs::Second),
+        (true, Hangs::Dial),
+        (true, Hangs::Carrier),
+        (true, Hangs::First),
+    ] {
         let mut pair = match resuming {
             true => broken(Strategies::default(), Cause::Network),
             false => Pair::new(),
         };
         let first = intent(&pair);
         pair.now = first.not_before;
-        hang(&mut pair, packets);
+        hang(&mut pair, hangs);
         assert_eq!(wish(&mut pair), 0, "it has only begun");
         pair.now = pair.now + Duration::from_millis(1_001);
-        assert_eq!(wish(&mut pair), 1, "{resuming}, {packets}");
+        assert_eq!(wish(&mut pair), 1, "{resuming}, {hangs:?}");
         let second = intent(&pair);
         assert_eq!((second.not_before, second.kind), (pair.now, first.kind));
         assert!(second.attempt > first.attempt && second.deadline > first.deadline && second.is_dial());
@@ -385,18 +393,32 @@ fn a_wish_gives_up_an_attempt_that_hangs() {
     }
 }
 
-/// The attempt that is wanted, answered until that many packets of its handshake are out, and no further.
-fn hang(pair: &mut Pair, packets: usize) {
-    if packets == 0 {
+/// Where an attempt goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hangs {
+    Dial,
+    /// The connection is up and takes no packet.
+    Carrier,
+    /// The first packet of the handshake is not answered.
+    First,
+    Second,
+}
+
+/// The attempt that is wanted comes so far.
+fn hang(pair: &mut Pair, hangs: Hangs) {
+    if hangs == Hangs::Dial {
         return;
     }
     let epoch = pair
         .client
         .attach(pair.now, Carrier::ordered())
         .expect("because one is wanted");
+    if hangs == Hangs::Carrier {
+        return;
+    }
     let mut packet = alloc::vec::Vec::new();
     assert!(pair.client.poll_transmit(pair.now, epoch, &mut packet));
-    if packets == 1 {
+    if hangs == Hangs::First {
         return;
     }
     let connection = pair.registry.connection_accepted(pair.now, Carrier::ordered());
