@@ -240,13 +240,11 @@ impl Session {
         let after = end.after.map(Duration::from_millis);
         match end.code {
             EndCode::Unauthorized if authority => self.end(now, EndReason::Unauthorized, None),
-            EndCode::Unauthorized => self.attempt_failed(now, Cause::Authentication, after),
-            EndCode::RefreshCredentials => {
-                // Anybody can be some other server, of a session that exists.
-                let cause = if authority {
-                    Cause::Authentication
-                } else {
-                    Cause::Denied
+            EndCode::Unauthorized | EndCode::RefreshCredentials => {
+                let cause = match authority {
+                    true => Cause::Authentication,
+                    // Anybody can be some other server, of a session that exists.
+                    false => Cause::Denied,
                 };
                 self.attempt_failed(now, cause, after);
                 self.reconnecting.ask_credential(cause, &mut self.events);

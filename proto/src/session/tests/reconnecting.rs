@@ -393,6 +393,19 @@ fn a_wish_gives_up_an_attempt_that_hangs() {
     }
 }
 
+#[test]
+fn a_wish_asks_for_nothing_that_was_prepared_again() {
+    let mut pair = broken(Strategies::default(), Cause::StateDamaged);
+    let first = intent(&pair);
+    pair.now = first.not_before;
+    pair.client.handle_answer(pair.now, first.attempt, Answer::Restored);
+    pair.now = pair.now + Duration::from_millis(1_001);
+    pair.client.reconnect().at_once(pair.now);
+    let second = intent(&pair);
+    assert!(second.attempt > first.attempt && second.is_dial());
+    assert_eq!(second.strategy, Strategy::Restore);
+}
+
 /// Where an attempt goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hangs {

@@ -185,17 +185,20 @@ pub(super) fn stray() -> (Session, Registry, Instant) {
 }
 
 // PROTOCOL R11.4
+/// Kills `any_server_asks_for_credentials`.
 #[test]
-fn only_the_sessions_own_server_ends_it_for_want_of_authority() {
-    let (mut client, mut elsewhere, now) = stray();
-    let (epoch, incoming) = shake(&mut elsewhere, &mut client, now);
-    let no = elsewhere
-        .refuse(now, incoming, Refusal::Unauthorized)
-        .packet
-        .expect("because it says so");
-    let _ = client.handle_input(now, epoch, BytesMut::from(&no[..]));
-    assert_eq!(client.state(), SessionState::Detached);
-    assert!(client.wanted_connection().is_some());
+fn only_the_sessions_own_server_ends_or_parks_it_for_want_of_authority() {
+    for refusal in [Refusal::Unauthorized, Refusal::RefreshCredentials] {
+        let (mut client, mut elsewhere, now) = stray();
+        let (epoch, incoming) = shake(&mut elsewhere, &mut client, now);
+        let refused = elsewhere.refuse(now, incoming, refusal.clone());
+        let no = refused.packet.expect("because it says so");
+        let _ = client.handle_input(now, epoch, BytesMut::from(&no[..]));
+        assert_eq!(client.state(), SessionState::Detached);
+        assert!(client.reconnecting().is_credential_welcome(), "{refusal:?}");
+        let wanted = client.wanted_connection();
+        assert!(wanted.is_some_and(|intent| intent.is_dial()), "{refusal:?}");
+    }
 }
 
 #[test]
