@@ -287,7 +287,12 @@ impl fmt::Debug for Address {
 /// Plain TCP.
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Address {
-        Address::new(address.ip().to_string().into(), address.port(), None, false)
+        let host = match address {
+            // As the system's look-up takes it (RFC 4007, section 11).
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+            address => address.ip().to_string(),
+        };
+        Address::new(host.into(), address.port(), None, false)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::{SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -229,6 +230,17 @@ fn an_address_shows_no_token() {
         .subprotocol("bearer.89");
     assert_eq!(format!("{address:?}"), "Address(ws://here:80/rooms)");
     assert_eq!(parsed("[::1]:7").to_string(), "tcp://[::1]:7");
+}
+
+#[test]
+fn a_socket_address_keeps_its_zone() {
+    let local = SocketAddrV6::new("fe80::1".parse().expect("because it is one"), 7, 0, 3);
+    let address = Address::from(SocketAddr::from(local));
+    assert_eq!(address.host_port(), ("fe80::1%3", 7));
+    assert_eq!(address.to_string(), "tcp://[fe80::1%3]:7");
+    // The look-up of every runtime is the system's.
+    let found = ("fe80::1%3", 7).to_socket_addrs().expect("because it is a number");
+    assert_eq!(found.collect::<Vec<_>>(), [SocketAddr::from(local)]);
 }
 
 #[test]
