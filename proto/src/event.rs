@@ -83,6 +83,11 @@ pub enum Event {
         /// Its number on that stream, as `send_within` returned it.
         message: u64,
     },
+    /// What came of [`probe`](crate::Session::probe).
+    Probed {
+        /// How long the peer took to answer, from the call on; `None`: it did not, and the connection was given up or is over.
+        round_trip: Option<Duration>,
+    },
     /// The peer asks that this connection be left within `within`; the client is already about to dial.
     GoAway {
         /// Time left.

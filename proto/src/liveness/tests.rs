@@ -51,7 +51,7 @@ fn a_slow_link_and_fruitless_attaches_stretch_the_wait_up_to_the_timeout() {
     live.on_ping_committed(at(8), Some(SECOND));
     assert_eq!(live.deadline(Some(SECOND)), at(16));
     let stretched = Liveness::new(at(0), SECOND * 100, SECOND * 30, patience(40));
-    assert_eq!(stretched.stretched(SECOND), SECOND * 30);
+    assert_eq!(stretched.stretched(SECOND, None), SECOND * 30);
 }
 
 // PROTOCOL R7.6
@@ -89,4 +89,116 @@ fn a_probe_the_carrier_never_takes_is_judged_too() {
     live.on_timeout(at(10), None);
     assert_eq!(live.deadline(None), at(40));
     assert_eq!(live.on_timeout(at(40), None), Verdict::Dead);
+}
+
+// PROTOCOL R7.5
+#[test]
+fn four_round_trips_are_given_whatever_the_timeout() {
+    let mut live = idle();
+    live.on_data_committed(at(0));
+    let srtt = Some(SECOND * 20);
+    assert_eq!(live.deadline(srtt), at(10), "idle silence is probed all the same");
+    live.on_timeout(at(10), srtt);
+    live.on_ping_committed(at(10), srtt);
+    assert_eq!(live.deadline(srtt), at(90));
+}
+
+// PROTOCOL R7.9
+#[test]
+fn who_asks_has_a_verdict_after_four_round_trips() {
+    for (srtt, wait) in [(Some(1), 250), (Some(100), 400), (Some(5_000), 3_000), (None, 3_000)] {
+        let srtt = srtt.map(Duration::from_millis);
+        let due = at(5) + Duration::from_millis(wait);
+        let mut live = idle();
+        live.ask(at(5), srtt);
+        assert!(live.wants_ping());
+        live.on_ping_committed(at(5), srtt);
+        assert_eq!((live.deadline(srtt), live.asked_deadline()), (due, Some(due)));
+        assert_eq!(live.on_timeout(due, srtt), Verdict::Dead);
+    }
+}
+
+#[test]
+fn what_was_under_way_before_is_no_answer_to_who_asks() {
+    let srtt = Some(Duration::from_millis(100));
+    let mut live = idle();
+    live.on_timeout(at(10), srtt);
+    live.on_ping_committed(at(10), srtt);
+    live.ask(at(11), srtt);
+    assert!(live.wants_ping(), "another");
+    assert!(!live.on_answered(), "the answer to the PING before");
+    live.on_ping_committed(at(11), srtt);
+    live.on_input(at(11) + Duration::from_millis(50), true);
+    assert!(live.is_asked());
+    assert_eq!(live.asked_deadline(), Some(at(11) + Duration::from_millis(450)));
+    assert!(live.on_answered());
+    assert!(!live.is_asked() && !live.wants_ping());
+}
+
+#[test]
+fn a_stall_of_a_host_that_asks_is_excused_once() {
+    let srtt = Some(Duration::from_millis(100));
+    let mut live = idle();
+    live.ask(at(1), srtt);
+    assert_eq!(live.on_timeout(at(60), srtt), Verdict::Alive);
+    assert_eq!(live.deadline(srtt), at(60) + Duration::from_millis(400));
+    assert_eq!(live.on_timeout(at(61), srtt), Verdict::Dead);
+}
+
+#[test]
+fn a_change_of_the_network_asks_for_another_connection_before_the_verdict() {
+    let srtt = Some(Duration::from_millis(100));
+    let mut live = idle();
+    live.doubt(at(1), srtt);
+    live.on_ping_committed(at(1), srtt);
+    let doubtful = at(1) + Duration::from_millis(150);
+    assert_eq!(live.deadline(srtt), doubtful);
+    assert_eq!(live.on_timeout(doubtful, srtt), Verdict::Doubtful);
+    assert_eq!(live.deadline(srtt), at(1) + Duration::from_millis(400));
+    let mut answered = idle();
+    answered.doubt(at(1), srtt);
+    answered.on_ping_committed(at(1), srtt);
+    assert!(answered.on_answered());
+    answered.on_input(at(1), false);
+    assert_eq!(answered.on_timeout(doubtful, srtt), Verdict::Alive);
+    assert_eq!(answered.deadline(srtt), at(11));
+}
+
+// PROTOCOL R7.10
+#[test]
+fn bytes_of_a_packet_under_way_lengthen_the_wait_by_what_the_slowest_line_takes() {
+    let mut live = idle();
+    live.on_data_committed(at(0));
+    live.on_timeout(at(1), None);
+    live.on_ping_committed(at(1), None);
+    assert_eq!(live.deadline(None), at(4));
+    live.on_bytes(at(2), 15, None);
+    let later = live.probe.judged_at().expect("because a probe is out");
+    assert!(later > at(4) + Duration::from_millis(499) && later <= at(4) + Duration::from_millis(500));
+    live.on_bytes(at(3), 60_000, None);
+    assert_eq!(
+        live.probe.judged_at(),
+        Some(at(6)),
+        "no later than the usual wait from now"
+    );
+}
+
+// PROTOCOL R7.10
+#[test]
+fn a_packet_that_takes_long_is_told_to_be_on_its_way() {
+    let mut live = idle();
+    live.on_bytes(at(1), 1, None);
+    live.on_bytes(at(1) + SECOND / 2, 1, None);
+    assert_eq!(live.deadline(None), at(2));
+    assert_eq!(live.on_timeout(at(2), None), Verdict::Alive);
+    assert!(live.wants_ping());
+    live.on_ping_committed(at(2), None);
+    assert_eq!(live.deadline(None), at(32), "nobody says so again before more arrives");
+    live.on_bytes(at(5), 1, None);
+    assert_eq!(live.deadline(None), at(6));
+    live.on_timeout(at(6), None);
+    assert!(live.wants_ping(), "another");
+    live.on_input(at(6), false);
+    assert!(!live.wants_ping());
+    assert_eq!(live.deadline(None), at(16), "it is whole");
 }

@@ -168,6 +168,14 @@ impl History {
         }
     }
 
+    /// The attempt at a swap that is under way is the way back now.
+    pub(crate) fn resume_swap(&mut self, cause: Cause) {
+        if let Some(attempt) = &mut self.pending {
+            attempt.kind = IntentKind::Resume;
+            attempt.cause = Some(cause);
+        }
+    }
+
     /// The attempt under way came so far.
     pub(crate) fn reach(&mut self, reached: Reached) {
         if let Some(attempt) = &mut self.pending {

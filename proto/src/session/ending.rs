@@ -53,7 +53,8 @@ impl Session {
     /// [`Event::Attached`].
     pub fn migrate(&mut self, now: Instant, within: Duration, alternate: Bytes) {
         let _span = self.span.enter();
-        self.begin_migration(within, alternate);
+        let now = self.latest.advance(now);
+        self.begin_migration(now, within, alternate);
         self.settle(now);
     }
 
@@ -67,7 +68,7 @@ impl Session {
         match command {
             SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
             SessionCommand::Abort => self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted)),
-            SessionCommand::Leave { within, alternate } => self.begin_migration(within, alternate),
+            SessionCommand::Leave { within, alternate } => self.begin_migration(now, within, alternate),
             SessionCommand::Lifetime(lifetime) => self.absence.limit(lifetime),
             SessionCommand::Replace => {
                 self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Replaced));
@@ -109,12 +110,15 @@ impl Session {
         self.events.push(Event::Closing { by: Closer::Local });
     }
 
-    fn begin_migration(&mut self, within: Duration, alternate: Bytes) {
+    fn begin_migration(&mut self, now: Instant, within: Duration, alternate: Bytes) {
         if self.is_ended() {
             return;
         }
         match self.side {
-            Side::Client => self.reconnecting.want_migration(Cause::Local, alternate),
+            Side::Client => {
+                self.probe_for_swap(now);
+                self.reconnecting.want_migration(Cause::Local, alternate);
+            }
             Side::Server => {
                 if let Some(current) = &mut self.connections.current {
                     let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX >> 2);
@@ -179,6 +183,7 @@ impl Session {
             .filter(|p| reason != EndReason::StateLost && (acked..=next).contains(p));
         let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
         self.ledger.streams.end();
+        self.on_unanswered();
         self.connections.close_all();
         self.identity.withdraw();
         let outcome = match reason {

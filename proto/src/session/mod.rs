@@ -43,6 +43,7 @@ mod ledger;
 mod machine;
 mod overdue;
 mod packets;
+mod probing;
 mod queries;
 mod reconnect;
 mod reconnecting;

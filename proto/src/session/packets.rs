@@ -156,6 +156,10 @@ impl Session {
         let received = received
             .inspect_err(|violation| self.conclude(now, Finish::of_violation(violation)))
             .map_err(|violation| violation.rule)?;
+        if received.answered {
+            self.on_answered(now);
+        }
+        self.probe_draining(now);
         if let Some(alternate) = received.go_away {
             self.reconnecting.want_migration(Cause::ServerAsked, alternate);
         }

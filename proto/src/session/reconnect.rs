@@ -49,6 +49,16 @@ impl Reconnect<'_> {
         self.session.settle(now);
     }
 
+    /// The network is another one now, or may be: an address came or went, a person moved from Wi-Fi to a cable. What waits is
+    /// dialled at once, as by [`at_once`](Self::at_once). A connection that is up is [probed](Session::probe), without an
+    /// event; if its peer does not answer within one and a half round trips (95 ms at least, 1.1 s at most), another is dialled beside it, as
+    /// by [`migrate`](Session::migrate), and takes its place, while one that answers stays. On the accepting side it probes.
+    pub fn network_changed(self, now: Instant) {
+        let now = self.session.latest.advance(now);
+        self.session.on_network_changed(now);
+        self.session.settle(now);
+    }
+
     /// Begins [`Strategy::Force`](crate::reconnect::Strategy::Force) now: the current connection, if any, is
     /// left, and the session resumes, or is restored, restarted, or ends for a fresh one. With no session
     /// yet, the pending dial is made at once.

@@ -47,6 +47,8 @@ impl Session {
             _ => attach.stated.max(acked),
         };
         let had_connection = self.connections.current.is_some();
+        // An attach is an answer, too.
+        self.on_answered(now);
         let newcomer = self.new_connection(now, (epoch, keys), attach, cursor);
         self.connections
             .replace_current(newcomer, now + self.config.drain_timeout);
@@ -90,6 +92,7 @@ impl Session {
             stated: attach.stated,
             cursor,
             planned: attach.planned,
+            confirms: self.side == Side::Client,
             owes_closed: self.closing.peer_closed(),
             liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.connections.patience),
             ack_bytes: quarter,
@@ -144,7 +147,9 @@ impl Session {
 
     fn lost_current(&mut self, now: Instant, cause: Cause) {
         let left = self.leave_current(now, cause);
-        if left && self.reconnecting.dials() && self.connections.candidate.is_none() {
+        // A swap that is being dialled goes on in its place.
+        let goes_on = self.reconnecting.resume_swap(now, cause);
+        if left && !goes_on && self.reconnecting.dials() && self.connections.candidate.is_none() {
             self.plan(now, |reconnecting, at| {
                 reconnecting.schedule(at, IntentKind::Resume, cause, None)
             });
@@ -157,6 +162,7 @@ impl Session {
         let Some(old) = self.connections.current.take() else {
             return false;
         };
+        self.on_unanswered();
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.connections.draining = None;
         self.connections

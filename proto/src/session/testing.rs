@@ -23,6 +23,8 @@ pub(super) struct Pair {
     pub(super) links: Vec<(Epoch, Option<Epoch>)>,
     /// What the client says behind FINAL never arrives.
     pub(super) confirm_lost: bool,
+    /// A connection of the client's on which the line holds up what it said, and takes no more.
+    pub(super) held: Option<Epoch>,
     /// Lines hold what they are known to hold, and not everything.
     pub(super) narrow: bool,
 }
@@ -55,6 +57,7 @@ impl Pair {
             server: None,
             links: Vec::new(),
             confirm_lost: false,
+            held: None,
             narrow: false,
         }
     }
@@ -123,7 +126,7 @@ impl Pair {
             for (ours, theirs) in self.links.clone() {
                 let Some(theirs) = theirs else { continue };
                 let server = self.server.as_mut().expect("because it has an epoch");
-                if !self.confirm_lost {
+                if !self.confirm_lost && self.held != Some(ours) {
                     moved |= shuttle(self.now, &mut self.client, ours, server, theirs);
                 }
                 moved |= shuttle(self.now, server, theirs, &mut self.client, ours);

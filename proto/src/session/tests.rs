@@ -20,6 +20,7 @@ mod flight;
 mod health;
 mod late;
 mod laws;
+mod probing;
 mod reconnecting;
 mod resuming;
 mod review;

@@ -1,5 +1,6 @@
 //! Every deadline of a session. After `handle_timeout(t)` the next one is later than `t`.
 
+use super::connections::Draining;
 use super::machine::Session;
 use crate::event::EndReason;
 use crate::liveness::{Health, STALL, Verdict};
@@ -14,11 +15,11 @@ impl Session {
         let connections = &self.connections;
         let current = connections.current().and_then(|current| {
             let liveness = Some(current.liveness.deadline(current.rtt.srtt()));
-            earliest(earliest(liveness, current.acks.deadline()), current.stable_at)
+            earliest(earliest(liveness, current.acks.deadline()), current.stable_deadline())
         });
         [
             current,
-            connections.draining.as_ref().map(|draining| draining.until),
+            connections.draining.as_ref().map(Draining::deadline),
             connections.candidate.as_ref().map(|candidate| candidate.deadline),
             self.reconnecting.next_deadline(),
             self.absence.deadline(self.lifetime()),
@@ -46,8 +47,8 @@ impl Session {
         if is_due(self.absence.deadline(self.lifetime())) {
             self.end(now, EndReason::Expired, None);
         }
-        if is_due(self.connections.draining.as_ref().map(|draining| draining.until)) {
-            self.connections.lost_draining(self.ledger.expected());
+        if is_due(self.connections.draining.as_ref().map(Draining::deadline)) {
+            self.on_draining_timeout(now);
         }
         if is_due(self.connections.candidate.as_ref().map(|candidate| candidate.deadline)) {
             self.lost_candidate(now, Cause::Timeout);
@@ -79,19 +80,32 @@ impl Session {
         }
     }
 
+    /// A verdict on the old connection that comes much too late says that this host stood still; it is asked again then.
+    fn on_draining_timeout(&mut self, now: Instant) {
+        let Some(Draining { connection, until }) = &mut self.connections.draining else {
+            return;
+        };
+        let srtt = connection.rtt.srtt();
+        if now >= *until || connection.liveness.on_timeout(now, srtt) == Verdict::Dead {
+            self.connections.lost_draining(self.ledger.expected());
+        }
+    }
+
     fn on_connection_timeout(&mut self, now: Instant) {
         let Some(current) = &mut self.connections.current else {
             return;
         };
         current.acks.on_timeout(now);
-        if current.stable_at.is_some_and(|at| now >= at) {
+        if current.stable_deadline().is_some_and(|at| now >= at) {
             current.stable_at = None;
             self.reconnecting.on_stable();
         }
         let srtt = current.rtt.srtt();
-        if current.liveness.on_timeout(now, srtt) == Verdict::Dead {
-            let epoch = current.epoch;
-            self.drop_connection(now, epoch, Cause::Heartbeat);
+        let epoch = current.epoch;
+        match current.liveness.on_timeout(now, srtt) {
+            Verdict::Alive => {}
+            Verdict::Doubtful => self.on_doubt(),
+            Verdict::Dead => self.drop_connection(now, epoch, Cause::Heartbeat),
         }
     }
 

@@ -73,6 +73,7 @@ impl Streams {
         // It holds both ways; shorter is allowed.
         let fragment = usize::try_from(open.fragment_size).unwrap_or(usize::MAX);
         let own = fragment.min(self.limits.fragment);
+        self.has_short |= own < self.limits.fragment;
         let stream = Stream {
             send: SendHalf::new(own, self.peer.map_or(0, |peer| peer.stream_window)),
             recv: RecvHalf::new(self.limits.stream_window, fragment),

@@ -25,6 +25,7 @@ impl Streams {
             return Err(OpenError::TooMany);
         }
         let id = StreamId(self.next_own);
+        self.has_short |= fragment < self.limits.fragment;
         let stream = Stream {
             send: SendHalf::new(fragment, self.peer.map_or(0, |peer| peer.stream_window)),
             recv: RecvHalf::new(self.limits.stream_window, fragment),

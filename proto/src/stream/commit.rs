@@ -187,6 +187,15 @@ impl Streams {
         }
     }
 
+    /// The longest fragment of the frame's stream, if that is shorter than others are.
+    pub(crate) fn short_fragment(&self, frame: &Frame) -> Option<usize> {
+        let Frame::Data(data) = frame else { return None };
+        let stream = self.has_short.then(|| self.table.get(&data.stream)).flatten();
+        stream
+            .map(|stream| stream.send.fragment)
+            .filter(|fragment| *fragment < self.limits.fragment)
+    }
+
     /// The peer holds the frame now.
     pub(crate) fn on_acked(&mut self, committed: &Committed) {
         let (id, control) = match &committed.frame {

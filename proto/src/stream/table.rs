@@ -46,6 +46,8 @@ pub(crate) struct Streams {
     pub(super) queued_items: usize,
     pub(super) closed: bool,
     pub(super) ended: bool,
+    /// Whether some stream has had shorter fragments than the session.
+    pub(super) has_short: bool,
     pub(super) events: VecDeque<Event>,
     pub(super) armed: Armed,
 }
@@ -126,6 +128,7 @@ impl Streams {
             queued_items: 0,
             closed: false,
             ended: false,
+            has_short: false,
             events: VecDeque::new(),
             armed: Armed {
                 accept: true,

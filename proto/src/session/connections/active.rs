@@ -22,6 +22,8 @@ pub(crate) struct ActiveConnection {
     pub(crate) from_due: bool,
     /// Nothing was packed here yet: the first packet goes out with or without data.
     pub(crate) silent: bool,
+    /// The first packet confirms the attach: it is short, so that it soon is across any line.
+    pub(crate) confirms: bool,
     /// A stretch to send again because of a RESYNC: up to the first, then on from the second.
     pub(crate) detour: Option<(u64, u64)>,
     pub(crate) resync_answered: bool,
@@ -61,6 +63,8 @@ pub(crate) struct Start {
     pub(crate) cursor: u64,
     /// The connection before it goes on delivering.
     pub(crate) planned: bool,
+    /// The peer waits for the confirmation of this attach.
+    pub(crate) confirms: bool,
     /// The peer has closed: every connection has to repeat CLOSED.
     pub(crate) owes_closed: bool,
     pub(crate) liveness: Liveness,
@@ -81,6 +85,7 @@ impl ActiveConnection {
             cursor: start.cursor,
             from_due: true,
             silent: true,
+            confirms: start.confirms,
             detour: None,
             resync_answered: false,
             arriving: Arriving::default(),
@@ -120,6 +125,11 @@ impl ActiveConnection {
     /// Whether it stayed up long enough for the backoff to start afresh.
     pub(crate) fn is_stable(&self) -> bool {
         self.stable_at.is_none()
+    }
+
+    /// When it counts as stable: not before something was acknowledged, if anything waits for that.
+    pub(crate) fn stable_deadline(&self) -> Option<Instant> {
+        self.stable_at.filter(|_| self.progress || self.unacked_since.is_none())
     }
 
     /// What was acknowledged is gone: a cursor below it goes on from there.

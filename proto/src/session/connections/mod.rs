@@ -38,6 +38,8 @@ pub(crate) struct Connections {
     pub(crate) current: Option<Box<ActiveConnection>>,
     pub(crate) draining: Option<Draining>,
     parting: Option<Box<Parting>>,
+    /// Since when the host waits for what comes of its probe.
+    pub(crate) asked_at: Option<Instant>,
     /// How much longer than usual silence is borne; what one connection taught, the next one uses.
     pub(crate) patience: Patience,
 }
@@ -47,6 +49,14 @@ pub(crate) struct Draining {
     pub(crate) connection: Box<ActiveConnection>,
     /// Bounds the latency of a swap whose old connection fell silent; nothing else rests on it.
     pub(crate) until: Instant,
+}
+
+impl Draining {
+    /// When it is given up: at its end, or before, if it was asked and did not answer.
+    pub(crate) fn deadline(&self) -> Instant {
+        let asked = self.connection.liveness.asked_deadline();
+        asked.map_or(self.until, |asked| asked.min(self.until))
+    }
 }
 
 /// What a connection is to the session.

@@ -16,6 +16,8 @@ use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 /// what is owed, and was cut longer, goes as it is.
 const UNKNOWN_LINE: usize = 16 << 10;
 const SMALL_PACKET_SLACK: usize = 256;
+/// The packet that confirms an attach is no longer than this, so that a slow line brings it in time: nobody waits for more.
+const CONFIRMATION: usize = 256;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
@@ -120,10 +122,16 @@ impl Packing<'_> {
 
     /// Owed frames first, in order; then new ones, which are committed here.
     fn pack_sequenced(&mut self, writer: &mut FrameWriter<'_>) -> Packed {
-        let limit = self.packet_room();
+        let confirms = core::mem::take(&mut self.connection.confirms);
+        let mut limit = self.packet_room();
+        if confirms {
+            limit = limit.min(CONFIRMATION);
+        }
         let first = self.connection.cursor;
         let headroom = self.connection.headroom();
-        while let Some(fresh) = self.next_position(writer, limit, headroom, self.connection.cursor == first) {
+        while let Some(fresh) =
+            self.next_position(writer, limit, headroom, self.connection.cursor == first && !confirms)
+        {
             let connection = &mut *self.connection;
             let Some(committed) = self.session.ledger.outbox.get(connection.cursor) else {
                 break;
@@ -132,6 +140,10 @@ impl Packing<'_> {
                 say_from(connection, writer);
             }
             writer.push(&committed.frame);
+            if let Some(fragment) = self.session.ledger.streams.short_fragment(&committed.frame) {
+                // Its stream wants short packets.
+                limit = limit.min(writer.len().max(fragment + SMALL_PACKET_SLACK));
+            }
             let payload = committed.frame.payload_len();
             let counters = &mut *self.session.counters;
             if fresh {
@@ -149,7 +161,7 @@ impl Packing<'_> {
         Packed {
             any: sequenced,
             sequenced,
-            starved: writer.len() + FULL < limit,
+            starved: writer.len() + FULL < limit && !confirms,
         }
     }
 

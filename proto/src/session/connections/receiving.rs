@@ -35,6 +35,8 @@ pub(crate) struct Received {
     pub(crate) finish: Option<Finish>,
     /// The peer asks that this connection be left for that place (empty: the same).
     pub(crate) go_away: Option<Bytes>,
+    /// The probe that the host asked for was answered.
+    pub(crate) answered: bool,
 }
 
 /// What the frames of one packet amounted to.
@@ -134,7 +136,7 @@ impl Receiving<'_> {
             Frame::From { position } => return self.on_from(position),
             Frame::Resync { position } => return self.on_resync(position),
             Frame::Ping { id } => self.connection.pong = Some(id),
-            Frame::Pong { id } => self.on_pong(id),
+            Frame::Pong { id } => tally.received.answered |= self.on_pong(id),
             Frame::GoAway { within, alternate } => {
                 let alternate = Bytes::copy_from_slice(&alternate);
                 tally.received.go_away = Some(alternate.clone());
@@ -231,11 +233,14 @@ impl Receiving<'_> {
         self.session.closing.judge(stated, position, self.session.ledger)
     }
 
-    fn on_pong(&mut self, id: u64) {
+    /// Whether it answers the probe that the host asked for.
+    fn on_pong(&mut self, id: u64) -> bool {
         let outstanding = &mut self.connection.ping.outstanding;
-        if let Some((_, sent)) = outstanding.take_if(|(expected, _)| *expected == id) {
-            self.connection.rtt.sample(self.session.now.saturating_since(sent));
-        }
+        let Some((_, sent)) = outstanding.take_if(|(expected, _)| *expected == id) else {
+            return false;
+        };
+        self.connection.rtt.sample(self.session.now.saturating_since(sent));
+        self.connection.liveness.on_answered()
     }
 
     fn acknowledge(&mut self, position: u64) {

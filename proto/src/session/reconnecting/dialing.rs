@@ -198,6 +198,21 @@ impl Dialing {
         changed
     }
 
+    /// The connection that a planned swap was to leave is lost: a dial for it goes on, unless the loss asks for more.
+    pub(crate) fn resume_swap(&mut self, now: Instant, cause: Cause) -> bool {
+        let is_simple = self.forced.is_none() && self.config.strategies.for_cause(cause) == Strategy::Resume;
+        let Some(want) = self.want.filter(|want| is_simple && want.kind == IntentKind::Migrate) else {
+            return false;
+        };
+        let goes_on = self.is_dialling(want, now);
+        if goes_on {
+            let kind = IntentKind::Resume;
+            self.want = Some(Want { kind, ..want });
+            self.cause = Some(cause);
+        }
+        goes_on
+    }
+
     pub(crate) fn hurry(&mut self, now: Instant) {
         if let Some(want) = &mut self.want {
             want.not_before = want.not_before.min(now);

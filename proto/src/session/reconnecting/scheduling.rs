@@ -226,6 +226,19 @@ impl Reconnecting {
         self.dialing.as_deref().is_some_and(ready)
     }
 
+    /// The connection that a planned swap was to leave is lost: what the host dials for it goes on, as the way back. Whether
+    /// there is such a dial.
+    pub(crate) fn resume_swap(&mut self, now: Instant, cause: Cause) -> bool {
+        let (Some(dialing), Some(history)) = (&mut self.dialing, &mut self.history) else {
+            return false;
+        };
+        let goes_on = dialing.resume_swap(now, cause);
+        if goes_on {
+            history.resume_swap(cause);
+        }
+        goes_on
+    }
+
     /// Begins the planned swap that was asked for; the one before it is settled.
     pub(crate) fn begin_migration(&mut self, at: &mut Circumstances<'_>) -> Decision {
         match self.dialing.as_mut().and_then(|dialing| dialing.migrate.take()) {

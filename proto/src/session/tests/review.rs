@@ -93,6 +93,7 @@ fn a_close_waits_for_room_in_the_inbox_of_a_peer_that_misses_something() {
     let mut late = Vec::new();
     let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
     assert!(pair.client.poll_transmit(now, ours, &mut late));
+    pair.held = Some(ours);
     pair.dial();
     for _ in 0..65 {
         pair.client

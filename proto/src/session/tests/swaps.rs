@@ -40,6 +40,7 @@ pub(super) fn swap_with_a_gap(pair: &mut Pair) -> (StreamId, Vec<u8>, (Epoch, Ep
     let old = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
     let mut late = Vec::new();
     assert!(pair.client.poll_transmit(now, old.0, &mut late));
+    pair.held = Some(old.0);
     pair.dial();
     (stream, late, old)
 }

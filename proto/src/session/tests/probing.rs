@@ -1,0 +1,318 @@
+//! Probes that the host asks for, changes of the network, and packets that take long to cross.
+
+use super::swaps::swap_with_a_gap;
+use super::*;
+use crate::reconnect::IntentKind;
+
+/// A session whose round trip is known to be `rtt`.
+fn dialled_over(rtt: Duration) -> Pair {
+    let mut pair = Pair::new();
+    pair.dial();
+    let current = pair
+        .client
+        .connections
+        .current
+        .as_mut()
+        .expect("because it is attached");
+    current.rtt.sample(rtt);
+    pair
+}
+
+const RTT: Duration = Duration::from_millis(100);
+
+fn probed(session: &mut Session) -> Vec<Option<Duration>> {
+    let events = core::iter::from_fn(|| session.poll_event());
+    events
+        .filter_map(|event| match event {
+            Event::Probed { round_trip } => Some(round_trip),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_probe_is_answered() {
+    let mut pair = dialled_over(RTT);
+    assert!(pair.client.probe(pair.now));
+    assert!(probed(&mut pair.client).is_empty());
+    pair.settle();
+    assert_eq!(probed(&mut pair.client), [Some(Duration::ZERO)]);
+    pair.sleep(Duration::from_secs(5));
+    assert_eq!(pair.client.state(), SessionState::Attached);
+    assert!(probed(&mut pair.client).is_empty(), "once");
+}
+
+#[test]
+fn a_probe_that_nobody_answers_ends_the_connection_after_four_round_trips() {
+    let mut pair = dialled_over(RTT);
+    assert!(pair.client.probe(pair.now));
+    let srtt = pair.client.stats().srtt.expect("because it was measured");
+    let due = pair.now + (srtt * 4).max(Duration::from_millis(250));
+    assert_eq!(pair.client.poll_timeout(), Some(due));
+    pair.client.handle_timeout(due);
+    assert_eq!(pair.client.state(), SessionState::Detached);
+    assert_eq!(probed(&mut pair.client), [None]);
+    let intent = pair.client.wanted_connection().expect("because it was lost");
+    assert_eq!(
+        (intent.kind, intent.cause),
+        (IntentKind::Resume, Some(Cause::Heartbeat))
+    );
+}
+
+#[test]
+fn without_a_connection_there_is_nothing_to_probe() {
+    let mut pair = dialled_over(RTT);
+    pair.client.probe(pair.now);
+    pair.cut();
+    assert_eq!(probed(&mut pair.client), [None], "it was lost");
+    assert!(!pair.client.probe(pair.now));
+    assert!(probed(&mut pair.client).is_empty());
+    pair.client.abort(pair.now);
+    assert!(!pair.client.probe(pair.now));
+}
+
+#[test]
+fn a_session_that_ends_owes_no_verdict() {
+    let mut pair = dialled_over(RTT);
+    pair.client.probe(pair.now);
+    pair.client.abort(pair.now);
+    assert_eq!(probed(&mut pair.client), [None]);
+}
+
+#[test]
+fn an_attach_answers_a_probe() {
+    let mut pair = dialled_over(RTT);
+    let now = pair.now;
+    pair.held = Some(pair.links[0].0);
+    pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    pair.client.probe(now);
+    pair.dial();
+    assert_eq!(probed(&mut pair.client), [Some(Duration::ZERO)]);
+}
+
+#[test]
+fn a_network_that_changed_costs_one_round_trip_and_a_half_before_another_connection_is_wanted() {
+    let mut pair = dialled_over(RTT);
+    let srtt = pair.client.stats().srtt.expect("because it was measured");
+    let now = pair.now;
+    pair.client.reconnect().network_changed(now);
+    assert!(pair.client.wanted_connection().is_none());
+    let doubtful = now + (srtt * 4).max(Duration::from_millis(250)) * 3 / 8;
+    assert_eq!(pair.client.poll_timeout(), Some(doubtful));
+    pair.client.handle_timeout(doubtful);
+    let intent = pair.client.wanted_connection().expect("because nobody answers");
+    assert_eq!(intent.kind, IntentKind::Migrate);
+    assert_eq!(pair.client.state(), SessionState::Attached, "it may still answer");
+    assert!(probed(&mut pair.client).is_empty(), "nobody asked for a verdict");
+}
+
+#[test]
+fn a_network_that_changed_costs_nothing_where_the_peer_answers() {
+    let mut pair = dialled_over(RTT);
+    pair.client.reconnect().network_changed(pair.now);
+    pair.settle();
+    pair.sleep(Duration::from_secs(3));
+    assert!(pair.client.wanted_connection().is_none());
+    assert_eq!(pair.client.stats().attaches, 1);
+}
+
+#[test]
+fn a_network_that_changed_hurries_an_attempt_that_waits() {
+    let mut pair = dialled_over(RTT);
+    pair.cut();
+    let now = pair.now;
+    assert!(pair.client.wanted_connection().expect("because it was cut").not_before > now);
+    pair.client.reconnect().network_changed(now);
+    assert_eq!(
+        pair.client.wanted_connection().expect("because it was cut").not_before,
+        now
+    );
+}
+
+/// A planned swap on a line that answers nothing: what the host dials for it brings the session back.
+#[test]
+fn a_planned_swap_on_a_dead_line_becomes_an_unplanned_one() {
+    let mut pair = dialled_over(RTT);
+    let now = pair.now;
+    pair.held = Some(pair.links[0].0);
+    pair.client.migrate(now, Duration::from_secs(10), Bytes::new());
+    let planned = pair.client.wanted_connection().expect("because a swap was asked for");
+    assert_eq!(planned.kind, IntentKind::Migrate);
+    let due = pair.client.poll_timeout().expect("because it asks");
+    assert!(due <= now + Duration::from_secs(3), "{due:?}");
+    pair.client.handle_timeout(due);
+    assert_eq!(pair.client.state(), SessionState::Detached);
+    let intent = pair.client.wanted_connection().expect("because the dial goes on");
+    assert_eq!((intent.kind, intent.attempt), (IntentKind::Resume, planned.attempt));
+    let pending = pair.client.reconnecting().history().last().copied();
+    assert_eq!(pending.map(|attempt| attempt.kind), Some(IntentKind::Resume));
+    pair.now = due;
+    pair.dial();
+    let swap = events(&mut pair.client)
+        .into_iter()
+        .rev()
+        .find_map(|event| match event {
+            Event::Attached { swap, .. } => Some(swap),
+            _ => None,
+        });
+    assert_eq!(swap, Some(Swap::Unplanned));
+}
+
+/// What a swap waits for (the one before it, an acknowledgement) may be lost with the line.
+#[test]
+fn a_swap_that_has_to_wait_does_not_wait_for_a_dead_line() {
+    let mut pair = dialled_over(RTT);
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    pair.settle();
+    swap(&mut pair);
+    pair.held = Some(pair.links.last().expect("because it swapped").0);
+    pair.client
+        .stream(stream)
+        .send(now, Bytes::from(alloc::vec![1; 200_000]))
+        .expect("because there is room");
+    pair.client.migrate(now, Duration::from_secs(10), Bytes::new());
+    let due = pair.client.poll_timeout().expect("because it asks");
+    assert!(due <= now + Duration::from_secs(3), "{due:?}");
+    while pair.client.state() == SessionState::Attached {
+        let due = pair.client.poll_timeout().expect("because it asks");
+        assert!(due <= now + Duration::from_secs(3), "{due:?}");
+        pair.client.handle_timeout(due);
+    }
+    assert!(pair.client.wanted_connection().is_some());
+}
+
+fn swap(pair: &mut Pair) {
+    pair.client.migrate(pair.now, Duration::from_secs(1), Bytes::new());
+    pair.dial();
+}
+
+/// Less than `drain_timeout`: the receiver that misses something asks on the old connection.
+// PROTOCOL R7.9
+#[test]
+fn what_a_dead_line_took_with_it_is_asked_for_after_four_round_trips() {
+    let mut pair = Pair::new();
+    let (stream, _, _) = swap_with_a_gap(&mut pair);
+    let now = pair.now;
+    pair.client
+        .stream(stream)
+        .send(now, Bytes::from_static(b"soon"))
+        .expect("because there is room");
+    pair.settle();
+    assert!(
+        pair.server().inspect().links[2],
+        "what it misses may come on the old connection"
+    );
+    let mut waited = Duration::ZERO;
+    while pair.server().inspect().links[2] {
+        waited += Duration::from_millis(50);
+        assert!(waited <= Duration::from_secs(3), "no answer, and no verdict");
+        pair.sleep(Duration::from_millis(50));
+        pair.settle();
+    }
+    let now = pair.now;
+    pair.server().accept(now).expect("because it was opened");
+    assert_eq!(payload(pair.server(), now, stream), b"late soon");
+}
+
+/// However much is to be sent again, the server has the confirmation first, in a packet that any line brings soon.
+// PROTOCOL R10.3
+#[test]
+fn a_resume_is_confirmed_by_a_short_packet() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let now = pair.now;
+    let stream = pair
+        .client
+        .open(now, StreamOptions::default())
+        .expect("because there is room");
+    pair.settle();
+    pair.cut();
+    for payload in [alloc::vec![1; 100_000], alloc::vec![2; 1]] {
+        pair.client
+            .stream(stream)
+            .send(now, payload.into())
+            .expect("because there is room");
+    }
+    pair.confirm_lost = true;
+    pair.dial();
+    let ours = pair.links.last().expect("because it was dialled").0;
+    let mut lengths = Vec::new();
+    let mut packet = Vec::new();
+    while pair.client.poll_transmit(pair.now, ours, &mut packet) {
+        lengths.push(packet.len());
+        packet.clear();
+    }
+    assert!(lengths[0] <= 256, "{lengths:?}");
+    assert!(lengths.len() > 1 && lengths[1] > 10_000, "{lengths:?}");
+}
+
+/// Bytes of its packet are no silence: of a candidate, and of the session that has no other yet.
+// PROTOCOL R7.10
+#[test]
+fn a_candidate_whose_packet_takes_long_is_waited_for() {
+    let mut pair = Pair::new();
+    pair.confirm_lost = true;
+    pair.dial();
+    let theirs = pair.links[0].1.expect("because it is on its way");
+    for _ in 0..40 {
+        pair.now = pair.now + Duration::from_secs(1);
+        let now = pair.now;
+        pair.server().handle_partial(now, theirs, 37);
+        pair.server().handle_timeout(now);
+        assert!(pair.server().is_wanted(theirs));
+    }
+    let now = pair.now + Duration::from_secs(11);
+    pair.server().handle_timeout(now);
+    assert!(!pair.server().is_wanted(theirs), "nothing comes any more");
+}
+
+/// A connection that carried nothing is no success, however long it was up: the backoff goes on from where it was.
+#[test]
+fn a_connection_that_brought_no_acknowledgement_does_not_end_the_backoff() {
+    let mut waits = Vec::new();
+    for acknowledges in [false, true] {
+        let mut pair = Pair::new();
+        pair.dial();
+        let now = pair.now;
+        let stream = pair
+            .client
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        pair.settle();
+        for _ in 0..6 {
+            pair.cut();
+            let now = pair.now;
+            let send = pair
+                .client
+                .stream(stream)
+                .send(now, Bytes::from(alloc::vec![1; 20_000]));
+            send.expect("because there is room");
+            pair.now = pair
+                .client
+                .wanted_connection()
+                .expect("because it was cut")
+                .not_before
+                .max(now);
+            pair.confirm_lost = !acknowledges;
+            pair.dial();
+            if !acknowledges {
+                let ours = pair.links.last().expect("because it was dialled").0;
+                while pair.client.poll_transmit(pair.now, ours, &mut Vec::new()) {}
+            }
+            for _ in 0..11 {
+                pair.now = pair.now + Duration::from_secs(1);
+                let current = pair.client.connections.current.as_mut();
+                current.expect("because it is up").liveness.on_input(pair.now, false);
+                pair.client.handle_timeout(pair.now);
+            }
+        }
+        pair.cut();
+        let intent = pair.client.wanted_connection().expect("because it was cut");
+        waits.push(intent.not_before.saturating_since(pair.now));
+    }
+    assert!(waits[0] > waits[1] * 4, "{waits:?}");
+}
