@@ -12,7 +12,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use futures_util::stream::{Once, Peekable, StreamExt, once};
 use tungstenite::http;
-use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Framed};
+use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Connection, Framed};
 
 use crate::head::{read_head, write_all};
 use crate::upgrade::{UpgradeError, answer, encode_refusal, encode_response, parse_request};
@@ -181,6 +181,15 @@ impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
         // What the set-up failed of is the only item.
         let failed = ready!(Pin::new(&mut self.0).poll_next(cx));
         Poll::Ready(failed.and_then(Result::err).map(Err))
+    }
+}
+
+impl<F: Future<Output = io::Result<BoxConnection>> + Send> Connection for Deferred<F> {
+    fn take_partial(mut self: Pin<&mut Self>) -> usize {
+        match self.poll_up(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(up)) => up.as_mut().take_partial(),
+            _ => 0,
+        }
     }
 }
 

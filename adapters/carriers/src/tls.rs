@@ -140,6 +140,8 @@ pub struct TlsStream<S> {
     stream: S,
     session: Connection,
     closing: bool,
+    /// Bytes read of a record that is not whole yet, and not told of.
+    partial: usize,
     /// What may be read until nothing is ready. Not a poll's: what stands on this reads again and again in one poll.
     budget: Budget,
 }
@@ -150,6 +152,7 @@ impl<S: ByteStream> TlsStream<S> {
             stream,
             session,
             closing: false,
+            partial: 0,
             budget: Budget::new(),
         };
         poll_fn(|cx| up.poll_up(cx)).await?;
@@ -183,6 +186,7 @@ impl<S: ByteStream> TlsStream<S> {
     fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut stream = Pollable::new(&mut self.stream, cx, &mut self.budget);
         let read = unblock(self.session.read_tls(&mut stream));
+        self.partial += stream.received;
         if read.is_pending() {
             self.budget = Budget::new();
         }
@@ -203,6 +207,7 @@ impl<S: ByteStream> TlsStream<S> {
     ) -> Poll<io::Result<T>> {
         loop {
             if let Poll::Ready(done) = unblock(take(&mut self.session.reader())) {
+                self.partial = 0;
                 return Poll::Ready(done);
             }
             ready!(self.poll_in(cx))?;
@@ -221,6 +226,10 @@ impl<S> fmt::Debug for TlsStream<S> {
 }
 
 impl<S: ByteStream> ByteStream for TlsStream<S> {
+    fn take_partial(&mut self) -> usize {
+        std::mem::take(&mut self.partial)
+    }
+
     fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_plain(cx, |reader| reader.read(buf))
     }

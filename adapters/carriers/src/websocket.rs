@@ -15,7 +15,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 use unbroken_driver::proto::Cause;
 use unbroken_driver::proto::wire::framing::{MAX_PACKET, MAX_UNPROVEN};
-use unbroken_driver::{Budget, ByteStream, ConnectError};
+use unbroken_driver::{Budget, ByteStream, ConnectError, Connection};
 
 use crate::causes::cause_of_close;
 use crate::pollable::{Pollable, Unready, unblock};
@@ -45,6 +45,8 @@ pub struct WebSocket<S> {
     context: WebSocketContext,
     /// Bytes of packets in the context's buffer, more or less.
     queued: usize,
+    /// Bytes read of a message that is not whole yet, and not told of.
+    partial: usize,
     /// Our close frame was asked for.
     closing: bool,
     /// What a stranger has sent so far; `None` once its first packet is here.
@@ -93,6 +95,7 @@ impl<S> WebSocket<S> {
             stream,
             context: WebSocketContext::from_partially_read(read, role, Some(config)),
             queued: 0,
+            partial: 0,
             closing: false,
             stranger,
         }
@@ -117,6 +120,7 @@ impl<S: ByteStream> WebSocket<S> {
     ) -> Poll<io::Result<T>> {
         let mut stream = Pollable::new(&mut self.stream, cx, budget);
         let result = call(&mut self.context, &mut stream);
+        self.partial += stream.received;
         if let Some(stranger) = &mut self.stranger {
             stranger.bytes += stream.received;
         }
@@ -137,6 +141,9 @@ impl<S: ByteStream> WebSocket<S> {
             ready!(budget.poll_step(cx));
             let message = self.poll_with(cx, budget, |context, stream| context.read(stream));
             let control = matches!(&message, Poll::Ready(Ok(Message::Ping(_) | Message::Pong(_))));
+            if !message.is_pending() {
+                self.partial = 0;
+            }
             if let Some(stranger) = &mut self.stranger {
                 stranger.control_frames += u32::from(control);
                 if (control || message.is_pending()) && stranger.is_too_loud() {
@@ -176,6 +183,13 @@ impl<S: ByteStream + Unpin> Stream for WebSocket<S> {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => None,
             Err(error) => Some(Err(error)),
         })
+    }
+}
+
+impl<S: ByteStream + Unpin + Send> Connection for WebSocket<S> {
+    fn take_partial(self: Pin<&mut Self>) -> usize {
+        let this = self.get_mut();
+        std::mem::take(&mut this.partial) + this.stream.take_partial()
     }
 }
 

@@ -8,14 +8,18 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use unbroken_proto::{Carrier, PeerKey};
 
-/// A carrier's two directions, in whole packets. Implemented by everything that is a stream and a sink
-/// of them; [`Framed`](crate::Framed) makes one out of a byte stream.
+/// A carrier's two directions, in whole packets. What is a stream and a sink of them needs no more than to be declared one;
+/// [`Framed`](crate::Framed) makes one out of a byte stream.
 ///
 /// The end of the stream is the end of the connection. `poll_ready` should be ready as long as the
 /// carrier keeps up, and must not depend on anything being read.
-pub trait Connection: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = io::Error> + Send {}
-
-impl<T> Connection for T where T: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = io::Error> + Send {}
+pub trait Connection: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = io::Error> + Send {
+    /// Bytes that arrived, since this was last asked, of a packet that is not whole yet. They keep a line that is slow from being taken
+    /// for one that is dead ([`handle_partial`](unbroken_proto::Session::handle_partial)). By default 0: it cannot tell.
+    fn take_partial(self: Pin<&mut Self>) -> usize {
+        0
+    }
+}
 
 /// Any connection.
 pub type BoxConnection = Pin<Box<dyn Connection>>;

@@ -143,7 +143,10 @@ impl ActiveConnection {
         let mut read = 0;
         for _ in 0..TURN {
             match self.connection.as_mut().poll_next(cx) {
-                Poll::Pending => return Turn::Idle,
+                Poll::Pending => {
+                    self.read_partly(shared);
+                    return Turn::Idle;
+                }
                 Poll::Ready(Some(Ok(packet))) => {
                     let Some(epoch) = self.epoch else { continue };
                     read += packet.len();
@@ -164,6 +167,14 @@ impl ActiveConnection {
             }
         }
         Turn::More
+    }
+
+    /// Tells the machine of bytes that came of a packet that is not whole yet.
+    fn read_partly(&mut self, shared: &Shared) {
+        let bytes = self.connection.as_mut().take_partial();
+        if let Some(epoch) = self.epoch.filter(|_| bytes > 0) {
+            shared.call_untimed(|state, now| state.machine.handle_partial(now, epoch, bytes));
+        }
     }
 
     fn write(&mut self, now: Instant, shared: &Shared, cx: &mut Context<'_>, buffer: &mut Buffer) -> io::Result<Turn> {

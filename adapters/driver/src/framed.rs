@@ -13,6 +13,7 @@ use futures_sink::Sink;
 use unbroken_proto::wire::framing::{self, MAX_PACKET, MAX_UNPROVEN, PREFIX};
 
 use crate::budget::Budget;
+use crate::connection::Connection;
 
 /// Bytes that may wait for the carrier before it counts as not ready.
 const HIGH_WATER: usize = 128 << 10;
@@ -47,6 +48,10 @@ pub trait ByteStream {
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
     /// Sees to it that what was written goes out.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Bytes that arrived, since this was last asked, of something that can only be read once more is there, as of a TLS record.
+    fn take_partial(&mut self) -> usize {
+        0
+    }
     /// Ends writing.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
@@ -120,6 +125,8 @@ pub struct Framed<IO> {
     buffer: usize,
     /// The longest packet accepted next.
     limit: usize,
+    /// Bytes read of a packet that is not whole yet, and not told of.
+    partial: usize,
     output: VecDeque<([u8; PREFIX], Bytes)>,
     /// Bytes of the first packet (prefix included) that are out.
     written: usize,
@@ -143,6 +150,7 @@ impl<IO> Framed<IO> {
             input: BytesMut::new(),
             buffer: FIRST_BUFFER,
             limit,
+            partial: 0,
             output: VecDeque::new(),
             written: 0,
             queued: 0,
@@ -186,6 +194,7 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
             let room = match framing::split(&mut this.input, this.limit) {
                 Ok(Some(packet)) => {
                     this.limit = MAX_PACKET;
+                    this.partial = 0;
                     return Poll::Ready(Some(Ok(copy_if_small(packet, this.buffer))));
                 }
                 Ok(None) => this.make_room(),
@@ -195,11 +204,22 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
             match ready!(this.io.poll_read(cx, &mut this.input)) {
                 Ok(0) if this.input.is_empty() => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
-                Ok(read) if read == room => this.buffer = (this.buffer * 2).min(LARGEST_BUFFER),
-                Ok(_) => {}
+                Ok(read) => {
+                    this.partial += read;
+                    if read == room {
+                        this.buffer = (this.buffer * 2).min(LARGEST_BUFFER);
+                    }
+                }
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
+    }
+}
+
+impl<IO: ByteStream + Unpin + Send> Connection for Framed<IO> {
+    fn take_partial(self: Pin<&mut Self>) -> usize {
+        let this = self.get_mut();
+        std::mem::take(&mut this.partial) + this.io.take_partial()
     }
 }
 

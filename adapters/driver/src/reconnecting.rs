@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use unbroken_proto::error::{ConfigError, PreservedTooLarge};
 use unbroken_proto::reconnect::{Answer, Attempt, Backoff, Handover, ReconnectStats, Strategies};
-use unbroken_proto::{Cause, ClientConfig, Health, ReconnectIntent};
+use unbroken_proto::{Cause, ClientConfig, Duration, Event, Health, ReconnectIntent};
 
 use crate::session::Session;
 
@@ -14,6 +14,8 @@ use crate::session::Session;
 /// | a session that reconnects by itself | none: it does |
 /// | not now (the network is known to be down), but later | [`pause_reconnecting`](Session::pause_reconnecting), [`resume_reconnecting`](Session::resume_reconnecting) |
 /// | at once (the network is known to be back) | [`reconnect_now`](Session::reconnect_now) |
+/// | at once, if the network changed | [`network_changed`](Session::network_changed) |
+/// | to know whether the peer is there | [`probe`](Session::probe) |
 /// | everything that may help, at once | [`force`](Session::force) |
 /// | in another manner | [`set_backoff`](Session::set_backoff), [`set_strategies`](Session::set_strategies) |
 /// | never again: its end comes with its connection's | [`set_backoff`](Session::set_backoff) with [`Backoff::never`] |
@@ -62,6 +64,28 @@ impl Session {
     /// trips. As [`Reconnect::at_once`](unbroken_proto::session::Reconnect::at_once).
     pub fn reconnect_now(&self) {
         self.call(|machine, now| machine.reconnect().at_once(now));
+    }
+
+    /// The network is another one now, or may be. As
+    /// [`Reconnect::network_changed`](unbroken_proto::session::Reconnect::network_changed): what waits is dialled at once, and a connection whose
+    /// peer does not answer soon is replaced. The `carriers` crate's `NetworkWatcher` calls it when Linux says so (feature `network`).
+    pub fn network_changed(&self) {
+        self.call(|machine, now| machine.reconnect().network_changed(now));
+    }
+
+    /// Whether the peer is there: how long it took to answer, or `None`, if it did not within four round trips (250 ms at
+    /// least, 3 s at most) or no connection carries the session. A connection whose peer does not answer is given up for another. As
+    /// [`Session::probe`](unbroken_proto::Session::probe). Cancel safe.
+    pub async fn probe(&self) -> Option<Duration> {
+        let mut events = self.events();
+        if !self.call(|machine, now| machine.probe(now)) {
+            return None;
+        }
+        loop {
+            if let Event::Probed { round_trip } = events.next().await? {
+                return round_trip;
+            }
+        }
     }
 
     /// From the next attempt on `backoff` holds. As

@@ -217,6 +217,8 @@ impl futures_core::Stream for Pipe {
     }
 }
 
+impl unbroken_driver::Connection for Pipe {}
+
 impl Sink<Bytes> for Pipe {
     type Error = io::Error;
 

@@ -16,7 +16,9 @@ macro_rules! all_calls {
                 Attach attach(carrier: Carrier) -> Result<Epoch, AttachError>;
                 Detach detach(epoch: Epoch, cause: Cause) -> ();
                 HandleInput handle_input(epoch: Epoch, packet: BytesMut) -> Result<(), ConnectionError>;
+                HandlePartial handle_partial(epoch: Epoch, bytes: usize) -> ();
                 HandleTimeout handle_timeout() -> ();
+                Probe probe() -> bool;
                 Migrate migrate(within: Duration, alternate: Bytes) -> ();
                 SetDetachedLifetime set_detached_lifetime(lifetime: Duration) -> ();
                 Close close(code: u64, reason: Bytes) -> Result<(), CodeTooLarge>;
@@ -37,6 +39,7 @@ macro_rules! all_calls {
                 ReportFailure report_failure(cause: Cause) -> ();
                 Force force() -> ();
                 AtOnce at_once() -> ();
+                NetworkChanged network_changed() -> ();
                 Pause pause() -> ();
                 Resume resume() -> ();
                 SetCredential set_credential(credential: Bytes) -> Result<(), ConfigError>;

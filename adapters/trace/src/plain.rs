@@ -124,6 +124,7 @@ macro_rules! plain {
 }
 
 plain!(u64, u64, |n| *n, |n| n);
+plain!(usize, usize, |n| *n, |n| n);
 plain!(Epoch, u64, |epoch| epoch.0, |n| Epoch(n));
 plain!(StreamId, u64, |stream| stream.0, |n| StreamId(n));
 plain!(

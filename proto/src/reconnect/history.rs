@@ -15,7 +15,7 @@ use crate::time::{Duration, Instant};
 pub struct Attempt {
     /// Its number, as in the intent: 1 is the session's first dial.
     pub number: u64,
-    /// What the connection was for.
+    /// What the connection was for. That of a planned swap may have become the way back, when the old connection was lost meanwhile.
     pub kind: IntentKind,
     /// What was done.
     pub strategy: Strategy,
@@ -165,14 +165,6 @@ impl History {
     pub(crate) fn hurry(&mut self, now: Instant) {
         if let Some(attempt) = &mut self.pending {
             attempt.started = attempt.started.min(now);
-        }
-    }
-
-    /// The attempt at a swap that is under way is the way back now.
-    pub(crate) fn resume_swap(&mut self, cause: Cause) {
-        if let Some(attempt) = &mut self.pending {
-            attempt.kind = IntentKind::Resume;
-            attempt.cause = Some(cause);
         }
     }
 

@@ -67,6 +67,8 @@ faults! {
     Migrate 8 "A client moves to another connection.",
     AskToMigrate 6 "A server asks a client to, here or elsewhere.",
     ReconnectNow 4 "A client is told that the network is back.",
+    NetworkChanged 4 "One end is told that the network is another one.",
+    Probe 4 "An application asks whether the peer is there.",
     Pause 3 "A client does not reconnect for a while.",
     Force 2 "Somebody wants everything tried that may help, or reports that something is broken.",
     Again 3 "A client's session that is over is followed by one that carries on where it ended.",

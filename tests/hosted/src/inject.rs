@@ -73,6 +73,8 @@ pub(crate) fn strike(world: &mut World, fault: Fault) -> Result<(), String> {
         | Fault::Migrate
         | Fault::AskToMigrate
         | Fault::ReconnectNow
+        | Fault::NetworkChanged
+        | Fault::Probe
         | Fault::Pause
         | Fault::Force
         | Fault::Subscribe

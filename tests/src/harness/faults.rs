@@ -220,6 +220,8 @@ impl Harness {
                 self.fail("nothing will ever happen")
             };
             self.pair.now = self.pair.now.max(next);
+            let acknowledged = self.pair.client.inspect();
+            self.oracle.acknowledged(acknowledged.acked, acknowledged.next);
             self.oracle.time(self.pair.now);
             self.pair.timers();
             let due = self.agenda.iter().filter(|(at, ..)| *at <= self.pair.now);
@@ -291,6 +293,8 @@ impl Harness {
     /// What the client said.
     fn on_event(&mut self) {
         self.pair.read_events();
+        let acknowledged = self.pair.client.inspect();
+        self.oracle.acknowledged(acknowledged.acked, acknowledged.next);
         self.oracle.over = self.pair.client.state() == SessionState::Ended;
         for (side, event) in std::mem::take(&mut self.pair.events) {
             self.log(|| format!("{side:?} {event:?}"));
@@ -489,7 +493,7 @@ impl Harness {
         let pause = self.rng.scaled(MS, 20 * SECOND);
         self.plan(pause, Later::Fault);
         let now = self.pair.instant();
-        let fault = self.rng.below(16);
+        let fault = self.rng.below(17);
         self.log(|| format!("---- fault {fault}"));
         match fault {
             0..=3 => self.cut(),
@@ -504,6 +508,9 @@ impl Harness {
                 let attempts = |session: &unbroken_proto::Session| session.reconnecting().stats().attempts;
                 let before = attempts(&self.pair.client);
                 self.pair.client.reconnect().at_once(now);
+                if self.rng.chance(300) {
+                    self.pair.client.reconnect().network_changed(now);
+                }
                 if attempts(&self.pair.client) == before {
                     self.oracle.hurry();
                 } else {
@@ -533,6 +540,9 @@ impl Harness {
                     Refusal::RetryLater { after, alternate }
                 };
                 self.pair.refusals.push_back(refusal);
+            }
+            15 => {
+                self.pair.client.probe(now);
             }
             _ => {}
         }

@@ -37,6 +37,11 @@ pub struct Oracle {
     health: Health,
     /// Tries since the last connection that lasted.
     tries: u32,
+    /// The same, where one on which something was sent and maybe nothing acknowledged does not count as having lasted.
+    tries_at_most: u32,
+    /// What was acknowledged to the client and what it sent, as of now and when it attached.
+    progress: (u64, u64),
+    progress_before: u64,
     /// The host asked for the next attempt itself, so that no pace holds.
     pub asked: bool,
     /// The host said "now" to the attempt under way.
@@ -120,6 +125,9 @@ impl Oracle {
             first: true,
             health: Health::Detached,
             tries: 0,
+            tries_at_most: 0,
+            progress: (0, 0),
+            progress_before: 0,
             asked: false,
             hurried: false,
             renewed: false,
@@ -180,7 +188,9 @@ impl Oracle {
         self.last_number = attempt.number;
         self.attempts += 1;
         let first = std::mem::take(&mut self.first);
-        let swap = attempt.kind == IntentKind::Migrate && attempt.cause == Some(Cause::Local);
+        // By the host's wish, or because nobody answered soon after the network had changed.
+        let wished = matches!(attempt.cause, Some(Cause::Local | Cause::Heartbeat));
+        let swap = attempt.kind == IntentKind::Migrate && wished;
         let renewed = std::mem::take(&mut self.renewed);
         let asked = std::mem::take(&mut self.asked) || swap || renewed;
         let forced = self.forced.is_some();
@@ -193,7 +203,9 @@ impl Oracle {
         }
         self.tally
             .add("check: in the place of one that waited", u64::from(replaces));
-        self.tries += u32::from(!asked && !forced && !replaces);
+        let counts = u32::from(!asked && !forced && !replaces);
+        self.tries += counts;
+        self.tries_at_most += counts;
         self.unprepared = None;
         self.free_since = now;
         self.open = Some(Open {
@@ -262,7 +274,7 @@ impl Oracle {
         if self.pace.tries.is_some_and(|most| self.tries >= most) {
             return fail(format!("try {} of {:?}", self.tries + 1, self.pace.tries));
         }
-        if delay > self.pace.most(self.tries).max(floor + floor / 2) && self.tries > 0 {
+        if delay > self.pace.most(self.tries_at_most).max(floor + floor / 2) && self.tries > 0 {
             return fail(format!("{attempt:?} only after {delay} ns"));
         }
         if delay < self.pace.least(self.tries) {
@@ -327,6 +339,7 @@ impl Oracle {
         // A connection that lasted, and was replaced.
         self.settle_tries(now);
         self.attached_at = Some(now);
+        self.progress_before = self.progress.0;
         if let Some(lost) = self.lost_at.take() {
             self.resumes += 1;
             self.last_gap = Some(now - lost);
@@ -352,7 +365,17 @@ impl Oracle {
         if self.attached_at.is_some_and(|since| now - since >= STABLE) {
             self.tries = 0;
             self.tally.hit("check: stable");
+            let (acked, sent) = self.progress;
+            if acked == sent || acked > self.progress_before {
+                self.tries_at_most = 0;
+                self.tally.hit("check: stable, and something arrived");
+            }
         }
+    }
+
+    /// So much of what the client sent is acknowledged: up to the first position, of those before the second.
+    pub fn acknowledged(&mut self, acked: u64, sent: u64) {
+        self.progress = (acked, sent);
     }
 
     /// Attempts of a swap are tries, too, but not beside a connection that lasted.
@@ -595,7 +618,7 @@ impl Oracle {
     /// Whether the session may give up by its count.
     #[must_use]
     pub fn may_give_up(&self) -> bool {
-        self.pace.tries.is_some_and(|most| self.tries >= most)
+        self.pace.tries.is_some_and(|most| self.tries_at_most >= most)
     }
 
     /// When the attempt under way was dialled, if it was and nothing holds it up.

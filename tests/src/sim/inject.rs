@@ -1,5 +1,6 @@
 //! Faults, as they strike.
 
+use unbroken_proto::Epoch;
 use unbroken_proto::time::Duration;
 
 use super::client::junk;
@@ -44,9 +45,14 @@ pub fn strike(world: &mut World, fault: Fault) {
         Fault::MigrateClient | Fault::MigrateServer | Fault::MigrateBoth | Fault::MigrateThenCut => {
             migrate(world, fault)
         }
-        Fault::StallHost | Fault::SleepHost | Fault::LateTimer | Fault::SpuriousTimeout | Fault::ReconnectNow => {
-            host(world, fault)
-        }
+        Fault::StallHost
+        | Fault::SleepHost
+        | Fault::LateTimer
+        | Fault::SpuriousTimeout
+        | Fault::ReconnectNow
+        | Fault::NetworkChanged
+        | Fault::Probe
+        | Fault::Partial => host(world, fault),
         Fault::ClockForward | Fault::ClockBack => jump(world, fault),
         Fault::SlowReader | Fault::ResetStream | Fault::StopStream => app(world, fault),
         Fault::ReplayFirst | Fault::RaceFirst | Fault::ForgeFirst | Fault::Junk | Fault::Flood => attack(world, fault),
@@ -209,6 +215,7 @@ fn host(world: &mut World, fault: Fault) {
     let peer = any_peer(world);
     let stall = world.env.rng.scaled(MS, 20_000 * MS);
     let slack = world.env.rng.scaled(MS, 30_000 * MS);
+    let bytes = world.env.rng.below(70_000) as usize;
     world.with_host(peer, |host, env, _| match fault {
         Fault::StallHost => host.sleep(env, env.now + stall),
         Fault::SleepHost => host.sleep(env, env.now + 8 * 3_600_000 * MS),
@@ -216,6 +223,20 @@ fn host(world: &mut World, fault: Fault) {
         _ if host.sleeps(env).is_some() => {}
         Fault::SpuriousTimeout => {
             host.session.handle_timeout(env.instant());
+            host.service(env);
+        }
+        Fault::NetworkChanged => {
+            host.session.reconnect().network_changed(env.instant());
+            host.service(env);
+        }
+        Fault::Probe => {
+            host.session.probe(env.instant());
+            host.service(env);
+        }
+        Fault::Partial => {
+            for epoch in 1..=host.session.stats().attaches + 2 {
+                host.session.handle_partial(env.instant(), Epoch(epoch), bytes);
+            }
             host.service(env);
         }
         _ => {

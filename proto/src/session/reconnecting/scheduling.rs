@@ -83,7 +83,7 @@ impl Reconnecting {
         // What was prepared for it is prepared.
         let want = Want {
             preparation: None,
-            ..Want::new(pending.kind, pending.strategy, at.now, at.now)
+            ..Want::new(at.dial_kind(), pending.strategy, at.now, at.now)
         };
         self.begin_attempt(at, want);
         is_proving
@@ -229,14 +229,8 @@ impl Reconnecting {
     /// The connection that a planned swap was to leave is lost: what the host dials for it goes on, as the way back. Whether
     /// there is such a dial.
     pub(crate) fn resume_swap(&mut self, now: Instant, cause: Cause) -> bool {
-        let (Some(dialing), Some(history)) = (&mut self.dialing, &mut self.history) else {
-            return false;
-        };
-        let goes_on = dialing.resume_swap(now, cause);
-        if goes_on {
-            history.resume_swap(cause);
-        }
-        goes_on
+        let dialing = self.dialing.as_mut();
+        dialing.is_some_and(|dialing| dialing.resume_swap(now, cause))
     }
 
     /// Begins the planned swap that was asked for; the one before it is settled.

@@ -7,7 +7,7 @@ mod watch;
 mod writer;
 
 pub(crate) use session::BROADCAST;
-pub use session::{abort, close, run};
+pub use session::{abort, close, probe, run};
 pub(crate) use task::insist;
 pub use task::{App, Task};
 pub use watch::{drain_probed, watch};

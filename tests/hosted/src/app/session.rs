@@ -156,6 +156,11 @@ pub async fn abort(mut task: Task, handle: Session) {
     task.told("abort", &ended);
 }
 
+/// Asks whether the peer is there; an answer or a verdict comes within seconds, however late the host may wake.
+pub async fn probe(mut task: Task, handle: Session) {
+    insist!(task, 60_000 * MS, handle.probe());
+}
+
 /// What is known to be wrong is a failure where everything is to be right.
 fn may_differ(task: &Task, handle: &Session, opened: Result<Stream, OpenError>) {
     if task.app.strict {

@@ -8,7 +8,7 @@ use unbroken_proto::server::{Drain, LagPolicy, Select, SessionCommand};
 use unbroken_proto::stream::StreamOptions;
 
 use super::{MS, SECOND, any_client, duration};
-use crate::app::{BROADCAST, abort, close, insist, watch};
+use crate::app::{BROADCAST, abort, close, insist, probe, watch};
 use crate::client::ADDRESSES;
 use crate::fault::Fault;
 use crate::oracle::Party;
@@ -41,6 +41,12 @@ pub(super) fn strike(world: &mut World, fault: Fault) {
         }
         Fault::Migrate | Fault::AskToMigrate => migrate(world, fault),
         Fault::ReconnectNow => handle.reconnect_now(),
+        Fault::NetworkChanged => handle.network_changed(),
+        Fault::Probe => {
+            if let Some(app) = world.app_of(end) {
+                app.spawn("probes", |task| probe(task, handle));
+            }
+        }
         Fault::Pause => {
             let number = any_client(world);
             let handle = world
