@@ -31,8 +31,6 @@ pub(crate) const REKEY_EVERY: u64 = 1 << 20;
 /// The bounds of a lifetime, as in [`SessionConfig::detached_lifetime`](crate::SessionConfig::detached_lifetime).
 pub(crate) const DETACHED_LIFETIME: (Duration, Duration) =
     (Duration::from_millis(1), Duration::from_secs(365 * 86_400));
-/// How long a byte takes on the slowest line that is borne: 300 bit/s with start and stop bits.
-pub(crate) const SLOWEST_BYTE: Duration = Duration::from_nanos(1_000_000_000 / 30);
 /// How far ahead of what was sent a message may be watched.
 pub(crate) const WATCH_AHEAD: u64 = 16_384;
 

@@ -8,8 +8,7 @@ mod patience;
 
 use core::cmp::{max, min};
 
-use crate::limits::SLOWEST_BYTE;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, extended};
 
 pub(crate) use self::patience::Patience;
 
@@ -115,11 +114,10 @@ impl Liveness {
 
     /// Bytes of a packet arrived that is not whole yet. They lengthen the wait under way by as long as the slowest line that is
     /// borne takes for them, so that nobody holds a dead connection with a byte now and then.
-    pub(crate) fn on_bytes(&mut self, now: Instant, bytes: u32, srtt: Option<Duration>) {
+    pub(crate) fn on_bytes(&mut self, now: Instant, bytes: usize, srtt: Option<Duration>) {
         let longest = now + self.asked.unwrap_or_else(|| self.verdict_wait(srtt));
         if let Some(judged_at) = self.probe.judged_at() {
-            self.probe
-                .judge_no_sooner(longest.min(judged_at + SLOWEST_BYTE.saturating_mul(bytes)));
+            self.probe.judge_no_sooner(extended(judged_at, longest, bytes));
             self.probed_at = now;
         }
         if self.sign_at.is_none() {

@@ -2,6 +2,9 @@
 
 pub use core::time::Duration;
 
+/// How long a byte takes on the slowest line that is borne: 300 bit/s with start and stop bits.
+const SLOWEST_BYTE: Duration = Duration::from_nanos(1_000_000_000 / 30);
+
 /// A moment, in nanoseconds since an origin of the host's choosing (process start, boot, zero in a
 /// simulation). The machine compares and adds; it never asks what time it is.
 ///
@@ -78,6 +81,14 @@ impl Latest {
     pub(crate) fn at(&self, now: Instant) -> Instant {
         self.0.max(now)
     }
+}
+
+/// A deadline of somebody who waits for a packet, of which `bytes` came: later by as long as the slowest line that is borne takes
+/// for them, but no later than `longest`, and no sooner than it was.
+#[must_use]
+pub(crate) fn extended(deadline: Instant, longest: Instant, bytes: usize) -> Instant {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    deadline.max(longest.min(deadline + SLOWEST_BYTE.saturating_mul(bytes)))
 }
 
 /// The earlier of two optional deadlines.

@@ -89,6 +89,11 @@ impl Incoming {
         self.deadline
     }
 
+    /// The registry waits longer for it ([`Registry::handle_partial`](crate::server::Registry::handle_partial)).
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = self.deadline.max(deadline);
+    }
+
     /// `Some` once the client has proven itself: what the host decides upon with
     /// [`admit`](crate::server::Registry::admit) or [`refuse`](crate::server::Registry::refuse).
     #[must_use]

@@ -94,6 +94,10 @@ pub struct ServerConfig {
     /// Handshakes past HELLO of each [`PeerKey`](crate::PeerKey); beyond, `REJECT Retry` goes out, so that
     /// one peer cannot displace the others'. 1 to 1,048,576, default 128.
     pub max_handshakes_per_peer: usize,
+    /// Handshakes of each identity that are proven and wait for the host's decision, if the host says when it begins to decide; beyond, the client is told to come
+    /// later. They count against their identity alone, and no more against the [`PeerKey`](crate::PeerKey); where more than
+    /// [`max_handshakes_per_peer`](Self::max_handshakes_per_peer) of one key wait for a decision, the oldest is given up. 1 to 1,048,576, default 32.
+    pub max_handshakes_per_client: usize,
     /// Sessions held of each identity; beyond, a client is told that there is no room. 1 to 16,777,216,
     /// which is the default: no limit.
     pub max_sessions_per_identity: usize,
@@ -144,6 +148,7 @@ impl ServerConfig {
             }),
             max_limited: 16_384,
             max_handshakes_per_peer: 128,
+            max_handshakes_per_client: 32,
             max_sessions_per_identity: 1 << 24,
             same_name: SameName::default(),
             max_sessions: 100_000,
@@ -171,6 +176,12 @@ impl ServerConfig {
             (
                 "max_handshakes_per_peer",
                 self.max_handshakes_per_peer as u64,
+                1,
+                1 << 20,
+            ),
+            (
+                "max_handshakes_per_client",
+                self.max_handshakes_per_client as u64,
                 1,
                 1 << 20,
             ),
@@ -227,6 +238,7 @@ setters! {
         with_identity_sessions identity_sessions: Option<Rate>,
         with_max_limited max_limited: usize,
         with_max_handshakes_per_peer max_handshakes_per_peer: usize,
+        with_max_handshakes_per_client max_handshakes_per_client: usize,
         with_max_sessions_per_identity max_sessions_per_identity: usize,
         with_same_name same_name: SameName,
         with_max_sessions max_sessions: usize,

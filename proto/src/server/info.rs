@@ -167,6 +167,8 @@ pub struct Refused {
     pub resume_rate: u64,
     /// HELLO or RESUME beyond what the peer may say: its rate, or its handshakes in progress.
     pub peer_limit: u64,
+    /// Proven clients that had too many connections waiting for the host's decision.
+    pub client_limit: u64,
     /// RESUME that opened under no secret of a session held here.
     pub unknown: u64,
     /// By the host.

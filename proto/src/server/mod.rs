@@ -6,6 +6,8 @@
 //! | [`Registry::connection_accepted`] | a carrier was accepted |
 //! | [`Registry::first_packet`] | its first packet came: a handshake begins, or a held session's owner gets it, or it is rejected |
 //! | [`Incoming::handle_input`], [`Incoming::poll_transmit`] | until [`Incoming::request`] is some |
+//! | [`Registry::handle_partial`], [`Incoming::set_deadline`] | bytes of a packet came that is not whole yet, if the host can tell |
+//! | [`Registry::begin_decision`] | the request is about to be judged, if that may take a while |
 //! | [`Registry::admit`] / [`Registry::refuse`] | the host has judged the request |
 //! | [`Session::adopt`](crate::Session::adopt) | by the owner that [`Route::Resume`] or [`Admission::Resume`] named |
 //! | [`Registry::update`] | a session's owner had a [`Report`] |
@@ -49,6 +51,7 @@ mod commands;
 mod drain;
 mod index;
 mod info;
+mod pending;
 mod registry;
 mod route;
 mod table;

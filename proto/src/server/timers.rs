@@ -60,6 +60,12 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
+    /// The deadline of `key`, if it has one.
+    #[must_use]
+    pub fn get(&self, key: K) -> Option<Instant> {
+        self.at.get(&key).copied()
+    }
+
     /// When the next one is due.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {

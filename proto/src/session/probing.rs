@@ -5,9 +5,8 @@ use super::connections::{ConnectionRole, Draining};
 use super::machine::Session;
 use crate::event::Event;
 use crate::id::{Epoch, Side};
-use crate::limits::SLOWEST_BYTE;
 use crate::reconnect::Cause;
-use crate::time::Instant;
+use crate::time::{Instant, extended};
 
 impl Session {
     /// Asks whether the peer is there, for a host that cannot wait for the heartbeat, as while a person looks at it.
@@ -30,7 +29,7 @@ impl Session {
     /// second the peer is told that its packet is on its way. Optional.
     pub fn handle_partial(&mut self, now: Instant, epoch: Epoch, bytes: usize) {
         let now = self.latest.advance(now);
-        self.on_partial(now, epoch, u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.on_partial(now, epoch, bytes);
         self.settle(now);
     }
 
@@ -89,14 +88,13 @@ impl Session {
         }
     }
 
-    fn on_partial(&mut self, now: Instant, epoch: Epoch, bytes: u32) {
+    fn on_partial(&mut self, now: Instant, epoch: Epoch, bytes: usize) {
         let connections = &mut self.connections;
         match connections.role(epoch) {
             None => {}
             Some(ConnectionRole::Candidate) => {
                 let longest = now + self.config.handshake_timeout;
-                let later =
-                    |deadline: Instant| deadline.max(longest.min(deadline + SLOWEST_BYTE.saturating_mul(bytes)));
+                let later = |deadline: Instant| extended(deadline, longest, bytes);
                 if let Some(candidate) = &mut connections.candidate {
                     candidate.deadline = later(candidate.deadline);
                 }

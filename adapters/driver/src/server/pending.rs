@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Rejection, Request, Route};
-use unbroken_proto::{Carrier, Epoch, SessionId};
+use unbroken_proto::{Carrier, Epoch, Instant, SessionId};
 
 use super::handle::ServerHandle;
 use super::state::Owner;
@@ -42,6 +42,7 @@ pub(super) struct PendingConnection {
     id: ConnectionId,
     /// Ends when the connection is to be let go.
     let_go: oneshot::Receiver<()>,
+    deadline: Option<Instant>,
     decided: bool,
 }
 
@@ -60,20 +61,57 @@ impl PendingConnection {
             server: Arc::clone(server),
             id,
             let_go,
+            deadline: None,
             decided: false,
         }
     }
 
-    /// The next packet; `None` when the connection is lost or let go.
+    /// The next packet; `None` when the connection is lost or let go, as it is when its time is over.
     pub(super) async fn next(&mut self, connection: &mut BoxConnection) -> Option<BytesMut> {
-        poll_fn(|cx| match Pin::new(&mut self.let_go).poll(cx) {
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => connection
-                .as_mut()
-                .poll_next(cx)
-                .map(|packet| packet.and_then(Result::ok)),
+        poll_fn(|cx| {
+            if self.poll_let_go(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let next = connection.as_mut().poll_next(cx);
+            if next.is_pending() {
+                self.read_partly(connection.as_mut().take_partial());
+            }
+            next.map(|packet| packet.and_then(Result::ok))
         })
         .await
+    }
+
+    /// Bytes came of a packet that is not whole yet.
+    fn read_partly(&mut self, bytes: usize) {
+        if bytes > 0 {
+            let deadline = self.server.with(|state, now, wakes| {
+                let deadline = state.registry.handle_partial(now, self.id, bytes);
+                state.on_change(wakes);
+                deadline
+            });
+            self.deadline = self.deadline.max(deadline);
+        }
+    }
+
+    /// Until when the registry waits for it, as far as that was prolonged.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The application is about to be asked.
+    pub(super) fn begin_decision(&mut self, incoming: Incoming) -> Result<Incoming, Rejection> {
+        let begun = self.server.with(|state, now, wakes| {
+            let begun = state.registry.begin_decision(now, incoming);
+            state.on_change(wakes);
+            begun
+        });
+        self.decided = begun.is_err();
+        begun
+    }
+
+    /// Ready when the connection is let go: its time is over, or too many wait.
+    pub(super) fn poll_let_go(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.let_go).poll(cx).map(|_| ())
     }
 
     pub(super) fn first_packet(&mut self, packet: BytesMut) -> Route {

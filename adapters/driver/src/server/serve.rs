@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use unbroken_proto::SessionId;
 use unbroken_proto::server::{Incoming, Rejection, Route};
@@ -53,11 +54,15 @@ impl ServerHandle {
             Route::Resume { session, incoming } => return Arrival::Known { session, incoming },
             Route::Reject(rejection) => return Arrival::Rejected(rejection),
         };
-        let deadline = incoming.deadline();
         let request = loop {
             let mut packet = Vec::new();
             while incoming.poll_transmit(&mut packet) {
-                let sent = within(timer, deadline, send(connection, std::mem::take(&mut packet))).await;
+                let sent = within(
+                    timer,
+                    incoming.deadline(),
+                    send(connection, std::mem::take(&mut packet)),
+                )
+                .await;
                 if !matches!(sent, Some(Ok(()))) {
                     return Arrival::Gone;
                 }
@@ -65,14 +70,27 @@ impl ServerHandle {
             if let Some(request) = incoming.request() {
                 break request.clone();
             }
-            let Some(Some(packet)) = within(timer, deadline, pending.next(connection)).await else {
+            // The registry lets it go when its time is over, which bytes of a packet on its way prolong.
+            let Some(packet) = pending.next(connection).await else {
                 return Arrival::Gone;
             };
+            if let Some(deadline) = pending.deadline() {
+                incoming.set_deadline(deadline);
+            }
             if incoming.handle_input(timer.now(), packet).is_err() {
                 return Arrival::Gone;
             }
         };
-        let Some(verdict) = within(timer, deadline, (self.authorise)(request.clone())).await else {
+        let incoming = match pending.begin_decision(incoming) {
+            Ok(incoming) => incoming,
+            Err(rejection) => return Arrival::Rejected(rejection),
+        };
+        let mut asked = (self.authorise)(request.clone());
+        let verdict = poll_fn(|cx| match pending.poll_let_go(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => asked.as_mut().poll(cx).map(Some),
+        });
+        let Some(verdict) = verdict.await else {
             return Arrival::Gone;
         };
         pending.decide(incoming, request, verdict)

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Rejection, SOON};
+use crate::accept::{ConnectionId, Handshake, Incoming, IncomingKind, Refusal, Rejection, SOON};
 use crate::config::{Seed, ServerConfig, SessionConfig, WindowBudget};
 use crate::error::ConfigError;
 use crate::id::Carrier;
@@ -14,12 +14,13 @@ use crate::limits::REGISTRY_BUDGET;
 use crate::peer::PeerKey;
 use crate::rng::Rng;
 use crate::security::{HelloRefusal, ServerHandshake, ServerResume, Suite, parse_resume};
-use crate::server::admission::{Budget, PendingConnections, Silent};
+use crate::server::admission::Budget;
 use crate::server::bucket::Buckets;
 use crate::server::commands::Commands;
 use crate::server::drain::Draining;
 use crate::server::index::Key;
 use crate::server::info::Refused;
+use crate::server::pending::{PendingConnections, Silent};
 use crate::server::route::Route;
 use crate::server::table::SessionTable;
 use crate::server::tombstone::Tombstones;
@@ -132,6 +133,36 @@ impl Registry {
             Ok(PacketType::Resume) => self.resume(now, connection, silent, packet),
             _ => self.senseless(),
         }
+    }
+
+    /// Bytes of a packet arrived on `connection`, which no session has yet, and the packet is not whole yet. A host whose carrier can tell says
+    /// so each time: each byte is worth a 30th of a second, up to the handshake's timeout from now on. Returns until when the connection is
+    /// waited for now; `None`: it is not. An [`Incoming`] is to be told of it, too ([`Incoming::set_deadline`]).
+    pub fn handle_partial(&mut self, now: Instant, connection: ConnectionId, bytes: usize) -> Option<Instant> {
+        let now = self.advance(now);
+        self.pending.on_partial(now, connection, bytes)
+    }
+
+    /// The host is about to decide about `incoming`, which may take it a while. Told so, the registry counts the connection against the
+    /// client that has proven itself, instead of against everybody who comes from the same place; and where too many from one place are
+    /// not decided upon, it gives the oldest up.
+    ///
+    /// # Errors
+    /// As many of this client wait for a decision as may
+    /// ([`max_handshakes_per_client`](ServerConfig::max_handshakes_per_client)): it is told to come later.
+    pub fn begin_decision(&mut self, now: Instant, incoming: Incoming) -> Result<Incoming, Rejection> {
+        self.advance(now);
+        let client = incoming.request().map(|request| request.client_key);
+        if client.is_none_or(|client| self.pending.ask(incoming.connection, client)) {
+            return Ok(incoming);
+        }
+        self.pending.leave(incoming.connection);
+        trace::refused_stranger("its client's limit");
+        self.refused.client_limit += 1;
+        Err(match incoming.kind {
+            IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
+            _ => Rejection::SILENT,
+        })
     }
 
     fn senseless(&mut self) -> Route {
