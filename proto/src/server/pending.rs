@@ -150,16 +150,14 @@ impl PendingConnections {
     /// more against whoever else comes from the same place. Where too many from one place wait for a decision, the oldest goes: a decision
     /// that is never made is in nobody's way. `false`: too many of this client wait already.
     pub(crate) fn ask(&mut self, connection: ConnectionId, client: PublicKey) -> bool {
+        let Some(handshake) = self.handshakes.get_mut(&connection).filter(|h| h.client.is_none()) else {
+            return true;
+        };
         if self.undecided_clients.of(Some(client)) >= self.max_per_client {
             return false;
         }
-        let Some(handshake) = self.handshakes.get_mut(&connection) else {
-            return true;
-        };
+        handshake.client = Some(client);
         let peer = handshake.peer;
-        if handshake.client.replace(client).is_some() {
-            return true;
-        }
         self.proving.remove(peer);
         self.undecided.add(peer);
         self.undecided_clients.add(Some(client));

@@ -1,12 +1,18 @@
 //! Since when no connection carries the session, and how long that may last.
 
 use crate::limits::DETACHED_LIFETIME;
+use crate::liveness::STALL;
 use crate::time::{Duration, Instant};
 use crate::wire::frame::Parameters;
+
+/// How long a peer may take to come back when this host, which stood still, is back.
+const SECOND_CHANCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(crate) struct Absence {
     since: Option<Instant>,
+    /// This host stood still while the time ran out, which was not the peer's absence: until then the peer has another chance.
+    excused_until: Option<Instant>,
     /// How long this end lets it last, if its host changed that.
     own: Option<Duration>,
 }
@@ -20,6 +26,7 @@ impl Absence {
     /// The last connection went.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.since = Some(now);
+        self.excused_until = None;
     }
 
     /// A connection carries the session, or it is over. Returns how long none did.
@@ -46,6 +53,19 @@ impl Absence {
 
     /// When the session expires, if no connection comes before.
     pub(crate) fn deadline(&self, lifetime: Duration) -> Option<Instant> {
-        self.since.map(|since| since + lifetime)
+        let since = self.since?;
+        self.excused_until.max(Some(since + lifetime))
+    }
+
+    /// Whether the peer was away for too long: not if this host looks much too late, for the first time.
+    pub(crate) fn is_over(&mut self, now: Instant, lifetime: Duration) -> bool {
+        let Some(due) = self.deadline(lifetime).filter(|due| now >= *due) else {
+            return false;
+        };
+        let stood_still = now.saturating_since(due) > STALL && self.excused_until.is_none();
+        if stood_still {
+            self.excused_until = Some(now + lifetime.min(SECOND_CHANCE));
+        }
+        !stood_still
     }
 }

@@ -8,6 +8,7 @@ use super::machine::Session;
 use crate::error::{AttachError, ConnectionError};
 use crate::event::{EndReason, Event};
 use crate::id::{Carrier, Epoch};
+use crate::liveness::STALL;
 use crate::reconnect::{Cause, Reached};
 use crate::security::{ClientHandshake, Established};
 use crate::time::{Duration, Instant};
@@ -64,6 +65,10 @@ impl Session {
             return Ok(());
         };
         timing.on_answered(now);
+        if now.saturating_since(deadline) > STALL {
+            // This host stood still; that tells nothing of the round trip.
+            timing = Timing::default();
+        }
         let result = match (stage, kind) {
             // Either way the attempt was answered; the connection is of no more use.
             (stage @ (Stage::Hello { .. } | Stage::Resuming { .. }), PacketType::Reject) => {

@@ -44,7 +44,7 @@ impl Session {
             self.identity.provisional_until = None;
             self.end(now, EndReason::Expired, None);
         }
-        if is_due(self.absence.deadline(self.lifetime())) {
+        if self.absence.is_over(now, self.lifetime()) {
             self.end(now, EndReason::Expired, None);
         }
         if is_due(self.connections.draining.as_ref().map(Draining::deadline)) {
@@ -95,6 +95,7 @@ impl Session {
         let Some(current) = &mut self.connections.current else {
             return;
         };
+        current.notice_stall(now);
         current.acks.on_timeout(now);
         if current.stable_deadline().is_some_and(|at| now >= at) {
             current.stable_at = None;

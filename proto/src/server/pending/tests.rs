@@ -91,3 +91,75 @@ fn a_clock_that_falls_back_keeps_deadlines_in_order() {
     pending.expire(at(60));
     assert_eq!(pending.len(), 0);
 }
+
+fn proving(pending: &mut PendingConnections, peer: PeerKey) -> ConnectionId {
+    let connection = pending.accept(at(0), Carrier::ordered().from_peer(peer));
+    let silent = pending.spoke(connection).expect("it waits");
+    pending.begin_handshake(connection, silent);
+    connection
+}
+
+fn client(number: u8) -> PublicKey {
+    PublicKey([number; 32])
+}
+
+/// A host that never decides about one client is in nobody else's way, not even in that of the neighbours.
+#[test]
+fn who_waits_for_a_decision_counts_against_himself() {
+    let mut pending = pending(64, 64);
+    (pending.max_per_peer, pending.max_per_client) = (4, 3);
+    let peer = PeerKey::opaque(b"street");
+    for _ in 0..3 {
+        assert!(pending.has_room_for(Some(peer)));
+        let connection = proving(&mut pending, peer);
+        assert!(pending.ask(connection, client(1)));
+        assert!(pending.ask(connection, client(1)), "asked twice, it counts once");
+    }
+    let fourth = proving(&mut pending, peer);
+    assert!(!pending.ask(fourth, client(1)), "as many as he may have");
+    pending.leave(fourth);
+    let neighbour = proving(&mut pending, peer);
+    assert!(pending.has_room_for(Some(peer)) && pending.ask(neighbour, client(2)));
+    pending.expire(at(10));
+    assert_eq!((pending.len(), pending.proving.0.len()), (0, 0));
+    assert_eq!((pending.undecided.0.len(), pending.undecided_clients.0.len()), (0, 0));
+}
+
+/// Keys cost nothing: whoever has many takes the place of his own, and leaves others theirs.
+#[test]
+fn where_too_many_from_one_place_wait_for_a_decision_the_oldest_goes() {
+    let mut pending = pending(64, 64);
+    (pending.max_per_peer, pending.max_per_client) = (4, 3);
+    let (street, other) = (PeerKey::opaque(b"street"), PeerKey::opaque(b"other"));
+    let elsewhere = proving(&mut pending, other);
+    assert!(pending.ask(elsewhere, client(0)));
+    let proving_still = proving(&mut pending, street);
+    let asked = [1, 2, 3, 4, 5].map(|number| {
+        let connection = proving(&mut pending, street);
+        assert!(pending.ask(connection, client(number)));
+        connection
+    });
+    assert_eq!(
+        asked.map(|connection| pending.holds(connection)),
+        [false, true, true, true, true]
+    );
+    assert!(pending.holds(elsewhere) && pending.holds(proving_still));
+    assert_eq!(pending.poll_unwanted(), Some(asked[0]));
+}
+
+// PROTOCOL R7.10
+#[test]
+fn bytes_of_a_packet_under_way_prolong_the_wait_for_it_and_no_other() {
+    let mut pending = pending(8, 8);
+    let slow = pending.accept(at(0), Carrier::ordered());
+    let silent = pending.accept(at(0), Carrier::ordered());
+    for second in 1..=30 {
+        pending.on_partial(at(second), slow, 37);
+        pending.expire(at(second));
+    }
+    assert!(pending.holds(slow) && !pending.holds(silent));
+    assert_eq!(pending.deadline(), Some(at(40)), "the usual wait from the last one on");
+    let spoke = pending.spoke(slow).expect("it waits");
+    assert_eq!(spoke.deadline, at(40));
+    assert_eq!((pending.deadline(), pending.on_partial(at(31), slow, 1)), (None, None));
+}

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::arriving::Arriving;
 use crate::config::SessionConfig;
 use crate::id::Epoch;
-use crate::liveness::Liveness;
+use crate::liveness::{Liveness, STALL};
 use crate::reliability::{AckPolicy, Flight, Headroom, Rtt};
 use crate::security::Keys;
 use crate::session::ledger::Ledger;
@@ -40,6 +40,8 @@ pub(crate) struct ActiveConnection {
     pub(crate) resync_due: bool,
     pub(crate) liveness: Liveness,
     pub(crate) rtt: Rtt,
+    /// This host stood still until then: what was sent before tells nothing of the round trip.
+    stalled_until: Instant,
     pub(crate) flight: Flight,
     /// When anything but heartbeats and acknowledgements last went either way.
     pub(crate) busy_at: Instant,
@@ -105,6 +107,7 @@ impl ActiveConnection {
             resync_due: false,
             liveness: start.liveness,
             rtt: Rtt::default(),
+            stalled_until: now,
             flight: Flight::default(),
             busy_at: now,
             unacked_since: None,
@@ -187,7 +190,21 @@ impl ActiveConnection {
         self.progress = true;
         self.unacked_since = (!all).then_some(now);
         if let Some(rtt) = self.flight.on_acked(now, position) {
+            self.sample_rtt(now, rtt);
+        }
+    }
+
+    /// A round trip that ends now took so long.
+    pub(crate) fn sample_rtt(&mut self, now: Instant, rtt: Duration) {
+        if now.saturating_since(self.stalled_until) >= rtt {
             self.rtt.sample(rtt);
+        }
+    }
+
+    /// To be told of each packet and timeout, before anything else: a deadline that passed long ago shows that this host stood still.
+    pub(crate) fn notice_stall(&mut self, now: Instant) {
+        if now.saturating_since(self.liveness.deadline(self.rtt.srtt())) > STALL {
+            self.stalled_until = now;
         }
     }
 }

@@ -67,6 +67,7 @@ impl Receiving<'_> {
     /// The peer broke the protocol; what its frames did before that stands.
     pub(crate) fn receive(&mut self, plaintext: BytesMut) -> Result<Received, Violation> {
         self.session.counters.stats.packets_received += 1;
+        self.connection.notice_stall(self.session.now);
         let mut tally = Tally::default();
         let mut result = Ok(());
         let packet_len = plaintext.len();
@@ -239,7 +240,8 @@ impl Receiving<'_> {
         let Some((_, sent)) = outstanding.take_if(|(expected, _)| *expected == id) else {
             return false;
         };
-        self.connection.rtt.sample(self.session.now.saturating_since(sent));
+        let now = self.session.now;
+        self.connection.sample_rtt(now, now.saturating_since(sent));
         self.connection.liveness.on_answered()
     }
 

@@ -24,7 +24,8 @@ fn a_lifetime_is_what_was_agreed_until_the_host_says_otherwise() {
     pair.sleep(Duration::from_secs(60));
     let now = pair.now;
     pair.server().set_detached_lifetime(now, Duration::from_secs(300));
-    pair.sleep(Duration::from_secs(200));
+    pair.sleep(Duration::from_secs(40));
+    pair.sleep(Duration::from_secs(160));
     assert_eq!(pair.server().state(), SessionState::Detached);
     assert_eq!(pair.client.state(), SessionState::Ended, "its own end did not extend");
     pair.server()
@@ -36,6 +37,40 @@ fn a_lifetime_is_what_was_agreed_until_the_host_says_otherwise() {
     );
     pair.sleep(Duration::from_secs(1));
     assert_eq!(pair.server().state(), SessionState::Ended);
+}
+
+/// Both ends slept for longer than a detached session lives. Who wakes first has to leave the other a chance.
+// PROTOCOL R7.8
+#[test]
+fn the_sleep_of_both_ends_is_nobody_s_absence() {
+    let mut pair = dialled(|_, _| {});
+    pair.cut();
+    pair.sleep(Duration::from_secs(8 * 3_600));
+    assert_eq!(pair.server().state(), SessionState::Detached);
+    assert_eq!(pair.client.state(), SessionState::Detached);
+    pair.sleep(Duration::from_secs(59));
+    pair.dial();
+    assert_eq!(pair.server().state(), SessionState::Attached);
+    assert_eq!(pair.server().stats().attaches, 2);
+}
+
+/// Once, and a minute at most, or the session's lifetime if that is shorter.
+// PROTOCOL R7.8
+#[test]
+fn who_slept_waits_for_the_other_once_and_not_for_long() {
+    for (lifetime, chance) in [(600, 60), (5, 5)] {
+        let mut pair = dialled(|_, server| server.detached_lifetime = Duration::from_secs(lifetime));
+        pair.cut();
+        pair.sleep(Duration::from_secs(8 * 3_600));
+        let due = pair.now + Duration::from_secs(chance);
+        assert_eq!(pair.server().poll_timeout(), Some(due));
+        pair.sleep(Duration::from_secs(8 * 3_600));
+        assert_eq!(pair.server().state(), SessionState::Ended, "once");
+        let mut pair = dialled(|_, server| server.detached_lifetime = Duration::from_secs(lifetime));
+        pair.cut();
+        pair.sleep(Duration::from_secs(lifetime));
+        assert_eq!(pair.server().state(), SessionState::Ended, "it did not sleep");
+    }
 }
 
 #[test]

@@ -314,3 +314,42 @@ fn a_connection_that_brought_no_acknowledgement_does_not_end_the_backoff() {
     }
     assert!(waits[0] > waits[1] * 4, "{waits:?}");
 }
+
+/// A round trip in which this host slept says nothing of the line, and must not make a dead one be waited for.
+#[test]
+fn the_sleep_of_the_host_is_no_round_trip() {
+    for timer_first in [false, true] {
+        let mut pair = dialled_over(RTT);
+        let before = pair.client.stats().srtt;
+        let now = pair.now;
+        let stream = pair
+            .client
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        pair.client
+            .stream(stream)
+            .send(now, Bytes::from_static(b"good night"))
+            .expect("because there is room");
+        let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
+        let mut packet = Vec::new();
+        assert!(pair.client.poll_transmit(now, ours, &mut packet));
+        let answered = now + Duration::from_millis(100);
+        pair.server()
+            .handle_input(answered, theirs, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
+        pair.server().handle_timeout(answered + Duration::from_millis(50));
+        packet.clear();
+        assert!(
+            pair.server()
+                .poll_transmit(answered + Duration::from_millis(50), theirs, &mut packet)
+        );
+        let woken = now + Duration::from_secs(8 * 3_600);
+        if timer_first {
+            pair.client.handle_timeout(woken);
+        }
+        pair.client
+            .handle_input(woken, ours, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
+        assert_eq!(pair.client.stats().srtt, before);
+    }
+}
