@@ -200,7 +200,8 @@ pub enum EndReason {
     /// What was sent stayed unacknowledged through more attaches, or for longer, than
     /// [`SessionConfig::stuck`](crate::SessionConfig::stuck) allows, though there were connections.
     Stuck,
-    /// Another session of the same identity took its name.
+    /// Another session of the same identity took its name. Both ends are told so; who opened this one should not open it again, or the
+    /// two would displace each other for ever.
     Replaced,
     /// The accepting host's memory for detached sessions was spent, and this one was detached longest.
     Evicted,

@@ -64,7 +64,7 @@ class Client:
         need(final.kind == "FINAL" and (final.verdict == "none") == (old is None), f"{final.kind} in FINAL's place")
         link.stated = final.position or 0
         if final.verdict not in ("none", "Resumed"):
-            old.end(final.verdict, final=final.position if final.verdict == "Expired" else None)
+            old.end(final.verdict, final=final.position if final.verdict in ("Expired", "Closed", "Replaced") else None)
         return old or Session(True, h.hash[:16], link, self.parameters, final.parameters), link
     async def resume(self, carrier, session):
         old = session.current

@@ -203,7 +203,7 @@ class Session:
             need(self.own_close, "CLOSED without CLOSE")
             self.end("Done", link=link, final=f.position)
         elif f.kind == "END":
-            self.end(f.code, f.reason, final=f.position if f.code in ("Done", "ProtocolError", "Aborted") else None)
+            self.end(f.code, f.reason, final=f.position if f.code in ("Done", "ProtocolError", "Aborted", "Replaced") else None)
         elif f.kind == "REKEY" and link.rx_rekeyed < link.rx.n:  # several in a packet are read as one
             link.rx_rekeyed = link.rx.n
             link.rx.rekey()

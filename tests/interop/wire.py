@@ -12,8 +12,8 @@ LARGEST = dict(packet_limit=65_535, fragment_size=64_000, versions=16, suites=16
 
 # Kinds of fields: int, stream, u64, bytes, =n (exactly n bytes); one byte for a place in a list of CODES; a layout of
 # further fields, each `name:kind`; more, an integer behind some codes; and with ? any of them behind a marker, if at all.
-CODES = {"verdict": ["none", "Resumed", "Expired", "Superseded", "Unknown", "StateLost"],
-         "end": ["Done", "StateLost", "ProtocolError", "Unauthorized", "RefreshCredentials", "Busy", "RetryLater", "Aborted"],
+CODES = {"verdict": ["none", "Resumed", "Expired", "Superseded", "Unknown", "StateLost", "Closed", "Replaced"],
+         "end": ["Done", "StateLost", "ProtocolError", "Unauthorized", "RefreshCredentials", "Busy", "RetryLater", "Aborted", "Replaced"],
          "reject": [None, "Retry", "Refused", "VersionUnsupported", "SuiteUnsupported"],
          "frame": [None, "OPEN", "RESET", "STOP", "CREDIT", "CLOSE", None, None, "CLOSED", "END", "ACK", "FROM", "RESYNC", "PING",
                    "PONG", "GOAWAY", "REKEY", "FINAL"],
@@ -26,9 +26,9 @@ LAYOUTS = {"CLAIM": "position:u64 alive:flag", "REJECT": "code:reject after:more
            **dict.fromkeys(("RESET", "STOP"), "stream:stream code:int"), **dict.fromkeys(("PING", "PONG"), "id:int"),
            **dict.fromkeys(("CLOSED", "ACK", "FROM", "RESYNC"), "position:int"),
            "END": "code:end reason:bytes position:?int after:?int alternate:bytes",
-           "FINAL": "parameters:PARAMETERS incarnation:=8 verdict:verdict position:more"}
+           "FINAL": "parameters:PARAMETERS incarnation:=8 verdict:verdict position:more words:WORDS", "WORDS": "code:int reason:bytes"}
 LAYOUTS = {kind: [field.split(":") for field in layout.split()] for kind, layout in LAYOUTS.items()}
-SEQUENCED, WITH_MORE = ("OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"), ("Retry", "Resumed", "Expired", "Unknown", "StateLost")
+SEQUENCED, WITH_MORE = ("OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"), ("Retry", "Resumed", "Expired", "Unknown", "StateLost", "Closed", "Replaced")
 
 class Refused(Exception):
     """Bytes that the document says are malformed; or, while they are served, any other breach of it."""
@@ -48,7 +48,7 @@ def put(kind, value):  # a field as bytes; `get` reads it back
     if kind[0] == "?":
         return b"\0" if value is None else b"\1" + put(kind[1:], value)
     if kind in LAYOUTS:
-        return b"".join(put(inner, getattr(value, name)) for name, inner in LAYOUTS[kind])
+        return b"".join(put(inner, getattr(value, name, None)) for name, inner in LAYOUTS[kind] if kind != "WORDS" or value)
     if kind in CODES:
         return bytes([CODES[kind].index(value)])
     if isinstance(value, bytes):
@@ -64,7 +64,8 @@ def get(reader, kind, name=None):
     if kind in LAYOUTS:
         values, value = SimpleNamespace(), None
         for name, inner in LAYOUTS[kind]:
-            value = None if inner == "more" and value not in WITH_MORE else get(reader, inner, name)
+            absent = inner == "more" and value not in WITH_MORE or inner == "WORDS" and values.verdict != "Closed"
+            value = None if absent else get(reader, inner, name)
             setattr(values, name, value)
         return values
     if kind in CODES:

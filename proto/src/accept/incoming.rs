@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::request::{ConnectionId, Request};
 use crate::error::{ConnectionError, ProtocolError};
-use crate::id::Carrier;
+use crate::id::{Carrier, SessionId};
 use crate::security::{Established, ResumeClear, ServerHandshake, Suite, VERSION};
 use crate::time::Instant;
 use crate::wire::frame::{Final, Offer};
@@ -154,6 +154,7 @@ impl Handshake {
             secret_hint,
             name: String::from(name),
             credential: offer.credential.clone(),
+            predecessor: offer.predecessor.as_ref().map(|named| SessionId(named.id)),
             carrier: self.carrier,
         };
         Ok(Proven {

@@ -25,5 +25,5 @@ pub(crate) use self::packet::final_packet;
 pub use self::refusal::{Refusal, Rejection};
 pub(crate) use self::refusal::{SOON, millis};
 pub use self::report::Report;
-pub(crate) use self::report::{Status, Tombstone};
+pub(crate) use self::report::{Over, Status, Tombstone};
 pub use self::request::{ConnectionId, Request};

@@ -1,7 +1,10 @@
 //! What the registry is told of a session.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
+
+use bytes::Bytes;
 
 use crate::event::EndReason;
 use crate::id::SessionId;
@@ -41,6 +44,8 @@ pub(crate) struct Tombstone {
     pub(crate) id: SessionId,
     /// The server's last position.
     pub(crate) position: u64,
+    /// How it ended, where its client is told more than that it did.
+    pub(crate) over: Option<Box<Over>>,
     /// Whether that is the final one. Where the positions contradicted each other it is information only.
     pub(crate) is_final: bool,
     /// The positions that its client may state without contradicting what was sent to it and what it said.
@@ -49,6 +54,15 @@ pub(crate) struct Tombstone {
     pub(crate) counter: u64,
     /// Of every resumption secret that the session would have accepted: one or two.
     pub(crate) verifiers: Vec<Verifier>,
+}
+
+/// How a session ended of which its client may not have heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The server's host closed it.
+    Closed { code: u64, reason: Bytes },
+    /// Another session took its name.
+    Replaced,
 }
 
 impl Tombstone {
@@ -62,7 +76,15 @@ impl Tombstone {
         } else if !self.is_final || !self.believable.contains(&named.position) {
             Verdict::StateLost { position }
         } else {
-            Verdict::Expired { position }
+            match self.over.as_deref() {
+                None => Verdict::Expired { position },
+                Some(Over::Closed { code, reason }) => Verdict::Closed {
+                    position,
+                    code: *code,
+                    reason: reason.clone(),
+                },
+                Some(Over::Replaced) => Verdict::Replaced { position },
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
-use crate::id::Carrier;
+use crate::id::{Carrier, SessionId};
 use crate::redacted::Redacted;
 use crate::security::PublicKey;
 
@@ -24,6 +24,11 @@ pub struct Request {
     pub name: String,
     /// The opaque credential, up to 7,000 bytes; empty: none.
     pub credential: Bytes,
+    /// The session that the client wants to go on with, if it says one: its word only, which the registry or the session's owner holds against the proof. A
+    /// host whose sessions are held by several nodes can look it up, and refuse with
+    /// [`RetryLater`](crate::server::Refusal::RetryLater) and an alternate where this node cannot decide about it, since a session that is not held
+    /// here is otherwise answered `Unknown`, which may end it.
+    pub predecessor: Option<SessionId>,
     /// The carrier as the host described it to [`Registry::connection_accepted`](crate::server::Registry::connection_accepted): whether to believe a
     /// credential that came over it is the host's decision.
     pub carrier: Carrier,
@@ -37,6 +42,7 @@ impl core::fmt::Debug for Request {
             .field("secret_hint", &self.secret_hint)
             .field("name", &self.name)
             .field("credential", &Redacted(&self.credential))
+            .field("predecessor", &self.predecessor)
             .field("carrier", &self.carrier)
             .finish()
     }

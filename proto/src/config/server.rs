@@ -115,7 +115,7 @@ pub struct ServerConfig {
     /// How long a tombstone is kept. 1 ms to 365 days, default 1 h. Clients that stay away longer than
     /// this may not learn what became of their data.
     pub tombstone_lifetime: Duration,
-    /// Tombstones kept at most, some 400 bytes each; beyond, the oldest goes early, of the client that
+    /// Tombstones kept at most, some 400 bytes each and the reason that a close gave (up to 1,024); beyond, the oldest goes early, of the client that
     /// ended the newest session if it has more than its share. Owner: the registry. 0 to 16,777,216,
     /// default 100,000.
     pub max_tombstones: usize,
@@ -126,7 +126,7 @@ impl ServerConfig {
     #[must_use]
     pub fn new(auth: ServerAuth) -> ServerConfig {
         ServerConfig {
-            session: SessionConfig::default(),
+            session: SessionConfig::default().with_linger(Duration::from_secs(60)),
             auth,
             suites: Suite::all(),
             max_silent: 1_024,

@@ -56,7 +56,10 @@ pub struct SessionConfig {
     /// it each is told to wait a second. What proves nothing does not count, so that no forger can shut
     /// the client out. 1 to 1,000,000, default 3.
     pub max_attempts: u32,
-    /// How long `close` waits for queued data and for the peer's answer. 1 ms to 1 day, default 10 s.
+    /// How long `close` waits for queued data and for the peer's answer. 1 ms to 1 day, default 10 s; on the accepting end 60 s, so that
+    /// what a server says last reaches a client that is without network for a while. (Not for as long as a detached session lives, since
+    /// a server that ends would then wait for clients that are gone for good. The client learns the close's code and reason as long as the
+    /// [tombstone](crate::ServerConfig::tombstone_lifetime) lives.)
     pub linger: Duration,
     /// How long nothing but heartbeats may be said before the session counts as idle. 1 ms to 1 day, default 60 s.
     pub idle_after: Duration,

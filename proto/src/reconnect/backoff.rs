@@ -220,6 +220,9 @@ setters! {
 /// How many tries were made since the last stable connection, and when the next is due.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Retry {
+    /// Tries, all of them.
+    tries: u32,
+    /// Those that were followed by a longer wait.
     failures: u32,
 }
 
@@ -227,17 +230,23 @@ impl Retry {
     /// Counts a try and returns the instant of it, or `None` when no try is left.
     /// `random` is uniform over all of `u64`.
     pub(crate) fn next(&mut self, now: Instant, policy: &Backoff, random: u64) -> Option<Instant> {
-        if policy.attempts.is_some_and(|max| self.failures >= max) {
+        let due = self.again(now, policy, random)?;
+        self.failures = self.failures.saturating_add(1);
+        Some(due)
+    }
+
+    /// The same for a try that waits no longer than the one before it: the server was there, and said when to come.
+    pub(crate) fn again(&mut self, now: Instant, policy: &Backoff, random: u64) -> Option<Instant> {
+        if policy.attempts.is_some_and(|max| self.tries >= max) {
             return None;
         }
-        let delay = policy.delay(self.failures);
-        self.failures = self.failures.saturating_add(1);
-        Some(now + policy.vary(delay, random))
+        self.tries = self.tries.saturating_add(1);
+        Some(now + policy.vary(policy.delay(self.failures), random))
     }
 
     /// A connection stayed attached long enough.
     pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+        *self = Retry::default();
     }
 }
 

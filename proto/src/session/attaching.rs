@@ -6,7 +6,7 @@ use super::identity::proving::{self, Answered, Step};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
 use crate::error::{AttachError, ConnectionError};
-use crate::event::{EndReason, Event};
+use crate::event::{Closer, EndReason, Event};
 use crate::id::{Carrier, Epoch};
 use crate::liveness::STALL;
 use crate::reconnect::{Cause, Reached};
@@ -16,7 +16,7 @@ use crate::wire::frame::{End, EndCode, Final, Parameters, Verdict};
 use crate::wire::handshake::Reject;
 use crate::wire::packet::PacketType;
 use alloc::boxed::Box;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 impl Session {
     pub(super) fn begin_attach(&mut self, now: Instant, carrier: Carrier) -> Result<Epoch, AttachError> {
@@ -181,14 +181,14 @@ impl Session {
                 self.identity.on_resumed(established.secret);
                 self.go_live(now, epoch, established.keys, Attach::of_handshake(position));
             }
-            Verdict::Expired { position } => {
-                if self.closing.judge(Stated::Final, position, &self.ledger).is_err() {
-                    self.end(now, EndReason::StateLost, None);
-                    return Ok(());
-                }
-                let closed = self.closing.reason_before(position);
-                self.end(now, closed.unwrap_or(EndReason::Expired), Some(position));
+            Verdict::Expired { position } => self.on_over(now, position, EndReason::Expired),
+            Verdict::Closed { position, code, reason } => {
+                // A slice of it would keep the whole packet in memory.
+                let reason = Bytes::copy_from_slice(&reason);
+                let by = Closer::Peer;
+                self.on_over(now, position, EndReason::Closed { code, reason, by });
             }
+            Verdict::Replaced { position } => self.on_over(now, position, EndReason::Replaced),
             Verdict::Superseded => self.end(now, EndReason::Superseded, None),
             Verdict::StateLost { .. } => self.end(now, EndReason::StateLost, None),
             Verdict::Unknown { reach } if self.never_arrived(now, &answer, reach) => {
@@ -197,6 +197,15 @@ impl Session {
             Verdict::Unknown { .. } => self.end(now, EndReason::Unknown, None),
         }
         Ok(())
+    }
+
+    /// The session is over at the server, whose final position is `position`, for `reason` if nothing more is known here.
+    fn on_over(&mut self, now: Instant, position: u64, reason: EndReason) {
+        if self.closing.judge(Stated::Final, position, &self.ledger).is_err() {
+            return self.end(now, EndReason::StateLost, None);
+        }
+        let closed = self.closing.reason_before(position);
+        self.end(now, closed.unwrap_or(reason), Some(position));
     }
 
     /// Whether a server that does not know the session proves by that that nothing was delivered.

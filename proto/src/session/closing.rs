@@ -103,6 +103,11 @@ impl Closing {
         self.local.is_some() || self.peer.is_some()
     }
 
+    /// What this end's host said when it closed.
+    pub(crate) fn last_words(&self) -> Option<(u64, Bytes)> {
+        self.local.as_ref().map(|local| (local.code, local.reason.clone()))
+    }
+
     /// Whether our CLOSE is out.
     pub(crate) fn has_committed(&self) -> bool {
         self.committed().is_some()
@@ -223,7 +228,10 @@ impl Closing {
     /// The peer says that the session is over.
     pub(crate) fn on_end(&self, end: &End, ledger: &Ledger) -> Finish {
         // With other codes a position is information, or means nothing.
-        let is_final = matches!(end.code, EndCode::Done | EndCode::ProtocolError | EndCode::Aborted);
+        let is_final = matches!(
+            end.code,
+            EndCode::Done | EndCode::ProtocolError | EndCode::Aborted | EndCode::Replaced
+        );
         let peer_position = end.position.filter(|_| is_final);
         if peer_position.is_some_and(|position| self.judge(Stated::Final, position, ledger).is_err()) {
             // END is never answered.
@@ -239,6 +247,7 @@ impl Closing {
             EndCode::Unauthorized | EndCode::RefreshCredentials => EndReason::Unauthorized,
             EndCode::Busy | EndCode::RetryLater => EndReason::Busy,
             EndCode::Aborted => EndReason::AbortedByPeer,
+            EndCode::Replaced => EndReason::Replaced,
             EndCode::Done => self.reason().unwrap_or(EndReason::AbortedByPeer),
         };
         Finish {

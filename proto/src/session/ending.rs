@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use super::closing::{Closing, Finish};
 use super::machine::Session;
 use super::reconnecting::Decision;
-use crate::accept::{Report, SessionCommand, Status, Tombstone};
+use crate::accept::{Over, Report, SessionCommand, Status, Tombstone};
 use crate::error::CodeTooLarge;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
@@ -71,7 +73,7 @@ impl Session {
             SessionCommand::Leave { within, alternate } => self.begin_migration(now, within, alternate),
             SessionCommand::Lifetime(lifetime) => self.absence.limit(lifetime),
             SessionCommand::Replace => {
-                self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Replaced));
+                self.conclude(now, Finish::telling(EndCode::Replaced, EndReason::Replaced));
             }
             SessionCommand::Evict if self.absence.is_detached() => {
                 self.conclude(now, Finish::silent(EndReason::Evicted));
@@ -194,9 +196,16 @@ impl Session {
         };
         self.reconnecting.end(now, outcome, &mut self.events);
         self.absence.end(now);
+        let over = match reason {
+            EndReason::Replaced => Some(Over::Replaced),
+            _ => self
+                .closing
+                .last_words()
+                .map(|(code, reason)| Over::Closed { code, reason }),
+        };
         self.closing = Closing::default();
         trace::ended(&reason);
-        self.reporting.on_end(reason.clone(), believable);
+        self.reporting.on_end(reason.clone(), believable, over);
         self.events.end(Ended { reason, fates });
     }
 
@@ -244,6 +253,7 @@ impl Session {
         Some(Tombstone {
             id: ticket.id,
             position: self.ledger.stated(),
+            over: self.reporting.over().cloned().map(Box::new),
             is_final: self.reporting.end() != Some(&EndReason::StateLost),
             believable,
             counter: ticket.counter,

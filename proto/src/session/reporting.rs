@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::ops::RangeInclusive;
 
+use crate::accept::Over;
 use crate::event::EndReason;
 use crate::liveness::Health;
 use crate::time::Instant;
@@ -28,6 +29,8 @@ struct SessionEnd {
     reason: EndReason,
     /// The positions that the peer might have stated then.
     believable: RangeInclusive<u64>,
+    /// What a client that was away is told beyond that it is over.
+    over: Option<Over>,
 }
 
 impl Reporting {
@@ -77,15 +80,24 @@ impl Reporting {
         changed
     }
 
-    /// The session is over. `believable`: the positions that the peer might have stated.
-    pub(crate) fn on_end(&mut self, reason: EndReason, believable: RangeInclusive<u64>) {
-        self.end = Some(Box::new(SessionEnd { reason, believable }));
+    /// The session is over. `believable`: the positions that the peer might have stated; `over`: what it is told when it comes late.
+    pub(crate) fn on_end(&mut self, reason: EndReason, believable: RangeInclusive<u64>, over: Option<Over>) {
+        self.end = Some(Box::new(SessionEnd {
+            reason,
+            believable,
+            over,
+        }));
         self.due = true;
     }
 
     /// Why the session is over, if it is.
     pub(crate) fn end(&self) -> Option<&EndReason> {
         self.end.as_ref().map(|end| &end.reason)
+    }
+
+    /// What a client that comes late is told beyond that it is over.
+    pub(crate) fn over(&self) -> Option<&Over> {
+        self.end.as_ref().and_then(|end| end.over.as_ref())
     }
 
     /// The positions that the peer might have stated when the session ended, if it is over.

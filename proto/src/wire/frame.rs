@@ -175,6 +175,8 @@ pub enum EndCode {
     RetryLater,
     /// The host ended the session.
     Aborted,
+    /// Another session of the same identity took its name.
+    Replaced,
 }
 
 impl EndCode {
@@ -190,6 +192,7 @@ impl EndCode {
             EndCode::Busy => 5,
             EndCode::RetryLater => 6,
             EndCode::Aborted => 7,
+            EndCode::Replaced => 8,
         }
     }
 
@@ -205,6 +208,7 @@ impl EndCode {
             5 => EndCode::Busy,
             6 => EndCode::RetryLater,
             7 => EndCode::Aborted,
+            8 => EndCode::Replaced,
             _ => return None,
         })
     }
@@ -261,6 +265,20 @@ pub enum Verdict {
     },
     /// It is over; a tombstone remains.
     Expired {
+        /** The server's final position. */
+        position: u64,
+    },
+    /// It is over, since the server's host closed it and could not say so in time.
+    Closed {
+        /** The server's final position. */
+        position: u64,
+        /** The host's code. */
+        code: u64,
+        /** The host's reason, up to 1,024 bytes. */
+        reason: Bytes,
+    },
+    /// It is over, since another session of the same identity took its name.
+    Replaced {
         /** The server's final position. */
         position: u64,
     },

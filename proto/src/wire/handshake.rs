@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::error::ProtocolError;
-use crate::limits::{MAX_CREDENTIAL, MAX_NAME, MAX_PACKET};
+use crate::limits::{MAX_CREDENTIAL, MAX_NAME, MAX_PACKET, MAX_REASON};
 use crate::wire::frame::{Final, Offer, Parameters, Predecessor, Verdict};
 use crate::wire::packet::PacketType;
 use crate::wire::{cursor, varint};
@@ -143,13 +143,21 @@ pub(crate) fn put_final(buf: &mut Vec<u8>, final_: &Final) {
     if let Some(number) = number {
         varint::write(buf, number);
     }
+    if let Some(Verdict::Closed { code, reason, .. }) = &final_.verdict {
+        varint::write(buf, *code);
+        cursor::put_bytes(buf, reason, MAX_REASON);
+    }
 }
 
 /// How much [`put_final`] writes.
 pub(crate) fn final_len(final_: &Final) -> usize {
     let parameters: usize = parameter_values(&final_.parameters).into_iter().map(varint::len).sum();
     let (_, number) = verdict_parts(final_.verdict.as_ref());
-    parameters + final_.incarnation.len() + 1 + number.map_or(0, varint::len)
+    let words = match &final_.verdict {
+        Some(Verdict::Closed { code, reason, .. }) => varint::len(*code) + cursor::bytes_len(reason, MAX_REASON),
+        _ => 0,
+    };
+    parameters + final_.incarnation.len() + 1 + number.map_or(0, varint::len) + words
 }
 
 /// Reads what [`put_final`] writes.
@@ -171,6 +179,14 @@ pub(crate) fn take_final(rest: &mut Bytes) -> Result<Final, ProtocolError> {
         5 => Some(Verdict::StateLost {
             position: varint::read(rest)?,
         }),
+        6 => Some(Verdict::Closed {
+            position: varint::read(rest)?,
+            code: varint::read(rest)?,
+            reason: cursor::bytes(rest, MAX_REASON)?,
+        }),
+        7 => Some(Verdict::Replaced {
+            position: varint::read(rest)?,
+        }),
         _ => return Err(ProtocolError::Malformed),
     };
     Ok(Final {
@@ -189,6 +205,8 @@ fn verdict_parts(verdict: Option<&Verdict>) -> (u8, Option<u64>) {
         Some(Verdict::Superseded) => (3, None),
         Some(Verdict::Unknown { reach }) => (4, Some(*reach)),
         Some(Verdict::StateLost { position }) => (5, Some(*position)),
+        Some(Verdict::Closed { position, .. }) => (6, Some(*position)),
+        Some(Verdict::Replaced { position }) => (7, Some(*position)),
     }
 }
 

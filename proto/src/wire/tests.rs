@@ -136,6 +136,9 @@ pub(crate) fn final_frame() -> impl Strategy<Value = Frame> {
         Just(Some(Verdict::Superseded)),
         integer().prop_map(|reach| Some(Verdict::Unknown { reach })),
         integer().prop_map(|position| Some(Verdict::StateLost { position })),
+        integer().prop_map(|position| Some(Verdict::Replaced { position })),
+        (integer(), integer(), octets(1_024))
+            .prop_map(|(position, code, reason)| { Some(Verdict::Closed { position, code, reason }) }),
     ];
     (parameters(), any::<[u8; 8]>(), verdict).prop_map(|(parameters, incarnation, verdict)| {
         let answer = Final {

@@ -37,7 +37,9 @@ pub struct Oracle {
     health: Health,
     /// Tries since the last connection that lasted.
     tries: u32,
-    /// The same, where one on which something was sent and maybe nothing acknowledged does not count as having lasted.
+    /// Of these, those that make the next wait longer.
+    steps: u32,
+    /// The tries, where one on which something was sent and maybe nothing acknowledged does not count as having lasted.
     tries_at_most: u32,
     /// What was acknowledged to the client and what it sent, as of now and when it attached.
     progress: (u64, u64),
@@ -126,6 +128,7 @@ impl Oracle {
             health: Health::Detached,
             tries: 0,
             tries_at_most: 0,
+            steps: 0,
             progress: (0, 0),
             progress_before: 0,
             asked: false,
@@ -194,6 +197,8 @@ impl Oracle {
         let renewed = std::mem::take(&mut self.renewed);
         let asked = std::mem::take(&mut self.asked) || swap || renewed;
         let forced = self.forced.is_some();
+        // Whoever was told when to come does not wait longer the next time.
+        let told = self.floor.0 == now;
         let replaces = self.unbegun.take() == Some((now, attempt.started));
         if !first && !asked {
             self.check_strategy(now, &attempt)?;
@@ -205,6 +210,7 @@ impl Oracle {
             .add("check: in the place of one that waited", u64::from(replaces));
         let counts = u32::from(!asked && !forced && !replaces);
         self.tries += counts;
+        self.steps += counts * u32::from(!told);
         self.tries_at_most += counts;
         self.unprepared = None;
         self.free_since = now;
@@ -277,12 +283,12 @@ impl Oracle {
         if delay > self.pace.most(self.tries_at_most).max(floor + floor / 2) && self.tries > 0 {
             return fail(format!("{attempt:?} only after {delay} ns"));
         }
-        if delay < self.pace.least(self.tries) {
+        if delay < self.pace.least(self.steps) {
             return fail(format!(
                 "{attempt:?} after {delay} ns, the {}th of {}: at least {}",
-                self.tries,
+                self.steps,
                 self.pace.name,
-                self.pace.least(self.tries)
+                self.pace.least(self.steps)
             ));
         }
         self.tally.hit("check: pace");
@@ -363,7 +369,7 @@ impl Oracle {
     /// Only what stayed for ten seconds counts as stable.
     fn settle_tries(&mut self, now: u64) {
         if self.attached_at.is_some_and(|since| now - since >= STABLE) {
-            self.tries = 0;
+            (self.tries, self.steps) = (0, 0);
             self.tally.hit("check: stable");
             let (acked, sent) = self.progress;
             if acked == sent || acked > self.progress_before {

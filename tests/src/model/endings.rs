@@ -46,6 +46,7 @@ pub fn name_of(reason: &EndReason) -> &'static str {
         EndReason::Busy => "end: busy",
         EndReason::GaveUp { .. } => "end: gave up",
         EndReason::Exhausted => "end: exhausted",
+        EndReason::Replaced => "end: replaced",
         _ => "end: other",
     }
 }

@@ -276,6 +276,8 @@ impl Server {
         let id = SessionId(incoming.predecessor()?.id);
         env.tally.hit(match &verdict {
             Verdict::Expired { .. } => "verdict: expired",
+            Verdict::Closed { .. } => "verdict: closed",
+            Verdict::Replaced { .. } => "verdict: replaced",
             Verdict::Superseded => "verdict: superseded",
             Verdict::Unknown { .. } => "verdict: unknown",
             _ => "verdict: other",

@@ -406,7 +406,7 @@ pub(crate) fn value_out_of_range(rng: &mut Rng, victim: Side) -> Outcome {
         0 => &[1, own, 128, 0x43, 0xe7, 0],
         1 => &[1, own, 128, 0x80, 0, 0xfa, 1, 0],
         // END with a code that is none, and with a marker that is none.
-        2 => &[9, 8, 0, 0, 0, 0],
+        2 => &[9, 9, 0, 0, 0, 0],
         3 => &[9, 0, 0, 2, 0, 0],
         // The same stream, and no stream before.
         4 => &[0x44, 1, 9],

@@ -32,7 +32,9 @@ impl Reconnecting {
         if cause == Cause::Timeout {
             dialing.slowness = dialing.slowness.saturating_add(1);
         }
-        let Some(due) = dialing.next_try(now, kind, cause, random) else {
+        // Who was told when to come has reached the network all right.
+        let is_told = floor.is_some() && cause == Cause::ServerAsked;
+        let Some(due) = dialing.next_try(now, kind, cause, (random, is_told)) else {
             dialing.want = None;
             dialing.migrate = None;
             return match kind {
@@ -291,13 +293,20 @@ impl Dialing {
         strategy
     }
 
-    /// When the next try is due; `None`: none is left.
-    fn next_try(&mut self, now: Instant, kind: IntentKind, cause: Cause, random: u64) -> Option<Instant> {
+    /// When the next try is due, by `random`; `None`: none is left. `is_told`: the server said when to come, so that the waits do not grow.
+    fn next_try(
+        &mut self,
+        now: Instant,
+        kind: IntentKind,
+        cause: Cause,
+        (random, is_told): (u64, bool),
+    ) -> Option<Instant> {
         let hopeless = kind == IntentKind::Establish && self.config.strategies.is_final(cause);
         match self.forced {
             _ if hopeless => None,
             Some(0) => Some(now),
             Some(_) => Some(now + self.config.strategies.escalation_pause),
+            None if is_told => self.retry.again(now, &self.config.backoff, random),
             None => self.retry.next(now, &self.config.backoff, random),
         }
     }

@@ -896,3 +896,26 @@ fn a_dial_that_fails_reached_nothing() {
     let won = won.map(|attempt| (attempt.outcome, attempt.reached));
     assert_eq!(won, Some((Outcome::Succeeded, Reached::Answer)));
 }
+
+/// Who was told when to come has reached the network: the waits do not grow, while tries count as ever.
+#[test]
+fn being_told_later_does_not_lengthen_the_backoff() {
+    let mut pair = Pair::new();
+    pair.dial();
+    pair.cut();
+    let mut waits = alloc::vec::Vec::new();
+    for told in [true; 12].into_iter().chain([false; 12]) {
+        let intent = pair.client.wanted_connection().expect("because it is lost");
+        pair.now = pair.now.max(intent.not_before);
+        let answer = match told {
+            true => Answer::Postponed(Duration::from_millis(1)),
+            false => Answer::Failed(Cause::Network),
+        };
+        pair.client.handle_answer(pair.now, intent.attempt, answer);
+        let next = pair.client.wanted_connection().expect("because it goes on").not_before;
+        waits.push((told, next.saturating_since(pair.now)));
+    }
+    let longest = |told| waits.iter().filter(|wait| wait.0 == told).map(|wait| wait.1).max();
+    assert!(longest(false) > longest(true).map(|wait| wait * 8), "{waits:?}");
+    assert_eq!(pair.client.reconnecting().stats().attempts, 2 + 24);
+}

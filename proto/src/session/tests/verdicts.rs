@@ -114,6 +114,9 @@ fn ask(pair: &mut Pair, stated: u64) -> (Option<Verdict>, Option<Ended>) {
     incoming
         .handle_input(now, BytesMut::from(&packet[..]))
         .expect("because it is honest");
+    // A host that holds the session elsewhere sees which it is.
+    let asked = incoming.request().and_then(|request| request.predecessor);
+    assert_eq!(asked, pair.client.id());
     packet.clear();
     let answer = match pair.registry.admit(now, incoming) {
         Admission::New { mut session, epoch } => {
@@ -239,9 +242,14 @@ fn every_other_end_leaves_a_final_position() {
                 pair.settle_registry();
             }
             let (verdict, ended) = ask(&mut pair, 1);
-            assert_eq!(verdict, Some(Verdict::Expired { position: 2 }), "{how}, told: {told}");
+            let position = 2;
+            let (heard, why) = match how {
+                "replaced" => (Verdict::Replaced { position }, EndReason::Replaced),
+                _ => (Verdict::Expired { position }, EndReason::Expired),
+            };
+            assert_eq!(verdict, Some(heard), "{how}, told: {told}");
             let ended = ended.expect("because it is over");
-            assert_eq!(ended.reason, EndReason::Expired, "{how}, told: {told}");
+            assert_eq!(ended.reason, why, "{how}, told: {told}");
             assert!(!unknown(&ended, stream), "{how}, told: {told}: it was delivered");
         }
     }
@@ -399,4 +407,79 @@ fn the_position_in_a_tombstone_is_the_one_that_close_froze() {
     pair.server().abort(now);
     let tombstone = pair.server().tombstone().expect("because it was confirmed once");
     assert_eq!(tombstone.position, stated);
+}
+
+/// The server's host says its last words and closes while the client is away: for an ordinary outage they wait, and the client learns code and
+/// reason also when they are gone.
+#[test]
+fn a_client_that_was_away_hears_what_was_said_last() {
+    for (away, reaches) in [(12, true), (59, true), (61, false), (600, false)] {
+        let mut pair = Pair::new();
+        pair.dial();
+        let now = pair.now;
+        let stream = pair
+            .server()
+            .open(now, StreamOptions::default())
+            .expect("because there is room");
+        pair.cut();
+        let said = pair.server().stream(stream).send(now, Bytes::from_static(b"good bye"));
+        said.expect("because there is room");
+        let closed = pair.server().close(now, 7, Bytes::from_static(b"shift is over"));
+        closed.expect("because the code fits");
+        let until = now + Duration::from_secs(away);
+        while let Some(due) = pair.server().poll_timeout().filter(|due| *due <= until) {
+            pair.now = due;
+            pair.server().handle_timeout(due);
+            pair.settle_registry();
+        }
+        pair.now = until;
+        pair.client.reconnect().at_once(until);
+        if reaches {
+            pair.dial();
+            pair.settle();
+            assert!(pair.client.accept(until).is_some(), "away for {away} s");
+            assert_eq!(payload(&mut pair.client, until, stream), b"good bye");
+        } else {
+            while !pair.client.is_ended() {
+                pair.redial();
+            }
+        }
+        let ended = events(&mut pair.client).pop();
+        let Some(Event::Ended(ended)) = ended else {
+            panic!("away for {away} s: {ended:?}");
+        };
+        let reason = Bytes::from_static(b"shift is over");
+        let by = Closer::Peer;
+        assert_eq!(
+            ended.reason,
+            EndReason::Closed { code: 7, reason, by },
+            "away for {away} s"
+        );
+    }
+}
+
+/// Who is displaced by one of its own name hears so, attached or not.
+#[test]
+fn who_was_replaced_is_told_so() {
+    for attached in [false, true] {
+        let mut pair = Pair::new();
+        pair.dial();
+        if !attached {
+            pair.cut();
+        }
+        let now = pair.now;
+        let told = pair.server().handle_command(now, SessionCommand::Replace);
+        told.expect("because it has no code");
+        if attached {
+            pair.settle();
+        }
+        while !pair.client.is_ended() {
+            pair.redial();
+        }
+        assert_eq!(
+            pair.client.end_reason(),
+            Some(&EndReason::Replaced),
+            "attached: {attached}"
+        );
+    }
 }

@@ -108,8 +108,8 @@ fn fragment_sizes_stay_in_their_range() {
 
 #[test]
 fn codes_and_markers_are_known_ones() {
-    assert!(decode(&[0x09, 7, 0, 0, 0, 0]).is_ok());
-    assert_eq!(error(&[0x09, 8, 0, 0, 0, 0]), Malformed);
+    assert!(decode(&[0x09, 8, 0, 0, 0, 0]).is_ok());
+    assert_eq!(error(&[0x09, 9, 0, 0, 0, 0]), Malformed);
     assert_eq!(error(&[0x09, 7, 0, 2, 0, 0]), Malformed);
     assert_eq!(error(&[0x09, 7, 0, 0, 2, 0]), Malformed);
 }

@@ -50,6 +50,10 @@ fn show_verdict(verdict: Option<&Verdict>) -> String {
         Some(Verdict::Superseded) => "Superseded".to_owned(),
         Some(Verdict::Unknown { reach }) => format!("Unknown reach={reach}"),
         Some(Verdict::StateLost { position }) => format!("StateLost position={position}"),
+        Some(Verdict::Closed { position, code, reason }) => {
+            format!("Closed position={position} code={code} reason={}", hex(reason))
+        }
+        Some(Verdict::Replaced { position }) => format!("Replaced position={position}"),
     }
 }
 

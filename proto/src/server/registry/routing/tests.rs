@@ -108,6 +108,7 @@ pub(crate) fn tombstone(established: &Established, position: u64) -> Tombstone {
     Tombstone {
         id: established.id,
         position,
+        over: None,
         is_final: true,
         believable: 0..=0,
         counter: 1,
