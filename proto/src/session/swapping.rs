@@ -92,7 +92,7 @@ impl Session {
             stated: attach.stated,
             cursor,
             planned: attach.planned,
-            confirms: self.side == Side::Client,
+            confirms: self.side == Side::Client && self.counters.stats.attaches > 0,
             owes_closed: self.closing.peer_closed(),
             liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.connections.patience),
             ack_bytes: quarter,

@@ -51,7 +51,7 @@ impl Truth {
         };
         let untrue = |oracle: &str, record: &Record| Err(format!("oracle {oracle}: {told:?} of {id}, {record:?}"));
         match told {
-            Told::Expired { position } => {
+            Told::Expired { position } | Told::Closed { position, .. } | Told::Replaced { position } => {
                 let right = record.confirmed && record.over.is_some() && record.stated == *position;
                 record.told_final = Some(*position);
                 if right { Ok(()) } else { untrue("Expired", record) }
@@ -112,7 +112,11 @@ impl Truth {
                 Some(Said::Made { verdict, .. }) => verdict,
                 _ => None,
             };
-            let expired = matches!(verdict, Some(Told::Expired { .. })) && after.attaches == before.attaches;
+            let is_over = matches!(
+                verdict,
+                Some(Told::Expired { .. } | Told::Closed { .. } | Told::Replaced { .. })
+            );
+            let expired = is_over && after.attaches == before.attaches;
             self.finals.extend(after.id.filter(|_| expired));
             return Ok(());
         }

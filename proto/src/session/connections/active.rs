@@ -22,7 +22,7 @@ pub(crate) struct ActiveConnection {
     pub(crate) from_due: bool,
     /// Nothing was packed here yet: the first packet goes out with or without data.
     pub(crate) silent: bool,
-    /// The first packet confirms the attach: it is short, so that it soon is across any line.
+    /// The first packet confirms a resume: it is short, so that it soon is across any line.
     pub(crate) confirms: bool,
     /// A stretch to send again because of a RESYNC: up to the first, then on from the second.
     pub(crate) detour: Option<(u64, u64)>,

@@ -16,7 +16,7 @@ use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 /// what is owed, and was cut longer, goes as it is.
 const UNKNOWN_LINE: usize = 16 << 10;
 const SMALL_PACKET_SLACK: usize = 256;
-/// The packet that confirms an attach is no longer than this, so that a slow line brings it in time: nobody waits for more.
+/// The packet that confirms a resume is no longer than this, so that a slow line brings it in time: nobody waits for more.
 const CONFIRMATION: usize = 256;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
