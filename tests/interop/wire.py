@@ -64,9 +64,8 @@ def get(reader, kind, name=None):
     if kind in LAYOUTS:
         values, value = SimpleNamespace(), None
         for name, inner in LAYOUTS[kind]:
-            absent = inner == "more" and value not in WITH_MORE or inner == "WORDS" and values.verdict != "Closed"
-            value = None if absent else get(reader, inner, name)
-            setattr(values, name, value)
+            lacks = values.verdict != "Closed" if inner == "WORDS" else inner == "more" and value not in WITH_MORE
+            setattr(values, name, value := None if lacks else get(reader, inner, name))
         return values
     if kind in CODES:
         code, = take(reader, 1)
