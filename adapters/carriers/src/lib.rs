@@ -6,6 +6,8 @@ pub mod causes;
 mod connect;
 mod error;
 mod head;
+#[cfg(all(feature = "network", target_os = "linux"))]
+mod network;
 mod on_runtime;
 mod pollable;
 mod server;
@@ -21,6 +23,8 @@ pub use address::Address;
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
 pub use error::{AddressError, StartError};
+#[cfg(all(feature = "network", target_os = "linux"))]
+pub use network::NetworkWatcher;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;

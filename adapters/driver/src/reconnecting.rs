@@ -68,7 +68,7 @@ impl Session {
 
     /// The network is another one now, or may be. As
     /// [`Reconnect::network_changed`](unbroken_proto::session::Reconnect::network_changed): what waits is dialled at once, and a connection whose
-    /// peer does not answer soon is replaced. The `carriers` crate's `NetworkWatcher` calls it when Linux says so (feature `network`).
+    /// peer does not answer soon is replaced. A `NetworkWatcher` of `unbroken-carriers` (feature `network`, Linux) calls it.
     pub fn network_changed(&self) {
         self.call(|machine, now| machine.reconnect().network_changed(now));
     }

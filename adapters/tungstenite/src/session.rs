@@ -96,6 +96,13 @@ impl Session {
         block_on_within(within, self.0.close(code, reason)).transpose()
     }
 
+    /// Whether the peer is there: how long it took to answer, or `None`, after 3 s at most, as
+    /// [`Session::probe`](unbroken_driver::Session::probe) says.
+    #[must_use]
+    pub fn probe(&self) -> Option<Duration> {
+        block_on(self.0.probe())
+    }
+
     /// Ends the session at once; what became of what was sent is told as far as it is known.
     pub fn abort(&self) -> Arc<Ended> {
         block_on(self.0.abort())
