@@ -5,12 +5,11 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
-use futures_util::stream::{Once, Peekable, StreamExt, once};
 use tungstenite::http;
 use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Connection, Framed};
 
@@ -156,17 +155,32 @@ where
 }
 
 fn deferred(setup: impl Future<Output = io::Result<BoxConnection>> + Send + 'static) -> Connected {
-    Connected::ordered(Deferred(once(Box::pin(setup)).peekable()))
+    Connected::ordered(Deferred::SettingUp(Box::pin(setup)))
 }
 
-/// A connection that is set up when it is first used. Futures' `TryFlatten` drops it once it is closed; this one is read on.
-struct Deferred<F: Future>(Peekable<Once<Pin<Box<F>>>>);
+/// A connection that is set up when it is first used.
+enum Deferred<F> {
+    SettingUp(Pin<Box<F>>),
+    Up(BoxConnection),
+    /// What it failed of is its only item.
+    Failed(Option<io::Error>),
+}
 
 impl<F: Future<Output = io::Result<BoxConnection>>> Deferred<F> {
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut BoxConnection>> {
-        match ready!(Pin::new(&mut self.0).poll_peek_mut(cx)) {
-            Some(Ok(up)) => Poll::Ready(Ok(up)),
-            _ => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        if let Deferred::SettingUp(setup) = self {
+            *self = match ready!(setup.as_mut().poll(cx)) {
+                Ok(up) => Deferred::Up(up),
+                Err(error) => Deferred::Failed(Some(error)),
+            };
+        }
+        Poll::Ready(self.up())
+    }
+
+    fn up(&mut self) -> io::Result<&mut BoxConnection> {
+        match self {
+            Deferred::Up(up) => Ok(up),
+            Deferred::SettingUp(_) | Deferred::Failed(_) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -178,18 +192,16 @@ impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
         if let Ok(up) = ready!(self.poll_up(cx)) {
             return up.as_mut().poll_next(cx);
         }
-        // What the set-up failed of is the only item.
-        let failed = ready!(Pin::new(&mut self.0).poll_next(cx));
-        Poll::Ready(failed.and_then(Result::err).map(Err))
+        match &mut *self {
+            Deferred::Failed(error) => Poll::Ready(error.take().map(Err)),
+            Deferred::SettingUp(_) | Deferred::Up(_) => Poll::Ready(None),
+        }
     }
 }
 
 impl<F: Future<Output = io::Result<BoxConnection>> + Send> Connection for Deferred<F> {
     fn take_partial(mut self: Pin<&mut Self>) -> usize {
-        match self.poll_up(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(up)) => up.as_mut().take_partial(),
-            _ => 0,
-        }
+        self.up().map_or(0, |up| up.as_mut().take_partial())
     }
 }
 
@@ -201,10 +213,7 @@ impl<F: Future<Output = io::Result<BoxConnection>>> Sink<Bytes> for Deferred<F> 
     }
 
     fn start_send(mut self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
-        match self.poll_up(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(up) => up?.as_mut().start_send(packet),
-            Poll::Pending => Err(io::ErrorKind::NotConnected.into()),
-        }
+        self.up()?.as_mut().start_send(packet)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
