@@ -5,9 +5,13 @@ mod address;
 pub mod causes;
 mod connect;
 mod error;
+mod following;
 mod head;
 mod on_runtime;
 mod pollable;
+mod redirect;
+mod request;
+mod response;
 mod server;
 mod socket;
 #[cfg(feature = "tls")]
@@ -21,6 +25,9 @@ pub use address::Address;
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
 pub use error::{AddressError, StartError};
+pub use redirect::{Credentials, MAX_REDIRECTS, RedirectError};
+pub use request::{answer, encode_refusal, encode_response, parse_request};
+pub use response::Upgrade;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;
@@ -29,7 +36,5 @@ pub use socket::prepare;
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite::http;
 pub use unbroken_driver as driver;
-pub use upgrade::{
-    MAX_HEAD, SUBPROTOCOL, Upgrade, UpgradeError, answer, encode_refusal, encode_response, parse_request,
-};
+pub use upgrade::{MAX_HEAD, MAX_HEADERS, SUBPROTOCOL, UpgradeError};
 pub use websocket::WebSocket;
