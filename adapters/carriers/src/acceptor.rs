@@ -1,7 +1,6 @@
 //! How a server makes a connection of a byte stream it accepted.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +12,12 @@ use futures_sink::Sink;
 use tungstenite::http;
 use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Connection, Framed};
 
-use crate::head::{read_head, write_all};
-use crate::upgrade::{UpgradeError, answer, encode_refusal, encode_response, parse_request};
+use crate::head::{read_head, refuse, write_all};
+use crate::request::{answer, encode_refusal, encode_response, interim, method_of, parse_request};
+use crate::upgrade::UpgradeError;
 use crate::websocket::WebSocket;
 
-/// Looks at the request of an upgrade: lets it pass, or says what to answer instead.
+/// Looks at a request: lets it pass, or says what to answer instead.
 type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>>> + Send + Sync;
 
 /// What stands behind a listening socket: plain packets or WebSockets, in TLS or not. Cheap to clone.
@@ -26,6 +26,7 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>
 /// use unbroken_carriers::{Acceptor, http};
 /// let acceptor = Acceptor::websocket().checking(|request| match request.uri().path() {
 ///     "/sessions" => Ok(()),
+///     "/healthz" => Err(http::Response::new(String::from("well\n")).into()),
 ///     _ => {
 ///         let mut refusal = http::Response::new(String::from("nothing here\n"));
 ///         *refusal.status_mut() = http::StatusCode::NOT_FOUND;
@@ -71,8 +72,12 @@ impl Acceptor {
         }
     }
 
-    /// Asks `check` about every request for an upgrade (its path, query, headers) before it is answered. What
-    /// it returns instead is sent, and the connection closed.
+    /// Asks `check` about every request (its method, path, query, headers) before it is answered, also one that is not for a
+    /// WebSocket: a health check, say. What it returns instead is sent, to HEAD without its body, and the connection closed; what
+    /// it lets pass is answered by [`answer`](crate::answer). A request that breaks HTTP's rules is not asked about.
+    ///
+    /// The target of the request is as it was sent: a path, mostly, but also a whole address, `*`, or a host and a port (RFC 9112,
+    /// section 3.2). A request's body is not read.
     #[must_use]
     pub fn checking<F>(self, check: F) -> Acceptor
     where
@@ -131,18 +136,41 @@ impl Acceptor {
 }
 
 async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> Result<WebSocket<S>, ConnectError> {
-    let (request, behind) = read_head(&mut stream, parse_request).await?;
-    let checked = check.map_or(Ok(()), |check| check(&request));
-    match checked.and_then(|()| answer(&request)) {
-        Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
-        Err(refusal) => {
-            let status = refusal.status();
-            write_all(&mut stream, &encode_refusal(*refusal)?).await?;
-            poll_fn(|cx| stream.poll_close(cx)).await?;
-            return Err(UpgradeError::Refused(status).into());
+    let (request, behind) = read_head(&mut stream, read_request).await?;
+    let (method, refusal, error) = match request {
+        Ok(request) => {
+            let checked = check.map_or(Ok(()), |check| check(&request));
+            match checked.and_then(|()| answer(&request)) {
+                Ok(response) => {
+                    let answer = [interim(&request), &encode_response(&response)].concat();
+                    write_all(&mut stream, &answer).await?;
+                    return Ok(WebSocket::accepted(stream, behind));
+                }
+                Err(refusal) => {
+                    let error = UpgradeError::Refused(refusal.status());
+                    (request.method().clone(), refusal, error)
+                }
+            }
         }
+        Err(refused) => refused,
+    };
+    refuse(&mut stream, &encode_refusal(*refusal, &method)).await?;
+    Err(error.into())
+}
+
+/// What a request is refused with, and why.
+type Refused = (http::Method, Box<http::Response<String>>, UpgradeError);
+
+/// A request, or what to answer where there is none, once that is clear. What is not HTTP is an error.
+#[expect(clippy::type_complexity, reason = "it is read from the inside")]
+fn read_request(received: &[u8]) -> Result<Option<(usize, Result<http::Request<()>, Refused>)>, ConnectError> {
+    match parse_request(received) {
+        Ok(parsed) => Ok(parsed.map(|(length, request)| (length, Ok(request)))),
+        Err(error) => match error.refusal() {
+            Some(refusal) => Ok(Some((received.len(), Err((method_of(received), refusal, error))))),
+            None => Err(error.into()),
+        },
     }
-    Ok(WebSocket::accepted(stream, behind))
 }
 
 /// A WebSocket that an HTTP server upgrades for us, as a connection: `stream` is ready when the server hands

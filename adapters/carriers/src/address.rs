@@ -14,7 +14,8 @@ use unbroken_driver::{ByteStream, ConnectError, Connected, Framed, KnownAddresse
 
 use crate::error::AddressError;
 use crate::head::{read_head, write_all};
-use crate::upgrade::Upgrade;
+use crate::redirect::Credentials;
+use crate::response::Upgrade;
 use crate::websocket::WebSocket;
 
 /// Where to dial: `ws://host[:port]/path?query`, `wss://…`, `tcp://host:port`, `tls://host:port`, or plain
@@ -34,21 +35,23 @@ use crate::websocket::WebSocket;
 /// ```
 #[derive(Clone)]
 pub struct Address {
-    host: Arc<str>,
-    port: u16,
-    websocket: Option<Ws>,
-    secure: bool,
-    known: KnownAddresses,
+    pub(crate) host: Arc<str>,
+    pub(crate) port: u16,
+    pub(crate) websocket: Option<Ws>,
+    pub(crate) secure: bool,
+    pub(crate) known: KnownAddresses,
     #[cfg(feature = "tls")]
-    tls: Option<crate::Tls>,
+    pub(crate) tls: Option<crate::Tls>,
 }
 
 /// What is particular about a WebSocket.
 #[derive(Clone, Default)]
-struct Ws {
-    uri: Uri,
-    headers: HeaderMap,
-    subprotocols: Vec<String>,
+pub(crate) struct Ws {
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) subprotocols: Vec<String>,
+    /// Other hosts that redirections may lead to.
+    pub(crate) redirects: Vec<(String, Credentials)>,
 }
 
 /// The upgrade sets these itself.
@@ -180,7 +183,7 @@ impl Address {
     }
 
     /// Where `alternate`, in the server's own form, says to go instead: an address of the forms of
-    /// [`parse`](Self::parse), with this address's headers, subprotocols and TLS. This address if it says
+    /// [`parse`](Self::parse), with this address's headers, subprotocols, hosts of redirections and TLS. This address if it says
     /// nothing of the kind, or would leave TLS.
     #[must_use]
     pub fn alternate(&self, alternate: &[u8]) -> Address {
@@ -192,6 +195,7 @@ impl Address {
         if let (Some(ws), Some(ours)) = (&mut there.websocket, &self.websocket) {
             ws.headers.clone_from(&ours.headers);
             ws.subprotocols.clone_from(&ours.subprotocols);
+            ws.redirects.clone_from(&ours.redirects);
         }
         #[cfg(feature = "tls")]
         there.tls.clone_from(&self.tls);
@@ -223,7 +227,7 @@ impl Address {
     }
 
     /// Makes a connection of a byte stream to [`host_port`](Self::host_port): a socket, a proxy's tunnel. TLS and
-    /// the upgrade to WebSocket happen here.
+    /// the upgrade to WebSocket happen here; a redirection is an error, which [`dial`](crate::dial) follows.
     ///
     /// # Errors
     /// The stream breaks, or the other end is not what it should be: [causes](crate::causes) has the table. A

@@ -11,6 +11,7 @@ use unbroken_driver::{ConnectError, Connected, Connector, Driver, KnownAddresses
 
 use crate::address::Address;
 use crate::error::StartError;
+use crate::following::follow;
 use crate::server::unless;
 
 /// A session with the server at `address`, over whatever that says. Returns at once: the session dials in a task of the
@@ -112,8 +113,8 @@ pub fn connector<R: Runtime>(runtime: R, address: Address) -> impl Connector {
         }
         let left = intent.deadline.saturating_since(runtime.now());
         async move {
-            let (connected, peer) = dial_within(&runtime, &address, Some(left - left / 16)).await?;
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.known().clone(), peer));
+            let (connected, with) = dial_within(&runtime, &address, Some(left - left / 16)).await?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(with);
             Ok(connected)
         }
     }
@@ -129,40 +130,51 @@ fn was_useless(intent: &ReconnectIntent) -> bool {
     intent.kind == IntentKind::Establish || in_handshake
 }
 
-/// Dials once, whichever of the host's addresses answers first ([`connect_host`]): for a connector of one's own that says where.
+/// Dials once, whichever of the host's addresses answers first ([`connect_host`]), and follows redirections
+/// ([`Address::redirects_to`]): for a connector of one's own that says where.
 ///
 /// # Errors
-/// The host cannot be reached, or as [`Address::connect`].
+/// The host cannot be reached, or as [`Address::connect`]; of a redirection that is not followed
+/// [`UpgradeError::NotFollowed`](crate::UpgradeError::NotFollowed) says why.
 pub async fn dial<R: Runtime>(runtime: &R, address: &Address) -> Result<Connected, ConnectError> {
     Ok(dial_within(runtime, address, None).await?.0)
 }
 
+/// Dials, and follows redirections within `limit`. Returns the connection, and whom it is with.
 async fn dial_within<R: Runtime>(
     runtime: &R,
-    address: &Address,
+    first: &Address,
     limit: Option<Duration>,
-) -> Result<(Connected, IpAddr), ConnectError> {
+) -> Result<(Connected, (KnownAddresses, IpAddr)), ConnectError> {
     let begun = runtime.now();
-    let ((host, port), known) = (address.host_port(), address.known());
-    let (stream, peer) = connect_host(runtime, host, port, known, limit).await?;
-    let left = limit.map(|limit| limit.saturating_sub(runtime.now().saturating_since(begun)));
-    let out_of_time = async {
-        match left {
-            Some(left) => runtime.sleep(left).await,
-            None => std::future::pending().await,
-        }
-    };
-    let connected = unless(pin!(out_of_time), address.connect(stream))
-        .await
-        .unwrap_or_else(|| {
-            let silent = format!("{peer} took the connection and says nothing");
-            Err(ConnectError::new(Cause::Timeout).with_source(silent))
-        });
-    match connected {
-        Ok(_) => known.worked(peer.ip()),
-        Err(_) => known.failed(peer.ip()),
+    let left = || limit.map(|limit| limit.saturating_sub(runtime.now().saturating_since(begun)));
+    let mut others = Vec::new();
+    loop {
+        let here = others.last().unwrap_or(first);
+        let ((host, port), known) = (here.host_port(), here.known());
+        let (stream, peer) = connect_host(runtime, host, port, known, left()).await?;
+        let out_of_time = async {
+            match left() {
+                Some(left) => runtime.sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        let connected = unless(pin!(out_of_time), here.connect(stream))
+            .await
+            .unwrap_or_else(|| {
+                let silent = format!("{peer} took the connection and says nothing");
+                Err(ConnectError::new(Cause::Timeout).with_source(silent))
+            });
+        let next = match connected {
+            Ok(connected) => {
+                known.worked(peer.ip());
+                return Ok((connected, (known.clone(), peer.ip())));
+            }
+            Err(error) => follow(first, &others, error).inspect_err(|_| known.failed(peer.ip()))?,
+        };
+        known.worked(peer.ip());
+        others.push(next);
     }
-    Ok((connected?, peer.ip()))
 }
 
 fn start(runtime: &impl Runtime, made: Result<(Session, Driver), ConfigError>) -> Result<Session, StartError> {

@@ -8,6 +8,11 @@ use unbroken_driver::{Budget, ByteStream, ConnectError};
 
 use crate::upgrade::{MAX_HEAD, UpgradeError};
 
+/// Bytes that are read of what comes behind a request that was refused: bodies are not asked for, but sent.
+const MAX_UNREAD: usize = 16 << 20;
+/// Bytes of them at once.
+const PART: usize = 16 << 10;
+
 /// Reads until `parse` finds a whole head, which it says the length of. Returns what `parse` made of the head, and the
 /// bytes that came behind it.
 pub(crate) async fn read_head<S: ByteStream, T>(
@@ -41,4 +46,24 @@ pub(crate) async fn write_all<S: ByteStream>(stream: &mut S, mut bytes: &[u8]) -
         bytes = &bytes[wrote..];
     }
     poll_fn(|cx| stream.poll_flush(cx)).await
+}
+
+/// Writes a last answer, ends writing, and reads what comes still, up to its end or a bound: a socket that is dropped with something
+/// unread is reset, which can destroy the answer on its way (RFC 9112, section 9.6). For how long is whoever polls to say; a server
+/// lets a connection go that has said nothing within the handshake timeout.
+pub(crate) async fn refuse<S: ByteStream>(stream: &mut S, answer: &[u8]) -> io::Result<()> {
+    write_all(stream, answer).await?;
+    poll_fn(|cx| stream.poll_close(cx)).await?;
+    let mut part = vec![0; PART];
+    let mut budget = Budget::new();
+    let mut left = MAX_UNREAD;
+    while left > 0 {
+        budget.step().await;
+        match poll_fn(|cx| stream.poll_read_slice(cx, &mut part)).await {
+            Ok(read @ 1..) => left = left.saturating_sub(read),
+            // The end, or there is nobody to answer.
+            _ => break,
+        }
+    }
+    Ok(())
 }

@@ -5,11 +5,15 @@ mod address;
 pub mod causes;
 mod connect;
 mod error;
+mod following;
 mod head;
 #[cfg(all(feature = "network", target_os = "linux"))]
 mod network;
 mod on_runtime;
 mod pollable;
+mod redirect;
+mod request;
+mod response;
 mod server;
 mod socket;
 #[cfg(feature = "tls")]
@@ -25,6 +29,9 @@ pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws,
 pub use error::{AddressError, StartError};
 #[cfg(all(feature = "network", target_os = "linux"))]
 pub use network::NetworkWatcher;
+pub use redirect::{Credentials, MAX_REDIRECTS, RedirectError};
+pub use request::{answer, encode_refusal, encode_response, parse_request};
+pub use response::Upgrade;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;
@@ -33,7 +40,5 @@ pub use socket::prepare;
 pub use tls::{Tls, TlsServer, TlsStream};
 pub use tungstenite::http;
 pub use unbroken_driver as driver;
-pub use upgrade::{
-    MAX_HEAD, SUBPROTOCOL, Upgrade, UpgradeError, answer, encode_refusal, encode_response, parse_request,
-};
+pub use upgrade::{MAX_HEAD, MAX_HEADERS, SUBPROTOCOL, UpgradeError};
 pub use websocket::WebSocket;

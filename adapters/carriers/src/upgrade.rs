@@ -1,58 +1,73 @@
-//! The HTTP upgrade to WebSocket, both ends, as bytes and types: no I/O.
-
-use std::fmt;
-use std::io;
-use std::time::{Duration, SystemTime};
+//! The HTTP upgrade to WebSocket, as bytes and types, no I/O: what both ends share. The dialling end is in `response`, the accepting
+//! one in `request`.
 
 use thiserror::Error;
-use tungstenite::client::IntoClientRequest;
-use tungstenite::handshake::client::{Response, generate_request};
-use tungstenite::handshake::derive_accept_key;
-use tungstenite::handshake::machine::TryParse;
-use tungstenite::handshake::server::{create_response_with_body, write_response};
-use tungstenite::http::header::{
-    CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
-use tungstenite::http::{self, Method, StatusCode, Uri};
+use tungstenite::http::header::{HeaderMap, HeaderName, HeaderValue};
+use tungstenite::http::{self, StatusCode};
 use unbroken_driver::ConnectError;
 use unbroken_driver::proto::Cause;
 
 use crate::causes::cause_of_status;
-use crate::error::AddressError;
+use crate::redirect::RedirectError;
 
 /// The WebSocket subprotocol of sessions.
 pub const SUBPROTOCOL: &str = "unbroken.v1";
-/// Longest head of a request or response, both ways.
+/// Longest head of a request, and of an answer with the interim ones before it.
 pub const MAX_HEAD: usize = 16 << 10;
+/// Header lines of a request or an answer at most.
+pub const MAX_HEADERS: usize = 128;
 
 /// Why an upgrade came to nothing: the source of the [`ConnectError`] that says so.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UpgradeError {
     /// The answer is another one than 101.
-    #[error("the upgrade was answered with {status}{}", location.as_ref().map(|to| format!(", to {to}")).unwrap_or_default())]
+    #[error("the upgrade was answered with {status}{}", to(location.as_deref()))]
     Status {
         /// The answer's status.
         status: StatusCode,
-        /// Where a redirection points to. It is not followed.
+        /// Where a redirection points to, as it stands there. [`dial`](crate::dial) follows some: see
+        /// [`Address::redirects_to`](crate::Address::redirects_to).
         location: Option<String>,
+    },
+    /// The answer redirects, and that is not followed.
+    #[error("the upgrade was answered with {status}{}, which is not followed: {why}", to(location.as_deref()))]
+    NotFollowed {
+        /// The answer's status.
+        status: StatusCode,
+        /// Where it points to.
+        location: Option<String>,
+        /// Why it is not followed.
+        why: RedirectError,
     },
     /// The answer is 101, but not to WebSocket.
     #[error("the answer upgrades to something else")]
     NotWebSocket,
+    /// The answer is 101 in HTTP/1.0, which has no upgrade (RFC 9110, section 7.8).
+    #[error("the answer upgrades in HTTP/1.0, which has no upgrade")]
+    OldVersion,
     /// The answer's key does not fit the request's.
     #[error("the answer is to another request")]
     WrongKey,
     /// The server speaks WebSocket, but chose another subprotocol than [`SUBPROTOCOL`].
     #[error("a WebSocket server that does not speak {SUBPROTOCOL}")]
     WrongSubprotocol,
-    /// A head has no end within [`MAX_HEAD`] bytes.
-    #[error("a head of more than {MAX_HEAD} bytes")]
+    /// A head has no end within [`MAX_HEAD`] bytes, or more than [`MAX_HEADERS`] lines. A request is answered with 431 (RFC 6585,
+    /// section 5).
+    #[error("a head of more than {MAX_HEAD} bytes or {MAX_HEADERS} lines")]
     TooLong,
-    /// The bytes are not HTTP.
-    #[error(transparent)]
-    Malformed(tungstenite::Error),
+    /// A request's first line has no end within [`MAX_HEAD`] bytes. It is answered with 414 (RFC 9110, section 15.5.15).
+    #[error("a request's first line of more than {MAX_HEAD} bytes")]
+    TargetTooLong,
+    /// The bytes are not HTTP. Nothing is answered.
+    #[error("this is not HTTP")]
+    Malformed,
+    /// A request that breaks HTTP's rules. It is answered with 400 (RFC 9110, section 15.5.1).
+    #[error("a request that breaks HTTP's rules: {0}")]
+    BadRequest(&'static str),
+    /// A request in another version of HTTP than 1.0 and 1.1. It is answered with 505 (RFC 9110, section 15.6.6).
+    #[error("a request in another version of HTTP than 1.0 and 1.1")]
+    Version,
     /// The connection ended before the head did.
     #[error("the connection ended in the middle of the upgrade")]
     Ended,
@@ -61,15 +76,41 @@ pub enum UpgradeError {
     Refused(StatusCode),
 }
 
+fn to(location: Option<&str>) -> String {
+    location.map(|to| format!(", to {to}")).unwrap_or_default()
+}
+
 impl UpgradeError {
-    fn cause(&self) -> Cause {
+    pub(crate) fn cause(&self) -> Cause {
         match self {
-            UpgradeError::Status { status, .. } => cause_of_status(status.as_u16()),
+            UpgradeError::Status { status, .. } | UpgradeError::NotFollowed { status, .. } => {
+                cause_of_status(status.as_u16())
+            }
             UpgradeError::NotWebSocket | UpgradeError::WrongSubprotocol => Cause::NoService,
-            UpgradeError::WrongKey | UpgradeError::TooLong | UpgradeError::Malformed(_) => Cause::Protocol,
+            UpgradeError::OldVersion
+            | UpgradeError::WrongKey
+            | UpgradeError::TooLong
+            | UpgradeError::TargetTooLong
+            | UpgradeError::Malformed
+            | UpgradeError::BadRequest(_)
+            | UpgradeError::Version => Cause::Protocol,
             UpgradeError::Ended => Cause::Network,
             UpgradeError::Refused(_) => Cause::Local,
         }
+    }
+
+    /// What a request is answered with that [`parse_request`](crate::parse_request) could not read; `None` if it is not HTTP, or has
+    /// an answer already.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Box<http::Response<String>>> {
+        let status = match self {
+            UpgradeError::TooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            UpgradeError::TargetTooLong => StatusCode::URI_TOO_LONG,
+            UpgradeError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            UpgradeError::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            _ => return None,
+        };
+        Some(refusal(status, &self.to_string()))
     }
 }
 
@@ -79,86 +120,22 @@ impl From<UpgradeError> for ConnectError {
     }
 }
 
-/// A client's upgrade under way: what to send, and what to make of the answer.
-///
-/// ```
-/// use unbroken_carriers::{Upgrade, http};
-/// let upgrade = Upgrade::new(&http::Uri::from_static("ws://example.org/"), &http::HeaderMap::new(), &[])?;
-/// assert!(upgrade.request().starts_with(b"GET / HTTP/1.1\r\n"));
-/// let refused = upgrade.answered(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap_err();
-/// assert_eq!(refused.to_string(), "no service: the upgrade was answered with 404 Not Found");
-/// # Ok::<(), unbroken_carriers::AddressError>(())
-/// ```
-pub struct Upgrade {
-    request: Vec<u8>,
-    accept: String,
+/// A refusal with its reason in a line of text.
+pub(crate) fn refusal(status: StatusCode, why: &str) -> Box<http::Response<String>> {
+    let mut refusal = http::Response::new(format!("{why}\n"));
+    *refusal.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    refusal.headers_mut().insert(http::header::CONTENT_TYPE, text);
+    Box::new(refusal)
 }
 
-/// The request may contain a token.
-impl fmt::Debug for Upgrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade").finish_non_exhaustive()
-    }
-}
-
-impl Upgrade {
-    /// Asks for `uri`, with `headers` besides those of the upgrade, and offering `subprotocols` behind ours.
-    ///
-    /// # Errors
-    /// [`AddressError::Malformed`], or [`AddressError::Header`] if a header or subprotocol cannot be sent.
-    pub fn new(uri: &Uri, headers: &HeaderMap, subprotocols: &[String]) -> Result<Upgrade, AddressError> {
-        let mut request = uri.into_client_request().map_err(|_| AddressError::Malformed)?;
-        let offer = [&[SUBPROTOCOL.to_owned()], subprotocols].concat().join(", ");
-        let offer = HeaderValue::try_from(offer).map_err(|_| AddressError::Header)?;
-        request.headers_mut().extend(headers.clone());
-        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, offer);
-        let (request, key) = generate_request(request).map_err(|_| AddressError::Header)?;
-        let accept = derive_accept_key(key.as_bytes());
-        Ok(Upgrade { request, accept })
-    }
-
-    /// What to send.
-    #[must_use]
-    pub fn request(&self) -> &[u8] {
-        &self.request
-    }
-
-    /// Judges what was received so far: the length of the answer's head once it is whole and fine.
-    ///
-    /// # Errors
-    /// The answer is none, or no: the [`UpgradeError`] inside says which.
-    pub fn answered(&self, received: &[u8]) -> Result<Option<usize>, ConnectError> {
-        let Some((length, response)) = Response::try_parse(received).map_err(UpgradeError::Malformed)? else {
-            return unfinished(received);
-        };
-        let headers = response.headers();
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(refused(response.status(), headers, SystemTime::now()));
-        }
-        if !has(headers, &UPGRADE, "websocket") || !has(headers, &CONNECTION, "upgrade") {
-            return Err(UpgradeError::NotWebSocket.into());
-        }
-        let is = |name, wanted: &str| headers.get(name).is_some_and(|value| value == wanted);
-        if !is(SEC_WEBSOCKET_ACCEPT, &self.accept) {
-            return Err(UpgradeError::WrongKey.into());
-        }
-        if !is(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
-            return Err(UpgradeError::WrongSubprotocol.into());
-        }
-        Ok(Some(length))
-    }
-}
-
-/// A head that is not whole yet, unless it is too long already.
-fn unfinished<T>(received: &[u8]) -> Result<Option<T>, ConnectError> {
-    match received.len() < MAX_HEAD {
-        true => Ok(None),
-        false => Err(UpgradeError::TooLong.into()),
-    }
+/// No further than a head may go, so that one in pieces is judged as a whole one is.
+pub(crate) fn up_to_limit(received: &[u8]) -> &[u8] {
+    &received[..received.len().min(MAX_HEAD)]
 }
 
 /// The items of a header that is a list, over all its lines.
-fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(crate) fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers
         .get_all(name)
         .into_iter()
@@ -166,100 +143,16 @@ fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     values.flat_map(|value| value.split(',').map(str::trim))
 }
 
-fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+pub(crate) fn has(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     words(headers, name).any(|word| word.eq_ignore_ascii_case(wanted))
 }
 
-fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> ConnectError {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let location = text(&LOCATION).filter(|_| status.is_redirection()).map(str::to_owned);
-    let error = UpgradeError::Status { status, location };
-    let after = text(&RETRY_AFTER).filter(|_| error.cause() == Cause::ServerAsked);
-    match after.and_then(|after| retry_after(after, text(&DATE), now)) {
-        Some(after) => ConnectError::later(after).with_source(error),
-        None => error.into(),
+/// Names and values of a head's lines; `None` if one is none.
+pub(crate) fn header_map(lines: &[httparse::Header<'_>]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(lines.len());
+    for line in lines {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
+        headers.append(name, HeaderValue::from_bytes(line.value).ok()?);
     }
-}
-
-/// `Retry-After` is a number of seconds or a date, by the server's own clock if it shows that.
-fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = httpdate::parse_http_date(value).ok()?;
-    let now = date
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .unwrap_or(now);
-    Some(then.duration_since(now).unwrap_or_default())
-}
-
-/// What a server answers to a request for a WebSocket: 101 with our subprotocol, or why not.
-///
-/// For mounting sessions in an HTTP server that hands its upgraded streams out: send the response, then make
-/// the upgraded stream a connection with [`WebSocket::accepted`](crate::WebSocket::accepted) or
-/// [`upgrading`](crate::upgrading).
-///
-/// # Errors
-/// The response to send instead: 405, 426, or 400 with the reason as its body.
-pub fn answer<B>(request: &http::Request<B>) -> Result<http::Response<()>, Box<http::Response<String>>> {
-    let mut response = create_response_with_body(request, || ()).map_err(|error| {
-        let status = match request.method() {
-            &Method::GET => StatusCode::UPGRADE_REQUIRED,
-            _ => StatusCode::METHOD_NOT_ALLOWED,
-        };
-        let mut refusal = refusal(status, format!("{error}\n"));
-        let headers = refusal.headers_mut();
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        refusal
-    })?;
-    if !words(request.headers(), &SEC_WEBSOCKET_PROTOCOL).any(|name| name == SUBPROTOCOL) {
-        return Err(refusal(
-            StatusCode::BAD_REQUEST,
-            format!("this server speaks {SUBPROTOCOL}\n"),
-        ));
-    }
-    let ours = HeaderValue::from_static(SUBPROTOCOL);
-    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, ours);
-    Ok(response)
-}
-
-fn refusal(status: StatusCode, body: String) -> Box<http::Response<String>> {
-    let mut refusal = http::Response::new(body);
-    *refusal.status_mut() = status;
-    Box::new(refusal)
-}
-
-/// A request received so far: the length of its head and what it says, once that is whole.
-///
-/// # Errors
-/// It is no request, or too long.
-pub fn parse_request(received: &[u8]) -> Result<Option<(usize, http::Request<()>)>, ConnectError> {
-    match http::Request::<()>::try_parse(received).map_err(UpgradeError::Malformed)? {
-        Some(parsed) => Ok(Some(parsed)),
-        None => unfinished(received),
-    }
-}
-
-/// A response as bytes.
-///
-/// # Errors
-/// A header is not text.
-pub fn encode_response(response: &http::Response<()>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    write_response(&mut bytes, response).map_err(io::Error::other)?;
-    Ok(bytes)
-}
-
-/// A response that ends its connection, with its body, as bytes.
-///
-/// # Errors
-/// A header is not text.
-pub fn encode_refusal(response: http::Response<String>) -> io::Result<Vec<u8>> {
-    let (mut parts, body) = response.into_parts();
-    parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let mut bytes = encode_response(&http::Response::from_parts(parts, ()))?;
-    bytes.extend_from_slice(body.as_bytes());
-    Ok(bytes)
+    Some(headers)
 }

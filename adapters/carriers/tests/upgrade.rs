@@ -121,3 +121,45 @@ fn a_token_is_not_shown() {
     let upgrade = Upgrade::new(&uri, &headers, &["bearer.89".to_owned()]).expect("because it can be sent");
     assert_eq!(format!("{upgrade:?}"), "Upgrade { .. }");
 }
+
+#[test]
+fn interim_answers_are_passed_over() {
+    let (upgrade, fine) = upgrade();
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    let all = format!("{interim}{fine}");
+    for cut in 0..all.len() {
+        let judged = upgrade.answered(&all.as_bytes()[..cut]);
+        assert!(judged.is_ok_and(|head| head.is_none()), "{cut}");
+    }
+    let judged = upgrade.answered(format!("{all}behind").as_bytes());
+    assert_eq!(judged.expect("because it is fine"), Some(all.len()));
+    let refused = upgrade.answered(format!("{interim}HTTP/1.1 404 None\r\n\r\n").as_bytes());
+    assert_eq!(refused.expect_err("because it is no upgrade").cause(), Cause::NoService);
+    // But not for ever.
+    let endless = upgrade.answered(interim.repeat(MAX_HEAD / interim.len() + 1).as_bytes());
+    assert_eq!(endless.expect_err("because it is too long").cause(), Cause::Protocol);
+}
+
+#[test]
+fn an_answer_in_http_1_0_is_judged_by_its_status() {
+    let (upgrade, fine) = upgrade();
+    let refused = |answer: &str| {
+        upgrade
+            .answered(answer.as_bytes())
+            .expect_err("because it is no upgrade")
+    };
+    assert_eq!(refused("HTTP/1.0 404 Not Found\r\n\r\n").cause(), Cause::NoService);
+    assert_eq!(refused("HTTP/1.0 407 Who\nx: y\n\n").cause(), Cause::Denied);
+    let later = refused("HTTP/1.0 503\r\nRetry-After: 7\r\n\r\n");
+    assert_eq!(later.after(), Some(Duration::from_secs(7)));
+    let old = refused(&fine.replace("HTTP/1.1", "HTTP/1.0"));
+    assert_eq!(old.cause(), Cause::Protocol);
+    assert!(old.to_string().contains("HTTP/1.0"), "{old}");
+    for other in [
+        "HTTP/2 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 1000 x\r\n\r\n",
+        "\x15\x03\x01\x00\x02\x02\x46",
+    ] {
+        assert_eq!(refused(other).to_string(), "protocol: this is not HTTP");
+    }
+}

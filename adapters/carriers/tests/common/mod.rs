@@ -1,6 +1,8 @@
 //! Byte streams that are always ready, and a way to poll what stands on them. No runtime.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod peer;
+
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
