@@ -3,8 +3,9 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,8 @@ use tungstenite::http;
 use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Connection, Framed};
 
 use crate::head::{read_head, write_all};
+use crate::origin::Origin;
+use crate::proxies::TrustedProxies;
 use crate::upgrade::{UpgradeError, answer, encode_refusal, encode_response, parse_request};
 use crate::websocket::WebSocket;
 
@@ -38,6 +41,7 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>
 pub struct Acceptor {
     websocket: bool,
     check: Option<Arc<Check>>,
+    proxies: Option<TrustedProxies>,
     #[cfg(feature = "tls")]
     tls: Option<crate::TlsServer>,
 }
@@ -46,6 +50,7 @@ impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acceptor")
             .field("websocket", &self.websocket)
+            .field("proxies", &self.proxies)
             .finish_non_exhaustive()
     }
 }
@@ -57,6 +62,7 @@ impl Acceptor {
         Acceptor {
             websocket: false,
             check: None,
+            proxies: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -82,6 +88,13 @@ impl Acceptor {
         Acceptor { check, ..self }
     }
 
+    /// Stands behind `proxies`: what they say of whom a connection comes from is believed. By default no proxy is.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Acceptor {
+        let proxies = Some(proxies);
+        Acceptor { proxies, ..self }
+    }
+
     /// Whether it takes WebSockets, or packets on the byte stream itself.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
@@ -103,35 +116,52 @@ impl Acceptor {
     }
 
     /// An accepted byte stream as a connection, for a server to serve. TLS and the upgrade happen when the
-    /// connection is first read, so that it counts as one that has said nothing until then.
+    /// connection is first read, so that it counts as one that has said nothing until then. Where it comes from is not
+    /// known, and no proxy is trusted: see [`accept_from`](Acceptor::accept_from).
     pub fn accept<S>(&self, stream: S) -> Connected
     where
         S: ByteStream + Unpin + Send + 'static,
     {
-        let acceptor = self.clone();
-        deferred(async move {
+        self.accept_from(stream, None)
+    }
+
+    /// As [`accept`](Acceptor::accept), where `address` is the socket's peer, if that is an IP address. The connection's
+    /// [`peer`](Connection::peer) is this address; if a [trusted proxy](Acceptor::behind) has it, whom that passes on, as soon as it said so.
+    pub fn accept_from<S>(&self, stream: S, address: Option<IpAddr>) -> Connected
+    where
+        S: ByteStream + Unpin + Send + 'static,
+    {
+        let (acceptor, mut stream) = (self.clone(), stream);
+        let mut origin = Origin::new(address, self.proxies.as_ref());
+        deferred(origin.peer(), async move {
+            origin.before_all(&mut stream, acceptor.websocket).await?;
             #[cfg(feature = "tls")]
             if let Some(tls) = &acceptor.tls {
                 let stream = tls.accept(stream).await?;
-                return acceptor.converse(stream).await;
+                return acceptor.converse(stream, origin).await;
             }
-            acceptor.converse(stream).await
+            acceptor.converse(stream, origin).await
         })
     }
 
-    async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>
+    async fn converse<S>(self, stream: S, origin: Origin) -> io::Result<BoxConnection>
     where
         S: ByteStream + Unpin + Send + 'static,
     {
         Ok(match self.websocket {
-            true => Box::pin(upgrade(stream, self.check).await?),
+            true => Box::pin(upgrade(stream, self.check, origin).await?),
             false => Box::pin(Framed::accepted(stream)),
         })
     }
 }
 
-async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> Result<WebSocket<S>, ConnectError> {
+async fn upgrade<S: ByteStream>(
+    mut stream: S,
+    check: Option<Arc<Check>>,
+    mut origin: Origin,
+) -> Result<WebSocket<S>, ConnectError> {
     let (request, behind) = read_head(&mut stream, parse_request).await?;
+    origin.settle(request.headers());
     let checked = check.map_or(Ok(()), |check| check(&request));
     match checked.and_then(|()| answer(&request)) {
         Ok(response) => write_all(&mut stream, &encode_response(&response)?).await?,
@@ -151,16 +181,25 @@ pub fn upgrading<S>(stream: impl Future<Output = io::Result<S>> + Send + 'static
 where
     S: ByteStream + Unpin + Send + 'static,
 {
-    deferred(async { Ok(Box::pin(WebSocket::accepted(stream.await?, Vec::new())) as BoxConnection) })
+    deferred(Arc::default(), async { Ok(Box::pin(WebSocket::accepted(stream.await?, Vec::new())) as BoxConnection) })
 }
 
-fn deferred(setup: impl Future<Output = io::Result<BoxConnection>> + Send + 'static) -> Connected {
-    Connected::ordered(Deferred::SettingUp(Box::pin(setup)))
+fn deferred(
+    peer: Arc<OnceLock<IpAddr>>,
+    setup: impl Future<Output = io::Result<BoxConnection>> + Send + 'static,
+) -> Connected {
+    let setup = SetUp::UnderWay(Box::pin(setup));
+    Connected::ordered(Deferred { setup, peer })
 }
 
 /// A connection that is set up when it is first used.
-enum Deferred<F> {
-    SettingUp(Pin<Box<F>>),
+struct Deferred<F> {
+    setup: SetUp<F>,
+    peer: Arc<OnceLock<IpAddr>>,
+}
+
+enum SetUp<F> {
+    UnderWay(Pin<Box<F>>),
     Up(BoxConnection),
     /// What it failed of is its only item.
     Failed(Option<io::Error>),
@@ -168,19 +207,19 @@ enum Deferred<F> {
 
 impl<F: Future<Output = io::Result<BoxConnection>>> Deferred<F> {
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut BoxConnection>> {
-        if let Deferred::SettingUp(setup) = self {
-            *self = match ready!(setup.as_mut().poll(cx)) {
-                Ok(up) => Deferred::Up(up),
-                Err(error) => Deferred::Failed(Some(error)),
+        if let SetUp::UnderWay(setup) = &mut self.setup {
+            self.setup = match ready!(setup.as_mut().poll(cx)) {
+                Ok(up) => SetUp::Up(up),
+                Err(error) => SetUp::Failed(Some(error)),
             };
         }
         Poll::Ready(self.up())
     }
 
     fn up(&mut self) -> io::Result<&mut BoxConnection> {
-        match self {
-            Deferred::Up(up) => Ok(up),
-            Deferred::SettingUp(_) | Deferred::Failed(_) => Err(io::ErrorKind::NotConnected.into()),
+        match &mut self.setup {
+            SetUp::Up(up) => Ok(up),
+            SetUp::UnderWay(_) | SetUp::Failed(_) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -192,9 +231,9 @@ impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
         if let Ok(up) = ready!(self.poll_up(cx)) {
             return up.as_mut().poll_next(cx);
         }
-        match &mut *self {
-            Deferred::Failed(error) => Poll::Ready(error.take().map(Err)),
-            Deferred::SettingUp(_) | Deferred::Up(_) => Poll::Ready(None),
+        match &mut self.setup {
+            SetUp::Failed(error) => Poll::Ready(error.take().map(Err)),
+            SetUp::UnderWay(_) | SetUp::Up(_) => Poll::Ready(None),
         }
     }
 }
@@ -202,6 +241,10 @@ impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
 impl<F: Future<Output = io::Result<BoxConnection>> + Send> Connection for Deferred<F> {
     fn take_partial(mut self: Pin<&mut Self>) -> usize {
         self.up().map_or(0, |up| up.as_mut().take_partial())
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer.get().copied()
     }
 }
 

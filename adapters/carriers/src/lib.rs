@@ -7,7 +7,9 @@ mod connect;
 mod error;
 mod head;
 mod on_runtime;
+mod origin;
 mod pollable;
+mod proxies;
 mod server;
 mod socket;
 #[cfg(feature = "tls")]
@@ -21,6 +23,8 @@ pub use address::Address;
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
 pub use error::{AddressError, StartError};
+pub use ipnet;
+pub use proxies::{ForwardingHeader, MAX_PROXY_HEADER, ProxyProtocolError, TrustedProxies};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;

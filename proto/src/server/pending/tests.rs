@@ -91,3 +91,15 @@ fn a_clock_that_falls_back_keeps_deadlines_in_order() {
     pending.expire(at(60));
     assert_eq!(pending.len(), 0);
 }
+
+#[test]
+fn whom_a_connection_comes_from_is_learnt_before_it_speaks() {
+    let mut pending = pending(2, 2);
+    let [peer, other] = [b"a", b"b"].map(|name| PeerKey::opaque(name));
+    let connection = pending.accept(at(0), Carrier::ordered());
+    pending.comes_from(connection, peer);
+    let silent = pending.spoke(connection).expect("it waits");
+    assert_eq!(silent.carrier.peer(), Some(peer));
+    pending.comes_from(connection, other);
+    assert_eq!(pending.spoke(connection), None, "it is not silent again");
+}
