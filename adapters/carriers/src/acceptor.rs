@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
-use futures_sink::Sink;
 use tungstenite::http;
-use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Connection, Framed};
+use unbroken_driver::{BoxConnection, ByteStream, ConnectError, Connected, Framed};
 
+use crate::deferred::{Arrived, deferred};
 use crate::head::{read_head, refuse, write_all};
+use crate::origin::Origin;
+use crate::proxies::TrustedProxies;
 use crate::request::{answer, encode_refusal, encode_response, interim, method_of, parse_request};
 use crate::upgrade::UpgradeError;
 use crate::websocket::WebSocket;
@@ -39,6 +38,7 @@ type Check = dyn Fn(&http::Request<()>) -> Result<(), Box<http::Response<String>
 pub struct Acceptor {
     websocket: bool,
     check: Option<Arc<Check>>,
+    proxies: Option<TrustedProxies>,
     #[cfg(feature = "tls")]
     tls: Option<crate::TlsServer>,
 }
@@ -47,6 +47,7 @@ impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acceptor")
             .field("websocket", &self.websocket)
+            .field("proxies", &self.proxies)
             .finish_non_exhaustive()
     }
 }
@@ -58,6 +59,7 @@ impl Acceptor {
         Acceptor {
             websocket: false,
             check: None,
+            proxies: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -87,6 +89,13 @@ impl Acceptor {
         Acceptor { check, ..self }
     }
 
+    /// Stands behind `proxies`: what they say of whom a connection comes from is believed. By default no proxy is.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Acceptor {
+        let proxies = Some(proxies);
+        Acceptor { proxies, ..self }
+    }
+
     /// Whether it takes WebSockets, or packets on the byte stream itself.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
@@ -108,37 +117,55 @@ impl Acceptor {
     }
 
     /// An accepted byte stream as a connection, for a server to serve. TLS and the upgrade happen when the
-    /// connection is first read, so that it counts as one that has said nothing until then.
+    /// connection is first read, so that it counts as one that has said nothing until then. Where it comes from is not
+    /// known, and no proxy is trusted: see [`accept_from`](Acceptor::accept_from).
     pub fn accept<S>(&self, stream: S) -> Connected
     where
         S: ByteStream + Unpin + Send + 'static,
     {
-        let acceptor = self.clone();
-        deferred(async move {
+        self.accept_from(stream, None)
+    }
+
+    /// As [`accept`](Acceptor::accept), where `address` is the socket's peer, if that is an IP address. The connection's
+    /// [`peer`](unbroken_driver::Connection::peer) is this address; if a [trusted proxy](Acceptor::behind) has it, whom that passes on, as soon as it said so.
+    pub fn accept_from<S>(&self, stream: S, address: Option<IpAddr>) -> Connected
+    where
+        S: ByteStream + Unpin + Send + 'static,
+    {
+        let arrived = Arrived::default();
+        let (acceptor, mut stream) = (self.clone(), arrived.count(stream));
+        let mut origin = Origin::new(address, self.proxies.as_ref());
+        deferred(origin.peer(), arrived, async move {
+            origin.before_all(&mut stream, acceptor.websocket).await?;
             #[cfg(feature = "tls")]
             if let Some(tls) = &acceptor.tls {
                 let stream = tls.accept(stream).await?;
-                return acceptor.converse(stream).await;
+                return acceptor.converse(stream, origin).await;
             }
-            acceptor.converse(stream).await
+            acceptor.converse(stream, origin).await
         })
     }
 
-    async fn converse<S>(self, stream: S) -> io::Result<BoxConnection>
+    async fn converse<S>(self, stream: S, origin: Origin) -> io::Result<BoxConnection>
     where
         S: ByteStream + Unpin + Send + 'static,
     {
         Ok(match self.websocket {
-            true => Box::pin(upgrade(stream, self.check).await?),
+            true => Box::pin(upgrade(stream, self.check, origin).await?),
             false => Box::pin(Framed::accepted(stream)),
         })
     }
 }
 
-async fn upgrade<S: ByteStream>(mut stream: S, check: Option<Arc<Check>>) -> Result<WebSocket<S>, ConnectError> {
+async fn upgrade<S: ByteStream>(
+    mut stream: S,
+    check: Option<Arc<Check>>,
+    mut origin: Origin,
+) -> Result<WebSocket<S>, ConnectError> {
     let (request, behind) = read_head(&mut stream, read_request).await?;
     let (method, refusal, error) = match request {
         Ok(request) => {
+            origin.settle(request.headers());
             let checked = check.map_or(Ok(()), |check| check(&request));
             match checked.and_then(|()| answer(&request)) {
                 Ok(response) => {
@@ -179,76 +206,7 @@ pub fn upgrading<S>(stream: impl Future<Output = io::Result<S>> + Send + 'static
 where
     S: ByteStream + Unpin + Send + 'static,
 {
-    deferred(async { Ok(Box::pin(WebSocket::accepted(stream.await?, Vec::new())) as BoxConnection) })
-}
-
-fn deferred(setup: impl Future<Output = io::Result<BoxConnection>> + Send + 'static) -> Connected {
-    Connected::ordered(Deferred::SettingUp(Box::pin(setup)))
-}
-
-/// A connection that is set up when it is first used.
-enum Deferred<F> {
-    SettingUp(Pin<Box<F>>),
-    Up(BoxConnection),
-    /// What it failed of is its only item.
-    Failed(Option<io::Error>),
-}
-
-impl<F: Future<Output = io::Result<BoxConnection>>> Deferred<F> {
-    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut BoxConnection>> {
-        if let Deferred::SettingUp(setup) = self {
-            *self = match ready!(setup.as_mut().poll(cx)) {
-                Ok(up) => Deferred::Up(up),
-                Err(error) => Deferred::Failed(Some(error)),
-            };
-        }
-        Poll::Ready(self.up())
-    }
-
-    fn up(&mut self) -> io::Result<&mut BoxConnection> {
-        match self {
-            Deferred::Up(up) => Ok(up),
-            Deferred::SettingUp(_) | Deferred::Failed(_) => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-}
-
-impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
-    type Item = io::Result<BytesMut>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Ok(up) = ready!(self.poll_up(cx)) {
-            return up.as_mut().poll_next(cx);
-        }
-        match &mut *self {
-            Deferred::Failed(error) => Poll::Ready(error.take().map(Err)),
-            Deferred::SettingUp(_) | Deferred::Up(_) => Poll::Ready(None),
-        }
-    }
-}
-
-impl<F: Future<Output = io::Result<BoxConnection>> + Send> Connection for Deferred<F> {
-    fn take_partial(mut self: Pin<&mut Self>) -> usize {
-        self.up().map_or(0, |up| up.as_mut().take_partial())
-    }
-}
-
-impl<F: Future<Output = io::Result<BoxConnection>>> Sink<Bytes> for Deferred<F> {
-    type Error = io::Error;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_up(cx))?.as_mut().poll_ready(cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, packet: Bytes) -> io::Result<()> {
-        self.up()?.as_mut().start_send(packet)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_up(cx))?.as_mut().poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_up(cx))?.as_mut().poll_close(cx)
-    }
+    deferred(Arc::default(), Arrived::default(), async {
+        Ok(Box::pin(WebSocket::accepted(stream.await?, Vec::new())) as BoxConnection)
+    })
 }

@@ -4,13 +4,16 @@ mod acceptor;
 mod address;
 pub mod causes;
 mod connect;
+mod deferred;
 mod error;
 mod following;
 mod head;
 #[cfg(all(feature = "network", target_os = "linux"))]
 mod network;
 mod on_runtime;
+mod origin;
 mod pollable;
+mod proxies;
 mod redirect;
 mod request;
 mod response;
@@ -27,8 +30,10 @@ pub use address::Address;
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
 pub use error::{AddressError, StartError};
+pub use ipnet;
 #[cfg(all(feature = "network", target_os = "linux"))]
 pub use network::NetworkWatcher;
+pub use proxies::{ForwardingHeader, MAX_PROXY_HEADER, ProxyProtocolError, TrustedProxies};
 pub use redirect::{Credentials, MAX_REDIRECTS, RedirectError};
 pub use request::{answer, encode_refusal, encode_response, parse_request};
 pub use response::Upgrade;

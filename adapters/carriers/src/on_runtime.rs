@@ -12,7 +12,7 @@ macro_rules! on_runtime {
             Accepted, Answer, BroadcastOutcome, Broadcaster, ConnectError, Connected, Connecting, Connector, Events,
             Framed, PendingAnswer, Reconnector, RecvError, RecvHalf, Runtime, SendHalf, ServerHandle, Session, Stream,
         };
-        pub use $crate::{Acceptor, Address, StartError};
+        pub use $crate::{Acceptor, Address, ForwardingHeader, StartError, TrustedProxies};
 
         /// Accepts sessions on this runtime.
         pub type Server = carriers::Server<$runtime>;

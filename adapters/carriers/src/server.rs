@@ -123,11 +123,7 @@ impl<R: Runtime> Server<R> {
         let (runtime, handle) = (self.runtime.clone(), Arc::clone(&self.handle));
         self.runtime.spawn(async move {
             accept_until(stopped, runtime, listener, |runtime, stream, origin| {
-                let accepted = acceptor.accept(stream);
-                let accepted = match origin {
-                    Some(address) => accepted.from_peer(handle.peer_key(address)),
-                    None => accepted,
-                };
+                let accepted = acceptor.accept_from(stream, origin);
                 runtime.spawn(Arc::clone(&handle).serve(accepted));
             })
             .await;

@@ -1,6 +1,7 @@
 //! What the driver takes for a connection.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +19,13 @@ pub trait Connection: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = 
     /// for one that is dead ([`handle_partial`](unbroken_proto::Session::handle_partial)). By default 0: it cannot tell.
     fn take_partial(self: Pin<&mut Self>) -> usize {
         0
+    }
+
+    /// Whom it comes from, if it learns that by itself, as from what a proxy writes: for the accepting side's limits on each origin. It may
+    /// be known only after something was read, but before the first packet; then it stays. By default nobody is known, and
+    /// [`Connected::from_peer`] says it.
+    fn peer(&self) -> Option<IpAddr> {
+        None
     }
 }
 

@@ -4,6 +4,7 @@
 //! | the host calls | when |
 //! |---|---|
 //! | [`Registry::connection_accepted`] | a carrier was accepted |
+//! | [`Registry::connection_from`] | it turned out whom it comes from |
 //! | [`Registry::first_packet`] | its first packet came: a handshake begins, or a held session's owner gets it, or it is rejected |
 //! | [`Incoming::handle_input`], [`Incoming::poll_transmit`] | until [`Incoming::request`] is some |
 //! | [`Registry::handle_partial`], [`Incoming::set_deadline`] | bytes of a packet came that is not whole yet, if the host can tell |

@@ -107,6 +107,13 @@ impl PendingConnections {
         connection
     }
 
+    /// It turned out whom it comes from.
+    pub(crate) fn comes_from(&mut self, connection: ConnectionId, peer: PeerKey) {
+        if let Some(silent) = self.silent.get_mut(&connection) {
+            silent.carrier = silent.carrier.from_peer(peer);
+        }
+    }
+
     /// Bytes of its next packet came. Returns its deadline from now on.
     pub(crate) fn on_partial(&mut self, now: Instant, connection: ConnectionId, bytes: usize) -> Option<Instant> {
         let deadline = extended(self.deadlines.get(connection)?, now + self.timeout, bytes);

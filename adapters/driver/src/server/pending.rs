@@ -1,6 +1,7 @@
 //! A connection that has not proven anything.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -42,6 +43,8 @@ pub(super) struct PendingConnection {
     id: ConnectionId,
     /// Ends when the connection is to be let go.
     let_go: oneshot::Receiver<()>,
+    /// Whether it is known, or was said, whom it comes from.
+    has_peer: bool,
     deadline: Option<Instant>,
     decided: bool,
 }
@@ -49,6 +52,7 @@ pub(super) struct PendingConnection {
 impl PendingConnection {
     pub(super) fn new(server: &Arc<ServerHandle>, carrier: Carrier) -> PendingConnection {
         let (sender, let_go) = oneshot::channel();
+        let has_peer = carrier.peer().is_some();
         let id = server.with(|state, now, wakes| {
             let id = state.registry.connection_accepted(now, carrier);
             if !state.is_over {
@@ -61,6 +65,7 @@ impl PendingConnection {
             server: Arc::clone(server),
             id,
             let_go,
+            has_peer,
             deadline: None,
             decided: false,
         }
@@ -73,12 +78,27 @@ impl PendingConnection {
                 return Poll::Ready(None);
             }
             let next = connection.as_mut().poll_next(cx);
+            if !self.has_peer
+                && let Some(address) = connection.peer()
+            {
+                self.has_peer = true;
+                self.learn_peer(address);
+            }
             if next.is_pending() {
                 self.read_partly(connection.as_mut().take_partial());
             }
             next.map(|packet| packet.and_then(Result::ok))
         })
         .await
+    }
+
+    /// It turned out whom it comes from.
+    fn learn_peer(&self, address: IpAddr) {
+        let peer = self.server.peer_key(address);
+        self.server.with(|state, now, wakes| {
+            state.registry.connection_from(now, self.id, peer);
+            state.on_change(wakes);
+        });
     }
 
     /// Bytes came of a packet that is not whole yet.

@@ -26,6 +26,10 @@ impl ServerHandle {
             mut connection,
             carrier,
         } = accepted;
+        let carrier = match connection.peer() {
+            Some(address) => carrier.from_peer(self.peer_key(address)),
+            None => carrier,
+        };
         let pending = PendingConnection::new(&self, carrier);
         match self.receive(pending, &mut connection, &mut timer).await {
             Arrival::New(new) => self.drive(*new, connection, timer).await,

@@ -163,3 +163,15 @@ fn bytes_of_a_packet_under_way_prolong_the_wait_for_it_and_no_other() {
     assert_eq!(spoke.deadline, at(40));
     assert_eq!((pending.deadline(), pending.on_partial(at(31), slow, 1)), (None, None));
 }
+
+#[test]
+fn whom_a_connection_comes_from_is_learnt_before_it_speaks() {
+    let mut pending = pending(2, 2);
+    let [peer, other] = [b"a", b"b"].map(|name| PeerKey::opaque(name));
+    let connection = pending.accept(at(0), Carrier::ordered());
+    pending.comes_from(connection, peer);
+    let silent = pending.spoke(connection).expect("it waits");
+    assert_eq!(silent.carrier.peer(), Some(peer));
+    pending.comes_from(connection, other);
+    assert_eq!(pending.spoke(connection), None, "it is not silent again");
+}

@@ -121,6 +121,13 @@ impl Registry {
         self.pending.accept(now, carrier)
     }
 
+    /// A connection turned out to come from `peer`, as a proxy's header says that is read after the accept. From then on its limits
+    /// count it. Without effect after its first packet.
+    pub fn connection_from(&mut self, now: Instant, connection: ConnectionId, peer: PeerKey) {
+        self.advance(now);
+        self.pending.comes_from(connection, peer);
+    }
+
     /// The first packet of a connection. A connection that is not wanted any more, or that has spoken
     /// already, is rejected without an answer.
     pub fn first_packet(&mut self, now: Instant, connection: ConnectionId, packet: BytesMut) -> Route {
