@@ -13,6 +13,9 @@ use crate::security::Keys;
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{End, EndCode, Frame};
 
+/// A few hundred bytes there and back that take longer than this may have crossed a slow line.
+const LONG_HANDSHAKE: Duration = Duration::from_millis(350);
+
 impl Session {
     /// The connection carries the session from here on.
     pub(super) fn go_live(&mut self, now: Instant, epoch: Epoch, keys: Keys, attach: Attach) {
@@ -92,13 +95,20 @@ impl Session {
             stated: attach.stated,
             cursor,
             planned: attach.planned,
-            confirms: self.side == Side::Client && self.counters.stats.attaches > 0,
+            confirms: self.confirms_shortly(),
             owes_closed: self.closing.peer_closed(),
             liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.connections.patience),
             ack_bytes: quarter,
             stable_after: self.reconnecting.stable_after(),
         };
         ActiveConnection::new(now, &self.config, start)
+    }
+
+    /// Whether the first packet is to be short: where much may be sent again, and where the handshake took so long that the line may be slow.
+    fn confirms_shortly(&self) -> bool {
+        let dialing = self.reconnecting.dialing.as_ref();
+        let rtt = dialing.and_then(|dialing| dialing.rtt).unwrap_or_default();
+        self.side == Side::Client && (self.counters.stats.attaches > 0 || rtt >= LONG_HANDSHAKE)
     }
 
     /// The host reports that a connection died.
