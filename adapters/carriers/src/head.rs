@@ -1,6 +1,5 @@
 //! Reading the head of a request or an answer off a byte stream, and writing what goes before packets.
 
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 
 use bytes::BytesMut;
@@ -22,10 +21,9 @@ pub(crate) async fn read_head<S: ByteStream, T>(
     let mut received = BytesMut::with_capacity(1 << 10);
     let mut budget = Budget::new();
     loop {
-        budget.step().await;
         // No further than the longest head.
         received.reserve((received.len() + 1).min(MAX_HEAD));
-        if poll_fn(|cx| stream.poll_read(cx, &mut received)).await? == 0 {
+        if budget.io(|cx| stream.poll_read(cx, &mut received)).await? == 0 {
             return Err(UpgradeError::Ended.into());
         }
         if let Some((length, parsed)) = parse(&received)? {
@@ -38,14 +36,13 @@ pub(crate) async fn read_head<S: ByteStream, T>(
 pub(crate) async fn write_all<S: ByteStream>(stream: &mut S, mut bytes: &[u8]) -> io::Result<()> {
     let mut budget = Budget::new();
     while !bytes.is_empty() {
-        budget.step().await;
-        let wrote = poll_fn(|cx| stream.poll_write(cx, &[IoSlice::new(bytes)])).await?;
+        let wrote = budget.io(|cx| stream.poll_write(cx, &[IoSlice::new(bytes)])).await?;
         if wrote == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         bytes = &bytes[wrote..];
     }
-    poll_fn(|cx| stream.poll_flush(cx)).await
+    budget.io(|cx| stream.poll_flush(cx)).await
 }
 
 /// Writes a last answer, ends writing, and reads what comes still, up to its end or a bound: a socket that is dropped with something
@@ -53,13 +50,12 @@ pub(crate) async fn write_all<S: ByteStream>(stream: &mut S, mut bytes: &[u8]) -
 /// lets a connection go that has said nothing within the handshake timeout.
 pub(crate) async fn refuse<S: ByteStream>(stream: &mut S, answer: &[u8]) -> io::Result<()> {
     write_all(stream, answer).await?;
-    poll_fn(|cx| stream.poll_close(cx)).await?;
-    let mut part = vec![0; PART];
     let mut budget = Budget::new();
+    budget.io(|cx| stream.poll_close(cx)).await?;
+    let mut part = vec![0; PART];
     let mut left = MAX_UNREAD;
     while left > 0 {
-        budget.step().await;
-        match poll_fn(|cx| stream.poll_read_slice(cx, &mut part)).await {
+        match budget.io(|cx| stream.poll_read_slice(cx, &mut part)).await {
             Ok(read @ 1..) => left = left.saturating_sub(read),
             // The end, or there is nobody to answer.
             _ => break,

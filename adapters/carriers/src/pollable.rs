@@ -25,11 +25,8 @@ impl<'a, 'b, S: ByteStream> Pollable<'a, 'b, S> {
         }
     }
 
-    fn step<T>(&mut self, poll: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
-        match self.budget.poll_step(self.cx) {
-            Poll::Ready(()) => block(poll(self.stream, self.cx)),
-            Poll::Pending => block(Poll::Pending),
-        }
+    fn step<T>(&mut self, mut poll: impl FnMut(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
+        block(self.budget.poll_io(self.cx, |cx| poll(self.stream, cx)))
     }
 }
 
@@ -66,7 +63,7 @@ impl<S: ByteStream> Write for Pollable<'_, '_, S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        block(self.stream.poll_flush(self.cx))
+        self.step(S::poll_flush)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -111,7 +112,8 @@ impl<R: Runtime> Server<R> {
     }
 
     /// Accepts connections on `listener`, through `acceptor`, until [`stop_listening`](Server::stop_listening) or the
-    /// server's end. When the system refuses to accept, it tries again 50 ms later.
+    /// server's end. When the system refuses to accept (it is out of file handles), it tries again 50 ms later; at once where only the
+    /// connection itself was given up.
     pub fn listen(&self, listener: R::Listener, acceptor: Acceptor) {
         let (stop, stopped) = oneshot::channel();
         let (done, over) = oneshot::channel();
@@ -191,11 +193,24 @@ async fn accept_until<R: Runtime>(
         match unless(&mut stopped, runtime.accept(&listener)).await {
             None => return,
             Some(Ok((stream, origin))) => serve(&runtime, stream, origin),
+            Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(_)) => {
                 unless(&mut stopped, runtime.sleep(REST)).await;
             }
         }
     }
+}
+
+/// Whether the system will accept the next connection although this failed: a connection was given up before it was accepted, or a
+/// signal came in between. Nobody may hold up the others by that.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
 }
 
 /// The output of `future`, or `None` once `stopped` is ready.

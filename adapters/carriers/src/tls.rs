@@ -167,8 +167,13 @@ impl<S: ByteStream> TlsStream<S> {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
+        self.poll_flushed(cx, budget)
+    }
+
+    /// Writes what the session has to say, and sees to it that it goes out.
+    fn poll_flushed(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Poll<io::Result<()>> {
         ready!(self.poll_out(cx, budget))?;
-        self.stream.poll_flush(cx)
+        budget.poll_io(cx, |cx| self.stream.poll_flush(cx))
     }
 
     /// Writes what the session has to say.
@@ -264,16 +269,16 @@ impl<S: ByteStream> ByteStream for TlsStream<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_out(cx, &mut Budget::new()))?;
-        self.stream.poll_flush(cx)
+        self.poll_flushed(cx, &mut Budget::new())
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !std::mem::replace(&mut self.closing, true) {
             self.session.send_close_notify();
         }
-        ready!(self.poll_out(cx, &mut Budget::new()))?;
-        self.stream.poll_close(cx)
+        let budget = &mut Budget::new();
+        ready!(self.poll_out(cx, budget))?;
+        budget.poll_io(cx, |cx| self.stream.poll_close(cx))
     }
 }
 

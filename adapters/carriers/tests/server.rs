@@ -29,7 +29,7 @@ struct Hands {
 /// A listener that accepts whenever it is asked, or always fails.
 struct Gate {
     accepted: Arc<AtomicU32>,
-    fails: bool,
+    fails: Option<io::ErrorKind>,
     closed: Arc<AtomicBool>,
 }
 
@@ -65,10 +65,10 @@ impl Runtime for Hands {
     }
 
     async fn accept(&self, gate: &Gate) -> io::Result<(Self::Stream, Option<IpAddr>)> {
-        if gate.fails {
-            return Err(io::Error::other("out of file handles"));
-        }
         gate.accepted.fetch_add(1, Ordering::Relaxed);
+        if let Some(kind) = gate.fails {
+            return Err(kind.into());
+        }
         let source: fn(&mut [u8]) -> usize = |_| 0;
         Ok((
             Ready {
@@ -92,6 +92,10 @@ struct World {
 
 impl World {
     fn new(fails: bool) -> World {
+        World::failing(fails.then_some(io::ErrorKind::Other))
+    }
+
+    fn failing(fails: Option<io::ErrorKind>) -> World {
         let hands = Hands::default();
         let config = ServerConfig::new(ServerAuth::anonymous());
         let authorise = |_| std::future::ready(Ok(()));
@@ -144,6 +148,18 @@ fn a_system_that_accepts_nothing_is_left_in_peace() {
     }
     assert_eq!(*world.hands.sleeps.lock().unwrap(), [Duration::from_millis(50)]);
     assert_eq!(world.wakes.count(), 0);
+}
+
+#[test]
+fn a_connection_that_was_given_up_and_a_signal_hold_nobody_up() {
+    for kind in [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted] {
+        let mut world = World::failing(Some(kind));
+        assert!(world.poll().is_pending());
+        assert_eq!(world.hands.sleeps.lock().unwrap().len(), 0, "it does not rest");
+        let asked = world.accepted.load(Ordering::Relaxed);
+        assert!((2..=Budget::STEPS + 1).contains(&asked), "{asked}");
+        assert_eq!(world.wakes.count(), 1, "it goes on behind the others");
+    }
 }
 
 #[test]

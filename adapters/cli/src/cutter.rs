@@ -12,6 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::data::Random;
 
+/// How long it rests when the system refuses to accept.
+const REST: Duration = Duration::from_millis(50);
+
 /// When to cut.
 pub(crate) struct Plan {
     /// How many bytes have been let through, over all connections and both directions.
@@ -62,7 +65,12 @@ impl Cutter {
 
     /// Relays every connection to `server`.
     pub(crate) async fn relay(self: Arc<Self>, listener: TcpListener, server: SocketAddr) {
-        while let Ok((client, _)) = listener.accept().await {
+        loop {
+            let Ok((client, _)) = listener.accept().await else {
+                // It may have been the connection that was given up, or the system is out of file handles for a while.
+                tokio::time::sleep(REST).await;
+                continue;
+            };
             let cutter = Arc::clone(&self);
             tokio::spawn(async move {
                 let _lost = cutter.connection(client, server).await;

@@ -1,7 +1,8 @@
 //! How much one poll may do before other tasks get a turn.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::io;
+use std::task::{Context, Poll, ready};
 
 /// The steps that a loop over ready input may still take before other tasks get a turn.
 ///
@@ -56,6 +57,44 @@ impl Budget {
                 Poll::Pending
             }
         }
+    }
+
+    /// Takes a step and asks `io`; again, with a step each, while a signal interrupts it, which is no error. A socket that is not ready says so by
+    /// being pending: one that says `WouldBlock` instead has a time limit of its own (`SO_RCVTIMEO`), which is over, and has
+    /// arranged for no waking; that is an error of kind `TimedOut`.
+    ///
+    /// # Errors
+    /// As `io` says, and never of kind `Interrupted` or `WouldBlock`.
+    pub fn poll_io<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut io: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            ready!(self.poll_step(cx));
+            return match ready!(io(cx)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)))
+                }
+                done => Poll::Ready(done),
+            };
+        }
+    }
+
+    /// The same in a loop with `await`. Cancel safe if `io` is.
+    ///
+    /// # Errors
+    /// As [`poll_io`](Budget::poll_io).
+    pub async fn io<T>(&mut self, mut io: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
+        poll_fn(|cx| {
+            let done = self.poll_io(cx, &mut io);
+            if done.is_pending() && self.left == 0 {
+                self.left = Budget::STEPS;
+            }
+            done
+        })
+        .await
     }
 
     /// Takes a step in a loop with `await`; when none is left, lets others have their turn and begins anew. Cancel safe.

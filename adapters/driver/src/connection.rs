@@ -32,6 +32,16 @@ pub trait Connection: Stream<Item = io::Result<BytesMut>> + Sink<Bytes, Error = 
 /// Any connection.
 pub type BoxConnection = Pin<Box<dyn Connection>>;
 
+impl Connection for BoxConnection {
+    fn take_partial(self: Pin<&mut Self>) -> usize {
+        self.get_mut().as_mut().take_partial()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        (**self).peer()
+    }
+}
+
 /// A connection that is up.
 #[non_exhaustive]
 pub struct Connected {

@@ -32,7 +32,8 @@ const SCRATCH: usize = 16 << 10;
 /// What [`Framed`] and other carriers need of a byte stream. A runtime's own traits can do better than the futures ones,
 /// for which there is [`FuturesIo`]: read without clearing the memory first.
 ///
-/// Every call that is pending has arranged for its task to be woken.
+/// Every call that is pending has arranged for its task to be woken. One that a signal interrupts (`ErrorKind::Interrupted`) is
+/// made again by whoever called ([`Budget::poll_io`](crate::Budget::poll_io)).
 pub trait ByteStream {
     /// Reads into `buf`, which is not empty; 0 at the end.
     fn poll_read_slice(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
@@ -200,8 +201,7 @@ impl<IO: ByteStream + Unpin> Stream for Framed<IO> {
                 Ok(None) => this.make_room(),
                 Err(error) => return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)))),
             };
-            ready!(budget.poll_step(cx));
-            match ready!(this.io.poll_read(cx, &mut this.input)) {
+            match ready!(budget.poll_io(cx, |cx| this.io.poll_read(cx, &mut this.input))) {
                 Ok(0) if this.input.is_empty() => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
                 Ok(read) => {
@@ -228,7 +228,6 @@ impl<IO: ByteStream> Framed<IO> {
     fn poll_write_out(&mut self, cx: &mut Context<'_>, rest: usize) -> Poll<io::Result<()>> {
         let mut budget = Budget::new();
         while self.queued > rest {
-            ready!(budget.poll_step(cx));
             let mut slices = [IoSlice::new(&[]); SLICES];
             let mut count = 0;
             let mut skip = self.written;
@@ -240,7 +239,7 @@ impl<IO: ByteStream> Framed<IO> {
                 }
                 skip = skip.saturating_sub(part.len());
             }
-            let wrote = ready!(self.io.poll_write(cx, &slices[..count]))?;
+            let wrote = ready!(budget.poll_io(cx, |cx| self.io.poll_write(cx, &slices[..count])))?;
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -278,12 +277,12 @@ impl<IO: ByteStream + Unpin> Sink<Bytes> for Framed<IO> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_write_out(cx, 0))?;
-        this.io.poll_flush(cx)
+        Budget::new().poll_io(cx, |cx| this.io.poll_flush(cx))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_write_out(cx, 0))?;
-        this.io.poll_close(cx)
+        Budget::new().poll_io(cx, |cx| this.io.poll_close(cx))
     }
 }

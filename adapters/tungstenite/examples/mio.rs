@@ -56,7 +56,11 @@ fn main() -> Result<(), Failure> {
         client.turn()?;
         echo.turn();
         watched.update(&stepper)?;
-        watched.poll.poll(&mut events, stepper.timeout())?;
+        match watched.poll.poll(&mut events, stepper.timeout()) {
+            // A signal is no error: the next turn finds out how long to wait.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            polled => polled?,
+        }
     }
     let (swaps, ended) = (client.session.get_ref().stats().attaches, client.session.closed());
     println!("{} messages echoed over {swaps} connections", client.echoed);

@@ -12,7 +12,7 @@ mod stepper;
 mod stream;
 
 pub use unbroken_carriers as carriers;
-pub use unbroken_carriers::{Acceptor, Address, StartError};
+pub use unbroken_carriers::{Acceptor, Address, ForwardingHeader, StartError, TrustedProxies};
 pub use unbroken_driver as driver;
 pub use unbroken_driver::{
     Answer, ByteStream, ConnectError, Connected, Connector, Framed, Reconnector, Runtime, ServerHandle,

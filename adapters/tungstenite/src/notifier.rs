@@ -23,13 +23,13 @@ impl Notifier {
     }
 
     pub(crate) fn notify(&self) {
-        // One that takes no more is readable already.
-        let _full = self.sending.send(&[1]);
+        // One that takes no more is readable already. One that a signal interrupted has taken nothing, and nobody would wake.
+        while self.sending.send(&[1]).is_err_and(|error| is_interrupted(&error)) {}
     }
 
     /// Takes one notification: there are hardly more, since nobody notifies a thread that was notified.
     pub(crate) fn clear(&self) {
-        let _none = self.receiving.recv(&mut [0]);
+        while self.receiving.recv(&mut [0]).is_err_and(|error| is_interrupted(&error)) {}
     }
 }
 
@@ -37,6 +37,10 @@ impl AsFd for Notifier {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.receiving.as_fd()
     }
+}
+
+fn is_interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
 }
 
 #[cfg(unix)]

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::{self, Thread};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
-use unbroken_driver::uptime;
+use unbroken_driver::{Budget, uptime};
 use unbroken_proto::{Duration, Instant};
 
 use crate::notifier::Notifier;
@@ -127,6 +127,7 @@ impl Reactor {
         let mut polled: Vec<_> = polled.collect();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         match poll(&mut polled, limit.as_ref()) {
+            // A signal: whoever waits looks at the clock and waits for the rest of its time.
             Err(error) if error != rustix::io::Errno::INTR => return Err(error.into()),
             _ => {}
         }
@@ -201,10 +202,12 @@ fn current() -> io::Result<Arc<Reactor>> {
 pub(crate) fn poll_io<S: AsFd + Send + Sync + 'static, T>(
     source: &Arc<Source<S>>,
     readiness: PollFlags,
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     mut call: impl FnMut(&S) -> io::Result<T>,
 ) -> Poll<io::Result<T>> {
+    let mut budget = Budget::new();
     loop {
+        ready!(budget.poll_step(cx));
         match call(&source.io) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -67,7 +67,15 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let found = on_a_thread(&PLACES, LOOKUPS, move || (host, port).to_socket_addrs()).await?;
+    let found = on_a_thread(&PLACES, LOOKUPS, move || {
+        loop {
+            match (&*host, port).to_socket_addrs() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                found => return found,
+            }
+        }
+    })
+    .await?;
     Ok(found?.collect())
 }
 

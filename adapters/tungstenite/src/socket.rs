@@ -48,8 +48,7 @@ impl Socket {
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&address.into()) {
-            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(error) if !goes_on(&error) => return Err(error),
             _ => {}
         }
         let stream = TcpStream::from(socket);
@@ -58,6 +57,12 @@ impl Socket {
         poll_fn(|cx| poll_io(&socket, PollFlags::OUT, cx, connected)).await?;
         Ok(Socket(socket))
     }
+}
+
+/// Whether the attempt to connect goes on: also after a signal (POSIX, connect).
+fn goes_on(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error())
+        || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 fn connected(stream: &TcpStream) -> io::Result<()> {

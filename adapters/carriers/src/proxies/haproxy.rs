@@ -1,7 +1,6 @@
 //! The PROXY protocol: a header before everything that a proxy passes on.
 //! <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>
 
-use std::future::poll_fn;
 use std::net::IpAddr;
 
 use proxy_header::{ParseConfig, ProxyHeader};
@@ -88,8 +87,10 @@ async fn fill<S: ByteStream>(
     let mut filled = header.len();
     header.resize(length, 0);
     while filled < length {
-        budget.step().await;
-        match poll_fn(|cx| stream.poll_read_slice(cx, &mut header[filled..])).await? {
+        match budget
+            .io(|cx| stream.poll_read_slice(cx, &mut header[filled..]))
+            .await?
+        {
             0 => return Err(ProxyProtocolError::Ended.into()),
             read => filled += read,
         }
