@@ -11,7 +11,10 @@ use unbroken_carriers::{Acceptor, Address, Credentials};
 use unbroken_conformance::block::eventually;
 use unbroken_conformance::world::{certificates, client_config, free_port, identity, server_config};
 use unbroken_conformance::{Adapter, Carrier, Session};
+use unbroken_proto::Duration;
 
+/// Nothing on loopback takes this long.
+const LIMIT: Duration = Duration::from_secs(60);
 /// More than sockets hold.
 const BODY: usize = 12 << 20;
 
@@ -26,6 +29,7 @@ fn checked(acceptor: Acceptor) -> Acceptor {
 /// Says everything before it reads anything. An answer that a reset destroyed is an error.
 fn ask(address: SocketAddr, carrier: Carrier, parts: &[&[u8]]) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(LIMIT))?;
     let mut answer = String::new();
     if carrier == Carrier::Ws {
         parts.iter().try_for_each(|part| stream.write_all(part))?;
@@ -48,7 +52,10 @@ fn ask(address: SocketAddr, carrier: Carrier, parts: &[&[u8]]) -> io::Result<Str
 fn port_speaks_http(adapter: &'static dyn Adapter) {
     for carrier in [Carrier::Ws, Carrier::Wss] {
         let (listener, address) = free_port();
-        let mut server = adapter.serve(server_config());
+        // So long that who waits for an answer's end until then has not seen it.
+        let mut config = server_config();
+        config.session.handshake_timeout = Duration::from_secs(600);
+        let mut server = adapter.serve(config);
         server.listen(listener, checked(carrier.acceptor()));
         let asked = |parts: &[&[u8]], begins: &str, has: &str| {
             let answer = ask(address, carrier, parts).expect("because it is answered");
