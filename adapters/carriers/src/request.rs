@@ -229,10 +229,7 @@ fn wanted<B>(request: &http::Request<B>) -> Result<&HeaderValue, (StatusCode, &'
     if !has(headers, &CONNECTION, "upgrade") || !has(headers, &UPGRADE, "websocket") {
         return no_upgrade("here are WebSockets only");
     }
-    if !headers
-        .get(SEC_WEBSOCKET_VERSION)
-        .is_some_and(|version| version == "13")
-    {
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return no_upgrade("a WebSocket is of version 13");
     }
     if has_body(headers) {

@@ -125,11 +125,14 @@ fn web_server(answer: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, 
     (address, asked)
 }
 
-/// A server of sessions, and what the requests that it takes say of themselves: target and token.
-fn sessions(adapter: &dyn Adapter, carrier: Carrier) -> (SocketAddr, Arc<Mutex<Vec<(String, bool)>>>) {
+/// Target and whether there was a token, of each request.
+type Taken = Arc<Mutex<Vec<(String, bool)>>>;
+
+/// A server of sessions, and what the requests that it takes say.
+fn sessions(adapter: &dyn Adapter, carrier: Carrier) -> (SocketAddr, Taken) {
     let (listener, address) = free_port();
     let mut server = adapter.serve(server_config());
-    let asked: Arc<Mutex<Vec<(String, bool)>>> = Arc::default();
+    let asked: Taken = Arc::default();
     let seen = Arc::clone(&asked);
     server.listen(
         listener,
