@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod socket;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use proto::Duration;
+pub use socket::Socket;
 pub use unbroken_carriers::driver::FuturesIo;
 
 /// async-std's timer, sockets and executor.
@@ -12,7 +15,7 @@ pub use unbroken_carriers::driver::FuturesIo;
 pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
-    type Stream = FuturesIo<TcpStream>;
+    type Stream = FuturesIo<Socket>;
     type Listener = TcpListener;
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
@@ -33,14 +36,14 @@ impl Runtime for AsyncStd {
         async move {
             let stream = connecting.await?;
             carriers::prepare(&stream)?;
-            Ok(FuturesIo::new(stream))
+            Ok(FuturesIo::new(Socket(stream)))
         }
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Self::Stream, Option<IpAddr>)> {
         let (stream, peer) = listener.accept().await?;
         carriers::prepare(&stream)?;
-        Ok((FuturesIo::new(stream), Some(peer.ip())))
+        Ok((FuturesIo::new(Socket(stream)), Some(peer.ip())))
     }
 }
 

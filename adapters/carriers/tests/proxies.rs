@@ -28,11 +28,11 @@ fn v2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
     [SIGNATURE, &[command, family], &length.to_be_bytes(), addresses].concat()
 }
 
-/// A packet, or why there is none.
-type Heard = Result<Vec<u8>, Option<Arc<dyn Error>>>;
+/// Why there is no packet; `None`: the connection just ended.
+type Failure = Option<Arc<dyn Error>>;
 
 /// What becomes of a connection from `address` that says `bytes`: its peer, and the first packet or why there is none.
-fn accepted(acceptor: &Acceptor, address: &str, bytes: Vec<u8>) -> (Option<IpAddr>, Heard) {
+fn accepted(acceptor: &Acceptor, address: &str, bytes: Vec<u8>) -> (Option<IpAddr>, Result<Vec<u8>, Failure>) {
     let stream = Ready {
         source: drip(bytes),
         reads: Arc::default(),

@@ -29,7 +29,9 @@ struct Hands {
 /// A listener that accepts whenever it is asked, or always fails.
 struct Gate {
     accepted: Arc<AtomicU32>,
-    fails: Option<io::ErrorKind>,
+    fails: bool,
+    /// Of those that come, so many have gone before they are accepted.
+    gone: AtomicU32,
     closed: Arc<AtomicBool>,
 }
 
@@ -65,10 +67,17 @@ impl Runtime for Hands {
     }
 
     async fn accept(&self, gate: &Gate) -> io::Result<(Self::Stream, Option<IpAddr>)> {
-        gate.accepted.fetch_add(1, Ordering::Relaxed);
-        if let Some(kind) = gate.fails {
-            return Err(kind.into());
+        if gate.fails {
+            return Err(io::Error::other("out of file handles"));
         }
+        let gone = gate
+            .gone
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |gone| gone.checked_sub(1));
+        if let Ok(gone) = gone {
+            let kinds = [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted];
+            return Err(kinds[gone as usize % 2].into());
+        }
+        gate.accepted.fetch_add(1, Ordering::Relaxed);
         let source: fn(&mut [u8]) -> usize = |_| 0;
         Ok((
             Ready {
@@ -92,10 +101,10 @@ struct World {
 
 impl World {
     fn new(fails: bool) -> World {
-        World::failing(fails.then_some(io::ErrorKind::Other))
+        World::with_gone(fails, 0)
     }
 
-    fn failing(fails: Option<io::ErrorKind>) -> World {
+    fn with_gone(fails: bool, gone: u32) -> World {
         let hands = Hands::default();
         let config = ServerConfig::new(ServerAuth::anonymous());
         let authorise = |_| std::future::ready(Ok(()));
@@ -104,6 +113,7 @@ impl World {
         server.listen_tcp(Gate {
             accepted: Arc::clone(&accepted),
             fails,
+            gone: AtomicU32::new(gone),
             closed: Arc::clone(&closed),
         });
         let task = hands.tasks.lock().unwrap().pop().unwrap();
@@ -150,15 +160,22 @@ fn a_system_that_accepts_nothing_is_left_in_peace() {
     assert_eq!(world.wakes.count(), 0);
 }
 
+/// Who connects and goes, again and again, keeps nobody waiting; and neither does a signal.
 #[test]
-fn a_connection_that_was_given_up_and_a_signal_hold_nobody_up() {
-    for kind in [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted] {
-        let mut world = World::failing(Some(kind));
+fn a_connection_that_has_gone_costs_the_next_no_time() {
+    let mut world = World::with_gone(false, 7);
+    assert!(world.poll().is_pending());
+    assert!(world.accepted.load(Ordering::Relaxed) > 0);
+    assert!(world.hands.sleeps.lock().unwrap().is_empty());
+}
+
+/// Nor does it keep others from their turn.
+#[test]
+fn connections_that_have_gone_without_end_leave_others_their_turn() {
+    let mut world = World::with_gone(false, u32::MAX);
+    for turn in 1..10 {
         assert!(world.poll().is_pending());
-        assert_eq!(world.hands.sleeps.lock().unwrap().len(), 0, "it does not rest");
-        let asked = world.accepted.load(Ordering::Relaxed);
-        assert!((2..=Budget::STEPS + 1).contains(&asked), "{asked}");
-        assert_eq!(world.wakes.count(), 1, "it goes on behind the others");
+        assert_eq!(world.wakes.count(), turn, "it wakes itself");
     }
 }
 

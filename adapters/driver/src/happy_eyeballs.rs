@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use unbroken_proto::{Cause, Duration};
 
+use crate::budget::Budget;
 use crate::connect_error::{ConnectError, cause_of};
 use crate::runtime::Runtime;
 use crate::sync::lock;
@@ -44,7 +45,8 @@ pub async fn connect_host<R: Runtime>(
             None => std::future::pending().await,
         }
     });
-    let Some(found) = unless(limit.as_mut(), runtime.resolve(host, port)).await else {
+    let found = uninterrupted(|| runtime.resolve(host, port));
+    let Some(found) = unless(limit.as_mut(), found).await else {
         return Err(ConnectError::new(Cause::Timeout).with_source(format!("{host} was not looked up in time")));
     };
     let mut race = Race {
@@ -66,6 +68,18 @@ pub async fn connect_host<R: Runtime>(
         known.failed(address.ip());
     }
     won.flatten().ok_or_else(|| race.failed.error(host))
+}
+
+/// What comes of `call`, which is made again when a signal interrupted it.
+async fn uninterrupted<T, F: Future<Output = io::Result<T>>>(call: impl Fn() -> F) -> io::Result<T> {
+    let mut budget = Budget::new();
+    loop {
+        budget.step().await;
+        match call().await {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 /// `future`'s output, or `None` once `limit` is ready.
@@ -174,7 +188,9 @@ impl<R: Runtime> Race<'_, R> {
                     false => Poll::Pending,
                 };
             };
-            self.under_way.push((address, Box::pin(self.runtime.connect(address))));
+            let runtime = self.runtime.clone();
+            let attempt = async move { uninterrupted(|| runtime.connect(address)).await };
+            self.under_way.push((address, Box::pin(attempt)));
             self.delay = Some(Box::pin(self.runtime.sleep(ATTEMPT_DELAY)));
         }
     }

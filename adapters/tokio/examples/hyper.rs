@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -45,7 +46,12 @@ async fn main() -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let handle = Arc::clone(server.handle());
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, or a client that has gone already: the next may do.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
             let handle = Arc::clone(&handle);
             let service = service_fn(move |request| {
                 let response = respond(&handle, request);

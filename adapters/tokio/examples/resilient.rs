@@ -67,7 +67,11 @@ impl Network {
 
     /// Carries bytes until the next outage.
     async fn relay(self: Arc<Self>, listener: TcpListener) {
-        while let Ok((mut client, _)) = listener.accept().await {
+        loop {
+            let Ok((mut client, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
             let mut outages = self.outages.subscribe();
             let Some(server) = self.server().filter(|_| !self.refusing.load(Ordering::Relaxed)) else {
                 continue;

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::time::{self, Duration, Instant};
 use unbroken_tokio::carriers::{Address, connector};
 use unbroken_tokio::driver::{Connector, KnownAddresses, Unreachable, connect_host};
@@ -23,6 +23,8 @@ enum Does {
     Tarpit,
     /// Connects after so many milliseconds.
     Connect(u64),
+    /// Connects, and after so many milliseconds redirects to where nobody has been.
+    Redirect(u64),
 }
 
 /// A runtime on which the name has these addresses.
@@ -100,11 +102,19 @@ impl Runtime for Hosts {
             let wait = match does {
                 Does::Swallow => pending().await,
                 Does::Refuse => return Err(io::ErrorKind::ConnectionRefused.into()),
-                Does::Tarpit => 0,
+                Does::Tarpit | Does::Redirect(_) => 0,
                 Does::Connect(wait) => *wait,
             };
             time::sleep(Duration::from_millis(wait)).await;
-            let (near, far) = tokio::io::duplex(1 << 16);
+            let (near, mut far) = tokio::io::duplex(1 << 16);
+            if let Does::Redirect(wait) = *does {
+                tokio::spawn(async move {
+                    time::sleep(Duration::from_millis(wait)).await;
+                    let answer = format!("HTTP/1.1 302 Found\r\nLocation: /{at}\r\n\r\n");
+                    far.write_all(answer.as_bytes()).await
+                });
+                return Ok(Compat(near));
+            }
             this.open.lock().expect("because nothing panicked").push(far);
             Ok(Compat(near))
         }
@@ -251,4 +261,22 @@ async fn an_address_that_takes_connections_and_says_nothing_comes_last_next_time
         let _next = connector.dial(intent(Some(cause))).await;
         assert_eq!(hosts.tried()[0].0, "10.0.0.2", "{scheme} {cause}");
     }
+}
+
+/// All of a chain of redirections is one dial, and ends with it.
+#[tokio::test(start_paused = true)]
+async fn redirections_have_the_time_of_one_dial() {
+    let intent = intent(None);
+    let limit = intent.deadline.saturating_since(Tokio.now());
+    let wait = limit.as_millis() * 2 / 5;
+    let hosts = Hosts::new(&[(
+        "10.0.0.1",
+        Does::Redirect(u64::try_from(wait).expect("because it is short")),
+    )]);
+    let address = Address::parse("ws://host:7").expect("because it is one");
+    let failed = connector(hosts.clone(), address).dial(intent).await.err();
+    let error = failed.expect("because the way has no end");
+    assert_eq!(error.cause(), Cause::Timeout, "{error}");
+    assert_eq!(hosts.tried().len(), 3);
+    assert!(hosts.began.elapsed() < limit, "{:?}", hosts.began.elapsed());
 }

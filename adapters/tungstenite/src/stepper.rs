@@ -17,7 +17,7 @@ const TURNS: usize = 8;
 ///
 /// The host's loop: [`step`](Self::step); whatever it likes with sessions, servers and streams, in calls with a time
 /// limit of zero or in tasks of the runtime; wait until one of the [`interests`](Self::interests) is ready, or
-/// [`timeout`](Self::timeout); again. A step reads and writes until the sockets block, and asks all of them itself; so it
+/// [`timeout`](Self::timeout), or a signal; again. A step reads and writes until the sockets block, and asks all of them itself; so it
 /// is enough to be told that *any* has news, and of changes only.
 ///
 /// Only looking up a name takes a thread: an address that is a number does without. Each step looks at every socket: for
