@@ -153,6 +153,7 @@ impl Session {
         if self.is_ended() {
             return;
         }
+        self.on_unanswered();
         if let (Some(code), Some(current)) = (finish.say, self.connections.current.take()) {
             let position = self.ledger.stated();
             let mut frames = Vec::new();

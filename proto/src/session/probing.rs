@@ -17,7 +17,7 @@ impl Session {
         let now = self.latest.advance(now);
         let probing = self.connections.current.as_mut().map(|current| {
             current.liveness.ask(now, current.rtt.srtt());
-            self.connections.asked_at.get_or_insert(now);
+            current.asked_at.get_or_insert(now);
         });
         self.settle(now);
         probing.is_some()
@@ -59,7 +59,8 @@ impl Session {
 
     /// The probe that was asked for on a connection was answered.
     pub(super) fn on_answered(&mut self, now: Instant) {
-        if let Some(since) = self.connections.asked_at.take() {
+        let current = self.connections.current.as_mut();
+        if let Some(since) = current.and_then(|current| current.asked_at.take()) {
             self.events.push(Event::Probed {
                 round_trip: Some(now.saturating_since(since)),
             });
@@ -68,7 +69,8 @@ impl Session {
 
     /// The probe that the host asked for, if it did, will not be answered.
     pub(super) fn on_unanswered(&mut self) {
-        if self.connections.asked_at.take().is_some() {
+        let current = self.connections.current.as_mut();
+        if current.is_some_and(|current| current.asked_at.take().is_some()) {
             self.events.push(Event::Probed { round_trip: None });
         }
     }

@@ -169,10 +169,10 @@ impl Session {
     /// The current connection is over. False: there was none.
     pub(super) fn leave_current(&mut self, now: Instant, cause: Cause) -> bool {
         self.reconnecting.forgive_swaps(self.connections.is_stable());
+        self.on_unanswered();
         let Some(old) = self.connections.current.take() else {
             return false;
         };
-        self.on_unanswered();
         // What it replaced is no way on either: the next attach says `dead` and retires all.
         self.connections.draining = None;
         self.connections

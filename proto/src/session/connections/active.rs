@@ -39,6 +39,8 @@ pub(crate) struct ActiveConnection {
     pub(crate) closed_due: bool,
     pub(crate) resync_due: bool,
     pub(crate) liveness: Liveness,
+    /// Since when the host waits for what comes of its probe.
+    pub(crate) asked_at: Option<Instant>,
     pub(crate) rtt: Rtt,
     /// This host stood still until then: what was sent before tells nothing of the round trip.
     stalled_until: Instant,
@@ -106,6 +108,7 @@ impl ActiveConnection {
             closed_due: start.owes_closed,
             resync_due: false,
             liveness: start.liveness,
+            asked_at: None,
             rtt: Rtt::default(),
             stalled_until: now,
             flight: Flight::default(),

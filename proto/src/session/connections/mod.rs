@@ -38,8 +38,6 @@ pub(crate) struct Connections {
     pub(crate) current: Option<Box<ActiveConnection>>,
     pub(crate) draining: Option<Draining>,
     parting: Option<Box<Parting>>,
-    /// Since when the host waits for what comes of its probe.
-    pub(crate) asked_at: Option<Instant>,
     /// How much longer than usual silence is borne; what one connection taught, the next one uses.
     pub(crate) patience: Patience,
 }
