@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use unbroken_carriers::{self as carriers, Acceptor};
 use unbroken_proto::{ClientConfig, ReconnectIntent, ServerConfig};
 use unbroken_tungstenite::{Interest, PollRuntime, Stepper};
@@ -26,7 +27,10 @@ fn in_a_loop<T>(begin: impl FnOnce(PollRuntime) -> T) -> T {
             let interests = stepper.interests();
             let mut wanted: Vec<_> = interests.iter().map(wanted).collect();
             let limit = stepper.timeout().and_then(|limit| Timespec::try_from(limit).ok());
-            poll(&mut wanted, limit.as_ref()).expect("because these are sockets");
+            match poll(&mut wanted, limit.as_ref()) {
+                Err(Errno::INTR) => {}
+                polled => drop(polled.expect("because these are sockets")),
+            }
         }
     });
     begun

@@ -1,6 +1,5 @@
 //! Those who connect and are no clients.
 
-use std::future::poll_fn;
 use std::io::IoSlice;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use unbroken_carriers::Upgrade;
 use unbroken_carriers::http::{HeaderMap, Uri};
-use unbroken_driver::{ByteStream, Runtime};
+use unbroken_driver::{Budget, ByteStream, Runtime};
 
 use crate::SimRuntime;
 use crate::net::SimStream;
@@ -80,7 +79,7 @@ async fn converse(runtime: &SimRuntime, stream: &mut SimStream, manner: Manner, 
             let mut answer = BytesMut::with_capacity(4_096);
             while upgrade.answered(&answer)?.is_none() {
                 answer.reserve(1_024);
-                if poll_fn(|cx| stream.poll_read(cx, &mut answer)).await? == 0 {
+                if Budget::new().io(|cx| stream.poll_read(cx, &mut answer)).await? == 0 {
                     return Ok(());
                 }
             }
@@ -108,7 +107,9 @@ const PONGS: [u8; 600] = {
 
 async fn write(stream: &mut SimStream, mut bytes: &[u8]) -> std::io::Result<()> {
     while !bytes.is_empty() {
-        let wrote = poll_fn(|cx| stream.poll_write(cx, &[IoSlice::new(bytes)])).await?;
+        let wrote = Budget::new()
+            .io(|cx| stream.poll_write(cx, &[IoSlice::new(bytes)]))
+            .await?;
         bytes = &bytes[wrote..];
     }
     Ok(())

@@ -11,7 +11,7 @@ use unbroken_driver::Runtime;
 use unbroken_proto::Instant;
 use unbroken_proto::config::Seed;
 
-use crate::kernel::core::Event;
+use crate::kernel::core::{Core, Event};
 use crate::kernel::{Kernel, ProcessId};
 use crate::net::{Dialled, SimListener, SimStream};
 
@@ -95,12 +95,15 @@ impl Runtime for SimRuntime {
 
     /// The one name has an address, and now and then a second one that swallows everything.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
-        let dead = self.kernel.with(|core| core.rng.chance(100));
+        let interrupted = self.kernel.with(Core::is_interrupted);
+        let dead = !interrupted && self.kernel.with(|core| core.rng.chance(100));
         let dead = dead.then(|| SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
         let found = dead.into_iter().chain([(Ipv4Addr::LOCALHOST, port).into()]).collect();
         let is_known = host == SERVER;
         async move {
-            if is_known {
+            if interrupted {
+                Err(io::ErrorKind::Interrupted.into())
+            } else if is_known {
                 Ok(found)
             } else {
                 Err(io::ErrorKind::NotFound.into())
@@ -113,6 +116,9 @@ impl Runtime for SimRuntime {
         async move {
             if address.is_ipv6() {
                 pending::<()>().await;
+            }
+            if !this.hostile && this.kernel.with(Core::is_interrupted) {
+                return Err(io::ErrorKind::Interrupted.into());
             }
             let dialled = this.kernel.with(|core| {
                 let now = core.now;

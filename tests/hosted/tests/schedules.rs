@@ -74,6 +74,7 @@ fn check_coverage(tally: &Tally) {
         ("host: a wake-up that comes twice", 10_000),
         ("host: a poll without a wake-up", 10_000),
         ("host: a sleep that ends early", 1_000),
+        ("host: a call that a signal interrupts", 10_000),
         ("panic: a connection's code", 10),
         ("panic: a connector", 2),
         ("panic: a connector's future", 2),

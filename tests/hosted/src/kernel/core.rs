@@ -76,7 +76,12 @@ pub(crate) struct Core {
     /// Marks that are due.
     pub(super) marks: Vec<u64>,
     pub(super) log: bool,
+    /// System calls so far.
+    calls: u64,
 }
+
+/// Every so many system calls a signal comes.
+const SIGNALS: u64 = 5;
 
 impl Core {
     pub(super) fn new(style: Style, rng: Rng, net: Net) -> Core {
@@ -100,7 +105,18 @@ impl Core {
             wakes: Vec::new(),
             marks: Vec::new(),
             log: false,
+            calls: 0,
         }
+    }
+
+    /// Whether a signal interrupts the next system call. Nothing is drawn for it, so that it leaves schedules as they are.
+    pub(crate) fn is_interrupted(&mut self) -> bool {
+        self.calls += 1;
+        let interrupted = self.calls.is_multiple_of(SIGNALS);
+        if interrupted {
+            self.tally.hit("host: a call that a signal interrupts");
+        }
+        interrupted
     }
 
     pub(crate) fn plan(&mut self, at: u64, event: Event) {

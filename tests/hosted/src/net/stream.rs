@@ -33,6 +33,9 @@ impl SimStream {
     fn call<T>(&self, act: impl FnOnce(&mut Core, u64) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let called = self.kernel.with(|core| {
             let now = core.now;
+            if core.is_interrupted() {
+                return Call::Done(Poll::Ready(Err(io::ErrorKind::Interrupted.into())));
+            }
             let Some(conn) = core.net.conn(self.conn) else {
                 return Call::Done(Poll::Ready(Err(io::ErrorKind::NotConnected.into())));
             };
@@ -157,6 +160,9 @@ impl SimListener {
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<SimStream>> {
         let accepted = self.kernel.with(|core| {
             let now = core.now;
+            if core.is_interrupted() {
+                return Poll::Ready(Err(io::ErrorKind::Interrupted.into()));
+            }
             core.net.accept(now, &self.port, self.number, cx.waker())
         });
         accepted.map_ok(|conn| SimStream::new(Arc::clone(&self.kernel), conn, 1))
