@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use unbroken_carriers::{Acceptor, Address};
@@ -36,7 +37,8 @@ impl Fickle {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         match self.random >> 60 {
             0..4 => Poll::Ready(Err(io::ErrorKind::Interrupted.into())),
-            4..6 => Poll::Pending,
+            4 => Poll::Ready(Err(io::ErrorKind::WouldBlock.into())),
+            5 => Poll::Pending,
             6..12 => Poll::Ready(Ok(1)),
             _ => Poll::Ready(Ok(777)),
         }
@@ -172,11 +174,11 @@ fn inside_tls() {
     }
 }
 
-/// A socket whose own time limit is over does not leave a session waiting for ever.
+/// A blocking socket with a time limit of its own (`SO_RCVTIMEO`) says `WouldBlock` when that is over, and wakes nobody. It is asked again.
 #[test]
-fn who_would_block_and_wakes_nobody_has_failed() {
-    struct Late;
-    impl ByteStream for Late {
+fn who_would_block_is_asked_again() {
+    struct Idle;
+    impl ByteStream for Idle {
         fn poll_read_slice(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
             Poll::Ready(Err(io::ErrorKind::WouldBlock.into()))
         }
@@ -190,9 +192,24 @@ fn who_would_block_and_wakes_nobody_has_failed() {
             Poll::Ready(Ok(()))
         }
     }
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
     for acceptor in [Acceptor::tcp(), Acceptor::websocket()] {
-        let mut connection = acceptor.accept(Late).connection;
-        let polled = connection.as_mut().poll_next(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Ready(Some(Err(_)))));
+        let mut connection = acceptor.accept(Idle).connection;
+        let woken = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        for turn in 1..100 {
+            assert!(
+                connection
+                    .as_mut()
+                    .poll_next(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+            assert_eq!(woken.0.load(Ordering::Relaxed), turn, "it is asked again");
+        }
     }
 }

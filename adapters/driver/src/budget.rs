@@ -61,7 +61,7 @@ impl Budget {
 
     /// Takes a step and asks `io`; again, with a step each, while a signal interrupts it, which is no error. A socket that is not ready says so by
     /// being pending: one that says `WouldBlock` instead has a time limit of its own (`SO_RCVTIMEO`), which is over, and has
-    /// arranged for no waking; that is an error of kind `TimedOut`.
+    /// arranged for no waking. That is no error either: it is asked again, once other tasks had a turn.
     ///
     /// # Errors
     /// As `io` says, and never of kind `Interrupted` or `WouldBlock`.
@@ -75,7 +75,8 @@ impl Budget {
             return match ready!(io(cx)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)))
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
                 }
                 done => Poll::Ready(done),
             };
