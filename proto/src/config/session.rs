@@ -40,23 +40,25 @@ pub struct SessionConfig {
     pub fragment_size: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,
-    /// Silence after a probe that means the connection is dead. 1 ms to 1 day, default 30 s.
+    /// Silence after a probe that means the connection is dead. 1 ms to 1 day, default 30 s; four round trips are given in any case.
     pub keepalive_timeout: Duration,
     /// How long an acknowledgement may wait for company. 0 to 1 s, default 25 ms.
     pub ack_delay: Duration,
     /// How long a session lives without a connection. 1 ms to 365 days, default 10 min; the smaller of both sides' holds.
     pub detached_lifetime: Duration,
-    /// How long a handshake or resume may take once its connection is up. 1 ms to 10 min, default 10 s.
+    /// How long a handshake or resume may take once its connection is up. 1 ms to 10 min, default 10 s; longer only while bytes of a
+    /// packet arrive ([`handle_partial`](crate::Session::handle_partial)).
     pub handshake_timeout: Duration,
     /// How long a dial may take. 1 ms to 10 min, default 10 s.
     pub dial_timeout: Duration,
-    /// How long the old connection may go on delivering after a planned swap. 1 ms to 10 min, default 5 s.
+    /// How long the old connection may go on delivering after a planned swap. 1 ms to 10 min, default 5 s; four round trips (3 s at most) if
+    /// something is missing and it does not answer.
     pub drain_timeout: Duration,
     /// Accepting end: attempts to attach that proved themselves and were not confirmed, in a row; beyond
     /// it each is told to wait a second. What proves nothing does not count, so that no forger can shut
     /// the client out. 1 to 1,000,000, default 3.
     pub max_attempts: u32,
-    /// How long `close` waits for queued data and for the peer's answer. 1 ms to 1 day, default 10 s; on the accepting end 60 s, so that
+    /// How long `close` waits for queued data and for the peer's answer. 1 ms to 1 day, default 10 s; by [`ServerConfig::new`](crate::ServerConfig::new) 60 s, so that
     /// what a server says last reaches a client that is without network for a while. (Not for as long as a detached session lives, since
     /// a server that ends would then wait for clients that are gone for good. The client learns the close's code and reason as long as the
     /// [tombstone](crate::ServerConfig::tombstone_lifetime) lives.)

@@ -105,7 +105,9 @@ impl Closing {
 
     /// What this end's host said when it closed.
     pub(crate) fn last_words(&self) -> Option<(u64, Bytes)> {
-        self.local.as_ref().map(|local| (local.code, local.reason.clone()))
+        let local = self.local.as_ref()?;
+        // The host may have cut the reason out of something large, which a tombstone would keep for an hour.
+        Some((local.code, Bytes::copy_from_slice(&local.reason)))
     }
 
     /// Whether our CLOSE is out.

@@ -161,6 +161,7 @@ impl Session {
         }
         self.probe_draining(now);
         if let Some(alternate) = received.go_away {
+            self.probe_for_swap(now);
             self.reconnecting.want_migration(Cause::ServerAsked, alternate);
         }
         if let Some(finish) = received.finish {

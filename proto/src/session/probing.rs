@@ -5,7 +5,6 @@ use super::connections::{ConnectionRole, Draining};
 use super::machine::Session;
 use crate::event::Event;
 use crate::id::{Epoch, Side};
-use crate::reconnect::Cause;
 use crate::time::{Instant, extended};
 
 impl Session {
@@ -14,6 +13,7 @@ impl Session {
     /// only while packets of the peer still arrive). A connection whose peer does not answer is given up, and another is
     /// wanted at once. False, and nothing happens, if no connection carries the session.
     pub fn probe(&mut self, now: Instant) -> bool {
+        let _span = self.span.enter();
         let now = self.latest.advance(now);
         let probing = self.connections.current.as_mut().map(|current| {
             current.liveness.ask(now, current.rtt.srtt());
@@ -28,6 +28,7 @@ impl Session {
     /// under way (for a sign of life, or for a candidate's next packet) by a 30th of a second, to the usual wait at most, and after a
     /// second the peer is told that its packet is on its way. Optional.
     pub fn handle_partial(&mut self, now: Instant, epoch: Epoch, bytes: usize) {
+        let _span = self.span.enter();
         let now = self.latest.advance(now);
         self.on_partial(now, epoch, bytes);
         self.settle(now);
@@ -54,7 +55,7 @@ impl Session {
 
     /// The peer did not answer on the current connection as soon as it does otherwise: another is dialled beside it.
     pub(super) fn on_doubt(&mut self) {
-        self.reconnecting.want_migration(Cause::Heartbeat, bytes::Bytes::new());
+        self.reconnecting.want_another();
     }
 
     /// The probe that was asked for on a connection was answered.

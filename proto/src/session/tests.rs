@@ -45,11 +45,20 @@ fn queue(session: &mut Session, now: Instant, message: Bytes) -> StreamId {
     let stream = session
         .open(now, StreamOptions::default())
         .expect("because there is room");
-    session
-        .stream(stream)
-        .send(now, message)
-        .expect("because there is room");
+    send(session, now, stream, message);
     stream
+}
+
+fn send(session: &mut Session, now: Instant, stream: StreamId, message: impl Into<Bytes>) {
+    let sent = session.stream(stream).send(now, message.into());
+    sent.expect("because there is room");
+}
+
+/// A stream of the client's that the server knows of.
+fn opened(pair: &mut Pair) -> StreamId {
+    let stream = pair.client.open(pair.now, StreamOptions::default());
+    pair.settle();
+    stream.expect("because there is room")
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Reconnecting {
             dialing.slowness = dialing.slowness.saturating_add(1);
         }
         // Who was told when to come has reached the network all right.
-        let is_told = floor.is_some() && cause == Cause::ServerAsked;
+        let is_told = floor.is_some_and(|after| !after.is_zero()) && cause == Cause::ServerAsked;
         let Some(due) = dialing.next_try(now, kind, cause, (random, is_told)) else {
             dialing.want = None;
             dialing.migrate = None;
@@ -219,6 +219,13 @@ impl Reconnecting {
         if let Some(dialing) = &mut self.dialing {
             dialing.migrate = Some(asked);
             dialing.alternate = alternate;
+        }
+    }
+
+    /// Another connection is wanted beside one whose peer does not answer soon; a swap that is wanted already, here or by the server, will do.
+    pub(crate) fn want_another(&mut self) {
+        if let Some(dialing) = self.dialing.as_mut().filter(|dialing| dialing.is_idle()) {
+            dialing.migrate.get_or_insert(Cause::Heartbeat);
         }
     }
 

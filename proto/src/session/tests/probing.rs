@@ -20,6 +20,15 @@ fn dialled_over(rtt: Duration) -> Pair {
 
 const RTT: Duration = Duration::from_millis(100);
 
+/// Nothing arrives any more: the client finds that within three seconds.
+fn wait_for_the_verdict(pair: &mut Pair) {
+    while pair.client.state() == SessionState::Attached {
+        let due = pair.client.poll_timeout().expect("because it asks");
+        assert!(due <= pair.now + Duration::from_secs(3), "{due:?}");
+        pair.client.handle_timeout(due);
+    }
+}
+
 fn probed(session: &mut Session) -> Vec<Option<Duration>> {
     let events = core::iter::from_fn(|| session.poll_event());
     events
@@ -161,25 +170,12 @@ fn a_planned_swap_on_a_dead_line_becomes_an_unplanned_one() {
 fn a_swap_that_has_to_wait_does_not_wait_for_a_dead_line() {
     let mut pair = dialled_over(RTT);
     let now = pair.now;
-    let stream = pair
-        .client
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    pair.settle();
+    let stream = opened(&mut pair);
     swap(&mut pair);
     pair.held = Some(pair.links.last().expect("because it swapped").0);
-    pair.client
-        .stream(stream)
-        .send(now, Bytes::from(alloc::vec![1; 200_000]))
-        .expect("because there is room");
+    send(&mut pair.client, now, stream, alloc::vec![1; 200_000]);
     pair.client.migrate(now, Duration::from_secs(10), Bytes::new());
-    let due = pair.client.poll_timeout().expect("because it asks");
-    assert!(due <= now + Duration::from_secs(3), "{due:?}");
-    while pair.client.state() == SessionState::Attached {
-        let due = pair.client.poll_timeout().expect("because it asks");
-        assert!(due <= now + Duration::from_secs(3), "{due:?}");
-        pair.client.handle_timeout(due);
-    }
+    wait_for_the_verdict(&mut pair);
     assert!(pair.client.wanted_connection().is_some());
 }
 
@@ -195,10 +191,7 @@ fn what_a_dead_line_took_with_it_is_asked_for_after_four_round_trips() {
     let mut pair = Pair::new();
     let (stream, _, _) = swap_with_a_gap(&mut pair);
     let now = pair.now;
-    pair.client
-        .stream(stream)
-        .send(now, Bytes::from_static(b"soon"))
-        .expect("because there is room");
+    send(&mut pair.client, now, stream, Bytes::from_static(b"soon"));
     pair.settle();
     assert!(
         pair.server().inspect().links[2],
@@ -223,17 +216,10 @@ fn a_resume_is_confirmed_by_a_short_packet() {
     let mut pair = Pair::new();
     pair.dial();
     let now = pair.now;
-    let stream = pair
-        .client
-        .open(now, StreamOptions::default())
-        .expect("because there is room");
-    pair.settle();
+    let stream = opened(&mut pair);
     pair.cut();
     for payload in [alloc::vec![1; 100_000], alloc::vec![2; 1]] {
-        pair.client
-            .stream(stream)
-            .send(now, payload.into())
-            .expect("because there is room");
+        send(&mut pair.client, now, stream, payload);
     }
     pair.confirm_lost = true;
     pair.dial();
@@ -275,20 +261,11 @@ fn a_connection_that_brought_no_acknowledgement_does_not_end_the_backoff() {
     for acknowledges in [false, true] {
         let mut pair = Pair::new();
         pair.dial();
-        let now = pair.now;
-        let stream = pair
-            .client
-            .open(now, StreamOptions::default())
-            .expect("because there is room");
-        pair.settle();
+        let stream = opened(&mut pair);
         for _ in 0..6 {
             pair.cut();
             let now = pair.now;
-            let send = pair
-                .client
-                .stream(stream)
-                .send(now, Bytes::from(alloc::vec![1; 20_000]));
-            send.expect("because there is room");
+            send(&mut pair.client, now, stream, alloc::vec![1; 20_000]);
             pair.now = pair
                 .client
                 .wanted_connection()
@@ -322,14 +299,7 @@ fn the_sleep_of_the_host_is_no_round_trip() {
         let mut pair = dialled_over(RTT);
         let before = pair.client.stats().srtt;
         let now = pair.now;
-        let stream = pair
-            .client
-            .open(now, StreamOptions::default())
-            .expect("because there is room");
-        pair.client
-            .stream(stream)
-            .send(now, Bytes::from_static(b"good night"))
-            .expect("because there is room");
+        queue(&mut pair.client, now, Bytes::from_static(b"good night"));
         let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
         let mut packet = Vec::new();
         assert!(pair.client.poll_transmit(now, ours, &mut packet));
@@ -352,4 +322,36 @@ fn the_sleep_of_the_host_is_no_round_trip() {
             .expect("because it is honest");
         assert_eq!(pair.client.stats().srtt, before);
     }
+}
+
+/// What the server said of where to go holds, whatever the network does meanwhile.
+#[test]
+fn a_change_of_the_network_does_not_send_the_client_elsewhere() {
+    let mut pair = dialled_over(RTT);
+    let now = pair.now;
+    let there = Bytes::from_static(b"another node");
+    pair.server().migrate(now, Duration::from_secs(5), there.clone());
+    pair.settle();
+    pair.client.reconnect().network_changed(now);
+    let doubtful = pair.client.poll_timeout().expect("because it asks");
+    pair.client.handle_timeout(doubtful);
+    let intent = pair.client.wanted_connection().expect("because it was asked to go");
+    assert_eq!((intent.kind, intent.alternate), (IntentKind::Migrate, there));
+}
+
+/// A server that asks its client to go, on a line that dies then.
+#[test]
+fn a_swap_that_the_server_asked_for_does_not_wait_for_a_dead_line() {
+    let mut pair = dialled_over(RTT);
+    let now = pair.now;
+    let (ours, theirs) = (pair.links[0].0, pair.links[0].1.expect("because it is attached"));
+    pair.server().migrate(now, Duration::from_secs(60), Bytes::new());
+    let mut packet = Vec::new();
+    assert!(pair.server().poll_transmit(now, theirs, &mut packet));
+    pair.client
+        .handle_input(now, ours, BytesMut::from(&packet[..]))
+        .expect("because it is honest");
+    wait_for_the_verdict(&mut pair);
+    let intent = pair.client.wanted_connection().expect("because the dial goes on");
+    assert_eq!(intent.kind, IntentKind::Resume);
 }
