@@ -269,3 +269,51 @@ fn packets_on_an_unknown_line_hold_one_fragment() {
     let sizes: Vec<usize> = sent.iter().map(Vec::len).collect();
     assert!(sizes.len() > 30 && sizes.iter().all(|size| *size <= 1_400), "{sizes:?}");
 }
+
+/// A stream that asks for short fragments has short packets at both ends, on whatever line; others do not pay for it.
+#[test]
+fn the_fragments_of_a_stream_shorten_its_packets() {
+    let mut pair = Pair::new();
+    pair.dial();
+    for (fragment, within) in [(1_000, ..=1_400), (4_000, ..=4_400)] {
+        let options = StreamOptions::default().with_fragment_size(Some(fragment));
+        let stream = pair.client.open(pair.now, options).expect("because there is room");
+        fill(&mut pair, stream);
+        let sent = packets(&mut pair.client, pair.now, pair.links[0].0);
+        let sizes: Vec<usize> = sent.iter().map(Vec::len).collect();
+        assert!(
+            sizes.len() > 8 && sizes.iter().all(|size| within.contains(size)),
+            "{sizes:?}"
+        );
+        deliver(&mut pair, sent);
+        pair.settle();
+        let now = pair.now;
+        while pair.server().accept(now).is_some() {}
+        payload(pair.server(), now, stream);
+        pair.settle();
+        pair.server()
+            .stream(stream)
+            .send(now, Bytes::from(alloc::vec![1; 40_000]))
+            .expect("because there is room");
+        let back = pair.links[0].1.expect("because it is attached");
+        let answered = packets(pair.server(), now, back);
+        let sizes: Vec<usize> = answered.iter().map(Vec::len).collect();
+        assert!(
+            sizes.len() > 8 && sizes.iter().all(|size| within.contains(size)),
+            "{sizes:?}"
+        );
+        for packet in answered {
+            pair.client
+                .handle_input(now, pair.links[0].0, BytesMut::from(&packet[..]))
+                .expect("because it is honest");
+        }
+        pair.settle();
+        let stream = queue(&mut pair.client, now, Bytes::from(alloc::vec![1; 40_000]));
+        let sent = packets(&mut pair.client, now, pair.links[0].0);
+        assert!(sent.iter().any(|packet| packet.len() > 10_000), "of another stream");
+        deliver(&mut pair, sent);
+        pair.settle();
+        payload(pair.server(), now, stream);
+        pair.settle();
+    }
+}
