@@ -224,7 +224,7 @@ impl Reconnecting {
 
     /// Another connection is wanted beside one whose peer does not answer soon; a swap that is wanted already, here or by the server, will do.
     pub(crate) fn want_another(&mut self) {
-        if let Some(dialing) = self.dialing.as_mut().filter(|dialing| dialing.is_idle()) {
+        if let Some(dialing) = &mut self.dialing {
             dialing.migrate.get_or_insert(Cause::Heartbeat);
         }
     }

@@ -1,6 +1,6 @@
 //! Probes that the host asks for, changes of the network, and packets that take long to cross.
 
-use super::swaps::swap_with_a_gap;
+use super::swaps::{cut_old, swap_with_a_gap};
 use super::*;
 use crate::reconnect::IntentKind;
 
@@ -324,19 +324,33 @@ fn the_sleep_of_the_host_is_no_round_trip() {
     }
 }
 
-/// What the server said of where to go holds, whatever the network does meanwhile.
+/// What the server said of where to go holds, whatever the network does meanwhile: also where a swap before that has to be over first.
 #[test]
 fn a_change_of_the_network_does_not_send_the_client_elsewhere() {
-    let mut pair = dialled_over(RTT);
-    let now = pair.now;
-    let there = Bytes::from_static(b"another node");
-    pair.server().migrate(now, Duration::from_secs(5), there.clone());
-    pair.settle();
-    pair.client.reconnect().network_changed(now);
-    let doubtful = pair.client.poll_timeout().expect("because it asks");
-    pair.client.handle_timeout(doubtful);
-    let intent = pair.client.wanted_connection().expect("because it was asked to go");
-    assert_eq!((intent.kind, intent.alternate), (IntentKind::Migrate, there));
+    for waits in [false, true] {
+        let mut pair = Pair::new();
+        let old = match waits {
+            true => Some(swap_with_a_gap(&mut pair).2),
+            false => {
+                pair.dial();
+                None
+            }
+        };
+        let now = pair.now;
+        let there = Bytes::from_static(b"another node");
+        pair.server().migrate(now, Duration::from_secs(5), there.clone());
+        pair.settle();
+        assert_eq!(pair.client.wanted_connection().is_none(), waits);
+        pair.client.reconnect().network_changed(now);
+        let doubtful = now + Duration::from_millis(100);
+        pair.client.handle_timeout(doubtful);
+        if let Some(old) = old {
+            pair.now = doubtful;
+            cut_old(&mut pair, old);
+        }
+        let intent = pair.client.wanted_connection().expect("because it was asked to go");
+        assert_eq!((intent.kind, intent.alternate), (IntentKind::Migrate, there));
+    }
 }
 
 /// A server that asks its client to go, on a line that dies then.
