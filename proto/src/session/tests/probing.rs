@@ -347,6 +347,8 @@ fn a_change_of_the_network_does_not_send_the_client_elsewhere() {
         if let Some(old) = old {
             pair.now = doubtful;
             cut_old(&mut pair, old);
+            pair.sleep(Duration::from_millis(25));
+            pair.settle();
         }
         let intent = pair.client.wanted_connection().expect("because it was asked to go");
         assert_eq!((intent.kind, intent.alternate), (IntentKind::Migrate, there));
