@@ -12,6 +12,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use unbroken_driver::{BoxConnection, ByteStream, Connected, Connection};
 
+use crate::upgrade::MAX_HEAD;
+
 /// A connection that `setup` makes; `arrived` counts the bytes that it reads meanwhile.
 pub(crate) fn deferred(
     peer: Arc<OnceLock<IpAddr>>,
@@ -19,8 +21,17 @@ pub(crate) fn deferred(
     setup: impl Future<Output = io::Result<BoxConnection>> + Send + 'static,
 ) -> Connected {
     let setup = SetUp::UnderWay(Box::pin(setup));
-    Connected::ordered(Deferred { setup, peer, arrived })
+    Connected::ordered(Deferred {
+        setup,
+        peer,
+        arrived,
+        counts: MOST,
+    })
 }
+
+/// What comes before a connection is up counts as bytes of a packet up to this many: a head, and a TLS handshake. Who sends on and on, as the
+/// body of a request that was refused, does not keep his connection with that.
+const MOST: usize = 2 * MAX_HEAD;
 
 /// Bytes that were read, and not told of.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +88,8 @@ struct Deferred<F> {
     setup: SetUp<F>,
     peer: Arc<OnceLock<IpAddr>>,
     arrived: Arrived,
+    /// How many bytes count still.
+    counts: usize,
 }
 
 enum SetUp<F> {
@@ -121,7 +134,8 @@ impl<F: Future<Output = io::Result<BoxConnection>>> Stream for Deferred<F> {
 
 impl<F: Future<Output = io::Result<BoxConnection>> + Send> Connection for Deferred<F> {
     fn take_partial(mut self: Pin<&mut Self>) -> usize {
-        let before = self.arrived.0.swap(0, Ordering::Relaxed);
+        let before = self.arrived.0.swap(0, Ordering::Relaxed).min(self.counts);
+        self.counts -= before;
         // Once it is up it counts for itself, and knows where a packet ends.
         self.up().map_or(before, |up| up.as_mut().take_partial())
     }

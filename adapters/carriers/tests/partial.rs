@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use unbroken_carriers::{Acceptor, Address};
+use unbroken_carriers::{Acceptor, Address, MAX_HEAD};
 use unbroken_driver::{BoxConnection, ByteStream};
 
 /// What one end wrote and the other may read so much of.
@@ -151,6 +151,25 @@ fn bytes_of_a_head_are_told_of() {
         assert!(read(&mut connection).is_pending());
         assert_eq!(partial(&mut connection), 1);
     }
+}
+
+/// Who sends a body without end with a request that is refused does not keep his connection with that.
+#[test]
+fn what_comes_behind_a_refusal_counts_no_further_than_a_head_may_be() {
+    let (_near, far, there) = line();
+    let mut connection = Acceptor::websocket().accept(far).connection;
+    there
+        .lock()
+        .unwrap()
+        .bytes
+        .extend(b"POST / HTTP/1.1\r\nHost: here\r\n\r\n");
+    let mut counted = 0;
+    for _ in 0..1_000 {
+        there.lock().unwrap().bytes.extend([b'x'; 1_000]);
+        assert!(read(&mut connection).is_pending());
+        counted += partial(&mut connection);
+    }
+    assert!(counted <= 2 * MAX_HEAD, "{counted}");
 }
 
 /// Who pings all the time, as a proxy may, keeps nobody waiting: these are no bytes of a packet.
