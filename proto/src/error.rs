@@ -123,6 +123,12 @@ pub enum ProtocolError {
     /// A payload longer than the fragment size that its stream's OPEN stated.
     #[error("larger than the stream's fragment size")]
     Fragment,
+    /// A packet longer than this end's [`packet_limit`](crate::SessionConfig::packet_limit).
+    #[error("longer than the packets that this end takes")]
+    PacketLimit,
+    /// A part of a frame that does not follow the one before it, or something sequenced between two parts.
+    #[error("not the next part of its frame")]
+    Part,
     /// What follows a RESYNC is not the repetition that it asks for.
     #[error("not the answer that RESYNC asks for")]
     ResyncAnswer,

@@ -88,6 +88,14 @@ pub enum Event {
         /// How long the peer took to answer, from the call on; `None`: it did not, and the connection was given up or is over.
         round_trip: Option<Duration>,
     },
+    /// Packets to the peer are no longer than this from now on, type byte and tag included, down to 1,200 bytes: connections were lost
+    /// with longer ones under way. Two in a row, or one of which somebody said that it is for that ([`Cause::TooLarge`]), halve the
+    /// length; more is tried after 10 min, and after twice as long where that was in vain, up to a day.
+    /// [`network_changed`](crate::session::Reconnect::network_changed) forgets what was learned.
+    PacketLimit {
+        /// In bytes.
+        limit: usize,
+    },
     /// The peer asks that this connection be left within `within`; the client is already about to dial.
     GoAway {
         /// Time left.

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::stream::StreamOptions;
-use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open};
+use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open, Part};
 use unbroken_proto::wire::packet::PacketType;
 use unbroken_proto::wire::{FrameWriter, frames};
 use unbroken_proto::{Carrier, Cause, Epoch, Session, SessionConfig, Side, StreamId};
@@ -99,9 +99,20 @@ impl Script<'_> {
             9 => Frame::Ack {
                 position: self.number(),
             },
-            10 | 11 => Frame::From {
+            10 => Frame::From {
                 position: self.number(),
             },
+            11 => {
+                let data = Data {
+                    stream,
+                    payload: self.bytes(2_000),
+                    message_end: true,
+                    stream_end: false,
+                };
+                let (offset, behind) = (self.number(), self.number());
+                let total = offset.saturating_add(data.payload.len() as u64).saturating_add(behind);
+                Frame::Part(Part { data, offset, total })
+            }
             12 => Frame::Resync {
                 position: self.number(),
             },

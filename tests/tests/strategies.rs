@@ -67,7 +67,7 @@ fn ended(pair: &mut Pair) -> Ended {
 }
 
 /// The default table, as a person would write it.
-const TABLE: [(Cause, Strategy, bool); 14] = [
+const TABLE: [(Cause, Strategy, bool); 15] = [
     (Cause::Network, Strategy::Resume, false),
     (Cause::Refused, Strategy::Resume, false),
     (Cause::Timeout, Strategy::Resume, false),
@@ -78,6 +78,7 @@ const TABLE: [(Cause, Strategy, bool); 14] = [
     (Cause::Untrusted, Strategy::Resume, false),
     (Cause::NoService, Strategy::Resume, false),
     (Cause::Denied, Strategy::Resume, false),
+    (Cause::TooLarge, Strategy::Resume, false),
     (Cause::Authentication, Strategy::Resume, true),
     (Cause::StateDamaged, Strategy::Restore, false),
     (Cause::ProcessEnded, Strategy::Restart, false),

@@ -22,7 +22,8 @@ pub fn cause_of_status(status: u16) -> Cause {
 pub fn cause_of_close(code: u16) -> Cause {
     match code {
         1001 | 1012 | 1013 => Cause::ServerAsked,
-        1002 | 1003 | 1007 | 1009 | 1010 => Cause::Protocol,
+        1002 | 1003 | 1007 | 1010 => Cause::Protocol,
+        1009 => Cause::TooLarge,
         1008 => Cause::Refused,
         3000 | 3003 => Cause::Denied,
         3008 => Cause::Timeout,

@@ -109,7 +109,7 @@ impl From<ConnectError> for io::Error {
             Cause::Refused | Cause::NoService => io::ErrorKind::ConnectionRefused,
             Cause::Timeout | Cause::Heartbeat => io::ErrorKind::TimedOut,
             Cause::Authentication | Cause::Denied => io::ErrorKind::PermissionDenied,
-            Cause::Protocol | Cause::Untrusted => io::ErrorKind::InvalidData,
+            Cause::Protocol | Cause::Untrusted | Cause::TooLarge => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -7,6 +7,7 @@ use crate::limits::{FRAME_CHARGE, MAX_PACKET, admitted};
 use crate::setters::setters;
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
+use crate::wire::handshake::MIN_PACKET_LIMIT;
 
 /// Limits and timers of one end of a session. The defaults suit a shell, a tunnel or a file copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,11 @@ pub struct SessionConfig {
     /// peer, whose own size may ask for less. 1,000 to 64,000 bytes, default 16 KiB: what has to be sent
     /// again goes as it was cut, and over a slow line a longer one takes long. On a slow line they are cut shorter.
     pub fragment_size: usize,
+    /// Longest packet of a session, in bytes, that is sent and that the peer may send; for ways that take no longer ones. 1,200 to
+    /// 65,535, default 65,535. The packets of a handshake have limits of their own: the longest holds the client's credential,
+    /// and is below 1,200 bytes if that has at most 768. Where longer packets do not arrive without anybody having said so here, the
+    /// session finds that out by itself ([`Event::PacketLimit`](crate::Event::PacketLimit)).
+    pub packet_limit: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,
     /// Silence after a probe that means the connection is dead. 1 ms to 1 day, default 30 s; four round trips are given in any case.
@@ -81,6 +87,7 @@ impl Default for SessionConfig {
             window_budget: None,
             max_streams: 256,
             fragment_size: 16 << 10,
+            packet_limit: MAX_PACKET,
             keepalive_interval: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(30),
             ack_delay: Duration::from_millis(25),
@@ -104,7 +111,7 @@ impl SessionConfig {
             stream_window: self.stream_window,
             session_window: self.session_window,
             max_streams: self.max_streams,
-            packet_limit: MAX_PACKET as u64,
+            packet_limit: self.packet_limit as u64,
             outbox_limit: self.outbox_limit as u64,
             inbox_limit: self.inbox_limit as u64,
             keepalive_interval: millis(self.keepalive_interval),
@@ -148,6 +155,12 @@ impl SessionConfig {
             ("max_session_window", self.max_session_window, 256, GIB),
             ("max_streams", self.max_streams, 1, 65_536),
             ("fragment_size", self.fragment_size as u64, 1_000, 64_000),
+            (
+                "packet_limit",
+                self.packet_limit as u64,
+                MIN_PACKET_LIMIT,
+                MAX_PACKET as u64,
+            ),
             ("keepalive_interval (ms)", millis(self.keepalive_interval), 1, 3_600_000),
             ("keepalive_timeout (ms)", millis(self.keepalive_timeout), 1, day),
             ("ack_delay (ms)", millis(self.ack_delay), 0, 1_000),
@@ -178,6 +191,7 @@ setters! {
         with_window_budget window_budget: Option<WindowBudget>,
         with_max_streams max_streams: u64,
         with_fragment_size fragment_size: usize,
+        with_packet_limit packet_limit: usize,
         with_keepalive_interval keepalive_interval: Duration,
         with_keepalive_timeout keepalive_timeout: Duration,
         with_ack_delay ack_delay: Duration,

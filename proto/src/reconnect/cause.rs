@@ -41,11 +41,14 @@ pub enum Cause {
     /// Somebody on the way, who has proven nothing, denied access: an HTTP 401, 403 or 407, a close code, a TLS alert. A fresh
     /// credential is welcome ([`CredentialNeeded`](crate::Event::CredentialNeeded)), and is not waited for.
     Denied,
+    /// Somebody on the way closed the connection since a packet was too long for it: a WebSocket's close code 1009. The longest
+    /// packet that had not arrived is halved from then on ([`PacketLimit`](crate::Event::PacketLimit)).
+    TooLarge,
 }
 
 impl Cause {
     /// Every cause, in the order of their declaration.
-    pub const ALL: [Cause; 14] = [
+    pub const ALL: [Cause; 15] = [
         Cause::Network,
         Cause::Refused,
         Cause::Timeout,
@@ -60,6 +63,7 @@ impl Cause {
         Cause::Untrusted,
         Cause::NoService,
         Cause::Denied,
+        Cause::TooLarge,
     ];
 
     /// What a connection that failed with `error` died of.
@@ -98,6 +102,7 @@ impl Cause {
             Cause::Untrusted => "untrusted",
             Cause::NoService => "no service",
             Cause::Denied => "denied",
+            Cause::TooLarge => "packet too large",
         }
     }
 }

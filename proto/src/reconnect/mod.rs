@@ -26,7 +26,7 @@
 //!
 //! | cause (default table) | strategy | the intent asks | the host answers |
 //! |---|---|---|---|
-//! | network, refused, timeout, heartbeat, server asked, protocol, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`Answer::Failed`] or [`Answer::Postponed`] |
+//! | network, refused, timeout, heartbeat, server asked, protocol, packet too large, local | [`Resume`](Strategy::Resume) | a dial, not before an instant | [`attach`](crate::Session::attach), [`Answer::Failed`] or [`Answer::Postponed`] |
 //! | untrusted, no service | none before a session exists: it ends, [`GaveUp`](crate::event::EndReason::GaveUp); else [`Resume`](Strategy::Resume) | as above | as above |
 //! | denied | [`Resume`](Strategy::Resume), and a fresh credential is welcome | a dial, as above; beside it [`is_credential_welcome`](crate::session::Reconnecting::is_credential_welcome) | [`Answer::Credential`] or [`Answer::NoCredential`], whenever it is known; and as above |
 //! | authentication | [`Resume`](Strategy::Resume), after a refresh | `refresh_credential`, then a dial | [`Answer::Credential`] or [`Answer::NoCredential`]; then as above |

@@ -1,7 +1,7 @@
 //! The client's side of an attach: how a connection proves itself, step by step.
 
 use super::closing::Stated;
-use super::connections::{Attach, Candidate, Stage, Timing, packing};
+use super::connections::{Attach, Candidate, Stage, Timing};
 use super::identity::proving::{self, Answered, Step};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
@@ -228,7 +228,7 @@ impl Session {
     /// Whether what is committed fits another server's limits, which hold from now on. If not, nothing changed that matters
     /// any more.
     pub(super) fn fits(&mut self, parameters: &Parameters) -> bool {
-        self.ledger.longest_owed() <= packing::longest_frame(Some(parameters)) && self.ledger.streams.rebase(parameters)
+        self.ledger.streams.rebase(parameters)
     }
 
     /// The session has a name, and its first connection.

@@ -88,6 +88,7 @@ fn unasked(event: &Event) -> Option<u8> {
         Event::Attached { .. } | Event::Detached { .. } | Event::GoAway { .. } => Some(0),
         Event::Reconnect(_) => Some(1),
         Event::Probed { .. } => Some(3),
+        Event::PacketLimit { .. } => Some(4),
         Event::Health(_) | Event::ReconnectPaused | Event::ReconnectResumed => Some(2),
         _ => None,
     }

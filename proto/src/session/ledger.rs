@@ -170,12 +170,6 @@ impl Ledger {
         self.expected == 0 && self.inbox.bytes() == 0
     }
 
-    /// Length of the longest committed frame in a packet.
-    pub(crate) fn longest_owed(&self) -> usize {
-        let owed = (self.acked()..self.next()).filter_map(|p| self.outbox.get(p));
-        owed.map(|c| c.frame.encoded_len()).max().unwrap_or(0)
-    }
-
     /// Payload bytes of the committed frames from `position` on.
     pub(crate) fn payload_from(&self, position: u64) -> u64 {
         (position..self.next())

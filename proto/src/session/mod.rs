@@ -21,6 +21,8 @@
 //! | `adopting` | the server's side |
 //! | `swapping` | how one connection gives way to another, and how one is lost |
 //! | `packets` | the calls for packets: hands each, in or out, to its connection with the parts it works on |
+//! | `probing` | what the host asks of a connection's liveness, and says for it |
+//! | `path_limit` | how long packets to the peer may be |
 //! | `timers` | every deadline |
 //! | `ending` | close, commands, and the one way out |
 //! | `stream`, `reconnect` | the views: groups of calls on one subject |
@@ -43,6 +45,7 @@ mod ledger;
 mod machine;
 mod overdue;
 mod packets;
+mod path_limit;
 mod probing;
 mod queries;
 mod reconnect;

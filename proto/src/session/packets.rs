@@ -86,11 +86,11 @@ impl Session {
     /// The connection of that role; `None`: there is none that carries the session.
     fn borrow(&mut self, now: Instant, role: ConnectionRole) -> Option<Borrowed<'_>> {
         let connections = &mut self.connections;
-        let (current, draining) = (connections.current.as_deref_mut(), connections.draining.as_mut());
+        let (current, draining) = (connections.current.as_deref_mut(), connections.draining.as_deref_mut());
         let is_draining = draining.is_some();
         let (connection, successor) = match role {
             ConnectionRole::Current => (current?, None),
-            ConnectionRole::Draining => (&mut *draining?.connection, current),
+            ConnectionRole::Draining => (&mut draining?.connection, current),
             ConnectionRole::Candidate => return None,
         };
         Some(Borrowed {
@@ -105,6 +105,7 @@ impl Session {
                 ledger: &mut self.ledger,
                 closing: &mut self.closing,
                 patience: &mut connections.patience,
+                path_limit: &mut connections.path_limit,
                 events: &mut self.events,
                 counters: &mut self.counters,
             },

@@ -1,7 +1,7 @@
 //! What the host asks of a connection's liveness, and says for it: probes, changes of the network, bytes of packets that are
 //! not whole yet.
 
-use super::connections::{ConnectionRole, Draining};
+use super::connections::{ConnectionRole, Draining, PathLimit};
 use super::machine::Session;
 use crate::event::Event;
 use crate::id::{Epoch, Side};
@@ -36,6 +36,7 @@ impl Session {
 
     /// The network that the connections go through is another one now, or may be.
     pub(super) fn on_network_changed(&mut self, now: Instant) {
+        self.learn_of_path(PathLimit::forget);
         self.reconnecting.hurry(now);
         self.renew(now);
         if let Some(current) = &mut self.connections.current {
@@ -84,7 +85,7 @@ impl Session {
             .current
             .as_ref()
             .is_some_and(|current| current.swap.gap_open(expected));
-        if let Some(Draining { connection, .. }) = connections.draining.as_mut().filter(|_| is_missing)
+        if let Some(Draining { connection, .. }) = connections.draining.as_deref_mut().filter(|_| is_missing)
             && !connection.liveness.is_asked()
         {
             connection.liveness.ask(now, connection.rtt.srtt());
@@ -109,7 +110,7 @@ impl Session {
                 }
             }
             Some(ConnectionRole::Draining) => {
-                if let Some(Draining { connection, .. }) = &mut connections.draining {
+                if let Some(Draining { connection, .. }) = connections.draining.as_deref_mut() {
                     connection.liveness.on_bytes(now, bytes, connection.rtt.srtt());
                 }
             }

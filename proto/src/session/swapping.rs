@@ -38,6 +38,7 @@ impl Session {
             self.end(now, EndReason::StateLost, None);
             return;
         }
+        self.learn_of_path(|path| path.on_attached(now, attach.stated));
         let progress = acked < attach.stated;
         self.ledger.acknowledge(attach.stated);
         let acked = self.ledger.acked();
@@ -178,6 +179,7 @@ impl Session {
         self.connections
             .patience
             .on_lost(old.progress, cause == Cause::Heartbeat);
+        self.connections.path_limit.on_lost(cause, &old.carried);
         self.absence.begin(now);
         self.reporting.set_due();
         self.reconnecting.on_lost(now, cause);

@@ -109,7 +109,7 @@ impl Pair {
     }
 
     /// Has lines that hold everything, since nothing takes any time here.
-    fn lift(&mut self) {
+    pub(super) fn lift(&mut self) {
         for session in core::iter::once(&mut self.client).chain(&mut self.server) {
             if let Some(current) = &mut session.connections.current {
                 current.flight.lift();

@@ -20,6 +20,7 @@ mod flight;
 mod health;
 mod late;
 mod laws;
+mod packets;
 mod probing;
 mod reconnecting;
 mod resuming;

@@ -19,12 +19,13 @@ impl Session {
         });
         [
             current,
-            connections.draining.as_ref().map(Draining::deadline),
+            connections.draining.as_deref().map(Draining::deadline),
             connections.candidate.as_ref().map(|candidate| candidate.deadline),
             self.reconnecting.next_deadline(),
             self.absence.deadline(self.lifetime()),
             self.next_stuck(),
             self.next_health(),
+            self.next_raise(),
             self.events.overdue.next(),
             self.identity.provisional_until,
             self.closing.next_deadline(),
@@ -47,7 +48,7 @@ impl Session {
         if self.absence.is_over(now, self.lifetime()) {
             self.end(now, EndReason::Expired, None);
         }
-        if is_due(self.connections.draining.as_ref().map(Draining::deadline)) {
+        if is_due(self.connections.draining.as_deref().map(Draining::deadline)) {
             self.on_draining_timeout(now);
         }
         if is_due(self.connections.candidate.as_ref().map(|candidate| candidate.deadline)) {
@@ -60,6 +61,7 @@ impl Session {
         }
         self.events.tell_overdue(now, &self.ledger.streams);
         self.on_stuck_timeout(now);
+        self.on_raise_timeout(now);
         self.on_connection_timeout(now);
     }
 
@@ -82,7 +84,7 @@ impl Session {
 
     /// A verdict on the old connection that comes much too late says that this host stood still; it is asked again then.
     fn on_draining_timeout(&mut self, now: Instant) {
-        let Some(Draining { connection, until }) = &mut self.connections.draining else {
+        let Some(Draining { connection, until }) = self.connections.draining.as_deref_mut() else {
             return;
         };
         let srtt = connection.rtt.srtt();

@@ -1,7 +1,7 @@
 //! What a frame takes: on the wire, and of bounds and credit.
 
 use crate::limits::{FRAME_CHARGE, MAX_LABEL, MAX_REASON};
-use crate::wire::frame::{Data, Frame, MAX_ALTERNATE};
+use crate::wire::frame::{Data, Frame, MAX_ALTERNATE, Part};
 use crate::wire::{cursor, handshake, varint};
 
 impl Frame {
@@ -25,6 +25,10 @@ impl Frame {
             Frame::Data(data) => {
                 let payload = data.payload.len();
                 integers(&[data.stream.0, cursor::len_u64(payload)]) + payload
+            }
+            Frame::Part(Part { data, offset, total }) => {
+                let payload = data.payload.len();
+                integers(&[data.stream.0, *total, *offset, cursor::len_u64(payload)]) + payload
             }
             Frame::Open(open) => {
                 integers(&[open.stream.0, open.fragment_size]) + 1 + cursor::bytes_len(&open.label, MAX_LABEL)

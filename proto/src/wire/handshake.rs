@@ -13,7 +13,7 @@ use crate::wire::{cursor, varint};
 /// Most versions, and most suites, that an offer may list; the least is one.
 pub const MAX_LISTED: usize = 16;
 /// The smallest packet limit an end may state: every frame but DATA fits.
-pub const MIN_PACKET_LIMIT: u64 = 4_096;
+pub const MIN_PACKET_LIMIT: u64 = 1_200;
 
 /// The Noise payload of AUTH_PROOF.
 #[must_use]

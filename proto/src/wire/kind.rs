@@ -19,6 +19,10 @@ pub(crate) const FINAL: u8 = 0x11;
 pub(crate) const DATA: u8 = 0x40;
 /// DATA with all of them.
 pub(crate) const DATA_LAST: u8 = 0x4f;
+/// PART without flags, which are those of DATA.
+pub(crate) const PART: u8 = 0x50;
+/// PART with all of them.
+pub(crate) const PART_LAST: u8 = 0x5f;
 
 /// A message ends behind the payload.
 pub(crate) const DATA_MESSAGE_END: u8 = 0x01;
@@ -48,6 +52,7 @@ pub(crate) fn name(byte: u8) -> &'static str {
         REKEY => "REKEY",
         FINAL => "FINAL",
         DATA..=DATA_LAST => "DATA",
+        PART..=PART_LAST => "PART",
         _ => "frame",
     }
 }

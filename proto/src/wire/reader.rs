@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::ProtocolError;
 use crate::id::StreamId;
 use crate::limits::{MAX_LABEL, MAX_REASON};
-use crate::wire::frame::{Close, Data, End, EndCode, FRAGMENT_MAX, FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open};
+use crate::wire::frame::{Close, Data, End, EndCode, FRAGMENT_MAX, FRAGMENT_MIN, Frame, MAX_ALTERNATE, Open, Part};
 use crate::wire::{cursor, handshake, kind, varint};
 
 /// The frames of one packet's plaintext, in order.
@@ -31,7 +31,7 @@ pub fn frames(plaintext: Bytes) -> Frames {
 #[derive(Clone, Debug)]
 pub struct Frames {
     rest: Bytes,
-    /// The stream of the last DATA or OPEN.
+    /// The stream of the last DATA, PART or OPEN.
     last: Option<StreamId>,
     stage: Stage,
 }
@@ -69,7 +69,11 @@ impl Frames {
     fn frame(&mut self) -> Result<Frame, ProtocolError> {
         let rest = &mut self.rest;
         Ok(match cursor::byte(rest)? {
-            flags @ kind::DATA..=kind::DATA_LAST => Frame::Data(self.data(flags)?),
+            flags @ kind::DATA..=kind::DATA_LAST => {
+                let stream = self.stream(flags)?;
+                Frame::Data(self.data(flags, stream)?)
+            }
+            flags @ kind::PART..=kind::PART_LAST => Frame::Part(self.part(flags)?),
             kind::OPEN => Frame::Open(self.open()?),
             kind::RESET => Frame::Reset {
                 stream: cursor::stream(rest)?,
@@ -123,13 +127,18 @@ impl Frames {
         })
     }
 
-    fn data(&mut self, flags: u8) -> Result<Data, ProtocolError> {
-        let rest = &mut self.rest;
+    /// The stream of DATA or PART.
+    fn stream(&mut self, flags: u8) -> Result<StreamId, ProtocolError> {
         let stream = match flags & kind::DATA_SAME_STREAM {
-            0 => cursor::stream(rest)?,
+            0 => cursor::stream(&mut self.rest)?,
             _ => self.last.ok_or(ProtocolError::Malformed)?,
         };
         self.last = Some(stream);
+        Ok(stream)
+    }
+
+    fn data(&mut self, flags: u8, stream: StreamId) -> Result<Data, ProtocolError> {
+        let rest = &mut self.rest;
         let payload = match flags & kind::DATA_LENGTH_OMITTED {
             0 => {
                 let length = varint::read(rest)?;
@@ -143,6 +152,19 @@ impl Frames {
             message_end: flags & kind::DATA_MESSAGE_END != 0,
             stream_end: flags & kind::DATA_STREAM_END != 0,
         })
+    }
+
+    fn part(&mut self, flags: u8) -> Result<Part, ProtocolError> {
+        let stream = self.stream(flags)?;
+        let total = varint::read(&mut self.rest)?;
+        let offset = varint::read(&mut self.rest)?;
+        let data = self.data(flags, stream)?;
+        let length = cursor::len_u64(data.payload.len());
+        // Less than the whole, and something of it.
+        let is_part = length > 0 && length < total && total <= FRAGMENT_MAX && offset <= total - length;
+        is_part
+            .then_some(Part { data, offset, total })
+            .ok_or(ProtocolError::Malformed)
     }
 
     fn open(&mut self) -> Result<Open, ProtocolError> {

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use crate::error::ProtocolError;
 use crate::id::StreamId;
-use crate::wire::frame::{Close, Data, End, EndCode, Final, Frame, MAX_ALTERNATE, Open, Parameters, Verdict};
+use crate::wire::frame::{
+    Close, Data, End, EndCode, FRAGMENT_MAX, Final, Frame, MAX_ALTERNATE, Open, Parameters, Part, Verdict,
+};
 use crate::wire::{FrameWriter, frames, varint};
 
 pub(crate) mod show;
@@ -35,7 +37,7 @@ pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
         256..=varint::MAX,
         256..=varint::MAX,
         1..=varint::MAX,
-        4_096..=65_535u64,
+        1_200..=65_535u64,
         2_048..=varint::MAX,
         65_536..=varint::MAX,
         1..=varint::MAX,
@@ -75,6 +77,24 @@ fn data() -> impl Strategy<Value = Frame> {
     })
 }
 
+fn part() -> impl Strategy<Value = Frame> {
+    let lies = (1..2_000u64, 0..FRAGMENT_MAX, 0..FRAGMENT_MAX);
+    (stream(), lies, any::<bool>(), any::<bool>()).prop_map(
+        |(stream, (length, before, behind), message_end, stream_end)| {
+            let offset = before % (FRAGMENT_MAX - length);
+            let total = (offset + length + behind).min(FRAGMENT_MAX).max(length + 1);
+            let payload = Bytes::from(alloc::vec![7; usize::try_from(length).expect("because it is small")]);
+            let data = Data {
+                stream,
+                payload,
+                message_end,
+                stream_end,
+            };
+            Frame::Part(Part { data, offset, total })
+        },
+    )
+}
+
 fn end() -> impl Strategy<Value = Frame> {
     (
         0u8..8,
@@ -110,6 +130,7 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
         });
     prop_oneof![
         6 => data(),
+        2 => part(),
         2 => open,
         1 => pair().prop_map(|(stream, code)| Frame::Reset { stream, code }),
         1 => pair().prop_map(|(stream, code)| Frame::Stop { stream, code }),

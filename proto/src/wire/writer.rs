@@ -4,24 +4,24 @@ use alloc::vec::Vec;
 
 use crate::id::StreamId;
 use crate::limits::{MAX_LABEL, MAX_REASON};
-use crate::wire::frame::{Data, End, Frame, MAX_ALTERNATE, Open};
+use crate::wire::frame::{Data, End, Frame, MAX_ALTERNATE, Open, Part};
 use crate::wire::{cursor, handshake, kind, varint};
 
 /// Appends the frames of one packet to a buffer, in the shortest form there is.
 ///
-/// A DATA frame leaves out its stream when it is that of the last DATA or OPEN in the packet, and its
-/// length when it is the packet's last frame. To know the latter the writer holds the newest DATA back
+/// A DATA or PART frame leaves out its stream when it is that of the last DATA, PART or OPEN in the packet, and its
+/// length when it is the packet's last frame. To know the latter the writer holds the newest one back
 /// (a clone of its [`Bytes`](bytes::Bytes), not of the bytes) until the next frame or
 /// [`finish`](FrameWriter::finish); so a payload is copied once, into the buffer.
 ///
 /// Values beyond the limits of [`frame`](crate::wire::frame) are the caller's mistake and come out as
 /// the limit: integers saturate, byte strings are cut.
 #[derive(Debug)]
-#[must_use = "the last DATA frame is written by finish()"]
+#[must_use = "the last DATA or PART frame is written by finish()"]
 pub struct FrameWriter<'a> {
     buf: &'a mut Vec<u8>,
     start: usize,
-    /// The stream of the last DATA or OPEN, the held one included.
+    /// The stream of the last DATA, PART or OPEN, the held one included.
     last: Option<StreamId>,
     held: Option<Held>,
 }
@@ -29,16 +29,21 @@ pub struct FrameWriter<'a> {
 #[derive(Debug)]
 struct Held {
     data: Data,
+    /// Of a PART: how long its frame's payload is, and where this one's lies.
+    part: Option<(u64, u64)>,
     flags: u8,
 }
 
 impl Held {
     fn header_len(&self) -> usize {
-        1 + if self.flags & kind::DATA_SAME_STREAM == 0 {
-            varint::len(self.data.stream.0)
-        } else {
-            0
-        }
+        let stream = match self.flags & kind::DATA_SAME_STREAM {
+            0 => varint::len(self.data.stream.0),
+            _ => 0,
+        };
+        let part = self
+            .part
+            .map_or(0, |(total, offset)| varint::len(total) + varint::len(offset));
+        1 + stream + part
     }
 }
 
@@ -57,10 +62,11 @@ impl<'a> FrameWriter<'a> {
     /// Adds one frame. That it fits the packet is the caller's care: see [`len`](FrameWriter::len) and
     /// [`room_for`](FrameWriter::room_for).
     pub fn push(&mut self, frame: &Frame) {
-        if let Frame::Data(data) = frame {
-            return self.push_data(data);
+        match frame {
+            Frame::Data(data) => return self.push_data(data),
+            Frame::Part(part) => return self.push_part(part),
+            _ => self.release(),
         }
-        self.release();
         put_control(self.buf, frame);
         if let Frame::Open(open) = frame {
             self.last = Some(open.stream);
@@ -69,11 +75,21 @@ impl<'a> FrameWriter<'a> {
 
     /// Adds one DATA frame.
     pub fn push_data(&mut self, data: &Data) {
+        self.hold(data, kind::DATA, None);
+    }
+
+    /// Adds one PART frame.
+    pub fn push_part(&mut self, part: &Part) {
+        self.hold(&part.data, kind::PART, Some((part.total, part.offset)));
+    }
+
+    fn hold(&mut self, data: &Data, kind: u8, part: Option<(u64, u64)>) {
         self.release();
-        let flags = self.flags(data);
+        let flags = kind | self.flags(data);
         self.last = Some(data.stream);
         self.held = Some(Held {
             data: data.clone(),
+            part,
             flags,
         });
     }
@@ -98,34 +114,38 @@ impl<'a> FrameWriter<'a> {
     #[must_use]
     pub fn room_for(&self, frame: &Frame) -> usize {
         match frame {
-            Frame::Data(data) if self.last == Some(data.stream) => frame.encoded_len() - varint::len(data.stream.0),
+            Frame::Data(data) | Frame::Part(Part { data, .. }) if self.last == Some(data.stream) => {
+                frame.encoded_len() - varint::len(data.stream.0)
+            }
             _ => frame.encoded_len(),
         }
     }
 
     /// Writes what was held back: the packet's frames are complete.
     pub fn finish(mut self) {
-        let Some(Held { data, flags }) = self.held.take() else {
-            return;
-        };
-        self.put_data_header(&data, flags | kind::DATA_LENGTH_OMITTED);
-        self.buf.extend_from_slice(&data.payload);
+        if let Some(held) = self.held.take() {
+            self.put_header(&held, kind::DATA_LENGTH_OMITTED);
+            self.buf.extend_from_slice(&held.data.payload);
+        }
     }
 
     /// Another frame follows the held one.
     fn release(&mut self) {
-        let Some(Held { data, flags }) = self.held.take() else {
-            return;
-        };
-        self.put_data_header(&data, flags);
-        varint::write(self.buf, cursor::len_u64(data.payload.len()));
-        self.buf.extend_from_slice(&data.payload);
+        if let Some(held) = self.held.take() {
+            self.put_header(&held, 0);
+            varint::write(self.buf, cursor::len_u64(held.data.payload.len()));
+            self.buf.extend_from_slice(&held.data.payload);
+        }
     }
 
-    fn put_data_header(&mut self, data: &Data, flags: u8) {
-        self.buf.push(kind::DATA | flags);
-        if flags & kind::DATA_SAME_STREAM == 0 {
-            varint::write(self.buf, data.stream.0);
+    fn put_header(&mut self, held: &Held, more: u8) {
+        self.buf.push(held.flags | more);
+        if held.flags & kind::DATA_SAME_STREAM == 0 {
+            varint::write(self.buf, held.data.stream.0);
+        }
+        if let Some((total, offset)) = held.part {
+            varint::write(self.buf, total);
+            varint::write(self.buf, offset);
         }
     }
 
@@ -137,10 +157,10 @@ impl<'a> FrameWriter<'a> {
     }
 }
 
-/// Any frame but DATA.
+/// Any frame but DATA and PART.
 fn put_control(buf: &mut Vec<u8>, frame: &Frame) {
     match frame {
-        Frame::Data(_) => {}
+        Frame::Data(_) | Frame::Part(_) => {}
         Frame::Open(open) => put_open(buf, open),
         Frame::Reset { stream, code } => put_integers(buf, kind::RESET, &[stream.0, *code]),
         Frame::Stop { stream, code } => put_integers(buf, kind::STOP, &[stream.0, *code]),

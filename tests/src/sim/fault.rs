@@ -56,6 +56,7 @@ faults! {
     SpuriousTimeout 8 "A host calls handle_timeout for no reason.",
     ReconnectNow 4 "The host knows that the network is back.",
     NetworkChanged 4 "The host knows that the network is another one.",
+    Gateway 4 "On connections from now on something lets no packet through that is longer than it likes, or nothing does so any more.",
     Probe 4 "A host asks whether its peer is there.",
     Partial 4 "A host says that bytes of packets came that are not whole.",
     SlowReader 6 "An application stops reading for a while.",

@@ -145,13 +145,27 @@ impl Host {
         match arrival {
             Arrival::Closed => {
                 env.log(|| format!("{:?} {epoch:?} on conn {conn} closed", self.who));
-                self.session.detach(env.instant(), epoch, Cause::Network);
+                let cause = self.cause(env, conn);
+                self.session.detach(env.instant(), epoch, cause);
                 env.tally.hit("host: detach");
                 self.drop_link(env, epoch);
             }
             Arrival::Bytes(bytes) => self.bytes(env, epoch, bytes),
         }
         self.after_input(env, conv);
+    }
+
+    /// Why that connection closed, as far as anybody said.
+    fn cause(&self, env: &mut Env, conn: ConnId) -> Cause {
+        let ours = match self.who {
+            Peer::Client(_) => Way::Up,
+            Peer::Task(_) => Way::Down,
+        };
+        if env.net.conn(conn).is_some_and(|conn| conn.too_long == Some(ours)) {
+            env.tally.hit("host: a packet was too long");
+            return Cause::TooLarge;
+        }
+        Cause::Network
     }
 
     /// A whole packet came in before the connection had a machine.

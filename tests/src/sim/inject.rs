@@ -6,6 +6,7 @@ use unbroken_proto::time::Duration;
 use super::client::junk;
 use super::fault::Fault;
 use super::net::{ConnId, Happening, Peer, Way};
+use super::options::Gateway;
 use super::pipe::NEVER;
 use super::world::World;
 
@@ -37,6 +38,10 @@ pub fn strike(world: &mut World, fault: Fault) {
         Fault::HoleOneWay | Fault::HoleBoth | Fault::Stall => hold(world, fault),
         Fault::Corrupt | Fault::Inject | Fault::Duplicate => disturb(world, fault),
         Fault::CutYoung => world.env.cut_young = true,
+        Fault::Gateway => {
+            let env = &mut world.env;
+            env.options.carrier.gateway = env.rng.chance(800).then(|| Gateway::draw(&mut env.rng));
+        }
         Fault::DialRefused | Fault::DialHangs | Fault::DialDies | Fault::DialSlow | Fault::DialImpostor => {
             for _ in 0..=world.env.rng.below(4) {
                 world.env.dials.push_back(fault);

@@ -25,7 +25,7 @@ pub use host::Host;
 pub use inject::{close, strike};
 pub use moments::{Moment, is_focused};
 pub use net::{Conn, ConnId, Happening, Net, Peer, Way};
-pub use options::{CarrierShape, Closers, HostStyle, Options, Work};
+pub use options::{CarrierShape, Closers, Gateway, HostStyle, Manner, Options, Work};
 pub use pipe::{Arrival, NEVER, Pipe};
 pub use run::{Failure, Summary, run_bytes, run_options, run_seed};
 pub use server::{Outcome, Server, Task};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::options::CarrierShape;
+use super::options::{CarrierShape, Manner};
 use super::pipe::{NEVER, Pipe};
 use crate::rng::Rng;
 
@@ -78,6 +78,8 @@ pub struct Conn {
     pub answered: bool,
     /// A sealed packet went up.
     pub confirming: bool,
+    /// A gateway closed it since a packet that went this way was too long, and says so to who sent it.
+    pub too_long: Option<Way>,
     pipes: [Pipe; 2],
 }
 
@@ -121,6 +123,7 @@ impl Net {
                 recorded: false,
                 answered: false,
                 confirming: false,
+                too_long: None,
                 pipes,
             },
         );
@@ -160,9 +163,24 @@ impl Net {
         self.conns.get(&id).and_then(|conn| conn.pipes[way.index()].room_at())
     }
 
-    /// Puts bytes in.
-    pub fn write(&mut self, now: u64, id: ConnId, way: Way, bytes: &[u8]) {
-        self.with_pipe(id, way, |pipe| pipe.write(now, bytes));
+    /// Puts a packet in, as it is framed. What stands on the way may close the connection for it.
+    pub fn write(&mut self, now: u64, id: ConnId, way: Way, framed: &[u8]) {
+        let stopped = self.with_pipe(id, way, |pipe| {
+            (!pipe.write_packet(now, framed)).then(|| pipe.gateway())
+        });
+        let manner = stopped.flatten().flatten().map(|gateway| gateway.manner);
+        if manner.is_none_or(|manner| manner == Manner::Swallows) {
+            return;
+        }
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.too_long = Some(way).filter(|_| manner == Some(Manner::Tells));
+        }
+        for way in Way::BOTH {
+            self.with_pipe(id, way, |pipe| {
+                pipe.cut_after(0);
+                pipe.close_at(now);
+            });
+        }
     }
 
     /// Does something to one pipe and plans what follows from it.

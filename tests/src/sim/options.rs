@@ -84,6 +84,39 @@ pub struct CarrierShape {
     pub pieces: u64,
     /// Feed the framing one byte at a time.
     pub bytewise: bool,
+    /// What stands on the way.
+    pub gateway: Option<Gateway>,
+}
+
+/// Something on the way that lets no packet through that is longer than it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// In bytes.
+    pub longest: usize,
+    /// What becomes of the connection that has a longer one.
+    pub manner: Manner,
+}
+
+/// How a gateway deals with a packet that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It closes the connection, and says why to who sent the packet.
+    Tells,
+    /// It closes the connection.
+    Closes,
+    /// It lets nothing more through.
+    Swallows,
+}
+
+impl Gateway {
+    /// Any.
+    #[must_use]
+    pub fn draw(rng: &mut Rng) -> Gateway {
+        Gateway {
+            longest: usize::try_from(*rng.pick(&[1_200u64, 1_201, 1_500, 4_096, 9_000])).unwrap_or(1_200),
+            manner: *rng.pick(&[Manner::Tells, Manner::Closes, Manner::Swallows]),
+        }
+    }
 }
 
 /// How a host drives its machine.
@@ -200,6 +233,9 @@ fn draw_config(rng: &mut Rng) -> SessionConfig {
     if rng.chance(500) {
         config.fragment_size = *rng.pick(&[16_000, 1_000, 1_001, 64_000]);
     }
+    if rng.chance(150) {
+        config.packet_limit = usize::try_from(*rng.pick(&[1_200u64, 1_300, 5_000, 20_000])).unwrap_or(1_200);
+    }
     if rng.chance(400) {
         config.keepalive_interval = Duration::from_millis(*rng.pick(&[10_000, 20, 1_000, 3_600_000]));
     }
@@ -237,6 +273,7 @@ impl CarrierShape {
             buffer: usize::try_from(*rng.pick(&[65_536u64, 1, 2_000, 400_000])).unwrap_or(1),
             pieces: *rng.pick(&[1, 2, 5]),
             bytewise: rng.chance(60),
+            gateway: None,
         }
     }
 }

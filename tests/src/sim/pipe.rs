@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::options::CarrierShape;
+use super::options::{CarrierShape, Gateway};
 use crate::rng::Rng;
 
 /// Never.
@@ -39,6 +39,8 @@ pub struct Pipe {
     held_until: u64,
     closed_at: Option<u64>,
     corrupt: bool,
+    /// A packet was too long for the gateway, and nothing more goes through.
+    blocked: bool,
     /// The arrival that is on the agenda.
     announced: Option<u64>,
 }
@@ -61,6 +63,7 @@ impl Pipe {
             held_until: 0,
             closed_at: None,
             corrupt: false,
+            blocked: false,
             announced: None,
         }
     }
@@ -73,6 +76,12 @@ impl Pipe {
             }
         }
         self.queued < self.shape.buffer
+    }
+
+    /// What stands on the way.
+    #[must_use]
+    pub fn gateway(&self) -> Option<Gateway> {
+        self.shape.gateway
     }
 
     /// When there will be room, if there is none now.
@@ -108,6 +117,22 @@ impl Pipe {
             passing[index] ^= 1 << bit;
         }
         self.enqueue(depart, passing);
+    }
+
+    /// Takes one packet in, as it is framed. False, and nothing comes out any more: it was the first that is too long for the gateway.
+    pub fn write_packet(&mut self, now: u64, framed: &[u8]) -> bool {
+        let prefix = if self.packets { 0 } else { 2 };
+        let fits = self
+            .shape
+            .gateway
+            .is_none_or(|gateway| framed.len() <= gateway.longest + prefix);
+        let stops = !fits && !self.blocked;
+        self.blocked |= stops;
+        if stops {
+            self.cut_after(0);
+        }
+        self.write(now, framed);
+        !stops
     }
 
     fn enqueue(&mut self, depart: u64, bytes: Vec<u8>) {
@@ -231,7 +256,8 @@ impl Pipe {
 
     /// From now on the carrier is quick and roomy, for the phase in which all must arrive.
     pub fn heal(&mut self, shape: CarrierShape) {
-        self.shape = shape;
+        let gateway = self.shape.gateway;
+        self.shape = CarrierShape { gateway, ..shape };
         self.corrupt = false;
     }
 

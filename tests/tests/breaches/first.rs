@@ -455,7 +455,7 @@ pub(crate) fn malformed_offer(rng: &mut Rng, _: Side) -> Outcome {
         0 => good.versions.clear(),
         1 => good.suites.clear(),
         2 => good.name = Bytes::from_static(&[0xc3, 0x28]),
-        3 => good.parameters.packet_limit = *rng.pick(&[0, 4_095, 65_536, 1 << 40]),
+        3 => good.parameters.packet_limit = *rng.pick(&[0, 1_199, 65_536, 1 << 40]),
         4 => good.parameters.stream_window = rng.below(256),
         5 => good.parameters.keepalive_interval = 0,
         _ => cut = Some(rng.below(2)),

@@ -47,7 +47,7 @@ fn end_name(frames: &[Frame]) -> String {
 type Breach = fn(&mut Rng, Side) -> Outcome;
 
 /// Where a breach is committed, as the table says, and how.
-const BREACHES: [(&str, &str, Breach); 57] = [
+const BREACHES: [(&str, &str, Breach); 60] = [
     ("B1", "before proof", first::no_first_packet),
     ("B2", "before proof", first::too_long),
     ("B3", "before proof", first::another_version),
@@ -73,6 +73,7 @@ const BREACHES: [(&str, &str, Breach); 57] = [
     ("B57", "handshake", first::impossible_predecessor),
     ("B23", "sealed", sealed::no_sealed_packet),
     ("B24", "sealed", sealed::longer_than_any),
+    ("B58", "sealed", sealed::longer_than_its_receiver_takes),
     ("B25", "sealed", sealed::does_not_open),
     ("B26", "sealed", sealed::on_a_retired_connection),
     ("B27", "sealed", sealed::overdue_rekey),
@@ -105,6 +106,8 @@ const BREACHES: [(&str, &str, Breach); 57] = [
     ("B54", "sealed", sealed::beyond_credit),
     ("B55", "sealed", sealed::credit_lowered),
     ("B56", "sealed", sealed::beyond_fragment_size),
+    ("B59", "sealed", sealed::part_that_is_none),
+    ("B60", "sealed", sealed::part_out_of_turn),
 ];
 
 /// Rows that take a million packets.

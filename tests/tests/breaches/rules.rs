@@ -10,7 +10,7 @@ use unbroken_tests::rng::Rng;
 use super::answering::{Caller, answer};
 use super::first::{Member, ask, offer};
 use super::noise::claim;
-use super::sealed::{Rig, data, opening};
+use super::sealed::{self, Rig, data, opening};
 use super::{frames, plaintext};
 
 const FROM: Frame = Frame::From { position: 0 };
@@ -88,7 +88,7 @@ fn the_first_resume_carries_1_and_a_handshake_uses_up_the_counter_that_it_names(
 fn no_packet_is_longer_than_its_receiver_takes() {
     let mut rng = Rng::new(2);
     let mut wanted = offer(&[4], None);
-    wanted.parameters.packet_limit = 4_096;
+    wanted.parameters.packet_limit = 1_200;
     (wanted.parameters.stream_window, wanted.parameters.session_window) = (1 << 20, 1 << 20);
     let mut member = Member::unconfirmed(&mut rng, wanted);
     member.say(&[FROM]);
@@ -113,7 +113,39 @@ fn no_packet_is_longer_than_its_receiver_takes() {
         .iter()
         .map(|(_, packet)| packet.len())
         .max();
-    assert!(longest <= Some(4_096), "{longest:?}");
+    assert!(longest <= Some(1_200), "{longest:?}");
+}
+
+// PROTOCOL R4.24
+#[test]
+fn a_frame_in_parts_arrives_with_the_last_of_them() {
+    for victim in [Side::Client, Side::Server] {
+        let mut rig = Rig::new(&mut Rng::new(4), victim);
+        let stream = rig.stream;
+        if victim == Side::Server {
+            let now = rig.pair.instant();
+            rig.victim_machine().accept(now);
+        }
+        let read = |rig: &mut Rig| {
+            let now = rig.pair.instant();
+            match rig.victim_machine().stream(stream).recv(now) {
+                Ok(Some(Chunk::Data { payload, .. })) => payload.len(),
+                _ => 0,
+            }
+        };
+        let part = |place, total| sealed::part(stream.0, place, total);
+        let before = rig.victim_machine().inspect().expected;
+        rig.say_well(&[part((0, 30), 100), part((30, 40), 100)]);
+        assert_eq!((read(&mut rig), rig.victim_machine().inspect().expected), (0, before));
+        rig.say_well(&[part((70, 30), 100), part((0, 10), 20)]);
+        assert_eq!(
+            (read(&mut rig), rig.victim_machine().inspect().expected),
+            (100, before + 1)
+        );
+        rig.say_well(&[part((10, 10), 20), data(stream.0, 7)]);
+        assert_eq!((read(&mut rig), read(&mut rig)), (20, 7));
+        assert_eq!(rig.victim_machine().inspect().expected, before + 3);
+    }
 }
 
 // PROTOCOL R4.11

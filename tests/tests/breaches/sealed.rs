@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use unbroken_proto::session::SessionState;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::time::Duration;
-use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open};
+use unbroken_proto::wire::frame::{Close, Data, End, EndCode, Frame, Open, Part};
 use unbroken_proto::{Epoch, Session, SessionConfig, Side, StreamId};
 use unbroken_tests::hostile::seal;
 use unbroken_tests::pair::{Pair, Setup};
@@ -51,7 +51,12 @@ fn pair(rng: &mut Rng, limits: SessionConfig) -> Pair {
 impl Rig {
     /// Attached and at rest, with a stream of the client's.
     pub(crate) fn new(rng: &mut Rng, victim: Side) -> Rig {
-        let mut pair = pair(rng, limits());
+        Rig::limited(rng, victim, limits())
+    }
+
+    /// The same with other limits.
+    fn limited(rng: &mut Rng, victim: Side, limits: SessionConfig) -> Rig {
+        let mut pair = pair(rng, limits);
         let stream = pair.establish();
         pair.wait(SECOND);
         Rig {
@@ -270,6 +275,14 @@ pub(crate) fn data(stream: u64, len: usize) -> Frame {
     })
 }
 
+/// Some bytes of a message of `total`.
+pub(crate) fn part(stream: u64, (offset, len): (u64, usize), total: u64) -> Frame {
+    let Frame::Data(data) = data(stream, len) else {
+        unreachable!("because it is DATA")
+    };
+    Frame::Part(Part { data, offset, total })
+}
+
 fn ending(stream: u64) -> Frame {
     Frame::Data(Data {
         stream: StreamId(stream),
@@ -315,6 +328,61 @@ pub(crate) fn longer_than_any(rng: &mut Rng, victim: Side) -> Outcome {
     let packet = rig.sealed(&plaintext(&[long]));
     rig.hand(&packet);
     rig.outcome()
+}
+
+pub(crate) fn longer_than_its_receiver_takes(rng: &mut Rng, victim: Side) -> Outcome {
+    let limit = usize_of(rng.between(1_200, 20_000));
+    let mut rig = Rig::limited(rng, victim, limits().with_packet_limit(limit));
+    // PINGs, each of which is allowed, of two bytes but for one of three.
+    let pings = |len: usize| {
+        let odd: &[u8] = if len % 2 == 1 { &[0x0d, 0x40, 0x40] } else { &[] };
+        [odd, &[0x0d, 1].repeat((len - odd.len()) / 2)].concat()
+    };
+    let well = rig.sealed(&pings(limit - 17));
+    assert_eq!(well.len(), limit);
+    rig.hand(&well);
+    assert!(!rig.refused && rig.lives(), "it is as long as it may be");
+    let more = usize_of(rng.between(1, 3_000));
+    rig.take_heard();
+    rig.said_bytes(&pings(limit - 17 + more))
+}
+
+pub(crate) fn part_that_is_none(rng: &mut Rng, victim: Side) -> Outcome {
+    let rig = Rig::new(rng, victim);
+    let stream = rig.stream.0;
+    let said = match rng.below(4) {
+        0 => part(stream, (rng.below(50), 0), 100),
+        1 => part(stream, (0, 100), 100),
+        2 => part(stream, (rng.between(91, 500), 10), 100),
+        _ => part(stream, (0, 10), 64_000 + rng.between(1, 1 << 20)),
+    };
+    rig.said(&[said])
+}
+
+pub(crate) fn part_out_of_turn(rng: &mut Rng, victim: Side) -> Outcome {
+    let mut rig = Rig::new(rng, victim);
+    let stream = rig.stream.0;
+    if rng.chance(200) {
+        return rig.said(&[part(stream, (rng.between(1, 50), 10), 100)]);
+    }
+    rig.say_well(&[
+        part(stream, (0, 30), 100),
+        Frame::Ping { id: 1 },
+        part(stream, (30, 20), 100),
+    ]);
+    let wrong = match rng.below(7) {
+        0 => part(stream, (rng.below(50), 10), 100),
+        1 => part(stream, (rng.between(51, 90), 10), 100),
+        2 => part(stream, (50, 10), rng.between(101, 200)),
+        3 => part(stream + 2, (50, 10), 100),
+        4 => data(stream, 10),
+        5 => opening(rig.own(), 16_000),
+        _ => Frame::Credit {
+            stream: 0,
+            limit: 1 << 40,
+        },
+    };
+    rig.said(&[wrong])
 }
 
 pub(crate) fn does_not_open(rng: &mut Rng, victim: Side) -> Outcome {
@@ -388,7 +456,7 @@ pub(crate) fn long_string(rng: &mut Rng, victim: Side) -> Outcome {
 
 pub(crate) fn unknown_frame(rng: &mut Rng, victim: Side) -> Outcome {
     let rig = Rig::new(rng, victim);
-    let kind = *rng.pick(&[0, 6, 7, 0x12, 0x13, 0x3f, 0x50, 0x5f, 0x80, 0xff]);
+    let kind = *rng.pick(&[0, 6, 7, 0x12, 0x13, 0x3f, 0x60, 0x6f, 0x80, 0xff]);
     let mut said = if rng.chance(500) {
         plaintext(&[Frame::Ping { id: 1 }])
     } else {
@@ -760,7 +828,13 @@ pub(crate) fn beyond_fragment_size(rng: &mut Rng, victim: Side) -> Outcome {
     let own = rig.own();
     let size = rng.between(1_000, 3_000);
     rig.say_well(&[opening(own, size)]);
-    rig.said(&[data(own, usize_of(size + rng.between(1, 900)))])
+    let more = rng.between(1, 900);
+    if rng.chance(500) {
+        return rig.said(&[data(own, usize_of(size + more))]);
+    }
+    let total = size + more;
+    rig.say_well(&[part(own, (0, usize_of(size)), total)]);
+    rig.said(&[part(own, (size, usize_of(more)), total)])
 }
 
 pub(crate) fn overdue_rekey(rng: &mut Rng, victim: Side) -> Outcome {

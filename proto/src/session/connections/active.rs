@@ -4,6 +4,8 @@
 use bytes::Bytes;
 
 use super::arriving::Arriving;
+use super::assembly::Assembly;
+use super::packet_size::Carried;
 use crate::config::SessionConfig;
 use crate::id::Epoch;
 use crate::liveness::{Liveness, STALL};
@@ -18,6 +20,8 @@ pub(crate) struct ActiveConnection {
     pub(crate) keys: Keys,
     /// The next position to pack here.
     pub(crate) cursor: u64,
+    /// Bytes of the payload of the frame there that were packed here in parts.
+    pub(crate) part_offset: usize,
     /// The next sequenced frame needs a FROM before it.
     pub(crate) from_due: bool,
     /// Nothing was packed here yet: the first packet goes out with or without data.
@@ -29,6 +33,8 @@ pub(crate) struct ActiveConnection {
     pub(crate) resync_answered: bool,
     /// Where the peer's sequenced frames stand here.
     pub(crate) arriving: Arriving,
+    /// What has come of a frame that comes in parts.
+    pub(crate) assembly: Assembly,
     pub(crate) swap: SwapProgress,
     pub(crate) acks: AckPolicy,
     /// The position last said in an ACK here.
@@ -45,6 +51,7 @@ pub(crate) struct ActiveConnection {
     /// This host stood still until then: what was sent before tells nothing of the round trip.
     stalled_until: Instant,
     pub(crate) flight: Flight,
+    pub(crate) carried: Carried,
     /// When anything but heartbeats and acknowledgements last went either way.
     pub(crate) busy_at: Instant,
     /// Since when something packed here is unacknowledged, counted anew with each acknowledgement.
@@ -87,12 +94,14 @@ impl ActiveConnection {
             epoch: start.epoch,
             keys: start.keys,
             cursor: start.cursor,
+            part_offset: 0,
             from_due: true,
             silent: true,
             confirms: start.confirms,
             detour: None,
             resync_answered: false,
             arriving: Arriving::default(),
+            assembly: Assembly::default(),
             swap: SwapProgress {
                 planned: start.planned,
                 own_from: start.cursor,
@@ -112,6 +121,7 @@ impl ActiveConnection {
             rtt: Rtt::default(),
             stalled_until: now,
             flight: Flight::default(),
+            carried: Carried::default(),
             busy_at: now,
             unacked_since: None,
             progress: false,
@@ -141,13 +151,23 @@ impl ActiveConnection {
     /// What was acknowledged is gone: a cursor below it goes on from there.
     pub(crate) fn skip_acknowledged(&mut self, acked: u64) {
         if let Some((_, resume)) = self.detour.take_if(|(until, _)| self.cursor.max(acked) >= *until) {
-            self.from_due = true;
-            self.cursor = resume;
+            self.go_on_from(resume);
         }
         if self.cursor < acked {
-            self.cursor = acked;
-            self.from_due = true;
+            self.go_on_from(acked);
         }
+    }
+
+    /// The next sequenced frame is that one, and a FROM says so.
+    pub(crate) fn go_on_from(&mut self, position: u64) {
+        self.cursor = position;
+        self.part_offset = 0;
+        self.from_due = true;
+    }
+
+    /// The position behind what was packed here, in whole or in part.
+    pub(crate) fn packed_until(&self) -> u64 {
+        self.cursor + u64::from(self.part_offset > 0)
     }
 
     /// Whether frames that have their positions are to be sent here, and may.
@@ -155,12 +175,13 @@ impl ActiveConnection {
         self.cursor.max(ledger.acked()) < ledger.next() && self.headroom() == Headroom::Open
     }
 
-    /// What may go on the line. What is missing after a RESYNC may always: until it is there, nothing on the line is acknowledged.
+    /// What may go on the line. What is missing after a RESYNC may always, and the rest of a frame that goes in parts: until it is there,
+    /// nothing behind it is acknowledged.
     pub(crate) fn headroom(&self) -> Headroom {
-        match self.detour {
-            Some(_) => Headroom::Open,
-            None => self.flight.headroom(),
+        if self.detour.is_some() || self.part_offset > 0 {
+            return Headroom::Open;
         }
+        self.flight.headroom()
     }
 
     /// Whether it has something of its own to say: what is said once, a reply, a probe, an acknowledgement that is due.
@@ -178,23 +199,26 @@ impl ActiveConnection {
         self.pong.is_some() || self.liveness.wants_ping()
     }
 
-    /// A packet of `bytes` was packed with sequenced frames in it, the last of them at the position before the cursor. `last`:
-    /// there is nothing more to send.
+    /// A packet of `bytes` was packed with sequenced frames in it, the last of them at the position before the cursor, or in part at the
+    /// cursor. `last`: there is nothing more to send.
     pub(crate) fn on_packed(&mut self, now: Instant, bytes: usize, last: bool) {
+        let end = self.packed_until();
         self.liveness.on_data_committed(now);
-        self.flight.on_sent(now, (self.cursor, bytes), last, self.rtt.srtt());
+        self.flight.on_sent(now, (end, bytes), last, self.rtt.srtt());
+        self.carried.on_sent(end, bytes);
         self.busy_at = now;
         self.unacked_since.get_or_insert(now);
     }
 
-    /// The peer acknowledged something new: all below `position`.
-    pub(crate) fn on_acked(&mut self, now: Instant, position: u64) {
-        let all = position >= self.cursor;
+    /// The peer acknowledged something new: all below `position`. The length of a packet that was longer than any before it, and arrived.
+    pub(crate) fn on_acked(&mut self, now: Instant, position: u64) -> Option<u16> {
+        let all = position >= self.packed_until();
         self.progress = true;
         self.unacked_since = (!all).then_some(now);
         if let Some(rtt) = self.flight.on_acked(now, position) {
             self.sample_rtt(now, rtt);
         }
+        self.carried.on_acked(position)
     }
 
     /// A round trip that ends now took so long.

@@ -24,6 +24,11 @@ enum Answer {
 }
 
 impl Arriving {
+    /// Whether it is known where the peer's sequenced frames began.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// RESYNC of `position` was packed.
     pub(crate) fn asked(&mut self, position: u64) {
         self.answer = Answer::Asked(position);

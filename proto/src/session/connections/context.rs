@@ -4,6 +4,7 @@ use crate::config::SessionConfig;
 use crate::event::{Closer, Event};
 use crate::liveness::Patience;
 use crate::session::closing::Closing;
+use crate::session::connections::PathLimit;
 use crate::session::counters::Counters;
 use crate::session::events::Events;
 use crate::session::ledger::{Ledger, PeerClose};
@@ -19,11 +20,17 @@ pub(crate) struct PacketContext<'a> {
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) closing: &'a mut Closing,
     pub(crate) patience: &'a mut Patience,
+    pub(crate) path_limit: &'a mut PathLimit,
     pub(crate) events: &'a mut Events,
     pub(crate) counters: &'a mut Counters,
 }
 
 impl PacketContext<'_> {
+    /// The longest packet that may be sent.
+    pub(crate) fn longest_packet(&self) -> usize {
+        self.path_limit.longest(self.config, self.peer)
+    }
+
     /// The peer's CLOSE took effect: our fates are known, and the peer's are once it reads CLOSED.
     pub(crate) fn on_peer_close(&mut self, close: PeerClose) {
         if self.closing.on_peer_close(self.now, close, self.config.linger) {

@@ -7,13 +7,17 @@
 //! | `active` | everything that dies with a connection that carries the session |
 //! | `arriving` | where the peer's sequenced frames stand on one of these, and where a FROM may put them |
 //! | `context` | what a packet touches beyond its connection |
+//! | `assembly` | a frame that arrives in parts |
+//! | `packet_size` | how long packets may be, as far as lost connections have shown it |
 //! | `packing` | sealed packets out |
 //! | `receiving` | sealed packets in |
 
 mod active;
 mod arriving;
+mod assembly;
 mod candidate;
 mod context;
+mod packet_size;
 pub(crate) mod packing;
 pub(crate) mod receiving;
 
@@ -29,6 +33,7 @@ use crate::wire::frame::Frame;
 pub(crate) use self::active::{ActiveConnection, Start};
 pub(crate) use self::candidate::{Attach, Candidate, Parting, Stage, Timing};
 pub(crate) use self::context::PacketContext;
+pub(crate) use self::packet_size::PathLimit;
 
 #[derive(Default)]
 pub(crate) struct Connections {
@@ -36,15 +41,17 @@ pub(crate) struct Connections {
     /// Boxed, since most sessions have none most of the time.
     pub(crate) candidate: Option<Box<Candidate>>,
     pub(crate) current: Option<Box<ActiveConnection>>,
-    pub(crate) draining: Option<Draining>,
+    pub(crate) draining: Option<Box<Draining>>,
     parting: Option<Box<Parting>>,
     /// How much longer than usual silence is borne; what one connection taught, the next one uses.
     pub(crate) patience: Patience,
+    /// How long packets may be, learned likewise.
+    pub(crate) path_limit: PathLimit,
 }
 
 /// The connection before the current one, still delivering.
 pub(crate) struct Draining {
-    pub(crate) connection: Box<ActiveConnection>,
+    pub(crate) connection: ActiveConnection,
     /// Bounds the latency of a swap whose old connection fell silent; nothing else rests on it.
     pub(crate) until: Instant,
 }
@@ -97,9 +104,11 @@ impl Connections {
     pub(crate) fn replace_current(&mut self, next: ActiveConnection, drain_until: Instant) {
         let planned = next.swap.planned;
         let old = self.current.replace(Box::new(next));
-        self.draining = old.filter(|_| planned).map(|connection| Draining {
-            connection,
-            until: drain_until,
+        self.draining = old.filter(|_| planned).map(|connection| {
+            Box::new(Draining {
+                connection: *connection,
+                until: drain_until,
+            })
         });
     }
 

@@ -5,15 +5,15 @@ use alloc::vec::Vec;
 
 use super::active::ActiveConnection;
 use super::context::PacketContext;
-use crate::limits::{MAX_PACKET, MAX_REASON, REKEY_EVERY};
+use crate::limits::{MAX_PACKET, REKEY_EVERY};
 use crate::reliability::{Committed, Headroom};
 use crate::time::Instant;
 use crate::wire::FrameWriter;
-use crate::wire::frame::{Frame, Parameters};
+use crate::wire::frame::{Data, Frame, Part};
 use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
-/// Payload that a packet holds at most while nothing is known of the line, and room beyond it. On a slow line it takes long enough; only
-/// what is owed, and was cut longer, goes as it is.
+/// Payload that a packet holds at most while nothing is known of the line, and room beyond it. On a slow line it takes long enough; what is
+/// owed, and was cut longer, goes in parts.
 const UNKNOWN_LINE: usize = 16 << 10;
 const SMALL_PACKET_SLACK: usize = 256;
 /// The packet that confirms a resume is no longer than this, so that a slow line brings it in time: nobody waits for more.
@@ -22,6 +22,8 @@ const CONFIRMATION: usize = 256;
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
 const CONTROL_ROOM: usize = 32;
+/// Header of a PART at its longest: type, stream, total, offset, length.
+const PART_HEADER: usize = 1 + 8 + 4 + 4 + 4;
 
 /// One packet that is being packed for `connection`.
 pub(crate) struct Packing<'a> {
@@ -127,37 +129,22 @@ impl Packing<'_> {
         if confirms {
             limit = limit.min(CONFIRMATION);
         }
-        let first = self.connection.cursor;
+        let mut sequenced = false;
         let headroom = self.connection.headroom();
-        while let Some(fresh) =
-            self.next_position(writer, limit, headroom, self.connection.cursor == first && !confirms)
-        {
-            let connection = &mut *self.connection;
-            let Some(committed) = self.session.ledger.outbox.get(connection.cursor) else {
+        while let Some(next) = self.next_position(writer, limit, headroom, !sequenced && !confirms) {
+            let Some(committed) = self.session.ledger.outbox.get(self.connection.cursor) else {
                 break;
             };
-            if connection.from_due {
-                say_from(connection, writer);
+            let short = self.session.ledger.streams.short_fragment(&committed.frame);
+            sequenced = true;
+            if !self.push(writer, next) {
+                break;
             }
-            writer.push(&committed.frame);
-            if let Some(fragment) = self.session.ledger.streams.short_fragment(&committed.frame) {
+            if let Some(fragment) = short {
                 // Its stream wants short packets.
                 limit = limit.min(writer.len().max(fragment + SMALL_PACKET_SLACK));
             }
-            let payload = committed.frame.payload_len();
-            let counters = &mut *self.session.counters;
-            if fresh {
-                counters.stats.payload_sent += payload;
-            } else {
-                counters.stats.replayed_bytes += payload;
-                if connection.cursor < connection.stated_by_peer {
-                    counters.redundant += payload.max(1);
-                }
-            }
-            connection.cursor += 1;
-            connection.skip_acknowledged(self.session.ledger.acked());
         }
-        let sequenced = self.connection.cursor != first;
         Packed {
             any: sequenced,
             sequenced,
@@ -165,15 +152,60 @@ impl Packing<'_> {
         }
     }
 
-    /// Makes sure that the outbox has a frame at the cursor that fits. `Some(true)`: a new one was
-    /// committed. `None`: nothing more for this packet.
+    /// Puts the frame at the cursor into the packet, or its next part. False: the rest of it comes first in the next packet.
+    fn push(&mut self, writer: &mut FrameWriter<'_>, next: Next) -> bool {
+        let connection = &mut *self.connection;
+        let Some(committed) = self.session.ledger.outbox.get(connection.cursor) else {
+            return false;
+        };
+        if connection.from_due {
+            say_from(connection, writer);
+        }
+        let (payload, is_whole) = match (next, &committed.frame) {
+            (Next::Part { bytes }, Frame::Data(data)) => {
+                let (offset, end) = (connection.part_offset, connection.part_offset + bytes);
+                writer.push_part(&Part {
+                    data: Data {
+                        payload: data.payload.slice(offset..end),
+                        ..*data
+                    },
+                    offset: offset as u64,
+                    total: data.payload.len() as u64,
+                });
+                connection.part_offset = end;
+                (bytes as u64, end == data.payload.len())
+            }
+            (_, frame) => {
+                writer.push(frame);
+                (frame.payload_len(), true)
+            }
+        };
+        let counters = &mut *self.session.counters;
+        if matches!(next, Next::Fresh) {
+            counters.stats.payload_sent += payload;
+        } else {
+            counters.stats.replayed_bytes += payload;
+            if connection.cursor < connection.stated_by_peer {
+                counters.redundant += payload.max(1);
+            }
+        }
+        if is_whole {
+            connection.cursor += 1;
+            connection.part_offset = 0;
+            connection.skip_acknowledged(self.session.ledger.acked());
+        }
+        is_whole
+    }
+
+    /// Makes sure that the outbox has a frame at the cursor that fits, or a part of it does; a new one is
+    /// committed. `None`: nothing more for this packet. `first`: nothing sequenced is in it, nor has to stay out.
     fn next_position(
         &mut self,
         writer: &FrameWriter<'_>,
         limit: usize,
         headroom: Headroom,
         first: bool,
-    ) -> Option<bool> {
+    ) -> Option<Next> {
         if self.session.closing.peer_closed() {
             // The peer takes nothing more, and CLOSED says all that our own CLOSE would.
             return None;
@@ -183,25 +215,32 @@ impl Packing<'_> {
             if headroom < Headroom::Open {
                 return None;
             }
-            let hard = longest_frame(self.session.peer);
-            let fits = writer.room_for(&owed.frame) <= space;
-            let alone = first && writer.len() + writer.room_for(&owed.frame) <= hard;
-            return (fits || alone).then_some(false);
+            return match self.connection.part_offset {
+                0 if writer.room_for(&owed.frame) <= space => Some(Next::Again),
+                // The next packet has room for it.
+                0 if owed.frame.encoded_len() + CONTROL_ROOM <= limit => None,
+                offset => {
+                    let left = usize::try_from(owed.frame.payload_len())
+                        .unwrap_or(0)
+                        .saturating_sub(offset);
+                    let bytes = left.min(space.saturating_sub(PART_HEADER));
+                    (first && bytes > 0).then_some(Next::Part { bytes })
+                }
+            };
         }
         if self.session.ledger.is_exhausted() {
             return None;
         }
-        self.commit_next(space, headroom, first).then_some(true)
+        self.commit_next(space, headroom).then_some(Next::Fresh)
     }
 
     /// Commits the next new frame that takes at most `space` encoded bytes.
-    fn commit_next(&mut self, space: usize, headroom: Headroom, first: bool) -> bool {
+    fn commit_next(&mut self, space: usize, headroom: Headroom) -> bool {
         let allowance = self.swap_allowance();
         let session = &mut self.session;
         let committed = match session.closing.close_frame(session.ledger) {
-            Some(_) if space < MAX_REASON + CONTROL_ROOM && !first => None,
             Some(close) => Some(Frame::Close(close))
-                .filter(|close| close.charge() <= allowance)
+                .filter(|close| close.charge() <= allowance && close.encoded_len() <= space)
                 .map(Committed::control),
             None if session.closing.has_committed() => None,
             None => session.ledger.streams.next_frame(space, allowance, headroom),
@@ -227,12 +266,23 @@ impl Packing<'_> {
     }
 
     fn packet_room(&self) -> usize {
-        let full = longest_frame(self.session.peer) + CONTROL_ROOM;
-        full.min(match self.connection.flight.packet() {
+        let longest = self.session.longest_packet().saturating_sub(SEAL_OVERHEAD);
+        longest.min(match self.connection.flight.packet() {
             None => self.session.config.fragment_size.min(UNKNOWN_LINE) + SMALL_PACKET_SLACK,
             Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         })
     }
+}
+
+/// What is at the cursor.
+#[derive(Clone, Copy)]
+enum Next {
+    /// A frame that was committed just now.
+    Fresh,
+    /// One that was committed before.
+    Again,
+    /// One that is too long for this packet, or the rest of one: so many bytes of it.
+    Part { bytes: usize },
 }
 
 /// What was packed.
@@ -244,13 +294,6 @@ struct Packed {
     sequenced: bool,
     /// There was room for more.
     starved: bool,
-}
-
-/// The longest frame that a packet has room for, whatever the connection: what was committed has to fit every packet.
-pub(crate) fn longest_frame(peer: Option<&Parameters>) -> usize {
-    let theirs = peer.map_or(u64::MAX, |peer| peer.packet_limit);
-    let packet = usize::try_from(theirs).unwrap_or(MAX_PACKET).min(MAX_PACKET);
-    packet.saturating_sub(SEAL_OVERHEAD + CONTROL_ROOM)
 }
 
 fn say_from(connection: &mut ActiveConnection, writer: &mut FrameWriter<'_>) {

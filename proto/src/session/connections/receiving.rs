@@ -6,15 +6,15 @@ use super::active::ActiveConnection;
 use super::context::PacketContext;
 use crate::error::{ConnectionError, ProtocolError, Violation};
 use crate::event::Event;
-use crate::limits::{MAX_PACKET, REKEY_EVERY};
+use crate::limits::{FRAME_CHARGE, MAX_PACKET, REKEY_EVERY};
 use crate::security::Keys;
 use crate::session::closing::{Finish, Stated};
 use crate::session::ledger::Arrival;
 use crate::stream::copy_if_small;
 use crate::time::Duration;
 use crate::wire;
-use crate::wire::frame::Frame;
-use crate::wire::packet::PacketType;
+use crate::wire::frame::{Frame, Part};
+use crate::wire::packet::{PacketType, SEAL_OVERHEAD};
 
 /// One packet that came in on `connection`.
 pub(crate) struct Receiving<'a> {
@@ -69,10 +69,10 @@ impl Receiving<'_> {
         self.session.counters.stats.packets_received += 1;
         self.connection.notice_stall(self.session.now);
         let mut tally = Tally::default();
-        let mut result = Ok(());
         let packet_len = plaintext.len();
+        let mut result = self.judge_length(packet_len + SEAL_OVERHEAD);
         let mut frames = wire::frames(plaintext.freeze());
-        loop {
+        while result.is_ok() {
             let place = frames.upcoming();
             let taken = match frames.next() {
                 None => break,
@@ -85,7 +85,7 @@ impl Receiving<'_> {
                 }
             };
             result = taken.map_err(|rule| Violation { place, rule });
-            if result.is_err() || tally.received.finish.is_some() {
+            if tally.received.finish.is_some() {
                 break;
             }
         }
@@ -101,11 +101,18 @@ impl Receiving<'_> {
         result.map(|()| tally.received)
     }
 
+    fn judge_length(&self, packet: usize) -> Result<(), Violation> {
+        let place = "packet";
+        let rule = ProtocolError::PacketLimit;
+        let fits = packet <= self.session.config.packet_limit;
+        fits.then_some(()).ok_or(Violation { place, rule })
+    }
+
     /// Notes what the packet shows: that the peer is alive, that there is traffic, and what is to be acknowledged.
     fn take_note(&mut self, tally: &Tally) {
         let (now, is_current) = (self.session.now, self.is_current);
         let connection = &mut *self.connection;
-        let waiting = connection.cursor > self.session.ledger.acked();
+        let waiting = connection.packed_until() > self.session.ledger.acked();
         connection.liveness.on_input(now, waiting);
         if tally.sequenced_bytes > 0 {
             connection.busy_at = now;
@@ -133,6 +140,7 @@ impl Receiving<'_> {
             | Frame::Stop { .. }
             | Frame::Credit { .. }
             | Frame::Close(_) => return self.on_sequenced(frame, tally),
+            Frame::Part(part) => return self.on_part(part, tally),
             Frame::Ack { position } => return self.on_ack(position),
             Frame::From { position } => return self.on_from(position),
             Frame::Resync { position } => return self.on_resync(position),
@@ -157,7 +165,22 @@ impl Receiving<'_> {
         Ok(())
     }
 
+    /// A frame that comes in parts arrives with the last of them.
+    fn on_part(&mut self, part: Part, tally: &mut Tally) -> Result<(), ProtocolError> {
+        if !self.connection.arriving.has_begun() {
+            return Err(ProtocolError::Misplaced);
+        }
+        tally.sequenced_bytes += FRAME_CHARGE;
+        match self.connection.assembly.add(part)? {
+            Some(whole) => self.on_sequenced(Frame::Data(whole), tally),
+            None => Ok(()),
+        }
+    }
+
     fn on_sequenced(&mut self, frame: Frame, tally: &mut Tally) -> Result<(), ProtocolError> {
+        if self.connection.assembly.is_begun() {
+            return Err(ProtocolError::Part);
+        }
         let position = self.connection.arriving.take()?;
         if let Frame::Close(close) = &frame {
             self.judge(Stated::Present, close.position)?;
@@ -196,6 +219,7 @@ impl Receiving<'_> {
 
     /// FROM: where this connection's sequenced frames go on.
     fn on_from(&mut self, position: u64) -> Result<(), ProtocolError> {
+        self.connection.assembly.abandon();
         if self.is_current {
             self.connection.swap.peer_from.get_or_insert(position);
         }
@@ -217,8 +241,7 @@ impl Receiving<'_> {
         connection.resync_answered = true;
         connection.flight.on_held_up();
         connection.detour = Some((until, connection.cursor));
-        connection.cursor = position;
-        connection.from_due = true;
+        connection.go_on_from(position);
         Ok(())
     }
 
@@ -253,7 +276,9 @@ impl Receiving<'_> {
         }
         self.session.ledger.acknowledge(position);
         self.session.patience.on_progress();
-        connection.on_acked(self.session.now, position);
+        if let Some(bytes) = connection.on_acked(self.session.now, position) {
+            self.session.path_limit.on_carried(self.session.now, bytes);
+        }
         if let Some(successor) = &mut self.successor {
             successor.flight.on_acked(self.session.now, position);
         }

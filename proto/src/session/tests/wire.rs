@@ -204,6 +204,38 @@ fn no_packet_is_longer_than_the_peer_takes_also_when_its_frames_go_again() {
     assert_eq!(payloads(&all(first))[1..], payloads(&all(again)));
 }
 
+/// Kills `never_cut_again`. The peer that takes less is one that knows of a gateway; see `packets` for those that nobody knows of.
+#[test]
+fn what_was_cut_for_longer_packets_goes_in_parts() {
+    let mut pair = dialled();
+    let (now, limit) = (pair.now, 1_200);
+    let stream = queue(pair.server(), now, Bytes::from(alloc::vec![1; 30_000]));
+    let first = payloads(&all(hear(&mut pair)));
+    assert_eq!(first, [16_384, 13_616]);
+    let peer = pair.server().identity.peer.as_mut().expect("because it is established");
+    peer.parameters.packet_limit = limit as u64;
+    let current = pair.server().connections.current.as_mut();
+    current.expect("because it is attached").go_on_from(1);
+    let again = hear(&mut pair);
+    assert!(again.iter().all(|(len, _)| *len <= limit), "{again:?}");
+    let mut expected = (0, 0);
+    for frame in all(again) {
+        match frame {
+            Frame::Part(part) => {
+                assert_eq!((part.total, part.offset), (first[expected.0] as u64, expected.1));
+                assert_eq!((part.data.stream, part.data.message_end), (stream, expected.0 == 1));
+                expected.1 += part.data.payload.len() as u64;
+                if expected.1 == part.total {
+                    expected = (expected.0 + 1, 0);
+                }
+            }
+            Frame::From { position } => assert_eq!(position, 1),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(expected, (2, 0));
+}
+
 /// A session on which the server has sent a stream and a message, and has the peer's word for the stream only.
 fn half_acknowledged() -> (Pair, StreamId) {
     let mut pair = dialled();
@@ -486,7 +518,11 @@ fn a_frame_that_is_refused_is_not_stated_as_taken() {
 fn who_broke_the_protocol_is_told_which_rule_and_its_host_can_read_it() {
     let words = |text: &'static str| Bytes::from_static(text.as_bytes());
     let cases = [
-        (alloc::vec![0x50], "frame: unknown frame type"),
+        (alloc::vec![0x60], "frame: unknown frame type"),
+        (
+            alloc::vec![0x51, 1, 5, 2, 3, b'l', b'l', b'o'],
+            "PART: not the next part of its frame",
+        ),
         (alloc::vec![], "packet: malformed frame"),
         (alloc::vec![0x0a], "ACK: malformed frame"),
         (
@@ -598,7 +634,7 @@ fn committed(limit: usize, packet: u64, fragment: usize, window: u64, message: u
 #[test]
 fn messages_cut_to_fit_the_peers_packets_are_charged_for_every_piece() {
     let limit = 1 << 20;
-    let held = committed(limit, 4_096, 64_000, 1 << 24, 60_000);
+    let held = committed(limit, 1_200, 64_000, 1 << 24, 60_000);
     assert!(held <= limit, "{held} of {limit}");
     assert!(held > limit / 2, "it was filled");
 }
@@ -609,7 +645,7 @@ proptest! {
     #[test]
     fn the_outbox_keeps_to_its_limit_whatever_the_peer_takes(
         limit in 2_048..200_000usize,
-        packet in 4_096..65_535u64,
+        packet in 1_200..65_535u64,
         fragment in 1_000..64_000usize,
         window in prop_oneof![256..2_000u64, 2_000..2_000_000u64],
         message in prop_oneof![0..300usize, 300..100_000usize],

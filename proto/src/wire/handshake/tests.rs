@@ -46,7 +46,7 @@ fn small() -> Parameters {
         stream_window: 256,
         session_window: 256,
         max_streams: 1,
-        packet_limit: 4_096,
+        packet_limit: 1_200,
         outbox_limit: 2_048,
         inbox_limit: 65_536,
         keepalive_interval: 1,
@@ -183,7 +183,7 @@ fn parameters_that_could_do_harm_are_malformed() {
             ..small()
         },
         Parameters {
-            packet_limit: 4_095,
+            packet_limit: 1_199,
             ..small()
         },
         Parameters {

@@ -22,7 +22,7 @@ fn error(plaintext: &[u8]) -> ProtocolError {
 // PROTOCOL R4.6
 #[test]
 fn unknown_types_are_named_so() {
-    let known = (1..=5).chain(8..=0x11).chain(0x40..=0x4f).collect::<Vec<u8>>();
+    let known = (1..=5).chain(8..=0x11).chain(0x40..=0x5f).collect::<Vec<u8>>();
     for byte in 0..=u8::MAX {
         let unknown = decode(&[byte]) == Err(UnknownFrame);
         assert_eq!(unknown, !known.contains(&byte), "{byte:#04x}");
@@ -88,6 +88,7 @@ fn nothing_is_longer_than_its_limit() {
 fn stream_0_is_the_session_in_credit_only() {
     for plaintext in [
         &[0x40, 0, 0][..],
+        &[0x50, 0, 3, 0, 1, 7],
         &[0x01, 0, 0, 0x43, 0xe8, 0],
         &[0x02, 0, 0],
         &[0x03, 0, 0],

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::wire::frame::{Frame, Offer, Parameters, Verdict};
+use crate::wire::frame::{Data, Frame, Offer, Parameters, Part, Verdict};
 use crate::wire::handshake::Reject;
 
 pub(crate) fn unhex(hex: &str) -> Vec<u8> {
@@ -57,20 +57,25 @@ fn show_verdict(verdict: Option<&Verdict>) -> String {
     }
 }
 
+/// Stream and flags.
+fn show_head(data: &Data) -> String {
+    let flag = |set: bool, name: &'static str| if set { name } else { "" };
+    format!(
+        "stream={}{}{}",
+        data.stream.0,
+        flag(data.message_end, " message_end"),
+        flag(data.stream_end, " stream_end")
+    )
+}
+
 pub(crate) fn show_frame(frame: &Frame) -> String {
     match frame {
-        Frame::Data(data) => {
-            let flag = |set: bool, name: &'static str| if set { name } else { "" };
-            let (message_end, stream_end) = (
-                flag(data.message_end, " message_end"),
-                flag(data.stream_end, " stream_end"),
-            );
-            format!(
-                "DATA stream={}{message_end}{stream_end} payload={}",
-                data.stream.0,
-                hex(&data.payload)
-            )
-        }
+        Frame::Data(data) => format!("DATA {} payload={}", show_head(data), hex(&data.payload)),
+        Frame::Part(Part { data, offset, total }) => format!(
+            "PART {} total={total} offset={offset} payload={}",
+            show_head(data),
+            hex(&data.payload)
+        ),
         Frame::Open(open) => {
             format!(
                 "OPEN stream={} priority={} fragment_size={} label={}",

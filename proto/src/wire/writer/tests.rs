@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::FrameWriter;
 use crate::id::StreamId;
 use crate::limits::FRAME_CHARGE;
-use crate::wire::frame::{Data, Frame, Open};
+use crate::wire::frame::{Data, Frame, Open, Part};
 use crate::wire::packet::{MAX_FRAMES, SEAL_OVERHEAD};
 use crate::wire::tests::{decode, encode, final_frame, frame};
 use crate::wire::varint;
@@ -160,7 +160,7 @@ proptest! {
         let foretold = writer.len();
         writer.finish();
         let omitted = match frames.last() {
-            Some(Frame::Data(data)) => varint::len(data.payload.len() as u64),
+            Some(Frame::Data(data) | Frame::Part(Part { data, .. })) => varint::len(data.payload.len() as u64),
             _ => 0,
         };
         prop_assert_eq!(buf.len() + omitted, foretold);

@@ -1,0 +1,240 @@
+//! How long packets are: the limits that both ends said, and gateways that let no longer ones through.
+
+use super::swaps::resume;
+use super::*;
+
+/// How a gateway deals with a packet that is too long for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gateway {
+    /// It closes with 1009 towards who sent it.
+    Tells,
+    /// It closes.
+    Closes,
+    /// It forwards nothing more, and both ends find out by their heartbeats.
+    Swallows,
+}
+
+const GATEWAYS: [Gateway; 3] = [Gateway::Tells, Gateway::Closes, Gateway::Swallows];
+
+/// What passed the gateway, and how often it did not.
+#[derive(Debug, Default)]
+struct Passage {
+    losses: usize,
+    longest: usize,
+}
+
+impl Passage {
+    /// Carries packets through a gateway, over one connection after the other, until both ends have nothing more to say.
+    fn carry(&mut self, pair: &mut Pair, limit: usize, gateway: Gateway) {
+        while let Some(from_client) = self.until_too_long(pair, limit) {
+            self.losses += 1;
+            assert!(self.losses < 30, "it is sent again for ever: {self:?}");
+            let told = match gateway {
+                Gateway::Tells => Cause::TooLarge,
+                Gateway::Closes => Cause::Network,
+                Gateway::Swallows => Cause::Heartbeat,
+            };
+            for (ours, theirs) in core::mem::take(&mut pair.links) {
+                let causes = if from_client {
+                    (told, Cause::Network)
+                } else {
+                    (Cause::Network, told)
+                };
+                pair.client.detach(pair.now, ours, causes.0);
+                let now = pair.now;
+                if let Some(theirs) = theirs {
+                    pair.server().detach(now, theirs, causes.1);
+                }
+            }
+            let wanted = pair.client.wanted_connection().expect("because it lives on");
+            pair.now = pair.now.max(wanted.not_before);
+            let (ours, incoming) = resume(pair);
+            let now = pair.now;
+            let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+            pair.links.push((ours, Some(theirs)));
+        }
+    }
+
+    /// Whether the packet that is too long is the client's; `None`: there is none.
+    fn until_too_long(&mut self, pair: &mut Pair, limit: usize) -> Option<bool> {
+        let mut idle = 0;
+        while idle < 3 {
+            let mut moved = false;
+            pair.lift();
+            for (ours, theirs) in pair.links.clone() {
+                let theirs = theirs.expect("because it is attached");
+                let now = pair.now;
+                for from_client in [true, false] {
+                    let mut packet = Vec::new();
+                    let packed = if from_client {
+                        pair.client.poll_transmit(now, ours, &mut packet)
+                    } else {
+                        pair.server().poll_transmit(now, theirs, &mut packet)
+                    };
+                    if !packed {
+                        continue;
+                    }
+                    moved = true;
+                    if packet.len() > limit {
+                        return Some(from_client);
+                    }
+                    self.longest = self.longest.max(packet.len());
+                    let packet = BytesMut::from(&packet[..]);
+                    let heard = if from_client {
+                        pair.server().handle_input(now, theirs, packet)
+                    } else {
+                        pair.client.handle_input(now, ours, packet)
+                    };
+                    heard.expect("because both are honest");
+                }
+            }
+            // What an acknowledgement waits for.
+            idle = if moved { 0 } else { idle + 1 };
+            pair.sleep(Duration::from_millis(30));
+        }
+        None
+    }
+}
+
+fn limits(session: &mut Session) -> Vec<usize> {
+    let told = |event| match event {
+        Event::PacketLimit { limit } => Some(limit),
+        _ => None,
+    };
+    events(session).into_iter().filter_map(told).collect()
+}
+
+fn message(len: usize) -> Bytes {
+    (0..len).map(|n| (n % 251) as u8).collect::<Vec<u8>>().into()
+}
+
+/// A pair whose ends cut frames of up to so many bytes.
+fn with_fragments(fragment: usize) -> Pair {
+    let mut pair = Pair::with(|client, server| {
+        client.fragment_size = fragment;
+        server.fragment_size = fragment;
+    });
+    pair.dial();
+    pair
+}
+
+/// Kills `too_large_is_sent_again`, `path_forgotten`.
+#[test]
+fn what_a_gateway_lets_not_through_is_sent_in_shorter_packets() {
+    for gateway in GATEWAYS {
+        for (limit, most) in [(1_200, 7), (1_499, 7), (4_096, 5), (9_000, 4)] {
+            for from_client in [true, false] {
+                let mut pair = with_fragments(16_384);
+                let (now, sent) = (pair.now, message(90_000));
+                let from = if from_client { &mut pair.client } else { pair.server() };
+                let stream = queue(from, now, sent.clone());
+                let mut passage = Passage::default();
+                passage.carry(&mut pair, limit, gateway);
+                let case = (gateway, limit, from_client);
+                let now = pair.now;
+                let (from, to) = match from_client {
+                    true => (&mut pair.client, pair.server.as_mut().expect("because dialled")),
+                    false => (pair.server.as_mut().expect("because dialled"), &mut pair.client),
+                };
+                assert!(to.accept(now).is_some());
+                assert!(payload(to, now, stream) == sent, "{case:?}");
+                assert!(passage.losses <= most, "{case:?}: {passage:?}");
+                assert!(passage.longest <= limit && passage.longest * 2 >= limit, "{passage:?}");
+                let told = limits(from);
+                assert!(told.is_sorted_by(|a, b| a > b), "{told:?}");
+                assert_eq!(told.last(), Some(&from.packet_limit()), "{case:?}");
+                assert_eq!(limits(to), [], "{case:?}: it sent nothing long");
+                // What was learned is remembered, also when no connection is left.
+                let losses = passage.losses;
+                pair.cut();
+                queue(&mut pair.client, now, message(50_000));
+                let _ = queue(pair.server(), now, message(10));
+                pair.now = pair
+                    .now
+                    .max(pair.client.wanted_connection().expect("because it lives on").not_before);
+                let (ours, incoming) = resume(&mut pair);
+                let now = pair.now;
+                let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+                pair.links.push((ours, Some(theirs)));
+                if from_client {
+                    passage.carry(&mut pair, limit, gateway);
+                    assert_eq!(passage.losses, losses, "{case:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Kills `packet_limit_of_ones_own`.
+#[test]
+fn both_ends_keep_to_the_limit_that_either_has() {
+    for (ours, theirs) in [(1_200, 65_535), (65_535, 1_200), (1_200, 5_000), (1_200, 1_200)] {
+        let mut pair = Pair::with(|client, server| {
+            (client.packet_limit, server.packet_limit) = (ours, theirs);
+        });
+        pair.dial();
+        let (now, sent) = (pair.now, message(90_000));
+        assert_eq!(
+            (pair.client.packet_limit(), pair.server().packet_limit()),
+            (1_200, 1_200)
+        );
+        let up = queue(&mut pair.client, now, sent.clone());
+        let down = queue(pair.server(), now, sent.clone());
+        let close = Bytes::from(alloc::vec![b'x'; 1_024]);
+        let elsewhere = Bytes::from(alloc::vec![b'y'; 1_024]);
+        pair.server().migrate(now, Duration::from_secs(1), elsewhere);
+        let mut passage = Passage::default();
+        passage.carry(&mut pair, 1_200, Gateway::Closes);
+        assert_eq!(passage.losses, 0);
+        let now = pair.now;
+        assert!(pair.server().accept(now).is_some() && pair.client.accept(now).is_some());
+        assert!(payload(&mut pair.client, now, down) == sent && payload(pair.server(), now, up) == sent);
+        pair.server().close(now, 1, close).expect("because the code fits");
+        passage.carry(&mut pair, 1_200, Gateway::Closes);
+        assert_eq!(passage.losses, 0, "a close with the longest reason fits, too");
+    }
+}
+
+/// Kills `never_raised`.
+#[test]
+fn longer_packets_are_tried_again_and_a_new_network_is_new() {
+    let mut pair = with_fragments(16_384);
+    let now = pair.now;
+    let stream = queue(&mut pair.client, now, message(90_000));
+    let mut passage = Passage::default();
+    passage.carry(&mut pair, 4_096, Gateway::Tells);
+    let learned = pair.client.packet_limit();
+    assert!(learned <= 4_096);
+    limits(&mut pair.client);
+    let now = pair.now;
+    pair.server().accept(now);
+    payload(pair.server(), now, stream);
+    pair.sleep(Duration::from_secs(600));
+    assert_eq!(pair.client.packet_limit(), learned * 2);
+    assert_eq!(limits(&mut pair.client), [learned * 2]);
+    let now = pair.now;
+    send(&mut pair.client, now, stream, message(90_000));
+    let before = passage.losses;
+    passage.carry(&mut pair, 4_096, Gateway::Closes);
+    let now = pair.now;
+    payload(pair.server(), now, stream);
+    assert_eq!((passage.losses - before, pair.client.packet_limit()), (1, learned));
+    // The gateway is gone, as more shows when it is tried again.
+    let mut waited = 0;
+    while pair.client.packet_limit() < 16_000 {
+        pair.sleep(Duration::from_secs(600));
+        waited += 1;
+        let now = pair.now;
+        send(&mut pair.client, now, stream, message(90_000));
+        passage.carry(&mut pair, usize::MAX, Gateway::Closes);
+        let now = pair.now;
+        payload(pair.server(), now, stream);
+    }
+    assert!(waited <= 3, "{waited}");
+    let mut pair = with_fragments(16_384);
+    let now = pair.now;
+    queue(&mut pair.client, now, message(90_000));
+    passage.carry(&mut pair, 1_200, Gateway::Tells);
+    pair.client.reconnect().network_changed(pair.now);
+    assert_eq!(pair.client.packet_limit(), 65_535);
+}
