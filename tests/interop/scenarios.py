@@ -389,12 +389,18 @@ async def goaway(pair, session, rng):
     await session.until(lambda: session.attaches == 2)
     assert session.counts["planned"] == 1
 
-LITTLE = dict(stream_window=2_000, session_window=5_000, max_streams=2, packet_limit=4_096, outbox_limit=4_000,
+LITTLE = dict(stream_window=2_000, session_window=5_000, max_streams=2, packet_limit=1_200, outbox_limit=4_000,
               inbox_limit=65_536, keepalive_interval=1_000, detached_lifetime=10_000)
 
 @scenario("small limits, Python {ours}", ours=ENDS, peer=dict(parameters=LITTLE))
 async def small_limits(pair, session, rng):
     await load(pair, session, 3, 30, 6_000)
+
+@scenario("frames that Python sends in parts, {cuts} cuts, Python {ours}", ours=ENDS, cuts=(0, 4))
+async def parts_sent(pair, session, rng):
+    session.longest_part = 700
+    await load(pair, session, 2, 10, 40_000)
+    assert session.counts["sent PART"] > 100
 
 @scenario("small fragments are obeyed by the other end")
 async def small_fragments(pair, session, rng):
@@ -533,6 +539,9 @@ BREACHES = {
     "OPEN twice": [OPEN, OPEN],
     "DATA behind the end of its stream": [OPEN, wire.data(1, b"x", stream_end=True), wire.data(1, b"x")],
     "a fragment longer than OPEN said": [OPEN, wire.data(1, bytes(1_001))],
+    "a part that is not the next one": [OPEN, wire.data(1, b"x", total=3, offset=0), wire.data(1, b"x", total=3, offset=2)],
+    "something between two parts": [OPEN, wire.data(1, b"x", total=3, offset=0), wire.data(1, b"x")],
+    "a part beyond its frame": [OPEN, wire.data(1, b"xx", total=3, offset=2)],
     "credit taken back": [wire.frame("CREDIT", stream=0, limit=10)],
     "a frame behind CLOSE": [wire.frame("CLOSE", code=0, reason=b"", position=0), OPEN],
     "RESYNC after a swap that was not planned": [wire.frame("RESYNC", position=0)],

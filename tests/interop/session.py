@@ -25,7 +25,7 @@ class Stream:
             await self.session.until(lambda: self.out_over or self.free() >= 64 + bool(payload))
             if self.out_over or self.session.ended:
                 return
-            size = min(len(payload), self.fragment_size, self.free() - 64, self.session.theirs.packet_limit - 1_200)
+            size = min(len(payload), self.fragment_size, self.free() - 64, self.session.theirs.packet_limit - 300)
             piece, payload = payload[:size], payload[size:] or None
             self.session.commit(data(self.id, piece, message_end and not payload, stream_end and not payload))
     async def chunk(self):  # the next payload and whether a message ends behind it; None behind the last
@@ -41,6 +41,7 @@ class Link:
         self.own_n, self.peer_n = 0, UNKNOWN if old else 0  # where each end begins after a planned swap
         self.cursor, self.said, self.go_on, self.repeat_until = 0, None, None, 0
         self.arriving, self.asked, self.got_ack, self.extra = None, False, False, []  # `extra`: what goes without a position
+        self.parts, self.begun = [], None  # what is left of the frame at the cursor; what has come of one that comes in parts
         self.tx_rekeyed = self.rx_rekeyed = 0  # packets before the present key
     def seal(self, frames):
         frames = [frame("REKEY")] * (self.tx.n - self.tx_rekeyed == KEY_LIMIT - 1) + frames
@@ -58,7 +59,7 @@ class Session:
         self.streams, self.next_id = {0: Stream(self, frame("OPEN", stream=0, label=b"", fragment_size=0))}, 1 if client else 2
         self.current = self.candidate = self.ack_now = self.goaway = self.ended = self.reason = None
         self.own_close = self.peer_close = self.peer_final = self.frozen = None
-        self.live, self.arrivals, self.progress = set(), asyncio.Queue(), asyncio.Event()
+        self.live, self.arrivals, self.progress, self.longest_part = set(), asyncio.Queue(), asyncio.Event(), UNKNOWN
     def news(self):
         self.progress.set()
         self.progress.clear()
@@ -94,18 +95,20 @@ class Session:
     def stated(self):
         return self.expected if self.frozen is None else self.frozen
     def pack(self, link):  # a packet: FROM where the cursor has jumped, the frames from there on, what has no position
-        frames, room, current = [], self.theirs.packet_limit - 1_100, link is self.current
+        frames, room, current = [], self.theirs.packet_limit - 200, link is self.current
         if current:
             self.grant()
         while current:
             if link.go_on is not None and link.cursor >= link.own_n:  # our answer to RESYNC is complete
-                link.cursor, link.go_on = link.go_on, None
-            link.cursor = max(link.cursor, self.acked)
+                link.cursor, link.go_on, link.parts = link.go_on, None, []
+            if link.cursor < self.acked:
+                link.cursor, link.parts = self.acked, []
             if link.said != link.cursor:
                 frames.append(frame("FROM", position=link.cursor))
             elif self.peer_final is None and link.cursor < len(self.sent) and charge(self.sent[link.cursor]) <= room:
-                frames.append(self.sent[link.cursor])
-                link.cursor += 1
+                link.parts = link.parts or self.parts(self.sent[link.cursor])
+                frames.append(link.parts.pop(0))
+                link.cursor += not link.parts
             else:
                 break
             link.said, room = link.cursor, room - charge(frames[-1])  # which is more than it takes
@@ -114,6 +117,10 @@ class Session:
             self.ack_now = False
         frames, link.extra = frames + link.extra, []
         return frames
+    def parts(self, f):  # what `f` goes as: itself, or parts of it that hold no more of its payload than `longest_part`
+        n = self.longest_part if f.kind == "DATA" and len(f.payload) > self.longest_part else None
+        return [f] if not n else [data(f.stream, f.payload[at:at + n], f.message_end, f.stream_end, total=len(f.payload), offset=at)
+                                  for at in range(0, len(f.payload), n)]
     async def write(self, link):
         with suppress(*BROKEN):
             while link in self.live:
@@ -180,8 +187,17 @@ class Session:
             self.end("StateLost" if str(e) == "StateLost" else "ProtocolError", str(e).encode(), link)
         self.retire(self.current.old if self.settled() else None)
     def hear(self, link, f):
-        if f.kind in SEQUENCED:
-            need(link.arriving is not None, "a sequenced frame before FROM")
+        need(link.arriving is not None or f.kind not in (*SEQUENCED, "PART"), "a sequenced frame before FROM")
+        if f.kind == "PART":  # the frame arrives with the last of them
+            begun = link.begun or data(f.stream, b"", f.message_end, f.stream_end, total=f.total)
+            of = lambda part: (part.stream, part.message_end, part.stream_end, part.total)
+            need(of(f) == of(begun) and f.offset == len(begun.payload), "not the next part")
+            begun.payload += f.payload
+            link.begun = begun if len(begun.payload) < f.total else None
+            if not link.begun:
+                self.hear(link, data(f.stream, begun.payload, f.message_end, f.stream_end))
+        elif f.kind in SEQUENCED:
+            need(not link.begun, "between two parts")
             self.place(link, f, link.arriving)
             link.arriving, self.ack_now = link.arriving + 1, True
         elif f.kind == "ACK":
@@ -191,10 +207,10 @@ class Session:
         elif f.kind == "FROM":
             link.peer_n = min(link.peer_n, f.position) if link.arriving is None else link.peer_n
             need(f.position <= self.expected or link is self.current and self.expected < link.peer_n, "StateLost")
-            link.arriving = f.position
+            link.arriving, link.begun = f.position, None
         elif f.kind == "RESYNC":
             self.acknowledge(f.position, self.acked)
-            link.go_on, link.cursor, link.repeat_until = link.cursor, f.position, link.own_n
+            link.go_on, link.cursor, link.repeat_until, link.parts = link.cursor, f.position, link.own_n, []
         elif f.kind == "PING":
             link.extra.append(frame("PONG", id=f.id))
         elif f.kind == "GOAWAY":

@@ -17,7 +17,7 @@ def value(kind, words, name):
     """A field as the vectors write it."""
     text = words.get(name, words.get("reach", "-"))
     if kind in wire.LAYOUTS:
-        return fields(kind, words)
+        return None if kind == "WORDS" and words.get("verdict") != "Closed" else fields(kind, words)
     if kind == "?PREDECESSOR":
         return None if text == "-" else fields("PREDECESSOR", words_of(text))
     if kind in ("int", "?int", "stream", "byte", "more"):
@@ -29,8 +29,9 @@ def fields(layout, words):
 
 def read_frame(text):
     kind, words = text.split()[0], words_of(text)
-    if kind == "DATA":
-        return wire.data(int(words["stream"]), value("bytes", words, "payload"), "message_end" in words, "stream_end" in words)
+    if kind in wire.PAYLOADS:
+        place = {name: int(words[name]) for name in ("total", "offset") if name in words}
+        return wire.data(int(words["stream"]), value("bytes", words, "payload"), "message_end" in words, "stream_end" in words, **place)
     return wire.frame(kind, **vars(fields(kind, words)))
 
 def packets_of(stream):

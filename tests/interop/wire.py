@@ -6,8 +6,8 @@ from types import SimpleNamespace
 LONGEST = {1: 1_200, 2: 256, 3: 8_192, 4: 256, 5: 256, 6: 256, 7: 65_535}
 DEFAULTS = dict(stream_window=524_288, session_window=1_048_576, max_streams=256, packet_limit=65_535, outbox_limit=1_048_576,
                 inbox_limit=1_048_576, keepalive_interval=10_000, detached_lifetime=600_000)
-SMALLEST = dict(zip(DEFAULTS, (256, 256, 1, 4_096, 2_048, 65_536, 1, 1)), fragment_size=1_000, versions=1, suites=1)
-LARGEST = dict(packet_limit=65_535, fragment_size=64_000, versions=16, suites=16, name=255, label=255, reason=1_024,
+SMALLEST = dict(zip(DEFAULTS, (256, 256, 1, 1_200, 2_048, 65_536, 1, 1)), fragment_size=1_000, versions=1, suites=1)
+LARGEST = dict(packet_limit=65_535, fragment_size=64_000, total=64_000, versions=16, suites=16, name=255, label=255, reason=1_024,
                alternate=1_024, credential=7_000)
 
 # Kinds of fields: int, stream, u64, bytes, =n (exactly n bytes); one byte for a place in a list of CODES; a layout of
@@ -28,6 +28,7 @@ LAYOUTS = {"CLAIM": "position:u64 alive:flag", "REJECT": "code:reject after:more
            "END": "code:end reason:bytes position:?int after:?int alternate:bytes",
            "FINAL": "parameters:PARAMETERS incarnation:=8 verdict:verdict position:more words:WORDS", "WORDS": "code:int reason:bytes"}
 LAYOUTS = {kind: [field.split(":") for field in layout.split()] for kind, layout in LAYOUTS.items()}
+PAYLOADS = {"DATA": 0x40, "PART": 0x50}
 SEQUENCED, WITH_MORE = ("OPEN", "RESET", "STOP", "CREDIT", "CLOSE", "DATA"), ("Retry", "Resumed", "Expired", "Unknown", "StateLost", "Closed", "Replaced")
 
 class Refused(Exception):
@@ -38,8 +39,8 @@ def need(condition, why="Malformed"):
         raise Refused(why)
 def frame(kind, **values):
     return SimpleNamespace(kind=kind, **values)
-def data(stream, payload, message_end=False, stream_end=False):
-    return frame("DATA", stream=stream, payload=payload, message_end=message_end, stream_end=stream_end)
+def data(stream, payload, message_end=False, stream_end=False, **place):  # with `total` and `offset` it is a PART
+    return frame("PART" if place else "DATA", stream=stream, payload=payload, message_end=message_end, stream_end=stream_end, **place)
 def integer(n):
     tag = next(tag for tag in range(4) if n < 1 << (8 << tag) - 2)
     return (n | tag << (8 << tag) - 2).to_bytes(1 << tag, "big")
@@ -87,29 +88,32 @@ def get_all(layout, payload):  # what `payload` holds, and nothing else
 def encode(frames):  # the frames of one packet, each as short as it can be
     out, same = b"", None
     for f in frames:
-        if f.kind == "DATA":
+        if f.kind in PAYLOADS:
             again, last = f.stream == same, f is frames[-1]
-            out += bytes([0x40 | f.message_end | f.stream_end << 1 | again << 2 | last << 3])
-            out += (b"" if again else integer(f.stream)) + (b"" if last else integer(len(f.payload))) + f.payload
+            out += bytes([PAYLOADS[f.kind] | f.message_end | f.stream_end << 1 | again << 2 | last << 3])
+            out += (b"" if again else integer(f.stream)) + (integer(f.total) + integer(f.offset) if f.kind == "PART" else b"")
+            out += (b"" if last else integer(len(f.payload))) + f.payload
         else:
             out += put("frame", f.kind) + put(f.kind, f)
-        same = f.stream if f.kind in ("DATA", "OPEN") else same
+        same = f.stream if f.kind in (*PAYLOADS, "OPEN") else same
     return out
 
 def decode(plaintext):  # one frame by one, so that what stood before a bad one stands, and what stands behind END is not read
     reader, same = BytesIO(plaintext), None
     need(plaintext)
     while byte := reader.read(1):
-        if 0x40 <= byte[0] < 0x50:
+        if 0x40 <= byte[0] < 0x60:
             message_end, stream_end, again, last = (bool(byte[0] & flag) for flag in (1, 2, 4, 8))
             need(same or not again)
             stream = same if again else get(reader, "stream")
-            f = data(stream, reader.read() if last else get(reader, "bytes"), message_end, stream_end)
+            place = {name: get(reader, "int", name) for name in ("total", "offset") if byte[0] & 0x10}
+            f = data(stream, reader.read() if last else get(reader, "bytes"), message_end, stream_end, **place)
+            need(f.kind == "DATA" or 0 < len(f.payload) < f.total >= f.offset + len(f.payload))
         else:
             kind = get(BytesIO(byte), "frame")
             f = frame(kind, **vars(get(reader, kind)))
             need(kind != "FINAL" or plaintext[:1] == byte and reader.tell() == len(plaintext), "Misplaced")
-        same = f.stream if f.kind in ("DATA", "OPEN") else same
+        same = f.stream if f.kind in (*PAYLOADS, "OPEN") else same
         yield f
 
 def charge(f):  # what a sequenced frame counts against bounds and credit (section 6)
