@@ -147,10 +147,16 @@ impl Flight {
     /// A line that holds everything, for tests of something else.
     #[cfg(test)]
     pub(crate) fn lift(&mut self) {
+        self.hold(u64::MAX);
+    }
+
+    /// A line that holds so many bytes, until something is acknowledged.
+    #[cfg(test)]
+    pub(crate) fn hold(&mut self, limit: u64) {
         self.0 = Some(Box::new(Measured {
             records: Records::default(),
             line: Line::endless(),
-            limit: u64::MAX,
+            limit,
             beyond: 0,
         }));
     }

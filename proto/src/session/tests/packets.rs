@@ -118,7 +118,8 @@ fn with_fragments(fragment: usize) -> Pair {
     pair
 }
 
-/// Kills `too_large_is_sent_again`, `path_forgotten`.
+/// Kills `too_large_is_sent_again`.
+// PROTOCOL R6.10
 #[test]
 fn what_a_gateway_lets_not_through_is_sent_in_shorter_packets() {
     for gateway in GATEWAYS {
@@ -163,6 +164,78 @@ fn what_a_gateway_lets_not_through_is_sent_in_shorter_packets() {
             }
         }
     }
+}
+
+/// A client that lost its connection with a long message on the way, of which the server says on the next one that it lacks it: the
+/// stream, the message's packet, the old connection's server end, and the new connection.
+fn owing(pair: &mut Pair, len: usize) -> (StreamId, Vec<u8>, Epoch, (Epoch, Epoch)) {
+    let stream = opened(pair);
+    let (now, old) = (pair.now, pair.links[0]);
+    send(&mut pair.client, now, stream, message(len));
+    let mut late = Vec::new();
+    assert!(pair.client.poll_transmit(now, old.0, &mut late) && late.len() > len);
+    send(&mut pair.client, now, stream, message(10));
+    pair.client.detach(now, old.0, Cause::Network);
+    pair.links.clear();
+    let peer = pair.client.identity.peer.as_mut().expect("because it is established");
+    peer.parameters.packet_limit = 1_200;
+    pair.now = pair.client.wanted_connection().expect("because it lives on").not_before;
+    let (ours, incoming) = resume(pair);
+    let now = pair.now;
+    let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+    let server = pair.server.as_mut().expect("because dialled");
+    shuttle(now, server, theirs, &mut pair.client, ours);
+    let old = old.1.expect("because it was attached");
+    (stream, late, old, (ours, theirs))
+}
+
+/// One packet of the client's.
+fn step(pair: &mut Pair, (ours, theirs): (Epoch, Epoch)) {
+    let (now, mut packet) = (pair.now, Vec::new());
+    assert!(pair.client.poll_transmit(now, ours, &mut packet));
+    let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+    heard.expect("because it is honest");
+}
+
+/// Kills `parts_outlive_from`, `parts_go_on_elsewhere`.
+// PROTOCOL R4.24
+#[test]
+fn a_frame_that_arrived_elsewhere_is_not_finished_in_parts() {
+    let mut pair = with_fragments(64_000);
+    let (stream, late, old, new) = owing(&mut pair, 50_000);
+    // It was on its way when the server said that it lacks it.
+    let now = pair.now;
+    let heard = pair.server().handle_input(now, old, BytesMut::from(&late[..]));
+    heard.expect("because it is honest");
+    // What confirms; then a part of what has arrived meanwhile, as the server's acknowledgement says.
+    step(&mut pair, new);
+    step(&mut pair, new);
+    let server = pair.server.as_mut().expect("because dialled");
+    assert!(shuttle(now, server, new.1, &mut pair.client, new.0));
+    pair.links.push((new.0, Some(new.1)));
+    pair.settle();
+    assert!(pair.server().accept(now).is_some());
+    assert_eq!(
+        payload(pair.server(), now, stream),
+        [message(50_000), message(10)].concat()
+    );
+    assert_eq!(pair.server().stats().duplicate_frames, 0);
+}
+
+/// Kills `parts_wait_for_headroom`.
+#[test]
+fn a_frame_in_parts_goes_on_though_the_line_holds_less() {
+    let mut pair = with_fragments(64_000);
+    let (stream, _, _, new) = owing(&mut pair, 50_000);
+    step(&mut pair, new);
+    let current = pair.client.connections.current.as_mut();
+    current.expect("because it is attached").flight.hold(5_000);
+    pair.narrow = true;
+    pair.links.push((new.0, Some(new.1)));
+    pair.settle();
+    let now = pair.now;
+    assert!(pair.server().accept(now).is_some());
+    assert!(payload(pair.server(), now, stream).starts_with(&message(50_000)));
 }
 
 /// Kills `packet_limit_of_ones_own`.
