@@ -41,7 +41,7 @@ pub struct SessionConfig {
     pub fragment_size: usize,
     /// Longest packet of a session, in bytes, that is sent and that the peer may send; for ways that take no longer ones. 1,200 to
     /// 65,535, default 65,535. The packets of a handshake have limits of their own: the longest holds the client's credential,
-    /// and is below 1,200 bytes if that has at most 768. Where longer packets do not arrive without anybody having said so here, the
+    /// and is below 1,200 bytes if that has at most 700 (and the session's name and a predecessor are there). Where longer packets do not arrive without anybody having said so here, the
     /// session finds that out by itself ([`Event::PacketLimit`](crate::Event::PacketLimit)).
     pub packet_limit: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.

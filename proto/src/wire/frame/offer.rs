@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// See [`Frame::Final`].
+/// See [`Frame::Final`](super::Frame::Final).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Final {
     /// The server's parameters.
