@@ -175,6 +175,8 @@ fn owing(pair: &mut Pair, len: usize) -> (StreamId, Vec<u8>, Epoch, (Epoch, Epoc
     let mut late = Vec::new();
     assert!(pair.client.poll_transmit(now, old.0, &mut late) && late.len() > len);
     send(&mut pair.client, now, stream, message(10));
+    // It is lost.
+    assert!(pair.client.poll_transmit(now, old.0, &mut Vec::new()));
     pair.client.detach(now, old.0, Cause::Network);
     pair.links.clear();
     let peer = pair.client.identity.peer.as_mut().expect("because it is established");

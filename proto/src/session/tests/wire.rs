@@ -204,6 +204,29 @@ fn no_packet_is_longer_than_the_peer_takes_also_when_its_frames_go_again() {
     assert_eq!(payloads(&all(first))[1..], payloads(&all(again)));
 }
 
+/// Kills `longer_than_we_take`.
+// PROTOCOL R4.2
+#[test]
+fn a_packet_longer_than_this_end_takes_breaks_the_protocol() {
+    for (more, allowed) in [(0, true), (1, false)] {
+        let mut pair = Pair::with(|_, server| server.packet_limit = 2_000);
+        pair.dial();
+        let (ours, theirs) = newest(&pair);
+        let now = pair.now;
+        // PINGs of two bytes, and one of three.
+        let said = [&[0x0d, 0x40, 0x40][..], &[0x0d, 1].repeat(990), &[0x10][..more]].concat();
+        let packet = seal(&mut pair.client, ours, &said);
+        assert_eq!(packet.len(), 2_000 + more);
+        let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+        let expected = if allowed {
+            Ok(())
+        } else {
+            broke(ProtocolError::PacketLimit)
+        };
+        assert_eq!(heard, expected);
+    }
+}
+
 /// Kills `never_cut_again`. The peer that takes less is one that knows of a gateway; see `packets` for those that nobody knows of.
 #[test]
 fn what_was_cut_for_longer_packets_goes_in_parts() {
