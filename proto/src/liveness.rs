@@ -21,6 +21,8 @@ const FAST_VERDICT: Duration = Duration::from_secs(3);
 const ASKED_VERDICT: Duration = Duration::from_millis(250);
 /// On a line that is known to be long, whoever receives a packet says so this often at least.
 const SIGN: Duration = Duration::from_secs(2);
+/// What [`Liveness::expect_crossing`] is given at most.
+const MAX_CROSSING: Duration = Duration::from_secs(30);
 /// A timer that fires later than this after its deadline means that the host itself stood still.
 pub(crate) const STALL: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,8 @@ pub(crate) struct Liveness {
     /// When the peer is to be shown that its packet, of which bytes came, is on its way.
     sign_at: Option<Instant>,
     excused: bool,
+    /// So long may the first packet take to cross, since its peer says nothing before it is there whole. Zero once anything came.
+    crossing: Duration,
 }
 
 impl Liveness {
@@ -97,7 +101,13 @@ impl Liveness {
             doubtful_at: None,
             sign_at: None,
             excused: false,
+            crossing: Duration::ZERO,
         }
+    }
+
+    /// The first packet may take so long to cross; the usual silence is borne in any case, and [`MAX_CROSSING`] at most.
+    pub(crate) fn expect_crossing(&mut self, crossing: Duration) {
+        self.crossing = crossing.min(MAX_CROSSING);
     }
 
     /// An authentic packet arrived; `waiting` says whether committed data is still unacknowledged.
@@ -105,6 +115,7 @@ impl Liveness {
         self.last_input = now;
         self.waiting_since = waiting.then_some(now);
         self.excused = false;
+        self.crossing = Duration::ZERO;
         self.sign_at = None;
         match self.asked {
             None => self.probe = Probe::None,
@@ -259,7 +270,7 @@ impl Liveness {
     }
 
     fn fast_verdict(&self, srtt: Option<Duration>) -> Duration {
-        self.stretched(max(FAST_VERDICT, four(srtt)), srtt)
+        self.stretched(max(FAST_VERDICT, four(srtt)), srtt).max(self.crossing)
     }
 
     /// Longer for each attach in vain, up to the timeout; four round trips are given in any case.

@@ -202,3 +202,31 @@ fn a_packet_that_takes_long_is_told_to_be_on_its_way() {
     assert!(!live.wants_ping());
     assert_eq!(live.deadline(None), at(16), "it is whole");
 }
+
+/// Kills `crossing_not_waited`. The peer says nothing before the first packet is there whole.
+#[test]
+fn a_first_packet_has_the_time_to_cross() {
+    let dead_after = |crossing: Option<Duration>, heard: bool| {
+        let mut live = idle();
+        if let Some(crossing) = crossing {
+            live.expect_crossing(crossing);
+        }
+        live.on_data_committed(at(0));
+        if heard {
+            live.on_input(at(0), true);
+        }
+        let mut now = at(0);
+        while live.on_timeout(now, None) != Verdict::Dead {
+            if live.wants_ping() {
+                live.on_ping_committed(now, None);
+            }
+            now = live.deadline(None);
+        }
+        now
+    };
+    assert_eq!(dead_after(None, false), at(4));
+    assert_eq!(dead_after(Some(SECOND * 2), false), at(4), "usual silence is borne anyway");
+    assert_eq!(dead_after(Some(SECOND * 9), false), at(10));
+    assert_eq!(dead_after(Some(SECOND * 90), false), at(31));
+    assert_eq!(dead_after(Some(SECOND * 9), true), at(4), "the peer speaks");
+}

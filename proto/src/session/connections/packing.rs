@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::active::ActiveConnection;
 use super::context::PacketContext;
+use crate::config::SessionConfig;
 use crate::limits::{MAX_PACKET, REKEY_EVERY};
 use crate::reliability::{Committed, Headroom};
 use crate::time::Instant;
@@ -268,10 +269,15 @@ impl Packing<'_> {
     fn packet_room(&self) -> usize {
         let longest = self.session.longest_packet().saturating_sub(SEAL_OVERHEAD);
         longest.min(match self.connection.flight.packet() {
-            None => self.session.config.fragment_size.min(UNKNOWN_LINE) + SMALL_PACKET_SLACK,
+            None => room_on_unknown_line(self.session.config),
             Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         })
     }
+}
+
+/// How much a packet holds while nothing is known of the line.
+pub(crate) fn room_on_unknown_line(config: &SessionConfig) -> usize {
+    config.fragment_size.min(UNKNOWN_LINE) + SMALL_PACKET_SLACK
 }
 
 /// What is at the cursor.
