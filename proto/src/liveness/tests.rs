@@ -225,7 +225,11 @@ fn a_first_packet_has_the_time_to_cross() {
         now
     };
     assert_eq!(dead_after(None, false), at(4));
-    assert_eq!(dead_after(Some(SECOND * 2), false), at(4), "usual silence is borne anyway");
+    assert_eq!(
+        dead_after(Some(SECOND * 2), false),
+        at(4),
+        "usual silence is borne anyway"
+    );
     assert_eq!(dead_after(Some(SECOND * 9), false), at(10));
     assert_eq!(dead_after(Some(SECOND * 90), false), at(31));
     assert_eq!(dead_after(Some(SECOND * 9), true), at(4), "the peer speaks");

@@ -1,4 +1,4 @@
-//! What the command line says.
+//! Options of `unbroken demo`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn split(text: &str) -> Result<(u64, &str), String> {
     Ok((number, unit))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text)?;
     let millis = match unit {
         "ms" => number,

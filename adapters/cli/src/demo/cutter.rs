@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::data::Random;
+use super::data::Random;
 
 /// How long it rests when the system refuses to accept.
 const REST: Duration = Duration::from_millis(50);

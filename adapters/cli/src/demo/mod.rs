@@ -1,5 +1,9 @@
 //! `unbroken demo`: a real server and a real client on loopback, and somebody who cuts the line.
 
+mod cutter;
+mod data;
+mod summary;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,11 +25,11 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, Event, ServerConfig};
 use unbroken_tokio::{Events, RecvHalf, SendHalf, Server, Session};
 
-use crate::cutter::Cutter;
-use crate::data::Source;
+use self::cutter::Cutter;
+use self::data::Source;
+use self::summary::Summary;
 use crate::failure::Failure;
-use crate::options::{Carrier, Demo};
-use crate::summary::Summary;
+use crate::options::demo::{Carrier, Demo};
 
 /// Cuts unless told otherwise.
 const CUTS: u32 = 60;

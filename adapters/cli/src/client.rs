@@ -1,0 +1,165 @@
+//! A session with a server, as every command has one: who trusts whom, how long is waited, and what is said when it comes to nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use unbroken_tokio::carriers::Tls;
+use unbroken_tokio::proto::event::{EndReason, Ended};
+use unbroken_tokio::proto::reconnect::{Attempt, Outcome, Reached};
+use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::proto::{Cause, ClientConfig, Event};
+use unbroken_tokio::{Address, Events, Session, Stream};
+
+use crate::failure::Failure;
+use crate::identity::trust::Trust;
+use crate::options::endpoints::Client;
+use crate::target::Target;
+use crate::tls;
+
+/// A session lives so long without a connection, if the server lets it.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+
+/// Attempts in a row that came to nothing after a connection was up, before a first session is given up for it.
+const UNANSWERED: u32 = 3;
+
+/// Opens a session with the server at `url`, and waits until it is there and trusted.
+pub(crate) async fn open(url: &str, options: &Client) -> Result<Session, Failure> {
+    let address = Address::parse(url).map_err(Failure::unable(url))?;
+    let address = match &options.tls_ca {
+        Some(path) => address.tls(Tls::trusting(tls::certificates(path)?).map_err(Failure::unable(path.display()))?),
+        None => address,
+    };
+    let (host, port) = address.host_port();
+    let server = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    let trust = Trust::new(&options.keys, server.clone())?;
+    let mut config = ClientConfig::new(trust.auth.clone());
+    config.session.detached_lifetime = LIFETIME;
+    let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(url))?;
+    if options.verbose {
+        tokio::spawn(tell(session.events()));
+    }
+    let established = async {
+        tokio::select! {
+            established = session.established() => established.map_err(|ended| explain(&server, &session, &ended)),
+            failure = rejected(&server, session.events()) => Err(failure),
+        }
+    };
+    match timeout(options.connect_timeout, established).await {
+        Ok(established) => drop(established?),
+        Err(_) => {
+            let error = session
+                .connect_error()
+                .map_or(String::new(), |error| format!(": {error}"));
+            let waited = options.connect_timeout.as_secs();
+            return Err(Failure::Unreachable(format!(
+                "no connection to {server} within {waited} s{error}"
+            )));
+        }
+    }
+    let key = session.peer_key();
+    let settled = tokio::task::spawn_blocking(move || match key {
+        Some(key) => trust.settle(key),
+        None => Err(Failure::Unauthorized("the server showed no key".into())),
+    });
+    match settled
+        .await
+        .unwrap_or_else(|error| Err(Failure::Broken(error.to_string())))
+    {
+        Ok(()) => Ok(session),
+        Err(failure) => {
+            session.abort().await;
+            Err(failure)
+        }
+    }
+}
+
+/// A stream to a target.
+pub(crate) async fn open_stream(session: &Session, target: &Target) -> Result<Stream, Failure> {
+    let options = StreamOptions::default().with_label(target.label());
+    let opened = session.open(options).await;
+    opened.map_err(|error| Failure::Broken(format!("cannot open a stream to {target}: {error}")))
+}
+
+/// Why there is no session, or none any more.
+pub(crate) fn explain(server: &str, session: &Session, ended: &Ended) -> Failure {
+    let last = session
+        .connect_error()
+        .map_or(String::new(), |error| format!(": {error}"));
+    match &ended.reason {
+        EndReason::Unauthorized => {
+            Failure::Unauthorized(format!("{server} does not let us in: it does not know our key"))
+        }
+        EndReason::GaveUp {
+            cause: Cause::Authentication,
+        } => Failure::Unauthorized(format!(
+            "{server} and we do not accept each other: another key, or another secret"
+        )),
+        EndReason::GaveUp { cause } => Failure::Unreachable(format!("cannot reach {server} ({cause}){last}")),
+        EndReason::Expired => Failure::Broken(format!("the session with {server} has expired")),
+        EndReason::Unknown => Failure::Broken(format!(
+            "{server} was started anew and does not know the session any more"
+        )),
+        EndReason::Closed { reason, .. } => {
+            let reason = String::from_utf8_lossy(reason);
+            Failure::Broken(format!("{server} closed the session: {reason}"))
+        }
+        other => Failure::Broken(format!("the session with {server} is over: {other:?}")),
+    }
+}
+
+/// Comes to an end when the first attempts show that the two ends do not accept each other. A machine would dial on, since anybody on the
+/// way can bring that about; a person wants to know.
+async fn rejected(server: &str, mut events: Events) -> Failure {
+    let mut unanswered = 0;
+    while let Some(event) = events.next().await {
+        let Event::Reconnect(attempt) = event else { continue };
+        match attempt.outcome {
+            Outcome::Failed(Cause::Authentication) => {
+                return Failure::Unauthorized(format!("{server} has another key than the one that is known of it"));
+            }
+            Outcome::Failed(Cause::Refused) if attempt.reached == Reached::Answer => unanswered += 1,
+            Outcome::Failed(_) if attempt.is_unanswered() => unanswered += 1,
+            Outcome::Failed(_) => unanswered = 0,
+            _ => {}
+        }
+        if unanswered == UNANSWERED {
+            return Failure::Unauthorized(format!(
+                "{server} does not answer our handshake: it knows another secret or none, or is no server of sessions"
+            ));
+        }
+    }
+    std::future::pending().await
+}
+
+/// Says on standard error what happens to the connections.
+async fn tell(mut events: Events) {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Attached { gap, replayed, .. } => {
+                eprintln!(
+                    "unbroken: connected after {} ms, {replayed} bytes sent again",
+                    gap.as_millis()
+                );
+            }
+            Event::Detached { cause } => eprintln!("unbroken: connection lost ({cause})"),
+            Event::Reconnect(Attempt {
+                outcome: Outcome::Failed(cause),
+                ..
+            }) => eprintln!("unbroken: no connection ({cause})"),
+            Event::PacketLimit { limit } => eprintln!("unbroken: packets have {limit} bytes at most now"),
+            Event::Ended(ended) => eprintln!("unbroken: over ({:?})", ended.reason),
+            _ => {}
+        }
+    }
+}
+
+/// For how a session ended that a stream broke off with.
+pub(crate) async fn ended(session: &Session, server: &str) -> Failure {
+    let ended: Arc<Ended> = session.closed().await;
+    explain(server, session, &ended)
+}

@@ -1,0 +1,81 @@
+//! `unbroken forward`: what is accepted here is connected to a target there.
+
+mod listener;
+mod spec;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::signal::unix::{SignalKind, signal};
+use unbroken_tokio::Session;
+
+pub(crate) use self::spec::Local;
+
+use self::listener::{Accepted, Listener};
+use crate::client;
+use crate::failure::Failure;
+use crate::options::ports::Forward;
+use crate::pump::{Over, pump};
+use crate::target::Target;
+
+pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
+    // A port that is taken is found before a person is asked anything.
+    let mut listeners = Vec::new();
+    for local in &options.local {
+        listeners.push((Listener::bind(&local.bind).await?, Arc::new(local.target.clone())));
+    }
+    let session = client::open(&options.server, &options.client).await?;
+    for (listener, target) in listeners {
+        eprintln!("unbroken: {listener} is connected to {target}");
+        tokio::spawn(accept(listener, target, session.clone()));
+    }
+    let signals = |kind| signal(kind).map_err(Failure::unable("cannot listen to signals"));
+    let (mut end, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    tokio::select! {
+        ended = client::ended(&session, &options.server) => return Err(ended),
+        _ = end.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::select! {
+        _ = session.close(0, Bytes::from_static(b"done")) => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+async fn accept(listener: Listener, target: Arc<Target>, session: Session) {
+    while session.ended().is_none() {
+        match listener.accept().await {
+            Ok(accepted) => {
+                tokio::spawn(carry(accepted, Arc::clone(&target), session.clone()));
+            }
+            // The system is out of files, or the connection is gone already.
+            Err(error) => {
+                eprintln!("unbroken: cannot accept at {listener}: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn carry(accepted: Accepted, target: Arc<Target>, session: Session) {
+    let stream = match client::open_stream(&session, &target).await {
+        Ok(stream) => stream,
+        Err(failure) => return failure.report(),
+    };
+    let over = match accepted {
+        Accepted::Tcp(socket) => {
+            let (read, write) = socket.into_split();
+            pump(stream, read, write).await
+        }
+        Accepted::Unix(socket) => {
+            let (read, write) = socket.into_split();
+            pump(stream, read, write).await
+        }
+    };
+    match over {
+        Over::Reset(Some(reason)) => eprintln!("unbroken: {target}: {reason}"),
+        Over::Local(error) => eprintln!("unbroken: {target}: the connection here broke: {error}"),
+        Over::Whole | Over::Reset(None) | Over::SessionEnded => {}
+    }
+}

@@ -1,0 +1,26 @@
+//! Options of `unbroken forward`.
+
+use clap::Args;
+
+use super::endpoints::Client;
+use crate::forward::Local;
+
+/// Options of `unbroken forward`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  unbroken forward tcp://gateway:7700 -L 5432:db.internal:5432
+  unbroken forward wss://gateway/unbroken -L 0.0.0.0:8080:localhost:80 -L /run/user/1000/docker.sock:unix:/var/run/docker.sock
+
+Each connection that is accepted is a stream of one session, and goes on when the session's connection breaks.")]
+pub(crate) struct Forward {
+    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+    #[arg(value_name = "URL")]
+    pub(crate) server: String,
+    /// Listen here, and connect what is accepted to a target there: `[BIND:]PORT:HOST:PORT`, with `/PATH` for `[BIND:]PORT` and
+    /// `unix:/PATH` for `HOST:PORT`. Listens on loopback if nothing else is said. May be given several times.
+    #[arg(short = 'L', long, value_name = "SPEC", required = true)]
+    pub(crate) local: Vec<Local>,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}

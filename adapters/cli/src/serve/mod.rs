@@ -1,0 +1,70 @@
+//! `unbroken serve`: lets clients in, and connects their streams to what they may have.
+
+mod admission;
+mod listeners;
+mod offers;
+mod services;
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use unbroken_tokio::proto::server::Drain;
+use unbroken_tokio::proto::{Duration, ServerConfig};
+use unbroken_tokio::{Server, Session};
+
+pub(crate) use self::offers::Pattern;
+
+use self::admission::Admission;
+use self::offers::Offers;
+use crate::client::LIFETIME;
+use crate::failure::Failure;
+use crate::options::endpoints::Serve;
+
+/// How long clients have to leave when the server is told to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
+    let admission = Arc::new(Admission::new(&options.keys)?);
+    let offers = Arc::new(Offers::new(&options)?);
+    let listeners = listeners::bind(&options).await?;
+    let mut config = ServerConfig::new(admission.auth.clone());
+    config.session.detached_lifetime = LIFETIME;
+    let asked = Arc::clone(&admission);
+    let server = Server::with_authorise(config, move |request| std::future::ready(asked.admit(&request)));
+    let mut server = server.map_err(Failure::unable("cannot serve"))?;
+    for (listener, acceptor, shown) in listeners {
+        server.listen(listener, acceptor);
+        eprintln!("unbroken: listening at {shown}");
+    }
+    eprintln!("unbroken: the key of this server is {}", admission.key);
+    let signals = |kind| signal(kind).map_err(Failure::unable("cannot listen to signals"));
+    let (mut end, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let mut reload = signals(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            accepted = server.accept() => {
+                tokio::spawn(session(accepted.session, Arc::clone(&offers)));
+            }
+            _ = reload.recv() => admission.reload(),
+            _ = end.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    server.stop_listening().await;
+    eprintln!(
+        "unbroken: waiting {} s for clients to leave; once more Ctrl-C leaves at once",
+        DRAIN.as_secs()
+    );
+    tokio::select! {
+        _ = server.handle().drain(Drain::within(DRAIN)) => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Serves the streams of one session, for as long as it lives.
+async fn session(session: Session, offers: Arc<Offers>) {
+    while let Some(stream) = session.accept().await {
+        tokio::spawn(services::serve(stream, Arc::clone(&offers)));
+    }
+}

@@ -1,0 +1,213 @@
+//! What a stream leads to on the far side. The stream's label says it, and codes of RESET and STOP say why it could not be.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use unbroken_tokio::proto::config::MAX_LABEL;
+
+/// A target, as the command line and a stream's label write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// `HOST:PORT`, as `tcp:HOST:PORT` in a label. An IPv6 address stands in brackets.
+    Tcp { host: String, port: u16 },
+    /// `unix:/PATH`.
+    Unix(String),
+    /// `echo`: what is sent comes back.
+    Echo,
+}
+
+impl Target {
+    /// A stream's label.
+    pub(crate) fn label(&self) -> Bytes {
+        match self {
+            Target::Tcp { .. } => format!("tcp:{self}"),
+            _ => self.to_string(),
+        }
+        .into()
+    }
+
+    /// The target that a label names; `None`: it names none.
+    pub(crate) fn of_label(label: &[u8]) -> Option<Target> {
+        let text = std::str::from_utf8(label).ok()?;
+        match text.strip_prefix("tcp:") {
+            Some(tcp) => tcp.parse().ok().filter(|target| matches!(target, Target::Tcp { .. })),
+            None => text.parse().ok().filter(|target| !matches!(target, Target::Tcp { .. })),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Target::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Target::Unix(path) => write!(f, "unix:{path}"),
+            Target::Echo => f.write_str("echo"),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        let target = match text.strip_prefix("unix:") {
+            Some(path) if path.starts_with('/') => Target::Unix(path.to_owned()),
+            Some(_) => return Err("a Unix socket's path begins with a slash".into()),
+            None if text == "echo" => Target::Echo,
+            None => {
+                let (host, port) = host_and_port(text)?;
+                Target::Tcp { host, port }
+            }
+        };
+        if target.label().len() > MAX_LABEL {
+            return Err(format!("longer than {MAX_LABEL} bytes"));
+        }
+        Ok(target)
+    }
+}
+
+/// `HOST:PORT`, IPv6 addresses in brackets.
+pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let (host, port) = text.rsplit_once(':').ok_or("expected HOST:PORT")?;
+    let host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
+        Some(Some(v6)) if v6.parse::<std::net::Ipv6Addr>().is_ok() => v6,
+        Some(_) => return Err(format!("no IPv6 address: {host}")),
+        None if host.contains(':') => return Err("an IPv6 address stands in brackets".into()),
+        None => host,
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    if host.is_empty() || !host.chars().all(is_name) {
+        return Err("expected HOST:PORT".into());
+    }
+    let port = port.parse().ok().filter(|port| *port > 0);
+    Ok((host.to_owned(), port.ok_or("a port is a number from 1 to 65535")?))
+}
+
+/// Why a stream came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The server allows no such target.
+    NotAllowed,
+    /// Nobody listens there.
+    Refused,
+    /// There is no way there, or the name is not known.
+    Unreachable,
+    /// Nobody answers there.
+    TimedOut,
+    /// The label names nothing that this server knows.
+    Unknown,
+    /// The target, or the program that was connected to it, broke the connection.
+    Broken,
+}
+
+impl Reason {
+    const ALL: [(Reason, u64, &str); 6] = [
+        (Reason::NotAllowed, 1, "the server does not allow it"),
+        (Reason::Refused, 2, "nobody listens there"),
+        (Reason::Unreachable, 3, "it cannot be reached from the server"),
+        (Reason::TimedOut, 4, "it does not answer"),
+        (Reason::Unknown, 5, "the server does not know what that is"),
+        (Reason::Broken, 6, "the connection there broke"),
+    ];
+
+    /// The code of RESET and STOP.
+    pub(crate) fn code(self) -> u64 {
+        Reason::ALL
+            .iter()
+            .find(|(reason, ..)| *reason == self)
+            .map_or(0, |found| found.1)
+    }
+
+    pub(crate) fn of_code(code: u64) -> Option<Reason> {
+        Reason::ALL.iter().find(|found| found.1 == code).map(|found| found.0)
+    }
+
+    /// What an error of connecting to the target means.
+    pub(crate) fn of_connecting(error: &std::io::Error) -> Reason {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => Reason::Refused,
+            ErrorKind::TimedOut => Reason::TimedOut,
+            ErrorKind::PermissionDenied => Reason::NotAllowed,
+            _ => Reason::Unreachable,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = Reason::ALL.iter().find(|(reason, ..)| reason == self);
+        f.write_str(found.map_or("", |found| found.2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16) -> Target {
+        Target::Tcp {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn targets_are_read_as_they_are_written() {
+        for (text, target) in [
+            ("localhost:22", tcp("localhost", 22)),
+            ("[::1]:22", tcp("::1", 22)),
+            ("10.0.0.1:65535", tcp("10.0.0.1", 65_535)),
+            ("unix:/run/x.sock", Target::Unix("/run/x.sock".into())),
+            ("echo", Target::Echo),
+        ] {
+            assert_eq!(text.parse(), Ok(target.clone()));
+            assert_eq!(target.to_string(), text);
+            assert_eq!(Target::of_label(&target.label()), Some(target));
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        let long = format!("{}:22", "a".repeat(260));
+        for text in [
+            "",
+            ":",
+            "host",
+            "host:",
+            "host:0",
+            "host:65536",
+            ":22",
+            "::1:22",
+            "[::1:22",
+            "[x]:22",
+            "unix:",
+            "unix:x",
+            "a b:1",
+            &long,
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+        for label in [
+            &b"localhost:22"[..],
+            b"tcp:echo",
+            b"tcp:unix:/x",
+            b"\xff",
+            b"",
+            b"shell:x",
+        ] {
+            assert_eq!(Target::of_label(label), None, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn reasons_have_codes_of_their_own() {
+        for (reason, code, words) in Reason::ALL {
+            assert_eq!((Reason::of_code(code), reason.code()), (Some(reason), code));
+            assert_eq!(reason.to_string(), words);
+        }
+        assert_eq!(Reason::of_code(0), None);
+    }
+}
