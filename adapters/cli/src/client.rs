@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use unbroken_tokio::carriers::Tls;
 use unbroken_tokio::proto::event::{EndReason, Ended};
-use unbroken_tokio::proto::reconnect::{Attempt, Outcome, Reached};
+use unbroken_tokio::proto::reconnect::{Attempt, Backoff, Outcome, Reached};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, Event};
 use unbroken_tokio::{Address, Events, Session, Stream};
@@ -20,6 +20,10 @@ use crate::tls;
 /// A session lives so long without a connection, if the server lets it.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 
+/// A person waits: no pause between two attempts is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A connection that brought something was a success, however short its life: the next attempt is made at once again.
+const STABLE: Duration = Duration::from_millis(1);
 /// Attempts in a row that came to nothing after a connection was up, before a first session is given up for it.
 const UNANSWERED: u32 = 3;
 
@@ -39,6 +43,7 @@ pub(crate) async fn open(url: &str, options: &Client) -> Result<Session, Failure
     let trust = Trust::new(&options.keys, server.clone())?;
     let mut config = ClientConfig::new(trust.auth.clone());
     config.session.detached_lifetime = LIFETIME;
+    config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
     let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(url))?;
     if options.verbose {
         tokio::spawn(tell(session.events()));
@@ -46,7 +51,7 @@ pub(crate) async fn open(url: &str, options: &Client) -> Result<Session, Failure
     let established = async {
         tokio::select! {
             established = session.established() => established.map_err(|ended| explain(&server, &session, &ended)),
-            failure = rejected(&server, session.events()) => Err(failure),
+            failure = rejected(&server, &session) => Err(failure),
         }
     };
     match timeout(options.connect_timeout, established).await {
@@ -114,13 +119,16 @@ pub(crate) fn explain(server: &str, session: &Session, ended: &Ended) -> Failure
 
 /// Comes to an end when the first attempts show that the two ends do not accept each other. A machine would dial on, since anybody on the
 /// way can bring that about; a person wants to know.
-async fn rejected(server: &str, mut events: Events) -> Failure {
-    let mut unanswered = 0;
+async fn rejected(server: &str, session: &Session) -> Failure {
+    let (mut events, mut unanswered) = (session.events(), 0);
     while let Some(event) = events.next().await {
         let Event::Reconnect(attempt) = event else { continue };
         match attempt.outcome {
             Outcome::Failed(Cause::Authentication) => {
-                return Failure::Unauthorized(format!("{server} has another key than the one that is known of it"));
+                return match session.ended() {
+                    Some(ended) => explain(server, session, &ended),
+                    None => Failure::Unauthorized(format!("{server} has another key than the one that is known of it")),
+                };
             }
             Outcome::Failed(Cause::Refused) if attempt.reached == Reached::Answer => unanswered += 1,
             Outcome::Failed(_) if attempt.is_unanswered() => unanswered += 1,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use unbroken_tokio::Session;
 
 pub(crate) use self::spec::Local;
@@ -25,14 +26,23 @@ pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
         listeners.push((Listener::bind(&local.bind).await?, Arc::new(local.target.clone())));
     }
     let session = client::open(&options.server, &options.client).await?;
+    let mut accepting = JoinSet::new();
     for (listener, target) in listeners {
         eprintln!("unbroken: {listener} is connected to {target}");
-        tokio::spawn(accept(listener, target, session.clone()));
+        accepting.spawn(accept(listener, target, session.clone()));
     }
+    let over = until_over(&session, &options.server).await;
+    // Sockets at paths go with their listeners.
+    accepting.shutdown().await;
+    over
+}
+
+/// Waits for the session's end, or closes it when the command is to end.
+async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
     let signals = |kind| signal(kind).map_err(Failure::unable("cannot listen to signals"));
     let (mut end, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     tokio::select! {
-        ended = client::ended(&session, &options.server) => return Err(ended),
+        ended = client::ended(session, server) => return Err(ended),
         _ = end.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -61,12 +61,12 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Pattern, String> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return match path.starts_with('/') {
+            return match path.starts_with(['/', '*']) {
                 true => Ok(Pattern {
                     name: path.to_owned(),
                     port: None,
                 }),
-                false => Err("a Unix socket's path begins with a slash".into()),
+                false => Err("a Unix socket's path begins with a slash, or is *".into()),
             };
         }
         let (name, port) = text
@@ -154,6 +154,8 @@ mod tests {
             ("unix:/run/*", "unix:/run/a.sock", true),
             ("unix:/run/*", "unix:/run/../etc/x", false),
             ("unix:/run/*", "unix:/var/a", false),
+            ("unix:*", "unix:/var/a", true),
+            ("unix:*", "localhost:22", false),
         ] {
             assert_eq!(allows(pattern, target), allowed, "{pattern} {target}");
         }

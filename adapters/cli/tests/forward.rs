@@ -1,0 +1,187 @@
+//! Ports and Unix sockets through a session whose connection is cut again and again.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
+use std::thread;
+
+use common::{Running, Served, pattern, read_all, run};
+use unbroken_conformance::relay::{Plan, Relay};
+
+/// A client that forwards, and what it says on standard error.
+struct Forwarding {
+    process: Running,
+    said: BufReader<std::process::ChildStderr>,
+}
+
+impl Forwarding {
+    fn start(served: &Served, url: &str, arguments: &[&str]) -> Forwarding {
+        let mut command = served.client("forward", url, arguments);
+        command.stderr(Stdio::piped());
+        let mut process = Running(command.spawn().unwrap());
+        let said = BufReader::new(process.0.stderr.take().unwrap());
+        Forwarding { process, said }
+    }
+
+    /// The next line it says.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.said.read_line(&mut line).unwrap() > 0, "it says nothing more");
+        line.trim_end().to_owned()
+    }
+
+    /// Where it listens, as it says next.
+    fn place(&mut self) -> String {
+        let line = self.line();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    }
+}
+
+/// What comes is sent back, but for the first request of each connection, which is answered whole before anything else is read.
+fn answer_requests(listener: TcpListener, body: Vec<u8>) {
+    thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            let body = body.clone();
+            thread::spawn(move || {
+                let mut lines = BufReader::new(&socket).lines();
+                let request = lines.next().unwrap().unwrap();
+                assert!(request.starts_with("GET "), "{request}");
+                let mut socket = &socket;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                let _gone = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(&body));
+            });
+        }
+    });
+}
+
+/// A conversation in which each answer depends on the request before it.
+fn converse(mut socket: impl Read + Write, rounds: u32) {
+    for round in 0..rounds {
+        socket.write_all(format!("{round}\n").as_bytes()).unwrap();
+        let mut answer = [0; 8];
+        socket.read_exact(&mut answer).unwrap();
+        assert_eq!(u64::from_be_bytes(answer), u64::from(round) * 3);
+    }
+}
+
+fn answer_conversations(socket: impl Read, mut answers: impl Write) {
+    for line in BufReader::new(socket).lines().map_while(Result::ok) {
+        let number: u64 = line.parse().unwrap();
+        answers.write_all(&(number * 3).to_be_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_download_and_a_conversation_go_on_through_cuts() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let web = listener.local_addr().unwrap();
+    let body = pattern(32 << 20);
+    answer_requests(listener, body.clone());
+    let served = Served::new(&["--allow-forward", "127.0.0.1:*", "--allow-forward", "unix:*"]);
+    let database = served.folder.path("database");
+    let listener = UnixListener::bind(&database).unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer_conversations(&socket, &socket));
+        }
+    });
+    let relay = Relay::new(
+        served.address,
+        Plan {
+            cuts: 24,
+            most: 2 << 20,
+            idle: None,
+            seed: 3,
+        },
+    );
+    let (here, there) = (served.folder.text("here"), served.folder.text("database"));
+    let first = format!("0:{web}");
+    let second = format!("{here}:unix:{there}");
+    let url = format!("tcp://{}", relay.address());
+    let mut forwarding = Forwarding::start(&served, &url, &["-L", &first, "-L", &second]);
+    let web = forwarding.place();
+    assert_eq!(forwarding.place(), here);
+    let talking = thread::spawn(move || converse(UnixStream::connect(here).unwrap(), 2_000));
+    let mut socket = TcpStream::connect(web).unwrap();
+    socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    // Its end of the connection is over; the answer comes all the same.
+    socket.shutdown(Shutdown::Write).unwrap();
+    let answer = read_all(&socket);
+    assert!(answer.ends_with(&body), "{} bytes came", answer.len());
+    talking.join().unwrap();
+    assert!(relay.cuts() >= 12, "only {} cuts", relay.cuts());
+    forwarding.process.signal("-TERM");
+    assert_eq!(forwarding.process.wait(), 0);
+    assert!(!served.folder.path("here").exists(), "the socket is removed");
+}
+
+#[test]
+fn what_is_refused_closes_its_own_connection_only() {
+    let served = Served::new(&["--allow-forward", "127.0.0.1:1", "--echo"]);
+    let url = served.url();
+    let mut forwarding = Forwarding::start(
+        &served,
+        &url,
+        &["-L", "0:127.0.0.1:1", "-L", "0:127.0.0.1:2", "-L", "0:echo"],
+    );
+    let places: Vec<String> = (0..3).map(|_| forwarding.place()).collect();
+    for (place, words) in [(&places[0], "nobody listens there"), (&places[1], "does not allow it")] {
+        assert_eq!(read_all(TcpStream::connect(place).unwrap()), b"");
+        let line = forwarding.line();
+        assert!(line.ends_with(words), "{line}");
+    }
+    let mut socket = TcpStream::connect(&places[2]).unwrap();
+    socket.write_all(b"hello").unwrap();
+    socket.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&socket), b"hello");
+}
+
+#[test]
+fn a_server_that_is_killed_is_named_as_such() {
+    let mut served = Served::new(&["--echo"]);
+    let url = served.url();
+    let mut forwarding = Forwarding::start(&served, &url, &["-L", "0:echo"]);
+    let mut socket = TcpStream::connect(forwarding.place()).unwrap();
+    socket.write_all(b"hello").unwrap();
+    socket.read_exact(&mut [0; 5]).unwrap();
+    served.process().signal("-KILL");
+    served.process().wait();
+    // Another takes its place, which knows nothing of the session.
+    let (key, authorized) = (served.folder.text("server.key"), served.folder.text("authorized"));
+    let arguments = [
+        "serve",
+        "--listen",
+        &url,
+        "--key",
+        &key,
+        "--authorized-keys",
+        &authorized,
+        "--echo",
+    ];
+    let mut command = common::unbroken(&served.folder.path("."), &arguments);
+    let _server = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    let line = forwarding.line();
+    assert!(line.contains("was started anew"), "{line}");
+    assert_eq!(forwarding.process.wait(), 1);
+}
+
+#[test]
+fn what_is_sent_last_arrives_before_connect_ends() {
+    let served = Served::new(&["--allow-forward", "127.0.0.1:*"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let sent = pattern(3 << 20);
+    let expected = sent.clone();
+    let receiving = thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        assert!(read_all(&socket) == expected);
+        (&socket).write_all(b"all of it").unwrap();
+    });
+    let output = run(served.client("connect", &served.url(), &["--to", &target]), &sent);
+    receiving.join().unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"all of it"[..]));
+}
