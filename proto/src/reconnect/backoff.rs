@@ -244,6 +244,11 @@ impl Retry {
         Some(now + policy.vary(policy.delay(self.failures), random))
     }
 
+    /// What was tried so far was not in vain, but no reason to hurry either.
+    pub(crate) fn forgive(&mut self) {
+        self.tries = 0;
+    }
+
     /// A connection stayed attached long enough.
     pub(crate) fn reset(&mut self) {
         *self = Retry::default();

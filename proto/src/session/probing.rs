@@ -1,7 +1,7 @@
 //! What the host asks of a connection's liveness, and says for it: probes, changes of the network, bytes of packets that are
 //! not whole yet.
 
-use super::connections::{ConnectionRole, Draining, PathLimit};
+use super::connections::{ConnectionRole, Draining};
 use super::machine::Session;
 use crate::event::Event;
 use crate::id::{Epoch, Side};
@@ -36,7 +36,7 @@ impl Session {
 
     /// The network that the connections go through is another one now, or may be.
     pub(super) fn on_network_changed(&mut self, now: Instant) {
-        self.learn_of_path(PathLimit::forget);
+        self.connections.path_limit.on_network_changed(now);
         self.reconnecting.hurry(now);
         self.renew(now);
         if let Some(current) = &mut self.connections.current {

@@ -1,7 +1,6 @@
 //! How one connection gives way to another, and how one is lost (PROTOCOL.md, "Which bytes go where after an attach").
 
 use super::closing::Stated;
-use super::connections::packing::room_on_unknown_line;
 use super::connections::{ActiveConnection, Attach, ConnectionRole, Start};
 use super::machine::Session;
 use super::reconnecting::Decision;
@@ -16,8 +15,6 @@ use crate::wire::frame::{End, EndCode, Frame};
 
 /// A few hundred bytes there and back that take longer than this may have crossed a slow line.
 const LONG_HANDSHAKE: Duration = Duration::from_millis(350);
-/// HELLO and CHALLENGE have so many bytes together, at least: that is what crosses in the first round trip.
-const HANDSHAKE_BYTES: usize = 133;
 
 impl Session {
     /// The connection carries the session from here on.
@@ -41,13 +38,13 @@ impl Session {
             self.end(now, EndReason::StateLost, None);
             return;
         }
-        self.learn_of_path(|path| path.on_attached(now, attach.stated));
         let progress = acked < attach.stated;
         self.ledger.acknowledge(attach.stated);
         let acked = self.ledger.acked();
         let again = !attach.planned && acked < self.ledger.next();
         self.connections.patience.on_attached(progress);
         self.connections.patience.on_replay(progress, again);
+        self.learn_of_attach(now, attach);
         self.reconnecting.forgive_swaps(self.connections.is_stable());
         let cursor = match self.connections.current() {
             Some(old) if attach.planned => old.cursor.max(acked),
@@ -93,11 +90,6 @@ impl Session {
         let quarter = peer.map_or(usize::MAX, |p| {
             usize::try_from(p.outbox_limit / 4).unwrap_or(usize::MAX)
         });
-        let patience = self.connections.patience;
-        let mut liveness = Liveness::new(now, interval, self.config.keepalive_timeout, patience);
-        if let Some(crossing) = self.first_crossing() {
-            liveness.expect_crossing(crossing);
-        }
         let start = Start {
             epoch,
             keys,
@@ -106,7 +98,8 @@ impl Session {
             planned: attach.planned,
             confirms: self.confirms_shortly(),
             owes_closed: self.closing.peer_closed(),
-            liveness,
+            liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.connections.patience),
+            first_rtt: self.first_rtt(),
             ack_bytes: quarter,
             stable_after: self.reconnecting.stable_after(),
         };
@@ -120,14 +113,10 @@ impl Session {
         self.side == Side::Client && (self.counters.stats.attaches > 0 || rtt >= LONG_HANDSHAKE)
     }
 
-    /// How long a first packet that is not short takes, if the line is so slow that the handshake's took their time for their length.
-    fn first_crossing(&self) -> Option<Duration> {
-        if self.side == Side::Server || self.confirms_shortly() {
-            return None;
-        }
-        let rtt = self.reconnecting.dialing.as_ref().and_then(|dialing| dialing.rtt)?;
-        let times = room_on_unknown_line(&self.config) / HANDSHAKE_BYTES;
-        Some(rtt.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX)))
+    /// The round trip of the handshake, where the first packet behind it may be long.
+    fn first_rtt(&self) -> Option<Duration> {
+        let dialing = self.reconnecting.dialing.as_ref();
+        dialing.filter(|_| !self.confirms_shortly())?.rtt
     }
 
     /// The host reports that a connection died.

@@ -14,6 +14,10 @@ use crate::security::Keys;
 use crate::session::ledger::Ledger;
 use crate::time::{Duration, Instant};
 
+/// HELLO and CHALLENGE have so many bytes together, at least: that is what crosses in the first round trip. What is longer may take as many times
+/// as long.
+const HANDSHAKE_BYTES: usize = 133;
+
 /// A connection that carries the session, or drains.
 pub(crate) struct ActiveConnection {
     pub(crate) epoch: Epoch,
@@ -52,6 +56,8 @@ pub(crate) struct ActiveConnection {
     stalled_until: Instant,
     pub(crate) flight: Flight,
     pub(crate) carried: Carried,
+    /// The round trip of the handshake, until the first packet shows how long it may take by that.
+    first_rtt: Option<Duration>,
     /// When anything but heartbeats and acknowledgements last went either way.
     pub(crate) busy_at: Instant,
     /// Since when something packed here is unacknowledged, counted anew with each acknowledgement.
@@ -79,6 +85,8 @@ pub(crate) struct Start {
     /// The peer has closed: every connection has to repeat CLOSED.
     pub(crate) owes_closed: bool,
     pub(crate) liveness: Liveness,
+    /// The round trip of the handshake, where the first packet behind it may be long.
+    pub(crate) first_rtt: Option<Duration>,
     /// A quarter of what the peer's outbox holds: more must not wait for its acknowledgement.
     pub(crate) ack_bytes: usize,
     /// How long it must stay up to count as stable; `None` on the accepting side, which never dials.
@@ -122,6 +130,7 @@ impl ActiveConnection {
             stalled_until: now,
             flight: Flight::default(),
             carried: Carried::default(),
+            first_rtt: start.first_rtt,
             busy_at: now,
             unacked_since: None,
             progress: false,
@@ -203,6 +212,10 @@ impl ActiveConnection {
     /// cursor. `last`: there is nothing more to send.
     pub(crate) fn on_packed(&mut self, now: Instant, bytes: usize, last: bool) {
         let end = self.packed_until();
+        if let Some(rtt) = self.first_rtt.take() {
+            let times = u32::try_from(bytes / HANDSHAKE_BYTES).unwrap_or(u32::MAX);
+            self.liveness.expect_crossing(rtt.saturating_mul(times));
+        }
         self.liveness.on_data_committed(now);
         self.flight.on_sent(now, (end, bytes), last, self.rtt.srtt());
         self.carried.on_sent(end, bytes);

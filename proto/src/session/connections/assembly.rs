@@ -46,7 +46,7 @@ impl Assembly {
             Box::new(Begun {
                 frame: frame.clone(),
                 total,
-                payload: BytesMut::new(),
+                payload: BytesMut::with_capacity(usize::try_from(total).unwrap_or(0)),
             })
         });
         if begun.frame != frame || begun.total != total || begun.payload.len() as u64 != offset {

@@ -42,7 +42,10 @@ impl Carried {
     /// A packet of `bytes` was packed whose sequenced frames end before the position `end`.
     pub(crate) fn on_sent(&mut self, end: u64, bytes: usize) {
         let bytes = u16::try_from(bytes).unwrap_or(MOST);
-        let longest = self.under_way.map_or(self.longest, |(_, longest)| longest);
+        // One that is hardly longer than the one under way is not worth that its arrival goes unnoticed.
+        let longest = self
+            .under_way
+            .map_or(self.longest, |(_, longest)| longest.saturating_add(longest / 8));
         if bytes > longest {
             self.under_way = Some((end, bytes));
         }
@@ -68,9 +71,10 @@ struct Learned {
     lost: Option<Lost>,
     /// Packets of this length arrived, or more was never tried since it was found: what is sent again if a longer one is lost.
     proven: u16,
-    /// Connections in a row, and the shortest of the packets that they may have been lost for.
+    /// Connections in a row, the shortest of the packets that they may have been lost for, and the longest that arrived since the last of them.
     losses: u8,
     suspect: u16,
+    arrived: u16,
     raise_at: Option<Instant>,
     /// Raises in a row that were in vain.
     failures: u8,
@@ -94,6 +98,7 @@ impl Learned {
             proven: MOST,
             losses: 0,
             suspect: MOST,
+            arrived: LEAST,
             raise_at: None,
             failures: 0,
         }
@@ -101,6 +106,12 @@ impl Learned {
 
     /// The packet did not arrive.
     fn on_missing(&mut self, now: Instant, lost: Lost) {
+        if lost.bytes <= self.arrived {
+            // What arrived meanwhile was as long: it is not in a row with those before.
+            self.losses = 0;
+            self.suspect = MOST;
+        }
+        self.arrived = LEAST;
         self.losses = self.losses.saturating_add(1);
         self.suspect = self.suspect.min(lost.bytes);
         if lost.told || lost.bytes > self.proven || self.losses >= LOSSES {
@@ -122,17 +133,25 @@ impl Learned {
     }
 
     fn on_carried(&mut self, now: Instant, bytes: u16) {
+        self.arrived = self.arrived.max(bytes);
         if bytes >= self.suspect || bytes > self.limit / 2 {
             self.losses = 0;
             self.suspect = MOST;
         }
         if bytes > self.proven {
             self.proven = bytes;
-            self.failures = 0;
             if bytes > self.limit / 2 && self.limit < MOST {
+                // The raise was not in vain.
+                self.failures = 0;
                 self.raise_at = Some(now);
             }
         }
+    }
+
+    /// More may be tried soon: the way may be another one.
+    fn look_again(&mut self, at: Instant) {
+        self.failures = 0;
+        self.raise_at = self.raise_at.map(|raise_at| raise_at.min(at));
     }
 }
 
@@ -161,7 +180,8 @@ impl PathLimit {
         match learned.lost.take() {
             Some(lost) if lost.end <= stated => self.on_carried(now, lost.bytes),
             Some(lost) => learned.on_missing(now, lost),
-            None => {}
+            // It was for something else that there is another connection.
+            None => learned.look_again(now + RAISE_AFTER),
         }
     }
 
@@ -173,9 +193,11 @@ impl PathLimit {
         }
     }
 
-    /// The way is another one, of which nothing is known.
-    pub(crate) fn forget(&mut self) {
-        self.0 = None;
+    /// The way is another one, or may be: more is tried at once.
+    pub(crate) fn on_network_changed(&mut self, now: Instant) {
+        if let Some(learned) = &mut self.0 {
+            learned.look_again(now);
+        }
     }
 
     /// When longer packets are tried again.

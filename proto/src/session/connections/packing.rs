@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::active::ActiveConnection;
 use super::context::PacketContext;
-use crate::config::SessionConfig;
 use crate::limits::{MAX_PACKET, REKEY_EVERY};
 use crate::reliability::{Committed, Headroom};
 use crate::time::Instant;
@@ -149,7 +148,17 @@ impl Packing<'_> {
         Packed {
             any: sequenced,
             sequenced,
-            starved: writer.len() + FULL < limit && !confirms,
+            starved: !confirms && self.is_starved(writer.len() + FULL < limit),
+        }
+    }
+
+    /// Whether there is no more to send than a packet that has room left. Where packets are short all of them have little room.
+    fn is_starved(&self, has_room: bool) -> bool {
+        let ledger = &*self.session.ledger;
+        let owes = ledger.outbox.get(self.connection.cursor).is_some();
+        match self.session.longest_packet() < 4 * FULL {
+            true => !owes && !ledger.streams.may_commit(Headroom::Open),
+            false => !owes && has_room,
         }
     }
 
@@ -269,15 +278,10 @@ impl Packing<'_> {
     fn packet_room(&self) -> usize {
         let longest = self.session.longest_packet().saturating_sub(SEAL_OVERHEAD);
         longest.min(match self.connection.flight.packet() {
-            None => room_on_unknown_line(self.session.config),
+            None => self.session.config.fragment_size.min(UNKNOWN_LINE) + SMALL_PACKET_SLACK,
             Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         })
     }
-}
-
-/// How much a packet holds while nothing is known of the line.
-pub(crate) fn room_on_unknown_line(config: &SessionConfig) -> usize {
-    config.fragment_size.min(UNKNOWN_LINE) + SMALL_PACKET_SLACK
 }
 
 /// What is at the cursor.

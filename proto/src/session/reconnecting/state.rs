@@ -157,6 +157,13 @@ impl Reconnecting {
         }
     }
 
+    /// The tries so far do not count against the limit of them; what they say of the network stands.
+    pub(crate) fn forgive_tries(&mut self) {
+        if let Some(dialing) = &mut self.dialing {
+            dialing.retry.forgive();
+        }
+    }
+
     /// A connection proved itself.
     pub(crate) fn on_attached(&mut self, now: Instant) {
         if let Some(dialing) = &mut self.dialing {

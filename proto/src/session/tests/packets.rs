@@ -311,5 +311,59 @@ fn longer_packets_are_tried_again_and_a_new_network_is_new() {
     queue(&mut pair.client, now, message(90_000));
     passage.carry(&mut pair, 1_200, Gateway::Tells);
     pair.client.reconnect().network_changed(pair.now);
-    assert_eq!(pair.client.packet_limit(), 65_535);
+    pair.sleep(Duration::ZERO);
+    assert_eq!(pair.client.packet_limit(), 2_400, "more is tried at once");
+    // Nothing is told after the end.
+    pair.client.abort(pair.now);
+    limits(&mut pair.client);
+    pair.client.reconnect().network_changed(pair.now);
+    pair.sleep(Duration::from_secs(6_000));
+    assert_eq!(pair.client.poll_event(), None);
+}
+
+/// Kills `displaced_teaches_nothing`. The gateway closes towards the client only, which is back before the server notices.
+#[test]
+fn who_is_displaced_before_it_notices_learns_as_well() {
+    let mut pair = with_fragments(16_384);
+    let (now, sent) = (pair.now, message(90_000));
+    let stream = queue(pair.server(), now, sent.clone());
+    let mut losses = 0;
+    loop {
+        let passage = &mut Passage::default();
+        let Some(from_client) = passage.until_too_long(&mut pair, 4_096) else {
+            break;
+        };
+        assert!(!from_client);
+        losses += 1;
+        assert!(losses <= 6, "it is sent again for ever");
+        for (ours, _) in core::mem::take(&mut pair.links) {
+            pair.client.detach(pair.now, ours, Cause::Network);
+        }
+        let wanted = pair.client.wanted_connection().expect("because it lives on");
+        pair.now = pair.now.max(wanted.not_before);
+        let (ours, incoming) = resume(&mut pair);
+        let now = pair.now;
+        let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+        pair.links.push((ours, Some(theirs)));
+    }
+    let now = pair.now;
+    assert!(pair.client.accept(now).is_some());
+    assert!(payload(&mut pair.client, now, stream) == sent);
+}
+
+/// A session is not given up for what it had yet to learn.
+#[test]
+fn what_teaches_counts_neither_as_a_try_nor_as_a_replay() {
+    let mut pair = Pair::with_client(|client| {
+        client.session.stuck.replays = Some(2);
+        client.backoff = crate::reconnect::Backoff::default().with_attempts(Some(3));
+    });
+    pair.dial();
+    let (now, sent) = (pair.now, message(90_000));
+    let stream = queue(&mut pair.client, now, sent.clone());
+    let mut passage = Passage::default();
+    passage.carry(&mut pair, 1_200, Gateway::Closes);
+    let now = pair.now;
+    assert!(pair.server().accept(now).is_some());
+    assert!(payload(pair.server(), now, stream) == sent);
 }

@@ -27,9 +27,10 @@ fn the_longest_packet_under_way_is_the_suspect_until_it_arrives() {
     let mut carried = Carried::default();
     carried.on_sent(1, 1_200);
     assert!(carried.under_way.is_none(), "every way carries it");
-    carried.on_sent(2, 1_300);
+    carried.on_sent(2, 1_201);
     carried.on_sent(3, 9_000);
     carried.on_sent(4, 2_000);
+    carried.on_sent(5, 10_000);
     assert_eq!(carried.under_way, Some((3, 9_000)));
     assert_eq!(carried.on_acked(2), None);
     assert_eq!(carried.on_acked(3), Some(9_000));
@@ -147,6 +148,80 @@ fn both_ends_limits_hold_as_well() {
         ..config.parameters()
     };
     assert_eq!(path.longest(&config, Some(&peer)), 1_300);
-    path.forget();
-    assert_eq!(path.longest(&config, None), 3_000);
+}
+
+#[test]
+fn losses_are_in_a_row_until_as_much_arrived() {
+    let mut path = PathLimit::default();
+    lose(&mut path, at(0), Cause::Network, 60_000);
+    path.on_carried(at(1), 32_000);
+    lose(&mut path, at(100), Cause::Network, 20_000);
+    assert_eq!(limit(&path), MAX_PACKET, "32,000 arrived");
+    lose(&mut path, at(101), Cause::Network, 20_000);
+    assert_eq!(limit(&path), 10_000, "a way may become another one unnoticed");
+    path.on_carried(at(200), 4_000);
+    lose(&mut path, at(300), Cause::Network, 1_300);
+    assert_eq!(limit(&path), 10_000, "that is one loss, long after the others");
+}
+
+#[test]
+fn what_arrived_counts_though_longer_ones_follow() {
+    let mut path = PathLimit::default();
+    for _ in 0..2 {
+        let mut carried = Carried::default();
+        for n in 1..60 {
+            carried.on_sent(n, 16_000 + 200 * usize::try_from(n).expect("because it is small"));
+            if n > 2
+                && let Some(bytes) = carried.on_acked(n - 1)
+            {
+                path.on_carried(at(n), bytes);
+            }
+        }
+        path.on_lost(Cause::Network, &carried);
+        path.on_attached(at(60), 58);
+    }
+    assert_eq!(limit(&path), MAX_PACKET);
+}
+
+#[test]
+fn another_network_is_tried_at_once_and_one_that_nobody_told_of_soon() {
+    let mut path = PathLimit::default();
+    lose(&mut path, at(0), Cause::TooLarge, 2_400);
+    // In vain, again and again.
+    let mut now = at(0);
+    for _ in 0..10 {
+        now = path.deadline().expect("because it is limited");
+        path.on_timeout(now);
+        lose(&mut path, now, Cause::Network, 2_400);
+    }
+    assert_eq!(path.deadline(), Some(now + MAX_RAISE_AFTER));
+    path.on_attached(now, 0);
+    assert_eq!(
+        path.deadline(),
+        Some(now + 10 * MINUTES),
+        "another connection, and nothing was lost for it"
+    );
+    path.on_network_changed(now);
+    assert_eq!((limit(&path), path.deadline()), (1_200, Some(now)));
+    path.on_timeout(now);
+    lose(&mut path, now, Cause::Network, 2_400);
+    assert_eq!(
+        (limit(&path), path.deadline()),
+        (1_200, Some(now + 20 * MINUTES)),
+        "it was the same network"
+    );
+}
+
+#[test]
+fn a_raise_is_in_vain_though_something_a_little_longer_arrived() {
+    let mut path = PathLimit::default();
+    lose(&mut path, at(0), Cause::TooLarge, 8_000);
+    let mut now = at(600);
+    for minutes in [20, 40, 80] {
+        path.on_timeout(now);
+        path.on_carried(now, 4_090);
+        lose(&mut path, now, Cause::Network, 7_900);
+        assert_eq!(path.deadline(), Some(now + minutes * MINUTES));
+        now = now + minutes * MINUTES;
+    }
 }
