@@ -88,10 +88,11 @@ pub enum Event {
         /// How long the peer took to answer, from the call on; `None`: it did not, and the connection was given up or is over.
         round_trip: Option<Duration>,
     },
-    /// Packets to the peer are no longer than this from now on, type byte and tag included, down to 1,200 bytes: connections were lost
-    /// with longer ones under way. Two in a row, or one of which somebody said that it is for that ([`Cause::TooLarge`]), halve the
-    /// length; more is tried after 10 min, and after twice as long where that was in vain, up to a day.
-    /// [`network_changed`](crate::session::Reconnect::network_changed) forgets what was learned.
+    /// Packets to the peer are no longer than this from now on, type byte and tag included. Lower, down to 1,200 bytes: connections were lost
+    /// with longer ones under way that did not arrive. Two in a row, or one of which somebody said that it is for that ([`Cause::TooLarge`]),
+    /// halve the length, and so does each further one. Higher: more is tried, 10 min after that and at once as long as it arrives. One connection
+    /// that is lost for it takes it back, and the next try comes after twice as long, up to a day;
+    /// [`network_changed`](crate::session::Reconnect::network_changed) has it come at once.
     PacketLimit {
         /// In bytes.
         limit: usize,

@@ -20,7 +20,8 @@ pub struct SessionConfig {
     /// the metadata of messages that go out in more pieces than they were charged for. Beyond it come at most 64 KiB of
     /// grants, resets and stops, and one CLOSE.
     pub outbox_limit: usize,
-    /// Bytes held ahead of their turn while a swap drains. Owner: the inbox. 64 KiB to 1 GiB, default 1 MiB.
+    /// Bytes held ahead of their turn while a swap drains. Owner: the inbox. 64 KiB to 1 GiB, default 1 MiB. Beyond it come at most 64,000 bytes
+    /// of one frame that arrives in parts, on each of at most two connections.
     pub inbox_limit: usize,
     /// Unread bytes that the peer may have in flight on a stream at first, metadata included. 256 B to 1 GiB, default 256 KiB.
     pub stream_window: u64,
@@ -46,7 +47,8 @@ pub struct SessionConfig {
     pub packet_limit: usize,
     /// Silence after which the peer is probed. 1 ms to 1 h, default 10 s. The smaller of both sides' holds.
     pub keepalive_interval: Duration,
-    /// Silence after a probe that means the connection is dead. 1 ms to 1 day, default 30 s; four round trips are given in any case.
+    /// Silence after a probe that means the connection is dead. 1 ms to 1 day, default 30 s; four round trips are given in any case, and a
+    /// new session's first packet is given as long as it may take by the handshake's round trip, 30 s at most.
     pub keepalive_timeout: Duration,
     /// How long an acknowledgement may wait for company. 0 to 1 s, default 25 ms.
     pub ack_delay: Duration,

@@ -12,7 +12,8 @@ use crate::wire::{cursor, varint};
 
 /// Most versions, and most suites, that an offer may list; the least is one.
 pub const MAX_LISTED: usize = 16;
-/// The smallest packet limit an end may state: every frame but DATA fits.
+/// The smallest packet limit an end may state: every frame fits but DATA, which can go in parts, and END with both a long reason and a long
+/// alternate, of which the reason is to be cut.
 pub const MIN_PACKET_LIMIT: u64 = 1_200;
 
 /// The Noise payload of AUTH_PROOF.

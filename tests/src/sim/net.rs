@@ -175,10 +175,13 @@ impl Net {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.too_long = Some(way).filter(|_| manner == Some(Manner::Tells));
         }
-        for way in Way::BOTH {
-            self.with_pipe(id, way, |pipe| {
+        for other in Way::BOTH {
+            let hears = manner != Some(Manner::ClosesHalf) || other != way;
+            self.with_pipe(id, other, |pipe| {
                 pipe.cut_after(0);
-                pipe.close_at(now);
+                if hears {
+                    pipe.close_at(now);
+                }
             });
         }
     }

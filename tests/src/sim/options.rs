@@ -104,6 +104,8 @@ pub enum Manner {
     Tells,
     /// It closes the connection.
     Closes,
+    /// It closes the connection towards who sent the packet; the other end hears nothing.
+    ClosesHalf,
     /// It lets nothing more through.
     Swallows,
 }
@@ -114,7 +116,7 @@ impl Gateway {
     pub fn draw(rng: &mut Rng) -> Gateway {
         Gateway {
             longest: usize::try_from(*rng.pick(&[1_200u64, 1_201, 1_500, 4_096, 9_000])).unwrap_or(1_200),
-            manner: *rng.pick(&[Manner::Tells, Manner::Closes, Manner::Swallows]),
+            manner: *rng.pick(&[Manner::Tells, Manner::Closes, Manner::ClosesHalf, Manner::Swallows]),
         }
     }
 }
