@@ -9,8 +9,10 @@ mod identity;
 mod options;
 mod pump;
 mod serve;
+mod signals;
 mod target;
 mod tls;
+mod unix;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
 //! What a person reads when it does not work: one line, and an exit code that says of which kind it is.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

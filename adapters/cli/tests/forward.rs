@@ -1,4 +1,5 @@
 //! Ports and Unix sockets through a session whose connection is cut again and again.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

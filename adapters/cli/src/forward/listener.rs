@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::spec::Bind;
 use crate::failure::Failure;
+use crate::unix::{UnixListener, UnixStream};
 
 /// One place. A socket at a path is removed with it.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ mod spec;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
 
@@ -17,6 +16,7 @@ use crate::client;
 use crate::failure::Failure;
 use crate::options::ports::Forward;
 use crate::pump::{Over, pump};
+use crate::signals::Signals;
 use crate::target::Target;
 
 pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
@@ -39,16 +39,14 @@ pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
 
 /// Waits for the session's end, or closes it when the command is to end.
 async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
-    let signals = |kind| signal(kind).map_err(Failure::unable("cannot listen to signals"));
-    let (mut end, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let mut signals = Signals::new()?;
     tokio::select! {
         ended = client::ended(session, server) => return Err(ended),
-        _ = end.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.end() => {}
     }
     tokio::select! {
         _ = session.close(0, Bytes::from_static(b"done")) => {}
-        _ = interrupt.recv() => {}
+        () = signals.end() => {}
     }
     Ok(())
 }

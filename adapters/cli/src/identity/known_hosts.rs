@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use unbroken_tokio::proto::security::PublicKey;
 
 use super::files::private_folder;
-use super::public_key;
+use super::keys::public_key;
 use crate::failure::Failure;
 
 /// A file of lines `HOST:PORT KEY`; what follows a `#` is a comment.

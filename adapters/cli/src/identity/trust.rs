@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 
 use unbroken_tokio::proto::security::{Auth, PublicKey};
 
+use super::keys::{load_key, load_secret, named_or, public_key};
 use super::known_hosts::KnownHosts;
-use super::{load_key, load_secret, named_or, public_key};
 use crate::failure::Failure;
 use crate::options::keys::ClientKeys;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::keys::{ClientKeys, ServerKeys};
-use crate::serve::Pattern;
+use crate::serve::pattern::Pattern;
 use crate::target::Target;
 
 /// Options of `unbroken serve`.

@@ -7,8 +7,8 @@ use unbroken_tokio::proto::security::{PublicKey, ServerAuth};
 use unbroken_tokio::proto::server::{Refusal, Request};
 
 use crate::failure::Failure;
+use crate::identity::keys::{load_key, load_secret, named_or};
 use crate::identity::known_hosts::authorized_keys;
-use crate::identity::{load_key, load_secret, named_or};
 use crate::options::keys::ServerKeys;
 
 /// What a client has to show, and what this server shows.

@@ -3,22 +3,21 @@
 mod admission;
 mod listeners;
 mod offers;
+pub(crate) mod pattern;
 mod services;
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use unbroken_tokio::proto::server::Drain;
 use unbroken_tokio::proto::{Duration, ServerConfig};
 use unbroken_tokio::{Server, Session};
-
-pub(crate) use self::offers::Pattern;
 
 use self::admission::Admission;
 use self::offers::Offers;
 use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::options::endpoints::Serve;
+use crate::signals::Signals;
 
 /// How long clients have to leave when the server is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -37,17 +36,14 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
         eprintln!("unbroken: listening at {shown}");
     }
     eprintln!("unbroken: the key of this server is {}", admission.key);
-    let signals = |kind| signal(kind).map_err(Failure::unable("cannot listen to signals"));
-    let (mut end, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let mut reload = signals(SignalKind::hangup())?;
+    let (mut end, mut reload) = (Signals::new()?, Signals::new()?);
     loop {
         tokio::select! {
             accepted = server.accept() => {
                 tokio::spawn(session(accepted.session, Arc::clone(&offers)));
             }
-            _ = reload.recv() => admission.reload(),
-            _ = end.recv() => break,
-            _ = interrupt.recv() => break,
+            () = reload.reload() => admission.reload(),
+            () = end.end() => break,
         }
     }
     server.stop_listening().await;
@@ -57,7 +53,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     );
     tokio::select! {
         _ = server.handle().drain(Drain::within(DRAIN)) => {}
-        _ = interrupt.recv() => {}
+        () = end.end() => {}
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use unbroken_tokio::Stream;
 
 use super::offers::Offers;
 use crate::pump::pump;
 use crate::target::{Reason, Target};
+use crate::unix::UnixStream;
 
 /// How long a target may take to answer.
 const CONNECT: Duration = Duration::from_secs(20);
