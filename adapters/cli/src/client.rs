@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::timeout;
 use unbroken_tokio::carriers::Tls;
 use unbroken_tokio::proto::event::{EndReason, Ended};
@@ -24,6 +25,10 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A connection that brought something was a success, however short its life: the next attempt is made at once again.
 const STABLE: Duration = Duration::from_millis(1);
+/// What was sent last is waited for so long when all is said; whoever does not want that has a Ctrl-C.
+const LINGER: Duration = Duration::from_secs(600);
+/// So long the server may take to hear that we leave.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// Attempts in a row that came to nothing after a connection was up, before a first session is given up for it.
 const UNANSWERED: u32 = 3;
 
@@ -43,6 +48,7 @@ pub(crate) async fn open(url: &str, options: &Client) -> Result<Session, Failure
     let trust = Trust::new(&options.keys, server.clone())?;
     let mut config = ClientConfig::new(trust.auth.clone());
     config.session.detached_lifetime = LIFETIME;
+    config.session.linger = LINGER;
     config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
     let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(url))?;
     if options.verbose {
@@ -164,6 +170,17 @@ async fn tell(mut events: Events) {
             _ => {}
         }
     }
+}
+
+/// Ends a session that is of no use any more, so that the server does not keep it for a day; but if it cannot be reached, nobody waits for it.
+pub(crate) async fn leave(session: &Session) -> Result<(), Failure> {
+    if timeout(GOODBYE, session.close(0, Bytes::from_static(b"left")))
+        .await
+        .is_err()
+    {
+        session.abort().await;
+    }
+    Ok(())
 }
 
 /// For how a session ended that a stream broke off with.

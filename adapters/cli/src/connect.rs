@@ -6,11 +6,19 @@ use crate::client;
 use crate::failure::Failure;
 use crate::options::endpoints::Connect;
 use crate::pump::{Over, pump};
+use crate::signals::Signals;
 
 pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
     let session = client::open(&options.server, &options.client).await?;
     let stream = client::open_stream(&session, &options.to).await?;
-    match pump(stream, tokio::io::stdin(), tokio::io::stdout()).await {
+    // ssh sends SIGHUP to its ProxyCommand when it ends.
+    let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
+    let over = tokio::select! {
+        over = pump(stream, tokio::io::stdin(), tokio::io::stdout()) => over,
+        () = end.end() => return client::leave(&session).await,
+        () = hangup.reload() => return client::leave(&session).await,
+    };
+    match over {
         Over::Whole => {
             let ended = session
                 .close(0, Bytes::new())
@@ -29,13 +37,7 @@ pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
             })
         }
         // Whoever reads our output is gone, as ssh is when a person leaves.
-        Over::Local(_) => {
-            session
-                .close(0, Bytes::new())
-                .await
-                .map_err(Failure::unable("cannot close"))?;
-            Ok(())
-        }
+        Over::Local(_) => client::leave(&session).await,
         Over::SessionEnded => Err(client::ended(&session, &options.server).await),
     }
 }

@@ -170,6 +170,28 @@ fn a_server_that_is_killed_is_named_as_such() {
     assert_eq!(forwarding.process.wait(), 1);
 }
 
+/// As ssh does with its ProxyCommand: nothing stays behind on the server for a day.
+#[test]
+fn a_client_that_is_told_to_end_takes_its_session_with_it() {
+    let served = Served::new(&["--allow-forward", "127.0.0.1:*"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    for signal in ["-TERM", "-INT", "-HUP"] {
+        let mut command = served.client("connect", &served.url(), &["--to", &target]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut client = Running(command.spawn().unwrap());
+        let (mut socket, _) = listener.accept().unwrap();
+        client.0.stdin.as_mut().unwrap().write_all(b"hello").unwrap();
+        socket.read_exact(&mut [0; 5]).unwrap();
+        client.signal(signal);
+        assert_eq!(client.wait(), 0, "{signal}");
+        assert!(
+            matches!(socket.read(&mut [0; 1]), Ok(0) | Err(_)),
+            "{signal}: the target hears of it"
+        );
+    }
+}
+
 #[test]
 fn what_is_sent_last_arrives_before_connect_ends() {
     let served = Served::new(&["--allow-forward", "127.0.0.1:*"]);

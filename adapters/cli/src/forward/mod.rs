@@ -5,7 +5,6 @@ mod spec;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
 
@@ -45,10 +44,9 @@ async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
         () = signals.end() => {}
     }
     tokio::select! {
-        _ = session.close(0, Bytes::from_static(b"done")) => {}
-        () = signals.end() => {}
+        left = client::leave(session) => left,
+        () = signals.end() => Ok(()),
     }
-    Ok(())
 }
 
 async fn accept(listener: Listener, target: Arc<Target>, session: Session) {
