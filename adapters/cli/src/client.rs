@@ -32,32 +32,53 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Attempts in a row that came to nothing after a connection was up, before a first session is given up for it.
 const UNANSWERED: u32 = 3;
 
+/// Where a session leads.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: Address,
+    /// Host and port, as the known hosts have it.
+    pub(crate) server: String,
+}
+
+impl Endpoint {
+    pub(crate) fn new(url: &str, options: &Client) -> Result<Endpoint, Failure> {
+        let address = Address::parse(url).map_err(Failure::unable(url))?;
+        let address = match &options.tls_ca {
+            Some(path) => {
+                address.tls(Tls::trusting(tls::certificates(path)?).map_err(Failure::unable(path.display()))?)
+            }
+            None => address,
+        };
+        let (host, port) = address.host_port();
+        let server = match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        };
+        Ok(Endpoint { address, server })
+    }
+}
+
 /// Opens a session with the server at `url`, and waits until it is there and trusted.
 pub(crate) async fn open(url: &str, options: &Client) -> Result<Session, Failure> {
-    let address = Address::parse(url).map_err(Failure::unable(url))?;
-    let address = match &options.tls_ca {
-        Some(path) => address.tls(Tls::trusting(tls::certificates(path)?).map_err(Failure::unable(path.display()))?),
-        None => address,
-    };
-    let (host, port) = address.host_port();
-    let server = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
-    let trust = Trust::new(&options.keys, server.clone())?;
+    open_at(&Endpoint::new(url, options)?, options).await
+}
+
+/// The same.
+pub(crate) async fn open_at(endpoint: &Endpoint, options: &Client) -> Result<Session, Failure> {
+    let (address, server) = (endpoint.address.clone(), endpoint.server.as_str());
+    let trust = Trust::new(&options.keys, server.to_owned())?;
     let mut config = ClientConfig::new(trust.auth.clone());
     config.session.detached_lifetime = LIFETIME;
     config.session.linger = LINGER;
     config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
-    let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(url))?;
+    let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(server))?;
     if options.verbose {
         tokio::spawn(tell(session.events()));
     }
     let established = async {
         tokio::select! {
-            established = session.established() => established.map_err(|ended| explain(&server, &session, &ended)),
-            failure = rejected(&server, &session) => Err(failure),
+            established = session.established() => established.map_err(|ended| explain(server, &session, &ended)),
+            failure = rejected(server, &session) => Err(failure),
         }
     };
     match timeout(options.connect_timeout, established).await {

@@ -3,6 +3,7 @@
 mod client;
 mod connect;
 mod demo;
+mod doctor;
 mod failure;
 mod forward;
 mod identity;
@@ -36,6 +37,8 @@ enum Command {
     Connect(options::endpoints::Connect),
     /// Forward ports through a session.
     Forward(options::ports::Forward),
+    /// Try what works on the way to a server, step by step.
+    Doctor(options::endpoints::Doctor),
     /// Make a key, or a shared secret.
     Keygen(options::keys::Keygen),
     /// Print the public half of a key.
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(options) => block_on(serve::run(options))?,
         Command::Connect(options) => block_on(connect::run(options))?,
         Command::Forward(options) => block_on(forward::run(options))?,
+        Command::Doctor(options) => block_on(doctor::run(options))?,
     }
     Ok(ExitCode::SUCCESS)
 }

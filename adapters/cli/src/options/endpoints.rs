@@ -57,6 +57,20 @@ pub(crate) struct Connect {
     pub(crate) client: Client,
 }
 
+/// Options of `unbroken doctor`.
+#[derive(Args)]
+#[command(after_help = "\
+The name is resolved, a connection is made, the two ends prove who they are, round trips are measured, and another
+connection takes over. Each step says how long it took; the first that fails says why, and the exit code of which kind
+it is.")]
+pub(crate) struct Doctor {
+    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+    #[arg(value_name = "URL")]
+    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}
+
 /// What every client has.
 #[derive(Args)]
 pub(crate) struct Client {
