@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use etcetera::base_strategy::{BaseStrategy, choose_base_strategy};
 use unbroken_tokio::proto::security::{PublicKey, SharedSecret, StaticKey};
 use zeroize::Zeroizing;
 
 use super::files;
 use crate::failure::Failure;
 
-/// The folder of our configuration.
-pub(crate) fn folder() -> Result<PathBuf, Failure> {
-    let folders = directories::ProjectDirs::from("", "", "unbroken");
-    let missing = || Failure::Unable("this account has no home folder: name the files, --key for instance".into());
-    Ok(folders.ok_or_else(missing)?.config_dir().to_owned())
+/// The folder of our configuration: `unbroken` in `$XDG_CONFIG_HOME` or `~/.config`.
+fn folder() -> Result<PathBuf, Failure> {
+    let strategy = choose_base_strategy().map_err(Failure::unable(
+        "this account has no home folder, so that the files have to be named (--key and others)",
+    ))?;
+    Ok(strategy.config_dir().join("unbroken"))
 }
 
 /// The file that was named, or the one of that name in the configuration folder.
