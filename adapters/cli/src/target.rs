@@ -85,6 +85,36 @@ pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_owned(), port.ok_or("a port is a number from 1 to 65535")?))
 }
 
+/// What a stream is for, as its label says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It leads to a target.
+    To(Target),
+    /// It has this end accept connections there, for as long as it is open: `listen:PLACE`. The first line that comes back on it is where it does.
+    Listen(String),
+    /// It is a connection that was accepted there: `accepted:PLACE`, the place as it was asked for.
+    Accepted(String),
+}
+
+impl Purpose {
+    pub(crate) fn label(&self) -> Bytes {
+        match self {
+            Purpose::To(target) => target.label(),
+            Purpose::Listen(place) => format!("listen:{place}").into(),
+            Purpose::Accepted(place) => format!("accepted:{place}").into(),
+        }
+    }
+
+    pub(crate) fn of_label(label: &[u8]) -> Option<Purpose> {
+        let text = std::str::from_utf8(label).ok()?;
+        match text.split_once(':') {
+            Some(("listen", place)) => Some(Purpose::Listen(place.to_owned())),
+            Some(("accepted", place)) => Some(Purpose::Accepted(place.to_owned())),
+            _ => Target::of_label(label).map(Purpose::To),
+        }
+    }
+}
+
 /// Why a stream came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -100,16 +130,19 @@ pub(crate) enum Reason {
     Unknown,
     /// The target, or the program that was connected to it, broke the connection.
     Broken,
+    /// The place where connections were to be accepted is taken, or is none.
+    Taken,
 }
 
 impl Reason {
-    const ALL: [(Reason, u64, &str); 6] = [
+    const ALL: [(Reason, u64, &str); 7] = [
         (Reason::NotAllowed, 1, "the server does not allow it"),
         (Reason::Refused, 2, "nobody listens there"),
         (Reason::Unreachable, 3, "it cannot be reached from the server"),
         (Reason::TimedOut, 4, "it does not answer"),
         (Reason::Unknown, 5, "the server does not know what that is"),
         (Reason::Broken, 6, "the connection there broke"),
+        (Reason::Taken, 7, "that place is taken there, or cannot be listened at"),
     ];
 
     /// The code of RESET and STOP.

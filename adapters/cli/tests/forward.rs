@@ -105,7 +105,7 @@ fn a_download_and_a_conversation_go_on_through_cuts() {
     let url = format!("tcp://{}", relay.address());
     let mut forwarding = Forwarding::start(&served, &url, &["-L", &first, "-L", &second]);
     let web = forwarding.place();
-    assert_eq!(forwarding.place(), here);
+    assert_eq!(forwarding.place(), format!("unix:{here}"));
     let talking = thread::spawn(move || converse(UnixStream::connect(here).unwrap(), 2_000));
     let mut socket = TcpStream::connect(web).unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
@@ -118,6 +118,62 @@ fn a_download_and_a_conversation_go_on_through_cuts() {
     forwarding.process.signal("-TERM");
     assert_eq!(forwarding.process.wait(), 0);
     assert!(!served.folder.path("here").exists(), "the socket is removed");
+}
+
+#[test]
+fn what_the_server_accepts_is_connected_to_a_target_here() {
+    let served = Served::new(&["--allow-listen", "127.0.0.1:*", "--allow-listen", "unix:*"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer_conversations(&socket, &socket));
+        }
+    });
+    let plan = Plan {
+        cuts: 8,
+        most: 20_000,
+        idle: None,
+        seed: 5,
+    };
+    let relay = Relay::new(served.address, plan);
+    let url = format!("tcp://{}", relay.address());
+    let (port, path) = (
+        format!("0:{target}"),
+        format!("{}:{target}", served.folder.text("there")),
+    );
+    let mut forwarding = Forwarding::start(&served, &url, &["-R", &port, "-R", &path]);
+    let place = forwarding.place();
+    assert_eq!(forwarding.place(), format!("unix:{}", served.folder.text("there")));
+    let there = served.folder.path("there");
+    let talking = thread::spawn(move || converse(UnixStream::connect(there).unwrap(), 1_000));
+    converse(TcpStream::connect(&place).unwrap(), 1_000);
+    talking.join().unwrap();
+    assert!(relay.cuts() >= 4, "only {} cuts", relay.cuts());
+    forwarding.process.signal("-TERM");
+    assert_eq!(forwarding.process.wait(), 0);
+    // The server listens there no more: the port is free, and the socket is gone.
+    let began = std::time::Instant::now();
+    while TcpStream::connect(&place).is_ok() || served.folder.path("there").exists() {
+        assert!(began.elapsed() < common::PATIENCE);
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn where_the_server_may_not_or_cannot_listen_the_command_ends() {
+    let served = Served::new(&["--allow-listen", "127.0.0.1:*"]);
+    let busy = served.address;
+    for (spec, words) in [
+        (format!("{busy}:localhost:1"), "is taken there"),
+        ("0.0.0.0:0:localhost:1".to_owned(), "does not allow it"),
+        ("/etc/x:localhost:1".to_owned(), "does not allow it"),
+    ] {
+        let output = run(served.client("forward", &served.url(), &["-R", &spec]), b"");
+        let (code, line) = common::failure(&output);
+        assert!(line.contains(words), "{line}");
+        assert_eq!(code, 5, "{line}");
+    }
 }
 
 #[test]

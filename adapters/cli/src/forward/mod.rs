@@ -1,6 +1,7 @@
-//! `unbroken forward`: what is accepted here is connected to a target there.
+//! `unbroken forward`: what is accepted at one end is connected to a target at the other.
 
-mod listener;
+mod local;
+mod remote;
 mod spec;
 
 use std::sync::Arc;
@@ -8,31 +9,38 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
 
-pub(crate) use self::spec::Local;
+pub(crate) use self::spec::Forwarded;
 
-use self::listener::{Accepted, Listener};
 use crate::client;
 use crate::failure::Failure;
+use crate::listener::Listener;
 use crate::options::ports::Forward;
-use crate::pump::{Over, pump};
 use crate::signals::Signals;
-use crate::target::Target;
 
 pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
     // A port that is taken is found before a person is asked anything.
     let mut listeners = Vec::new();
-    for local in &options.local {
-        listeners.push((Listener::bind(&local.bind).await?, Arc::new(local.target.clone())));
+    for forwarded in &options.local {
+        listeners.push((
+            Listener::bind_or_fail(&forwarded.bind).await?,
+            Arc::new(forwarded.target.clone()),
+        ));
     }
     let session = client::open(&options.server, &options.client).await?;
-    let mut accepting = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for (listener, target) in listeners {
         eprintln!("unbroken: {listener} is connected to {target}");
-        accepting.spawn(accept(listener, target, session.clone()));
+        tasks.spawn(local::accept(listener, target, session.clone()));
     }
-    let over = until_over(&session, &options.server).await;
+    let over = match remote::listen(&session, options.remote).await {
+        Ok(places) => {
+            tasks.spawn(remote::accept(session.clone(), places));
+            until_over(&session, &options.server).await
+        }
+        Err(refused) => client::leave(&session).await.and(Err(refused)),
+    };
     // Sockets at paths go with their listeners.
-    accepting.shutdown().await;
+    tasks.shutdown().await;
     over
 }
 
@@ -46,42 +54,5 @@ async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
     tokio::select! {
         left = client::leave(session) => left,
         () = signals.end() => Ok(()),
-    }
-}
-
-async fn accept(listener: Listener, target: Arc<Target>, session: Session) {
-    while session.ended().is_none() {
-        match listener.accept().await {
-            Ok(accepted) => {
-                tokio::spawn(carry(accepted, Arc::clone(&target), session.clone()));
-            }
-            // The system is out of files, or the connection is gone already.
-            Err(error) => {
-                eprintln!("unbroken: cannot accept at {listener}: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-async fn carry(accepted: Accepted, target: Arc<Target>, session: Session) {
-    let stream = match client::open_stream(&session, &target).await {
-        Ok(stream) => stream,
-        Err(failure) => return failure.report(),
-    };
-    let over = match accepted {
-        Accepted::Tcp(socket) => {
-            let (read, write) = socket.into_split();
-            pump(stream, read, write).await
-        }
-        Accepted::Unix(socket) => {
-            let (read, write) = socket.into_split();
-            pump(stream, read, write).await
-        }
-    };
-    match over {
-        Over::Reset(Some(reason)) => eprintln!("unbroken: {target}: {reason}"),
-        Over::Local(error) => eprintln!("unbroken: {target}: the connection here broke: {error}"),
-        Over::Whole | Over::Reset(None) | Over::SessionEnded => {}
     }
 }

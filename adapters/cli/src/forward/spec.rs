@@ -1,49 +1,28 @@
 //! What is forwarded, as ssh writes it.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::target::{Target, host_and_port};
+use crate::listener::Bind;
+use crate::target::Target;
 
-/// Where connections are accepted.
+/// `[BIND:]PORT:TARGET` or `/PATH:TARGET`: where connections are accepted, and what they are connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Bind {
-    /// On an address and a port; 0: any that is free.
-    Tcp(String, u16),
-    /// At a path.
-    Unix(PathBuf),
-}
-
-/// `[BIND:]PORT:TARGET` or `/PATH:TARGET`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Local {
+pub(crate) struct Forwarded {
     pub(crate) bind: Bind,
     pub(crate) target: Target,
 }
 
-impl FromStr for Local {
+impl FromStr for Forwarded {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Local, String> {
+    fn from_str(text: &str) -> Result<Forwarded, String> {
         let (bind, target) = split(text).ok_or("expected [BIND:]PORT:HOST:PORT")?;
         let target = target.parse::<Target>()?;
-        let bind = match bind {
-            path if path.starts_with('/') => Bind::Unix(path.into()),
-            port if port.bytes().all(|byte| byte.is_ascii_digit()) => Bind::Tcp("127.0.0.1".into(), number(port)?),
-            address => match address.strip_prefix("*:") {
-                Some(port) => Bind::Tcp("0.0.0.0".into(), number(port)?),
-                None => {
-                    let (host, port) = host_and_port(address)?;
-                    Bind::Tcp(host, port)
-                }
-            },
-        };
-        Ok(Local { bind, target })
+        Ok(Forwarded {
+            bind: bind.parse()?,
+            target,
+        })
     }
-}
-
-fn number(port: &str) -> Result<u16, String> {
-    port.parse().map_err(|_| "a port is a number from 0 to 65535".into())
 }
 
 /// Before and behind the colon in front of the target.
@@ -83,7 +62,7 @@ mod tests {
             ("7:echo", tcp("127.0.0.1", 7), "echo"),
         ] {
             let target = target.parse().expect("because it is a target");
-            assert_eq!(text.parse(), Ok(Local { bind, target }), "{text}");
+            assert_eq!(text.parse(), Ok(Forwarded { bind, target }), "{text}");
         }
     }
 
@@ -100,7 +79,7 @@ mod tests {
             "::1:80:a:1",
             ":80:a:1",
         ] {
-            assert!(text.parse::<Local>().is_err(), "{text}");
+            assert!(text.parse::<Forwarded>().is_err(), "{text}");
         }
     }
 }

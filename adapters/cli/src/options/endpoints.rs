@@ -31,6 +31,9 @@ pub(crate) struct Serve {
     /// name for any letters. May be given several times.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) allow_forward: Vec<Pattern>,
+    /// Places at which clients may have this machine accept connections, as `--allow-forward` names targets.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) allow_listen: Vec<Pattern>,
     /// Send back what arrives on streams to `echo`.
     #[arg(long)]
     pub(crate) echo: bool,

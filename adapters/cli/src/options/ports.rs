@@ -3,13 +3,14 @@
 use clap::Args;
 
 use super::endpoints::Client;
-use crate::forward::Local;
+use crate::forward::Forwarded;
 
 /// Options of `unbroken forward`.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   unbroken forward tcp://gateway:7700 -L 5432:db.internal:5432
+  unbroken forward tcp://gateway:7700 -R 8080:localhost:3000
   unbroken forward wss://gateway/unbroken -L 0.0.0.0:8080:localhost:80 -L /run/user/1000/docker.sock:unix:/var/run/docker.sock
 
 Each connection that is accepted is a stream of one session, and goes on when the session's connection breaks.")]
@@ -19,8 +20,12 @@ pub(crate) struct Forward {
     pub(crate) server: String,
     /// Listen here, and connect what is accepted to a target there: `[BIND:]PORT:HOST:PORT`, with `/PATH` for `[BIND:]PORT` and
     /// `unix:/PATH` for `HOST:PORT`. Listens on loopback if nothing else is said. May be given several times.
-    #[arg(short = 'L', long, value_name = "SPEC", required = true)]
-    pub(crate) local: Vec<Local>,
+    #[arg(short = 'L', long, value_name = "SPEC", required_unless_present = "remote")]
+    pub(crate) local: Vec<Forwarded>,
+    /// Have the server listen there, and connect what it accepts to a target here. It has to allow the place (`--allow-listen`). May be given several
+    /// times.
+    #[arg(short = 'R', long, value_name = "SPEC")]
+    pub(crate) remote: Vec<Forwarded>,
     #[command(flatten)]
     pub(crate) client: Client,
 }

@@ -61,6 +61,6 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
 /// Serves the streams of one session, for as long as it lives.
 async fn session(session: Session, offers: Arc<Offers>) {
     while let Some(stream) = session.accept().await {
-        tokio::spawn(services::serve(stream, Arc::clone(&offers)));
+        tokio::spawn(services::serve(stream, session.clone(), Arc::clone(&offers)));
     }
 }

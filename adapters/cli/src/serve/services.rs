@@ -1,70 +1,62 @@
 //! What a stream is connected to.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use unbroken_tokio::Stream;
+use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::{Session, Stream};
 
 use super::offers::Offers;
-use crate::pump::pump;
-use crate::target::{Reason, Target};
-use crate::unix::UnixStream;
-
-/// How long a target may take to answer.
-const CONNECT: Duration = Duration::from_secs(20);
+use crate::listener::{Accepted, Bind, Listener};
+use crate::outward::{self, refuse};
+use crate::target::{Purpose, Reason, Target};
 
 /// Serves one stream, whatever comes of it: its peer is told.
-pub(crate) async fn serve(stream: Stream, offers: Arc<Offers>) {
-    let Some(target) = Target::of_label(stream.label()) else {
-        return refuse(stream, Reason::Unknown);
+pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>) {
+    let target = match Purpose::of_label(stream.label()) {
+        Some(Purpose::To(target)) => target,
+        Some(Purpose::Listen(place)) => return listen(stream, &session, place, &offers).await,
+        Some(Purpose::Accepted(_)) | None => return refuse(stream, Reason::Unknown),
     };
     if !offers.allow(&target) {
         return refuse(stream, Reason::NotAllowed);
     }
-    let connected = match &target {
-        Target::Echo => return echo(stream).await,
-        Target::Tcp { host, port } => tcp(stream, host, *port).await,
-        Target::Unix(path) => unix(stream, path).await,
+    match target {
+        Target::Echo => echo(stream).await,
+        target => drop(outward::carry(stream, &target).await),
+    }
+}
+
+/// Accepts connections for the client until it ends the stream.
+async fn listen(stream: Stream, session: &Session, place: String, offers: &Offers) {
+    let Ok(bind) = place.parse::<Bind>() else {
+        return refuse(stream, Reason::Unknown);
     };
-    if let Err((stream, error)) = connected {
-        refuse(stream, Reason::of_connecting(&error));
+    if !offers.allow_listen(&bind) {
+        return refuse(stream, Reason::NotAllowed);
     }
-}
-
-/// Gives the stream up, and says why.
-fn refuse(stream: Stream, reason: Reason) {
+    let Ok(listener) = Listener::bind(&bind).await else {
+        return refuse(stream, Reason::Taken);
+    };
     let (mut send, mut recv) = stream.split();
-    let (_fits, _too) = (send.reset(reason.code()), recv.stop(reason.code()));
-}
-
-async fn in_time<T>(connecting: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let late = |_| Err(io::ErrorKind::TimedOut.into());
-    timeout(CONNECT, connecting).await.unwrap_or_else(late)
-}
-
-async fn tcp(stream: Stream, host: &str, port: u16) -> Result<(), (Stream, io::Error)> {
-    match in_time(TcpStream::connect((host, port))).await {
-        Ok(socket) => {
-            let _as_well_as_without = socket.set_nodelay(true);
-            let (read, write) = socket.into_split();
-            pump(stream, read, write).await;
-            Ok(())
+    if send.write_bytes(format!("{listener}\n").into()).await.is_err() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            accepted = listener.next() => {
+                tokio::spawn(hand_over(accepted, session.clone(), place.clone()));
+            }
+            // Nothing is said on it; it ends, or the session does.
+            _ = recv.recv_chunk() => return,
         }
-        Err(error) => Err((stream, error)),
     }
 }
 
-async fn unix(stream: Stream, path: &str) -> Result<(), (Stream, io::Error)> {
-    match in_time(UnixStream::connect(path)).await {
-        Ok(socket) => {
-            let (read, write) = socket.into_split();
-            pump(stream, read, write).await;
-            Ok(())
-        }
-        Err(error) => Err((stream, error)),
+/// A connection that was accepted for the client is a stream to it.
+async fn hand_over(accepted: Accepted, session: Session, place: String) {
+    let options = StreamOptions::default().with_label(Purpose::Accepted(place).label());
+    if let Ok(stream) = session.open(options).await {
+        accepted.pump(stream).await;
     }
 }
 
