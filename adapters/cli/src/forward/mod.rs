@@ -2,14 +2,12 @@
 
 mod local;
 mod remote;
-mod spec;
+pub(crate) mod spec;
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
-
-pub(crate) use self::spec::Forwarded;
 
 use crate::client;
 use crate::failure::Failure;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::endpoints::Client;
-use crate::forward::Forwarded;
+use crate::forward::spec::Forwarded;
 
 /// Options of `unbroken forward`.
 #[derive(Args)]
