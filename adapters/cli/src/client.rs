@@ -112,7 +112,9 @@ pub(crate) async fn open_at(endpoint: &Endpoint, options: &Client) -> Result<Ses
 
 /// A stream to a target.
 pub(crate) async fn open_stream(session: &Session, target: &Target) -> Result<Stream, Failure> {
-    let options = StreamOptions::default().with_label(target.label());
+    let options = StreamOptions::default()
+        .with_label(target.label())
+        .with_fragment_size(Some(64_000));
     let opened = session.open(options).await;
     opened.map_err(|error| Failure::Broken(format!("cannot open a stream to {target}: {error}")))
 }
