@@ -1,6 +1,8 @@
 //! Byte streams that signals interrupt, that are not ready, and that take and give a byte or a few, in the order of a seed.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod common;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::pin;
@@ -146,31 +148,17 @@ fn cross_all(address: &Address, acceptor: &Acceptor) {
 }
 
 #[test]
-fn packets_on_a_byte_stream() {
-    cross_all(&Address::parse("tcp://localhost:1").unwrap(), &Acceptor::tcp());
-}
-
-#[test]
-fn websockets() {
-    cross_all(&Address::parse("ws://localhost/").unwrap(), &Acceptor::websocket());
+fn in_clear() {
+    for (address, acceptor) in common::in_clear() {
+        cross_all(&address, &acceptor);
+    }
 }
 
 #[cfg(feature = "tls")]
 #[test]
 fn inside_tls() {
-    use unbroken_carriers::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use unbroken_carriers::{Tls, TlsServer};
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let certificate = CertificateDer::from(made.cert);
-    let tls = Tls::trusting([certificate.clone()]).unwrap();
-    let shown = TlsServer::new(vec![certificate], key).unwrap();
-    for (address, acceptor) in [
-        ("tls://localhost:1", Acceptor::tcp()),
-        ("wss://localhost/", Acceptor::websocket()),
-    ] {
-        let address = Address::parse(address).unwrap().tls(tls.clone());
-        cross_all(&address, &acceptor.tls(shown.clone()));
+    for (address, acceptor) in common::in_tls() {
+        cross_all(&address, &acceptor);
     }
 }
 

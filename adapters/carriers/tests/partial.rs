@@ -116,27 +116,16 @@ fn each_half_is_told(address: &Address, acceptor: &Acceptor) {
 
 #[test]
 fn bytes_of_a_packet_are_told_of() {
-    let parse = |address| Address::parse(address).unwrap();
-    each_half_is_told(&parse("tcp://localhost:1"), &Acceptor::tcp());
-    each_half_is_told(&parse("ws://localhost/"), &Acceptor::websocket());
+    for (address, acceptor) in common::in_clear() {
+        each_half_is_told(&address, &acceptor);
+    }
 }
 
 #[cfg(feature = "tls")]
 #[test]
 fn bytes_of_a_record_are_told_of() {
-    use unbroken_carriers::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use unbroken_carriers::{Tls, TlsServer};
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let certificate = CertificateDer::from(made.cert);
-    let tls = Tls::trusting([certificate.clone()]).unwrap();
-    let shown = TlsServer::new(vec![certificate], key).unwrap();
-    for (address, acceptor) in [
-        ("tls://localhost:1", Acceptor::tcp()),
-        ("wss://localhost/", Acceptor::websocket()),
-    ] {
-        let address = Address::parse(address).unwrap().tls(tls.clone());
-        each_half_is_told(&address, &acceptor.tls(shown.clone()));
+    for (address, acceptor) in common::in_tls() {
+        each_half_is_told(&address, &acceptor);
     }
 }
 

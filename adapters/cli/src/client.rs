@@ -1,6 +1,5 @@
 //! A session with a server, as every command has one: who trusts whom, how long is waited, and what is said when it comes to nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,14 +7,13 @@ use tokio::time::timeout;
 use unbroken_tokio::carriers::Tls;
 use unbroken_tokio::proto::event::{EndReason, Ended};
 use unbroken_tokio::proto::reconnect::{Attempt, Backoff, Outcome, Reached};
-use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, Event};
 use unbroken_tokio::{Address, Events, Session, Stream};
 
 use crate::failure::Failure;
 use crate::identity::trust::Trust;
 use crate::options::endpoints::Client;
-use crate::target::Target;
+use crate::target::{Purpose, Target};
 use crate::tls;
 
 /// A session lives so long without a connection, if the server lets it.
@@ -58,13 +56,8 @@ impl Endpoint {
     }
 }
 
-/// Opens a session with the server at `url`, and waits until it is there and trusted.
-pub(crate) async fn open(url: &str, options: &Client) -> Result<Session, Failure> {
-    open_at(&Endpoint::new(url, options)?, options).await
-}
-
-/// The same.
-pub(crate) async fn open_at(endpoint: &Endpoint, options: &Client) -> Result<Session, Failure> {
+/// Opens a session, and waits until it is there and trusted.
+pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Session, Failure> {
     let (address, server) = (endpoint.address.clone(), endpoint.server.as_str());
     let trust = Trust::new(&options.keys, server.to_owned())?;
     let mut config = ClientConfig::new(trust.auth.clone());
@@ -112,15 +105,12 @@ pub(crate) async fn open_at(endpoint: &Endpoint, options: &Client) -> Result<Ses
 
 /// A stream to a target.
 pub(crate) async fn open_stream(session: &Session, target: &Target) -> Result<Stream, Failure> {
-    let options = StreamOptions::default()
-        .with_label(target.label())
-        .with_fragment_size(Some(64_000));
-    let opened = session.open(options).await;
+    let opened = session.open(Purpose::To(target.clone()).options()).await;
     opened.map_err(|error| Failure::Broken(format!("cannot open a stream to {target}: {error}")))
 }
 
 /// Why there is no session, or none any more.
-pub(crate) fn explain(server: &str, session: &Session, ended: &Ended) -> Failure {
+fn explain(server: &str, session: &Session, ended: &Ended) -> Failure {
     let last = session
         .connect_error()
         .map_or(String::new(), |error| format!(": {error}"));
@@ -142,6 +132,7 @@ pub(crate) fn explain(server: &str, session: &Session, ended: &Ended) -> Failure
             let reason = String::from_utf8_lossy(reason);
             Failure::Broken(format!("{server} closed the session: {reason}"))
         }
+        EndReason::AbortedByPeer => Failure::Broken(format!("{server} ended the session")),
         other => Failure::Broken(format!("the session with {server} is over: {other:?}")),
     }
 }
@@ -196,18 +187,16 @@ async fn tell(mut events: Events) {
 }
 
 /// Ends a session that is of no use any more, so that the server does not keep it for a day; but if it cannot be reached, nobody waits for it.
-pub(crate) async fn leave(session: &Session) -> Result<(), Failure> {
+pub(crate) async fn leave(session: &Session) {
     if timeout(GOODBYE, session.close(0, Bytes::from_static(b"left")))
         .await
         .is_err()
     {
         session.abort().await;
     }
-    Ok(())
 }
 
 /// For how a session ended that a stream broke off with.
 pub(crate) async fn ended(session: &Session, server: &str) -> Failure {
-    let ended: Arc<Ended> = session.closed().await;
-    explain(server, session, &ended)
+    explain(server, session, &*session.closed().await)
 }

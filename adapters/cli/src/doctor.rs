@@ -25,32 +25,35 @@ pub(crate) async fn run(options: Doctor) -> Result<(), Failure> {
     let endpoint = Endpoint::new(&options.server, &options.client)?;
     step("resolve", resolve(&endpoint)).await?;
     step("connect", connect(&endpoint)).await?;
-    let mut opened = None;
-    step("handshake", async {
-        let session = client::open_at(&endpoint, &options.client).await?;
-        let key = session.peer_key().map_or(String::from("none"), |key| key.to_string());
-        opened = Some(session);
-        Ok(format!("the server's key is {key}"))
-    })
-    .await?;
-    let Some(session) = opened else { return Ok(()) };
-    step("round trips", round_trips(&session)).await?;
-    step("swap", swap(&session)).await?;
-    client::leave(&session).await
+    let session = step("handshake", handshake(&endpoint, &options)).await?;
+    let tried = async {
+        step("round trips", round_trips(&session)).await?;
+        step("swap", swap(&session)).await
+    };
+    let tried = tried.await;
+    client::leave(&session).await;
+    tried
 }
 
-async fn step(name: &str, work: impl Future<Output = Result<String, Failure>>) -> Result<(), Failure> {
+/// Does `work`, and says how long that took and what it found.
+async fn step<T>(name: &str, work: impl Future<Output = Result<(T, String), Failure>>) -> Result<T, Failure> {
     let began = Instant::now();
     let result = work.await;
     let took = began.elapsed().as_secs_f64() * 1e3;
     match &result {
-        Ok(found) => println!("{name:12} ok      {took:8.1} ms  {found}"),
+        Ok((_, found)) => println!("{name:12} ok      {took:8.1} ms  {found}"),
         Err(_) => println!("{name:12} failed  {took:8.1} ms"),
     }
-    result.map(drop)
+    result.map(|(made, _)| made)
 }
 
-async fn resolve(endpoint: &Endpoint) -> Result<String, Failure> {
+async fn handshake(endpoint: &Endpoint, options: &Doctor) -> Result<(Session, String), Failure> {
+    let session = client::open(endpoint, &options.client).await?;
+    let key = session.peer_key().map_or(String::from("none"), |key| key.to_string());
+    Ok((session, format!("the server's key is {key}")))
+}
+
+async fn resolve(endpoint: &Endpoint) -> Result<((), String), Failure> {
     let (host, port) = endpoint.address.host_port();
     let found = timeout(STEP, lookup_host((host, port))).await;
     let unknown = |why: String| Failure::Unreachable(format!("{host} has no address: {why}"));
@@ -61,23 +64,23 @@ async fn resolve(endpoint: &Endpoint) -> Result<String, Failure> {
         .collect();
     match addresses.is_empty() {
         true => Err(unknown("none is known".into())),
-        false => Ok(addresses.join(", ")),
+        false => Ok(((), addresses.join(", "))),
     }
 }
 
 /// The connection as a session has it, with TLS and the upgrade where the address asks for them.
-async fn connect(endpoint: &Endpoint) -> Result<String, Failure> {
+async fn connect(endpoint: &Endpoint) -> Result<((), String), Failure> {
     let dialled = timeout(STEP, unbroken_tokio::dial(&endpoint.address)).await;
     let failed = |why: String| Failure::Unreachable(format!("{}: {why}", endpoint.server));
     match dialled {
-        Ok(Ok(_)) if endpoint.address.is_websocket() => Ok("a WebSocket".into()),
-        Ok(Ok(_)) => Ok("a byte stream".into()),
+        Ok(Ok(_)) if endpoint.address.is_websocket() => Ok(((), "a WebSocket".into())),
+        Ok(Ok(_)) => Ok(((), "a byte stream".into())),
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(_) => Err(failed(format!("no connection within {} s", STEP.as_secs()))),
     }
 }
 
-async fn round_trips(session: &Session) -> Result<String, Failure> {
+async fn round_trips(session: &Session) -> Result<((), String), Failure> {
     let mut times = Vec::new();
     for _ in 0..PROBES {
         let silent = || Failure::Broken("the server does not answer any more".into());
@@ -86,11 +89,11 @@ async fn round_trips(session: &Session) -> Result<String, Failure> {
     }
     times.sort_by(f64::total_cmp);
     let (least, most) = (times.first().unwrap_or(&0.0), times.last().unwrap_or(&0.0));
-    Ok(format!("{least:.1} to {most:.1} ms"))
+    Ok(((), format!("{least:.1} to {most:.1} ms")))
 }
 
 /// Has another connection take over while this one works: what happens when a network changes.
-async fn swap(session: &Session) -> Result<String, Failure> {
+async fn swap(session: &Session) -> Result<((), String), Failure> {
     let mut events = session.events();
     session.migrate(STEP, bytes::Bytes::new());
     let swapped = timeout(STEP, async {
@@ -101,9 +104,10 @@ async fn swap(session: &Session) -> Result<String, Failure> {
         }
         None
     });
-    match swapped.await.ok().flatten() {
-        Some(Swap::Planned) => Ok("another connection took over, and nothing waited for it".into()),
-        Some(_) => Ok("another connection took over; the first one was lost".into()),
-        None => Err(Failure::Broken("no other connection could take over".into())),
-    }
+    let failed = || Failure::Broken("no other connection could take over".into());
+    let found = match swapped.await.ok().flatten().ok_or_else(failed)? {
+        Swap::Planned => "another connection took over, and nothing waited for it",
+        _ => "another connection took over; the first one was lost",
+    };
+    Ok(((), found.into()))
 }

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use unbroken_tokio::proto::config::MAX_LABEL;
+use unbroken_tokio::proto::stream::StreamOptions;
+
+/// The longest that a stream may have.
+const LONG_FRAGMENTS: usize = 64_000;
 
 /// A target, as the command line and a stream's label write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// A stream's label.
-    pub(crate) fn label(&self) -> Bytes {
+    fn label(&self) -> Bytes {
         match self {
             Target::Tcp { .. } => format!("tcp:{self}"),
             _ => self.to_string(),
@@ -28,7 +32,7 @@ impl Target {
     }
 
     /// The target that a label names; `None`: it names none.
-    pub(crate) fn of_label(label: &[u8]) -> Option<Target> {
+    fn of_label(label: &[u8]) -> Option<Target> {
         let text = std::str::from_utf8(label).ok()?;
         match text.strip_prefix("tcp:") {
             Some(tcp) => tcp.parse().ok().filter(|target| matches!(target, Target::Tcp { .. })),
@@ -97,12 +101,19 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    pub(crate) fn label(&self) -> Bytes {
+    fn label(&self) -> Bytes {
         match self {
             Purpose::To(target) => target.label(),
             Purpose::Listen(place) => format!("listen:{place}").into(),
             Purpose::Accepted(place) => format!("accepted:{place}").into(),
         }
+    }
+
+    /// How a stream for it is opened. Its frames are long, since much goes through; they are cut shorter where a line is slow.
+    pub(crate) fn options(&self) -> StreamOptions {
+        StreamOptions::default()
+            .with_label(self.label())
+            .with_fragment_size(Some(LONG_FRAGMENTS))
     }
 
     pub(crate) fn of_label(label: &[u8]) -> Option<Purpose> {

@@ -28,21 +28,8 @@ fn who_is_not_let_in_hears_so() {
             .status
             .success()
     );
-    let arguments = [
-        "connect",
-        &served.url(),
-        "--to",
-        "echo",
-        "--key",
-        &other,
-        "--server-key",
-        &served.server_key,
-    ];
-    said(
-        run(unbroken(&served.folder.path("."), &arguments), b""),
-        4,
-        "does not know our key",
-    );
+    let client = served.client_with("other.key", "connect", &served.url(), &["--to", "echo"]);
+    said(run(client, b""), 4, "does not know our key");
     // Without a key of one's own, one is made up.
     let arguments = [
         "connect",
@@ -77,17 +64,8 @@ fn a_key_that_is_added_counts_after_sighup() {
     fs::write(served.folder.path("authorized"), made.stdout).unwrap();
     served.process().signal("-HUP");
     served.hears("has 1 keys");
-    let arguments = [
-        "connect",
-        &served.url(),
-        "--to",
-        "echo",
-        "--key",
-        &other,
-        "--server-key",
-        &served.server_key,
-    ];
-    let output = run(unbroken(&served.folder.path("."), &arguments), b"hello");
+    let client = served.client_with("other.key", "connect", &served.url(), &["--to", "echo"]);
+    let output = run(client, b"hello");
     assert_eq!((output.stdout, output.status.code()), (b"hello".to_vec(), Some(0)));
     said(
         run(served.client("connect", &served.url(), &["--to", "echo"]), b""),

@@ -1,5 +1,6 @@
 //! Byte streams that are always ready, and a way to poll what stands on them. No runtime.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 pub(crate) mod peer;
 
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::BytesMut;
-use unbroken_carriers::{Acceptor, SUBPROTOCOL};
+use unbroken_carriers::{Acceptor, Address, SUBPROTOCOL};
 use unbroken_driver::{BoxConnection, Budget, ByteStream};
 
 /// Counts how often its task was woken.
@@ -132,4 +133,33 @@ impl Watched {
         }
         panic!("it never ends")
     }
+}
+
+/// Each way to connect in clear, and what takes it.
+pub(crate) fn in_clear() -> [(Address, Acceptor); 2] {
+    let parse = |address| Address::parse(address).unwrap();
+    [
+        (parse("tcp://localhost:1"), Acceptor::tcp()),
+        (parse("ws://localhost/"), Acceptor::websocket()),
+    ]
+}
+
+/// The same in TLS, with a certificate made for it.
+#[cfg(feature = "tls")]
+pub(crate) fn in_tls() -> [(Address, Acceptor); 2] {
+    use unbroken_carriers::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use unbroken_carriers::{Tls, TlsServer};
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let certificate = CertificateDer::from(made.cert);
+    let tls = Tls::trusting([certificate.clone()]).unwrap();
+    let shown = TlsServer::new(vec![certificate], key).unwrap();
+    let pair = |address, acceptor: Acceptor| {
+        let address = Address::parse(address).unwrap();
+        (address.tls(tls.clone()), acceptor.tls(shown.clone()))
+    };
+    [
+        pair("tls://localhost:1", Acceptor::tcp()),
+        pair("wss://localhost/", Acceptor::websocket()),
+    ]
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
 
-use crate::client;
+use crate::client::{self, Endpoint};
 use crate::failure::Failure;
 use crate::listener::Listener;
 use crate::options::ports::Forward;
 use crate::signals::Signals;
 
 pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
+    let endpoint = Endpoint::new(&options.server, &options.client)?;
     // A port that is taken is found before a person is asked anything.
     let mut listeners = Vec::new();
     for forwarded in &options.local {
@@ -24,7 +25,7 @@ pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
             Arc::new(forwarded.target.clone()),
         ));
     }
-    let session = client::open(&options.server, &options.client).await?;
+    let session = client::open(&endpoint, &options.client).await?;
     let mut tasks = JoinSet::new();
     for (listener, target) in listeners {
         eprintln!("unbroken: {listener} is connected to {target}");
@@ -33,9 +34,12 @@ pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
     let over = match remote::listen(&session, options.remote).await {
         Ok(places) => {
             tasks.spawn(remote::accept(session.clone(), places));
-            until_over(&session, &options.server).await
+            until_over(&session, &endpoint.server).await
         }
-        Err(refused) => client::leave(&session).await.and(Err(refused)),
+        Err(refused) => {
+            client::leave(&session).await;
+            Err(refused)
+        }
     };
     // Sockets at paths go with their listeners.
     tasks.shutdown().await;
@@ -50,7 +54,8 @@ async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
         () = signals.end() => {}
     }
     tokio::select! {
-        left = client::leave(session) => left,
-        () = signals.end() => Ok(()),
+        () = client::leave(session) => {}
+        () = signals.end() => {}
     }
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session, Stream};
 
 use super::spec::Forwarded;
@@ -30,8 +29,7 @@ pub(crate) async fn listen(session: &Session, wanted: Vec<Forwarded>) -> Result<
     let mut places = Vec::new();
     for Forwarded { bind, target } in wanted {
         let asked = bind.to_string();
-        let label = Purpose::Listen(asked.clone()).label();
-        let stream = session.open(StreamOptions::default().with_label(label)).await;
+        let stream = session.open(Purpose::Listen(asked.clone()).options()).await;
         let stream = stream.map_err(|error| Failure::Broken(format!("cannot ask for {asked}: {error}")))?;
         let (send, mut recv) = stream.split();
         let there = first_line(&mut recv).await.map_err(|error| match error {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{Session, Stream};
 
 use super::offers::Offers;
@@ -54,8 +53,7 @@ async fn listen(stream: Stream, session: &Session, place: String, offers: &Offer
 
 /// A connection that was accepted for the client is a stream to it.
 async fn hand_over(accepted: Accepted, session: Session, place: String) {
-    let options = StreamOptions::default().with_label(Purpose::Accepted(place).label());
-    if let Ok(stream) = session.open(options).await {
+    if let Ok(stream) = session.open(Purpose::Accepted(place).options()).await {
         accepted.pump(stream).await;
     }
 }

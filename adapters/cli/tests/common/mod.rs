@@ -172,7 +172,12 @@ impl Served {
 
     /// A client's command, which the server lets in.
     pub(crate) fn client(&self, command: &str, url: &str, arguments: &[&str]) -> Command {
-        let key = self.folder.text("client.key");
+        self.client_with("client.key", command, url, arguments)
+    }
+
+    /// The same with another key, in a file of that name; what the server thinks of it is the caller's affair.
+    pub(crate) fn client_with(&self, key: &str, command: &str, url: &str, arguments: &[&str]) -> Command {
+        let key = self.folder.text(key);
         let mut all = vec![command, url, "--key", &key, "--server-key", &self.server_key];
         all.extend(arguments);
         unbroken(&self.folder.0, &all)
