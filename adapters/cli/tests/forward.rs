@@ -59,20 +59,20 @@ fn answer_requests(listener: TcpListener, body: Vec<u8>) {
     });
 }
 
-/// A conversation in which each answer depends on the request before it.
-fn converse(mut socket: impl Read + Write, rounds: u32) {
+/// A conversation in which each answer depends on the request before it, by a factor.
+fn converse(mut socket: impl Read + Write, factor: u64, rounds: u64) {
     for round in 0..rounds {
         socket.write_all(format!("{round}\n").as_bytes()).unwrap();
         let mut answer = [0; 8];
         socket.read_exact(&mut answer).unwrap();
-        assert_eq!(u64::from_be_bytes(answer), u64::from(round) * 3);
+        assert_eq!(u64::from_be_bytes(answer), round * factor);
     }
 }
 
-fn answer_conversations(socket: impl Read, mut answers: impl Write) {
+fn answer_conversations(socket: impl Read, mut answers: impl Write, factor: u64) {
     for line in BufReader::new(socket).lines().map_while(Result::ok) {
         let number: u64 = line.parse().unwrap();
-        answers.write_all(&(number * 3).to_be_bytes()).unwrap();
+        answers.write_all(&(number * factor).to_be_bytes()).unwrap();
     }
 }
 
@@ -87,7 +87,7 @@ fn a_download_and_a_conversation_go_on_through_cuts() {
     let listener = UnixListener::bind(&database).unwrap();
     thread::spawn(move || {
         for socket in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || answer_conversations(&socket, &socket));
+            thread::spawn(move || answer_conversations(&socket, &socket, 3));
         }
     });
     let relay = Relay::new(
@@ -106,7 +106,7 @@ fn a_download_and_a_conversation_go_on_through_cuts() {
     let mut forwarding = Forwarding::start(&served, &url, &["-L", &first, "-L", &second]);
     let web = forwarding.place();
     assert_eq!(forwarding.place(), format!("unix:{here}"));
-    let talking = thread::spawn(move || converse(UnixStream::connect(here).unwrap(), 2_000));
+    let talking = thread::spawn(move || converse(UnixStream::connect(here).unwrap(), 3, 2_000));
     let mut socket = TcpStream::connect(web).unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     // Its end of the connection is over; the answer comes all the same.
@@ -123,13 +123,17 @@ fn a_download_and_a_conversation_go_on_through_cuts() {
 #[test]
 fn what_the_server_accepts_is_connected_to_a_target_here() {
     let served = Served::new(&["--allow-listen", "127.0.0.1:*", "--allow-listen", "unix:*"]);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let target = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for socket in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || answer_conversations(&socket, &socket));
-        }
-    });
+    let target = |factor| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for socket in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || answer_conversations(&socket, &socket, factor));
+            }
+        });
+        place
+    };
+    let (first, second) = (target(3), target(5));
     let plan = Plan {
         cuts: 8,
         most: 20_000,
@@ -139,15 +143,15 @@ fn what_the_server_accepts_is_connected_to_a_target_here() {
     let relay = Relay::new(served.address, plan);
     let url = format!("tcp://{}", relay.address());
     let (port, path) = (
-        format!("0:{target}"),
-        format!("{}:{target}", served.folder.text("there")),
+        format!("0:{first}"),
+        format!("{}:{second}", served.folder.text("there")),
     );
     let mut forwarding = Forwarding::start(&served, &url, &["-R", &port, "-R", &path]);
     let place = forwarding.place();
     assert_eq!(forwarding.place(), format!("unix:{}", served.folder.text("there")));
     let there = served.folder.path("there");
-    let talking = thread::spawn(move || converse(UnixStream::connect(there).unwrap(), 1_000));
-    converse(TcpStream::connect(&place).unwrap(), 1_000);
+    let talking = thread::spawn(move || converse(UnixStream::connect(there).unwrap(), 5, 1_000));
+    converse(TcpStream::connect(&place).unwrap(), 3, 1_000);
     talking.join().unwrap();
     assert!(relay.cuts() >= 4, "only {} cuts", relay.cuts());
     forwarding.process.signal("-TERM");

@@ -40,7 +40,7 @@ impl Session {
         let before = self.packet_limit();
         learn(&mut self.connections.path_limit);
         let limit = self.packet_limit();
-        if limit != before && !self.is_ended() {
+        if limit != before {
             self.events.push(Event::PacketLimit { limit });
         }
         limit.cmp(&before)

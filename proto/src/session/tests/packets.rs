@@ -1,5 +1,7 @@
 //! How long packets are: the limits that both ends said, and gateways that let no longer ones through.
 
+use alloc::collections::VecDeque;
+
 use super::swaps::resume;
 use super::*;
 
@@ -46,12 +48,7 @@ impl Passage {
                     pair.server().detach(now, theirs, causes.1);
                 }
             }
-            let wanted = pair.client.wanted_connection().expect("because it lives on");
-            pair.now = pair.now.max(wanted.not_before);
-            let (ours, incoming) = resume(pair);
-            let now = pair.now;
-            let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
-            pair.links.push((ours, Some(theirs)));
+            redial(pair);
         }
     }
 
@@ -94,6 +91,17 @@ impl Passage {
         }
         None
     }
+}
+
+/// The next connection: RESUME was answered, and nothing was read of the answer.
+fn redial(pair: &mut Pair) -> (Epoch, Epoch) {
+    let wanted = pair.client.wanted_connection().expect("because it lives on");
+    pair.now = pair.now.max(wanted.not_before);
+    let (ours, incoming) = resume(pair);
+    let now = pair.now;
+    let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
+    pair.links.push((ours, Some(theirs)));
+    (ours, theirs)
 }
 
 fn limits(session: &mut Session) -> Vec<usize> {
@@ -150,13 +158,7 @@ fn what_a_gateway_lets_not_through_is_sent_in_shorter_packets() {
                 pair.cut();
                 queue(&mut pair.client, now, message(50_000));
                 let _ = queue(pair.server(), now, message(10));
-                pair.now = pair
-                    .now
-                    .max(pair.client.wanted_connection().expect("because it lives on").not_before);
-                let (ours, incoming) = resume(&mut pair);
-                let now = pair.now;
-                let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
-                pair.links.push((ours, Some(theirs)));
+                redial(&mut pair);
                 if from_client {
                     passage.carry(&mut pair, limit, gateway);
                     assert_eq!(passage.losses, losses, "{case:?}");
@@ -181,10 +183,10 @@ fn owing(pair: &mut Pair, len: usize) -> (StreamId, Vec<u8>, Epoch, (Epoch, Epoc
     pair.links.clear();
     let peer = pair.client.identity.peer.as_mut().expect("because it is established");
     peer.parameters.packet_limit = 1_200;
-    pair.now = pair.client.wanted_connection().expect("because it lives on").not_before;
-    let (ours, incoming) = resume(pair);
+    let (ours, theirs) = redial(pair);
+    // The caller decides what travels on it.
+    pair.links.clear();
     let now = pair.now;
-    let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
     let server = pair.server.as_mut().expect("because dialled");
     shuttle(now, server, theirs, &mut pair.client, ours);
     let old = old.1.expect("because it was attached");
@@ -238,6 +240,125 @@ fn a_frame_in_parts_goes_on_though_the_line_holds_less() {
     let now = pair.now;
     assert!(pair.server().accept(now).is_some());
     assert!(payload(pair.server(), now, stream).starts_with(&message(50_000)));
+}
+
+/// Kills `parts_settled_early`. What came before it is acknowledged, and a part of it is not.
+#[test]
+fn a_part_under_way_waits_for_its_acknowledgement() {
+    let mut pair = with_fragments(64_000);
+    let (_, _, _, new) = owing(&mut pair, 50_000);
+    step(&mut pair, new);
+    step(&mut pair, new);
+    let now = pair.now;
+    let current = pair
+        .client
+        .connections
+        .current
+        .as_mut()
+        .expect("because it is attached");
+    let cursor = current.cursor;
+    assert!(current.part_offset > 0 && current.unacked_since.is_some());
+    current.on_acked(now, cursor);
+    assert!(current.unacked_since.is_some());
+    current.on_acked(now, cursor + 1);
+    assert!(current.unacked_since.is_none());
+}
+
+/// A line of some length that carries everything: what is on it, each way.
+#[derive(Default)]
+struct LongLine {
+    up: VecDeque<(Instant, Vec<u8>)>,
+    down: VecDeque<(Instant, Vec<u8>)>,
+}
+
+impl LongLine {
+    /// A millisecond of it; what arrived on the stream.
+    fn step(&mut self, pair: &mut Pair, one_way: Duration, stream: StreamId) -> usize {
+        let (ours, theirs) = pair.links[0];
+        let theirs = theirs.expect("because it is attached");
+        let now = pair.now;
+        while let Some((_, packet)) = self.up.pop_front_if(|(at, _)| *at <= now) {
+            let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
+            heard.expect("because it is honest");
+        }
+        while let Some((_, packet)) = self.down.pop_front_if(|(at, _)| *at <= now) {
+            let heard = pair.client.handle_input(now, ours, BytesMut::from(&packet[..]));
+            heard.expect("because it is honest");
+        }
+        pair.server().accept(now);
+        let arrived = payload(pair.server(), now, stream).len();
+        let mut packet = Vec::new();
+        while pair.client.poll_transmit(now, ours, &mut packet) {
+            self.up.push_back((now + one_way, core::mem::take(&mut packet)));
+        }
+        while pair.server().poll_transmit(now, theirs, &mut packet) {
+            self.down.push_back((now + one_way, core::mem::take(&mut packet)));
+        }
+        pair.sleep(Duration::from_millis(1));
+        arrived
+    }
+}
+
+fn with_large_windows(adjust: impl Fn(&mut SessionConfig)) -> Pair {
+    let mut pair = Pair::with(|client, server| {
+        for config in [client, server] {
+            (config.stream_window, config.session_window) = (32 << 20, 32 << 20);
+            (config.max_stream_window, config.max_session_window) = (1 << 28, 1 << 28);
+            adjust(config);
+        }
+    });
+    pair.dial();
+    pair
+}
+
+/// Kills `short_packets_starve_nobody`. A packet that is short anyhow says nothing of how much there was to send.
+#[test]
+fn small_messages_in_short_packets_say_nothing_of_the_line() {
+    for limit in [1_200, 2_400, 65_535] {
+        let mut pair = with_large_windows(|config| config.packet_limit = limit);
+        let stream = opened(&mut pair);
+        // A connection of whose line nothing is known.
+        pair.cut();
+        pair.narrow = true;
+        redial(&mut pair);
+        let (mut line, one_way) = (LongLine::default(), Duration::from_millis(25));
+        for ms in 0..3_000 {
+            if ms % 97 == 0 {
+                let now = pair.now;
+                send(&mut pair.client, now, stream, message(600));
+            }
+            line.step(&mut pair, one_way, stream);
+        }
+        // Their rate is not the line's: as much may be on it as at first.
+        assert_eq!(pair.client.stats().in_flight_limit, 64 << 10, "{limit}");
+    }
+}
+
+/// Kills `parts_starve`. What is left of a packet behind the rest of one frame does not show that there is no other to send.
+#[test]
+fn frames_that_go_again_in_parts_are_as_fast_as_others() {
+    let took = |fragment: usize| {
+        let mut pair = with_large_windows(|config| config.fragment_size = fragment);
+        let stream = opened(&mut pair);
+        let (now, mut sent) = (pair.now, 0);
+        while sent < 8_000_000 && pair.client.stream(stream).send(now, message(64_000)).is_ok() {
+            sent += 64_000;
+        }
+        pair.lift();
+        let old = pair.links[0].0;
+        while pair.client.poll_transmit(now, old, &mut Vec::new()) {}
+        pair.cut();
+        pair.narrow = true;
+        redial(&mut pair);
+        let (mut line, one_way, begun) = (LongLine::default(), Duration::from_millis(50), pair.now);
+        let mut arrived = 0;
+        while arrived < sent {
+            arrived += line.step(&mut pair, one_way, stream);
+        }
+        pair.now.saturating_since(begun)
+    };
+    let (short, long) = (took(16_384), took(64_000));
+    assert!(long <= short + short / 8, "{long:?} for {short:?}");
 }
 
 /// Kills `packet_limit_of_ones_own`.
@@ -339,12 +460,7 @@ fn who_is_displaced_before_it_notices_learns_as_well() {
         for (ours, _) in core::mem::take(&mut pair.links) {
             pair.client.detach(pair.now, ours, Cause::Network);
         }
-        let wanted = pair.client.wanted_connection().expect("because it lives on");
-        pair.now = pair.now.max(wanted.not_before);
-        let (ours, incoming) = resume(&mut pair);
-        let now = pair.now;
-        let theirs = pair.server().adopt(now, incoming).expect("because the proof is good");
-        pair.links.push((ours, Some(theirs)));
+        redial(&mut pair);
     }
     let now = pair.now;
     assert!(pair.client.accept(now).is_some());

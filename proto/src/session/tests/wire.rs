@@ -10,7 +10,7 @@ use super::*;
 use crate::error::{ConnectionError, ProtocolError};
 use crate::event::Ended;
 use crate::security::testing::{BadResume, resume_packet};
-use crate::wire::frame::{Close, Data, End, EndCode, Frame, Open};
+use crate::wire::frame::{Close, Data, End, EndCode, Frame, Open, Part};
 
 mod members;
 
@@ -225,6 +225,28 @@ fn a_packet_longer_than_this_end_takes_breaks_the_protocol() {
         };
         assert_eq!(heard, expected);
     }
+}
+
+/// Kills `parts_unacknowledged`.
+// PROTOCOL R5.4
+#[test]
+fn a_part_is_answered_as_a_sequenced_frame_is() {
+    let mut pair = dialled();
+    say(&mut pair, &[opening(1, 16_000)]).expect("because it is allowed");
+    pair.sleep(Duration::from_millis(100));
+    hear(&mut pair);
+    let Frame::Data(data) = data(1, 500) else {
+        unreachable!("because it is DATA")
+    };
+    let part = Part {
+        data,
+        offset: 0,
+        total: 9_000,
+    };
+    say(&mut pair, &[Frame::Part(part)]).expect("because it is allowed");
+    assert_eq!(all(hear(&mut pair)), []);
+    pair.sleep(Duration::from_millis(25));
+    assert_eq!(all(hear(&mut pair)), [Frame::Ack { position: 1 }]);
 }
 
 /// Kills `never_cut_again`. The peer that takes less is one that knows of a gateway; see `packets` for those that nobody knows of.
