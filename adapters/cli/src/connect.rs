@@ -5,8 +5,9 @@ use bytes::Bytes;
 use crate::client::{self, Endpoint};
 use crate::failure::Failure;
 use crate::options::endpoints::Connect;
-use crate::pump::{Over, pump};
+use crate::pump::{Over, Untaken, pump};
 use crate::signals::Signals;
+use crate::target::Reason;
 
 pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
     let endpoint = Endpoint::new(&options.server, &options.client)?;
@@ -15,7 +16,7 @@ pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
     // ssh sends SIGHUP to its ProxyCommand when it ends.
     let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
     let over = tokio::select! {
-        over = pump(stream, tokio::io::stdin(), tokio::io::stdout()) => Some(over),
+        over = pump(stream, tokio::io::stdin(), tokio::io::stdout(), Untaken::EndsAll) => Some(over),
         () = end.end() => None,
         () = hangup.reload() => None,
     };
@@ -33,8 +34,8 @@ pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
         Some(Over::Reset(reason)) => {
             session.abort().await;
             Err(match reason {
+                Some(Reason::Broken) | None => Failure::Broken(format!("{}: the connection there broke", options.to)),
                 Some(reason) => Failure::Refused(format!("{}: {reason}", options.to)),
-                None => Failure::Broken(format!("{}: the server gave the stream up", options.to)),
             })
         }
         // Whoever reads our output is gone, or tells us to go, as ssh does when a person leaves.

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use unbroken_tokio::Stream;
 
 use crate::failure::Failure;
-use crate::pump::{Over, pump};
+use crate::pump::{Over, Untaken, pump};
 use crate::target::{Target, host_and_port};
 use crate::unix::{UnixListener, UnixStream};
 
@@ -89,11 +89,11 @@ impl Accepted {
         match self {
             Accepted::Tcp(socket) => {
                 let (read, write) = socket.into_split();
-                pump(stream, read, write).await
+                pump(stream, read, write, Untaken::EndsThatWay).await
             }
             Accepted::Unix(socket) => {
                 let (read, write) = socket.into_split();
-                pump(stream, read, write).await
+                pump(stream, read, write, Untaken::EndsThatWay).await
             }
         }
     }

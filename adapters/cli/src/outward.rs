@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use unbroken_tokio::Stream;
 
-use crate::pump::{Over, pump};
+use crate::pump::{Over, Untaken, pump};
 use crate::target::{Reason, Target};
 use crate::unix::UnixStream;
 
@@ -45,7 +45,7 @@ async fn tcp(stream: Stream, host: &str, port: u16) -> Result<Over, (Stream, io:
         Ok(socket) => {
             let _as_well_as_without = socket.set_nodelay(true);
             let (read, write) = socket.into_split();
-            Ok(pump(stream, read, write).await)
+            Ok(pump(stream, read, write, Untaken::EndsThatWay).await)
         }
         Err(error) => Err((stream, error)),
     }
@@ -55,7 +55,7 @@ async fn unix(stream: Stream, path: &str) -> Result<Over, (Stream, io::Error)> {
     match in_time(UnixStream::connect(path)).await {
         Ok(socket) => {
             let (read, write) = socket.into_split();
-            Ok(pump(stream, read, write).await)
+            Ok(pump(stream, read, write, Untaken::EndsThatWay).await)
         }
         Err(error) => Err((stream, error)),
     }

@@ -25,42 +25,82 @@ pub(crate) enum Over {
     SessionEnded,
 }
 
-/// Carries bytes both ways until each direction has come to its end, which is passed on by itself: the other one goes on.
-/// If one of them breaks, both are given up.
-pub(crate) async fn pump(stream: Stream, read: impl AsyncRead + Unpin, write: impl AsyncWrite + Unpin) -> Over {
-    let (mut send, mut recv) = stream.split();
-    let over = {
-        let (out, back) = (outward(&mut send, read), inward(&mut recv, write));
-        tokio::try_join!(out, back).map_or_else(|over| over, |_| Over::Whole)
-    };
-    if let Over::Local(_) = over {
-        let code = Reason::Broken.code();
-        let (_fits, _too) = (send.reset(code), recv.stop(code));
-    }
-    over
+/// What it means that what comes on the stream is not taken any more on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Untaken {
+    /// Nothing is left to do: nobody reads our standard output.
+    EndsAll,
+    /// What goes the other way goes on: who answers and closes does not read the rest of the question.
+    EndsThatWay,
 }
 
-async fn outward(send: &mut SendHalf, mut read: impl AsyncRead + Unpin) -> Result<(), Over> {
+/// Carries bytes both ways until each direction has come to its end, which is passed on by itself: the other one goes on.
+/// What was read before something breaks arrives all the same, as far as it goes.
+pub(crate) async fn pump(
+    stream: Stream,
+    read: impl AsyncRead + Unpin,
+    write: impl AsyncWrite + Unpin,
+    untaken: Untaken,
+) -> Over {
+    let (mut send, mut recv) = stream.split();
+    let back = async {
+        match inward(&mut recv, write).await {
+            Err(Over::Local(_)) if untaken == Untaken::EndsThatWay => {
+                let _zero_fits = recv.stop(0);
+                Ok(())
+            }
+            ended => ended,
+        }
+    };
+    match tokio::try_join!(outward(&mut send, read, untaken), back) {
+        Ok((None, ())) => Over::Whole,
+        Ok((reason, ())) => Over::Reset(reason),
+        Err(over) => {
+            if let Over::Local(_) = over {
+                let _fits = recv.stop(Reason::Broken.code());
+            }
+            over
+        }
+    }
+}
+
+/// Why the other side reads no more, if it said so.
+async fn outward(
+    send: &mut SendHalf,
+    mut read: impl AsyncRead + Unpin,
+    untaken: Untaken,
+) -> Result<Option<Reason>, Over> {
     let mut piece = BytesMut::new();
     loop {
         piece.reserve(PIECE);
-        if read.read_buf(&mut piece).await.map_err(Over::Local)? == 0 {
+        let came = read.read_buf(&mut piece).await;
+        if matches!(came, Ok(0) | Err(_)) {
+            // A reset in the place of the end would take with it what is on its way.
             send.finish();
-            return Ok(());
+            return came.map(|_| None).map_err(Over::Local);
         }
-        match send.write_bytes(piece.split().freeze()).await {
+        match send
+            .write_bytes(piece.split().freeze())
+            .await
+            .map_err(|error| error.reason)
+        {
             Ok(()) => {}
-            // Nobody reads it any more; what comes from there goes on.
-            Err(error) if error.reason == SendRefusal::Stopped(0) => return Ok(()),
-            Err(error) => return Err(refused(error.reason)),
+            // What comes from there goes on.
+            Err(SendRefusal::Stopped(code)) => {
+                if untaken == Untaken::EndsThatWay {
+                    drain(&mut read, &mut piece).await;
+                }
+                return Ok(Reason::of_code(code));
+            }
+            Err(_) => return Err(Over::SessionEnded),
         }
     }
 }
 
-fn refused(reason: SendRefusal) -> Over {
-    match reason {
-        SendRefusal::Stopped(code) => Over::Reset(Reason::of_code(code)),
-        _ => Over::SessionEnded,
+/// Reads on to the end. A socket that is closed with something unread resets its peer, who loses what it has not read itself.
+async fn drain(read: &mut (impl AsyncRead + Unpin), piece: &mut BytesMut) {
+    while matches!(read.read_buf(piece).await, Ok(1..)) {
+        piece.clear();
     }
 }
 

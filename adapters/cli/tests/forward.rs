@@ -180,6 +180,39 @@ fn where_the_server_may_not_or_cannot_listen_the_command_ends() {
     }
 }
 
+/// A server that answers before it has read the whole question, and closes.
+#[test]
+fn an_answer_arrives_whole_though_the_question_is_not_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    let answer = pattern(100_000);
+    let sent = answer.clone();
+    thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            socket.read_exact(&mut [0; 10]).unwrap();
+            socket.write_all(&sent).unwrap();
+            socket.shutdown(Shutdown::Write).unwrap();
+            // Who closes at once with something unread takes the answer back.
+            thread::sleep(std::time::Duration::from_millis(30));
+        }
+    });
+    let served = Served::new(&["--allow-forward", "127.0.0.1:*"]);
+    let spec = format!("0:{target}");
+    let mut forwarding = Forwarding::start(&served, &served.url(), &["-L", &spec]);
+    let place = forwarding.place();
+    for round in 0..20 {
+        let socket = TcpStream::connect(&place).unwrap();
+        let mut asking = socket.try_clone().unwrap();
+        let question = pattern(4 << 20);
+        let asking = thread::spawn(move || {
+            let _not_all_is_taken = asking.write_all(&question);
+        });
+        assert!(read_all(&socket) == answer, "round {round}");
+        drop(socket.shutdown(Shutdown::Both));
+        asking.join().unwrap();
+    }
+}
+
 #[test]
 fn what_is_refused_closes_its_own_connection_only() {
     let served = Served::new(&["--allow-forward", "127.0.0.1:1", "--echo"]);
