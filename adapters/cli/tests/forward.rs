@@ -185,7 +185,7 @@ fn where_the_server_may_not_or_cannot_listen_the_command_ends() {
 fn an_answer_arrives_whole_though_the_question_is_not_read() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap();
-    let answer = pattern(100_000);
+    let answer = pattern(1 << 20);
     let sent = answer.clone();
     thread::spawn(move || {
         for mut socket in listener.incoming().map_while(Result::ok) {
@@ -200,10 +200,10 @@ fn an_answer_arrives_whole_though_the_question_is_not_read() {
     let spec = format!("0:{target}");
     let mut forwarding = Forwarding::start(&served, &served.url(), &["-L", &spec]);
     let place = forwarding.place();
-    for round in 0..20 {
+    for round in 0..6 {
         let socket = TcpStream::connect(&place).unwrap();
         let mut asking = socket.try_clone().unwrap();
-        let question = pattern(4 << 20);
+        let question = pattern(32 << 20);
         let asking = thread::spawn(move || {
             let _not_all_is_taken = asking.write_all(&question);
         });
