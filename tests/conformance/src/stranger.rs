@@ -225,7 +225,7 @@ impl Stranger {
     fn drip(&mut self, bytes: &[u8]) -> io::Result<()> {
         for byte in bytes.iter().cycle() {
             self.say(&[*byte])?;
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_micros(200));
         }
         Ok(())
     }

@@ -10,6 +10,8 @@
 //! --- end
 //! ```
 //!
+//! A line `killed by: TEST` may stand below `file:`. It names the test that is tried first, and matters to nothing but the time that takes.
+//!
 //! There may be several blocks; all of them are looked for in the file as it is. Texts are compared with
 //! all whitespace left out, so that formatting the source does not make a description stale.
 
@@ -84,6 +86,7 @@ impl Description {
                     match line.split_once(": ") {
                         Some(("breaks", law)) if breaks.is_empty() => breaks = law.to_owned(),
                         Some(("file", path)) if file.is_empty() => file = path.to_owned(),
+                        Some(("killed by", _)) => {}
                         None if line.trim().is_empty() => {}
                         _ => return Err(Stale::Malformed(number + 1)),
                     }
