@@ -121,3 +121,7 @@ async fn inward(recv: &mut RecvHalf, mut write: impl AsyncWrite + Unpin) -> Resu
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests;
