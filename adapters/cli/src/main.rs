@@ -12,8 +12,10 @@ mod options;
 mod outward;
 mod pump;
 mod serve;
+mod shell;
 mod signals;
 mod target;
+mod terminal;
 mod tls;
 mod unix;
 
@@ -39,6 +41,8 @@ enum Command {
     Connect(options::endpoints::Connect),
     /// Forward ports through a session.
     Forward(options::ports::Forward),
+    /// A terminal on the server's machine, which goes on when connections break and when you leave.
+    Shell(options::shell::Shell),
     /// Try what works on the way to a server, step by step.
     Doctor(options::endpoints::Doctor),
     /// Make a key, or a shared secret.
@@ -82,13 +86,14 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(options) => block_on(serve::run(options))?,
         Command::Connect(options) => block_on(connect::run(options))?,
         Command::Forward(options) => block_on(forward::run(options))?,
+        Command::Shell(options) => return block_on(shell::run(options)),
         Command::Doctor(options) => block_on(doctor::run(options))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command to its end. What it left behind is not waited for: a read of the terminal cannot be stopped.
-fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(Failure::unable("cannot start"))?;
     let result = runtime.block_on(command);

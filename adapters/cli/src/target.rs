@@ -9,6 +9,10 @@ use unbroken_tokio::proto::stream::StreamOptions;
 
 /// The longest that a stream may have.
 const LONG_FRAGMENTS: usize = 64_000;
+/// The priority of what a person waits for; others have 128.
+const BEFORE_OTHERS: u8 = 64;
+/// The label of streams to terminals.
+const TERMINAL: &str = "terminal";
 
 /// A target, as the command line and a stream's label write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +102,8 @@ pub(crate) enum Purpose {
     Listen(String),
     /// It is a connection that was accepted there: `accepted:PLACE`, the place as it was asked for.
     Accepted(String),
+    /// It leads to a terminal, which it names itself: `terminal`.
+    Terminal,
 }
 
 impl Purpose {
@@ -106,18 +112,25 @@ impl Purpose {
             Purpose::To(target) => target.label(),
             Purpose::Listen(place) => format!("listen:{place}").into(),
             Purpose::Accepted(place) => format!("accepted:{place}").into(),
+            Purpose::Terminal => TERMINAL.into(),
         }
     }
 
-    /// How a stream for it is opened. Its frames are long, since much goes through; they are cut shorter where a line is slow.
+    /// How a stream for it is opened. Its frames are long where much goes through; they are cut shorter where a line is slow. What a person
+    /// types goes before all of that.
     pub(crate) fn options(&self) -> StreamOptions {
-        StreamOptions::default()
-            .with_label(self.label())
-            .with_fragment_size(Some(LONG_FRAGMENTS))
+        let options = StreamOptions::default().with_label(self.label());
+        match self {
+            Purpose::Terminal => options.with_priority(BEFORE_OTHERS),
+            _ => options.with_fragment_size(Some(LONG_FRAGMENTS)),
+        }
     }
 
     pub(crate) fn of_label(label: &[u8]) -> Option<Purpose> {
         let text = std::str::from_utf8(label).ok()?;
+        if text == TERMINAL {
+            return Some(Purpose::Terminal);
+        }
         match text.split_once(':') {
             Some(("listen", place)) => Some(Purpose::Listen(place.to_owned())),
             Some(("accepted", place)) => Some(Purpose::Accepted(place.to_owned())),

@@ -13,28 +13,39 @@ const LONGEST: u64 = 1 << 20;
 
 /// A line `NAME HEX`, in a new file that only its owner may read. Folders on the way are made.
 pub(crate) fn write_secret(path: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Failure::Unable(format!("{} exists already, and is left alone", path.display()))
-        }
-        _ => Failure::Unable(format!("cannot write {}: {error}", path.display())),
-    };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        private_folder(folder).map_err(failed)?;
+        private_folder(folder).map_err(unwritable(path))?;
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = create_private(path)?;
     let mut line = Zeroizing::new(format!("{name} "));
     for byte in secret {
         line.push_str(&format!("{byte:02x}"));
     }
     line.push('\n');
-    let mut file = options.open(path).map_err(failed)?;
     file.write_all(line.as_bytes())
         .and_then(|()| file.sync_all())
-        .map_err(failed)
+        .map_err(unwritable(path))
+}
+
+fn unwritable(path: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Failure::Unable(format!("{} exists already, and is left alone", path.display()))
+        }
+        _ => Failure::Unable(format!("cannot write {}: {error}", path.display())),
+    }
+}
+
+/// A new file that only its owner may read.
+///
+/// # Errors
+/// It cannot be written, or is there.
+pub(crate) fn create_private(path: &Path) -> Result<fs::File, Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(unwritable(path))
 }
 
 /// Makes a folder, and those above it, for nobody else.

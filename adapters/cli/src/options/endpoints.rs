@@ -34,6 +34,12 @@ pub(crate) struct Serve {
     /// Places at which clients may have this machine accept connections, as `--allow-forward` names targets.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) allow_listen: Vec<Pattern>,
+    /// Let clients have terminals on this machine, as the user that this server runs as: their shell, or any command.
+    #[arg(long)]
+    pub(crate) allow_shell: bool,
+    /// Let clients start just this command line in a terminal, written exactly so. May be given several times.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) allow_exec: Vec<String>,
     /// Send back what arrives on streams to `echo`.
     #[arg(long)]
     pub(crate) echo: bool,

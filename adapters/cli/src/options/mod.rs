@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod endpoints;
 pub(crate) mod keys;
 pub(crate) mod ports;
+pub(crate) mod shell;
 
 /// What `unbroken --help` ends with.
 pub(crate) const EXIT_CODES: &str = "\

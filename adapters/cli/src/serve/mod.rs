@@ -18,6 +18,7 @@ use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::options::endpoints::Serve;
 use crate::signals::Signals;
+use crate::terminal::Terminals;
 
 /// How long clients have to leave when the server is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -36,11 +37,12 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
         eprintln!("unbroken: listening at {shown}");
     }
     eprintln!("unbroken: the key of this server is {}", admission.key);
+    let terminals = Terminals::new();
     let (mut end, mut reload) = (Signals::new()?, Signals::new()?);
     loop {
         tokio::select! {
             accepted = server.accept() => {
-                tokio::spawn(session(accepted.session, Arc::clone(&offers)));
+                tokio::spawn(session(accepted.session, Arc::clone(&offers), terminals.clone()));
             }
             () = reload.reload() => admission.reload(),
             () = end.end() => break,
@@ -59,8 +61,13 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
 }
 
 /// Serves the streams of one session, for as long as it lives.
-async fn session(session: Session, offers: Arc<Offers>) {
+async fn session(session: Session, offers: Arc<Offers>, terminals: Terminals) {
     while let Some(stream) = session.accept().await {
-        tokio::spawn(services::serve(stream, session.clone(), Arc::clone(&offers)));
+        tokio::spawn(services::serve(
+            stream,
+            session.clone(),
+            Arc::clone(&offers),
+            terminals.clone(),
+        ));
     }
 }

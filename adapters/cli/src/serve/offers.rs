@@ -11,19 +11,26 @@ use crate::target::Target;
 pub(crate) struct Offers {
     forward: Vec<Pattern>,
     listen: Vec<Pattern>,
+    shell: bool,
+    exec: Vec<String>,
     echo: bool,
 }
 
 impl Offers {
     pub(crate) fn new(options: &Serve) -> Result<Offers, Failure> {
-        if options.allow_forward.is_empty() && options.allow_listen.is_empty() && !options.echo {
+        let places = options.allow_forward.len() + options.allow_listen.len();
+        let programs = options.allow_shell || !options.allow_exec.is_empty();
+        if places == 0 && !programs && !options.echo {
             return Err(Failure::Unable(
-                "nothing would be allowed: see --allow-forward, --allow-listen and --echo".into(),
+                "nothing would be allowed: see --allow-forward, --allow-listen, --allow-shell, --allow-exec and --echo"
+                    .into(),
             ));
         }
         Ok(Offers {
             forward: options.allow_forward.clone(),
             listen: options.allow_listen.clone(),
+            shell: options.allow_shell,
+            exec: options.allow_exec.clone(),
             echo: options.echo,
         })
     }
@@ -32,6 +39,11 @@ impl Offers {
     pub(crate) fn allow_listen(&self, bind: &Bind) -> bool {
         let place = bind.as_target();
         self.listen.iter().any(|pattern| pattern.matches(&place))
+    }
+
+    /// Whether clients may start this command in a terminal, or without one a shell.
+    pub(crate) fn allow_program(&self, command: Option<&str>) -> bool {
+        self.shell || command.is_some_and(|command| self.exec.iter().any(|allowed| allowed == command))
     }
 
     pub(crate) fn allow(&self, target: &Target) -> bool {

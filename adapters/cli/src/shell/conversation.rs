@@ -1,0 +1,185 @@
+//! What goes on between a person and a terminal, until one of them ends it.
+
+use std::io::Stdout;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use unbroken_tokio::proto::session::SessionState;
+use unbroken_tokio::{RecvHalf, SendHalf, Session};
+
+use super::display::Display;
+use super::escape::{Escapes, HELP, Typed};
+use super::status::Status;
+use super::tty::{self, Input, Resizes};
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::terminal::messages::{self, Control, Message};
+
+/// What a program takes for the end of its input.
+const END_OF_INPUT: &[u8] = b"\x04";
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The program did, with this status.
+    Exited(u8),
+    /// The person left.
+    Detached,
+    /// The person wanted the program to end while there was no connection.
+    Left,
+    /// Somebody attached it elsewhere.
+    Displaced,
+    /// The session is over, or the server gave the terminal up.
+    Broken,
+}
+
+pub(crate) struct Conversation<'a> {
+    session: &'a Session,
+    display: Mutex<Display<Stdout>>,
+}
+
+/// What was typed, or happened to the window, and waits to be sent.
+type Outgoing = tokio::sync::mpsc::Sender<Bytes>;
+
+impl<'a> Conversation<'a> {
+    pub(crate) fn new(session: &'a Session, display: Display<Stdout>) -> Conversation<'a> {
+        Conversation {
+            session,
+            display: Mutex::new(display),
+        }
+    }
+
+    fn display(&self) -> MutexGuard<'_, Display<Stdout>> {
+        self.display.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn run(&mut self, mut send: SendHalf, mut recv: RecvHalf) -> Result<Over, Failure> {
+        let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
+        let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(64);
+        let sent = async {
+            while let Some(message) = waiting.recv().await {
+                if send.send(message).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<Over>().await
+        };
+        let over = tokio::select! {
+            over = self.show(&mut recv) => over,
+            over = self.read(&outgoing) => over,
+            over = sent => over,
+            () = self.follow_window(&outgoing) => Over::Broken,
+            () = self.follow_connection() => Over::Broken,
+            () = end.end() => Over::Detached,
+            () = hangup.reload() => Over::Detached,
+        };
+        if over == Over::Detached {
+            // What was typed before goes first.
+            while let Ok(message) = waiting.try_recv() {
+                let _no_room = send.try_send(message);
+            }
+            let _no_room = send.try_send(Control::Detach.encode());
+            send.finish();
+        }
+        Ok(over)
+    }
+
+    /// Leaves the person's terminal as it was. What could not be done, if anything.
+    pub(crate) fn leave(self) -> Option<String> {
+        let display = self.display.into_inner().unwrap_or_else(PoisonError::into_inner);
+        display
+            .leave()
+            .unwrap_or_else(|error| Some(format!("the terminal: {error}")))
+    }
+
+    /// Shows what the program prints.
+    async fn show(&self, recv: &mut RecvHalf) -> Over {
+        loop {
+            let Ok(Some(message)) = recv.recv().await else {
+                return Over::Broken;
+            };
+            match Message::decode(message) {
+                // Whoever closed our output does not want it any more.
+                Some(Message::Data(bytes)) if self.display().print(&bytes).is_err() => return Over::Detached,
+                Some(Message::Control(Control::Exited(status))) => return Over::Exited(status),
+                Some(Message::Control(Control::Displaced)) => return Over::Displaced,
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends what is typed.
+    async fn read(&self, outgoing: &Outgoing) -> Over {
+        let (mut input, mut escapes) = (Input::new(), Escapes::new());
+        let mut hung_up = false;
+        loop {
+            let typed = match input.read().await {
+                // Where the person's terminal is gone, or what was to be typed is all typed.
+                Err(_) => return Over::Detached,
+                Ok(typed) if typed.is_empty() => {
+                    let _session_over = outgoing.send(messages::data(END_OF_INPUT)).await;
+                    return std::future::pending().await;
+                }
+                Ok(typed) => typed,
+            };
+            let is_away = self.session.state() == SessionState::Detached;
+            if is_away && matches!(typed.as_slice(), b"\r" | b"\n") {
+                self.session.reconnect_now();
+                continue;
+            }
+            for typed in escapes.read(&typed) {
+                match typed {
+                    Typed::Bytes(bytes) => drop(outgoing.send(messages::data(&bytes)).await),
+                    Typed::Detach => return Over::Detached,
+                    Typed::HangUp if is_away || hung_up => return Over::Left,
+                    Typed::HangUp => {
+                        hung_up = true;
+                        let _session_over = outgoing.send(Control::HangUp.encode()).await;
+                    }
+                    Typed::Help => drop(self.display().say(HELP)),
+                }
+            }
+        }
+    }
+
+    async fn follow_window(&self, outgoing: &Outgoing) {
+        let Ok(mut resizes) = Resizes::new() else {
+            return std::future::pending().await;
+        };
+        let mut last = tty::size();
+        loop {
+            resizes.next().await;
+            let size = tty::size();
+            if let Some(now) = size.filter(|_| size != last) {
+                last = size;
+                let _output_closed = self.display().resize(now);
+                let _session_over = outgoing.send(Control::Resize(now).encode()).await;
+            }
+        }
+    }
+
+    /// Says so while there is no connection.
+    async fn follow_connection(&self) {
+        let (mut events, mut status, mut said) = (self.session.events(), Status::default(), false);
+        loop {
+            let next_look = status.next_look(self.session, said);
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => status.heard(&event),
+                    // The stream says how it ends.
+                    None => return std::future::pending().await,
+                },
+                () = tokio::time::sleep(next_look.unwrap_or_default()), if next_look.is_some() => {
+                    let line = status.line(self.session);
+                    said = line.is_some();
+                    let _output_closed = self.display().status(line);
+                    continue;
+                }
+            }
+            if said && status.next_look(self.session, said).is_none() {
+                said = false;
+                let _output_closed = self.display().status(None);
+            }
+        }
+    }
+}

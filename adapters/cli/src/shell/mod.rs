@@ -1,0 +1,172 @@
+//! `unbroken shell`: a terminal on the server's machine.
+
+mod conversation;
+mod display;
+mod escape;
+mod record;
+mod status;
+mod tty;
+
+use std::io;
+use std::process::ExitCode;
+
+use unbroken_tokio::{RecvHalf, SendHalf, Session};
+
+use self::conversation::{Conversation, Over};
+use self::display::Display;
+use self::record::Recording;
+use self::tty::Raw;
+use crate::client::{self, Endpoint};
+use crate::failure::Failure;
+use crate::options::shell::{Shell, Terminal};
+use crate::target::{Purpose, Reason};
+use crate::terminal::messages::{self, Action, Answer, LONGEST, Listed, Request, Size};
+
+/// The exit code where that of the program is not known, as ssh has it.
+const UNKNOWN: u8 = 255;
+
+pub(crate) async fn run(options: Shell) -> Result<ExitCode, Failure> {
+    let endpoint = Endpoint::new(&options.server, &options.client)?;
+    let session = client::open(&endpoint, &options.client).await?;
+    let again = format!("unbroken shell {} --attach", options.server);
+    on(&session, &endpoint.server, &options.terminal, &again).await
+}
+
+/// Has a terminal on a session, which is over then. `again`: the command that attaches it again, but for its name.
+pub(crate) async fn on(session: &Session, server: &str, options: &Terminal, again: &str) -> Result<ExitCode, Failure> {
+    let done = attach(session, server, options, again).await;
+    if session.ended().is_none() {
+        client::leave(session).await;
+    }
+    done
+}
+
+async fn attach(session: &Session, server: &str, options: &Terminal, again: &str) -> Result<ExitCode, Failure> {
+    let size = tty::size();
+    let record = options.record.as_deref();
+    let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));
+    let recording = recording.transpose()?;
+    let stream = session.open(Purpose::Terminal.options()).await;
+    let stream = stream.map_err(|error| Failure::Broken(format!("cannot open a stream: {error}")))?;
+    let (mut send, mut recv) = stream.split();
+    recv.set_max_message(LONGEST);
+    let request = request(options, size);
+    let answer = match ask(&request, &mut send, &mut recv).await {
+        Ok(answer) => answer,
+        Err(Some(reason)) => return Err(Failure::Refused(format!("a terminal: {reason}"))),
+        Err(None) => return Err(client::ended(session, server).await),
+    };
+    let name = match named(answer, &request.action)? {
+        Named::Attached(name) => name,
+        Named::Listed(listed) => {
+            print(&listed);
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let raw = Raw::new()?;
+    let display = Display::new(io::stdout(), size, recording);
+    let mut conversation = Conversation::new(session, display);
+    let over = conversation.run(send, recv).await;
+    let left = conversation.leave();
+    drop(raw);
+    if let Some(problem) = left {
+        eprintln!("unbroken: {problem}");
+    }
+    let attached_again = format!("attach it again with: {again} {name}");
+    let told = match over? {
+        Over::Exited(status) => return Ok(ExitCode::from(status)),
+        Over::Broken => return Err(client::ended(session, server).await),
+        Over::Detached => {
+            eprintln!("unbroken: detached from {name}; {attached_again}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Over::Displaced => format!("{name} was attached elsewhere"),
+        Over::Left => format!("{name} was left without a connection, and goes on; {attached_again}"),
+    };
+    eprintln!("unbroken: {told}");
+    Ok(ExitCode::from(UNKNOWN))
+}
+
+fn request(options: &Terminal, size: Option<Size>) -> Request {
+    let action = match &options.attach {
+        _ if options.list => Action::List,
+        Some(name) => Action::Attach { name: name.clone() },
+        None => Action::Start {
+            name: options.name.clone(),
+            command: (!options.command.is_empty()).then(|| options.command.join(" ")),
+        },
+    };
+    let is_locale = |(name, _): &(String, String)| name == "LANG" || name == "COLORTERM" || name.starts_with("LC_");
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    Request {
+        action,
+        size: size.unwrap_or(Size::USUAL),
+        term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
+        locale: std::env::vars_os().filter_map(text).filter(is_locale).collect(),
+    }
+}
+
+/// The server's answer, or why there is none; `Err(None)`: the session is over.
+async fn ask(request: &Request, send: &mut SendHalf, recv: &mut RecvHalf) -> Result<Answer, Option<Reason>> {
+    use unbroken_tokio::RecvError;
+
+    if send.send(messages::json(request)).await.is_err() {
+        // Why it is not read is said on the other half.
+        send.finish();
+    }
+    match recv.recv().await {
+        Ok(Some(answer)) => serde_json::from_slice(&answer).map_err(|_| Some(Reason::Unknown)),
+        Ok(None) => Err(Some(Reason::Unknown)),
+        Err(RecvError::Reset(code)) => Err(Some(Reason::of_code(code).unwrap_or(Reason::Unknown))),
+        Err(_) => Err(None),
+    }
+}
+
+enum Named {
+    Attached(String),
+    Listed(Vec<Listed>),
+}
+
+fn named(answer: Answer, action: &Action) -> Result<Named, Failure> {
+    let (name, command) = match action {
+        Action::Start { name, command } => (name.as_deref(), command.as_deref()),
+        Action::Attach { name } => (Some(name.as_str()), None),
+        Action::List => (None, None),
+    };
+    let name = name.unwrap_or_default();
+    Err(match answer {
+        Answer::Attached { name } => return Ok(Named::Attached(name)),
+        Answer::Terminals(listed) => return Ok(Named::Listed(listed)),
+        Answer::NotAllowed => {
+            let what = command.map_or("a shell".to_owned(), |command| format!("`{command}`"));
+            Failure::Refused(format!("the server does not allow {what}"))
+        }
+        Answer::Unknown => Failure::Refused(format!("there is no terminal {name}; --list says which there are")),
+        Answer::NameTaken => Failure::Refused(format!("there is a terminal {name} already; --attach leads to it")),
+        Answer::BadName => Failure::Unable(format!(
+            "{name:?} is no name: 1 to 64 letters, digits, dots, dashes and underscores"
+        )),
+        Answer::TooMany => Failure::Refused("there are too many terminals".into()),
+        Answer::Failed(why) => Failure::Refused(format!("it cannot be started there: {}", printable(&why))),
+    })
+}
+
+/// What a server says, without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+fn print(listed: &[Listed]) {
+    for terminal in listed {
+        let state = match (terminal.exited, terminal.attached) {
+            (Some(status), _) => format!("exited {status}"),
+            (None, true) => "attached".into(),
+            (None, false) => "detached".into(),
+        };
+        let command = terminal.command.as_deref().unwrap_or("a shell");
+        let (name, minutes) = (printable(&terminal.name), terminal.age / 60);
+        println!("{name:<16} {state:<10} {minutes:>6} min  {}", printable(command));
+    }
+}

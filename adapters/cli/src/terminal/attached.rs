@@ -1,0 +1,135 @@
+//! A stream that is attached to a terminal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use unbroken_tokio::proto::session::SessionState;
+use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
+
+use super::held::{Next, Terminal};
+use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
+use super::{Terminals, pty};
+
+/// Input that waits for the program, at most.
+const UNREAD: usize = 64 << 10;
+
+/// Serves a stream to a terminal to its end. `allowed`: whether the client may start this command, or a shell.
+pub(crate) async fn serve(
+    stream: Stream,
+    session: &Session,
+    terminals: &Terminals,
+    allowed: impl Fn(Option<&str>) -> bool,
+) {
+    let (mut send, mut recv) = stream.split();
+    recv.set_max_message(LONGEST);
+    let Ok(Some(first)) = recv.recv().await else { return };
+    let owner = session.peer_key();
+    let found = match serde_json::from_slice::<Request>(&first) {
+        Ok(Request {
+            action: Action::Start { command, .. },
+            ..
+        }) if !allowed(command.as_deref()) => Err(Answer::NotAllowed),
+        Ok(request) => terminals.find(&owner, &request).map(|terminal| (terminal, request)),
+        Err(error) => Err(Answer::Failed(format!("this server does not understand that: {error}"))),
+    };
+    let (terminal, request) = match found {
+        Ok(found) => found,
+        Err(answer) => {
+            let _gone = send.send(messages::json(&answer)).await;
+            return send.finish();
+        }
+    };
+    let is_new = matches!(request.action, Action::Start { .. });
+    let viewer = terminal.attach(is_new);
+    let name = terminal.name.clone();
+    let answered = send.send(messages::json(&Answer::Attached { name })).await;
+    if answered.is_ok() {
+        terminal.resize(request.size.bounded());
+        let exited = tokio::select! {
+            exited = show(&terminal, viewer, &mut send) => exited,
+            () = obey(&terminal, &request, &mut recv) => false,
+            () = watch(&terminal, viewer, session) => false,
+        };
+        if exited {
+            terminals.forget(&owner, &terminal);
+        }
+    }
+    send.finish();
+    terminal.detach(viewer);
+}
+
+/// Sends what is printed. Whether the viewer was told that the program ended.
+async fn show(terminal: &Terminal, viewer: u64, send: &mut SendHalf) -> bool {
+    loop {
+        let (message, is_last) = match terminal.next(viewer, PIECE).await {
+            Next::Print(printed) => {
+                for piece in printed.chunks(PIECE) {
+                    if send.send(messages::data(piece)).await.is_err() {
+                        return false;
+                    }
+                }
+                continue;
+            }
+            Next::Exited(status) => (Control::Exited(status), true),
+            Next::Displaced => (Control::Displaced, false),
+        };
+        let told = send.send(message.encode()).await.is_ok();
+        send.finish();
+        return told && is_last;
+    }
+}
+
+/// Does what the client says, until it leaves.
+async fn obey(terminal: &Arc<Terminal>, request: &Request, recv: &mut RecvHalf) {
+    let mut input = terminal.input.lock().await;
+    pty::set_size(&input, request.size.bounded());
+    let (mut waiting, mut unread) = (VecDeque::<Bytes>::new(), 0);
+    loop {
+        let next = waiting.front().cloned();
+        tokio::select! {
+            message = recv.recv(), if unread < UNREAD => {
+                let Ok(Some(message)) = message else { return };
+                match Message::decode(message) {
+                    Some(Message::Data(bytes)) => {
+                        unread += bytes.len();
+                        waiting.push_back(bytes);
+                    }
+                    Some(Message::Control(Control::Resize(size))) => {
+                        terminal.resize(size.bounded());
+                        pty::set_size(&input, size.bounded());
+                    }
+                    Some(Message::Control(Control::HangUp)) => terminal.hang_up(),
+                    Some(Message::Control(Control::Detach)) => return,
+                    // What a later version says is no reason to end.
+                    Some(Message::Control(Control::Exited(_) | Control::Displaced)) | None => {}
+                }
+            }
+            written = input.write(next.as_deref().unwrap_or_default()), if next.is_some() => {
+                let Some(front) = waiting.front_mut() else { continue };
+                // A program that reads no more still prints.
+                let taken = written.unwrap_or(front.len()).min(front.len());
+                let _written = front.split_to(taken);
+                unread -= taken;
+                if front.is_empty() {
+                    waiting.pop_front();
+                }
+            }
+        }
+    }
+}
+
+/// Tells the terminal whether a connection carries the session, until that is over.
+async fn watch(terminal: &Terminal, viewer: u64, session: &Session) {
+    let mut events = session.events();
+    loop {
+        match session.state() {
+            SessionState::Ended => return,
+            state => terminal.connected(viewer, state == SessionState::Attached),
+        }
+        if events.next().await.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A terminal that a server holds: its program goes on whether or not somebody looks.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Child;
+use tokio::sync::{Mutex as Lock, watch};
+use tokio::time::timeout;
+
+use super::messages::{Listed, Size};
+use super::pty::{self, Input, Output, Program};
+use super::screen::Screen;
+
+/// A program waits when so much of what it printed is not on its way yet to somebody who is there to see it.
+const AHEAD: u64 = 64 << 10;
+/// What is read of a program at once.
+const READ: usize = 16 << 10;
+/// What a program that ended printed last comes within this time; others that it left behind may print on.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+const LAST_WORDS_IN_ALL: Duration = Duration::from_secs(1);
+/// So long a program may take to end when its terminal is gone.
+const HANG_UP: Duration = Duration::from_secs(5);
+
+pub(crate) struct Terminal {
+    pub(crate) name: String,
+    pub(crate) command: Option<String>,
+    pub(crate) started: Instant,
+    /// Whoever is attached holds it.
+    pub(crate) input: Lock<Input>,
+    state: Mutex<State>,
+    /// Something in `state` is not as it was.
+    changed: watch::Sender<()>,
+}
+
+struct State {
+    screen: Screen,
+    viewer: Option<Viewer>,
+    /// How many were attached, so that each has a number.
+    viewers: u64,
+    exited: Option<u8>,
+    hung_up: bool,
+}
+
+/// Who is attached.
+struct Viewer {
+    number: u64,
+    /// What was printed before is shown or on its way; `None`: nothing is, and it begins with the screen as it is.
+    sent: Option<u64>,
+    /// A connection carries its session.
+    connected: bool,
+}
+
+/// What comes next for who is attached.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Print(Vec<u8>),
+    Exited(u8),
+    Displaced,
+}
+
+impl Terminal {
+    pub(crate) fn new(name: String, command: Option<String>, size: Size, program: Program) -> Arc<Terminal> {
+        let Program { child, input, output } = program;
+        let terminal = Arc::new(Terminal {
+            name,
+            command,
+            started: Instant::now(),
+            input: Lock::new(input),
+            state: Mutex::new(State {
+                screen: Screen::new(size),
+                viewer: None,
+                viewers: 0,
+                exited: None,
+                hung_up: false,
+            }),
+            changed: watch::Sender::new(()),
+        });
+        tokio::spawn(Arc::clone(&terminal).run(child, output));
+        terminal
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the state until there is what is waited for.
+    async fn wait<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        let mut changes = self.changed.subscribe();
+        loop {
+            if let Some(found) = look(&mut self.state()) {
+                return found;
+            }
+            // The sender lives as long as `self`.
+            let _changed = changes.changed().await;
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.changed.send_replace(());
+        changed
+    }
+
+    async fn run(self: Arc<Terminal>, mut child: Child, mut output: Output) {
+        let mut buffer = vec![0; READ];
+        let status = loop {
+            let read = async {
+                self.wait(|state| state.may_print().then_some(())).await;
+                output.read(&mut buffer).await
+            };
+            tokio::select! {
+                biased;
+                ended = child.wait() => break ended,
+                () = self.wait(|state| state.hung_up.then_some(())) => {
+                    pty::hang_up(&child);
+                    if timeout(HANG_UP, child.wait()).await.is_err() {
+                        let _ended_already = child.start_kill();
+                    }
+                    break child.wait().await;
+                }
+                read = read => match read {
+                    Ok(bytes @ 1..) => self.change(|state| state.screen.printed(&buffer[..bytes])),
+                    // Nobody has the terminal open any more; that the program ends follows.
+                    Ok(0) | Err(_) => break child.wait().await,
+                },
+            }
+        };
+        let rest = async {
+            while let Ok(Ok(bytes @ 1..)) = timeout(LAST_WORDS, output.read(&mut buffer)).await {
+                self.change(|state| state.screen.printed(&buffer[..bytes]));
+            }
+        };
+        let _others_print_on = timeout(LAST_WORDS_IN_ALL, rest).await;
+        let status = status.map_or(255, pty::status);
+        self.change(|state| state.exited = Some(status));
+    }
+
+    /// Somebody is attached from now on, and whoever was before is no more. The number is the viewer's.
+    pub(crate) fn attach(&self, from_the_beginning: bool) -> u64 {
+        self.change(|state| {
+            state.viewers += 1;
+            state.viewer = Some(Viewer {
+                number: state.viewers,
+                sent: from_the_beginning.then_some(0),
+                connected: true,
+            });
+            state.viewers
+        })
+    }
+
+    pub(crate) fn detach(&self, viewer: u64) {
+        self.change(|state| {
+            if state.is_viewed_by(viewer) {
+                state.viewer = None;
+            }
+        });
+    }
+
+    /// Whether a connection carries the viewer's session: a program does not wait for somebody who is away.
+    pub(crate) fn connected(&self, viewer: u64, connected: bool) {
+        self.change(|state| {
+            if let Some(viewing) = state.viewer.as_mut().filter(|viewing| viewing.number == viewer) {
+                viewing.connected = connected;
+            }
+        });
+    }
+
+    /// What the viewer has not seen yet, at most `most` bytes, or more if it is the whole screen.
+    pub(crate) async fn next(&self, viewer: u64, most: usize) -> Next {
+        let next = self.wait(|state| state.next(viewer, most)).await;
+        // There is room again.
+        self.changed.send_replace(());
+        next
+    }
+
+    pub(crate) fn resize(&self, size: Size) {
+        self.change(|state| state.screen.resize(size));
+    }
+
+    /// Ends the program.
+    pub(crate) fn hang_up(&self) {
+        self.change(|state| state.hung_up = true);
+    }
+
+    /// Waits until the program has ended.
+    pub(crate) async fn exited(&self) {
+        self.wait(|state| state.exited.map(drop)).await;
+    }
+
+    pub(crate) fn listed(&self) -> Listed {
+        let state = self.state();
+        Listed {
+            name: self.name.clone(),
+            command: self.command.clone(),
+            age: self.started.elapsed().as_secs(),
+            attached: state.viewer.is_some(),
+            exited: state.exited,
+        }
+    }
+}
+
+impl State {
+    fn is_viewed_by(&self, viewer: u64) -> bool {
+        self.viewer.as_ref().is_some_and(|viewing| viewing.number == viewer)
+    }
+
+    fn may_print(&self) -> bool {
+        match &self.viewer {
+            Some(Viewer { sent, connected, .. }) if *connected => {
+                sent.is_none_or(|sent| self.screen.end() - sent < AHEAD)
+            }
+            _ => true,
+        }
+    }
+
+    fn next(&mut self, viewer: u64, most: usize) -> Option<Next> {
+        let Some(viewing) = self.viewer.as_mut().filter(|viewing| viewing.number == viewer) else {
+            return Some(Next::Displaced);
+        };
+        let screen = &mut self.screen;
+        match viewing.sent.and_then(|sent| screen.since(sent, most)) {
+            Some(printed) if printed.is_empty() => self.exited.map(Next::Exited),
+            Some(printed) => {
+                viewing.sent = viewing
+                    .sent
+                    .map(|sent| sent + u64::try_from(printed.len()).unwrap_or(0));
+                Some(Next::Print(printed))
+            }
+            None => {
+                viewing.sent = Some(screen.end());
+                Some(Next::Print(screen.redraw()))
+            }
+        }
+    }
+}

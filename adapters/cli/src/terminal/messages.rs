@@ -1,0 +1,184 @@
+//! What the two ends of a stream to a terminal say. Each says one thing in JSON first, the client a [`Request`] and the server an [`Answer`];
+//! after that a message is data behind a zero byte, or a [`Control`] in JSON behind a byte of one.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+/// No message is longer.
+pub(crate) const LONGEST: usize = 64 << 10;
+/// Data in one message.
+pub(crate) const PIECE: usize = 16 << 10;
+
+const DATA: u8 = 0;
+const CONTROL: u8 = 1;
+
+/// What the client wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) action: Action,
+    pub(crate) size: Size,
+    /// The client's `TERM`.
+    pub(crate) term: String,
+    /// Its locale, as `LANG` and `LC_…`.
+    pub(crate) locale: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Action {
+    /// A new terminal. Without a command its program is the user's shell, without a name the server makes one up.
+    Start {
+        name: Option<String>,
+        command: Option<String>,
+    },
+    /// One that is there.
+    Attach { name: String },
+    /// None; the answer says which there are.
+    List,
+}
+
+/// In characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Size {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+}
+
+impl Size {
+    /// Who has no terminal, or one that says nonsense, is served as if by one of this size.
+    pub(crate) const USUAL: Size = Size { columns: 80, rows: 24 };
+    const LARGEST: u16 = 1_000;
+
+    /// The size within bounds: memory is taken for it.
+    pub(crate) fn bounded(self) -> Size {
+        if self.columns == 0 || self.rows == 0 {
+            return Size::USUAL;
+        }
+        Size {
+            columns: self.columns.min(Size::LARGEST),
+            rows: self.rows.min(Size::LARGEST),
+        }
+    }
+}
+
+/// What comes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// What the terminal prints follows.
+    Attached {
+        name: String,
+    },
+    /// Nothing follows.
+    Terminals(Vec<Listed>),
+    NotAllowed,
+    /// No terminal of the client's has that name.
+    Unknown,
+    /// One has it already.
+    NameTaken,
+    /// A name has 1 to 64 letters, digits, dots, dashes and underscores.
+    BadName,
+    /// The client has as many as it may have.
+    TooMany,
+    /// The program does not start.
+    Failed(String),
+}
+
+/// A terminal of the client's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) command: Option<String>,
+    /// Since it was started, in seconds.
+    pub(crate) age: u64,
+    pub(crate) attached: bool,
+    pub(crate) exited: Option<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Control {
+    /// The client's terminal has this size now.
+    Resize(Size),
+    /// The client leaves; the program goes on.
+    Detach,
+    /// The program is to end.
+    HangUp,
+    /// The program ended with this status: 128 and the signal's number if by one, as shells have it.
+    Exited(u8),
+    /// The terminal was attached elsewhere.
+    Displaced,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    Data(Bytes),
+    Control(Control),
+}
+
+impl Message {
+    /// `None`: it is none that this version knows.
+    pub(crate) fn decode(mut message: Bytes) -> Option<Message> {
+        let kind = message.first().copied()?;
+        let content = message.split_off(1);
+        match kind {
+            DATA => Some(Message::Data(content)),
+            CONTROL => serde_json::from_slice(&content).ok().map(Message::Control),
+            _ => None,
+        }
+    }
+}
+
+/// Data as a message.
+pub(crate) fn data(bytes: &[u8]) -> Bytes {
+    let mut message = BytesMut::with_capacity(bytes.len() + 1);
+    message.put_u8(DATA);
+    message.put_slice(bytes);
+    message.freeze()
+}
+
+impl Control {
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut message = vec![CONTROL];
+        message.extend(json(self));
+        message.into()
+    }
+}
+
+/// What has no maps and no foreign types always is some JSON.
+pub(crate) fn json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_as_they_are_written() {
+        for control in [
+            Control::Resize(Size::USUAL),
+            Control::Detach,
+            Control::HangUp,
+            Control::Exited(255),
+            Control::Displaced,
+        ] {
+            assert_eq!(Message::decode(control.encode()), Some(Message::Control(control)));
+        }
+        assert_eq!(
+            Message::decode(data(b"\x01x")),
+            Some(Message::Data(Bytes::from_static(b"\x01x")))
+        );
+        for nonsense in [&b""[..], b"\x01", b"\x01{}", b"\x01\"x\"", b"\x02x"] {
+            assert_eq!(Message::decode(Bytes::from_static(nonsense)), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let size = |columns, rows| Size { columns, rows };
+        assert_eq!(size(0, 9).bounded(), Size::USUAL);
+        assert_eq!(size(9, 0).bounded(), Size::USUAL);
+        assert_eq!(size(65_535, 1).bounded(), size(1_000, 1));
+    }
+}
