@@ -123,7 +123,8 @@ impl<'a> Conversation<'a> {
                 Ok(typed) => typed,
             };
             let is_away = self.session.state() == SessionState::Detached;
-            if is_away && matches!(typed.as_slice(), b"\r" | b"\n") {
+            // What the line that is shown offers; nothing is taken from the program otherwise.
+            if self.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {
                 self.session.reconnect_now();
                 continue;
             }
@@ -160,8 +161,9 @@ impl<'a> Conversation<'a> {
 
     /// Says so while there is no connection.
     async fn follow_connection(&self) {
-        let (mut events, mut status, mut said) = (self.session.events(), Status::default(), false);
+        let (mut events, mut status) = (self.session.events(), Status::default());
         loop {
+            let said = self.display().shows_status();
             let next_look = status.next_look(self.session, said);
             tokio::select! {
                 event = events.next() => match event {
@@ -170,14 +172,11 @@ impl<'a> Conversation<'a> {
                     None => return std::future::pending().await,
                 },
                 () = tokio::time::sleep(next_look.unwrap_or_default()), if next_look.is_some() => {
-                    let line = status.line(self.session);
-                    said = line.is_some();
-                    let _output_closed = self.display().status(line);
+                    let _output_closed = self.display().status(status.line(self.session));
                     continue;
                 }
             }
             if said && status.next_look(self.session, said).is_none() {
-                said = false;
                 let _output_closed = self.display().status(None);
             }
         }

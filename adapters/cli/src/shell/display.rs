@@ -72,6 +72,10 @@ impl<W: Write> Display<W> {
         self.out.flush()
     }
 
+    pub(crate) fn shows_status(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// Puts what stood in the last line there again.
     fn wipe(&mut self) -> io::Result<()> {
         let Some(size) = self.size else { return Ok(()) };

@@ -2,6 +2,11 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[cfg(unix)]
+pub(crate) mod gate;
+#[cfg(unix)]
+pub(crate) mod person;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Nothing takes longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder that goes with its value.
 pub(crate) struct Folder(PathBuf);
@@ -99,6 +104,26 @@ pub(crate) fn failure(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), said.trim_end().to_owned())
 }
 
+/// Starts a server with the keys in the folder; what it says comes line by line.
+fn serve(port: u16, folder: &Folder, offers: &[&str]) -> (Running, mpsc::Receiver<String>) {
+    let (key, authorized) = (folder.text("server.key"), folder.text("authorized"));
+    let listen = format!("tcp://127.0.0.1:{port}");
+    let mut arguments = vec!["serve", "--listen", &listen];
+    arguments.extend(["--key", &key, "--authorized-keys", &authorized]);
+    arguments.extend(offers);
+    let mut command = unbroken(&folder.0, &arguments);
+    command.stderr(Stdio::piped()).env("SHELL", "/bin/sh");
+    let mut process = Running(command.spawn().unwrap());
+    let (tell, said) = mpsc::channel();
+    let stderr = BufReader::new(process.0.stderr.take().unwrap());
+    thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let _nobody_asks = tell.send(line);
+        }
+    });
+    (process, said)
+}
+
 /// A server, its keys, and those of a client that it lets in.
 pub(crate) struct Served {
     pub(crate) folder: Folder,
@@ -125,20 +150,7 @@ impl Served {
             format!("# who may come\n{client_key} a test\n"),
         )
         .unwrap();
-        let (key, authorized) = (folder.text("server.key"), folder.text("authorized"));
-        let mut arguments = vec!["serve", "--listen", "tcp://127.0.0.1:0"];
-        arguments.extend(["--key", &key, "--authorized-keys", &authorized]);
-        arguments.extend(offers);
-        let mut command = unbroken(&folder.0, &arguments);
-        command.stderr(Stdio::piped());
-        let mut process = Running(command.spawn().unwrap());
-        let (tell, said) = mpsc::channel();
-        let stderr = BufReader::new(process.0.stderr.take().unwrap());
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let _nobody_asks = tell.send(line);
-            }
-        });
+        let (process, said) = serve(0, &folder, offers);
         let mut served = Served {
             folder,
             address: ([127, 0, 0, 1], 0).into(),
@@ -149,6 +161,14 @@ impl Served {
         let line = served.hears("listening at tcp://");
         served.address = line.rsplit('/').next().unwrap().parse().unwrap();
         served
+    }
+
+    /// Another server in the place of one that is gone, with the same keys.
+    pub(crate) fn at(port: u16, folder: &Folder, offers: &[&str]) -> Running {
+        let (process, said) = serve(port, folder, offers);
+        let line = said.recv_timeout(PATIENCE).unwrap();
+        assert!(line.contains("listening at"), "{line}");
+        process
     }
 
     /// Waits until it says a line with these words.
