@@ -56,13 +56,18 @@ impl<'a> Conversation<'a> {
     pub(crate) async fn run(&mut self, mut send: SendHalf, mut recv: RecvHalf) -> Result<Over, Failure> {
         let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
         let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(64);
+        let mut next = None;
         let sent = async {
-            while let Some(message) = waiting.recv().await {
-                if send.send(message).await.is_err() {
-                    break;
+            loop {
+                if next.is_none() {
+                    next = waiting.recv().await;
+                }
+                // It stays there until it is sent, whatever ends this meanwhile.
+                match &next {
+                    Some(message) if send.send(Bytes::clone(message)).await.is_ok() => next = None,
+                    _ => return std::future::pending::<Over>().await,
                 }
             }
-            std::future::pending::<Over>().await
         };
         let over = tokio::select! {
             over = self.show(&mut recv) => over,
@@ -75,7 +80,7 @@ impl<'a> Conversation<'a> {
         };
         if over == Over::Detached {
             // What was typed before goes first.
-            while let Ok(message) = waiting.try_recv() {
+            while let Some(message) = next.take().or_else(|| waiting.try_recv().ok()) {
                 let _no_room = send.try_send(message);
             }
             let _no_room = send.try_send(Control::Detach.encode());

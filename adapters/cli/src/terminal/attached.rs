@@ -1,19 +1,11 @@
 //! A stream that is attached to a terminal.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
 
+use super::Terminals;
 use super::held::{Next, Terminal};
 use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
-use super::{Terminals, pty};
-
-/// Input that waits for the program, at most.
-const UNREAD: usize = 64 << 10;
 
 /// Serves a stream to a terminal to its end. `allowed`: whether the client may start this command, or a shell.
 pub(crate) async fn serve(
@@ -49,7 +41,7 @@ pub(crate) async fn serve(
         terminal.resize(request.size.bounded());
         let exited = tokio::select! {
             exited = show(&terminal, viewer, &mut send) => exited,
-            () = obey(&terminal, &request, &mut recv) => false,
+            () = obey(&terminal, &mut recv) => false,
             () = watch(&terminal, viewer, session) => false,
         };
         if exited {
@@ -82,40 +74,17 @@ async fn show(terminal: &Terminal, viewer: u64, send: &mut SendHalf) -> bool {
 }
 
 /// Does what the client says, until it leaves.
-async fn obey(terminal: &Arc<Terminal>, request: &Request, recv: &mut RecvHalf) {
-    let mut input = terminal.input.lock().await;
-    pty::set_size(&input, request.size.bounded());
-    let (mut waiting, mut unread) = (VecDeque::<Bytes>::new(), 0);
+async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
     loop {
-        let next = waiting.front().cloned();
-        tokio::select! {
-            message = recv.recv(), if unread < UNREAD => {
-                let Ok(Some(message)) = message else { return };
-                match Message::decode(message) {
-                    Some(Message::Data(bytes)) => {
-                        unread += bytes.len();
-                        waiting.push_back(bytes);
-                    }
-                    Some(Message::Control(Control::Resize(size))) => {
-                        terminal.resize(size.bounded());
-                        pty::set_size(&input, size.bounded());
-                    }
-                    Some(Message::Control(Control::HangUp)) => terminal.hang_up(),
-                    Some(Message::Control(Control::Detach)) => return,
-                    // What a later version says is no reason to end.
-                    Some(Message::Control(Control::Exited(_) | Control::Displaced)) | None => {}
-                }
-            }
-            written = input.write(next.as_deref().unwrap_or_default()), if next.is_some() => {
-                let Some(front) = waiting.front_mut() else { continue };
-                // A program that reads no more still prints.
-                let taken = written.unwrap_or(front.len()).min(front.len());
-                let _written = front.split_to(taken);
-                unread -= taken;
-                if front.is_empty() {
-                    waiting.pop_front();
-                }
-            }
+        terminal.room().await;
+        let Ok(Some(message)) = recv.recv().await else { return };
+        match Message::decode(message) {
+            Some(Message::Data(bytes)) => terminal.typed(&bytes),
+            Some(Message::Control(Control::Resize(size))) => terminal.resize(size.bounded()),
+            Some(Message::Control(Control::HangUp)) => terminal.hang_up(),
+            Some(Message::Control(Control::Detach)) => return,
+            // What a later version says is no reason to end.
+            Some(Message::Control(Control::Exited(_) | Control::Displaced)) | None => {}
         }
     }
 }

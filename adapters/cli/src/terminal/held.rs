@@ -1,11 +1,12 @@
 //! A terminal that a server holds: its program goes on whether or not somebody looks.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
-use tokio::sync::{Mutex as Lock, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::messages::{Listed, Size};
@@ -14,7 +15,9 @@ use super::screen::Screen;
 
 /// A program waits when so much of what it printed is not on its way yet to somebody who is there to see it.
 const AHEAD: u64 = 64 << 10;
-/// What is read of a program at once.
+/// No more is typed ahead of a program than this, and one message.
+const UNREAD: usize = 64 << 10;
+/// What is read of a program at once, and written to it.
 const READ: usize = 16 << 10;
 /// What a program that ended printed last comes within this time; others that it left behind may print on.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -26,8 +29,6 @@ pub(crate) struct Terminal {
     pub(crate) name: String,
     pub(crate) command: Option<String>,
     pub(crate) started: Instant,
-    /// Whoever is attached holds it.
-    pub(crate) input: Lock<Input>,
     state: Mutex<State>,
     /// Something in `state` is not as it was.
     changed: watch::Sender<()>,
@@ -35,6 +36,10 @@ pub(crate) struct Terminal {
 
 struct State {
     screen: Screen,
+    /// What was typed, and the program has not read.
+    typed: VecDeque<u8>,
+    /// What the window's size is to be.
+    resized: Option<Size>,
     viewer: Option<Viewer>,
     /// How many were attached, so that each has a number.
     viewers: u64,
@@ -66,9 +71,10 @@ impl Terminal {
             name,
             command,
             started: Instant::now(),
-            input: Lock::new(input),
             state: Mutex::new(State {
                 screen: Screen::new(size),
+                typed: VecDeque::new(),
+                resized: None,
                 viewer: None,
                 viewers: 0,
                 exited: None,
@@ -77,6 +83,7 @@ impl Terminal {
             changed: watch::Sender::new(()),
         });
         tokio::spawn(Arc::clone(&terminal).run(child, output));
+        tokio::spawn(Arc::clone(&terminal).feed(input));
         terminal
     }
 
@@ -136,6 +143,42 @@ impl Terminal {
         self.change(|state| state.exited = Some(status));
     }
 
+    /// Gives the program what is typed, and its window the size that it is to have.
+    async fn feed(self: Arc<Terminal>, mut input: Input) {
+        loop {
+            let piece = self.wait(|state| match (state.resized.take(), state.exited) {
+                (Some(size), _) => Some(Err(size)),
+                (None, Some(_)) => Some(Ok(Vec::new())),
+                (None, None) if state.typed.is_empty() => None,
+                (None, None) => Some(Ok(state.typed.iter().take(READ).copied().collect())),
+            });
+            let piece = match piece.await {
+                Ok(piece) if piece.is_empty() => return,
+                Ok(piece) => piece,
+                Err(size) => {
+                    pty::set_size(&input, size);
+                    continue;
+                }
+            };
+            // A program that does not read has a window all the same, and may end.
+            let written = tokio::select! {
+                written = input.write(&piece) => written.unwrap_or(piece.len()),
+                () = self.wait(|state| (state.resized.is_some() || state.exited.is_some()).then_some(())) => 0,
+            };
+            self.change(|state| drop(state.typed.drain(..written)));
+        }
+    }
+
+    /// Waits until there is room for what is typed.
+    pub(crate) async fn room(&self) {
+        self.wait(|state| (state.typed.len() < UNREAD || state.exited.is_some()).then_some(()))
+            .await;
+    }
+
+    pub(crate) fn typed(&self, bytes: &[u8]) {
+        self.change(|state| state.typed.extend(bytes));
+    }
+
     /// Somebody is attached from now on, and whoever was before is no more. The number is the viewer's.
     pub(crate) fn attach(&self, from_the_beginning: bool) -> u64 {
         self.change(|state| {
@@ -175,7 +218,10 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&self, size: Size) {
-        self.change(|state| state.screen.resize(size));
+        self.change(|state| {
+            state.screen.resize(size);
+            state.resized = Some(size);
+        });
     }
 
     /// Ends the program.

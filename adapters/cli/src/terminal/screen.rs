@@ -69,7 +69,7 @@ impl Screen {
     }
 }
 
-/// The lines above the screen, each in its colours, and as many empty ones as move them off the screen.
+/// The lines above the screen, each in its colours, and as many line feeds as move the last of them off the screen.
 fn above(screen: &mut vt100::Screen, out: &mut Vec<u8>) {
     let (rows, columns) = screen.size();
     let rows = usize::from(rows.get());
@@ -83,10 +83,104 @@ fn above(screen: &mut vt100::Screen, out: &mut Vec<u8>) {
         left = left.saturating_sub(rows);
     }
     screen.set_scrollback(0);
-    out.extend(b"\r\n".repeat(rows));
+    out.extend(b"\r\n".repeat(rows - 1));
 }
 
 fn measures(size: Size) -> (NonZeroU16, NonZeroU16) {
     let at_least_one = |cells| NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN);
     (at_least_one(size.rows), at_least_one(size.columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { columns: 20, rows: 5 };
+
+    fn shown(bytes: &[u8], size: Size) -> vt100::Parser {
+        let (rows, columns) = measures(size);
+        let mut terminal = vt100::Parser::new(rows, columns, 5_000);
+        terminal.process(bytes);
+        terminal
+    }
+
+    #[test]
+    fn what_was_printed_is_kept_up_to_a_bound() {
+        let mut screen = Screen::new(SIZE);
+        screen.printed(b"abc");
+        assert_eq!(screen.since(0, 2).as_deref(), Some(&b"ab"[..]));
+        assert_eq!(screen.since(3, 9).as_deref(), Some(&b""[..]));
+        assert_eq!(screen.since(4, 9), None, "not printed yet");
+        screen.printed(&vec![b'x'; RECENT - 3]);
+        assert_eq!(screen.since(0, 4).as_deref(), Some(&b"abcx"[..]));
+        screen.printed(b"y");
+        assert_eq!(screen.since(0, 4), None);
+        assert_eq!(screen.since(1, 2).as_deref(), Some(&b"bc"[..]));
+        let long = vec![b'z'; 3 * RECENT];
+        screen.printed(&long);
+        assert_eq!(screen.since(screen.end() - 7, 9).map(|rest| rest.len()), Some(7));
+    }
+
+    #[test]
+    fn a_terminal_that_is_drawn_again_shows_the_same_lines_in_the_same_colours() {
+        let mut screen = Screen::new(SIZE);
+        for line in 0..1_200 {
+            screen.printed(format!("\x1b[3{}mline {line}\x1b[m\r\n", line % 8).as_bytes());
+        }
+        screen.printed(b"\x1b[2;3Hhere");
+        let mut other = shown(&screen.redraw(), SIZE);
+        let emulator = screen.emulator.screen_mut();
+        assert_eq!(other.screen().state_formatted(), emulator.state_formatted());
+        for above in 1..=SCROLLBACK {
+            emulator.set_scrollback(above);
+            other.screen_mut().set_scrollback(above);
+            let row = |screen: &vt100::Screen| screen.rows_formatted(0, 20).next();
+            assert_eq!(row(other.screen()), row(emulator), "{above}");
+        }
+    }
+
+    /// A program may print anything, at any size. UNBROKEN_SEED in the environment is another seed.
+    #[test]
+    fn nothing_that_is_printed_is_too_much() {
+        let seed = std::env::var("UNBROKEN_SEED").ok().and_then(|seed| seed.parse().ok());
+        let mut state: u64 = seed.unwrap_or(0x2545_f491_4f6c_dd1d);
+        println!("seed {state}");
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let words: [&[u8]; 14] = [
+            b"\x1b[",
+            b";",
+            b"65535",
+            b"1",
+            b"H",
+            b"J",
+            b"\x1b[?1049h",
+            b"\x1b[?1049l",
+            "\u{4e2d}".as_bytes(),
+            "e\u{301}".as_bytes(),
+            b"\r\n",
+            b"\x1b[r",
+            b"m",
+            b"\x1b]0;t\x07",
+        ];
+        let mut screen = Screen::new(SIZE);
+        for _ in 0..30_000 {
+            match draw(40) {
+                0 => {
+                    let mut cells = || u16::try_from(draw(30)).unwrap_or(1);
+                    screen.resize(Size {
+                        columns: cells(),
+                        rows: cells(),
+                    });
+                }
+                1 => drop(screen.redraw()),
+                2..=9 => screen.printed(&draw(u64::MAX).to_le_bytes()),
+                _ => screen.printed(words[usize::try_from(draw(14)).unwrap_or(0)]),
+            }
+        }
+    }
 }

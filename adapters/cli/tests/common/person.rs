@@ -62,6 +62,11 @@ impl Person {
         self.screen.lock().unwrap().screen().contents()
     }
 
+    /// What is on the screen, without what was wiped out.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.screen().lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
     /// The screen's content with its colours, and where the cursor is.
     pub(crate) fn picture(&self) -> String {
         self.screen.lock().unwrap().screen().state_formatted()
