@@ -96,7 +96,6 @@ fn request(options: &Terminal, size: Option<Size>) -> Request {
             command: (!options.command.is_empty()).then(|| options.command.join(" ")),
         },
     };
-    let is_locale = |(name, _): &(String, String)| name == "LANG" || name == "COLORTERM" || name.starts_with("LC_");
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
@@ -104,7 +103,10 @@ fn request(options: &Terminal, size: Option<Size>) -> Request {
         action,
         size: size.unwrap_or(Size::USUAL),
         term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
-        locale: std::env::vars_os().filter_map(text).filter(is_locale).collect(),
+        locale: std::env::vars_os()
+            .filter_map(text)
+            .filter(|(name, _)| messages::is_locale(name))
+            .collect(),
     }
 }
 

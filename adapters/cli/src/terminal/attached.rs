@@ -3,9 +3,9 @@
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
 
-use super::Terminals;
 use super::held::{Next, Terminal};
 use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
+use super::registry::Terminals;
 
 /// Serves a stream to a terminal to its end. `allowed`: whether the client may start this command, or a shell.
 pub(crate) async fn serve(

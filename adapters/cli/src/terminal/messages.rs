@@ -150,6 +150,11 @@ pub(crate) fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
+/// What a client may say of its own environment, and nothing that a program would obey.
+pub(crate) fn is_locale(name: &str) -> bool {
+    name == "LANG" || name == "COLORTERM" || name.starts_with("LC_") && name.len() < 32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 
 use tokio::process::Child;
 
-use super::messages::Request;
+use super::messages::{Request, Size};
 
 #[cfg(unix)]
 pub(crate) use pty_process::{OwnedReadPty as Output, OwnedWritePty as Input};
@@ -40,7 +40,10 @@ pub(crate) fn start(name: &str, command: Option<&str>, request: &Request) -> io:
     if let Some(home) = etcetera::home_dir().ok().filter(|home| home.is_dir()) {
         program = program.current_dir(home);
     }
-    let locale = request.locale.iter().filter(|(name, _)| is_locale(name));
+    let locale = request
+        .locale
+        .iter()
+        .filter(|(name, _)| super::messages::is_locale(name));
     program = program
         .envs(locale.map(|(name, value)| (name, value)))
         .env("TERM", &request.term)
@@ -57,11 +60,6 @@ fn resize(pty: &pty_process::Pty, request: &Request) -> io::Result<()> {
         .map_err(io::Error::other)
 }
 
-/// What a client may say of its own environment, and nothing that a program would obey.
-pub(crate) fn is_locale(name: &str) -> bool {
-    name == "LANG" || name == "COLORTERM" || name.starts_with("LC_") && name.len() < 32
-}
-
 /// Tells the program, and all that it started in its terminal, that the terminal is gone.
 #[cfg(unix)]
 pub(crate) fn hang_up(child: &Child) {
@@ -70,6 +68,15 @@ pub(crate) fn hang_up(child: &Child) {
         let _ended_already = rustix::process::kill_process_group(group, rustix::process::Signal::HUP);
     }
 }
+
+/// Gives a terminal another size.
+#[cfg(unix)]
+pub(crate) fn set_size(input: &Input, size: Size) {
+    let _gone = input.resize(pty_process::Size::new(size.rows, size.columns));
+}
+
+#[cfg(not(unix))]
+pub(crate) fn set_size(_input: &Input, _size: Size) {}
 
 /// The status as shells have it.
 #[cfg(unix)]
@@ -129,12 +136,3 @@ mod none {
         }
     }
 }
-
-/// Gives a terminal another size.
-#[cfg(unix)]
-pub(crate) fn set_size(input: &Input, size: super::messages::Size) {
-    let _gone = input.resize(pty_process::Size::new(size.rows, size.columns));
-}
-
-#[cfg(not(unix))]
-pub(crate) fn set_size(_input: &Input, _size: super::messages::Size) {}

@@ -1,0 +1,108 @@
+//! Whose terminals there are, by their names.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use unbroken_tokio::proto::security::PublicKey;
+
+use super::held::Terminal;
+use super::messages::{Action, Answer, Listed, Request};
+use super::pty;
+
+/// What became of a program that ended while nobody was attached can be asked for so long.
+const KEPT: Duration = Duration::from_secs(600);
+/// So many terminals a client may have.
+const MOST: usize = 100;
+const LONGEST_NAME: usize = 64;
+
+/// Whose a terminal is: that of the client with this key, or, where clients show none, of them all.
+pub(crate) type Owner = Option<PublicKey>;
+
+/// All terminals of a server.
+#[derive(Clone)]
+pub(crate) struct Terminals(Arc<Shared>);
+
+struct Shared {
+    held: Mutex<HashMap<(Owner, String), Arc<Terminal>>>,
+    /// How many there are.
+    count: watch::Sender<usize>,
+}
+
+impl Terminals {
+    pub(crate) fn new() -> Terminals {
+        Terminals(Arc::new(Shared {
+            held: Mutex::default(),
+            count: watch::Sender::new(0),
+        }))
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<(Owner, String), Arc<Terminal>>> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The terminal that is asked for, a new one or not.
+    pub(super) fn find(&self, owner: &Owner, request: &Request) -> Result<Arc<Terminal>, Answer> {
+        let (name, command) = match &request.action {
+            Action::List => return Err(Answer::Terminals(self.list(owner))),
+            Action::Attach { name } => {
+                let held = self.held().get(&(*owner, name.clone())).cloned();
+                return held.ok_or(Answer::Unknown);
+            }
+            Action::Start { name, command } => (name, command),
+        };
+        let mut held = self.held();
+        if held.keys().filter(|(whose, _)| whose == owner).count() >= MOST {
+            return Err(Answer::TooMany);
+        }
+        let is_taken = |name: &str| held.contains_key(&(*owner, name.to_owned()));
+        let name = match name {
+            Some(name) if !is_name(name) => return Err(Answer::BadName),
+            Some(name) if is_taken(name) => return Err(Answer::NameTaken),
+            Some(name) => name.clone(),
+            // One of the first numbers is free.
+            None => (1_u32..)
+                .map(|number| number.to_string())
+                .find(|name| !is_taken(name))
+                .unwrap_or_default(),
+        };
+        let program = pty::start(&name, command.as_deref(), request);
+        let program = program.map_err(|error| Answer::Failed(error.to_string()))?;
+        let terminal = Terminal::new(name.clone(), command.clone(), request.size.bounded(), program);
+        held.insert((*owner, name.clone()), Arc::clone(&terminal));
+        self.0.count.send_replace(held.len());
+        drop(held);
+        tokio::spawn(self.clone().forget_in_time(*owner, Arc::clone(&terminal)));
+        Ok(terminal)
+    }
+
+    /// Whoever was not attached when the program ended has a while to hear of it.
+    async fn forget_in_time(self, owner: Owner, terminal: Arc<Terminal>) {
+        terminal.exited().await;
+        tokio::time::sleep(KEPT).await;
+        self.forget(&owner, &terminal);
+    }
+
+    pub(super) fn forget(&self, owner: &Owner, terminal: &Arc<Terminal>) {
+        let mut held = self.held();
+        let key = (*owner, terminal.name.clone());
+        if held.get(&key).is_some_and(|there| Arc::ptr_eq(there, terminal)) {
+            held.remove(&key);
+        }
+        self.0.count.send_replace(held.len());
+    }
+
+    fn list(&self, owner: &Owner) -> Vec<Listed> {
+        let held = self.held();
+        let own = held.iter().filter(|((whose, _), _)| whose == owner);
+        let mut listed: Vec<Listed> = own.map(|(_, terminal)| terminal.listed()).collect();
+        listed.sort_by(|one, other| other.age.cmp(&one.age).then_with(|| one.name.cmp(&other.name)));
+        listed
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain)
+}
