@@ -7,8 +7,9 @@ use tokio::time::timeout;
 use unbroken_tokio::carriers::Tls;
 use unbroken_tokio::proto::event::{EndReason, Ended};
 use unbroken_tokio::proto::reconnect::{Attempt, Backoff, Outcome, Reached};
+use unbroken_tokio::proto::security::Auth;
 use unbroken_tokio::proto::{Cause, ClientConfig, Event};
-use unbroken_tokio::{Address, Events, Session, Stream};
+use unbroken_tokio::{Address, Connector, Events, Session, Stream};
 
 use crate::failure::Failure;
 use crate::identity::trust::Trust;
@@ -25,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const STABLE: Duration = Duration::from_millis(1);
 /// What was sent last is waited for so long when all is said; whoever does not want that has a Ctrl-C.
 const LINGER: Duration = Duration::from_secs(600);
+/// A person may have to answer first.
+const LONGEST_DIAL: Duration = Duration::from_secs(600);
 /// So long the server may take to hear that we leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Attempts in a row that came to nothing after a connection was up, before a first session is given up for it.
@@ -60,22 +63,12 @@ impl Endpoint {
 pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Session, Failure> {
     let (address, server) = (endpoint.address.clone(), endpoint.server.as_str());
     let trust = Trust::new(&options.keys, server.to_owned())?;
-    let mut config = ClientConfig::new(trust.auth.clone());
-    config.session.detached_lifetime = LIFETIME;
-    config.session.linger = LINGER;
-    config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
-    let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(server))?;
+    let session = unbroken_tokio::connect(address, config(trust.auth.clone())).map_err(Failure::unable(server))?;
     if options.verbose {
         tokio::spawn(tell(session.events()));
     }
-    let established = async {
-        tokio::select! {
-            established = session.established() => established.map_err(|ended| explain(server, &session, &ended)),
-            failure = rejected(server, &session) => Err(failure),
-        }
-    };
-    match timeout(options.connect_timeout, established).await {
-        Ok(established) => drop(established?),
+    match timeout(options.connect_timeout, established(&session, server)).await {
+        Ok(established) => established?,
         Err(_) => {
             let error = session
                 .connect_error()
@@ -100,6 +93,41 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
             session.abort().await;
             Err(failure)
         }
+    }
+}
+
+/// Opens a session through connections that prove already who the server is, however long they take, and waits until it is there.
+pub(crate) async fn open_through(
+    connector: impl Connector + 'static,
+    server: &str,
+    verbose: bool,
+) -> Result<Session, Failure> {
+    let mut config = config(Auth::anonymous());
+    config.session.dial_timeout = LONGEST_DIAL;
+    let session = unbroken_tokio::connect_with(config, connector).map_err(Failure::unable(server))?;
+    if verbose {
+        tokio::spawn(tell(session.events()));
+    }
+    established(&session, server).await?;
+    Ok(session)
+}
+
+fn config(auth: Auth) -> ClientConfig {
+    let mut config = ClientConfig::new(auth);
+    config.session.detached_lifetime = LIFETIME;
+    config.session.linger = LINGER;
+    config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
+    config
+}
+
+/// Waits until the session is there, or shows that it will not be.
+async fn established(session: &Session, server: &str) -> Result<(), Failure> {
+    tokio::select! {
+        established = session.established() => match established {
+            Ok(_) => Ok(()),
+            Err(ended) => Err(explain(server, session, &ended)),
+        },
+        failure = rejected(server, session) => Err(failure),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod connect;
+mod daemon;
 mod demo;
 mod doctor;
 mod failure;
@@ -14,6 +15,7 @@ mod pump;
 mod serve;
 mod shell;
 mod signals;
+mod ssh;
 mod target;
 mod terminal;
 mod tls;
@@ -43,6 +45,14 @@ enum Command {
     Forward(options::ports::Forward),
     /// A terminal on the server's machine, which goes on when connections break and when you leave.
     Shell(options::shell::Shell),
+    /// A terminal on a host that ssh leads to, which goes on when connections break and when you leave.
+    Ssh(options::ssh::Ssh),
+    /// What `unbroken ssh` runs on the far side: connect standard input and output to the daemon there.
+    #[command(hide = true)]
+    Attach,
+    /// What `unbroken attach` starts: hold the sessions of this account, as long as there are any.
+    #[command(hide = true)]
+    Daemon,
     /// Try what works on the way to a server, step by step.
     Doctor(options::endpoints::Doctor),
     /// Make a key, or a shared secret.
@@ -87,6 +97,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Connect(options) => block_on(connect::run(options))?,
         Command::Forward(options) => block_on(forward::run(options))?,
         Command::Shell(options) => return block_on(shell::run(options)),
+        Command::Ssh(options) => return block_on(ssh::run(options)),
+        Command::Attach => block_on(daemon::reach::run())?,
+        Command::Daemon => block_on(daemon::run())?,
         Command::Doctor(options) => block_on(doctor::run(options))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,10 @@ pub(crate) mod keys;
 pub(crate) mod known_hosts;
 pub(crate) mod trust;
 
-use unbroken_tokio::proto::security::StaticKey;
+use std::path::Path;
+
+use unbroken_tokio::proto::security::{PublicKey, StaticKey};
+use zeroize::Zeroizing;
 
 use self::keys::{load_key, named_or};
 use crate::failure::Failure;
@@ -20,18 +23,29 @@ use crate::options::keys::{Id, Keygen};
 
 /// `unbroken keygen`.
 pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
-    let mut random = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *random).map_err(Failure::unable("there is no randomness"))?;
     if let Some(path) = &options.secret {
-        files::write_secret(path, "unbroken-secret", &random)?;
+        files::write_secret(path, "unbroken-secret", &*random()?)?;
         eprintln!("the secret is in {}; both ends need it", path.display());
         return Ok(());
     }
     let path = named_or(options.key.as_deref(), "key")?;
-    files::write_secret(&path, "unbroken-key", &random)?;
+    let public = new_key(&path)?;
     eprintln!("the secret key is in {}; this is its public half:", path.display());
-    println!("{}", StaticKey::from_bytes(*random).public());
+    println!("{public}");
     Ok(())
+}
+
+/// Makes a secret key in a new file; its public half.
+pub(crate) fn new_key(path: &Path) -> Result<PublicKey, Failure> {
+    let random = random()?;
+    files::write_secret(path, "unbroken-key", &random)?;
+    Ok(StaticKey::from_bytes(*random).public())
+}
+
+fn random() -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let mut random = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *random).map_err(Failure::unable("there is no randomness"))?;
+    Ok(random)
 }
 
 /// `unbroken id`.

@@ -5,6 +5,7 @@ pub(crate) mod endpoints;
 pub(crate) mod keys;
 pub(crate) mod ports;
 pub(crate) mod shell;
+pub(crate) mod ssh;
 
 /// What `unbroken --help` ends with.
 pub(crate) const EXIT_CODES: &str = "\

@@ -13,12 +13,12 @@ use unbroken_tokio::proto::{Duration, ServerConfig};
 use unbroken_tokio::{Server, Session};
 
 use self::admission::Admission;
-use self::offers::Offers;
+pub(crate) use self::offers::Offers;
 use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::options::endpoints::Serve;
 use crate::signals::Signals;
-use crate::terminal::Terminals;
+use crate::terminal::{Owner, Terminals};
 
 /// How long clients have to leave when the server is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -42,7 +42,8 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     loop {
         tokio::select! {
             accepted = server.accept() => {
-                tokio::spawn(session(accepted.session, Arc::clone(&offers), terminals.clone()));
+                let owner = accepted.session.peer_key().map_or(Owner::Account, Owner::Key);
+                tokio::spawn(session(accepted.session, owner, Arc::clone(&offers), terminals.clone()));
             }
             () = reload.reload() => admission.reload(),
             () = end.end() => break,
@@ -61,13 +62,14 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
 }
 
 /// Serves the streams of one session, for as long as it lives.
-async fn session(session: Session, offers: Arc<Offers>, terminals: Terminals) {
+pub(crate) async fn session(session: Session, owner: Owner, offers: Arc<Offers>, terminals: Terminals) {
     while let Some(stream) = session.accept().await {
         tokio::spawn(services::serve(
             stream,
             session.clone(),
             Arc::clone(&offers),
             terminals.clone(),
+            owner,
         ));
     }
 }

@@ -8,15 +8,18 @@ use super::offers::Offers;
 use crate::listener::{Accepted, Bind, Listener};
 use crate::outward::{self, refuse};
 use crate::target::{Purpose, Reason, Target};
-use crate::terminal::{self, Terminals};
+use crate::terminal::{self, Owner, Terminals};
 
 /// Serves one stream, whatever comes of it: its peer is told.
-pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>, terminals: Terminals) {
+pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>, terminals: Terminals, owner: Owner) {
     let target = match Purpose::of_label(stream.label()) {
         Some(Purpose::To(target)) => target,
         Some(Purpose::Listen(place)) => return listen(stream, &session, place, &offers).await,
         Some(Purpose::Terminal) => {
-            return terminal::serve(stream, &session, &terminals, |command| offers.allow_program(command)).await;
+            return terminal::serve(stream, &session, owner, &terminals, |command| {
+                offers.allow_program(command)
+            })
+            .await;
         }
         Some(Purpose::Accepted(_)) | None => return refuse(stream, Reason::Unknown),
     };

@@ -9,6 +9,7 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use super::display::Display;
 use super::escape::{Escapes, HELP, Typed};
+use super::keyboard::Keyboard;
 use super::status::Status;
 use super::tty::{self, Input, Resizes};
 use crate::failure::Failure;
@@ -36,16 +37,18 @@ pub(crate) enum Over {
 pub(crate) struct Conversation<'a> {
     session: &'a Session,
     display: Mutex<Display<Stdout>>,
+    keyboard: &'a Keyboard,
 }
 
 /// What was typed, or happened to the window, and waits to be sent.
 type Outgoing = tokio::sync::mpsc::Sender<Bytes>;
 
 impl<'a> Conversation<'a> {
-    pub(crate) fn new(session: &'a Session, display: Display<Stdout>) -> Conversation<'a> {
+    pub(crate) fn new(session: &'a Session, display: Display<Stdout>, keyboard: &'a Keyboard) -> Conversation<'a> {
         Conversation {
             session,
             display: Mutex::new(display),
+            keyboard,
         }
     }
 
@@ -115,7 +118,7 @@ impl<'a> Conversation<'a> {
 
     /// Sends what is typed.
     async fn read(&self, outgoing: &Outgoing) -> Over {
-        let (mut input, mut escapes) = (Input::new(), Escapes::new());
+        let (mut input, mut escapes) = (Input::new(self.keyboard), Escapes::new());
         let mut hung_up = false;
         loop {
             let typed = match input.read().await {
@@ -130,6 +133,7 @@ impl<'a> Conversation<'a> {
             let is_away = self.session.state() == SessionState::Detached;
             // What the line that is shown offers; nothing is taken from the program otherwise.
             if self.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {
+                self.keyboard.hear();
                 self.session.reconnect_now();
                 continue;
             }
@@ -170,6 +174,9 @@ impl<'a> Conversation<'a> {
         loop {
             let said = self.display().shows_status();
             let next_look = status.next_look(self.session, said);
+            if self.keyboard.was_lent() {
+                let _output_closed = self.display().redraw();
+            }
             tokio::select! {
                 event = events.next() => match event {
                     Some(event) => status.heard(&event),
@@ -177,7 +184,10 @@ impl<'a> Conversation<'a> {
                     None => return std::future::pending().await,
                 },
                 () = tokio::time::sleep(next_look.unwrap_or_default()), if next_look.is_some() => {
-                    let _output_closed = self.display().status(status.line(self.session));
+                    if !self.keyboard.is_lent() {
+                        let line = status.line(self.session, self.keyboard.has_question());
+                        let _output_closed = self.display().status(line);
+                    }
                     continue;
                 }
             }

@@ -93,6 +93,15 @@ impl<W: Write> Display<W> {
         self.out.write_all(state.as_bytes())
     }
 
+    /// Draws the screen anew, where another program wrote on it.
+    pub(crate) fn redraw(&mut self) -> io::Result<()> {
+        if self.size.is_some() {
+            let screen = self.emulator.screen().state_formatted();
+            self.out.write_all(screen.as_bytes())?;
+        }
+        self.out.flush()
+    }
+
     /// Says something of our own below what the program printed.
     pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
         let text = format!("\r\n{}\r\n", text.replace('\r', "").replace('\n', "\r\n"));

@@ -3,6 +3,7 @@
 mod conversation;
 mod display;
 mod escape;
+pub(crate) mod keyboard;
 mod record;
 mod status;
 mod tty;
@@ -14,6 +15,7 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use self::conversation::{Conversation, Over};
 use self::display::Display;
+use self::keyboard::Keyboard;
 use self::record::Recording;
 use self::tty::Raw;
 use crate::client::{self, Endpoint};
@@ -29,19 +31,31 @@ pub(crate) async fn run(options: Shell) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::new(&options.server, &options.client)?;
     let session = client::open(&endpoint, &options.client).await?;
     let again = format!("unbroken shell {} --attach", options.server);
-    on(&session, &endpoint.server, &options.terminal, &again).await
+    on(&session, &endpoint.server, &options.terminal, &again, &Keyboard::new()).await
 }
 
 /// Has a terminal on a session, which is over then. `again`: the command that attaches it again, but for its name.
-pub(crate) async fn on(session: &Session, server: &str, options: &Terminal, again: &str) -> Result<ExitCode, Failure> {
-    let done = attach(session, server, options, again).await;
+pub(crate) async fn on(
+    session: &Session,
+    server: &str,
+    options: &Terminal,
+    again: &str,
+    keyboard: &Keyboard,
+) -> Result<ExitCode, Failure> {
+    let done = attach(session, server, options, again, keyboard).await;
     if session.ended().is_none() {
         client::leave(session).await;
     }
     done
 }
 
-async fn attach(session: &Session, server: &str, options: &Terminal, again: &str) -> Result<ExitCode, Failure> {
+async fn attach(
+    session: &Session,
+    server: &str,
+    options: &Terminal,
+    again: &str,
+    keyboard: &Keyboard,
+) -> Result<ExitCode, Failure> {
     let size = tty::size();
     let record = options.record.as_deref();
     let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));
@@ -63,9 +77,9 @@ async fn attach(session: &Session, server: &str, options: &Terminal, again: &str
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let raw = Raw::new()?;
+    let raw = Raw::new(keyboard)?;
     let display = Display::new(io::stdout(), size, recording);
-    let mut conversation = Conversation::new(session, display);
+    let mut conversation = Conversation::new(session, display, keyboard);
     let over = conversation.run(send, recv).await;
     let left = conversation.leave();
     drop(raw);

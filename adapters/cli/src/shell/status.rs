@@ -40,10 +40,14 @@ impl Status {
         (session.state() == SessionState::Detached).then_some(if said { TICK } else { SILENT })
     }
 
+    /// `question`: a person would have to be asked something first.
     /// `None`: there is a connection, or the session is over.
-    pub(crate) fn line(&self, session: &Session) -> Option<String> {
+    pub(crate) fn line(&self, session: &Session, question: bool) -> Option<String> {
         if session.state() != SessionState::Detached {
             return None;
+        }
+        if question {
+            return Some("not connected: ssh has to ask something; Enter: hear it".into());
         }
         let wanted = session.wanted_connection()?;
         let wait = wanted

@@ -4,26 +4,29 @@ use std::io::{self, IsTerminal};
 
 use tokio::sync::mpsc;
 
+use super::keyboard::Keyboard;
 use crate::failure::Failure;
 use crate::terminal::messages::{PIECE, Size};
 
 /// The terminal is raw as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Raw(());
+pub(crate) struct Raw(Keyboard);
 
 impl Raw {
     /// `None`: standard input is no terminal.
-    pub(crate) fn new() -> Result<Option<Raw>, Failure> {
+    pub(crate) fn new(keyboard: &Keyboard) -> Result<Option<Raw>, Failure> {
         if !io::stdin().is_terminal() {
             return Ok(None);
         }
         crossterm::terminal::enable_raw_mode().map_err(Failure::unable("cannot use this terminal"))?;
-        Ok(Some(Raw(())))
+        keyboard.set_raw(true);
+        Ok(Some(Raw(keyboard.clone())))
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
+        self.0.set_raw(false);
         let _terminal_gone = crossterm::terminal::disable_raw_mode();
     }
 }
@@ -44,11 +47,12 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(crate) fn new() -> Input {
+    pub(crate) fn new(keyboard: &Keyboard) -> Input {
+        let keyboard = keyboard.clone();
         let (tell, typed) = mpsc::channel(1);
         std::thread::spawn(move || {
             loop {
-                let read = system::read();
+                let read = system::read(&keyboard);
                 let is_last = !matches!(&read, Ok(bytes) if !bytes.is_empty());
                 if tell.blocking_send(read).is_err() || is_last {
                     return;
@@ -70,18 +74,27 @@ pub(crate) use self::system::Resizes;
 mod system {
     use std::io;
 
-    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    use super::PIECE;
+    use super::{Keyboard, PIECE};
 
     /// Standard input as it comes.
-    pub(super) fn read() -> io::Result<Vec<u8>> {
+    pub(super) fn read(keyboard: &Keyboard) -> io::Result<Vec<u8>> {
         let stdin = io::stdin();
         let mut bytes = vec![0; PIECE];
+        let ready = |wait: Option<&Timespec>| poll(&mut [PollFd::new(&stdin, PollFlags::IN)], wait);
         loop {
-            let polled = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None);
-            let read = polled.and_then(|_| rustix::io::read(&stdin, &mut bytes));
+            // What comes while another program reads is that program's.
+            let polled = ready(None).and_then(|_| {
+                keyboard.wait();
+                ready(Some(&Timespec::default()))
+            });
+            let read = match polled {
+                Ok(0) => continue,
+                Ok(_) => rustix::io::read(&stdin, &mut bytes),
+                Err(error) => Err(error),
+            };
             match read {
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
@@ -114,10 +127,11 @@ mod system {
     use std::io::{self, Read};
     use std::time::Duration;
 
-    use super::PIECE;
+    use super::{Keyboard, PIECE};
 
     /// Standard input as it comes.
-    pub(super) fn read() -> io::Result<Vec<u8>> {
+    pub(super) fn read(keyboard: &Keyboard) -> io::Result<Vec<u8>> {
+        keyboard.wait();
         let mut bytes = vec![0; PIECE];
         let read = io::stdin().lock().read(&mut bytes)?;
         bytes.truncate(read);

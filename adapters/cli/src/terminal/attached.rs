@@ -5,19 +5,19 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
 
 use super::held::{Next, Terminal};
 use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
-use super::registry::Terminals;
+use super::registry::{Owner, Terminals};
 
 /// Serves a stream to a terminal to its end. `allowed`: whether the client may start this command, or a shell.
 pub(crate) async fn serve(
     stream: Stream,
     session: &Session,
+    owner: Owner,
     terminals: &Terminals,
     allowed: impl Fn(Option<&str>) -> bool,
 ) {
     let (mut send, mut recv) = stream.split();
     recv.set_max_message(LONGEST);
     let Ok(Some(first)) = recv.recv().await else { return };
-    let owner = session.peer_key();
     let found = match serde_json::from_slice::<Request>(&first) {
         Ok(Request {
             action: Action::Start { command, .. },

@@ -8,4 +8,4 @@ mod registry;
 mod screen;
 
 pub(crate) use self::attached::serve;
-pub(crate) use self::registry::Terminals;
+pub(crate) use self::registry::{Owner, Terminals};

@@ -17,8 +17,14 @@ const KEPT: Duration = Duration::from_secs(600);
 const MOST: usize = 100;
 const LONGEST_NAME: usize = 64;
 
-/// Whose a terminal is: that of the client with this key, or, where clients show none, of them all.
-pub(crate) type Owner = Option<PublicKey>;
+/// Whose a terminal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// That of the client with this key.
+    Key(PublicKey),
+    /// That of the account in which the server runs: whoever reaches it is let in.
+    Account,
+}
 
 /// All terminals of a server.
 #[derive(Clone)]
@@ -91,6 +97,11 @@ impl Terminals {
             held.remove(&key);
         }
         self.0.count.send_replace(held.len());
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.held().len()
     }
 
     fn list(&self, owner: &Owner) -> Vec<Listed> {

@@ -6,6 +6,8 @@
 pub(crate) mod gate;
 #[cfg(unix)]
 pub(crate) mod person;
+#[cfg(unix)]
+pub(crate) mod sshd;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

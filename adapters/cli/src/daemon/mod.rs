@@ -1,0 +1,114 @@
+//! `unbroken daemon`: holds the sessions of one account, for as long as there are any. ssh lets in who may talk to it.
+
+mod place;
+pub(crate) mod reach;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use unbroken_tokio::proto::ServerConfig;
+use unbroken_tokio::proto::security::{ServerAuth, StaticKey};
+use unbroken_tokio::proto::server::Drain;
+use unbroken_tokio::{Compat, Connected, Framed, Server};
+
+use self::place::Place;
+use crate::client::LIFETIME;
+use crate::failure::Failure;
+use crate::identity;
+use crate::serve::{self, Offers};
+use crate::signals::Signals;
+use crate::terminal::{Owner, Terminals};
+use crate::unix::{UnixListener, UnixStream};
+
+/// What `unbroken attach` says first, since what a login prints comes before it.
+pub(crate) const MARK: &[u8] = b"\x1eunbroken attach 1\n";
+/// What the daemon says when it listens.
+const READY: &str = "ready";
+/// So long there may be nothing to hold, as it is at the beginning.
+const IDLE: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(500);
+/// How long clients have to leave when it is told to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run() -> Result<(), Failure> {
+    // The login that started it may end.
+    #[cfg(unix)]
+    let _leads_already = rustix::process::setsid();
+    let place = Place::new()?;
+    let listener = bind(&place).await?;
+    let mut config = ServerConfig::new(ServerAuth::key(key(&place)?));
+    config.session.detached_lifetime = LIFETIME;
+    let mut server = Server::new(config).map_err(Failure::unable("cannot serve"))?;
+    say_ready().await?;
+    let (offers, terminals) = (Arc::new(Offers::everything()), Terminals::new());
+    let mut end = Signals::new()?;
+    let (mut tick, mut held) = (tokio::time::interval(LOOK), Instant::now());
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    let (read, write) = socket.into_split();
+                    server.serve(Connected::ordered(Framed::accepted(Compat(tokio::io::join(read, write)))));
+                }
+                Err(error) => {
+                    eprintln!("unbroken: {error}");
+                    tokio::time::sleep(LOOK).await;
+                }
+            },
+            accepted = server.accept() => {
+                tokio::spawn(serve::session(accepted.session, Owner::Account, Arc::clone(&offers), terminals.clone()));
+            }
+            _ = tick.tick() => {
+                if terminals.count() > 0 || !server.handle().sessions().is_empty() {
+                    held = Instant::now();
+                } else if held.elapsed() >= IDLE {
+                    break;
+                }
+            }
+            () = end.end() => {
+                eprintln!("unbroken: told to end");
+                break;
+            }
+        }
+    }
+    // Whoever comes now starts another.
+    let lock = place.lock()?;
+    drop(listener);
+    let _gone_already = std::fs::remove_file(place.socket());
+    drop(lock);
+    tokio::select! {
+        _ = server.handle().drain(Drain::within(DRAIN)) => {}
+        () = end.end() => {}
+    }
+    Ok(())
+}
+
+/// The key of all daemons here. Sessions of one that is gone recognise the next by it, and hear that they are over.
+fn key(place: &Place) -> Result<StaticKey, Failure> {
+    let path = place.key();
+    if !path.exists() {
+        identity::new_key(&path)?;
+    }
+    identity::keys::load_key(&path)
+}
+
+/// Listens in the place of a daemon that is gone. Whoever starts this one holds the lock.
+async fn bind(place: &Place) -> Result<UnixListener, Failure> {
+    let path = place.socket();
+    if UnixStream::connect(&path).await.is_ok() {
+        return Err(Failure::Unable(format!(
+            "a daemon listens at {} already",
+            path.display()
+        )));
+    }
+    let _none = std::fs::remove_file(&path);
+    UnixListener::bind(&path).map_err(Failure::unable(format_args!("cannot listen at {}", path.display())))
+}
+
+async fn say_ready() -> Result<(), Failure> {
+    let mut output = tokio::io::stdout();
+    let said = output.write_all(format!("{READY}\n").as_bytes()).await;
+    said.map_err(Failure::unable("standard output"))?;
+    output.flush().await.map_err(Failure::unable("standard output"))
+}

@@ -1,0 +1,109 @@
+//! Who reads what is typed: this command, or another program that has to ask something.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The keyboard of this command's terminal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keyboard(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Another program reads.
+    lent: bool,
+    /// It was lent since the screen was last drawn.
+    was_lent: bool,
+    /// This command reads byte by byte.
+    raw: bool,
+    /// Another program would ask something.
+    question: bool,
+    /// The person wants to hear it.
+    wanted: bool,
+}
+
+impl Keyboard {
+    pub(crate) fn new() -> Keyboard {
+        Keyboard::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this command reads byte by byte, when it reads.
+    pub(super) fn set_raw(&self, raw: bool) {
+        self.state().raw = raw;
+    }
+
+    /// Nothing is read here, and the terminal is as other programs expect it, until the value is dropped.
+    pub(crate) fn lend(&self) -> Lent {
+        let mut state = self.state();
+        state.lent = true;
+        state.was_lent = true;
+        if state.raw {
+            let _terminal_gone = crossterm::terminal::disable_raw_mode();
+        }
+        Lent(self.clone())
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.state().lent
+    }
+
+    /// Whether it was lent since this was last asked, and is back: something else may be on the screen then.
+    pub(super) fn was_lent(&self) -> bool {
+        let mut state = self.state();
+        !state.lent && std::mem::take(&mut state.was_lent)
+    }
+
+    /// Waits until it is not lent.
+    pub(super) fn wait(&self) {
+        let mut state = self.state();
+        while state.lent {
+            state = self.0.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whether another program would ask something, if the person wanted to hear it.
+    pub(crate) fn want_question(&self, question: bool) {
+        self.state().question = question;
+    }
+
+    pub(super) fn has_question(&self) -> bool {
+        self.state().question
+    }
+
+    /// The person wants to hear it.
+    pub(super) fn hear(&self) {
+        let mut state = self.state();
+        state.wanted = state.question;
+    }
+
+    /// Whether the person wants to hear it, which holds for one try.
+    pub(crate) fn takes_question(&self) -> bool {
+        let mut state = self.state();
+        let wanted = std::mem::take(&mut state.wanted);
+        state.question &= !wanted;
+        wanted
+    }
+}
+
+/// Another program has the keyboard.
+#[derive(Debug)]
+pub(crate) struct Lent(Keyboard);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if state.raw {
+            let _terminal_gone = crossterm::terminal::enable_raw_mode();
+        }
+        state.lent = false;
+        self.0.0.returned.notify_all();
+    }
+}
