@@ -13,6 +13,7 @@ mod outward;
 mod pump;
 mod serve;
 mod signals;
+mod socket;
 mod target;
 mod tls;
 mod unix;

@@ -1,7 +1,9 @@
 //! `unbroken forward`: what is accepted at one end is connected to a target at the other.
 
+mod dynamic;
 mod local;
 mod remote;
+mod socks;
 pub(crate) mod spec;
 
 use std::sync::Arc;
@@ -25,11 +27,19 @@ pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
             Arc::new(forwarded.target.clone()),
         ));
     }
+    let mut proxies = Vec::new();
+    for bind in &options.dynamic {
+        proxies.push(Listener::bind_or_fail(bind).await?);
+    }
     let session = client::open(&endpoint, &options.client).await?;
     let mut tasks = JoinSet::new();
     for (listener, target) in listeners {
         eprintln!("unbroken: {listener} is connected to {target}");
         tasks.spawn(local::accept(listener, target, session.clone()));
+    }
+    for listener in proxies {
+        eprintln!("unbroken: {listener} is a SOCKS5 proxy");
+        tasks.spawn(dynamic::accept(listener, session.clone()));
     }
     let over = match remote::listen(&session, options.remote).await {
         Ok(places) => {
