@@ -74,13 +74,13 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
             failure = rejected(server, &session) => Err(failure),
         }
     };
-    match timeout(options.connect_timeout, established).await {
+    match timeout(options.connect_timeout(), established).await {
         Ok(established) => drop(established?),
         Err(_) => {
             let error = session
                 .connect_error()
                 .map_or(String::new(), |error| format!(": {error}"));
-            let waited = options.connect_timeout.as_secs();
+            let waited = options.connect_timeout().as_secs();
             return Err(Failure::Unreachable(format!(
                 "no connection to {server} within {waited} s{error}"
             )));

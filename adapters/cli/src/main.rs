@@ -1,6 +1,7 @@
 //! The `unbroken` command.
 
 mod client;
+mod config;
 mod connect;
 mod demo;
 mod doctor;

@@ -27,7 +27,12 @@ pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
         eprintln!("the secret is in {}; both ends need it", path.display());
         return Ok(());
     }
-    let path = named_or(options.key.as_deref(), "key")?;
+    // Not by clap, for which a shared secret could not be made then.
+    let named = options
+        .key
+        .clone()
+        .or_else(|| std::env::var_os("UNBROKEN_KEY").map(Into::into));
+    let path = named_or(named.as_deref(), "key")?;
     files::write_secret(&path, "unbroken-key", &random)?;
     eprintln!("the secret key is in {}; this is its public half:", path.display());
     println!("{}", StaticKey::from_bytes(*random).public());

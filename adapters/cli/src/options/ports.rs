@@ -17,12 +17,12 @@ Examples:
 
 Each connection that is accepted is a stream of one session, and goes on when the session's connection breaks.")]
 pub(crate) struct Forward {
-    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`, or a host of the configuration.
     #[arg(value_name = "URL")]
     pub(crate) server: String,
     /// Listen here, and connect what is accepted to a target there: `[BIND:]PORT:HOST:PORT`, with `/PATH` for `[BIND:]PORT` and
     /// `unix:/PATH` for `HOST:PORT`. Listens on loopback if nothing else is said. May be given several times.
-    #[arg(short = 'L', long, value_name = "SPEC", required_unless_present_any = ["remote", "dynamic"])]
+    #[arg(short = 'L', long, value_name = "SPEC")]
     pub(crate) local: Vec<Forwarded>,
     /// Have the server listen there, and connect what it accepts to a target here. It has to allow the place (`--allow-listen`). May be given several
     /// times.

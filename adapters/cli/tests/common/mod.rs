@@ -46,6 +46,9 @@ impl Drop for Folder {
 pub(crate) fn unbroken(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_unbroken"));
     command.args(arguments).env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("UNBROKEN_")) {
+        command.env_remove(name);
+    }
     command
 }
 
