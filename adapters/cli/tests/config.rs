@@ -50,9 +50,9 @@ fn a_host_is_called_by_its_name() {
     let mut command = in_home(&served, &["forward", "db"]);
     let mut forwarding = Running(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(forwarding.0.stderr.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    // Kept, so that there is somebody to tell the rest.
+    let mut said = BufReader::new(forwarding.0.stderr.take().unwrap());
+    said.read_line(&mut line).unwrap();
     let mut socket = TcpStream::connect(line.split_whitespace().nth(1).unwrap()).unwrap();
     socket.write_all(b"hello").unwrap();
     socket.shutdown(Shutdown::Write).unwrap();
@@ -173,9 +173,9 @@ fn a_server_is_configured() {
     let mut command = unbroken(&home, &["serve", "--config", &config]);
     let mut server = Running(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(server.0.stderr.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    // Kept, so that there is somebody to tell the rest.
+    let mut said = BufReader::new(server.0.stderr.take().unwrap());
+    said.read_line(&mut line).unwrap();
     let url = line.split_whitespace().last().unwrap();
     let output = run(
         unbroken(&home, &["connect", url, "--to", "echo", "--config", &config]),
@@ -239,4 +239,31 @@ fn keys_are_made_where_the_environment_says() {
     }
     assert!(folder.path("key").exists() && folder.path("secret").exists());
     assert!(!folder.path(".config").exists());
+}
+
+#[test]
+fn what_the_documents_show_is_understood() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme
+        .split("```toml\n")
+        .find(|block| block.starts_with("[defaults]"))
+        .unwrap();
+    let unit = include_str!("../contrib/unbroken.service");
+    let commented = unit.lines().map_while(|line| line.strip_prefix('#'));
+    let commented: Vec<&str> = commented
+        .skip_while(|line| !line.contains("[serve]"))
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let folder = Folder::new();
+    for (text, arguments) in [
+        (shown.split("```").next().unwrap().to_owned(), &["connect", "db"][..]),
+        (commented.join("\n"), &["serve"]),
+    ] {
+        fs::write(folder.path("config"), text).unwrap();
+        let mut command = unbroken(&folder.path("."), arguments);
+        command.env("UNBROKEN_CONFIG", folder.path("config"));
+        // All but the keys is there.
+        let (_, line) = failure(&run(command, b""));
+        assert!(line.contains("there is no key"), "{line}");
+    }
 }
