@@ -15,6 +15,7 @@ use crate::identity::trust::Trust;
 use crate::options::endpoints::Client;
 use crate::target::{Purpose, Target};
 use crate::tls;
+use crate::trace::Record;
 
 /// A session lives so long without a connection, if the server lets it.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
@@ -64,7 +65,11 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
     config.session.detached_lifetime = LIFETIME;
     config.session.linger = LINGER;
     config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
-    let session = unbroken_tokio::connect(address, config).map_err(Failure::unable(server))?;
+    let session = match options.trace.as_deref().map(Record::create).transpose()? {
+        Some(record) => unbroken_tokio::connect_traced(config, unbroken_tokio::connector(address), record),
+        None => unbroken_tokio::connect(address, config),
+    };
+    let session = session.map_err(Failure::unable(server))?;
     if options.verbose {
         tokio::spawn(tell(session.events()));
     }

@@ -18,6 +18,7 @@ mod signals;
 mod socket;
 mod target;
 mod tls;
+mod trace;
 mod unix;
 
 use std::process::ExitCode;

@@ -91,6 +91,9 @@ pub(crate) struct Client {
     /// Say what happens to the connections.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Write all that the session is told and says into this file, as JSON lines. It is a secret: the session's keys and all that is sent stand in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
 }

@@ -29,7 +29,7 @@ pub(crate) struct Forward {
     #[arg(short = 'R', long, value_name = "SPEC")]
     pub(crate) remote: Vec<Forwarded>,
     /// Listen here as a SOCKS5 proxy: `[BIND:]PORT` or `/PATH`. Each client says what it is to be connected to; names go to the server as they are.
-    /// May be given several times.
+    /// Whoever reaches the place may use it; it is on loopback if nothing else is said. May be given several times.
     #[arg(short = 'D', long, value_name = "PLACE")]
     pub(crate) dynamic: Vec<Bind>,
     #[command(flatten)]
