@@ -1,5 +1,9 @@
 //! The `unbroken` command.
 
+// First, since the others use its macros.
+#[macro_use]
+mod said;
+
 mod client;
 mod config;
 mod connect;
@@ -11,6 +15,7 @@ mod identity;
 mod listener;
 mod manual;
 mod options;
+mod output;
 mod outward;
 mod pump;
 mod serve;

@@ -1,13 +1,13 @@
 //! Manual pages and completions for shells, out of what the command line is defined by.
 
 use std::fs;
-use std::io::{self, Write};
 
 use clap::Command;
 use clap_mangen::Man as Page;
 
 use crate::failure::Failure;
 use crate::options::manual::{Completions, Man};
+use crate::output::print;
 
 /// `unbroken completions`.
 pub(crate) fn completions(mut command: Command, options: &Completions) -> Result<(), Failure> {
@@ -36,13 +36,4 @@ pub(crate) fn man(command: Command, options: &Man) -> Result<(), Failure> {
 fn page(command: &Command) -> Page {
     let source = concat!("unbroken ", env!("CARGO_PKG_VERSION"));
     Page::new(command.clone()).source(source).manual("User Commands")
-}
-
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(Failure::unable("cannot write")),
-    }
 }

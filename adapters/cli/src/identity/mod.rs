@@ -17,6 +17,7 @@ use unbroken_tokio::proto::security::StaticKey;
 use self::keys::{load_key, named_or};
 use crate::failure::Failure;
 use crate::options::keys::{Id, Keygen};
+use crate::output::print;
 
 /// `unbroken keygen`.
 pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
@@ -35,13 +36,11 @@ pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
     let path = named_or(named.as_deref(), "key")?;
     files::write_secret(&path, "unbroken-key", &random)?;
     eprintln!("the secret key is in {}; this is its public half:", path.display());
-    println!("{}", StaticKey::from_bytes(*random).public());
-    Ok(())
+    print(format!("{}\n", StaticKey::from_bytes(*random).public()).as_bytes())
 }
 
 /// `unbroken id`.
 pub(crate) fn id(options: &Id) -> Result<(), Failure> {
     let path = named_or(options.key.as_deref(), "key")?;
-    println!("{}", load_key(&path)?.public());
-    Ok(())
+    print(format!("{}\n", load_key(&path)?.public()).as_bytes())
 }
