@@ -16,6 +16,7 @@ use crate::identity::trust::Trust;
 use crate::options::endpoints::Client;
 use crate::target::{Purpose, Target};
 use crate::tls;
+use crate::trace::Record;
 
 /// A session lives so long without a connection, if the server lets it.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
@@ -63,17 +64,22 @@ impl Endpoint {
 pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Session, Failure> {
     let (address, server) = (endpoint.address.clone(), endpoint.server.as_str());
     let trust = Trust::new(&options.keys, server.to_owned())?;
-    let session = unbroken_tokio::connect(address, config(trust.auth.clone())).map_err(Failure::unable(server))?;
+    let config = config(trust.auth.clone());
+    let session = match options.trace.as_deref().map(Record::create).transpose()? {
+        Some(record) => unbroken_tokio::connect_traced(config, unbroken_tokio::connector(address), record),
+        None => unbroken_tokio::connect(address, config),
+    };
+    let session = session.map_err(Failure::unable(server))?;
     if options.verbose {
         tokio::spawn(tell(session.events()));
     }
-    match timeout(options.connect_timeout, established(&session, server)).await {
+    match timeout(options.connect_timeout(), established(&session, server)).await {
         Ok(established) => established?,
         Err(_) => {
             let error = session
                 .connect_error()
                 .map_or(String::new(), |error| format!(": {error}"));
-            let waited = options.connect_timeout.as_secs();
+            let waited = options.connect_timeout().as_secs();
             return Err(Failure::Unreachable(format!(
                 "no connection to {server} within {waited} s{error}"
             )));

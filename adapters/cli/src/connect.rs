@@ -2,17 +2,20 @@
 
 use bytes::Bytes;
 
-use crate::client::{self, Endpoint};
+use crate::client;
+use crate::config;
 use crate::failure::Failure;
 use crate::options::endpoints::Connect;
 use crate::pump::{Over, Untaken, pump};
 use crate::signals::Signals;
 use crate::target::Reason;
 
-pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
-    let endpoint = Endpoint::new(&options.server, &options.client)?;
+pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
+    let (endpoint, host) = config::resolve(&options.server, &mut options.client)?;
+    let nowhere = || Failure::Unable("nothing to connect to: --to says what, or `to` in the configuration".into());
+    let to = options.to.or(host.to).ok_or_else(nowhere)?;
     let session = client::open(&endpoint, &options.client).await?;
-    let stream = client::open_stream(&session, &options.to).await?;
+    let stream = client::open_stream(&session, &to).await?;
     // ssh sends SIGHUP to its ProxyCommand when it ends.
     let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
     let over = tokio::select! {
@@ -34,8 +37,8 @@ pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
         Some(Over::Reset(reason)) => {
             session.abort().await;
             Err(match reason {
-                Some(Reason::Broken) | None => Failure::Broken(format!("{}: the connection there broke", options.to)),
-                Some(reason) => Failure::Refused(format!("{}: {reason}", options.to)),
+                Some(Reason::Broken) | None => Failure::Broken(format!("{}: the connection there broke", to)),
+                Some(reason) => Failure::Refused(format!("{}: {reason}", to)),
             })
         }
         // Whoever reads our output is gone, or tells us to go, as ssh does when a person leaves.

@@ -9,6 +9,7 @@ use unbroken_tokio::proto::Event;
 use unbroken_tokio::proto::event::Swap;
 
 use crate::client::{self, Endpoint};
+use crate::config;
 use crate::failure::Failure;
 use crate::options::endpoints::Doctor;
 
@@ -21,8 +22,8 @@ const STEP: std::time::Duration = std::time::Duration::from_secs(15);
 ///
 /// # Errors
 /// The first that fails.
-pub(crate) async fn run(options: Doctor) -> Result<(), Failure> {
-    let endpoint = Endpoint::new(&options.server, &options.client)?;
+pub(crate) async fn run(mut options: Doctor) -> Result<(), Failure> {
+    let (endpoint, _) = config::resolve(&options.server, &mut options.client)?;
     step("resolve", resolve(&endpoint)).await?;
     step("connect", connect(&endpoint)).await?;
     let session = step("handshake", handshake(&endpoint, &options)).await?;

@@ -6,14 +6,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-
-use unbroken_tokio::Stream;
+use tokio::net::TcpListener;
 
 use crate::failure::Failure;
-use crate::pump::{Over, Untaken, pump};
+use crate::socket::Socket;
 use crate::target::{Target, host_and_port};
-use crate::unix::{UnixListener, UnixStream};
+use crate::unix::UnixListener;
 
 /// Where connections are to be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,29 +74,6 @@ pub(crate) enum Listener {
     Unix(UnixListener, PathBuf),
 }
 
-/// What was accepted.
-#[derive(Debug)]
-pub(crate) enum Accepted {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Accepted {
-    /// Carries bytes between what was accepted and a stream, until both directions are over.
-    pub(crate) async fn pump(self, stream: Stream) -> Over {
-        match self {
-            Accepted::Tcp(socket) => {
-                let (read, write) = socket.into_split();
-                pump(stream, read, write, Untaken::EndsThatWay).await
-            }
-            Accepted::Unix(socket) => {
-                let (read, write) = socket.into_split();
-                pump(stream, read, write, Untaken::EndsThatWay).await
-            }
-        }
-    }
-}
-
 impl Listener {
     pub(crate) async fn bind(bind: &Bind) -> io::Result<Listener> {
         match bind {
@@ -114,7 +89,7 @@ impl Listener {
     }
 
     /// The next connection; tries again when the system cannot accept, being out of files.
-    pub(crate) async fn next(&self) -> Accepted {
+    pub(crate) async fn next(&self) -> Socket {
         loop {
             match self.accept().await {
                 Ok(accepted) => return accepted,
@@ -126,14 +101,10 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> io::Result<Accepted> {
+    async fn accept(&self) -> io::Result<Socket> {
         match self {
-            Listener::Tcp(listener) => {
-                let (socket, _) = listener.accept().await?;
-                let _as_well_as_without = socket.set_nodelay(true);
-                Ok(Accepted::Tcp(socket))
-            }
-            Listener::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Listener::Tcp(listener) => Ok(Socket::tcp(listener.accept().await?.0)),
+            Listener::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
         }
     }
 }

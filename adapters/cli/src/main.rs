@@ -1,6 +1,11 @@
 //! The `unbroken` command.
 
+// First, since the others use its macros.
+#[macro_use]
+mod said;
+
 mod client;
+mod config;
 mod connect;
 mod daemon;
 mod demo;
@@ -9,21 +14,25 @@ mod failure;
 mod forward;
 mod identity;
 mod listener;
+mod manual;
 mod options;
+mod output;
 mod outward;
 mod pump;
 mod serve;
 mod shell;
 mod signals;
+mod socket;
 mod ssh;
 mod target;
 mod terminal;
 mod tls;
+mod trace;
 mod unix;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -61,6 +70,10 @@ enum Command {
     Id(options::keys::Id),
     /// Send a file through a real connection that is cut again and again, and get it back intact.
     Demo(options::demo::Demo),
+    /// Print a script that completes this command's arguments in a shell.
+    Completions(options::manual::Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(options::manual::Man),
 }
 
 fn main() -> ExitCode {
@@ -93,6 +106,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Keygen(options) => identity::keygen(&options)?,
         Command::Id(options) => identity::id(&options)?,
+        Command::Completions(options) => manual::completions(Arguments::command(), &options)?,
+        Command::Man(options) => manual::man(Arguments::command(), &options)?,
         Command::Serve(options) => block_on(serve::run(options))?,
         Command::Connect(options) => block_on(connect::run(options))?,
         Command::Forward(options) => block_on(forward::run(options))?,

@@ -14,6 +14,9 @@ const BEFORE_OTHERS: u8 = 64;
 /// The label of streams to terminals.
 const TERMINAL: &str = "terminal";
 
+/// The first message on a stream whose label asks for it, once its target is connected.
+pub(crate) const CONNECTED: &[u8] = b"connected";
+
 /// A target, as the command line and a stream's label write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -98,6 +101,8 @@ pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), String> {
 pub(crate) enum Purpose {
     /// It leads to a target.
     To(Target),
+    /// It leads to a target of the network, and a first message says when that is connected: `confirm:TARGET`.
+    Confirmed(Target),
     /// It has this end accept connections there, for as long as it is open: `listen:PLACE`. The first line that comes back on it is where it does.
     Listen(String),
     /// It is a connection that was accepted there: `accepted:PLACE`, the place as it was asked for.
@@ -110,6 +115,7 @@ impl Purpose {
     fn label(&self) -> Bytes {
         match self {
             Purpose::To(target) => target.label(),
+            Purpose::Confirmed(target) => [b"confirm:", &target.label()[..]].concat().into(),
             Purpose::Listen(place) => format!("listen:{place}").into(),
             Purpose::Accepted(place) => format!("accepted:{place}").into(),
             Purpose::Terminal => TERMINAL.into(),
@@ -132,6 +138,9 @@ impl Purpose {
             return Some(Purpose::Terminal);
         }
         match text.split_once(':') {
+            Some(("confirm", target)) => Target::of_label(target.as_bytes())
+                .filter(|target| *target != Target::Echo)
+                .map(Purpose::Confirmed),
             Some(("listen", place)) => Some(Purpose::Listen(place.to_owned())),
             Some(("accepted", place)) => Some(Purpose::Accepted(place.to_owned())),
             _ => Target::of_label(label).map(Purpose::To),
@@ -256,6 +265,27 @@ mod tests {
             b"shell:x",
         ] {
             assert_eq!(Target::of_label(label), None, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn purposes_are_read_as_they_are_written() {
+        for purpose in [
+            Purpose::To(tcp("localhost", 22)),
+            Purpose::Confirmed(tcp("::1", 22)),
+            Purpose::Confirmed(Target::Unix("/run/x".into())),
+            Purpose::Listen("8080".into()),
+            Purpose::Accepted("127.0.0.1:8080".into()),
+        ] {
+            assert_eq!(Purpose::of_label(&purpose.label()), Some(purpose));
+        }
+        for label in [
+            &b"confirm:"[..],
+            b"confirm:echo",
+            b"confirm:localhost:22",
+            b"confirm:listen:1",
+        ] {
+            assert_eq!(Purpose::of_label(label), None, "{label:?}");
         }
     }
 

@@ -5,8 +5,10 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use common::{Folder, Served, failure, free_port, run, unbroken};
 
@@ -261,4 +263,39 @@ fn what_cannot_be_done_here_is_said_before_anything_is_sent() {
     );
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
     said(run(unbroken(&home, &["id", "--key", &key]), b""), 2, "mode 640");
+}
+
+/// The macros of `std` panic where what they write cannot be written.
+#[test]
+fn a_command_goes_on_when_nobody_reads_what_it_says() {
+    let served = Served::new(&["--echo"]);
+    let (key, authorized) = (served.folder.text("server.key"), served.folder.text("authorized"));
+    let more = ["--key", &key, "--authorized-keys", &authorized, "--echo"];
+    let arguments = [&["serve", "--listen", "tcp://127.0.0.1:0"], &more[..]].concat();
+    let mut command = unbroken(&served.folder.path("."), &arguments);
+    let mut server = common::Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::with_capacity(1, server.0.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let url = line.split_whitespace().last().unwrap();
+    let other = served.folder.text("other.key");
+    let keygen = unbroken(&served.folder.path("."), &["keygen", "--key", &other]).output();
+    assert!(keygen.unwrap().status.success());
+    // It says that it refuses this one, to nobody.
+    let client = served.client_with("other.key", "connect", url, &["--to", "echo"]);
+    said(run(client, b""), 4, "does not know our key");
+    let client = served.client("connect", url, &["--to", "echo"]);
+    assert_eq!(run(client, b"hello").stdout, b"hello");
+    let mut command = served.client("doctor", url, &[]);
+    let mut doctor = common::Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    drop(doctor.0.stdout.take());
+    assert_eq!(doctor.wait(), 0);
+    // What was asked for itself is another matter.
+    if let Ok(full) = fs::File::options().write(true).open("/dev/full") {
+        let output = unbroken(&served.folder.path("."), &["id", "--key", &other])
+            .stdout(full)
+            .output();
+        said(output.unwrap(), 2, "cannot write");
+    }
 }

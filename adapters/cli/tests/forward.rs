@@ -10,37 +10,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 use std::thread;
 
-use common::{Running, Served, pattern, read_all, run};
+use common::{Forwarding, Running, Served, pattern, read_all, run};
 use unbroken_conformance::relay::{Plan, Relay};
-
-/// A client that forwards, and what it says on standard error.
-struct Forwarding {
-    process: Running,
-    said: BufReader<std::process::ChildStderr>,
-}
-
-impl Forwarding {
-    fn start(served: &Served, url: &str, arguments: &[&str]) -> Forwarding {
-        let mut command = served.client("forward", url, arguments);
-        command.stderr(Stdio::piped());
-        let mut process = Running(command.spawn().unwrap());
-        let said = BufReader::new(process.0.stderr.take().unwrap());
-        Forwarding { process, said }
-    }
-
-    /// The next line it says.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert!(self.said.read_line(&mut line).unwrap() > 0, "it says nothing more");
-        line.trim_end().to_owned()
-    }
-
-    /// Where it listens, as it says next.
-    fn place(&mut self) -> String {
-        let line = self.line();
-        line.split_whitespace().nth(1).unwrap().to_owned()
-    }
-}
 
 /// What comes is sent back, but for the first request of each connection, which is answered whole before anything else is read.
 fn answer_requests(listener: TcpListener, body: Vec<u8>) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use unbroken_tokio::Session;
 
 use crate::client;
-use crate::listener::{Accepted, Listener};
+use crate::listener::Listener;
 use crate::pump::Over;
+use crate::socket::Socket;
 use crate::target::Target;
 
 /// Accepts for as long as the session lives.
@@ -17,7 +18,7 @@ pub(crate) async fn accept(listener: Listener, target: Arc<Target>, session: Ses
     }
 }
 
-async fn carry(accepted: Accepted, target: Arc<Target>, session: Session) {
+async fn carry(accepted: Socket, target: Arc<Target>, session: Session) {
     let stream = match client::open_stream(&session, &target).await {
         Ok(stream) => stream,
         Err(failure) => return failure.report(),

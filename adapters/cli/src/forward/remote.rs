@@ -6,7 +6,7 @@ use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session, Stream};
 
 use super::spec::Forwarded;
 use crate::failure::Failure;
-use crate::outward::{self, refuse};
+use crate::outward::{self, Confirmation, refuse};
 use crate::target::{Purpose, Reason, Target};
 
 /// No place is longer.
@@ -78,7 +78,7 @@ pub(crate) async fn accept(session: Session, places: Vec<Place>) {
 }
 
 async fn carry(stream: Stream, target: Arc<Target>) {
-    if let Err(reason) = outward::carry(stream, &target).await {
+    if let Err(reason) = outward::carry(stream, &target, Confirmation::None).await {
         eprintln!("unbroken: {target}: {reason}");
     }
 }

@@ -10,7 +10,7 @@ use super::files;
 use crate::failure::Failure;
 
 /// The folder of our configuration: `unbroken` in `$XDG_CONFIG_HOME` or `~/.config`.
-fn folder() -> Result<PathBuf, Failure> {
+pub(crate) fn folder() -> Result<PathBuf, Failure> {
     let strategy = choose_base_strategy().map_err(Failure::unable(
         "this account has no home folder, so that the files have to be named (--key and others)",
     ))?;

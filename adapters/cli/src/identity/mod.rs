@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use self::keys::{load_key, named_or};
 use crate::failure::Failure;
 use crate::options::keys::{Id, Keygen};
+use crate::output::print;
 
 /// `unbroken keygen`.
 pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
@@ -28,11 +29,15 @@ pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
         eprintln!("the secret is in {}; both ends need it", path.display());
         return Ok(());
     }
-    let path = named_or(options.key.as_deref(), "key")?;
+    // Not by clap, for which a shared secret could not be made then.
+    let named = options
+        .key
+        .clone()
+        .or_else(|| std::env::var_os("UNBROKEN_KEY").map(Into::into));
+    let path = named_or(named.as_deref(), "key")?;
     let public = new_key(&path)?;
     eprintln!("the secret key is in {}; this is its public half:", path.display());
-    println!("{public}");
-    Ok(())
+    print(format!("{public}\n").as_bytes())
 }
 
 /// Makes a secret key in a new file; its public half.
@@ -51,6 +56,5 @@ fn random() -> Result<Zeroizing<[u8; 32]>, Failure> {
 /// `unbroken id`.
 pub(crate) fn id(options: &Id) -> Result<(), Failure> {
     let path = named_or(options.key.as_deref(), "key")?;
-    println!("{}", load_key(&path)?.public());
-    Ok(())
+    print(format!("{}\n", load_key(&path)?.public()).as_bytes())
 }

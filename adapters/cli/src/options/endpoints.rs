@@ -1,6 +1,7 @@
 //! Options of the two ends of a session.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -19,13 +20,13 @@ Nothing is allowed that is not named. A target is compared as the client writes 
 machine's affair.")]
 pub(crate) struct Serve {
     /// Where to listen: `ws://ADDRESS:PORT[/PATH]`, `wss://`, `tcp://`, `tls://`; may be given several times.
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL")]
     pub(crate) listen: Vec<String>,
     /// The certificate chain for `wss://` and `tls://`, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its secret key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Targets that clients may be connected to, `HOST:PORT` or `unix:/PATH`; `*` stands for any host, any port, and within a
     /// name for any letters. May be given several times.
@@ -45,6 +46,8 @@ pub(crate) struct Serve {
     pub(crate) echo: bool,
     #[command(flatten)]
     pub(crate) keys: ServerKeys,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
 }
 
 /// Options of `unbroken connect`.
@@ -56,12 +59,12 @@ Examples:
 
 The session goes on through connections that break; ssh does not notice. The server has to allow the target.")]
 pub(crate) struct Connect {
-    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`, or a host of the configuration.
     #[arg(value_name = "URL")]
     pub(crate) server: String,
     /// What standard input and output are connected to there: `HOST:PORT`, `unix:/PATH`, or `echo`.
     #[arg(long, value_name = "TARGET")]
-    pub(crate) to: Target,
+    pub(crate) to: Option<Target>,
     #[command(flatten)]
     pub(crate) client: Client,
 }
@@ -73,7 +76,7 @@ The name is resolved, a connection is made, the two ends prove who they are, rou
 connection takes over. Each step says how long it took; the first that fails says why, and the exit code of which kind
 it is.")]
 pub(crate) struct Doctor {
-    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+    /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`, or a host of the configuration.
     #[arg(value_name = "URL")]
     pub(crate) server: String,
     #[command(flatten)]
@@ -85,13 +88,38 @@ pub(crate) struct Doctor {
 pub(crate) struct Client {
     #[command(flatten)]
     pub(crate) keys: ClientKeys,
-    /// How long to try for the first connection (`30s`, `5m`); later ones are tried for as long as the session lives.
-    #[arg(long, value_name = "DURATION", value_parser = super::demo::duration, default_value = "30s")]
-    pub(crate) connect_timeout: std::time::Duration,
+    /// How long to try for the first connection (`30s`, `5m`); later ones are tried for as long as the session lives [default: 30s].
+    #[arg(long, value_name = "DURATION", value_parser = super::demo::duration, env = "UNBROKEN_CONNECT_TIMEOUT", hide_env_values = true)]
+    pub(crate) connect_timeout: Option<Duration>,
     /// Trust these certificates for `wss://` and `tls://`, in PEM, and no others.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "UNBROKEN_TLS_CA", hide_env_values = true)]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Say what happens to the connections.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Write all that the session is told and says into this file, as JSON lines. It is a secret: the session's keys and all that is sent stand in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+}
+
+impl Client {
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout.unwrap_or(Duration::from_secs(30))
+    }
+}
+
+/// Where what the command line does not say is read.
+#[derive(Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration [default: config.toml in the configuration folder, if it is there].
+    #[arg(
+        id = "config",
+        long = "config",
+        value_name = "FILE",
+        env = "UNBROKEN_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) path: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 pub(crate) mod endpoints;
 pub(crate) mod keys;
+pub(crate) mod manual;
 pub(crate) mod ports;
 pub(crate) mod shell;
 pub(crate) mod ssh;

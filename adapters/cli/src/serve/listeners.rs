@@ -58,8 +58,12 @@ impl<'a> Place<'a> {
 pub(crate) async fn bind(options: &Serve) -> Result<Vec<(TcpListener, Acceptor, String)>, Failure> {
     let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(chain), Some(key)) => Some(tls::server(chain, key)?),
-        _ => None,
+        (None, None) => None,
+        _ => return Err(Failure::Unable("--tls-cert and --tls-key belong together".into())),
     };
+    if options.listen.is_empty() {
+        return Err(Failure::Unable("nowhere to listen: see --listen".into()));
+    }
     let mut listeners = Vec::new();
     for url in &options.listen {
         let place = Place::parse(url).map_err(Failure::unable(url))?;

@@ -15,6 +15,7 @@ use unbroken_tokio::{Server, Session};
 use self::admission::Admission;
 pub(crate) use self::offers::Offers;
 use crate::client::LIFETIME;
+use crate::config;
 use crate::failure::Failure;
 use crate::options::endpoints::Serve;
 use crate::signals::Signals;
@@ -23,7 +24,8 @@ use crate::terminal::{Owner, Terminals};
 /// How long clients have to leave when the server is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
+pub(crate) async fn run(mut options: Serve) -> Result<(), Failure> {
+    config::complete(&mut options)?;
     let admission = Arc::new(Admission::new(&options.keys)?);
     let offers = Arc::new(Offers::new(&options)?);
     let listeners = listeners::bind(&options).await?;

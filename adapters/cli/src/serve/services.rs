@@ -5,15 +5,17 @@ use std::sync::Arc;
 use unbroken_tokio::{Session, Stream};
 
 use super::offers::Offers;
-use crate::listener::{Accepted, Bind, Listener};
-use crate::outward::{self, refuse};
+use crate::listener::{Bind, Listener};
+use crate::outward::{self, Confirmation, refuse};
+use crate::socket::Socket;
 use crate::target::{Purpose, Reason, Target};
 use crate::terminal::{self, Owner, Terminals};
 
 /// Serves one stream, whatever comes of it: its peer is told.
 pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>, terminals: Terminals, owner: Owner) {
-    let target = match Purpose::of_label(stream.label()) {
-        Some(Purpose::To(target)) => target,
+    let (target, confirmation) = match Purpose::of_label(stream.label()) {
+        Some(Purpose::To(target)) => (target, Confirmation::None),
+        Some(Purpose::Confirmed(target)) => (target, Confirmation::First),
         Some(Purpose::Listen(place)) => return listen(stream, &session, place, &offers).await,
         Some(Purpose::Terminal) => {
             return terminal::serve(stream, &session, owner, &terminals, |command| {
@@ -28,7 +30,7 @@ pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>,
     }
     match target {
         Target::Echo => echo(stream).await,
-        target => drop(outward::carry(stream, &target).await),
+        target => drop(outward::carry(stream, &target, confirmation).await),
     }
 }
 
@@ -59,7 +61,7 @@ async fn listen(stream: Stream, session: &Session, place: String, offers: &Offer
 }
 
 /// A connection that was accepted for the client is a stream to it.
-async fn hand_over(accepted: Accepted, session: Session, place: String) {
+async fn hand_over(accepted: Socket, session: Session, place: String) {
     if let Ok(stream) = session.open(Purpose::Accepted(place).options()).await {
         accepted.pump(stream).await;
     }

@@ -18,7 +18,8 @@ use self::display::Display;
 use self::keyboard::Keyboard;
 use self::record::Recording;
 use self::tty::Raw;
-use crate::client::{self, Endpoint};
+use crate::client;
+use crate::config;
 use crate::failure::Failure;
 use crate::options::shell::{Shell, Terminal};
 use crate::target::{Purpose, Reason};
@@ -27,8 +28,8 @@ use crate::terminal::messages::{self, Action, Answer, LONGEST, Listed, Request, 
 /// The exit code where that of the program is not known, as ssh has it.
 const UNKNOWN: u8 = 255;
 
-pub(crate) async fn run(options: Shell) -> Result<ExitCode, Failure> {
-    let endpoint = Endpoint::new(&options.server, &options.client)?;
+pub(crate) async fn run(mut options: Shell) -> Result<ExitCode, Failure> {
+    let (endpoint, _) = config::resolve(&options.server, &mut options.client)?;
     let session = client::open(&endpoint, &options.client).await?;
     let again = format!("unbroken shell {} --attach", options.server);
     on(&session, &endpoint.server, &options.terminal, &again, &Keyboard::new()).await

@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -53,6 +53,9 @@ impl Drop for Folder {
 pub(crate) fn unbroken(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_unbroken"));
     command.args(arguments).env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("UNBROKEN_")) {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -203,6 +206,35 @@ impl Served {
         let mut all = vec![command, url, "--key", &key, "--server-key", &self.server_key];
         all.extend(arguments);
         unbroken(&self.folder.0, &all)
+    }
+}
+
+/// A client that forwards, and what it says on standard error.
+pub(crate) struct Forwarding {
+    pub(crate) process: Running,
+    said: BufReader<ChildStderr>,
+}
+
+impl Forwarding {
+    pub(crate) fn start(served: &Served, url: &str, arguments: &[&str]) -> Forwarding {
+        let mut command = served.client("forward", url, arguments);
+        command.stderr(Stdio::piped());
+        let mut process = Running(command.spawn().unwrap());
+        let said = BufReader::new(process.0.stderr.take().unwrap());
+        Forwarding { process, said }
+    }
+
+    /// The next line it says.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.said.read_line(&mut line).unwrap() > 0, "it says nothing more");
+        line.trim_end().to_owned()
+    }
+
+    /// Where it listens, as it says next.
+    pub(crate) fn place(&mut self) -> String {
+        let line = self.line();
+        line.split_whitespace().nth(1).unwrap().to_owned()
     }
 }
 
