@@ -83,7 +83,7 @@ fn a_terminal_outlives_the_ssh_that_carries_it() {
         eventually("another ssh", || child_of(&person).is_some());
         person.types(&format!("echo typed-$(({round}+1000))\r"));
         kill(child_of(&person).unwrap(), "-KILL");
-        person.reads(&format!("typed-{}", round + 1_000));
+        person.has_read(&format!("typed-{}", round + 1_000));
     }
     // The server of ssh goes, and comes back.
     sshd.restart(|| {
@@ -98,7 +98,7 @@ fn a_terminal_outlives_the_ssh_that_carries_it() {
     thread::sleep(Duration::from_secs(sleep()));
     kill(person.child.id(), "-CONT");
     person.types("wait; echo all-$((40+2))\r");
-    person.reads("all-42");
+    person.has_read("all-42");
     let lines = person.all_lines();
     let numbers: Vec<u32> = lines
         .iter()

@@ -2,6 +2,7 @@
 
 mod place;
 pub(crate) mod reach;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use unbroken_tokio::proto::server::Drain;
 use unbroken_tokio::{Compat, Connected, Framed, Server};
 
 use self::place::Place;
+pub(crate) use self::words::MARK;
+use self::words::READY;
 use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::identity;
@@ -21,10 +24,6 @@ use crate::signals::Signals;
 use crate::terminal::{Owner, Terminals};
 use crate::unix::{UnixListener, UnixStream};
 
-/// What `unbroken attach` says first, since what a login prints comes before it.
-pub(crate) const MARK: &[u8] = b"\x1eunbroken attach 1\n";
-/// What the daemon says when it listens.
-const READY: &str = "ready";
 /// So long there may be nothing to hold, as it is at the beginning.
 const IDLE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,6 +41,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let mut server = Server::new(config).map_err(Failure::unable("cannot serve"))?;
     say_ready().await?;
     let (offers, terminals) = (Arc::new(Offers::everything()), Terminals::new());
+    let in_use = Arc::new(());
     let mut end = Signals::new()?;
     let (mut tick, mut held) = (tokio::time::interval(LOOK), Instant::now());
     loop {
@@ -57,10 +57,11 @@ pub(crate) async fn run() -> Result<(), Failure> {
                 }
             },
             accepted = server.accept() => {
-                tokio::spawn(serve::session(accepted.session, Owner::Account, Arc::clone(&offers), terminals.clone()));
+                tokio::spawn(serve::session(accepted.session, Owner::Account, Arc::clone(&offers), terminals.clone(), Arc::downgrade(&in_use)));
             }
             _ = tick.tick() => {
-                if terminals.count() > 0 || !server.handle().sessions().is_empty() {
+                // A session without a stream is of no use to anybody: that of a client that was killed is such a one.
+                if terminals.count() > 0 || Arc::strong_count(&in_use) > 1 {
                     held = Instant::now();
                 } else if held.elapsed() >= IDLE {
                     break;

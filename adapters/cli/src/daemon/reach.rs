@@ -6,8 +6,8 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin, stdout};
 use tokio::process::Command;
 
-use super::MARK;
 use super::place::Place;
+use super::words::{MARK, READY};
 use crate::failure::Failure;
 use crate::unix::UnixStream;
 
@@ -58,7 +58,7 @@ async fn start(place: &Place) -> Result<(), Failure> {
         let read = BufReader::new(output).read_line(&mut line).await;
         read.map_err(Failure::unable("cannot hear the daemon"))?;
     }
-    if line.trim() == super::READY {
+    if line.trim() == READY {
         return Ok(());
     }
     let said = std::fs::read_to_string(place.log()).unwrap_or_default();

@@ -6,7 +6,7 @@ mod offers;
 pub(crate) mod pattern;
 mod services;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use unbroken_tokio::proto::server::Drain;
 use unbroken_tokio::proto::{Duration, ServerConfig};
@@ -45,7 +45,7 @@ pub(crate) async fn run(mut options: Serve) -> Result<(), Failure> {
         tokio::select! {
             accepted = server.accept() => {
                 let owner = accepted.session.peer_key().map_or(Owner::Account, Owner::Key);
-                tokio::spawn(session(accepted.session, owner, Arc::clone(&offers), terminals.clone()));
+                tokio::spawn(session(accepted.session, owner, Arc::clone(&offers), terminals.clone(), Weak::new()));
             }
             () = reload.reload() => admission.reload(),
             () = end.end() => break,
@@ -63,15 +63,24 @@ pub(crate) async fn run(mut options: Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Serves the streams of one session, for as long as it lives.
-pub(crate) async fn session(session: Session, owner: Owner, offers: Arc<Offers>, terminals: Terminals) {
+/// Serves the streams of one session, for as long as it lives. `in_use` is held as often as there are such streams.
+pub(crate) async fn session(
+    session: Session,
+    owner: Owner,
+    offers: Arc<Offers>,
+    terminals: Terminals,
+    in_use: Weak<()>,
+) {
     while let Some(stream) = session.accept().await {
-        tokio::spawn(services::serve(
-            stream,
+        let (session, offers, terminals, in_use) = (
             session.clone(),
             Arc::clone(&offers),
             terminals.clone(),
-            owner,
-        ));
+            in_use.upgrade(),
+        );
+        tokio::spawn(async move {
+            services::serve(stream, session, offers, terminals, owner).await;
+            drop(in_use);
+        });
     }
 }

@@ -81,7 +81,8 @@ impl<'a> Conversation<'a> {
             () = end.end() => Over::Detached,
             () = hangup.reload() => Over::Detached,
         };
-        if over == Over::Detached {
+        // Whoever heard how the program ended says so by leaving.
+        if matches!(over, Over::Detached | Over::Exited(_)) {
             // What was typed before goes first.
             while let Some(message) = next.take().or_else(|| waiting.try_recv().ok()) {
                 let _no_room = send.try_send(message);

@@ -1,5 +1,7 @@
 //! A stream that is attached to a terminal.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
 
@@ -39,12 +41,14 @@ pub(crate) async fn serve(
     let answered = send.send(messages::json(&Answer::Attached { name })).await;
     if answered.is_ok() {
         terminal.resize(request.size.bounded());
-        let exited = tokio::select! {
-            exited = show(&terminal, viewer, &mut send) => exited,
-            () = obey(&terminal, &mut recv) => false,
+        let told = AtomicBool::new(false);
+        let left = tokio::select! {
+            () = show(&terminal, viewer, &mut send, &told) => false,
+            () = obey(&terminal, &mut recv) => true,
             () = watch(&terminal, viewer, session) => false,
         };
-        if exited {
+        // Whoever leaves then knows how the program ended; nobody else has to.
+        if left && told.into_inner() {
             terminals.forget(&owner, &terminal);
         }
     }
@@ -52,24 +56,30 @@ pub(crate) async fn serve(
     terminal.detach(viewer);
 }
 
-/// Sends what is printed. Whether the viewer was told that the program ended.
-async fn show(terminal: &Terminal, viewer: u64, send: &mut SendHalf) -> bool {
+/// Sends what is printed, and whether the viewer was `told` that the program ended.
+async fn show(terminal: &Terminal, viewer: u64, send: &mut SendHalf, told: &AtomicBool) {
     loop {
-        let (message, is_last) = match terminal.next(viewer, PIECE).await {
+        match terminal.next(viewer, PIECE).await {
             Next::Print(printed) => {
                 for piece in printed.chunks(PIECE) {
                     if send.send(messages::data(piece)).await.is_err() {
-                        return false;
+                        return;
                     }
                 }
-                continue;
             }
-            Next::Exited(status) => (Control::Exited(status), true),
-            Next::Displaced => (Control::Displaced, false),
-        };
-        let told = send.send(message.encode()).await.is_ok();
-        send.finish();
-        return told && is_last;
+            Next::Exited(status) => {
+                if send.send(Control::Exited(status).encode()).await.is_err() {
+                    return;
+                }
+                told.store(true, Ordering::Relaxed);
+                // Until the viewer leaves, or another takes its place.
+                return terminal.displaced(viewer).await;
+            }
+            Next::Displaced => {
+                let _gone = send.send(Control::Displaced.encode()).await;
+                return;
+            }
+        }
     }
 }
 

@@ -217,6 +217,16 @@ impl Terminal {
         next
     }
 
+    /// Waits until somebody else is attached, or nobody.
+    pub(crate) async fn displaced(&self, viewer: u64) {
+        self.wait(|state| (!state.is_viewed_by(viewer)).then_some(())).await;
+    }
+
+    /// Nobody is attached any more.
+    pub(crate) fn close(&self) {
+        self.change(|state| state.viewer = None);
+    }
+
     pub(crate) fn resize(&self, size: Size) {
         self.change(|state| {
             state.screen.resize(size);

@@ -91,6 +91,7 @@ impl Terminals {
     }
 
     pub(super) fn forget(&self, owner: &Owner, terminal: &Arc<Terminal>) {
+        terminal.close();
         let mut held = self.held();
         let key = (*owner, terminal.name.clone());
         if held.get(&key).is_some_and(|there| Arc::ptr_eq(there, terminal)) {

@@ -104,6 +104,11 @@ impl Person {
         self.sees(text, |screen| screen.contains(text));
     }
 
+    /// Waits until this is on the screen, or was.
+    pub(crate) fn has_read(&self, text: &str) {
+        self.sees(text, |_| self.all_lines().iter().any(|line| line.contains(text)));
+    }
+
     /// Waits until the command has ended and all that it printed is read.
     pub(crate) fn ends(&mut self) -> i32 {
         let status: ExitStatus = self.waits();
