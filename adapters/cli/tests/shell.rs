@@ -121,6 +121,25 @@ fn what_was_detached_is_attached_again_elsewhere_with_what_it_printed_meanwhile(
 }
 
 #[test]
+fn what_is_typed_just_before_leaving_is_done() {
+    let served = served();
+    let url = served.url();
+    let mut person = at_a_shell(&served, &url, &["--name", "left"]);
+    let file = served.folder.text("said");
+    let rounds: Vec<String> = (0..20).map(|round| round.to_string()).collect();
+    for round in &rounds {
+        person.types(&format!("echo {round} >>{file}\r~d"));
+        assert_eq!(person.ends(), 0);
+        person = Person::at(shell(&served, &url, &["--attach", "left"]));
+        person.reads("ready> ");
+    }
+    person.types("exit\r");
+    assert_eq!(person.ends(), 0);
+    let said = fs::read_to_string(&file).unwrap();
+    assert_eq!(said.lines().collect::<Vec<_>>(), rounds);
+}
+
+#[test]
 fn a_full_screen_is_drawn_again_as_it_was_and_left_behind_clean() {
     let served = served();
     let url = served.url();

@@ -1,5 +1,6 @@
 //! A stream that is attached to a terminal.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use unbroken_tokio::proto::session::SessionState;
@@ -44,8 +45,9 @@ pub(crate) async fn serve(
         let told = AtomicBool::new(false);
         let left = tokio::select! {
             () = show(&terminal, viewer, &mut send, &told) => false,
+            // What was typed before the session ended counts.
             () = obey(&terminal, &mut recv) => true,
-            () = watch(&terminal, viewer, session) => false,
+            never = watch(&terminal, viewer, session) => match never {},
         };
         // Whoever leaves then knows how the program ended; nobody else has to.
         if left && told.into_inner() {
@@ -56,22 +58,20 @@ pub(crate) async fn serve(
     terminal.detach(viewer);
 }
 
-/// Sends what is printed, and whether the viewer was `told` that the program ended.
+/// Sends what is printed, until another takes the viewer's place; whether the viewer was `told` that the program ended.
 async fn show(terminal: &Terminal, viewer: u64, send: &mut SendHalf, told: &AtomicBool) {
     loop {
         match terminal.next(viewer, PIECE).await {
             Next::Print(printed) => {
                 for piece in printed.chunks(PIECE) {
                     if send.send(messages::data(piece)).await.is_err() {
-                        return;
+                        return terminal.displaced(viewer).await;
                     }
                 }
             }
             Next::Exited(status) => {
-                if send.send(Control::Exited(status).encode()).await.is_err() {
-                    return;
-                }
-                told.store(true, Ordering::Relaxed);
+                let heard = send.send(Control::Exited(status).encode()).await.is_ok();
+                told.store(heard, Ordering::Relaxed);
                 // Until the viewer leaves, or another takes its place.
                 return terminal.displaced(viewer).await;
             }
@@ -99,16 +99,13 @@ async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
     }
 }
 
-/// Tells the terminal whether a connection carries the session, until that is over.
-async fn watch(terminal: &Terminal, viewer: u64, session: &Session) {
+/// Tells the terminal whether a connection carries the session.
+async fn watch(terminal: &Terminal, viewer: u64, session: &Session) -> Infallible {
     let mut events = session.events();
     loop {
-        match session.state() {
-            SessionState::Ended => return,
-            state => terminal.connected(viewer, state == SessionState::Attached),
-        }
+        terminal.connected(viewer, session.state() == SessionState::Attached);
         if events.next().await.is_none() {
-            return;
+            return std::future::pending().await;
         }
     }
 }
