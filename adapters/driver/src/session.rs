@@ -1,6 +1,7 @@
 //! What an application holds of a session.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -187,6 +188,13 @@ impl Session {
     #[must_use]
     pub fn peer_key(&self) -> Option<PublicKey> {
         self.shared().read(|state| state.machine.peer_key())
+    }
+
+    /// Whom the connection comes from that carries the session, or was the last to do so, as far as the accepting side knows
+    /// ([`Connection::peer`](crate::Connection::peer)). It changes when the client comes back from somewhere else.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<IpAddr> {
+        self.shared().read(|state| state.peer_address)
     }
 
     /// The session's counters.
