@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::identity::trust::Trust;
 use crate::options::endpoints::Client;
 use crate::target::{Purpose, Target};
+use crate::text::clean;
 use crate::tls;
 
 /// A session lives so long without a connection, if the server lets it.
@@ -129,7 +130,7 @@ fn explain(server: &str, session: &Session, ended: &Ended) -> Failure {
             "{server} was started anew and does not know the session any more"
         )),
         EndReason::Closed { reason, .. } => {
-            let reason = String::from_utf8_lossy(reason);
+            let reason = clean(&String::from_utf8_lossy(reason));
             Failure::Broken(format!("{server} closed the session: {reason}"))
         }
         EndReason::AbortedByPeer => Failure::Broken(format!("{server} ended the session")),

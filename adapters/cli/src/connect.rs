@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::client::{self, Endpoint};
 use crate::failure::Failure;
+use crate::notes;
 use crate::options::endpoints::Connect;
 use crate::pump::{Over, Untaken, pump};
 use crate::signals::Signals;
@@ -12,6 +13,7 @@ use crate::target::Reason;
 pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
     let endpoint = Endpoint::new(&options.server, &options.client)?;
     let session = client::open(&endpoint, &options.client).await?;
+    tokio::spawn(notes::hear(session.clone()));
     let stream = client::open_stream(&session, &options.to).await?;
     // ssh sends SIGHUP to its ProxyCommand when it ends.
     let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);

@@ -1,5 +1,6 @@
 //! The `unbroken` command.
 
+mod admin;
 mod client;
 mod connect;
 mod demo;
@@ -8,12 +9,15 @@ mod failure;
 mod forward;
 mod identity;
 mod listener;
+mod notes;
 mod options;
 mod outward;
 mod pump;
 mod serve;
+mod sessions;
 mod signals;
 mod target;
+mod text;
 mod tls;
 mod unix;
 
@@ -41,6 +45,8 @@ enum Command {
     Forward(options::ports::Forward),
     /// Try what works on the way to a server, step by step.
     Doctor(options::endpoints::Doctor),
+    /// See the sessions of a server that runs here, and tell, close or drain them.
+    Sessions(options::sessions::Sessions),
     /// Make a key, or a shared secret.
     Keygen(options::keys::Keygen),
     /// Print the public half of a key.
@@ -83,6 +89,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Connect(options) => block_on(connect::run(options))?,
         Command::Forward(options) => block_on(forward::run(options))?,
         Command::Doctor(options) => block_on(doctor::run(options))?,
+        Command::Sessions(options) => block_on(sessions::run(options))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -98,6 +98,8 @@ pub(crate) enum Purpose {
     Listen(String),
     /// It is a connection that was accepted there: `accepted:PLACE`, the place as it was asked for.
     Accepted(String),
+    /// What is said on it is shown to a person: `note:`.
+    Note,
 }
 
 impl Purpose {
@@ -106,6 +108,7 @@ impl Purpose {
             Purpose::To(target) => target.label(),
             Purpose::Listen(place) => format!("listen:{place}").into(),
             Purpose::Accepted(place) => format!("accepted:{place}").into(),
+            Purpose::Note => Bytes::from_static(b"note:"),
         }
     }
 
@@ -121,6 +124,7 @@ impl Purpose {
         match text.split_once(':') {
             Some(("listen", place)) => Some(Purpose::Listen(place.to_owned())),
             Some(("accepted", place)) => Some(Purpose::Accepted(place.to_owned())),
+            Some(("note", "")) => Some(Purpose::Note),
             _ => Target::of_label(label).map(Purpose::To),
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod endpoints;
 pub(crate) mod keys;
 pub(crate) mod ports;
+pub(crate) mod sessions;
 
 /// What `unbroken --help` ends with.
 pub(crate) const EXIT_CODES: &str = "\
@@ -13,4 +14,4 @@ Exit codes:
   2  it cannot be done here: a wrong argument, an unreadable file, a port that is taken
   3  no server of sessions could be reached
   4  one end did not accept the other: its key, its secret
-  5  the server does not allow the target, or cannot reach it";
+  5  the server does not allow the target, or cannot reach it; or it has no such session";

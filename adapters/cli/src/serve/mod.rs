@@ -6,6 +6,7 @@ mod offers;
 pub(crate) mod pattern;
 mod services;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use unbroken_tokio::proto::server::Drain;
@@ -14,6 +15,8 @@ use unbroken_tokio::{Server, Session};
 
 use self::admission::Admission;
 use self::offers::Offers;
+use crate::admin::socket::{self, SocketFile};
+use crate::admin::{self, Admin, Guest};
 use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::options::endpoints::Serve;
@@ -31,36 +34,53 @@ pub(crate) async fn run(options: Serve) -> Result<(), Failure> {
     let asked = Arc::clone(&admission);
     let server = Server::with_authorise(config, move |request| std::future::ready(asked.admit(&request)));
     let mut server = server.map_err(Failure::unable("cannot serve"))?;
+    let admin = Admin::new(server.handle());
+    let _socket = match &options.admin {
+        Some(path) => Some(open_admin(path.as_deref(), &admin).await?),
+        None => None,
+    };
     for (listener, acceptor, shown) in listeners {
         server.listen(listener, acceptor);
         eprintln!("unbroken: listening at {shown}");
     }
     eprintln!("unbroken: the key of this server is {}", admission.key);
     let (mut end, mut reload) = (Signals::new()?, Signals::new()?);
-    loop {
+    let within = loop {
         tokio::select! {
             accepted = server.accept() => {
-                tokio::spawn(session(accepted.session, Arc::clone(&offers)));
+                let key = accepted.request.client_key;
+                let guest = admin.enter(&accepted.session, key, admission.name(key));
+                tokio::spawn(session(accepted.session, guest, Arc::clone(&offers)));
             }
             () = reload.reload() => admission.reload(),
-            () = end.end() => break,
+            () = end.end() => break DRAIN,
+            within = admin.drain_asked() => break within,
         }
-    }
+    };
     server.stop_listening().await;
     eprintln!(
         "unbroken: waiting {} s for clients to leave; once more Ctrl-C leaves at once",
-        DRAIN.as_secs()
+        within.as_secs()
     );
     tokio::select! {
-        _ = server.handle().drain(Drain::within(DRAIN)) => {}
+        _ = server.handle().drain(Drain::within(within)) => admin.said_goodbye().await,
         () = end.end() => {}
     }
     Ok(())
 }
 
+/// Opens the admin socket.
+async fn open_admin(path: Option<&Path>, admin: &Arc<Admin>) -> Result<SocketFile, Failure> {
+    let (listener, file) = socket::listen(path).await?;
+    tokio::spawn(admin::serve(listener, Arc::clone(admin)));
+    eprintln!("unbroken: the admin socket is {}", file.path().display());
+    Ok(file)
+}
+
 /// Serves the streams of one session, for as long as it lives.
-async fn session(session: Session, offers: Arc<Offers>) {
+async fn session(session: Session, guest: Guest, offers: Arc<Offers>) {
     while let Some(stream) = session.accept().await {
-        tokio::spawn(services::serve(stream, session.clone(), Arc::clone(&offers)));
+        let (offers, entry) = (Arc::clone(&offers), Arc::clone(&guest.entry));
+        tokio::spawn(services::serve(stream, session.clone(), offers, entry));
     }
 }

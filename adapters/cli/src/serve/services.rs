@@ -5,16 +5,18 @@ use std::sync::Arc;
 use unbroken_tokio::{Session, Stream};
 
 use super::offers::Offers;
+use crate::admin::Entry;
 use crate::listener::{Accepted, Bind, Listener};
 use crate::outward::{self, refuse};
 use crate::target::{Purpose, Reason, Target};
 
 /// Serves one stream, whatever comes of it: its peer is told.
-pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>) {
+pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>, entry: Arc<Entry>) {
+    let _listed = entry.stream(stream.id().0, stream.label());
     let target = match Purpose::of_label(stream.label()) {
         Some(Purpose::To(target)) => target,
-        Some(Purpose::Listen(place)) => return listen(stream, &session, place, &offers).await,
-        Some(Purpose::Accepted(_)) | None => return refuse(stream, Reason::Unknown),
+        Some(Purpose::Listen(place)) => return listen(stream, (&session, &entry), place, &offers).await,
+        Some(Purpose::Accepted(_) | Purpose::Note) | None => return refuse(stream, Reason::Unknown),
     };
     if !offers.allow(&target) {
         return refuse(stream, Reason::NotAllowed);
@@ -26,7 +28,7 @@ pub(crate) async fn serve(stream: Stream, session: Session, offers: Arc<Offers>)
 }
 
 /// Accepts connections for the client until it ends the stream.
-async fn listen(stream: Stream, session: &Session, place: String, offers: &Offers) {
+async fn listen(stream: Stream, (session, entry): (&Session, &Arc<Entry>), place: String, offers: &Offers) {
     let Ok(bind) = place.parse::<Bind>() else {
         return refuse(stream, Reason::Unknown);
     };
@@ -43,7 +45,7 @@ async fn listen(stream: Stream, session: &Session, place: String, offers: &Offer
     loop {
         tokio::select! {
             accepted = listener.next() => {
-                tokio::spawn(hand_over(accepted, session.clone(), place.clone()));
+                tokio::spawn(hand_over(accepted, session.clone(), place.clone(), Arc::clone(entry)));
             }
             // Nothing is said on it; it ends, or the session does.
             _ = recv.recv_chunk() => return,
@@ -52,8 +54,9 @@ async fn listen(stream: Stream, session: &Session, place: String, offers: &Offer
 }
 
 /// A connection that was accepted for the client is a stream to it.
-async fn hand_over(accepted: Accepted, session: Session, place: String) {
+async fn hand_over(accepted: Accepted, session: Session, place: String, entry: Arc<Entry>) {
     if let Ok(stream) = session.open(Purpose::Accepted(place).options()).await {
+        let _listed = entry.stream(stream.id().0, stream.label());
         accepted.pump(stream).await;
     }
 }
