@@ -99,6 +99,7 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
         Ok(()) => Ok(session),
         Err(failure) => {
             session.abort().await;
+            let_go(&session).await;
             Err(failure)
         }
     }
@@ -195,6 +196,12 @@ pub(crate) async fn leave(session: &Session) {
     {
         session.abort().await;
     }
+    let_go(session).await;
+}
+
+/// Waits until the server has been told that the session is over. Otherwise it would wait for that, for a minute.
+pub(crate) async fn let_go(session: &Session) {
+    let _it_does_not_listen = timeout(GOODBYE, session.disconnected()).await;
 }
 
 /// For how a session ended that a stream broke off with.

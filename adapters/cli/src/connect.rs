@@ -28,6 +28,7 @@ pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
                 .close(0, Bytes::new())
                 .await
                 .map_err(Failure::unable("cannot close"))?;
+            client::let_go(&session).await;
             match ended.fates.all_delivered() {
                 true => Ok(()),
                 false => Err(Failure::Broken("not all of it arrived before the session ended".into())),
@@ -35,6 +36,7 @@ pub(crate) async fn run(options: Connect) -> Result<(), Failure> {
         }
         Some(Over::Reset(reason)) => {
             session.abort().await;
+            client::let_go(&session).await;
             Err(match reason {
                 Some(Reason::Broken) | None => Failure::Broken(format!("{}: the connection there broke", options.to)),
                 Some(reason) => Failure::Refused(format!("{}: {reason}", options.to)),

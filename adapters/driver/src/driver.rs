@@ -175,6 +175,10 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.shared.call(|state, now| state.machine.abort(now));
         self.look_ahead();
+        self.shared.call(|state, _| {
+            state.is_disconnected = true;
+            state.watchers.wake_all(&mut state.wakes);
+        });
     }
 }
 

@@ -146,6 +146,17 @@ impl Session {
         .await
     }
 
+    /// Waits until the session is over and its connections are closed: some moments after [`closed`](Self::closed), in which the peer is told.
+    /// A process that ends before has the peer wait in vain for that, for as long as its own linger. Cancel safe.
+    pub async fn disconnected(&self) {
+        Wait::new(
+            self.shared(),
+            |state| &mut state.watchers,
+            |state, _| state.is_disconnected.then_some(()),
+        )
+        .await
+    }
+
     /// How it ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Arc<Ended>> {

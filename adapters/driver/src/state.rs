@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) metrics: Metrics,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
+    /// The driver is done: no connection is left.
+    pub(crate) is_disconnected: bool,
     pub(crate) connect_error: Option<Arc<ConnectError>>,
     /// Whom the connection comes from that was the last to carry the session, where that is known.
     pub(crate) peer_address: Option<IpAddr>,
@@ -70,6 +72,7 @@ impl Shared {
                 metrics,
                 established: false,
                 ended: None,
+                is_disconnected: false,
                 connect_error: None,
                 peer_address: None,
                 arriving: None,
