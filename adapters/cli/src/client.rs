@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::identity::trust::Trust;
 use crate::options::endpoints::Client;
 use crate::target::{Purpose, Target};
+use crate::text::clean;
 use crate::tls;
 use crate::trace::Record;
 
@@ -97,6 +98,7 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
         Ok(()) => Ok(session),
         Err(failure) => {
             session.abort().await;
+            let_go(&session).await;
             Err(failure)
         }
     }
@@ -163,7 +165,7 @@ fn explain(server: &str, session: &Session, ended: &Ended) -> Failure {
             "{server} was started anew and does not know the session any more"
         )),
         EndReason::Closed { reason, .. } => {
-            let reason = String::from_utf8_lossy(reason);
+            let reason = clean(&String::from_utf8_lossy(reason));
             Failure::Broken(format!("{server} closed the session: {reason}"))
         }
         EndReason::AbortedByPeer => Failure::Broken(format!("{server} ended the session")),
@@ -228,6 +230,12 @@ pub(crate) async fn leave(session: &Session) {
     {
         session.abort().await;
     }
+    let_go(session).await;
+}
+
+/// Waits until the server has been told that the session is over. Otherwise it would wait for that, for a minute.
+pub(crate) async fn let_go(session: &Session) {
+    let _it_does_not_listen = timeout(GOODBYE, session.disconnected()).await;
 }
 
 /// For how a session ended that a stream broke off with.

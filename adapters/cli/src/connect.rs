@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::client;
 use crate::config;
 use crate::failure::Failure;
+use crate::notes;
 use crate::options::endpoints::Connect;
 use crate::pump::{Over, Untaken, pump};
 use crate::signals::Signals;
@@ -15,6 +16,7 @@ pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
     let nowhere = || Failure::Unable("nothing to connect to: --to says what, or `to` in the configuration".into());
     let to = options.to.or(host.to).ok_or_else(nowhere)?;
     let session = client::open(&endpoint, &options.client).await?;
+    tokio::spawn(notes::hear(session.clone()));
     let stream = client::open_stream(&session, &to).await?;
     // ssh sends SIGHUP to its ProxyCommand when it ends.
     let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
@@ -29,6 +31,7 @@ pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
                 .close(0, Bytes::new())
                 .await
                 .map_err(Failure::unable("cannot close"))?;
+            client::let_go(&session).await;
             match ended.fates.all_delivered() {
                 true => Ok(()),
                 false => Err(Failure::Broken("not all of it arrived before the session ended".into())),
@@ -36,6 +39,7 @@ pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
         }
         Some(Over::Reset(reason)) => {
             session.abort().await;
+            client::let_go(&session).await;
             Err(match reason {
                 Some(Reason::Broken) | None => Failure::Broken(format!("{}: the connection there broke", to)),
                 Some(reason) => Failure::Refused(format!("{}: {reason}", to)),

@@ -4,6 +4,7 @@
 #[macro_use]
 mod said;
 
+mod admin;
 mod client;
 mod config;
 mod connect;
@@ -15,17 +16,20 @@ mod forward;
 mod identity;
 mod listener;
 mod manual;
+mod notes;
 mod options;
 mod output;
 mod outward;
 mod pump;
 mod serve;
+mod sessions;
 mod shell;
 mod signals;
 mod socket;
 mod ssh;
 mod target;
 mod terminal;
+mod text;
 mod tls;
 mod trace;
 mod unix;
@@ -64,6 +68,8 @@ enum Command {
     Daemon,
     /// Try what works on the way to a server, step by step.
     Doctor(options::endpoints::Doctor),
+    /// See the sessions of a server that runs here, and tell, close or drain them.
+    Sessions(options::sessions::Sessions),
     /// Make a key, or a shared secret.
     Keygen(options::keys::Keygen),
     /// Print the public half of a key.
@@ -116,6 +122,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Attach => block_on(daemon::reach::run())?,
         Command::Daemon => block_on(daemon::run())?,
         Command::Doctor(options) => block_on(doctor::run(options))?,
+        Command::Sessions(options) => block_on(sessions::run(options))?,
     }
     Ok(ExitCode::SUCCESS)
 }

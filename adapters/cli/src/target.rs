@@ -109,6 +109,8 @@ pub(crate) enum Purpose {
     Accepted(String),
     /// It leads to a terminal, which it names itself: `terminal`.
     Terminal,
+    /// What is said on it is shown to a person: `note:`.
+    Note,
 }
 
 impl Purpose {
@@ -119,6 +121,7 @@ impl Purpose {
             Purpose::Listen(place) => format!("listen:{place}").into(),
             Purpose::Accepted(place) => format!("accepted:{place}").into(),
             Purpose::Terminal => TERMINAL.into(),
+            Purpose::Note => Bytes::from_static(b"note:"),
         }
     }
 
@@ -143,6 +146,7 @@ impl Purpose {
                 .map(Purpose::Confirmed),
             Some(("listen", place)) => Some(Purpose::Listen(place.to_owned())),
             Some(("accepted", place)) => Some(Purpose::Accepted(place.to_owned())),
+            Some(("note", "")) => Some(Purpose::Note),
             _ => Target::of_label(label).map(Purpose::To),
         }
     }

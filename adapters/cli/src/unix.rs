@@ -1,10 +1,14 @@
 //! Unix sockets, where there are any; elsewhere they cannot be made or reached.
 
 #[cfg(unix)]
+pub(crate) use tokio::net::unix::{OwnedReadHalf as ReadHalf, OwnedWriteHalf as WriteHalf};
+#[cfg(unix)]
 pub(crate) use tokio::net::{UnixListener, UnixStream};
 
 #[cfg(not(unix))]
 pub(crate) use self::none::{UnixListener, UnixStream};
+#[cfg(not(unix))]
+pub(crate) use tokio::net::tcp::{OwnedReadHalf as ReadHalf, OwnedWriteHalf as WriteHalf};
 
 #[cfg(not(unix))]
 mod none {

@@ -63,6 +63,8 @@ impl Driver {
 
     /// Gives a server's new session the connection its handshake came on.
     pub(crate) fn with_connection(mut self, epoch: Epoch, connection: BoxConnection) -> Driver {
+        let address = connection.peer();
+        self.shared.call_untimed(|state, _| state.arrives(epoch, address));
         self.connections.add(epoch, connection);
         self
     }
@@ -98,7 +100,15 @@ impl Driver {
                 let mut any = false;
                 while let Poll::Ready(Some((connection, incoming))) = Pin::new(&mut *routed).poll_next(cx) {
                     any = true;
-                    match shared.call_untimed(|state, now| state.machine.adopt(now, incoming)) {
+                    let address = connection.peer();
+                    let adopted = shared.call_untimed(|state, now| {
+                        let adopted = state.machine.adopt(now, incoming);
+                        if let Ok(epoch) = adopted {
+                            state.arrives(epoch, address);
+                        }
+                        adopted
+                    });
+                    match adopted {
                         Ok(epoch) => self.connections.add(epoch, connection),
                         Err(rejection) => self.connections.reject(now, connection, rejection.packet),
                     }
@@ -165,6 +175,10 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.shared.call(|state, now| state.machine.abort(now));
         self.look_ahead();
+        self.shared.call(|state, _| {
+            state.is_disconnected = true;
+            state.watchers.wake_all(&mut state.wakes);
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an application holds of a session.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -145,6 +146,17 @@ impl Session {
         .await
     }
 
+    /// Waits until the session is over and its connections are closed: some moments after [`closed`](Self::closed), in which the peer is told.
+    /// A process that ends before has the peer wait in vain for that, for as long as its own linger. Cancel safe.
+    pub async fn disconnected(&self) {
+        Wait::new(
+            self.shared(),
+            |state| &mut state.watchers,
+            |state, _| state.is_disconnected.then_some(()),
+        )
+        .await
+    }
+
     /// How it ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Arc<Ended>> {
@@ -187,6 +199,13 @@ impl Session {
     #[must_use]
     pub fn peer_key(&self) -> Option<PublicKey> {
         self.shared().read(|state| state.machine.peer_key())
+    }
+
+    /// Whom the connection comes from that carries the session, or was the last to do so, as far as the accepting side knows
+    /// ([`Connection::peer`](crate::Connection::peer)). It changes when the client comes back from somewhere else.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<IpAddr> {
+        self.shared().read(|state| state.peer_address)
     }
 
     /// The session's counters.

@@ -1,6 +1,7 @@
 //! What the handles of a session and its driver share: the machine behind a lock, and who waits for it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use unbroken_proto::error::SendRefusal;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
 use unbroken_proto::server::{SessionCommand, Subscription};
-use unbroken_proto::{Cause, ClientConfig, Event, Instant, Session, StreamId};
+use unbroken_proto::{Cause, ClientConfig, Epoch, Event, Instant, Session, StreamId};
 
 use crate::clock::Clock;
 use crate::connect_error::ConnectError;
@@ -38,7 +39,13 @@ pub(crate) struct State {
     pub(crate) metrics: Metrics,
     pub(crate) established: bool,
     pub(crate) ended: Option<Arc<Ended>>,
+    /// The driver is done: no connection is left.
+    pub(crate) is_disconnected: bool,
     pub(crate) connect_error: Option<Arc<ConnectError>>,
+    /// Whom the connection comes from that was the last to carry the session, where that is known.
+    pub(crate) peer_address: Option<IpAddr>,
+    /// The same of one that may come to carry it.
+    arriving: Option<(Epoch, Option<IpAddr>)>,
     /// Receiving halves that found nothing.
     pub(crate) readers: BTreeMap<StreamId, Waker>,
     pub(crate) senders: Senders,
@@ -65,7 +72,10 @@ impl Shared {
                 metrics,
                 established: false,
                 ended: None,
+                is_disconnected: false,
                 connect_error: None,
+                peer_address: None,
+                arriving: None,
                 readers: BTreeMap::new(),
                 senders: Senders::default(),
                 openers: Waiters::default(),
@@ -173,6 +183,11 @@ impl State {
         self.senders.reason(id, refusal)
     }
 
+    /// A connection may come to carry the session: nothing is proven of it before it does.
+    pub(crate) fn arrives(&mut self, epoch: Epoch, address: Option<IpAddr>) {
+        self.arriving = Some((epoch, address));
+    }
+
     /// The driver looks now, and is to be woken for what comes later.
     pub(crate) fn register_driver(&mut self, cx: &Context<'_>) {
         register(&mut self.driver, cx);
@@ -204,6 +219,10 @@ impl State {
             Event::Established { .. } => {
                 self.established = true;
                 self.watchers.wake_all(&mut self.wakes);
+            }
+            Event::Attached { epoch, .. } => {
+                let arrived = self.arriving.take_if(|(arriving, _)| arriving == epoch);
+                self.peer_address = arrived.and_then(|(_, address)| address);
             }
             Event::Reconnect(attempt) if attempt.is_unanswered() => {
                 let error = ConnectError::new(Cause::Timeout).with_source(UNANSWERED);

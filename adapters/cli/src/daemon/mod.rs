@@ -16,12 +16,13 @@ use unbroken_tokio::{Compat, Connected, Framed, Server};
 use self::place::Place;
 pub(crate) use self::words::MARK;
 use self::words::READY;
+use crate::admin::Admin;
 use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::identity;
-use crate::serve::{self, Offers};
+use crate::serve::{self, Host, Offers, services};
 use crate::signals::Signals;
-use crate::terminal::{Owner, Terminals};
+use crate::terminal::Owner;
 use crate::unix::{UnixListener, UnixStream};
 
 /// So long there may be nothing to hold, as it is at the beginning.
@@ -40,11 +41,11 @@ pub(crate) async fn run() -> Result<(), Failure> {
     config.session.detached_lifetime = LIFETIME;
     let mut server = Server::new(config).map_err(Failure::unable("cannot serve"))?;
     say_ready().await?;
-    let (offers, terminals) = (Arc::new(Offers::everything()), Terminals::new());
-    let in_use = Arc::new(());
+    let host = Arc::new(Host::new(Offers::everything(), Admin::new(server.handle())));
+    let _socket = serve::open_admin(Some(&place.admin()), &host.admin).await?;
     let mut end = Signals::new()?;
     let (mut tick, mut held) = (tokio::time::interval(LOOK), Instant::now());
-    loop {
+    let within = loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => {
@@ -57,29 +58,27 @@ pub(crate) async fn run() -> Result<(), Failure> {
                 }
             },
             accepted = server.accept() => {
-                tokio::spawn(serve::session(accepted.session, Owner::Account, Arc::clone(&offers), terminals.clone(), Arc::downgrade(&in_use)));
+                let guest = host.admin.enter(&accepted.session, accepted.request.client_key, None);
+                tokio::spawn(services::serve(Arc::clone(&host), accepted.session, guest, Owner::Account));
             }
             _ = tick.tick() => {
-                // A session without a stream is of no use to anybody: that of a client that was killed is such a one.
-                if terminals.count() > 0 || Arc::strong_count(&in_use) > 1 {
+                if host.is_in_use() {
                     held = Instant::now();
                 } else if held.elapsed() >= IDLE {
-                    break;
+                    break DRAIN;
                 }
             }
-            () = end.end() => {
-                eprintln!("unbroken: told to end");
-                break;
-            }
+            () = end.end() => break DRAIN,
+            within = host.admin.drain_asked() => break within,
         }
-    }
+    };
     // Whoever comes now starts another.
     let lock = place.lock()?;
     drop(listener);
     let _gone_already = std::fs::remove_file(place.socket());
     drop(lock);
     tokio::select! {
-        _ = server.handle().drain(Drain::within(DRAIN)) => {}
+        _ = server.handle().drain(Drain::within(within)) => host.admin.said_goodbye().await,
         () = end.end() => {}
     }
     Ok(())

@@ -47,6 +47,11 @@ impl Place {
         self.folder.join("daemon.key")
     }
 
+    /// Where `unbroken sessions` asks.
+    pub(crate) fn admin(&self) -> PathBuf {
+        self.folder.join(format!("admin-{}.sock", self.machine))
+    }
+
     /// What the daemon says goes there.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join(format!("daemon-{}.log", self.machine))

@@ -6,6 +6,7 @@ use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session, Stream};
 
 use super::spec::Forwarded;
 use crate::failure::Failure;
+use crate::notes;
 use crate::outward::{self, Confirmation, refuse};
 use crate::target::{Purpose, Reason, Target};
 
@@ -66,6 +67,10 @@ async fn first_line(recv: &mut RecvHalf) -> Result<String, RecvError> {
 pub(crate) async fn accept(session: Session, places: Vec<Place>) {
     while let Some(stream) = session.accept().await {
         let place = match Purpose::of_label(stream.label()) {
+            Some(Purpose::Note) => {
+                tokio::spawn(notes::show(stream));
+                continue;
+            }
             Some(Purpose::Accepted(place)) => places.iter().find(|known| known.asked == place),
             _ => None,
         };

@@ -65,11 +65,19 @@ impl KnownHosts {
     }
 }
 
-/// The keys in a file of lines `KEY [COMMENT]`.
+/// A key that is let in.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizedKey {
+    pub(crate) key: PublicKey,
+    /// What stands behind it in its line; may be empty.
+    pub(crate) name: String,
+}
+
+/// The keys in a file of lines `KEY [NAME]`.
 ///
 /// # Errors
 /// It cannot be read, or has a line that cannot be understood.
-pub(crate) fn authorized_keys(path: &std::path::Path) -> Result<Vec<PublicKey>, Failure> {
+pub(crate) fn authorized_keys(path: &std::path::Path) -> Result<Vec<AuthorizedKey>, Failure> {
     let text = fs::read_to_string(path);
     let text = text.map_err(Failure::unable(format_args!("cannot read {}", path.display())))?;
     let mut keys = Vec::new();
@@ -83,7 +91,10 @@ pub(crate) fn authorized_keys(path: &std::path::Path) -> Result<Vec<PublicKey>, 
                 path.display()
             ))
         };
-        keys.push(public_key(word).ok_or_else(bad)?);
+        keys.push(AuthorizedKey {
+            key: public_key(word).ok_or_else(bad)?,
+            name: line.trim_start().split_at(word.len()).1.trim().to_owned(),
+        });
     }
     Ok(keys)
 }

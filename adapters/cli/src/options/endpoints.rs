@@ -44,6 +44,10 @@ pub(crate) struct Serve {
     /// Send back what arrives on streams to `echo`.
     #[arg(long)]
     pub(crate) echo: bool,
+    /// Let `unbroken sessions` show and steer this server's sessions, through a Unix socket here, in a folder that nobody else may enter
+    /// [default: unbroken/admin.sock in $XDG_RUNTIME_DIR or the state folder].
+    #[arg(long, value_name = "PATH", num_args = 0..=1)]
+    pub(crate) admin: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(crate) keys: ServerKeys,
     #[command(flatten)]

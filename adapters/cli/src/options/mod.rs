@@ -5,6 +5,7 @@ pub(crate) mod endpoints;
 pub(crate) mod keys;
 pub(crate) mod manual;
 pub(crate) mod ports;
+pub(crate) mod sessions;
 pub(crate) mod shell;
 pub(crate) mod ssh;
 
@@ -16,4 +17,4 @@ Exit codes:
   2  it cannot be done here: a wrong argument, an unreadable file, a port that is taken
   3  no server of sessions could be reached
   4  one end did not accept the other: its key, its secret
-  5  the server does not allow the target, or cannot reach it";
+  5  the server does not allow the target, or cannot reach it; or it has no such session";

@@ -8,7 +8,7 @@ use unbroken_tokio::proto::server::{Refusal, Request};
 
 use crate::failure::Failure;
 use crate::identity::keys::{load_key, load_secret, named_or};
-use crate::identity::known_hosts::authorized_keys;
+use crate::identity::known_hosts::{AuthorizedKey, authorized_keys};
 use crate::options::keys::ServerKeys;
 
 /// What a client has to show, and what this server shows.
@@ -17,7 +17,7 @@ pub(crate) struct Admission {
     pub(crate) auth: ServerAuth,
     pub(crate) key: PublicKey,
     /// A file of keys, and what it held when it was last read; `None`: whoever passed the handshake is let in.
-    listed: Option<(PathBuf, RwLock<Vec<PublicKey>>)>,
+    listed: Option<(PathBuf, RwLock<Vec<AuthorizedKey>>)>,
 }
 
 impl Admission {
@@ -54,13 +54,22 @@ impl Admission {
                 if !keys
                     .read()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .contains(&request.client_key) =>
+                    .iter()
+                    .any(|listed| listed.key == request.client_key) =>
             {
                 eprintln!("unbroken: refused a client with the key {}", request.client_key);
                 Err(Refusal::Unauthorized)
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the file of keys calls a key.
+    pub(crate) fn name(&self, key: PublicKey) -> Option<String> {
+        let (_, keys) = self.listed.as_ref()?;
+        let keys = keys.read().unwrap_or_else(PoisonError::into_inner);
+        let listed = keys.iter().find(|listed| listed.key == key)?;
+        Some(listed.name.clone()).filter(|name| !name.is_empty())
     }
 
     /// Reads the file of keys again. If it cannot be read, what it held before counts on.

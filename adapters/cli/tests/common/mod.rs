@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[cfg(unix)]
+pub(crate) mod administered;
+#[cfg(unix)]
 pub(crate) mod gate;
 #[cfg(unix)]
 pub(crate) mod person;
