@@ -16,7 +16,7 @@ pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
     let nowhere = || Failure::Unable("nothing to connect to: --to says what, or `to` in the configuration".into());
     let to = options.to.or(host.to).ok_or_else(nowhere)?;
     let session = client::open(&endpoint, &options.client).await?;
-    tokio::spawn(notes::hear(session.clone()));
+    tokio::spawn(notes::hear(session.clone(), notes::on_standard_error()));
     let stream = client::open_stream(&session, &to).await?;
     // ssh sends SIGHUP to its ProxyCommand when it ends.
     let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);

@@ -5,13 +5,17 @@
 mod common;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::person::Person;
 use common::sshd::{Sshd, user};
-use common::{Folder, PATIENCE, failure, run, unbroken};
+use common::{Folder, Forwarding, PATIENCE, failure, run, unbroken};
 
 /// `unbroken ssh` from a home folder of its own.
 fn ssh(sshd: &Sshd, home: &Folder, arguments: &[&str]) -> Command {
@@ -34,10 +38,11 @@ fn at_a_shell(sshd: &Sshd, home: &Folder, arguments: &[&str]) -> Person {
 
 /// The ssh that carries a session: a child of the command's.
 fn child_of(person: &Person) -> Option<u32> {
-    let found = Command::new("pgrep")
-        .args(["-P", &person.child.id().to_string(), "ssh"])
-        .output()
-        .unwrap();
+    child(person.child.id())
+}
+
+fn child(of: u32) -> Option<u32> {
+    let found = Command::new("pgrep").args(["-P", &of.to_string()]).output().unwrap();
     String::from_utf8(found.stdout).unwrap().lines().next()?.parse().ok()
 }
 
@@ -57,8 +62,8 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// The daemon's process; its socket is in the folder of the server's logins.
-fn daemon(sshd: &Sshd) -> Option<u32> {
-    let state = format!("XDG_STATE_HOME={}", sshd.folder.text("state"));
+fn daemon(folder: &Folder) -> Option<u32> {
+    let state = format!("XDG_STATE_HOME={}", folder.text("state"));
     let found = Command::new("pgrep").args(["-f", "unbroken daemon"]).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
     found
@@ -112,7 +117,9 @@ fn a_terminal_outlives_the_ssh_that_carries_it() {
     assert_eq!(sorted, (0..400).collect::<Vec<_>>(), "each once");
     person.types("exit 9\r");
     assert_eq!(person.ends(), 9);
-    eventually("the daemon goes with its last session", || daemon(&sshd).is_none());
+    eventually("the daemon goes with its last session", || {
+        daemon(&sshd.folder).is_none()
+    });
 }
 
 /// How long the machine sleeps, in seconds: UNBROKEN_SLEEP in the environment.
@@ -153,9 +160,112 @@ fn a_daemon_that_is_killed_ends_its_sessions_with_a_clear_line() {
     let Some(sshd) = Sshd::start() else { return };
     let home = Folder::new();
     let mut person = at_a_shell(&sshd, &home, &[]);
-    kill(daemon(&sshd).unwrap(), "-KILL");
+    kill(daemon(&sshd.folder).unwrap(), "-KILL");
     assert_eq!(person.ends(), 1);
     person.reads("was started anew and does not know the session any more");
+}
+
+#[test]
+fn ports_are_forwarded_through_ssh_and_an_idle_daemon_stays() {
+    let Some(sshd) = Sshd::start() else { return };
+    let home = Folder::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || std::io::copy(&mut &socket, &mut &socket));
+        }
+    });
+    // Its options stand before the host.
+    let spec = format!("0:{target}");
+    let (port, user, options) = (sshd.port.to_string(), user(), sshd.options());
+    let mut arguments = vec!["ssh", "-N", "-L", &spec, "-R", &spec, "-D", "0", "-p", &port];
+    arguments.extend(options.iter().map(String::as_str));
+    arguments.push(&user);
+    let mut forwarding = Forwarding::through(unbroken(&home.path(""), &arguments));
+    let places: Vec<String> = (0..3).map(|_| forwarding.place()).collect();
+    let mut sockets: Vec<_> = [&places[0], &places[2]]
+        .into_iter()
+        .map(|place| TcpStream::connect(place).unwrap())
+        .collect();
+    for round in 0..6_u8 {
+        for socket in &mut sockets {
+            socket.write_all(&[round; 100]).unwrap();
+        }
+        if round % 2 == 0 {
+            eventually("another ssh", || child(forwarding.process.0.id()).is_some());
+            kill(child(forwarding.process.0.id()).unwrap(), "-KILL");
+        }
+        for socket in &mut sockets {
+            let mut back = [0; 100];
+            socket.read_exact(&mut back).unwrap();
+            assert_eq!(back, [round; 100]);
+        }
+    }
+    // Nothing goes through for longer than a daemon waits that holds nothing.
+    drop(sockets);
+    thread::sleep(Duration::from_secs(5));
+    let mut socket = TcpStream::connect(&places[0]).unwrap();
+    socket.write_all(b"still").unwrap();
+    socket.read_exact(&mut [0; 5]).unwrap();
+    forwarding.process.signal("-TERM");
+    assert_eq!(forwarding.process.wait(), 0);
+    eventually("the daemon goes", || daemon(&sshd.folder).is_none());
+}
+
+/// A program in the place of ssh, which leads to this machine. Where a file says so it wants a password, as ssh does.
+const ASKS: &str = r#"#!/bin/sh
+for command; do :; done
+if [ -e "$0.asks" ]; then
+    case "$*" in
+    *BatchMode=yes*) echo 'me@there: Permission denied (publickey,password).' >&2; exit 255 ;;
+    esac
+    stty -echo </dev/tty
+    printf 'password: ' >/dev/tty
+    read answer </dev/tty
+    stty echo </dev/tty
+    [ "$answer" = secret ] || { echo 'Permission denied' >&2; exit 255; }
+    rm "$0.asks"
+fi
+exec sh -c "$command"
+"#;
+
+#[test]
+fn a_question_of_ssh_reaches_the_person_when_they_want_it_and_nothing_else_does() {
+    let home = Folder::new();
+    let (program, own) = (home.text("ssh"), Path::new(env!("CARGO_BIN_EXE_unbroken")));
+    fs::write(&program, ASKS).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let asks = home.path("ssh.asks");
+    fs::write(&asks, "").unwrap();
+    let path = format!("{}:/usr/bin:/bin", own.parent().unwrap().display());
+    let mut command = unbroken(
+        &home.path(""),
+        &["ssh", "--ssh", &program, "there", "PS1='ready> '", "exec", "sh"],
+    );
+    command.env("PATH", path).env("XDG_STATE_HOME", home.text("state"));
+    let mut person = Person::at(command);
+    person.reads("password: ");
+    person.types("secret\r");
+    person.reads("ready> ");
+    person.types("clear; echo typed-$((1+1))\r");
+    person.sees("a clear screen", |screen| screen.starts_with("typed-2\nready> "));
+    let before = person.lines();
+    fs::write(&asks, "").unwrap();
+    kill(child_of(&person).unwrap(), "-KILL");
+    for answer in ["wrong", "secret"] {
+        // It is asked when they want it, and again.
+        person.reads("ssh has to ask something; Enter: hear it");
+        assert!(!person.screen().contains("password"), "{}", person.screen());
+        person.types("\r");
+        person.reads("password: ");
+        person.types(&format!("{answer}\r"));
+        person.sees("the answer to be taken", |screen| !screen.contains("password"));
+    }
+    person.sees("the screen as it was", |_| person.lines() == before);
+    person.types("exit 6\r");
+    assert_eq!(person.ends(), 6);
+    eventually("the daemon goes", || daemon(&home).is_none());
 }
 
 #[test]

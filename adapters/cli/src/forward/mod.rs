@@ -11,61 +11,96 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
 
+use self::spec::Forwarded;
 use crate::client;
 use crate::config::{self, unless_given};
 use crate::failure::Failure;
 use crate::listener::Listener;
-use crate::options::ports::Forward;
+use crate::notes::{self, Tell};
+use crate::options::ports::{Forward, Ports};
 use crate::signals::Signals;
+use crate::target::Target;
 
-pub(crate) async fn run(mut options: Forward) -> Result<(), Failure> {
-    let (endpoint, host) = config::resolve(&options.server, &mut options.client)?;
-    let local = unless_given(options.local, host.local);
-    let remote = unless_given(options.remote, host.remote);
-    let dynamic = unless_given(options.dynamic, host.dynamic);
-    if local.is_empty() && remote.is_empty() && dynamic.is_empty() {
+pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
+    let (mut client, given) = (options.client, options.ports);
+    let (endpoint, host) = config::resolve(&options.server, &mut client)?;
+    let ports = Ports {
+        local: unless_given(given.local, host.local),
+        remote: unless_given(given.remote, host.remote),
+        dynamic: unless_given(given.dynamic, host.dynamic),
+    };
+    if ports.is_empty() {
         let what = "nothing to forward: -L, -R and -D say what, or local-forward, remote-forward and dynamic-forward in the configuration";
         return Err(Failure::Unable(what.into()));
     }
-    // A port that is taken is found before a person is asked anything.
-    let mut listeners = Vec::new();
-    for forwarded in &local {
-        listeners.push((
-            Listener::bind_or_fail(&forwarded.bind).await?,
-            Arc::new(forwarded.target.clone()),
-        ));
-    }
-    let mut proxies = Vec::new();
-    for bind in &dynamic {
-        proxies.push(Listener::bind_or_fail(bind).await?);
-    }
-    let session = client::open(&endpoint, &options.client).await?;
-    let mut tasks = JoinSet::new();
-    for (listener, target) in listeners {
-        eprintln!("unbroken: {listener} is connected to {target}");
-        tasks.spawn(local::accept(listener, target, session.clone()));
-    }
-    for listener in proxies {
-        eprintln!("unbroken: {listener} is a SOCKS5 proxy");
-        tasks.spawn(dynamic::accept(listener, session.clone()));
-    }
-    let over = match remote::listen(&session, remote).await {
-        Ok(places) => {
-            tasks.spawn(remote::accept(session.clone(), places));
-            until_over(&session, &endpoint.server).await
+    let listening = Listening::new(&ports).await?;
+    let session = client::open(&endpoint, &client).await?;
+    match listening
+        .forward(&session, ports.remote, notes::on_standard_error())
+        .await
+    {
+        Ok(mut forwarding) => {
+            let over = until_over(&session, &endpoint.server).await;
+            // Sockets at paths go with their listeners.
+            forwarding.shutdown().await;
+            over
         }
         Err(refused) => {
             client::leave(&session).await;
             Err(refused)
         }
-    };
-    // Sockets at paths go with their listeners.
-    tasks.shutdown().await;
-    over
+    }
+}
+
+/// Places at this end where connections are accepted, which are found to be free before a person is asked anything.
+#[derive(Debug, Default)]
+pub(crate) struct Listening {
+    local: Vec<(Listener, Arc<Target>)>,
+    dynamic: Vec<Listener>,
+}
+
+impl Listening {
+    /// # Errors
+    /// A place is taken.
+    pub(crate) async fn new(ports: &Ports) -> Result<Listening, Failure> {
+        let mut listening = Listening::default();
+        for forwarded in &ports.local {
+            let listener = Listener::bind_or_fail(&forwarded.bind).await?;
+            listening.local.push((listener, Arc::new(forwarded.target.clone())));
+        }
+        for bind in &ports.dynamic {
+            listening.dynamic.push(Listener::bind_or_fail(bind).await?);
+        }
+        Ok(listening)
+    }
+
+    /// Forwards on a session, for as long as the tasks are not dropped. The peer's streams are theirs; notes among them are told.
+    ///
+    /// # Errors
+    /// The server does not listen where it should.
+    pub(crate) async fn forward(
+        self,
+        session: &Session,
+        remote: Vec<Forwarded>,
+        tell: Tell,
+    ) -> Result<JoinSet<()>, Failure> {
+        let mut tasks = JoinSet::new();
+        for (listener, target) in self.local {
+            eprintln!("unbroken: {listener} is connected to {target}");
+            tasks.spawn(local::accept(listener, target, session.clone()));
+        }
+        for listener in self.dynamic {
+            eprintln!("unbroken: {listener} is a SOCKS5 proxy");
+            tasks.spawn(dynamic::accept(listener, session.clone()));
+        }
+        let places = remote::listen(session, remote).await?;
+        tasks.spawn(remote::accept(session.clone(), places, tell));
+        Ok(tasks)
+    }
 }
 
 /// Waits for the session's end, or closes it when the command is to end.
-async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
+pub(crate) async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     tokio::select! {
         ended = client::ended(session, server) => return Err(ended),

@@ -6,7 +6,7 @@ use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session, Stream};
 
 use super::spec::Forwarded;
 use crate::failure::Failure;
-use crate::notes;
+use crate::notes::{self, Tell};
 use crate::outward::{self, Confirmation, refuse};
 use crate::target::{Purpose, Reason, Target};
 
@@ -64,11 +64,11 @@ async fn first_line(recv: &mut RecvHalf) -> Result<String, RecvError> {
 }
 
 /// Connects what the server accepted to its target, for as long as the session lives.
-pub(crate) async fn accept(session: Session, places: Vec<Place>) {
+pub(crate) async fn accept(session: Session, places: Vec<Place>, tell: Tell) {
     while let Some(stream) = session.accept().await {
         let place = match Purpose::of_label(stream.label()) {
             Some(Purpose::Note) => {
-                tokio::spawn(notes::show(stream));
+                tokio::spawn(notes::read(stream, Arc::clone(&tell)));
                 continue;
             }
             Some(Purpose::Accepted(place)) => places.iter().find(|known| known.asked == place),

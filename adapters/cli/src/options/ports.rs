@@ -20,6 +20,15 @@ pub(crate) struct Forward {
     /// The server: `ws://HOST[:PORT][/PATH]`, `wss://`, `tcp://HOST:PORT` or `tls://HOST:PORT`, or a host of the configuration.
     #[arg(value_name = "URL")]
     pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) ports: Ports,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}
+
+/// What is forwarded.
+#[derive(Args, Default)]
+pub(crate) struct Ports {
     /// Listen here, and connect what is accepted to a target there: `[BIND:]PORT:HOST:PORT`, with `/PATH` for `[BIND:]PORT` and
     /// `unix:/PATH` for `HOST:PORT`. Listens on loopback if nothing else is said. May be given several times.
     #[arg(short = 'L', long, value_name = "SPEC")]
@@ -32,6 +41,10 @@ pub(crate) struct Forward {
     /// Whoever reaches the place may use it; it is on loopback if nothing else is said. May be given several times.
     #[arg(short = 'D', long, value_name = "PLACE")]
     pub(crate) dynamic: Vec<Bind>,
-    #[command(flatten)]
-    pub(crate) client: Client,
+}
+
+impl Ports {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.local.is_empty() && self.remote.is_empty() && self.dynamic.is_empty()
+    }
 }

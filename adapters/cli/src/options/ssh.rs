@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use super::ports::Ports;
 use super::shell::Terminal;
 
 /// Options of `unbroken ssh`.
@@ -14,6 +15,7 @@ Examples:
   unbroken ssh host --name build make -j8
   unbroken ssh host --attach build
   unbroken ssh --install host
+  unbroken ssh -N -L 5432:localhost:5432 host
 
 Each connection is an ssh of its own, with your configuration, keys, agent and jump hosts. On the far side a daemon of
 yours holds the terminals, starts when it is needed, and ends when it holds none; nothing listens on a network.
@@ -50,6 +52,11 @@ pub(crate) struct Ssh {
     /// Say what happens to the connections.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// No terminal: forward ports, until Ctrl-C.
+    #[arg(short = 'N', conflicts_with_all = ["attach", "name", "list", "record", "command"])]
+    pub(crate) no_terminal: bool,
+    #[command(flatten)]
+    pub(crate) ports: Ports,
     #[command(flatten)]
     pub(crate) terminal: Terminal,
 }

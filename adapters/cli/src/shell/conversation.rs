@@ -40,6 +40,9 @@ pub(crate) struct Conversation<'a> {
     keyboard: &'a Keyboard,
 }
 
+/// What the server's people have to say, line by line.
+pub(crate) type Notes = tokio::sync::mpsc::Receiver<String>;
+
 /// What was typed, or happened to the window, and waits to be sent.
 type Outgoing = tokio::sync::mpsc::Sender<Bytes>;
 
@@ -56,7 +59,12 @@ impl<'a> Conversation<'a> {
         self.display.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn run(&mut self, mut send: SendHalf, mut recv: RecvHalf) -> Result<Over, Failure> {
+    pub(crate) async fn run(
+        &mut self,
+        mut send: SendHalf,
+        mut recv: RecvHalf,
+        mut notes: Notes,
+    ) -> Result<Over, Failure> {
         let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
         let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(64);
         let mut next = None;
@@ -78,6 +86,7 @@ impl<'a> Conversation<'a> {
             over = sent => over,
             () = self.follow_window(&outgoing) => Over::Broken,
             () = self.follow_connection() => Over::Broken,
+            () = self.hear_notes(&mut notes) => Over::Broken,
             () = end.end() => Over::Detached,
             () = hangup.reload() => Over::Detached,
         };
@@ -167,6 +176,14 @@ impl<'a> Conversation<'a> {
                 let _session_over = outgoing.send(Control::Resize(now).encode()).await;
             }
         }
+    }
+
+    /// Shows what the server's people have to say.
+    async fn hear_notes(&self, notes: &mut Notes) {
+        while let Some(line) = notes.recv().await {
+            let _output_closed = self.display().say(&format!("unbroken: {line}"));
+        }
+        std::future::pending().await
     }
 
     /// Says so while there is no connection.

@@ -10,10 +10,11 @@ mod tty;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
-use self::conversation::{Conversation, Over};
+use self::conversation::{Conversation, Notes, Over};
 use self::display::Display;
 use self::keyboard::Keyboard;
 use self::record::Recording;
@@ -21,9 +22,11 @@ use self::tty::Raw;
 use crate::client;
 use crate::config;
 use crate::failure::Failure;
+use crate::notes::Tell;
 use crate::options::shell::{Shell, Terminal};
 use crate::target::{Purpose, Reason};
 use crate::terminal::messages::{self, Action, Answer, LONGEST, Listed, Request, Size};
+use crate::text::clean;
 
 /// The exit code where that of the program is not known, as ssh has it.
 const UNKNOWN: u8 = 255;
@@ -32,74 +35,96 @@ pub(crate) async fn run(mut options: Shell) -> Result<ExitCode, Failure> {
     let (endpoint, _) = config::resolve(&options.server, &mut options.client)?;
     let session = client::open(&endpoint, &options.client).await?;
     let again = format!("unbroken shell {} --attach", options.server);
-    on(&session, &endpoint.server, &options.terminal, &again, &Keyboard::new()).await
+    let (tell, notes) = notes();
+    tokio::spawn(crate::notes::hear(session.clone(), tell));
+    let terminal = Attaching {
+        session: &session,
+        server: &endpoint.server,
+        options: &options.terminal,
+        again: &again,
+        keyboard: &Keyboard::new(),
+    };
+    terminal.run(notes).await
 }
 
-/// Has a terminal on a session, which is over then. `again`: the command that attaches it again, but for its name.
-pub(crate) async fn on(
-    session: &Session,
-    server: &str,
-    options: &Terminal,
-    again: &str,
-    keyboard: &Keyboard,
-) -> Result<ExitCode, Failure> {
-    let done = attach(session, server, options, again, keyboard).await;
-    if session.ended().is_none() {
-        client::leave(session).await;
-    }
-    done
+/// What the server says to people, on its way to who is at the terminal. What nobody reads in time is lost.
+pub(crate) fn notes() -> (Tell, Notes) {
+    let (sender, notes) = tokio::sync::mpsc::channel(64);
+    let tell = move |line: &str| drop(sender.try_send(line.to_owned()));
+    (Arc::new(tell), notes)
 }
 
-async fn attach(
-    session: &Session,
-    server: &str,
-    options: &Terminal,
-    again: &str,
-    keyboard: &Keyboard,
-) -> Result<ExitCode, Failure> {
-    let size = tty::size();
-    let record = options.record.as_deref();
-    let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));
-    let recording = recording.transpose()?;
-    let stream = session.open(Purpose::Terminal.options()).await;
-    let stream = stream.map_err(|error| Failure::Broken(format!("cannot open a stream: {error}")))?;
-    let (mut send, mut recv) = stream.split();
-    recv.set_max_message(LONGEST);
-    let request = request(options, size);
-    let answer = match ask(&request, &mut send, &mut recv).await {
-        Ok(answer) => answer,
-        Err(Some(reason)) => return Err(Failure::Refused(format!("a terminal: {reason}"))),
-        Err(None) => return Err(client::ended(session, server).await),
-    };
-    let name = match named(answer, &request.action)? {
-        Named::Attached(name) => name,
-        Named::Listed(listed) => {
-            print(&listed);
-            return Ok(ExitCode::SUCCESS);
+/// Which terminal on which session.
+pub(crate) struct Attaching<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) server: &'a str,
+    pub(crate) options: &'a Terminal,
+    /// The command that attaches it again, but for its name.
+    pub(crate) again: &'a str,
+    pub(crate) keyboard: &'a Keyboard,
+}
+
+impl Attaching<'_> {
+    /// Has the terminal, and then no session any more.
+    pub(crate) async fn run(&self, notes: Notes) -> Result<ExitCode, Failure> {
+        let done = self.attach(notes).await;
+        if self.session.ended().is_none() {
+            client::leave(self.session).await;
         }
-    };
-    let raw = Raw::new(keyboard)?;
-    let display = Display::new(io::stdout(), size, recording);
-    let mut conversation = Conversation::new(session, display, keyboard);
-    let over = conversation.run(send, recv).await;
-    let left = conversation.leave();
-    drop(raw);
-    if let Some(problem) = left {
-        eprintln!("unbroken: {problem}");
+        done
     }
-    let attached_again = format!("attach it again with: {again} {name}");
-    let told = match over? {
-        Over::Exited(status) => return Ok(ExitCode::from(status)),
-        Over::Broken => return Err(client::ended(session, server).await),
-        Over::Detached => {
-            eprintln!("unbroken: detached from {name}; {attached_again}");
-            return Ok(ExitCode::SUCCESS);
+
+    async fn attach(&self, notes: Notes) -> Result<ExitCode, Failure> {
+        let (session, options) = (self.session, self.options);
+        let size = tty::size();
+        let record = options.record.as_deref();
+        let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));
+        let recording = recording.transpose()?;
+        let stream = session.open(Purpose::Terminal.options()).await;
+        let stream = stream.map_err(|error| Failure::Broken(format!("cannot open a stream: {error}")))?;
+        let (mut send, mut recv) = stream.split();
+        recv.set_max_message(LONGEST);
+        let request = request(options, size);
+        let answer = match ask(&request, &mut send, &mut recv).await {
+            Ok(answer) => answer,
+            Err(Some(reason)) => return Err(Failure::Refused(format!("a terminal: {reason}"))),
+            Err(None) => return Err(client::ended(session, self.server).await),
+        };
+        let name = match named(answer, &request.action)? {
+            Named::Attached(name) => name,
+            Named::Listed(listed) => {
+                print(&listed);
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let raw = Raw::new(self.keyboard)?;
+        let display = Display::new(io::stdout(), size, recording);
+        let mut conversation = Conversation::new(session, display, self.keyboard);
+        let over = conversation.run(send, recv, notes).await;
+        let left = conversation.leave();
+        drop(raw);
+        if let Some(problem) = left {
+            eprintln!("unbroken: {problem}");
         }
-        Over::Displaced => format!("{name} was attached elsewhere"),
-        Over::Left => format!("{name} was left without a connection, and goes on; {attached_again}"),
-    };
-    eprintln!("unbroken: {told}");
-    Ok(ExitCode::from(UNKNOWN))
+        self.tell(over?, &name).await
+    }
+
+    /// Says how it ended, where the exit code does not.
+    async fn tell(&self, over: Over, name: &str) -> Result<ExitCode, Failure> {
+        let again = format!("attach it again with: {} {name}", self.again);
+        let told = match over {
+            Over::Exited(status) => return Ok(ExitCode::from(status)),
+            Over::Broken => return Err(client::ended(self.session, self.server).await),
+            Over::Detached => {
+                eprintln!("unbroken: detached from {name}; {again}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Over::Displaced => format!("{name} was attached elsewhere"),
+            Over::Left => format!("{name} was left without a connection, and goes on; {again}"),
+        };
+        eprintln!("unbroken: {told}");
+        Ok(ExitCode::from(UNKNOWN))
+    }
 }
 
 fn request(options: &Terminal, size: Option<Size>) -> Request {
@@ -166,13 +191,8 @@ fn named(answer: Answer, action: &Action) -> Result<Named, Failure> {
             "{name:?} is no name: 1 to 64 letters, digits, dots, dashes and underscores"
         )),
         Answer::TooMany => Failure::Refused("there are too many terminals".into()),
-        Answer::Failed(why) => Failure::Refused(format!("it cannot be started there: {}", printable(&why))),
+        Answer::Failed(why) => Failure::Refused(format!("it cannot be started there: {}", clean(&why))),
     })
-}
-
-/// What a server says, without what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
 fn print(listed: &[Listed]) {
@@ -183,7 +203,7 @@ fn print(listed: &[Listed]) {
             (None, false) => "detached".into(),
         };
         let command = terminal.command.as_deref().unwrap_or("a shell");
-        let (name, minutes) = (printable(&terminal.name), terminal.age / 60);
-        println!("{name:<16} {state:<10} {minutes:>6} min  {}", printable(command));
+        let (name, minutes) = (clean(&terminal.name), terminal.age / 60);
+        println!("{name:<16} {state:<10} {minutes:>6} min  {}", clean(command));
     }
 }

@@ -12,8 +12,12 @@ use unbroken_tokio::{ConnectError, Session};
 use self::carrier::{Carrier, Problem};
 use crate::client;
 use crate::failure::Failure;
+use crate::forward::{Listening, until_over};
+use crate::notes::on_standard_error;
 use crate::options::ssh::Ssh;
-use crate::shell::{self, keyboard::Keyboard};
+use crate::shell::keyboard::Keyboard;
+use crate::shell::{self, Attaching};
+use crate::target::Target;
 
 pub(crate) async fn run(options: Ssh) -> Result<ExitCode, Failure> {
     let carrier = Carrier {
@@ -25,9 +29,45 @@ pub(crate) async fn run(options: Ssh) -> Result<ExitCode, Failure> {
         install::install(&carrier).await?;
     }
     let keyboard = Keyboard::new();
+    let listening = Listening::new(&options.ports).await?;
     let session = open(carrier, &keyboard, options.verbose).await?;
-    let again = format!("unbroken ssh {} --attach", options.host);
-    shell::on(&session, &options.host, &options.terminal, &again, &keyboard).await
+    let (tell, notes) = match options.no_terminal {
+        true => (on_standard_error(), None),
+        false => {
+            let (tell, notes) = shell::notes();
+            (tell, Some(notes))
+        }
+    };
+    let forwarding = listening.forward(&session, options.ports.remote, tell).await;
+    let mut forwarding = match forwarding {
+        Ok(forwarding) => forwarding,
+        Err(refused) => {
+            client::leave(&session).await;
+            return Err(refused);
+        }
+    };
+    let done = match notes {
+        None => hold(&session, &options.host).await,
+        Some(notes) => {
+            let terminal = Attaching {
+                session: &session,
+                server: &options.host,
+                options: &options.terminal,
+                again: &format!("unbroken ssh {} --attach", options.host),
+                keyboard: &keyboard,
+            };
+            terminal.run(notes).await
+        }
+    };
+    forwarding.shutdown().await;
+    done
+}
+
+/// Forwards until the command is to end. The daemon holds a session as long as it has a stream.
+async fn hold(session: &Session, host: &str) -> Result<ExitCode, Failure> {
+    let _held = client::open_stream(session, &Target::Echo).await?;
+    until_over(session, host).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A session with the daemon on the host.

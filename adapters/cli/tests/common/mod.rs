@@ -219,7 +219,10 @@ pub(crate) struct Forwarding {
 
 impl Forwarding {
     pub(crate) fn start(served: &Served, url: &str, arguments: &[&str]) -> Forwarding {
-        let mut command = served.client("forward", url, arguments);
+        Forwarding::through(served.client("forward", url, arguments))
+    }
+
+    pub(crate) fn through(mut command: Command) -> Forwarding {
         command.stderr(Stdio::piped());
         let mut process = Running(command.spawn().unwrap());
         let said = BufReader::new(process.0.stderr.take().unwrap());
