@@ -156,6 +156,41 @@ fn what_was_left_is_attached_from_another_computer_and_two_are_held_at_once() {
 }
 
 #[test]
+fn the_program_is_copied_to_a_host_that_does_not_have_it() {
+    let home = Folder::new();
+    // A host without it: a shell with a home folder of its own, and no more than the system in its PATH.
+    let program = home.text("ssh");
+    let there = home.text("there");
+    fs::create_dir(&there).unwrap();
+    let script = format!(
+        "#!/bin/sh\nfor command; do :; done\nexec env -i HOME={there} PATH=/usr/bin:/bin SHELL=/bin/sh sh -c \"$command\"\n"
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let without = run(
+        unbroken(&home.path(""), &["ssh", "--ssh", &program, "there", "true"]),
+        b"",
+    );
+    let (code, line) = failure(&without);
+    assert!(line.contains("there is no `unbroken` on the far side"), "{line}");
+    assert_eq!(code, 2);
+    let arguments = [
+        "ssh",
+        "--ssh",
+        &program,
+        "--install",
+        "there",
+        "echo installed-$((1+1)); exit 3",
+    ];
+    let mut person = Person::at(unbroken(&home.path(""), &arguments));
+    assert_eq!(person.ends(), 3);
+    person.reads("installed-2");
+    let copy = home.path("there/.local/bin/unbroken");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(fs::read(copy).unwrap() == fs::read(env!("CARGO_BIN_EXE_unbroken")).unwrap());
+}
+
+#[test]
 fn a_daemon_that_is_killed_ends_its_sessions_with_a_clear_line() {
     let Some(sshd) = Sshd::start() else { return };
     let home = Folder::new();

@@ -17,8 +17,7 @@ use crate::daemon::MARK;
 use crate::shell::keyboard::Keyboard;
 
 /// What is run on the far side. Whoever has no login shell may have no more than the system's folders in the PATH.
-const REMOTE: &str =
-    "exec sh -c 'PATH=\"$PATH:$HOME/.local/bin:$HOME/.cargo/bin:/usr/local/bin\"; exec unbroken attach'";
+const REMOTE: &str = "exec sh -c 'PATH=\"$PATH:$HOME/.local/bin:$HOME/.cargo/bin:/usr/local/bin\"; command -v unbroken >/dev/null || exit 127; exec unbroken attach'";
 /// How long an ssh may take that asks nobody.
 const SILENT: Duration = Duration::from_secs(30);
 /// What a login prints before the far side's first word, at most.
