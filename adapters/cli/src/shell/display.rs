@@ -28,15 +28,19 @@ impl<W: Write> Display<W> {
         }
     }
 
-    pub(crate) fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(recording) = &mut self.recording {
             recording.printed(bytes);
         }
+        self.out.write_all(bytes)
+    }
+
+    pub(crate) fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         let status = self.status.take();
         if status.is_some() {
             self.wipe()?;
         }
-        self.out.write_all(bytes)?;
+        self.write(bytes)?;
         if self.size.is_some() {
             self.emulator.process(bytes);
         }
@@ -63,7 +67,7 @@ impl<W: Write> Display<W> {
         if let Some(text) = &status {
             let shown: String = text.chars().take(usize::from(size.columns)).collect();
             let line = format!("\x1b[{};1H\x1b[m\x1b[2K\x1b[7m{shown}\x1b[m", size.rows);
-            self.out.write_all(line.as_bytes())?;
+            self.write(line.as_bytes())?;
             self.back()?;
         } else if self.status.is_some() {
             self.wipe()?;
@@ -82,7 +86,7 @@ impl<W: Write> Display<W> {
         let screen = self.emulator.screen();
         let row = screen.rows_formatted(0, size.columns).last().unwrap_or_default();
         let line = format!("\x1b[{};1H\x1b[m\x1b[2K{row}", size.rows);
-        self.out.write_all(line.as_bytes())?;
+        self.write(line.as_bytes())?;
         self.back()
     }
 
@@ -90,14 +94,14 @@ impl<W: Write> Display<W> {
     fn back(&mut self) -> io::Result<()> {
         let screen = self.emulator.screen();
         let state = screen.cursor_state_formatted() + &screen.attributes_formatted();
-        self.out.write_all(state.as_bytes())
+        self.write(state.as_bytes())
     }
 
     /// Draws the screen anew, where another program wrote on it.
     pub(crate) fn redraw(&mut self) -> io::Result<()> {
         if self.size.is_some() {
             let screen = self.emulator.screen().state_formatted();
-            self.out.write_all(screen.as_bytes())?;
+            self.write(screen.as_bytes())?;
         }
         self.out.flush()
     }
@@ -126,7 +130,7 @@ impl<W: Write> Display<W> {
             if screen.cursor_position().1 > 0 {
                 reset.push_str("\r\n");
             }
-            self.out.write_all(reset.as_bytes())?;
+            self.write(reset.as_bytes())?;
         }
         self.out.flush()?;
         Ok(self.recording.and_then(|recording| recording.failure()))
