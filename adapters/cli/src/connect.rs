@@ -9,6 +9,7 @@ use crate::notes;
 use crate::options::endpoints::Connect;
 use crate::pump::{Over, Untaken, pump};
 use crate::signals::Signals;
+use crate::stdio;
 use crate::target::Reason;
 
 pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
@@ -21,7 +22,7 @@ pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
     // ssh sends SIGHUP to its ProxyCommand when it ends.
     let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
     let over = tokio::select! {
-        over = pump(stream, tokio::io::stdin(), tokio::io::stdout(), Untaken::EndsAll) => Some(over),
+        over = pump(stream, stdio::input(), stdio::output(), Untaken::EndsAll) => Some(over),
         () = end.end() => None,
         () = hangup.reload() => None,
     };

@@ -27,6 +27,7 @@ mod shell;
 mod signals;
 mod socket;
 mod ssh;
+mod stdio;
 mod target;
 mod terminal;
 mod text;
@@ -114,22 +115,41 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Id(options) => identity::id(&options)?,
         Command::Completions(options) => manual::completions(Arguments::command(), &options)?,
         Command::Man(options) => manual::man(Arguments::command(), &options)?,
-        Command::Serve(options) => block_on(serve::run(options))?,
-        Command::Connect(options) => block_on(connect::run(options))?,
+        Command::Serve(options) => block_on_half(serve::run(options))?,
+        Command::Connect(options) => block_on_this_thread(connect::run(options))?,
         Command::Forward(options) => block_on(forward::run(options))?,
         Command::Shell(options) => return block_on(shell::run(options)),
         Command::Ssh(options) => return block_on(ssh::run(options)),
         Command::Attach => block_on(daemon::reach::run())?,
-        Command::Daemon => block_on(daemon::run())?,
+        Command::Daemon => block_on_half(daemon::run())?,
         Command::Doctor(options) => block_on(doctor::run(options))?,
         Command::Sessions(options) => block_on(sessions::run(options))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a command to its end. What it left behind is not waited for: a read of the terminal cannot be stopped.
+/// As [`block_on`], for a command that does one thing after the other: what goes from task to task wakes no other thread.
+fn block_on_this_thread<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    block_on_runtime(&mut tokio::runtime::Builder::new_current_thread(), command)
+}
+
+/// As [`block_on`], for a server on whose machine others work for its clients, too: it takes half of the processors.
+fn block_on_half<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    block_on_runtime(builder.worker_threads(processors.div_ceil(2)), command)
+}
+
 fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    block_on_runtime(&mut tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+/// Runs a command to its end. What it left behind is not waited for: a read of the terminal cannot be stopped.
+fn block_on_runtime<T>(
+    builder: &mut tokio::runtime::Builder,
+    command: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = builder.enable_all().build();
     let runtime = runtime.map_err(Failure::unable("cannot start"))?;
     let result = runtime.block_on(command);
     runtime.shutdown_background();

@@ -102,3 +102,34 @@ fn scp_copies_a_file_whole() {
         );
     });
 }
+
+/// `cargo test --release -p unbroken-cli --test ssh -- --ignored --nocapture`: how fast scp is through `connect` where nothing is cut, by scp
+/// without it, in turns; the median of seven.
+#[test]
+#[ignore = "it measures, and fails for nothing"]
+fn how_fast_scp_is() {
+    let Some(sshd) = Sshd::start() else { return };
+    let target = format!("127.0.0.1:{}", sshd.port);
+    let served = Served::new(&["--allow-forward", &target]);
+    let proxy = served.client("connect", &served.url(), &["--to", &target]);
+    fs::write(sshd.folder.path("sent"), pattern(200 << 20)).unwrap();
+    let copy = |mut scp: Command| {
+        let place = format!("{}:{}", user(), sshd.folder.text("copied"));
+        scp.args(["-q", "-P", &sshd.port.to_string(), &sshd.folder.text("sent"), &place]);
+        let began = std::time::Instant::now();
+        assert!(scp.status().unwrap().success());
+        began.elapsed().as_secs_f64()
+    };
+    let plain = || {
+        let mut scp = Command::new("scp");
+        scp.args(sshd.options());
+        copy(scp)
+    };
+    let through = || copy(client(&sshd, "scp", &proxy));
+    let mut ratios: Vec<f64> = (0..8).map(|_| plain() / through()).skip(1).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "scp through `connect` is {:.2} as fast as without it {ratios:.2?}",
+        ratios[3]
+    );
+}
