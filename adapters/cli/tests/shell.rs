@@ -5,11 +5,11 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::gate::Gate;
 use common::person::Person;
-use common::{Served, failure, run};
+use common::{Running, Served, failure, pattern, run};
 
 /// A shell that says nothing of the account it runs in.
 fn served() -> Served {
@@ -192,7 +192,7 @@ fn what_is_not_allowed_or_not_there_is_said_in_a_line() {
     let served = Served::new(&["--allow-exec", "echo only this", "--echo"]);
     let url = served.url();
     let said = run(shell(&served, &url, &["echo only this"]), b"");
-    assert_eq!(String::from_utf8(said.stdout).unwrap(), "only this\r\n");
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), "only this\n");
     for (arguments, code, words) in [
         (&["echo", "more"][..], 5, "does not allow `echo more`"),
         (&[], 5, "does not allow a shell"),
@@ -210,12 +210,43 @@ fn what_is_not_allowed_or_not_there_is_said_in_a_line() {
 }
 
 #[test]
-fn input_that_is_no_terminal_is_typed_and_its_end_too() {
+fn a_program_whose_input_is_no_terminal_has_pipes() {
     let served = served();
-    let said = run(shell(&served, &served.url(), &["cat -", "|", "tr a-z A-Z"]), b"hello\n");
-    assert_eq!(said.status.code(), Some(0));
+    let url = served.url();
+    let bytes = pattern(4 << 20);
+    let copied = run(shell(&served, &url, &["cat; echo seen >&2; exit 5"]), &bytes);
+    assert_eq!(copied.status.code(), Some(5));
+    assert!(copied.stdout == bytes, "{} bytes", copied.stdout.len());
+    assert_eq!(copied.stderr, b"seen\n");
+    // A tilde is no more than that.
+    let said = run(shell(&served, &url, &["cat"]), b"~.\n~d\n");
+    assert_eq!(said.stdout, b"~.\n~d\n");
+    // Who reads no more still says what there is to say; and what is not read at all keeps nobody.
+    let said = run(shell(&served, &url, &["head -c 3; echo; sleep 0.1; echo more"]), &bytes);
+    assert_eq!(
+        (said.stdout.as_slice(), said.status.code()),
+        (&[&bytes[..3], b"\nmore\n"].concat()[..], Some(0))
+    );
+    // A name makes it a terminal, at whose end Ctrl-D is typed.
+    let said = run(shell(&served, &url, &["--name", "x", "cat - | tr a-z A-Z"]), b"hello\n");
     let text = String::from_utf8(said.stdout).unwrap();
     assert!(text.contains("HELLO\r\n"), "{text}");
+}
+
+#[test]
+fn a_program_between_pipes_goes_with_its_client() {
+    let served = served();
+    let (mark, end) = (served.folder.text("mark"), served.folder.path("end"));
+    let script = format!(
+        "trap 'echo over >{}; exit' HUP; echo begun >{mark}; while :; do sleep 0.05; done",
+        end.display()
+    );
+    let mut command = shell(&served, &served.url(), &[&script]);
+    let mut client = Running(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    common::eventually("it to begin", || served.folder.path("mark").exists());
+    client.signal("-TERM");
+    assert_eq!(client.wait(), 255);
+    common::eventually("it to end", || end.exists());
 }
 
 #[test]

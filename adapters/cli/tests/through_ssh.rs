@@ -11,11 +11,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::person::Person;
 use common::sshd::{Sshd, user};
-use common::{Folder, Forwarding, PATIENCE, failure, run, unbroken};
+use common::{Folder, Forwarding, eventually, failure, run, unbroken};
 
 /// `unbroken ssh` from a home folder of its own.
 fn ssh(sshd: &Sshd, home: &Folder, arguments: &[&str]) -> Command {
@@ -51,14 +51,6 @@ fn kill(process: u32, signal: &str) {
         .args([signal, &process.to_string()])
         .stderr(Stdio::null())
         .status();
-}
-
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The daemon's process; its socket is in the folder of the server's logins.

@@ -1,6 +1,6 @@
 //! What goes on between a person and a terminal, until one of them ends it.
 
-use std::io::Stdout;
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -64,6 +64,7 @@ impl<'a> Conversation<'a> {
         mut send: SendHalf,
         mut recv: RecvHalf,
         mut notes: Notes,
+        terminal: bool,
     ) -> Result<Over, Failure> {
         let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
         let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(64);
@@ -82,7 +83,7 @@ impl<'a> Conversation<'a> {
         };
         let over = tokio::select! {
             over = self.show(&mut recv) => over,
-            over = self.read(&outgoing) => over,
+            over = self.read(&outgoing, terminal) => over,
             over = sent => over,
             () = self.follow_window(&outgoing) => Over::Broken,
             () = self.follow_connection() => Over::Broken,
@@ -119,6 +120,7 @@ impl<'a> Conversation<'a> {
             match Message::decode(message) {
                 // Whoever closed our output does not want it any more.
                 Some(Message::Data(bytes)) if self.display().print(&bytes).is_err() => return Over::Detached,
+                Some(Message::Errors(bytes)) => drop(io::stderr().write_all(&bytes)),
                 Some(Message::Control(Control::Exited(status))) => return Over::Exited(status),
                 Some(Message::Control(Control::Displaced)) => return Over::Displaced,
                 _ => {}
@@ -127,7 +129,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Sends what is typed.
-    async fn read(&self, outgoing: &Outgoing) -> Over {
+    async fn read(&self, outgoing: &Outgoing, terminal: bool) -> Over {
         let (mut input, mut escapes) = (Input::new(self.keyboard), Escapes::new());
         let mut hung_up = false;
         loop {
@@ -135,11 +137,19 @@ impl<'a> Conversation<'a> {
                 // Where the person's terminal is gone, or what was to be typed is all typed.
                 Err(_) => return Over::Detached,
                 Ok(typed) if typed.is_empty() => {
-                    let _session_over = outgoing.send(messages::data(END_OF_INPUT)).await;
+                    let end = match terminal {
+                        true => messages::data(END_OF_INPUT),
+                        false => Control::EndOfInput.encode(),
+                    };
+                    let _session_over = outgoing.send(end).await;
                     return std::future::pending().await;
                 }
                 Ok(typed) => typed,
             };
+            if !io::stdin().is_terminal() {
+                let _session_over = outgoing.send(messages::data(&typed)).await;
+                continue;
+            }
             let is_away = self.session.state() == SessionState::Detached;
             // What the line that is shown offers; nothing is taken from the program otherwise.
             if self.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {

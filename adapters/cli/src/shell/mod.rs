@@ -8,7 +8,7 @@ mod record;
 mod status;
 mod tty;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -91,26 +91,38 @@ impl Attaching<'_> {
             Err(None) => return Err(client::ended(session, self.server).await),
         };
         let name = match named(answer, &request.action)? {
-            Named::Attached(name) => name,
+            Named::Attached(name) => Some(name),
+            Named::Started => None,
             Named::Listed(listed) => {
                 print(&listed);
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        let raw = Raw::new(self.keyboard)?;
+        let raw = match &name {
+            Some(_) => Raw::new(self.keyboard)?,
+            None => None,
+        };
+        let size = size.filter(|_| name.is_some());
         let display = Display::new(io::stdout(), size, recording);
         let mut conversation = Conversation::new(session, display, self.keyboard);
-        let over = conversation.run(send, recv, notes).await;
+        let over = conversation.run(send, recv, notes, name.is_some()).await;
         let left = conversation.leave();
         drop(raw);
         if let Some(problem) = left {
             eprintln!("unbroken: {problem}");
         }
-        self.tell(over?, &name).await
+        self.tell(over?, name.as_deref()).await
     }
 
     /// Says how it ended, where the exit code does not.
-    async fn tell(&self, over: Over, name: &str) -> Result<ExitCode, Failure> {
+    async fn tell(&self, over: Over, name: Option<&str>) -> Result<ExitCode, Failure> {
+        let Some(name) = name else {
+            return match over {
+                Over::Exited(status) => Ok(ExitCode::from(status)),
+                Over::Broken => Err(client::ended(self.session, self.server).await),
+                _ => Ok(ExitCode::from(UNKNOWN)),
+            };
+        };
         let again = format!("attach it again with: {} {name}", self.again);
         let told = match over {
             Over::Exited(status) => return Ok(ExitCode::from(status)),
@@ -131,6 +143,10 @@ fn request(options: &Terminal, size: Option<Size>) -> Request {
     let action = match &options.attach {
         _ if options.list => Action::List,
         Some(name) => Action::Attach { name: name.clone() },
+        // As with ssh, what is read from a file or a pipe is not typed at a terminal.
+        None if !options.command.is_empty() && options.name.is_none() && !io::stdin().is_terminal() => Action::Run {
+            command: options.command.join(" "),
+        },
         None => Action::Start {
             name: options.name.clone(),
             command: (!options.command.is_empty()).then(|| options.command.join(" ")),
@@ -168,6 +184,7 @@ async fn ask(request: &Request, send: &mut SendHalf, recv: &mut RecvHalf) -> Res
 
 enum Named {
     Attached(String),
+    Started,
     Listed(Vec<Listed>),
 }
 
@@ -175,11 +192,13 @@ fn named(answer: Answer, action: &Action) -> Result<Named, Failure> {
     let (name, command) = match action {
         Action::Start { name, command } => (name.as_deref(), command.as_deref()),
         Action::Attach { name } => (Some(name.as_str()), None),
+        Action::Run { command } => (None, Some(command.as_str())),
         Action::List => (None, None),
     };
     let name = name.unwrap_or_default();
     Err(match answer {
         Answer::Attached { name } => return Ok(Named::Attached(name)),
+        Answer::Started => return Ok(Named::Started),
         Answer::Terminals(listed) => return Ok(Named::Listed(listed)),
         Answer::NotAllowed => {
             let what = command.map_or("a shell".to_owned(), |command| format!("`{command}`"));

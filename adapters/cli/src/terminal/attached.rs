@@ -8,6 +8,7 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
 
 use super::held::{Next, Terminal};
 use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
+use super::piped;
 use super::registry::{Owner, Terminals};
 
 /// Serves a stream to a terminal to its end. `allowed`: whether the client may start this command, or a shell.
@@ -26,7 +27,14 @@ pub(crate) async fn serve(
             action: Action::Start { command, .. },
             ..
         }) if !allowed(command.as_deref()) => Err(Answer::NotAllowed),
-        Ok(request) => terminals.find(&owner, &request).map(|terminal| (terminal, request)),
+        Ok(Request {
+            action: Action::Run { command },
+            ..
+        }) if !allowed(Some(&command)) => Err(Answer::NotAllowed),
+        Ok(request) => match &request.action {
+            Action::Run { command } => return piped::serve(command, &request, send, recv).await,
+            _ => terminals.find(&owner, &request).map(|terminal| (terminal, request)),
+        },
         Err(error) => Err(Answer::Failed(format!("this server does not understand that: {error}"))),
     };
     let (terminal, request) = match found {
@@ -94,7 +102,7 @@ async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
             Some(Message::Control(Control::HangUp)) => terminal.hang_up(),
             Some(Message::Control(Control::Detach)) => return,
             // What a later version says is no reason to end.
-            Some(Message::Control(Control::Exited(_) | Control::Displaced)) | None => {}
+            Some(Message::Control(_) | Message::Errors(_)) | None => {}
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What the two ends of a stream to a terminal say. Each says one thing in JSON first, the client a [`Request`] and the server an [`Answer`];
-//! after that a message is data behind a zero byte, or a [`Control`] in JSON behind a byte of one.
+//! after that a message is data behind a zero byte, a [`Control`] in JSON behind a byte of one, or what a program says on standard error behind a byte of two.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ pub(crate) const PIECE: usize = 16 << 10;
 
 const DATA: u8 = 0;
 const CONTROL: u8 = 1;
+const ERRORS: u8 = 2;
 
 /// What the client wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub(crate) enum Action {
     },
     /// One that is there.
     Attach { name: String },
+    /// None: a program between pipes, which ends with its stream.
+    Run { command: String },
     /// None; the answer says which there are.
     List,
 }
@@ -69,6 +72,8 @@ pub(crate) enum Answer {
     Attached {
         name: String,
     },
+    /// What the program prints follows, and what it is to read.
+    Started,
     /// Nothing follows.
     Terminals(Vec<Listed>),
     NotAllowed,
@@ -100,6 +105,8 @@ pub(crate) struct Listed {
 pub(crate) enum Control {
     /// The client's terminal has this size now.
     Resize(Size),
+    /// All that a program between pipes is to read was sent.
+    EndOfInput,
     /// The client leaves; the program goes on.
     Detach,
     /// The program is to end.
@@ -113,6 +120,8 @@ pub(crate) enum Control {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Data(Bytes),
+    /// What a program between pipes says on standard error.
+    Errors(Bytes),
     Control(Control),
 }
 
@@ -123,6 +132,7 @@ impl Message {
         let content = message.split_off(1);
         match kind {
             DATA => Some(Message::Data(content)),
+            ERRORS => Some(Message::Errors(content)),
             CONTROL => serde_json::from_slice(&content).ok().map(Message::Control),
             _ => None,
         }
@@ -131,8 +141,17 @@ impl Message {
 
 /// Data as a message.
 pub(crate) fn data(bytes: &[u8]) -> Bytes {
+    behind(DATA, bytes)
+}
+
+/// What a program says on standard error as a message.
+pub(crate) fn errors(bytes: &[u8]) -> Bytes {
+    behind(ERRORS, bytes)
+}
+
+fn behind(kind: u8, bytes: &[u8]) -> Bytes {
     let mut message = BytesMut::with_capacity(bytes.len() + 1);
-    message.put_u8(DATA);
+    message.put_u8(kind);
     message.put_slice(bytes);
     message.freeze()
 }
@@ -155,6 +174,12 @@ pub(crate) fn is_locale(name: &str) -> bool {
     name == "LANG" || name == "COLORTERM" || name.starts_with("LC_") && name.len() < 32
 }
 
+/// What the client says of its locale.
+pub(crate) fn locale(request: &Request) -> impl Iterator<Item = (&String, &String)> {
+    let all = request.locale.iter().filter(|(name, _)| is_locale(name));
+    all.map(|(name, value)| (name, value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +188,7 @@ mod tests {
     fn messages_are_read_as_they_are_written() {
         for control in [
             Control::Resize(Size::USUAL),
+            Control::EndOfInput,
             Control::Detach,
             Control::HangUp,
             Control::Exited(255),
@@ -174,7 +200,7 @@ mod tests {
             Message::decode(data(b"\x01x")),
             Some(Message::Data(Bytes::from_static(b"\x01x")))
         );
-        for nonsense in [&b""[..], b"\x01", b"\x01{}", b"\x01\"x\"", b"\x02x"] {
+        for nonsense in [&b""[..], b"\x01", b"\x01{}", b"\x01\"x\"", b"\x03x"] {
             assert_eq!(Message::decode(Bytes::from_static(nonsense)), None, "{nonsense:?}");
         }
     }

@@ -3,6 +3,7 @@
 mod attached;
 mod held;
 pub(crate) mod messages;
+mod piped;
 mod pty;
 mod registry;
 mod screen;

@@ -40,12 +40,8 @@ pub(crate) fn start(name: &str, command: Option<&str>, request: &Request) -> io:
     if let Some(home) = etcetera::home_dir().ok().filter(|home| home.is_dir()) {
         program = program.current_dir(home);
     }
-    let locale = request
-        .locale
-        .iter()
-        .filter(|(name, _)| super::messages::is_locale(name));
     program = program
-        .envs(locale.map(|(name, value)| (name, value)))
+        .envs(super::messages::locale(request))
         .env("TERM", &request.term)
         .env("UNBROKEN_TERMINAL", name);
     let child = program.spawn(pts).map_err(io::Error::other)?;

@@ -51,6 +51,8 @@ impl Terminals {
     /// The terminal that is asked for, a new one or not.
     pub(super) fn find(&self, owner: &Owner, request: &Request) -> Result<Arc<Terminal>, Answer> {
         let (name, command) = match &request.action {
+            // It is nobody's terminal.
+            Action::Run { .. } => return Err(Answer::Unknown),
             Action::List => return Err(Answer::Terminals(self.list(owner))),
             Action::Attach { name } => {
                 let held = self.held().get(&(*owner, name.clone())).cloned();
