@@ -132,6 +132,13 @@ fn what_was_left_is_attached_from_another_computer_and_two_are_held_at_once() {
     second.types("echo from-$((1+1))\r");
     first.reads("from-1");
     second.reads("from-2");
+    let mut sessions = unbroken(&home.path(""), &["sessions", "list", "--daemon", "--json"]);
+    let listed = sessions
+        .env("XDG_STATE_HOME", sshd.folder.path("state"))
+        .output()
+        .unwrap();
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(2), "{listed}");
     first.types("~d");
     assert_eq!(first.ends(), 0);
     let list = run(ssh(&sshd, &home, &["--list"]), b"");

@@ -1,6 +1,6 @@
 //! `unbroken daemon`: holds the sessions of one account, for as long as there are any. ssh lets in who may talk to it.
 
-mod place;
+pub(crate) mod place;
 pub(crate) mod reach;
 mod words;
 

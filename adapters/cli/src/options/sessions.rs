@@ -41,6 +41,9 @@ pub(crate) struct Sessions {
     /// The server's admin socket, as its own `--admin` names it [default: unbroken/admin.sock in $XDG_RUNTIME_DIR or the state folder].
     #[arg(long, value_name = "PATH", global = true)]
     pub(crate) admin: Option<PathBuf>,
+    /// Ask the daemon of this account that `unbroken ssh` from elsewhere has started.
+    #[arg(long, global = true, conflicts_with = "admin")]
+    pub(crate) daemon: bool,
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,

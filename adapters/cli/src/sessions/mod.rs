@@ -15,6 +15,7 @@ use serde::Serialize;
 use self::ask::{Answers, ask};
 use self::output::{document, print};
 use crate::admin::protocol::{Answer, Remains, Request, SessionRow, StreamRow, Told, Whom};
+use crate::daemon::place::Place;
 use crate::failure::Failure;
 use crate::notes;
 use crate::options::sessions::{Command, Send, Sessions};
@@ -39,7 +40,11 @@ struct Drained {
 }
 
 pub(crate) async fn run(options: Sessions) -> Result<(), Failure> {
-    let (admin, json) = (options.admin.as_deref(), options.json);
+    let admin = match options.daemon {
+        true => Some(Place::new()?.admin()),
+        false => options.admin,
+    };
+    let (admin, json) = (admin.as_deref(), options.json);
     match options.command {
         Command::List(list) if list.watch => watch::run(admin, &list, json).await,
         Command::List(list) => print(&list::listing(admin, &list, json).await?).map(drop),
