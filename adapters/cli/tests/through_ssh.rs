@@ -155,6 +155,25 @@ fn what_was_left_is_attached_from_another_computer_and_two_are_held_at_once() {
 }
 
 #[test]
+fn a_client_that_does_not_read_and_was_displaced_holds_no_daemon() {
+    let Some(sshd) = Sshd::start() else { return };
+    let (home, other_home) = (Folder::new(), Folder::new());
+    let deaf = at_a_shell(&sshd, &home, &["--name", "deaf"]);
+    // More than fits anywhere on the way to somebody who does not read.
+    deaf.types(
+        "echo soon-$((1+1)); sleep 0.5; yes | head -c 1500000 | tee /dev/tty | tail -n 1; echo all-$((40+2))\r",
+    );
+    deaf.reads("soon-2");
+    kill(deaf.child.id(), "-STOP");
+    thread::sleep(Duration::from_secs(2));
+    let mut last = Person::at(ssh(&sshd, &other_home, &["--attach", "deaf"]));
+    last.reads("all-42");
+    last.types("exit\r");
+    assert_eq!(last.ends(), 0);
+    eventually("the daemon goes", || daemon(&sshd.folder).is_none());
+}
+
+#[test]
 fn the_program_is_copied_to_a_host_that_does_not_have_it() {
     let home = Folder::new();
     // A host without it: a shell with a home folder of its own, and no more than the system in its PATH.

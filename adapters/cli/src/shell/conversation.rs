@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use unbroken_tokio::proto::session::SessionState;
-use unbroken_tokio::{RecvHalf, SendHalf, Session};
+use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session};
 
 use super::display::Display;
 use super::escape::{Escapes, HELP, Typed};
@@ -30,7 +30,9 @@ pub(crate) enum Over {
     Left,
     /// Somebody attached it elsewhere.
     Displaced,
-    /// The session is over, or the server gave the terminal up.
+    /// The server gave the terminal up, as it does where somebody attached it elsewhere while we did not read.
+    GivenUp,
+    /// The session is over.
     Broken,
 }
 
@@ -114,8 +116,10 @@ impl<'a> Conversation<'a> {
     /// Shows what the program prints.
     async fn show(&self, recv: &mut RecvHalf) -> Over {
         loop {
-            let Ok(Some(message)) = recv.recv().await else {
-                return Over::Broken;
+            let message = match recv.recv().await {
+                Ok(Some(message)) => message,
+                Err(RecvError::SessionEnded) => return Over::Broken,
+                Ok(None) | Err(_) => return Over::GivenUp,
             };
             match Message::decode(message) {
                 // Whoever closed our output does not want it any more.

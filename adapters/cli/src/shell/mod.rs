@@ -132,6 +132,7 @@ impl Attaching<'_> {
                 return Ok(ExitCode::SUCCESS);
             }
             Over::Displaced => format!("{name} was attached elsewhere"),
+            Over::GivenUp => format!("the server gave {name} up, as where it was attached elsewhere; {again}"),
             Over::Left => format!("{name} was left without a connection, and goes on; {again}"),
         };
         eprintln!("unbroken: {told}");
@@ -197,7 +198,7 @@ fn named(answer: Answer, action: &Action) -> Result<Named, Failure> {
     };
     let name = name.unwrap_or_default();
     Err(match answer {
-        Answer::Attached { name } => return Ok(Named::Attached(name)),
+        Answer::Attached { name } => return Ok(Named::Attached(clean(&name))),
         Answer::Started => return Ok(Named::Started),
         Answer::Terminals(listed) => return Ok(Named::Listed(listed)),
         Answer::NotAllowed => {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
@@ -10,6 +11,9 @@ use super::held::{Next, Terminal};
 use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
 use super::piped;
 use super::registry::{Owner, Terminals};
+
+/// So long a client may take to hear that it is attached no more.
+const TELLING: Duration = Duration::from_secs(5);
 
 /// Serves a stream to a terminal to its end. `allowed`: whether the client may start this command, or a shell.
 pub(crate) async fn serve(
@@ -56,6 +60,7 @@ pub(crate) async fn serve(
             // What was typed before the session ended counts.
             () = obey(&terminal, &mut recv) => true,
             never = watch(&terminal, viewer, session) => match never {},
+            () = displaced(&terminal, viewer) => false,
         };
         // Whoever leaves then knows how the program ended; nobody else has to.
         if left && told.into_inner() {
@@ -105,6 +110,12 @@ async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
             Some(Message::Control(_) | Message::Errors(_)) | None => {}
         }
     }
+}
+
+/// Waits until somebody else has been attached for a while: whoever does not read is not told so.
+async fn displaced(terminal: &Terminal, viewer: u64) {
+    terminal.displaced(viewer).await;
+    tokio::time::sleep(TELLING).await;
 }
 
 /// Tells the terminal whether a connection carries the session.
