@@ -160,9 +160,7 @@ fn a_client_that_does_not_read_and_was_displaced_holds_no_daemon() {
     let (home, other_home) = (Folder::new(), Folder::new());
     let deaf = at_a_shell(&sshd, &home, &["--name", "deaf"]);
     // More than fits anywhere on the way to somebody who does not read.
-    deaf.types(
-        "echo soon-$((1+1)); sleep 0.5; yes | head -c 1500000 | tee /dev/tty | tail -n 1; echo all-$((40+2))\r",
-    );
+    deaf.types("echo soon-$((1+1)); sleep 0.5; yes | head -c 1500000 | tee /dev/tty | tail -n 1; echo all-$((40+2))\r");
     deaf.reads("soon-2");
     kill(deaf.child.id(), "-STOP");
     thread::sleep(Duration::from_secs(2));

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::said;
+
 /// The keyboard of this command's terminal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keyboard(Arc<Shared>);
@@ -38,6 +40,7 @@ impl Keyboard {
     /// Whether this command reads byte by byte, when it reads.
     pub(super) fn set_raw(&self, raw: bool) {
         self.state().raw = raw;
+        said::set_raw(raw);
     }
 
     /// Nothing is read here, and the terminal is as other programs expect it, until the value is dropped.
@@ -47,6 +50,7 @@ impl Keyboard {
         state.was_lent = true;
         if state.raw {
             let _terminal_gone = crossterm::terminal::disable_raw_mode();
+            said::set_raw(false);
         }
         Lent(self.clone())
     }
@@ -102,6 +106,7 @@ impl Drop for Lent {
         let mut state = self.0.state();
         if state.raw {
             let _terminal_gone = crossterm::terminal::enable_raw_mode();
+            said::set_raw(true);
         }
         state.lent = false;
         self.0.0.returned.notify_all();
