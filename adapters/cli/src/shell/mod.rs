@@ -120,6 +120,7 @@ impl Attaching<'_> {
             return match over {
                 Over::Exited(status) => Ok(ExitCode::from(status)),
                 Over::Broken => Err(client::ended(self.session, self.server).await),
+                Over::GivenUp => Err(Failure::Broken(format!("{} gave the program up", self.server))),
                 _ => Ok(ExitCode::from(UNKNOWN)),
             };
         };
