@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::text::clean;
+
 /// Why the command failed: one line for people. The kind is the exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -26,7 +28,7 @@ impl Failure {
 
     /// Says it on standard error, in one line.
     pub(crate) fn report(&self) {
-        eprintln!("unbroken: {}", self.parts().0.replace('\n', " "));
+        eprintln!("unbroken: {}", clean(&self.parts().0.replace('\n', " ")));
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {

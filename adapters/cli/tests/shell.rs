@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use common::gate::Gate;
@@ -121,6 +122,18 @@ fn what_was_detached_is_attached_again_elsewhere_with_what_it_printed_meanwhile(
 }
 
 #[test]
+fn a_program_that_closed_its_terminal_can_be_ended() {
+    let served = served();
+    let mark = served.folder.path("mark");
+    let script = format!("touch {}; exec sleep 1000 </dev/null >/dev/null 2>&1", mark.display());
+    let mut person = Person::at(shell(&served, &served.url(), &[&script]));
+    common::eventually("it to begin", || mark.exists());
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    person.types("~.");
+    assert_eq!(person.ends(), 128 + 1);
+}
+
+#[test]
 fn what_is_typed_just_before_leaving_is_done() {
     let served = served();
     let url = served.url();
@@ -221,6 +234,14 @@ fn a_program_whose_input_is_no_terminal_has_pipes() {
     // A tilde is no more than that.
     let said = run(shell(&served, &url, &["cat"]), b"~.\n~d\n");
     assert_eq!(said.stdout, b"~.\n~d\n");
+    // What has no end of a line comes as well, while the program waits.
+    let mut command = shell(&served, &url, &["cat"]);
+    let mut client = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
+    let (mut input, mut output) = (client.0.stdin.take().unwrap(), client.0.stdout.take().unwrap());
+    input.write_all(b"abc").unwrap();
+    output.read_exact(&mut [0; 3]).unwrap();
+    drop(input);
+    assert_eq!(client.wait(), 0);
     // Who reads no more still says what there is to say; and what is not read at all keeps nobody.
     let said = run(shell(&served, &url, &["head -c 3; echo; sleep 0.1; echo more"]), &bytes);
     assert_eq!(
@@ -243,6 +264,11 @@ fn a_program_between_pipes_goes_with_its_client() {
     );
     let mut command = shell(&served, &served.url(), &[&script]);
     let mut client = Running(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    // It does not read what it is sent.
+    let mut input = client.0.stdin.take().unwrap();
+    std::thread::spawn(move || {
+        let _gone = input.write_all(&pattern(8 << 20));
+    });
     common::eventually("it to begin", || served.folder.path("mark").exists());
     client.signal("-TERM");
     assert_eq!(client.wait(), 255);

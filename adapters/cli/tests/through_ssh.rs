@@ -36,14 +36,17 @@ fn at_a_shell(sshd: &Sshd, home: &Folder, arguments: &[&str]) -> Person {
     person
 }
 
-/// The ssh that carries a session: a child of the command's.
-fn child_of(person: &Person) -> Option<u32> {
-    child(person.child.id())
-}
-
-fn child(of: u32) -> Option<u32> {
-    let found = Command::new("pgrep").args(["-P", &of.to_string()]).output().unwrap();
-    String::from_utf8(found.stdout).unwrap().lines().next()?.parse().ok()
+/// Kills the ssh that carries a session, a child of this process, as soon as there is one.
+fn cut(of: u32) {
+    eventually("an ssh", || {
+        let found = Command::new("pgrep").args(["-P", &of.to_string()]).output().unwrap();
+        let child = String::from_utf8(found.stdout)
+            .unwrap()
+            .lines()
+            .next()
+            .and_then(|line| line.parse().ok());
+        child.inspect(|child| kill(*child, "-KILL")).is_some()
+    });
 }
 
 fn kill(process: u32, signal: &str) {
@@ -77,21 +80,19 @@ fn a_terminal_outlives_the_ssh_that_carries_it() {
     let mut person = at_a_shell(&sshd, &home, &["--name", "work"]);
     person.types("i=0; while [ $i -lt 400 ]; do echo line-$i; i=$((i+1)); sleep 0.01; done &\r");
     for round in 0..20 {
-        eventually("another ssh", || child_of(&person).is_some());
         person.types(&format!("echo typed-$(({round}+1000))\r"));
-        kill(child_of(&person).unwrap(), "-KILL");
+        cut(person.child.id());
         person.has_read(&format!("typed-{}", round + 1_000));
     }
     // The server of ssh goes, and comes back.
     sshd.restart(|| {
-        kill(child_of(&person).unwrap(), "-KILL");
+        cut(person.child.id());
         person.reads("reconnecting, attempt");
     });
     person.sees("the line to go", |screen| !screen.contains("reconnecting"));
     // The machine sleeps, and its connection is dead when it wakes.
-    let slept = child_of(&person).unwrap();
     kill(person.child.id(), "-STOP");
-    kill(slept, "-KILL");
+    cut(person.child.id());
     thread::sleep(Duration::from_secs(sleep()));
     kill(person.child.id(), "-CONT");
     person.types("wait; echo all-$((40+2))\r");
@@ -244,8 +245,7 @@ fn ports_are_forwarded_through_ssh_and_an_idle_daemon_stays() {
             socket.write_all(&[round; 100]).unwrap();
         }
         if round % 2 == 0 {
-            eventually("another ssh", || child(forwarding.process.0.id()).is_some());
-            kill(child(forwarding.process.0.id()).unwrap(), "-KILL");
+            cut(forwarding.process.0.id());
         }
         for socket in &mut sockets {
             let mut back = [0; 100];
@@ -303,7 +303,7 @@ fn a_question_of_ssh_reaches_the_person_when_they_want_it_and_nothing_else_does(
     person.sees("a clear screen", |screen| screen.starts_with("typed-2\nready> "));
     let before = person.lines();
     fs::write(&asks, "").unwrap();
-    kill(child_of(&person).unwrap(), "-KILL");
+    cut(person.child.id());
     for answer in ["wrong", "secret"] {
         // It is asked when they want it, and again.
         person.reads("ssh has to ask something; Enter: hear it");

@@ -40,9 +40,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let mut config = ServerConfig::new(ServerAuth::key(key(&place)?));
     config.session.detached_lifetime = LIFETIME;
     let mut server = Server::new(config).map_err(Failure::unable("cannot serve"))?;
-    say_ready().await?;
     let host = Arc::new(Host::new(Offers::everything(), Admin::new(server.handle())));
-    let _socket = serve::open_admin(Some(&place.admin()), &host.admin).await?;
+    let socket = serve::open_admin(Some(&place.admin()), &host.admin).await?;
+    say_ready().await?;
     let mut end = Signals::new()?;
     let (mut tick, mut held) = (tokio::time::interval(LOOK), Instant::now());
     let within = loop {
@@ -74,7 +74,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     };
     // Whoever comes now starts another.
     let lock = place.lock()?;
-    drop(listener);
+    drop((listener, socket));
     let _gone_already = std::fs::remove_file(place.socket());
     drop(lock);
     tokio::select! {

@@ -12,7 +12,6 @@ use super::escape::{Escapes, HELP, Typed};
 use super::keyboard::Keyboard;
 use super::status::Status;
 use super::tty::{self, Input, Resizes};
-use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::terminal::messages::{self, Control, Message};
 
@@ -67,8 +66,8 @@ impl<'a> Conversation<'a> {
         mut recv: RecvHalf,
         mut notes: Notes,
         terminal: bool,
-    ) -> Result<Over, Failure> {
-        let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
+        (mut end, mut hangup): (Signals, Signals),
+    ) -> Over {
         let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(64);
         let mut next = None;
         let sent = async {
@@ -96,13 +95,18 @@ impl<'a> Conversation<'a> {
         // Whoever heard how the program ended says so by leaving.
         if matches!(over, Over::Detached | Over::Exited(_)) {
             // What was typed before goes first.
-            while let Some(message) = next.take().or_else(|| waiting.try_recv().ok()) {
-                let _no_room = send.try_send(message);
+            let rest = std::iter::from_fn(|| next.take().or_else(|| waiting.try_recv().ok()));
+            // What does not fit any more leaves no gap.
+            let fits = rest.map(|message| send.try_send(message)).all(|sent| sent.is_ok());
+            if !fits {
+                self.display()
+                    .say("unbroken: not all that was typed could be sent")
+                    .ok();
             }
             let _no_room = send.try_send(Control::Detach.encode());
             send.finish();
         }
-        Ok(over)
+        over
     }
 
     /// Leaves the person's terminal as it was. What could not be done, if anything.
@@ -135,14 +139,15 @@ impl<'a> Conversation<'a> {
     /// Sends what is typed.
     async fn read(&self, outgoing: &Outgoing, terminal: bool) -> Over {
         let (mut input, mut escapes) = (Input::new(self.keyboard), Escapes::new());
-        let mut hung_up = false;
+        let (mut hung_up, mut line_begins) = (false, true);
         loop {
             let typed = match input.read().await {
                 // Where the person's terminal is gone, or what was to be typed is all typed.
                 Err(_) => return Over::Detached,
                 Ok(typed) if typed.is_empty() => {
                     let end = match terminal {
-                        true => messages::data(END_OF_INPUT),
+                        // Behind the beginning of a line the first only ends the line.
+                        true => messages::data(&END_OF_INPUT.repeat(if line_begins { 1 } else { 2 })),
                         false => Control::EndOfInput.encode(),
                     };
                     let _session_over = outgoing.send(end).await;
@@ -151,6 +156,7 @@ impl<'a> Conversation<'a> {
                 Ok(typed) => typed,
             };
             if !io::stdin().is_terminal() {
+                line_begins = typed.ends_with(b"\n");
                 let _session_over = outgoing.send(messages::data(&typed)).await;
                 continue;
             }

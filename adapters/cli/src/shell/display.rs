@@ -41,9 +41,10 @@ impl<W: Write> Display<W> {
             self.wipe()?;
         }
         self.write(bytes)?;
-        if self.size.is_some() {
-            self.emulator.process(bytes);
+        if self.size.is_none() {
+            return self.out.flush();
         }
+        self.emulator.process(bytes);
         self.status(status)
     }
 
@@ -108,6 +109,11 @@ impl<W: Write> Display<W> {
 
     /// Says something of our own below what the program printed.
     pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
+        if self.size.is_none() {
+            // Standard output is the program's alone.
+            eprintln!("{text}");
+            return Ok(());
+        }
         let text = format!("\r\n{}\r\n", text.replace('\r', "").replace('\n', "\r\n"));
         self.print(text.as_bytes())
     }

@@ -24,6 +24,7 @@ use crate::config;
 use crate::failure::Failure;
 use crate::notes::Tell;
 use crate::options::shell::{Shell, Terminal};
+use crate::signals::Signals;
 use crate::target::{Purpose, Reason};
 use crate::terminal::messages::{self, Action, Answer, LONGEST, Listed, Request, Size};
 use crate::text::clean;
@@ -76,6 +77,8 @@ impl Attaching<'_> {
 
     async fn attach(&self, notes: Notes) -> Result<ExitCode, Failure> {
         let (session, options) = (self.session, self.options);
+        // As soon as there is a program there, this command does not just end.
+        let signals = (Signals::new()?, Signals::new()?);
         let size = tty::size();
         let record = options.record.as_deref();
         let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));
@@ -105,13 +108,13 @@ impl Attaching<'_> {
         let size = size.filter(|_| name.is_some());
         let display = Display::new(io::stdout(), size, recording);
         let mut conversation = Conversation::new(session, display, self.keyboard);
-        let over = conversation.run(send, recv, notes, name.is_some()).await;
+        let over = conversation.run(send, recv, notes, name.is_some(), signals).await;
         let left = conversation.leave();
         drop(raw);
         if let Some(problem) = left {
             eprintln!("unbroken: {problem}");
         }
-        self.tell(over?, name.as_deref()).await
+        self.tell(over, name.as_deref()).await
     }
 
     /// Says how it ended, where the exit code does not.
@@ -180,7 +183,8 @@ async fn ask(request: &Request, send: &mut SendHalf, recv: &mut RecvHalf) -> Res
         Ok(Some(answer)) => serde_json::from_slice(&answer).map_err(|_| Some(Reason::Unknown)),
         Ok(None) => Err(Some(Reason::Unknown)),
         Err(RecvError::Reset(code)) => Err(Some(Reason::of_code(code).unwrap_or(Reason::Unknown))),
-        Err(_) => Err(None),
+        Err(RecvError::SessionEnded) => Err(None),
+        Err(_) => Err(Some(Reason::Unknown)),
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 use unbroken_tokio::{Compat, Connected, Framed};
 
@@ -23,7 +25,7 @@ const SILENT: Duration = Duration::from_secs(30);
 /// What a login prints before the far side's first word, at most.
 const PRELUDE: usize = 64 << 10;
 /// How much of what ssh says is looked at.
-const SAID: u64 = 16 << 10;
+const SAID: usize = 16 << 10;
 
 /// How to get to a host.
 #[derive(Clone, Debug)]
@@ -80,6 +82,11 @@ impl Carrier {
             command.args(["-o", "BatchMode=yes"]);
         }
         command.args(&self.options).arg("--").arg(&self.host).arg(remote);
+        // What a person types to end this command is not meant for what ends it in an orderly way.
+        #[cfg(unix)]
+        if !asks {
+            command.process_group(0);
+        }
         command.kill_on_drop(true);
         command
     }
@@ -103,21 +110,16 @@ impl Carrier {
     async fn dial(&self, asks: bool) -> Result<Connected, Problem> {
         let mut command = self.command(asks, REMOTE);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.stderr(if asks { Stdio::inherit() } else { Stdio::piped() });
+        command.stderr(Stdio::piped());
         let mut child = command.spawn().map_err(Problem::Spawn)?;
-        let stderr = child.stderr.take();
-        let said = tokio::spawn(async move {
-            let mut said = Vec::new();
-            if let Some(mut stderr) = stderr {
-                let _cut = (&mut stderr).take(SAID).read_to_end(&mut said).await;
-                let _rest = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
-            }
-            String::from_utf8_lossy(&said).into_owned()
-        });
+        let shown = Arc::new(AtomicBool::new(asks));
+        let said = tokio::spawn(listen(child.stderr.take(), Arc::clone(&shown)));
         let (Some(input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Problem::Ended("ssh has no pipes".into()));
         };
         if mark(&mut output).await {
+            // From now on the screen is a program's.
+            shown.store(false, Ordering::Relaxed);
             let pipe = Pipe {
                 input,
                 output,
@@ -150,6 +152,20 @@ async fn mark(output: &mut ChildStdout) -> bool {
         }
     }
     false
+}
+
+/// Reads what an ssh says to its end, and shows it as long as that is wanted. The beginning of it.
+async fn listen(stderr: Option<ChildStderr>, shown: Arc<AtomicBool>) -> String {
+    let (mut said, mut buffer) = (Vec::new(), vec![0; SAID]);
+    let Some(mut stderr) = stderr else { return String::new() };
+    while let Ok(bytes @ 1..) = stderr.read(&mut buffer).await {
+        if shown.load(Ordering::Relaxed) {
+            let _nobody_reads_it = io::stderr().write_all(&buffer[..bytes]);
+        }
+        let room = SAID.saturating_sub(said.len());
+        said.extend_from_slice(&buffer[..bytes.min(room)]);
+    }
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// What ssh says when it would have asked a person.

@@ -36,7 +36,7 @@ pub(crate) async fn serve(
             ..
         }) if !allowed(Some(&command)) => Err(Answer::NotAllowed),
         Ok(request) => match &request.action {
-            Action::Run { command } => return piped::serve(command, &request, send, recv).await,
+            Action::Run { command } => return piped::serve(command, &request, session, send, recv).await,
             _ => terminals.find(&owner, &request).map(|terminal| (terminal, request)),
         },
         Err(error) => Err(Answer::Failed(format!("this server does not understand that: {error}"))),

@@ -110,7 +110,7 @@ impl Terminal {
     }
 
     async fn run(self: Arc<Terminal>, mut child: Child, mut output: Output) {
-        let mut buffer = vec![0; READ];
+        let (mut buffer, mut is_open) = (vec![0; READ], true);
         let status = loop {
             let read = async {
                 self.wait(|state| state.may_print().then_some(())).await;
@@ -126,10 +126,10 @@ impl Terminal {
                     }
                     break child.wait().await;
                 }
-                read = read => match read {
+                read = read, if is_open => match read {
                     Ok(bytes @ 1..) => self.change(|state| state.screen.printed(&buffer[..bytes])),
-                    // Nobody has the terminal open any more; that the program ends follows.
-                    Ok(0) | Err(_) => break child.wait().await,
+                    // Nobody has the terminal open any more; the program may go on without it.
+                    Ok(0) | Err(_) => is_open = false,
                 },
             }
         };

@@ -4,21 +4,23 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use unbroken_tokio::{RecvHalf, SendHalf};
+use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use super::messages::{self, Answer, Control, Message, PIECE, Request};
 use super::pty;
 
+/// No more waits for a program that does not read, and one message.
+const UNREAD: usize = 64 << 10;
 /// So long a program may take to end when nobody is there any more.
 const HANG_UP: Duration = Duration::from_secs(5);
 
 /// Runs the command to its end, or to that of its stream.
-pub(super) async fn serve(command: &str, request: &Request, mut send: SendHalf, mut recv: RecvHalf) {
+pub(super) async fn serve(command: &str, request: &Request, session: &Session, mut send: SendHalf, mut recv: RecvHalf) {
     let mut child = match start(command, request) {
         Ok(child) => child,
         Err(error) => {
@@ -41,6 +43,8 @@ pub(super) async fn serve(command: &str, request: &Request, mut send: SendHalf, 
     let ended = tokio::select! {
         ended = async { tokio::join!(print, child.wait()).1 }, if answered.is_ok() => Some(ended),
         () = feed(input, &mut recv) => None,
+        // What it does not read says nothing of that.
+        _ = session.closed() => None,
     };
     let Some(status) = ended else {
         return end(child).await;
@@ -80,19 +84,32 @@ async fn read(output: Option<impl AsyncRead + Unpin>, printed: mpsc::Sender<Byte
 
 /// Gives the program what the client sends, until the client is gone, or wants the program to end.
 async fn feed(mut input: Option<ChildStdin>, recv: &mut RecvHalf) {
-    while let Ok(Some(message)) = recv.recv().await {
-        match Message::decode(message) {
-            Some(Message::Data(bytes)) => {
-                if let Some(open) = &mut input
-                    && open.write_all(&bytes).await.is_err()
-                {
-                    // It reads no more, and may print on.
+    let (mut unread, mut is_all) = (BytesMut::new(), false);
+    loop {
+        if is_all && unread.is_empty() {
+            input = None;
+        }
+        let write = async {
+            match &mut input {
+                Some(input) => input.write(&unread).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            message = recv.recv(), if unread.len() < UNREAD => match message.ok().flatten().map(Message::decode) {
+                Some(Some(Message::Data(bytes))) if input.is_some() => unread.extend_from_slice(&bytes),
+                Some(Some(Message::Control(Control::EndOfInput))) => is_all = true,
+                Some(Some(Message::Control(Control::HangUp | Control::Detach))) | None => return,
+                _ => {}
+            },
+            written = write, if !unread.is_empty() => match written {
+                Ok(written) => unread.advance(written),
+                // It reads no more, and may print on.
+                Err(_) => {
+                    unread.clear();
                     input = None;
                 }
-            }
-            Some(Message::Control(Control::EndOfInput)) => input = None,
-            Some(Message::Control(Control::HangUp | Control::Detach)) => return,
-            _ => {}
+            },
         }
     }
 }
