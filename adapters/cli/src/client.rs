@@ -30,8 +30,10 @@ const STABLE: Duration = Duration::from_millis(1);
 const LINGER: Duration = Duration::from_secs(600);
 /// A person may have to answer first.
 const LONGEST_DIAL: Duration = Duration::from_secs(600);
+/// So many connections a first session is tried through that its caller makes.
+const FIRST_ATTEMPTS: u32 = 5;
 /// So long the server may take to hear that we leave.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 /// Attempts in a row that came to nothing after a connection was up, before a first session is given up for it.
 const UNANSWERED: u32 = 3;
 
@@ -112,11 +114,14 @@ pub(crate) async fn open_through(
 ) -> Result<Session, Failure> {
     let mut config = config(Auth::anonymous());
     config.session.dial_timeout = LONGEST_DIAL;
+    config.backoff.attempts = Some(FIRST_ATTEMPTS);
     let session = unbroken_tokio::connect_with(config, connector).map_err(Failure::unable(server))?;
     if verbose {
         tokio::spawn(tell(session.events()));
     }
     established(&session, server).await?;
+    // From now on there is something to come back to.
+    session.set_backoff(backoff()).map_err(Failure::unable(server))?;
     Ok(session)
 }
 
@@ -124,8 +129,12 @@ fn config(auth: Auth) -> ClientConfig {
     let mut config = ClientConfig::new(auth);
     config.session.detached_lifetime = LIFETIME;
     config.session.linger = LINGER;
-    config.backoff = Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE);
+    config.backoff = backoff();
     config
+}
+
+fn backoff() -> Backoff {
+    Backoff::default().with_cap(LONGEST_PAUSE).with_stable_after(STABLE)
 }
 
 /// Waits until the session is there, or shows that it will not be.
@@ -224,7 +233,12 @@ async fn tell(mut events: Events) {
 
 /// Ends a session that is of no use any more, so that the server does not keep it for a day; but if it cannot be reached, nobody waits for it.
 pub(crate) async fn leave(session: &Session) {
-    if timeout(GOODBYE, session.close(0, Bytes::from_static(b"left")))
+    leave_within(session, GOODBYE).await;
+}
+
+/// As [`leave`], where it takes longer to reach the server.
+pub(crate) async fn leave_within(session: &Session, goodbye: Duration) {
+    if timeout(goodbye, session.close(0, Bytes::from_static(b"left")))
         .await
         .is_err()
     {

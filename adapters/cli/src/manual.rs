@@ -13,7 +13,7 @@ use crate::output::print;
 pub(crate) fn completions(mut command: Command, options: &Completions) -> Result<(), Failure> {
     let (name, mut script) = (command.get_name().to_owned(), Vec::new());
     clap_complete::generate(options.shell, &mut command, name, &mut script);
-    print(&script)
+    print(&script).map(drop)
 }
 
 /// `unbroken man`.
@@ -24,7 +24,7 @@ pub(crate) fn man(command: Command, options: &Man) -> Result<(), Failure> {
         let mut out = Vec::new();
         let rendered = page(&command).render(&mut out);
         rendered.map_err(Failure::unable("cannot make the page"))?;
-        return print(&out);
+        return print(&out).map(drop);
     };
     let written = fs::create_dir_all(folder).and_then(|()| {
         let mut commands = std::iter::once(&command).chain(command.get_subcommands().filter(|one| !one.is_hide_set()));

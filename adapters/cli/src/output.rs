@@ -4,14 +4,15 @@ use std::io::{self, Write};
 
 use crate::failure::Failure;
 
-/// Writes all of it.
+/// Writes all of it. `false`: nobody reads any more, as when `head` has enough.
 ///
 /// # Errors
-/// It cannot be written, but for those who have read enough.
-pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout();
+/// It cannot be written.
+pub(crate) fn print(bytes: &[u8]) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(Failure::unable("cannot write")),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Unable(format!("cannot write to standard output: {error}"))),
     }
 }

@@ -4,10 +4,12 @@ pub(crate) mod place;
 pub(crate) mod reach;
 mod words;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use unbroken_tokio::proto::ServerConfig;
 use unbroken_tokio::proto::security::{ServerAuth, StaticKey};
 use unbroken_tokio::proto::server::Drain;
@@ -16,17 +18,18 @@ use unbroken_tokio::{Compat, Connected, Framed, Server};
 use self::place::Place;
 pub(crate) use self::words::MARK;
 use self::words::READY;
-use crate::admin::Admin;
+use crate::admin::{Admin, socket};
 use crate::client::LIFETIME;
 use crate::failure::Failure;
 use crate::identity;
 use crate::serve::{self, Host, Offers, services};
 use crate::signals::Signals;
 use crate::terminal::Owner;
-use crate::unix::{UnixListener, UnixStream};
 
 /// So long there may be nothing to hold, as it is at the beginning.
 const IDLE: Duration = Duration::from_secs(3);
+/// A connection counts for so long: it takes some round trips until there is a stream on it.
+const BEGINNING: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long clients have to leave when it is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -36,21 +39,29 @@ pub(crate) async fn run() -> Result<(), Failure> {
     #[cfg(unix)]
     let _leads_already = rustix::process::setsid();
     let place = Place::new()?;
-    let listener = bind(&place).await?;
+    let (listener, file) = socket::listen(Some(&place.socket())).await?;
     let mut config = ServerConfig::new(ServerAuth::key(key(&place)?));
     config.session.detached_lifetime = LIFETIME;
     let mut server = Server::new(config).map_err(Failure::unable("cannot serve"))?;
     let host = Arc::new(Host::new(Offers::everything(), Admin::new(server.handle())));
-    let socket = serve::open_admin(Some(&place.admin()), &host.admin).await?;
+    let admin = serve::open_admin(Some(&place.admin()), &host.admin).await?;
     say_ready().await?;
     let mut end = Signals::new()?;
     let (mut tick, mut held) = (tokio::time::interval(LOOK), Instant::now());
     let within = loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => {
-                    let (read, write) = socket.into_split();
-                    server.serve(Connected::ordered(Framed::accepted(Compat(tokio::io::join(read, write)))));
+                Ok((connection, _)) => {
+                    let (read, write) = connection.into_split();
+                    let connection = Connected::ordered(Framed::accepted(Compat(tokio::io::join(read, write))));
+                    let (server, in_use) = (Arc::clone(server.handle()), host.in_use());
+                    tokio::spawn(async move {
+                        let mut serving = pin!(server.serve(connection));
+                        if timeout(BEGINNING, &mut serving).await.is_err() {
+                            drop(in_use);
+                            serving.await;
+                        }
+                    });
                 }
                 Err(error) => {
                     eprintln!("unbroken: {error}");
@@ -74,8 +85,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     };
     // Whoever comes now starts another.
     let lock = place.lock()?;
-    drop((listener, socket));
-    let _gone_already = std::fs::remove_file(place.socket());
+    drop((listener, file, admin));
     drop(lock);
     tokio::select! {
         _ = server.handle().drain(Drain::within(within)) => host.admin.said_goodbye().await,
@@ -91,19 +101,6 @@ fn key(place: &Place) -> Result<StaticKey, Failure> {
         identity::new_key(&path)?;
     }
     identity::keys::load_key(&path)
-}
-
-/// Listens in the place of a daemon that is gone. Whoever starts this one holds the lock.
-async fn bind(place: &Place) -> Result<UnixListener, Failure> {
-    let path = place.socket();
-    if UnixStream::connect(&path).await.is_ok() {
-        return Err(Failure::Unable(format!(
-            "a daemon listens at {} already",
-            path.display()
-        )));
-    }
-    let _none = std::fs::remove_file(&path);
-    UnixListener::bind(&path).map_err(Failure::unable(format_args!("cannot listen at {}", path.display())))
 }
 
 async fn say_ready() -> Result<(), Failure> {

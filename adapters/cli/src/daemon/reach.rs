@@ -1,6 +1,8 @@
 //! `unbroken attach`: what ssh runs on the far side. Its standard input and output are a connection of a session.
 
 use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin, stdout};
@@ -29,17 +31,26 @@ pub(crate) async fn run() -> Result<(), Failure> {
 /// Connects to the daemon, and starts it if there is none.
 async fn connect(place: &Place) -> Result<UnixStream, Failure> {
     let path = place.socket();
-    if let Ok(socket) = UnixStream::connect(&path).await {
+    let failed = format!("cannot reach the daemon at {}", path.display());
+    if let Some(socket) = there(&path).await.map_err(Failure::unable(&failed))? {
         return Ok(socket);
     }
     let lock = place.lock()?;
-    if let Ok(socket) = UnixStream::connect(&path).await {
+    if let Some(socket) = there(&path).await.map_err(Failure::unable(&failed))? {
         return Ok(socket);
     }
     start(place).await?;
     drop(lock);
-    let failed = format!("cannot reach the daemon at {}", path.display());
     UnixStream::connect(&path).await.map_err(Failure::unable(failed))
+}
+
+/// A connection to the daemon; `None`: there is none.
+async fn there(path: &Path) -> io::Result<Option<UnixStream>> {
+    match UnixStream::connect(path).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Starts a daemon, and waits until it listens.
@@ -47,6 +58,10 @@ async fn start(place: &Place) -> Result<(), Failure> {
     let own = std::env::current_exe().map_err(Failure::unable("cannot find this program"))?;
     let log = File::create(place.log()).map_err(Failure::unable(place.log().display()))?;
     let mut command = Command::new(own);
+    // It outlives the login, whose affairs these are.
+    for name in ["SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK"] {
+        command.env_remove(name);
+    }
     command
         .arg("daemon")
         .stdin(Stdio::null())

@@ -7,6 +7,7 @@ mod socks;
 pub(crate) mod spec;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use unbroken_tokio::Session;
@@ -40,7 +41,7 @@ pub(crate) async fn run(options: Forward) -> Result<(), Failure> {
         .await
     {
         Ok(mut forwarding) => {
-            let over = until_over(&session, &endpoint.server).await;
+            let over = until_over(&session, &endpoint.server, client::GOODBYE).await;
             // Sockets at paths go with their listeners.
             forwarding.shutdown().await;
             over
@@ -100,14 +101,15 @@ impl Listening {
 }
 
 /// Waits for the session's end, or closes it when the command is to end.
-pub(crate) async fn until_over(session: &Session, server: &str) -> Result<(), Failure> {
+/// `goodbye`: how long the server may take to hear of it.
+pub(crate) async fn until_over(session: &Session, server: &str, goodbye: Duration) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     tokio::select! {
         ended = client::ended(session, server) => return Err(ended),
         () = signals.end() => {}
     }
     tokio::select! {
-        () = client::leave(session) => {}
+        () = client::leave_within(session, goodbye) => {}
         () = signals.end() => {}
     }
     Ok(())

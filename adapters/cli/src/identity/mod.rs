@@ -37,7 +37,7 @@ pub(crate) fn keygen(options: &Keygen) -> Result<(), Failure> {
     let path = named_or(named.as_deref(), "key")?;
     let public = new_key(&path)?;
     eprintln!("the secret key is in {}; this is its public half:", path.display());
-    print(format!("{public}\n").as_bytes())
+    print(format!("{public}\n").as_bytes()).map(drop)
 }
 
 /// Makes a secret key in a new file; its public half.
@@ -56,5 +56,5 @@ fn random() -> Result<Zeroizing<[u8; 32]>, Failure> {
 /// `unbroken id`.
 pub(crate) fn id(options: &Id) -> Result<(), Failure> {
     let path = named_or(options.key.as_deref(), "key")?;
-    print(format!("{}\n", load_key(&path)?.public()).as_bytes())
+    print(format!("{}\n", load_key(&path)?.public()).as_bytes()).map(drop)
 }

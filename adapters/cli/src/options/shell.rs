@@ -32,7 +32,7 @@ pub(crate) struct Shell {
 }
 
 /// Which terminal.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Terminal {
     /// Attach the terminal of this name; whoever is attached to it is no more.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "command"])]

@@ -18,7 +18,7 @@ pub(crate) async fn serve(host: Arc<Host>, session: Session, guest: Guest, owner
     while let Some(stream) = session.accept().await {
         let (host, entry, session) = (Arc::clone(&host), Arc::clone(&guest.entry), session.clone());
         tokio::spawn(async move {
-            let in_use = Arc::clone(&host.streams);
+            let in_use = host.in_use();
             serve_stream(stream, session, &host, owner, entry).await;
             drop(in_use);
         });

@@ -1,19 +1,15 @@
 //! What goes to standard output.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::output;
 
-/// Prints it, and a line's end. `false`: nobody reads any more, as when `head` has enough.
+/// Prints it, and a line's end; as [`output::print`].
 pub(super) fn print(text: &str) -> Result<bool, Failure> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::Unable(format!("cannot write to standard output: {error}"))),
-    }
+    output::print(format!("{text}\n").as_bytes())
 }
 
 /// A value as one line of JSON.

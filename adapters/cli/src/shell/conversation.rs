@@ -13,10 +13,12 @@ use super::keyboard::Keyboard;
 use super::status::Status;
 use super::tty::{self, Input, Resizes};
 use crate::signals::Signals;
-use crate::terminal::messages::{self, Control, Message};
+use crate::terminal::messages::{self, Control, Message, Size};
 
 /// What a program takes for the end of its input.
 const END_OF_INPUT: &[u8] = b"\x04";
+/// So many pieces that were typed wait, so that what is meant for the command itself is read though the program reads nothing.
+const TYPED: usize = 1 << 16;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(crate) enum Over {
     Exited(u8),
     /// The person left.
     Detached,
-    /// The person wanted the program to end while there was no connection.
+    /// The person wanted the program to end, and it did not, or there was no connection.
     Left,
     /// Somebody attached it elsewhere.
     Displaced,
@@ -60,15 +62,18 @@ impl<'a> Conversation<'a> {
         self.display.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// `name`: that of the terminal; `None`: the program has pipes. `size`: what the window was when the terminal was asked for.
     pub(crate) async fn run(
         &mut self,
+        size: Option<Size>,
         mut send: SendHalf,
         mut recv: RecvHalf,
         mut notes: Notes,
-        terminal: bool,
+        name: Option<&str>,
         (mut end, mut hangup): (Signals, Signals),
     ) -> Over {
-        let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(64);
+        self.keyboard.attend();
+        let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(if name.is_some() { TYPED } else { 64 });
         let mut next = None;
         let sent = async {
             loop {
@@ -84,16 +89,15 @@ impl<'a> Conversation<'a> {
         };
         let over = tokio::select! {
             over = self.show(&mut recv) => over,
-            over = self.read(&outgoing, terminal) => over,
+            over = self.read(&outgoing, name) => over,
             over = sent => over,
-            () = self.follow_window(&outgoing) => Over::Broken,
+            () = self.follow_window(&outgoing, size) => Over::Broken,
             () = self.follow_connection() => Over::Broken,
             () = self.hear_notes(&mut notes) => Over::Broken,
             () = end.end() => Over::Detached,
             () = hangup.reload() => Over::Detached,
         };
-        // Whoever heard how the program ended says so by leaving.
-        if matches!(over, Over::Detached | Over::Exited(_)) {
+        if over == Over::Detached {
             // What was typed before goes first.
             let rest = std::iter::from_fn(|| next.take().or_else(|| waiting.try_recv().ok()));
             // What does not fit any more leaves no gap.
@@ -103,6 +107,9 @@ impl<'a> Conversation<'a> {
                     .say("unbroken: not all that was typed could be sent")
                     .ok();
             }
+        }
+        // Whoever heard how the program ended says so by leaving, too.
+        if matches!(over, Over::Detached | Over::Exited(_)) {
             let _no_room = send.try_send(Control::Detach.encode());
             send.finish();
         }
@@ -137,7 +144,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Sends what is typed.
-    async fn read(&self, outgoing: &Outgoing, terminal: bool) -> Over {
+    async fn read(&self, outgoing: &Outgoing, name: Option<&str>) -> Over {
         let (mut input, mut escapes) = (Input::new(self.keyboard), Escapes::new());
         let (mut hung_up, mut line_begins) = (false, true);
         loop {
@@ -145,7 +152,7 @@ impl<'a> Conversation<'a> {
                 // Where the person's terminal is gone, or what was to be typed is all typed.
                 Err(_) => return Over::Detached,
                 Ok(typed) if typed.is_empty() => {
-                    let end = match terminal {
+                    let end = match name.is_some() {
                         // Behind the beginning of a line the first only ends the line.
                         true => messages::data(&END_OF_INPUT.repeat(if line_begins { 1 } else { 2 })),
                         false => Control::EndOfInput.encode(),
@@ -174,7 +181,9 @@ impl<'a> Conversation<'a> {
                     Typed::HangUp if is_away || hung_up => return Over::Left,
                     Typed::HangUp => {
                         hung_up = true;
-                        let _session_over = outgoing.send(Control::HangUp.encode()).await;
+                        if let Some(name) = name {
+                            tokio::spawn(super::end(self.session.clone(), name.to_owned()));
+                        }
                     }
                     Typed::Help => drop(self.display().say(HELP)),
                 }
@@ -182,19 +191,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn follow_window(&self, outgoing: &Outgoing) {
+    async fn follow_window(&self, outgoing: &Outgoing, mut last: Option<Size>) {
         let Ok(mut resizes) = Resizes::new() else {
             return std::future::pending().await;
         };
-        let mut last = tty::size();
         loop {
-            resizes.next().await;
             let size = tty::size();
-            if let Some(now) = size.filter(|_| size != last) {
+            if let Some(now) = size.filter(|_| size != last && last.is_some()) {
                 last = size;
                 let _output_closed = self.display().resize(now);
                 let _session_over = outgoing.send(Control::Resize(now).encode()).await;
             }
+            resizes.next().await;
         }
     }
 

@@ -1,7 +1,6 @@
 //! The person's terminal: what the program prints, and a line of our own while there is no connection.
 
 use std::io::{self, Write};
-use std::num::NonZeroU16;
 
 use super::record::Recording;
 use crate::terminal::messages::Size;
@@ -18,7 +17,7 @@ pub(crate) struct Display<W> {
 
 impl<W: Write> Display<W> {
     pub(crate) fn new(out: W, size: Option<Size>, recording: Option<Recording>) -> Display<W> {
-        let (rows, columns) = measures(size.unwrap_or(Size::USUAL));
+        let (rows, columns) = size.unwrap_or(Size::USUAL).cells();
         Display {
             out,
             emulator: vt100::Parser::new(rows, columns, 0),
@@ -53,7 +52,7 @@ impl<W: Write> Display<W> {
             return Ok(());
         }
         self.size = Some(size);
-        let (rows, columns) = measures(size);
+        let (rows, columns) = size.cells();
         self.emulator.set_size(rows, columns);
         if let Some(recording) = &mut self.recording {
             recording.resized(size);
@@ -141,9 +140,4 @@ impl<W: Write> Display<W> {
         self.out.flush()?;
         Ok(self.recording.and_then(|recording| recording.failure()))
     }
-}
-
-fn measures(size: Size) -> (NonZeroU16, NonZeroU16) {
-    let at_least_one = |cells| NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN);
-    (at_least_one(size.rows), at_least_one(size.columns))
 }

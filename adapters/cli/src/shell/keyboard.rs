@@ -16,6 +16,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Somebody looks at a line of ours, which offers to hear a question.
+    attended: bool,
     /// Another program reads.
     lent: bool,
     /// It was lent since the screen was last drawn.
@@ -35,6 +37,15 @@ impl Keyboard {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on questions are offered, and not just asked.
+    pub(super) fn attend(&self) {
+        self.state().attended = true;
+    }
+
+    pub(crate) fn is_attended(&self) -> bool {
+        self.state().attended
     }
 
     /// Whether this command reads byte by byte, when it reads.

@@ -76,24 +76,20 @@ impl Attaching<'_> {
     }
 
     async fn attach(&self, notes: Notes) -> Result<ExitCode, Failure> {
-        let (session, options) = (self.session, self.options);
         // As soon as there is a program there, this command does not just end.
         let signals = (Signals::new()?, Signals::new()?);
-        let size = tty::size();
-        let record = options.record.as_deref();
+        let (session, size) = (self.session, tty::size());
+        let record = self.options.record.as_deref();
         let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));
         let recording = recording.transpose()?;
-        let stream = session.open(Purpose::Terminal.options()).await;
-        let stream = stream.map_err(|error| Failure::Broken(format!("cannot open a stream: {error}")))?;
-        let (mut send, mut recv) = stream.split();
-        recv.set_max_message(LONGEST);
-        let request = request(options, size);
-        let answer = match ask(&request, &mut send, &mut recv).await {
-            Ok(answer) => answer,
-            Err(Some(reason)) => return Err(Failure::Refused(format!("a terminal: {reason}"))),
-            Err(None) => return Err(client::ended(session, self.server).await),
+        let (send, recv, named) = match self.begin(size).await {
+            Ok(begun) => begun,
+            Err(failure) => {
+                recording.into_iter().for_each(Recording::discard);
+                return Err(failure);
+            }
         };
-        let name = match named(answer, &request.action)? {
+        let name = match named {
             Named::Attached(name) => Some(name),
             Named::Started => None,
             Named::Listed(listed) => {
@@ -108,13 +104,28 @@ impl Attaching<'_> {
         let size = size.filter(|_| name.is_some());
         let display = Display::new(io::stdout(), size, recording);
         let mut conversation = Conversation::new(session, display, self.keyboard);
-        let over = conversation.run(send, recv, notes, name.is_some(), signals).await;
+        let over = conversation
+            .run(size, send, recv, notes, name.as_deref(), signals)
+            .await;
         let left = conversation.leave();
         drop(raw);
         if let Some(problem) = left {
             eprintln!("unbroken: {problem}");
         }
         self.tell(over, name.as_deref()).await
+    }
+
+    /// Asks for the terminal.
+    async fn begin(&self, size: Option<Size>) -> Result<(SendHalf, RecvHalf, Named), Failure> {
+        let stream = self.session.open(Purpose::Terminal.options()).await;
+        let stream = stream.map_err(|error| Failure::Broken(format!("cannot open a stream: {error}")))?;
+        let (mut send, mut recv) = stream.split();
+        let request = request(self.options, size);
+        match ask(&request, &mut send, &mut recv).await {
+            Ok(answer) => Ok((send, recv, named(answer, &request.action)?)),
+            Err(Some(reason)) => Err(Failure::Refused(format!("a terminal: {reason}"))),
+            Err(None) => Err(client::ended(self.session, self.server).await),
+        }
     }
 
     /// Says how it ended, where the exit code does not.
@@ -137,11 +148,24 @@ impl Attaching<'_> {
             }
             Over::Displaced => format!("{name} was attached elsewhere"),
             Over::GivenUp => format!("the server gave {name} up, as where it was attached elsewhere; {again}"),
-            Over::Left => format!("{name} was left without a connection, and goes on; {again}"),
+            Over::Left => format!("{name} was left, and goes on; {again}"),
         };
         eprintln!("unbroken: {told}");
         Ok(ExitCode::from(UNKNOWN))
     }
+}
+
+/// Has a terminal's program end, on a stream of its own: what was typed before may wait until the program reads.
+async fn end(session: Session, name: String) {
+    let Ok(stream) = session.open(Purpose::Terminal.options()).await else {
+        return;
+    };
+    let (mut send, mut recv) = stream.split();
+    let request = Request {
+        action: Action::End { name },
+        ..request(&Terminal::default(), None)
+    };
+    let _it_ends_or_not = ask(&request, &mut send, &mut recv).await;
 }
 
 fn request(options: &Terminal, size: Option<Size>) -> Request {
@@ -175,6 +199,7 @@ fn request(options: &Terminal, size: Option<Size>) -> Request {
 async fn ask(request: &Request, send: &mut SendHalf, recv: &mut RecvHalf) -> Result<Answer, Option<Reason>> {
     use unbroken_tokio::RecvError;
 
+    recv.set_max_message(LONGEST);
     if send.send(messages::json(request)).await.is_err() {
         // Why it is not read is said on the other half.
         send.finish();
@@ -199,12 +224,14 @@ fn named(answer: Answer, action: &Action) -> Result<Named, Failure> {
         Action::Start { name, command } => (name.as_deref(), command.as_deref()),
         Action::Attach { name } => (Some(name.as_str()), None),
         Action::Run { command } => (None, Some(command.as_str())),
+        Action::End { name } => (Some(name.as_str()), None),
         Action::List => (None, None),
     };
     let name = name.unwrap_or_default();
     Err(match answer {
         Answer::Attached { name } => return Ok(Named::Attached(clean(&name))),
-        Answer::Started => return Ok(Named::Started),
+        // Of the two that nothing is shown of, only the first is asked for here.
+        Answer::Started | Answer::Ending => return Ok(Named::Started),
         Answer::Terminals(listed) => return Ok(Named::Listed(listed)),
         Answer::NotAllowed => {
             let what = command.map_or("a shell".to_owned(), |command| format!("`{command}`"));

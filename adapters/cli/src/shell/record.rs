@@ -71,6 +71,11 @@ impl Recording {
         }
     }
 
+    /// Nothing was shown.
+    pub(crate) fn discard(self) {
+        let _gone_already = std::fs::remove_file(self.path);
+    }
+
     /// What went wrong, if anything did.
     pub(crate) fn failure(&self) -> Option<String> {
         let error = self.failed.as_ref()?;

@@ -103,6 +103,10 @@ impl Carrier {
             return self.dial(true).await;
         }
         let dialled = timeout(SILENT, self.dial(false)).await.unwrap_or(Err(Problem::Late));
+        if matches!(dialled, Err(Problem::Asks)) && !keyboard.is_attended() {
+            // Nobody is asked first, where nothing else is on the screen.
+            return self.dial(true).await;
+        }
         keyboard.want_question(matches!(dialled, Err(Problem::Asks)));
         dialled
     }

@@ -4,6 +4,7 @@ mod carrier;
 mod install;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use unbroken_tokio::proto::Cause;
 use unbroken_tokio::proto::ReconnectIntent;
@@ -18,6 +19,9 @@ use crate::options::ssh::Ssh;
 use crate::shell::keyboard::Keyboard;
 use crate::shell::{self, Attaching};
 use crate::target::Target;
+
+/// Ctrl-C ends an ssh that may ask, too, and another has to say that we leave.
+const GOODBYE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(options: Ssh) -> Result<ExitCode, Failure> {
     let carrier = Carrier {
@@ -66,7 +70,7 @@ pub(crate) async fn run(options: Ssh) -> Result<ExitCode, Failure> {
 /// Forwards until the command is to end. The daemon holds a session as long as it has a stream.
 async fn hold(session: &Session, host: &str) -> Result<ExitCode, Failure> {
     let _held = client::open_stream(session, &Target::Echo).await?;
-    until_over(session, host).await?;
+    until_over(session, host, GOODBYE).await?;
     Ok(ExitCode::SUCCESS)
 }
 

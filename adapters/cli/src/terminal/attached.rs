@@ -61,6 +61,8 @@ pub(crate) async fn serve(
             () = obey(&terminal, &mut recv) => true,
             never = watch(&terminal, viewer, session) => match never {},
             () = displaced(&terminal, viewer) => false,
+            // Nobody is there any more to wait for a program that does not read what was typed.
+            () = over(session) => false,
         };
         // Whoever leaves then knows how the program ended; nobody else has to.
         if left && told.into_inner() {
@@ -104,7 +106,6 @@ async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
         match Message::decode(message) {
             Some(Message::Data(bytes)) => terminal.typed(&bytes),
             Some(Message::Control(Control::Resize(size))) => terminal.resize(size.bounded()),
-            Some(Message::Control(Control::HangUp)) => terminal.hang_up(),
             Some(Message::Control(Control::Detach)) => return,
             // What a later version says is no reason to end.
             Some(Message::Control(_) | Message::Errors(_)) | None => {}
@@ -115,6 +116,12 @@ async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
 /// Waits until somebody else has been attached for a while: whoever does not read is not told so.
 async fn displaced(terminal: &Terminal, viewer: u64) {
     terminal.displaced(viewer).await;
+    tokio::time::sleep(TELLING).await;
+}
+
+/// Waits until the session has been over for a while.
+async fn over(session: &Session) {
+    session.closed().await;
     tokio::time::sleep(TELLING).await;
 }
 

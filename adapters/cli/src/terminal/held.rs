@@ -27,8 +27,8 @@ const HANG_UP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Terminal {
     pub(crate) name: String,
-    pub(crate) command: Option<String>,
-    pub(crate) started: Instant,
+    command: Option<String>,
+    started: Instant,
     state: Mutex<State>,
     /// Something in `state` is not as it was.
     changed: watch::Sender<()>,
@@ -111,6 +111,7 @@ impl Terminal {
 
     async fn run(self: Arc<Terminal>, mut child: Child, mut output: Output) {
         let (mut buffer, mut is_open) = (vec![0; READ], true);
+        let mut kill = None;
         let status = loop {
             let read = async {
                 self.wait(|state| state.may_print().then_some(())).await;
@@ -119,11 +120,12 @@ impl Terminal {
             tokio::select! {
                 biased;
                 ended = child.wait() => break ended,
-                () = self.wait(|state| state.hung_up.then_some(())) => {
+                () = self.wait(|state| state.hung_up.then_some(())), if kill.is_none() => {
                     pty::hang_up(&child);
-                    if timeout(HANG_UP, child.wait()).await.is_err() {
-                        let _ended_already = child.start_kill();
-                    }
+                    kill = Some(tokio::time::Instant::now() + HANG_UP);
+                }
+                () = at(kill) => {
+                    let _ended_already = child.start_kill();
                     break child.wait().await;
                 }
                 read = read, if is_open => match read {
@@ -256,6 +258,14 @@ impl Terminal {
     }
 }
 
+/// Waits until then, if there is such a time.
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl State {
     fn is_viewed_by(&self, viewer: u64) -> bool {
         self.viewer.as_ref().is_some_and(|viewing| viewing.number == viewer)
@@ -263,7 +273,8 @@ impl State {
 
     fn may_print(&self) -> bool {
         match &self.viewer {
-            Some(Viewer { sent, connected, .. }) if *connected => {
+            // A program that is to end does not wait, for then it could not.
+            Some(Viewer { sent, connected, .. }) if *connected && !self.hung_up => {
                 sent.is_none_or(|sent| self.screen.end() - sent < AHEAD)
             }
             _ => true,

@@ -1,6 +1,8 @@
 //! What the two ends of a stream to a terminal say. Each says one thing in JSON first, the client a [`Request`] and the server an [`Answer`];
 //! after that a message is data behind a zero byte, a [`Control`] in JSON behind a byte of one, or what a program says on standard error behind a byte of two.
 
+use std::num::NonZeroU16;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,8 @@ pub(crate) enum Action {
     Attach { name: String },
     /// None: a program between pipes, which ends with its stream.
     Run { command: String },
+    /// The program of this terminal is to end.
+    End { name: String },
     /// None; the answer says which there are.
     List,
 }
@@ -51,6 +55,12 @@ impl Size {
     /// Who has no terminal, or one that says nonsense, is served as if by one of this size.
     pub(crate) const USUAL: Size = Size { columns: 80, rows: 24 };
     const LARGEST: u16 = 1_000;
+
+    /// Rows and columns as an emulator has them, which has one at least.
+    pub(crate) fn cells(self) -> (NonZeroU16, NonZeroU16) {
+        let at_least_one = |cells| NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN);
+        (at_least_one(self.rows), at_least_one(self.columns))
+    }
 
     /// The size within bounds: memory is taken for it.
     pub(crate) fn bounded(self) -> Size {
@@ -74,6 +84,8 @@ pub(crate) enum Answer {
     },
     /// What the program prints follows, and what it is to read.
     Started,
+    /// The program is told to end.
+    Ending,
     /// Nothing follows.
     Terminals(Vec<Listed>),
     NotAllowed,
@@ -109,8 +121,6 @@ pub(crate) enum Control {
     EndOfInput,
     /// The client leaves; the program goes on.
     Detach,
-    /// The program is to end.
-    HangUp,
     /// The program ended with this status: 128 and the signal's number if by one, as shells have it.
     Exited(u8),
     /// The terminal was attached elsewhere.
@@ -190,7 +200,6 @@ mod tests {
             Control::Resize(Size::USUAL),
             Control::EndOfInput,
             Control::Detach,
-            Control::HangUp,
             Control::Exited(255),
             Control::Displaced,
         ] {

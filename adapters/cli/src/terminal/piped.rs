@@ -99,7 +99,7 @@ async fn feed(mut input: Option<ChildStdin>, recv: &mut RecvHalf) {
             message = recv.recv(), if unread.len() < UNREAD => match message.ok().flatten().map(Message::decode) {
                 Some(Some(Message::Data(bytes))) if input.is_some() => unread.extend_from_slice(&bytes),
                 Some(Some(Message::Control(Control::EndOfInput))) => is_all = true,
-                Some(Some(Message::Control(Control::HangUp | Control::Detach))) | None => return,
+                Some(Some(Message::Control(Control::Detach))) | None => return,
                 _ => {}
             },
             written = write, if !unread.is_empty() => match written {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use unbroken_tokio::proto::security::PublicKey;
 
 use super::held::Terminal;
@@ -28,35 +27,29 @@ pub(crate) enum Owner {
 
 /// All terminals of a server.
 #[derive(Clone)]
-pub(crate) struct Terminals(Arc<Shared>);
+pub(crate) struct Terminals(Arc<Mutex<Held>>);
 
-struct Shared {
-    held: Mutex<HashMap<(Owner, String), Arc<Terminal>>>,
-    /// How many there are.
-    count: watch::Sender<usize>,
-}
+type Held = HashMap<(Owner, String), Arc<Terminal>>;
 
 impl Terminals {
     pub(crate) fn new() -> Terminals {
-        Terminals(Arc::new(Shared {
-            held: Mutex::default(),
-            count: watch::Sender::new(0),
-        }))
+        Terminals(Arc::default())
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<(Owner, String), Arc<Terminal>>> {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The terminal that is asked for, a new one or not.
+    /// The terminal that is asked for, a new one or not; or the answer, where there is nothing to show.
     pub(super) fn find(&self, owner: &Owner, request: &Request) -> Result<Arc<Terminal>, Answer> {
         let (name, command) = match &request.action {
             // It is nobody's terminal.
             Action::Run { .. } => return Err(Answer::Unknown),
             Action::List => return Err(Answer::Terminals(self.list(owner))),
-            Action::Attach { name } => {
-                let held = self.held().get(&(*owner, name.clone())).cloned();
-                return held.ok_or(Answer::Unknown);
+            Action::Attach { name } => return self.named(owner, name),
+            Action::End { name } => {
+                self.named(owner, name)?.hang_up();
+                return Err(Answer::Ending);
             }
             Action::Start { name, command } => (name, command),
         };
@@ -79,10 +72,14 @@ impl Terminals {
         let program = program.map_err(|error| Answer::Failed(error.to_string()))?;
         let terminal = Terminal::new(name.clone(), command.clone(), request.size.bounded(), program);
         held.insert((*owner, name.clone()), Arc::clone(&terminal));
-        self.0.count.send_replace(held.len());
         drop(held);
         tokio::spawn(self.clone().forget_in_time(*owner, Arc::clone(&terminal)));
         Ok(terminal)
+    }
+
+    fn named(&self, owner: &Owner, name: &str) -> Result<Arc<Terminal>, Answer> {
+        let held = self.held().get(&(*owner, name.to_owned())).cloned();
+        held.ok_or(Answer::Unknown)
     }
 
     /// Whoever was not attached when the program ended has a while to hear of it.
@@ -99,7 +96,6 @@ impl Terminals {
         if held.get(&key).is_some_and(|there| Arc::ptr_eq(there, terminal)) {
             held.remove(&key);
         }
-        self.0.count.send_replace(held.len());
     }
 
     /// How many there are.

@@ -1,7 +1,6 @@
 //! What a program printed: the last of it as it came, for who is attached, and what a terminal shows of all of it, for who comes later.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU16;
 
 use super::messages::Size;
 
@@ -19,7 +18,7 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new(size: Size) -> Screen {
-        let (rows, columns) = measures(size);
+        let (rows, columns) = size.cells();
         Screen {
             emulator: vt100::Parser::new(rows, columns, SCROLLBACK),
             recent: VecDeque::new(),
@@ -37,7 +36,7 @@ impl Screen {
     }
 
     pub(crate) fn resize(&mut self, size: Size) {
-        let (rows, columns) = measures(size);
+        let (rows, columns) = size.cells();
         self.emulator.set_size(rows, columns);
     }
 
@@ -86,11 +85,6 @@ fn above(screen: &mut vt100::Screen, out: &mut Vec<u8>) {
     out.extend(b"\r\n".repeat(rows - 1));
 }
 
-fn measures(size: Size) -> (NonZeroU16, NonZeroU16) {
-    let at_least_one = |cells| NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN);
-    (at_least_one(size.rows), at_least_one(size.columns))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +92,7 @@ mod tests {
     const SIZE: Size = Size { columns: 20, rows: 5 };
 
     fn shown(bytes: &[u8], size: Size) -> vt100::Parser {
-        let (rows, columns) = measures(size);
+        let (rows, columns) = size.cells();
         let mut terminal = vt100::Parser::new(rows, columns, 5_000);
         terminal.process(bytes);
         terminal
