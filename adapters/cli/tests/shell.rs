@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use common::gate::Gate;
 use common::person::Person;
-use common::{Running, Served, failure, pattern, run};
+use common::{Running, Served, failure, pattern, run, unbroken};
 
 /// A shell that says nothing of the account it runs in.
 fn served() -> Served {
@@ -131,6 +131,69 @@ fn a_program_that_closed_its_terminal_can_be_ended() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     person.types("~.");
     assert_eq!(person.ends(), 128 + 1);
+}
+
+#[test]
+fn a_program_that_does_not_read_can_be_ended_and_left() {
+    let served = served();
+    let url = served.url();
+    for (name, word) in [("ended", "~."), ("left", "~d")] {
+        let mut person = Person::at(shell(
+            &served,
+            &url,
+            &["--name", name, "stty raw -echo; echo begun; exec sleep 1000"],
+        ));
+        person.reads("begun");
+        // More than waits anywhere on the way.
+        for _ in 0..60 {
+            person.types(&"x".repeat(8 << 10));
+        }
+        person.types(&format!("\r{word}"));
+        assert_eq!(person.ends(), if name == "ended" { 128 + 1 } else { 0 });
+    }
+    // Nobody is attached to what was left.
+    let listed = || String::from_utf8(run(shell(&served, &url, &["--list"]), b"").stdout).unwrap();
+    common::eventually("it to be left", || listed().contains("detached"));
+    let mut again = Person::at(shell(&served, &url, &["--attach", "left"]));
+    again.reads("begun");
+    again.types("\r~.");
+    assert_eq!(again.ends(), 128 + 1);
+}
+
+#[test]
+fn a_program_that_is_ended_says_its_last_words() {
+    let served = served();
+    let script = "trap 'seq 1 50000; echo over; exit 3' HUP; echo begun; while :; do sleep 0.05; done";
+    let mut person = Person::at(shell(&served, &served.url(), &[script]));
+    person.reads("begun");
+    person.types("~.");
+    assert_eq!(person.ends(), 3);
+    person.reads("50000\nover");
+}
+
+#[test]
+fn a_terminal_is_its_owners() {
+    let served = served();
+    let url = served.url();
+    let _person = at_a_shell(&served, &url, &["--name", "mine"]);
+    let keygen = unbroken(
+        &served.folder.path(""),
+        &["keygen", "--key", &served.folder.text("other.key")],
+    );
+    let key = String::from_utf8(run(keygen, b"").stdout).unwrap();
+    let authorized = fs::read_to_string(served.folder.path("authorized")).unwrap();
+    fs::write(served.folder.path("authorized"), authorized + &key).unwrap();
+    served.reload();
+    let other = |arguments: &[&str]| run(served.client_with("other.key", "shell", &url, arguments), b"");
+    assert_eq!(other(&["--list"]).stdout, b"");
+    let (code, line) = failure(&other(&["--attach", "mine"]));
+    assert!(
+        (code, line.contains("there is no terminal mine")) == (5, true),
+        "{line}"
+    );
+    // It has names of its own.
+    let own = other(&["--name", "mine", "echo another"]);
+    assert!(String::from_utf8(own.stdout).unwrap().contains("another"));
 }
 
 #[test]
@@ -298,6 +361,13 @@ fn a_recording_holds_what_was_shown() {
     assert!(times.is_sorted(), "{times:?}");
     let shown: String = events.iter().filter_map(|event| event[2].as_str()).collect();
     assert!(shown.contains("schön"), "{shown}");
+    // Where nothing is shown, nothing is left.
+    let none = served.folder.text("none.cast");
+    run(
+        shell(&served, &served.url(), &["--record", &none, "--attach", "nobody"]),
+        b"",
+    );
+    assert!(!served.folder.path("none.cast").exists());
     let again = run(shell(&served, &served.url(), &["--record", &file, "true"]), b"");
     assert!(failure(&again).1.contains("exists already"));
 }

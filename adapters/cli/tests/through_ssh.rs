@@ -264,6 +264,63 @@ fn ports_are_forwarded_through_ssh_and_an_idle_daemon_stays() {
     eventually("the daemon goes", || daemon(&sshd.folder).is_none());
 }
 
+/// A program in the place of ssh, and a command that has it there.
+fn instead_of_ssh(home: &Folder, script: &str, arguments: &[&str]) -> Command {
+    let (program, own) = (home.text("ssh"), Path::new(env!("CARGO_BIN_EXE_unbroken")));
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", own.parent().unwrap().display());
+    let mut all = vec!["ssh", "--ssh", &program];
+    all.extend(arguments);
+    let mut command = unbroken(&home.path(""), &all);
+    command
+        .env("PATH", path)
+        .env("XDG_STATE_HOME", home.text("state"))
+        .env("SHELL", "/bin/sh");
+    command
+}
+
+#[test]
+fn who_forwards_through_a_slow_login_takes_leave() {
+    let home = Folder::new();
+    let script = "#!/bin/sh\nfor command; do :; done\nsleep 3\nexec sh -c \"$command\"\n";
+    let mut person = Person::at(instead_of_ssh(&home, script, &["-N", "-L", "0:127.0.0.1:1", "there"]));
+    person.reads("is connected to");
+    // It reaches the ssh as well.
+    person.types("\x03");
+    assert_eq!(person.ends(), 0);
+    eventually("the daemon goes", || daemon(&home).is_none());
+}
+
+#[test]
+fn what_ssh_has_to_ask_before_there_is_a_session_it_asks() {
+    let home = Folder::new();
+    // The first connection says that it is one, and is none; the next asks.
+    let script = r#"#!/bin/sh
+for command; do :; done
+if [ ! -e "$0.tried" ]; then
+    touch "$0.tried"
+    printf '\036unbroken attach 1\n'
+    exit 0
+fi
+case "$*" in *BatchMode=yes*) echo 'Permission denied (password).' >&2; exit 255 ;; esac
+printf 'password: ' >/dev/tty
+read answer </dev/tty
+exec sh -c "$command"
+"#;
+    let mut person = Person::at(instead_of_ssh(&home, script, &["there", "echo answered-$((1+1))"]));
+    person.reads("password: ");
+    person.types("secret\r");
+    assert_eq!(person.ends(), 0);
+    person.reads("answered-2");
+    // Who never gets there is told why.
+    let fails =
+        "#!/bin/sh\n[ -e $0.x ] && echo no more >&2 && exit 255\ntouch $0.x\nprintf '\\036unbroken attach 1\\n'\n";
+    let output = run(instead_of_ssh(&home, fails, &["there", "true"]), b"");
+    let (code, line) = failure(&output);
+    assert!((code, line.contains("no more")) == (3, true), "{line}");
+}
+
 /// A program in the place of ssh, which leads to this machine. Where a file says so it wants a password, as ssh does.
 const ASKS: &str = r#"#!/bin/sh
 for command; do :; done
@@ -284,17 +341,9 @@ exec sh -c "$command"
 #[test]
 fn a_question_of_ssh_reaches_the_person_when_they_want_it_and_nothing_else_does() {
     let home = Folder::new();
-    let (program, own) = (home.text("ssh"), Path::new(env!("CARGO_BIN_EXE_unbroken")));
-    fs::write(&program, ASKS).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let asks = home.path("ssh.asks");
     fs::write(&asks, "").unwrap();
-    let path = format!("{}:/usr/bin:/bin", own.parent().unwrap().display());
-    let mut command = unbroken(
-        &home.path(""),
-        &["ssh", "--ssh", &program, "there", "PS1='ready> '", "exec", "sh"],
-    );
-    command.env("PATH", path).env("XDG_STATE_HOME", home.text("state"));
+    let command = instead_of_ssh(&home, ASKS, &["there", "PS1='ready> '", "exec", "sh"]);
     let mut person = Person::at(command);
     person.reads("password: ");
     person.types("secret\r");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session};
 
+use super::asking;
 use super::display::Display;
 use super::escape::{Escapes, HELP, Typed};
 use super::keyboard::Keyboard;
@@ -182,7 +183,7 @@ impl<'a> Conversation<'a> {
                     Typed::HangUp => {
                         hung_up = true;
                         if let Some(name) = name {
-                            tokio::spawn(super::end(self.session.clone(), name.to_owned()));
+                            tokio::spawn(asking::end(self.session.clone(), name.to_owned()));
                         }
                     }
                     Typed::Help => drop(self.display().say(HELP)),

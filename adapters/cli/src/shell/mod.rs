@@ -1,5 +1,6 @@
 //! `unbroken shell`: a terminal on the server's machine.
 
+mod asking;
 mod conversation;
 mod display;
 mod escape;
@@ -8,12 +9,13 @@ mod record;
 mod status;
 mod tty;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
+use self::asking::{ask, request};
 use self::conversation::{Conversation, Notes, Over};
 use self::display::Display;
 use self::keyboard::Keyboard;
@@ -25,8 +27,8 @@ use crate::failure::Failure;
 use crate::notes::Tell;
 use crate::options::shell::{Shell, Terminal};
 use crate::signals::Signals;
-use crate::target::{Purpose, Reason};
-use crate::terminal::messages::{self, Action, Answer, LONGEST, Listed, Request, Size};
+use crate::target::Purpose;
+use crate::terminal::messages::{Action, Answer, Listed, Size};
 use crate::text::clean;
 
 /// The exit code where that of the program is not known, as ssh has it.
@@ -152,64 +154,6 @@ impl Attaching<'_> {
         };
         eprintln!("unbroken: {told}");
         Ok(ExitCode::from(UNKNOWN))
-    }
-}
-
-/// Has a terminal's program end, on a stream of its own: what was typed before may wait until the program reads.
-async fn end(session: Session, name: String) {
-    let Ok(stream) = session.open(Purpose::Terminal.options()).await else {
-        return;
-    };
-    let (mut send, mut recv) = stream.split();
-    let request = Request {
-        action: Action::End { name },
-        ..request(&Terminal::default(), None)
-    };
-    let _it_ends_or_not = ask(&request, &mut send, &mut recv).await;
-}
-
-fn request(options: &Terminal, size: Option<Size>) -> Request {
-    let action = match &options.attach {
-        _ if options.list => Action::List,
-        Some(name) => Action::Attach { name: name.clone() },
-        // As with ssh, what is read from a file or a pipe is not typed at a terminal.
-        None if !options.command.is_empty() && options.name.is_none() && !io::stdin().is_terminal() => Action::Run {
-            command: options.command.join(" "),
-        },
-        None => Action::Start {
-            name: options.name.clone(),
-            command: (!options.command.is_empty()).then(|| options.command.join(" ")),
-        },
-    };
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    Request {
-        action,
-        size: size.unwrap_or(Size::USUAL),
-        term: std::env::var("TERM").unwrap_or_else(|_| "dumb".into()),
-        locale: std::env::vars_os()
-            .filter_map(text)
-            .filter(|(name, _)| messages::is_locale(name))
-            .collect(),
-    }
-}
-
-/// The server's answer, or why there is none; `Err(None)`: the session is over.
-async fn ask(request: &Request, send: &mut SendHalf, recv: &mut RecvHalf) -> Result<Answer, Option<Reason>> {
-    use unbroken_tokio::RecvError;
-
-    recv.set_max_message(LONGEST);
-    if send.send(messages::json(request)).await.is_err() {
-        // Why it is not read is said on the other half.
-        send.finish();
-    }
-    match recv.recv().await {
-        Ok(Some(answer)) => serde_json::from_slice(&answer).map_err(|_| Some(Reason::Unknown)),
-        Ok(None) => Err(Some(Reason::Unknown)),
-        Err(RecvError::Reset(code)) => Err(Some(Reason::of_code(code).unwrap_or(Reason::Unknown))),
-        Err(RecvError::SessionEnded) => Err(None),
-        Err(_) => Err(Some(Reason::Unknown)),
     }
 }
 

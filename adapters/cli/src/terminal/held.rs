@@ -301,3 +301,7 @@ impl State {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests;

@@ -189,6 +189,12 @@ impl Served {
         }
     }
 
+    /// Has it read its files again, and waits until it has.
+    pub(crate) fn reload(&self) {
+        self.process.signal("-HUP");
+        self.hears("authorized has");
+    }
+
     pub(crate) fn process(&mut self) -> &mut Running {
         &mut self.process
     }
