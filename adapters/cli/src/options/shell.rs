@@ -18,7 +18,8 @@ The program goes on while there is no connection, and after `~d` at the beginnin
 killed; --attach leads to it again, also from elsewhere, and shows what it printed meanwhile, up to 1,000 lines above
 the screen. `~?` lists what else can be typed.
 
-A command whose standard input is no terminal here has pipes there, unless it has a name; it ends with this command.
+A command whose standard input is no terminal here has pipes there, unless it has a name; it ends with this command, or
+with its session where this command is killed.
 
 The exit code is the program's, 128 and the signal's number if a signal ended it; 255 if it is not known.")]
 pub(crate) struct Shell {

@@ -23,7 +23,8 @@ yours holds the terminals, starts when it is needed, and ends when it holds none
 The program goes on while there is no connection, and after `~d` at the beginning of a line, or when this command is
 killed; --attach leads to it again, also from elsewhere. `~?` lists what else can be typed.
 
-A command whose standard input is no terminal here has pipes there, unless it has a name; it ends with this command.
+A command whose standard input is no terminal here has pipes there, unless it has a name; it ends with this command, or
+with its session where this command is killed.
 
 The exit code is the program's, 128 and the signal's number if a signal ended it; 255 if it is not known.")]
 pub(crate) struct Ssh {

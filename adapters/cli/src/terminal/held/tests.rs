@@ -43,7 +43,7 @@ async fn a_program_waits_for_who_is_there() {
 async fn a_program_does_not_wait_for_who_is_away() {
     let (terminal, viewer) = printing();
     terminal.connected(viewer, false);
-    terminal.exited().await;
+    timeout(Duration::from_secs(120), terminal.exited()).await.unwrap();
     // What is too long ago comes as a screen.
     let screen = all(&terminal, viewer).await;
     assert!(screen.contains(&LINES.to_string()), "{screen}");
