@@ -1,5 +1,6 @@
 //! A session with a server, as every command has one: who trusts whom, how long is waited, and what is said when it comes to nothing.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,14 +69,11 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
     let (address, server) = (endpoint.address.clone(), endpoint.server.as_str());
     let trust = Trust::new(&options.keys, server.to_owned())?;
     let config = config(trust.auth.clone());
-    let session = match options.trace.as_deref().map(Record::create).transpose()? {
-        Some(record) => unbroken_tokio::connect_traced(config, unbroken_tokio::connector(address), record),
-        None => unbroken_tokio::connect(address, config),
+    let observed = Observed {
+        verbose: options.verbose,
+        trace: options.trace.as_deref(),
     };
-    let session = session.map_err(Failure::unable(server))?;
-    if options.verbose {
-        tokio::spawn(tell(session.events()));
-    }
+    let session = begin(config, unbroken_tokio::connector(address), server, observed)?;
     match timeout(options.connect_timeout(), established(&session, server)).await {
         Ok(established) => established?,
         Err(_) => {
@@ -110,18 +108,41 @@ pub(crate) async fn open(endpoint: &Endpoint, options: &Client) -> Result<Sessio
 pub(crate) async fn open_through(
     connector: impl Connector + 'static,
     server: &str,
-    verbose: bool,
+    observed: Observed<'_>,
 ) -> Result<Session, Failure> {
     let mut config = config(Auth::anonymous());
     config.session.dial_timeout = LONGEST_DIAL;
     config.backoff.attempts = Some(FIRST_ATTEMPTS);
-    let session = unbroken_tokio::connect_with(config, connector).map_err(Failure::unable(server))?;
-    if verbose {
-        tokio::spawn(tell(session.events()));
-    }
+    let session = begin(config, connector, server, observed)?;
     established(&session, server).await?;
     // From now on there is something to come back to.
     session.set_backoff(backoff()).map_err(Failure::unable(server))?;
+    Ok(session)
+}
+
+/// What is seen of a session from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observed<'a> {
+    /// What happens to its connections is said on standard error.
+    pub(crate) verbose: bool,
+    /// A record of it is written there.
+    pub(crate) trace: Option<&'a Path>,
+}
+
+fn begin(
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+    server: &str,
+    observed: Observed<'_>,
+) -> Result<Session, Failure> {
+    let session = match observed.trace.map(Record::create).transpose()? {
+        Some(record) => unbroken_tokio::connect_traced(config, connector, record),
+        None => unbroken_tokio::connect_with(config, connector),
+    };
+    let session = session.map_err(Failure::unable(server))?;
+    if observed.verbose {
+        tokio::spawn(tell(session.events()));
+    }
     Ok(session)
 }
 

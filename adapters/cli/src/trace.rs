@@ -1,8 +1,10 @@
 //! A record of a session, in a file that only its owner may read: the session's keys follow from it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use unbroken_tokio::proto::SessionId;
 
 use crate::failure::Failure;
 
@@ -53,6 +55,46 @@ impl Write for Record {
     }
 }
 
+/// The folder in which a server's sessions have their records.
+#[derive(Debug)]
+pub(crate) struct Records {
+    folder: PathBuf,
+}
+
+impl Records {
+    /// In a folder that is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made, is no folder, or no file can be made in it.
+    pub(crate) fn create(folder: &Path) -> Result<Records, Failure> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let created = builder.create(folder);
+        created.map_err(Failure::unable(format_args!("cannot make {}", folder.display())))?;
+        let records = Records {
+            folder: folder.to_owned(),
+        };
+        // Who starts the server hears at once that nothing can be recorded.
+        let probe = records.folder.join(format!("{}.probe", std::process::id()));
+        drop(Record::create(&probe)?);
+        fs::remove_file(&probe).map_err(Failure::unable(probe.display()))?;
+        Ok(records)
+    }
+
+    /// The record of a session that begins. Where it cannot be written, the session goes on without.
+    pub(crate) fn begin(&self, id: SessionId) -> Option<Box<dyn Write + Send>> {
+        match Record::create(&self.folder.join(format!("{id}.jsonl"))) {
+            Ok(record) => Some(Box::new(record)),
+            Err(failure) => {
+                failure.report();
+                None
+            }
+        }
+    }
+}
+
 /// A file that was there already may have been made for others to read, too. What is no file, as a terminal or a pipe, is left as it is.
 #[cfg(unix)]
 fn keep_private(file: &File) -> io::Result<()> {
@@ -60,7 +102,7 @@ fn keep_private(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     let is_open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
     match is_open {
-        true => file.set_permissions(std::fs::Permissions::from_mode(0o600)),
+        true => file.set_permissions(fs::Permissions::from_mode(0o600)),
         false => Ok(()),
     }
 }

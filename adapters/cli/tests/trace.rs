@@ -92,3 +92,74 @@ fn a_record_that_ends_early_says_so() {
     assert!(failure(&output).1.contains("the record in /dev/full ends here"));
     assert_eq!(mode(Path::new("/dev/full")), mode_before);
 }
+
+#[test]
+fn a_server_has_a_record_of_each_session() {
+    let folder = common::Folder::new();
+    let records = folder.path("deep/records");
+    let served = Served::new(&["--echo", "--trace", records.to_str().unwrap()]);
+    let sent = pattern(100_000);
+    for _ in 0..2 {
+        let output = run(served.client("connect", &served.url(), &["--to", "echo"]), &sent);
+        assert!(output.stdout == sent, "{:?}", output.status);
+    }
+    assert_eq!(mode(&records), 0o700);
+    let files: Vec<_> = fs::read_dir(&records)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600);
+        let id = file.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(file.extension().unwrap(), "jsonl");
+        let record = fs::read_to_string(&file).unwrap();
+        assert!(record.starts_with("{\"start\":{"), "{}", record.lines().next().unwrap());
+        assert!(record.contains(&format!("Established {{ id: SessionId({id})")), "{id}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_record_does_not_start() {
+    let folder = common::Folder::new();
+    let file = folder.text("a file");
+    fs::write(&file, "").unwrap();
+    let home = folder.path("");
+    assert!(run(common::unbroken(&home, &["keygen"]), b"").status.success());
+    let arguments = ["serve", "--listen", "tcp://127.0.0.1:0", "--anybody", "--trace", &file];
+    let (code, line) = failure(&run(common::unbroken(&home, &arguments), b""));
+    assert!(line.contains("a file: "), "{line}");
+    assert_eq!(code, 2, "{line}");
+}
+
+#[test]
+fn ssh_leaves_one_too() {
+    let folder = common::Folder::new();
+    let ssh = folder.path("ssh");
+    fs::write(
+        &ssh,
+        format!("#!/bin/sh\nexec '{}' attach\n", env!("CARGO_BIN_EXE_unbroken")),
+    )
+    .unwrap();
+    fs::set_permissions(&ssh, Permissions::from_mode(0o700)).unwrap();
+    let (ssh, path) = (ssh.to_str().unwrap(), folder.path("record"));
+    let arguments = [
+        "ssh",
+        "--ssh",
+        ssh,
+        "--trace",
+        path.to_str().unwrap(),
+        "host",
+        "echo hello",
+    ];
+    let mut command = common::unbroken(&folder.path(""), &arguments);
+    command.env_remove("XDG_RUNTIME_DIR").env_remove("XDG_STATE_HOME");
+    let output = run(command, b"");
+    assert_eq!(
+        (&output.stdout[..], output.status.code()),
+        (&b"hello\n"[..], Some(0)),
+        "{output:?}"
+    );
+    assert_eq!(mode(&path), 0o600);
+    assert!(fs::read_to_string(&path).unwrap().contains("Established {"));
+}

@@ -48,6 +48,10 @@ pub(crate) struct Serve {
     /// [default: unbroken/admin.sock in $XDG_RUNTIME_DIR or the state folder].
     #[arg(long, value_name = "PATH", num_args = 0..=1)]
     pub(crate) admin: Option<Option<PathBuf>>,
+    /// Write all that each session is told and says into a file of its own in this folder, `ID.jsonl`, as JSON lines. They are secrets:
+    /// all that is sent stands in them.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: ServerKeys,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Options of `unbroken ssh`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -55,6 +56,9 @@ pub(crate) struct Ssh {
     /// Say what happens to the connections.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Write all that the session is told and says into this file, as JSON lines. It is a secret: the session's keys and all that is sent stand in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     /// No terminal: forward ports, until Ctrl-C.
     #[arg(short = 'N', conflicts_with_all = ["attach", "name", "list", "record", "command"])]
     pub(crate) no_terminal: bool,

@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::options::endpoints::Serve;
 use crate::signals::Signals;
 use crate::terminal::Owner;
+use crate::trace::Records;
 
 /// How long clients have to leave when the server is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -39,6 +40,10 @@ pub(crate) async fn run(mut options: Serve) -> Result<(), Failure> {
     let asked = Arc::clone(&admission);
     let server = Server::with_authorise(config, move |request| std::future::ready(asked.admit(&request)));
     let mut server = server.map_err(Failure::unable("cannot serve"))?;
+    if let Some(folder) = &options.trace {
+        let records = Records::create(folder)?;
+        server.handle().trace(move |id| records.begin(id));
+    }
     let host = Arc::new(Host::new(offers, Admin::new(server.handle())));
     let _socket = match &options.admin {
         Some(path) => Some(open_admin(path.as_deref(), &host.admin).await?),

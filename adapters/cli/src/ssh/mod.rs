@@ -11,7 +11,7 @@ use unbroken_tokio::proto::ReconnectIntent;
 use unbroken_tokio::{ConnectError, Session};
 
 use self::carrier::{Carrier, Problem};
-use crate::client;
+use crate::client::{self, Observed};
 use crate::failure::Failure;
 use crate::forward::{Listening, until_over};
 use crate::notes::on_standard_error;
@@ -34,7 +34,11 @@ pub(crate) async fn run(options: Ssh) -> Result<ExitCode, Failure> {
     }
     let keyboard = Keyboard::new();
     let listening = Listening::new(&options.ports).await?;
-    let session = open(carrier, &keyboard, options.verbose).await?;
+    let observed = Observed {
+        verbose: options.verbose,
+        trace: options.trace.as_deref(),
+    };
+    let session = open(carrier, &keyboard, observed).await?;
     let (tell, notes) = match options.no_terminal {
         true => (on_standard_error(), None),
         false => {
@@ -75,7 +79,7 @@ async fn hold(session: &Session, host: &str) -> Result<ExitCode, Failure> {
 }
 
 /// A session with the daemon on the host.
-async fn open(carrier: Carrier, keyboard: &Keyboard, verbose: bool) -> Result<Session, Failure> {
+async fn open(carrier: Carrier, keyboard: &Keyboard, observed: Observed<'_>) -> Result<Session, Failure> {
     let host = carrier.host.clone();
     let first = carrier.first().await.map_err(|problem| match problem {
         Problem::NotInstalled | Problem::Spawn(_) => Failure::Unable(format!("{host}: {problem}")),
@@ -94,5 +98,5 @@ async fn open(carrier: Carrier, keyboard: &Keyboard, verbose: bool) -> Result<Se
             }
         }
     };
-    client::open_through(connector, &host, verbose).await
+    client::open_through(connector, &host, observed).await
 }

@@ -8,7 +8,7 @@ use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvHalf, SendHalf, Session, Stream};
 
 use super::held::{Next, Terminal};
-use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request};
+use super::messages::{self, Action, Answer, Control, LONGEST, Message, PIECE, Request, Size};
 use super::piped;
 use super::registry::{Owner, Terminals};
 
@@ -53,12 +53,12 @@ pub(crate) async fn serve(
     let name = terminal.name.clone();
     let answered = send.send(messages::json(&Answer::Attached { name })).await;
     if answered.is_ok() {
-        terminal.resize(request.size.bounded());
+        terminals.resize(&owner, &terminal, request.size);
         let told = AtomicBool::new(false);
         let left = tokio::select! {
             () = show(&terminal, viewer, &mut send, &told) => false,
             // What was typed before the session ended counts.
-            () = obey(&terminal, &mut recv) => true,
+            () = obey(&terminal, &mut recv, |size| terminals.resize(&owner, &terminal, size)) => true,
             never = watch(&terminal, viewer, session) => match never {},
             () = displaced(&terminal, viewer) => false,
             // Nobody is there any more to wait for a program that does not read what was typed.
@@ -99,13 +99,13 @@ async fn show(terminal: &Terminal, viewer: u64, send: &mut SendHalf, told: &Atom
 }
 
 /// Does what the client says, until it leaves.
-async fn obey(terminal: &Terminal, recv: &mut RecvHalf) {
+async fn obey(terminal: &Terminal, recv: &mut RecvHalf, resize: impl Fn(Size)) {
     loop {
         terminal.room().await;
         let Ok(Some(message)) = recv.recv().await else { return };
         match Message::decode(message) {
             Some(Message::Data(bytes)) => terminal.typed(&bytes),
-            Some(Message::Control(Control::Resize(size))) => terminal.resize(size.bounded()),
+            Some(Message::Control(Control::Resize(size))) => resize(size),
             Some(Message::Control(Control::Detach)) => return,
             // What a later version says is no reason to end.
             Some(Message::Control(_) | Message::Errors(_)) | None => {}

@@ -36,6 +36,7 @@ pub(crate) struct Terminal {
 
 struct State {
     screen: Screen,
+    size: Size,
     /// What was typed, and the program has not read.
     typed: VecDeque<u8>,
     /// What the window's size is to be.
@@ -73,6 +74,7 @@ impl Terminal {
             started: Instant::now(),
             state: Mutex::new(State {
                 screen: Screen::new(size),
+                size,
                 typed: VecDeque::new(),
                 resized: None,
                 viewer: None,
@@ -229,9 +231,16 @@ impl Terminal {
         self.change(|state| state.viewer = None);
     }
 
+    /// How many characters it takes memory for when it has that size; `None`: as it is.
+    pub(crate) fn cells(&self, size: Option<Size>) -> usize {
+        let state = self.state();
+        state.screen.cells_at(size.unwrap_or(state.size))
+    }
+
     pub(crate) fn resize(&self, size: Size) {
         self.change(|state| {
             state.screen.resize(size);
+            state.size = size;
             state.resized = Some(size);
         });
     }

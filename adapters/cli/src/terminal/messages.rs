@@ -55,6 +55,8 @@ impl Size {
     /// Who has no terminal, or one that says nonsense, is served as if by one of this size.
     pub(crate) const USUAL: Size = Size { columns: 80, rows: 24 };
     const LARGEST: u16 = 1_000;
+    /// So many characters a screen may have.
+    const LARGEST_AREA: u32 = 1 << 18;
 
     /// Rows and columns as an emulator has them, which has one at least.
     pub(crate) fn cells(self) -> (NonZeroU16, NonZeroU16) {
@@ -67,9 +69,12 @@ impl Size {
         if self.columns == 0 || self.rows == 0 {
             return Size::USUAL;
         }
+        let columns = self.columns.min(Size::LARGEST);
+        let tallest = Size::LARGEST_AREA / u32::from(columns);
+        let tallest = u16::try_from(tallest).unwrap_or(u16::MAX).min(Size::LARGEST);
         Size {
-            columns: self.columns.min(Size::LARGEST),
-            rows: self.rows.min(Size::LARGEST),
+            columns,
+            rows: self.rows.min(tallest),
         }
     }
 }
@@ -220,5 +225,12 @@ mod tests {
         assert_eq!(size(0, 9).bounded(), Size::USUAL);
         assert_eq!(size(9, 0).bounded(), Size::USUAL);
         assert_eq!(size(65_535, 1).bounded(), size(1_000, 1));
+        assert_eq!(size(1, 65_535).bounded(), size(1, 1_000));
+        assert_eq!(size(9_999, 9_999).bounded(), size(1_000, 262));
+        assert_eq!(
+            size(960, 270).bounded(),
+            size(960, 270),
+            "a large screen in the smallest letters"
+        );
     }
 }

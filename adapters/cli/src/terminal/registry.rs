@@ -7,13 +7,16 @@ use std::time::Duration;
 use unbroken_tokio::proto::security::PublicKey;
 
 use super::held::Terminal;
-use super::messages::{Action, Answer, Listed, Request};
+use super::messages::{Action, Answer, Listed, Request, Size};
 use super::pty;
+use super::screen::Screen;
 
 /// What became of a program that ended while nobody was attached can be asked for so long.
 const KEPT: Duration = Duration::from_secs(600);
 /// So many terminals a client may have.
 const MOST: usize = 100;
+/// So many characters all terminals of a client may take memory for, some 512 MiB: as much as a hundred have of 150 columns.
+const MOST_CELLS: usize = 16 << 20;
 const LONGEST_NAME: usize = 64;
 
 /// Whose a terminal is.
@@ -53,8 +56,9 @@ impl Terminals {
             }
             Action::Start { name, command } => (name, command),
         };
-        let mut held = self.held();
-        if held.keys().filter(|(whose, _)| whose == owner).count() >= MOST {
+        let (size, mut held) = (request.size.bounded(), self.held());
+        let is_full = owned(&held, owner).count() >= MOST;
+        if is_full || cells(&held, owner) + Screen::cells_of_new(size) > MOST_CELLS {
             return Err(Answer::TooMany);
         }
         let is_taken = |name: &str| held.contains_key(&(*owner, name.to_owned()));
@@ -70,11 +74,20 @@ impl Terminals {
         };
         let program = pty::start(&name, command.as_deref(), request);
         let program = program.map_err(|error| Answer::Failed(error.to_string()))?;
-        let terminal = Terminal::new(name.clone(), command.clone(), request.size.bounded(), program);
+        let terminal = Terminal::new(name.clone(), command.clone(), size, program);
         held.insert((*owner, name.clone()), Arc::clone(&terminal));
         drop(held);
         tokio::spawn(self.clone().forget_in_time(*owner, Arc::clone(&terminal)));
         Ok(terminal)
+    }
+
+    /// Gives the terminal this size, if there is room for it.
+    pub(super) fn resize(&self, owner: &Owner, terminal: &Terminal, size: Size) {
+        let (size, held) = (size.bounded(), self.held());
+        let others = cells(&held, owner).saturating_sub(terminal.cells(None));
+        if others + terminal.cells(Some(size)) <= MOST_CELLS {
+            terminal.resize(size);
+        }
     }
 
     fn named(&self, owner: &Owner, name: &str) -> Result<Arc<Terminal>, Answer> {
@@ -105,14 +118,78 @@ impl Terminals {
 
     fn list(&self, owner: &Owner) -> Vec<Listed> {
         let held = self.held();
-        let own = held.iter().filter(|((whose, _), _)| whose == owner);
-        let mut listed: Vec<Listed> = own.map(|(_, terminal)| terminal.listed()).collect();
+        let mut listed: Vec<Listed> = owned(&held, owner).map(|terminal| terminal.listed()).collect();
         listed.sort_by(|one, other| other.age.cmp(&one.age).then_with(|| one.name.cmp(&other.name)));
         listed
     }
 }
 
+fn owned<'a>(held: &'a Held, owner: &Owner) -> impl Iterator<Item = &'a Arc<Terminal>> {
+    let own = held.iter().filter(move |((whose, _), _)| whose == owner);
+    own.map(|(_, terminal)| terminal)
+}
+
+/// What the terminals of one take memory for.
+fn cells(held: &Held, owner: &Owner) -> usize {
+    owned(held, owner).map(|terminal| terminal.cells(None)).sum()
+}
+
 fn is_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain)
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn start(terminals: &Terminals, size: Size) -> Result<Arc<Terminal>, Answer> {
+        let request = Request {
+            action: Action::Start {
+                name: None,
+                command: Some("sleep 600".into()),
+            },
+            size,
+            term: "dumb".into(),
+            locale: Vec::new(),
+        };
+        terminals.find(&Owner::Account, &request)
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_terminals_is_bounded() {
+        let (small, large) = (
+            Size::USUAL,
+            Size {
+                columns: 1_000,
+                rows: 262,
+            },
+        );
+        let terminals = Terminals::new();
+        let mut held = Vec::new();
+        let refused = loop {
+            match start(&terminals, large) {
+                Ok(terminal) => held.push(terminal),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, Answer::TooMany);
+        assert!(cells(&terminals.held(), &Owner::Account) <= MOST_CELLS);
+        assert!((8..MOST).contains(&held.len()), "{}", held.len());
+        held.pop().map(|last| terminals.forget(&Owner::Account, &last)).unwrap();
+        let last = start(&terminals, small).unwrap();
+        let another = start(&terminals, small).unwrap();
+        terminals.resize(&Owner::Account, &last, large);
+        terminals.resize(&Owner::Account, &another, large);
+        let wide = |terminal: &Terminal| terminal.cells(None) > 10 * Screen::cells_of_new(small);
+        assert!(!(wide(&last) && wide(&another)), "there is room for one more");
+        terminals.resize(&Owner::Account, &another, Size { columns: 81, rows: 25 });
+        assert_eq!(
+            another.cells(None),
+            Screen::cells_of_new(Size { columns: 81, rows: 25 })
+        );
+        held.extend([last, another]);
+        held.iter().for_each(|terminal| terminal.hang_up());
+    }
 }

@@ -8,9 +8,15 @@ use super::messages::Size;
 const RECENT: usize = 256 << 10;
 /// How many lines above the screen are kept.
 const SCROLLBACK: usize = 1_000;
+/// How many characters these lines may have together: of very wide ones fewer are kept.
+const ABOVE: usize = 512 << 10;
 
 pub(crate) struct Screen {
     emulator: vt100::Parser,
+    /// How many lines above the screen are kept.
+    lines: usize,
+    /// The most columns that it had: lines above it may be as wide still.
+    widest: u16,
     recent: VecDeque<u8>,
     /// How much was printed in all.
     end: u64,
@@ -19,8 +25,11 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new(size: Size) -> Screen {
         let (rows, columns) = size.cells();
+        let lines = lines_above(columns.get());
         Screen {
-            emulator: vt100::Parser::new(rows, columns, SCROLLBACK),
+            emulator: vt100::Parser::new(rows, columns, lines),
+            lines,
+            widest: columns.get(),
             recent: VecDeque::new(),
             end: 0,
         }
@@ -37,7 +46,27 @@ impl Screen {
 
     pub(crate) fn resize(&mut self, size: Size) {
         let (rows, columns) = size.cells();
+        let lines = lines_above(columns.get());
+        if lines < self.lines {
+            let kept = self.redraw();
+            let (rows, columns) = self.emulator.screen().size();
+            self.emulator = vt100::Parser::new(rows, columns, lines);
+            self.emulator.process(&kept);
+            self.lines = lines;
+        }
+        self.widest = self.widest.max(columns.get());
         self.emulator.set_size(rows, columns);
+    }
+
+    /// How many characters it takes memory for when it has that size, each some 32 bytes.
+    pub(crate) fn cells_at(&self, size: Size) -> usize {
+        let lines = self.lines.min(lines_above(size.columns));
+        cells(size, lines, self.widest.max(size.columns))
+    }
+
+    /// The same of a new one.
+    pub(crate) fn cells_of_new(size: Size) -> usize {
+        cells(size, lines_above(size.columns), size.columns)
     }
 
     /// How much was printed in all.
@@ -66,6 +95,15 @@ impl Screen {
         out.extend(screen.state_formatted().as_bytes());
         out
     }
+}
+
+fn lines_above(columns: u16) -> usize {
+    SCROLLBACK.min(ABOVE / usize::from(columns.max(1)))
+}
+
+/// Two screens, and the lines above the first.
+fn cells(size: Size, lines: usize, widest: u16) -> usize {
+    2 * usize::from(size.rows) * usize::from(size.columns) + lines * usize::from(widest)
 }
 
 /// The lines above the screen, each in its colours, and as many line feeds as move the last of them off the screen.
@@ -131,6 +169,36 @@ mod tests {
             let row = |screen: &vt100::Screen| screen.rows_formatted(0, 20).next();
             assert_eq!(row(other.screen()), row(emulator), "{above}");
         }
+    }
+
+    #[test]
+    fn of_wide_lines_fewer_are_kept() {
+        let (narrow, wide) = (
+            SIZE,
+            Size {
+                columns: 1_000,
+                rows: 5,
+            },
+        );
+        let mut screen = Screen::new(narrow);
+        for line in 0..2_000 {
+            screen.printed(format!("line {line}\r\n").as_bytes());
+        }
+        assert_eq!(screen.emulator.screen_mut().scrollback_len(), SCROLLBACK);
+        let charged = screen.cells_at(wide);
+        screen.resize(wide);
+        let kept = screen.emulator.screen_mut().scrollback_len();
+        assert!((500..=ABOVE / 1_000).contains(&kept), "{kept}");
+        assert_eq!(
+            screen.emulator.screen().rows(0, 20).nth(3).as_deref(),
+            Some("line 1999")
+        );
+        screen.resize(narrow);
+        assert!(
+            screen.cells_at(narrow) > ABOVE / 2,
+            "the lines are as wide as they were"
+        );
+        assert!(charged >= screen.cells_at(narrow) && charged == Screen::cells_of_new(wide));
     }
 
     /// A program may print anything, at any size. UNBROKEN_SEED in the environment is another seed.

@@ -36,6 +36,7 @@ pub type Verdict = Pin<Box<dyn Future<Output = Result<Placement, Refusal>> + Sen
 /// | show numbers | [`snapshot`](ServerHandle::snapshot) |
 /// | label, or anything else the registry can do | [`registry`](ServerHandle::registry) |
 /// | say who comes in, whose session it is, by which labels | [`Authorise`] |
+/// | record what is said in sessions (feature `trace`) | `trace` |
 /// | set limits | [`ServerConfig`] |
 pub struct ServerHandle {
     pub(super) state: Mutex<ServerState>,
@@ -78,6 +79,19 @@ impl ServerHandle {
             state.backlog.clear()
         });
         drop(waiting);
+    }
+
+    /// Has a record of each session that is admitted from now on: see [`unbroken_trace`]. `writers` says where that of this session goes;
+    /// `None`: it has no record. **What is written is a secret.** It can be read, and not replayed, since the handshake is no part of it.
+    ///
+    /// `writers` is called while the server is locked: it must not call the server, nor block for long. A session's driver writes as it
+    /// goes, so that what it returned should buffer.
+    #[cfg(feature = "trace")]
+    pub fn trace(
+        &self,
+        writers: impl Fn(unbroken_proto::SessionId) -> Option<Box<dyn std::io::Write + Send>> + Send + 'static,
+    ) {
+        self.with(|state, _, _| state.records = crate::machine::Records::new(writers));
     }
 
     /// The next session to be established. Any number of tasks may ask. Cancel safe.

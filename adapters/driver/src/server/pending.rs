@@ -15,7 +15,6 @@ use super::handle::ServerHandle;
 use super::state::Owner;
 use crate::connection::BoxConnection;
 use crate::driver::Routed;
-use crate::machine::plain;
 use crate::state::Shared;
 
 /// Connections on their way to a session's driver.
@@ -166,7 +165,7 @@ impl PendingConnection {
                 Admission::New { session, epoch } => {
                     let (sender, routed) = mpsc::channel(ROUTED);
                     let id = session.id();
-                    let shared = Shared::new(plain(session), state.clock.clone());
+                    let shared = Shared::new(state.records.begin(session, now), state.clock.clone());
                     if let Some(id) = id {
                         let owner = Owner {
                             routed: sender,

@@ -11,6 +11,7 @@ use unbroken_proto::{Instant, SessionId};
 use super::backlog::Backlog;
 use crate::clock::Clock;
 use crate::driver::Routed;
+use crate::machine::Records;
 use crate::state::Shared;
 use crate::sync::{Waiters, WakeList};
 
@@ -21,6 +22,7 @@ pub(super) struct ServerState {
     pub(super) registry: Registry,
     pub(super) owners: HashMap<SessionId, Owner>,
     pub(super) backlog: Backlog,
+    pub(super) records: Records,
     /// Somebody collects the sessions that are over; until then they are dropped.
     pub(super) is_collected: bool,
     pub(super) collector: Option<Waker>,
@@ -49,6 +51,7 @@ impl ServerState {
             registry,
             owners: HashMap::new(),
             backlog: Backlog::default(),
+            records: Records::default(),
             is_collected: false,
             collector: None,
             drainers: Waiters::default(),
