@@ -126,7 +126,15 @@ fn a_server_that_cannot_record_does_not_start() {
     fs::write(&file, "").unwrap();
     let home = folder.path("");
     assert!(run(common::unbroken(&home, &["keygen"]), b"").status.success());
-    let arguments = ["serve", "--listen", "tcp://127.0.0.1:0", "--anybody", "--trace", &file];
+    let arguments = [
+        "serve",
+        "--listen",
+        "tcp://127.0.0.1:0",
+        "--anybody",
+        "--echo",
+        "--trace",
+        &file,
+    ];
     let (code, line) = failure(&run(common::unbroken(&home, &arguments), b""));
     assert!(line.contains("a file: "), "{line}");
     assert_eq!(code, 2, "{line}");
