@@ -1,24 +1,28 @@
-//! Frames that arrived ahead of their turn, while a planned swap still drains.
+//! What arrived ahead of its turn: frames of a session while a planned swap still drains.
 
 use alloc::collections::BTreeMap;
 
-use crate::error::ProtocolError;
+use super::charged::Charged;
 use crate::wire::frame::{Close, Frame};
 
-/// Frames by position, bounded in charges.
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// What is held, by position, bounded in charges.
 #[derive(Debug)]
-pub(crate) struct Inbox {
+pub(crate) struct Inbox<T = Frame> {
     limit: usize,
     bytes: usize,
-    frames: BTreeMap<u64, Frame>,
+    held: BTreeMap<u64, T>,
 }
 
-impl Inbox {
-    pub(crate) fn new(limit: usize) -> Inbox {
+impl<T: Charged> Inbox<T> {
+    pub(crate) fn new(limit: usize) -> Inbox<T> {
         Inbox {
             limit,
             bytes: 0,
-            frames: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
     }
 
@@ -27,38 +31,40 @@ impl Inbox {
         self.bytes
     }
 
-    /// Keeps the frame; one that is held already changes nothing.
+    /// Keeps it; what is held already does not change.
     ///
     /// # Errors
     /// The peer sent more than the inbox was said to hold.
-    pub(crate) fn insert(&mut self, position: u64, frame: Frame) -> Result<(), ProtocolError> {
-        if self.frames.contains_key(&position) {
+    pub(crate) fn insert(&mut self, position: u64, arrived: T) -> Result<(), Full> {
+        if self.held.contains_key(&position) {
             return Ok(());
         }
-        let bytes = self.bytes + frame.charge();
+        let bytes = self.bytes + arrived.charge();
         if bytes > self.limit {
-            return Err(ProtocolError::Inbox);
+            return Err(Full);
         }
         self.bytes = bytes;
-        self.frames.insert(position, frame);
+        self.held.insert(position, arrived);
         Ok(())
     }
 
-    /// The frame whose turn has come.
-    pub(crate) fn take(&mut self, position: u64) -> Option<Frame> {
-        let frame = self.frames.remove(&position)?;
-        self.bytes -= frame.charge();
-        Some(frame)
+    /// What is held at that position, whose turn has come.
+    pub(crate) fn take(&mut self, position: u64) -> Option<T> {
+        let taken = self.held.remove(&position)?;
+        self.bytes -= taken.charge();
+        Some(taken)
     }
+}
 
+impl Inbox {
     /// The highest position held; 0 if nothing is.
     pub(crate) fn highest(&self) -> u64 {
-        self.frames.last_key_value().map_or(0, |(position, _)| *position)
+        self.held.last_key_value().map_or(0, |(position, _)| *position)
     }
 
     /// A CLOSE among them: the last frame of its sender, so it can only be the highest.
     pub(crate) fn close(&self) -> Option<&Close> {
-        match self.frames.last_key_value() {
+        match self.held.last_key_value() {
             Some((_, Frame::Close(close))) => Some(close),
             _ => None,
         }
@@ -86,13 +92,13 @@ mod tests {
             for (position, len, taken) in frames {
                 let payload = Bytes::from(alloc::vec![0; len]);
                 let data = Data { stream: StreamId(1), payload, message_end: false, stream_end: false };
-                let (before, new) = (inbox.bytes(), !inbox.frames.contains_key(&position));
+                let (before, new) = (inbox.bytes(), !inbox.held.contains_key(&position));
                 let fits = before + len + FRAME_CHARGE <= limit;
                 prop_assert_eq!(inbox.insert(position, Frame::Data(data)).is_ok(), fits || !new);
                 if taken {
                     let _ = inbox.take(position);
                 }
-                prop_assert_eq!(inbox.bytes(), inbox.frames.values().map(Frame::charge).sum::<usize>());
+                prop_assert_eq!(inbox.bytes(), inbox.held.values().map(Frame::charge).sum::<usize>());
                 prop_assert!(inbox.bytes() <= limit);
             }
         }
@@ -117,7 +123,7 @@ mod tests {
             "the first copy counts, the second costs nothing"
         );
         assert_eq!(inbox.insert(7, reset(1)), Ok(()));
-        assert_eq!(inbox.insert(9, reset(1)), Err(ProtocolError::Inbox));
+        assert_eq!(inbox.insert(9, reset(1)), Err(Full));
         assert_eq!(inbox.take(5), Some(reset(1)));
         assert_eq!(inbox.take(6), None);
         assert_eq!(inbox.insert(9, reset(1)), Ok(()));

@@ -1,6 +1,7 @@
 //! What we owe and what we hold, whatever carries it.
 
 mod ack;
+mod charged;
 mod flight;
 mod inbox;
 mod outbox;
@@ -8,6 +9,6 @@ mod rtt;
 
 pub(crate) use ack::AckPolicy;
 pub(crate) use flight::{Flight, Headroom};
-pub(crate) use inbox::Inbox;
+pub(crate) use inbox::{Full, Inbox};
 pub(crate) use outbox::{Committed, Outbox};
 pub(crate) use rtt::Rtt;

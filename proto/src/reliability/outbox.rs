@@ -1,10 +1,11 @@
-//! Committed frames that the peer has not acknowledged, in order of position.
+//! What was sent and is not acknowledged, in order of position.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::charged::Charged;
 use crate::wire::frame::Frame;
 
 /// A frame with a position, and what its acknowledgement sets free.
@@ -31,24 +32,40 @@ impl Committed {
     }
 }
 
-/// The deque. Its bytes are bounded by the outbox's limit (`stream`'s account, which never lies below what is here) plus
+impl Charged for Committed {
+    fn charge(&self) -> usize {
+        self.frame.charge()
+    }
+}
+
+/// The deque. Of a session, its bytes are bounded by the outbox's limit (`stream`'s account, which never lies below what is here) plus
 /// the control reserve plus one CLOSE.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
+#[derive(Debug)]
+pub(crate) struct Outbox<T = Committed> {
     base: u64,
-    frames: VecDeque<Committed>,
+    kept: VecDeque<T>,
     bytes: usize,
 }
 
-impl Outbox {
-    /// The position of the oldest frame: all below is the peer's.
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Outbox {
+            base: 0,
+            kept: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<T: Charged> Outbox<T> {
+    /// The position of the oldest: all below is the peer's.
     pub(crate) fn base(&self) -> u64 {
         self.base
     }
 
     /// The position the next commit gets.
     pub(crate) fn next(&self) -> u64 {
-        self.base + self.frames.len() as u64
+        self.base + self.kept.len() as u64
     }
 
     #[cfg(test)]
@@ -61,24 +78,27 @@ impl Outbox {
         self.bytes
     }
 
-    /// Gives the frame its position.
-    pub(crate) fn commit(&mut self, committed: Committed) -> u64 {
+    /// Gives it its position.
+    pub(crate) fn commit(&mut self, committed: T) -> u64 {
         let position = self.next();
-        self.bytes += committed.frame.charge();
-        self.frames.push_back(committed);
+        self.bytes += committed.charge();
+        self.kept.push_back(committed);
         position
     }
 
-    pub(crate) fn get(&self, position: u64) -> Option<&Committed> {
-        let index = position.checked_sub(self.base)?;
-        self.frames.get(usize::try_from(index).ok()?)
+    pub(crate) fn get(&self, position: u64) -> Option<&T> {
+        self.kept.get(self.index(position)?)
     }
 
-    /// Takes the oldest frame out: it was acknowledged, or the session is over.
-    pub(crate) fn pop(&mut self) -> Option<Committed> {
-        let committed = self.frames.pop_front()?;
+    fn index(&self, position: u64) -> Option<usize> {
+        usize::try_from(position.checked_sub(self.base)?).ok()
+    }
+
+    /// Takes the oldest out: it was acknowledged, or the session is over.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let committed = self.kept.pop_front()?;
         self.base += 1;
-        self.bytes -= committed.frame.charge();
+        self.bytes -= committed.charge();
         Some(committed)
     }
 }

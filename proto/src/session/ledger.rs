@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use crate::config::SessionConfig;
 use crate::error::ProtocolError;
 use crate::id::Side;
-use crate::reliability::{Inbox, Outbox};
+use crate::reliability::{Full, Inbox, Outbox};
 use crate::stream::Streams;
 use crate::wire::frame::{Close, Frame};
 
@@ -118,7 +118,10 @@ impl Ledger {
             return match frame {
                 // Our own CLOSE is out: the peer's counts wherever it lies.
                 Frame::Close(close) if self.frozen.is_some() => Ok((Arrival::Ahead, Some(PeerClose::new(close)))),
-                frame => self.inbox.insert(position, frame).map(|()| (Arrival::Ahead, None)),
+                frame => match self.inbox.insert(position, frame) {
+                    Ok(()) => Ok((Arrival::Ahead, None)),
+                    Err(Full) => Err(ProtocolError::Inbox),
+                },
             };
         }
         let mut close = self.accept(frame)?;
