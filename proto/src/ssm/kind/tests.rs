@@ -1,4 +1,5 @@
 use alloc::format;
+use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
