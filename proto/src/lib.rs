@@ -129,6 +129,8 @@ pub mod security;
 pub mod server;
 pub mod session;
 mod setters;
+#[cfg(feature = "ssm")]
+pub mod ssm;
 pub mod stats;
 pub mod stream;
 pub mod time;
