@@ -5,10 +5,16 @@ mod charged;
 mod flight;
 mod inbox;
 mod outbox;
+#[cfg(feature = "ssm")]
+mod rto;
 mod rtt;
 
 pub(crate) use ack::AckPolicy;
+#[cfg(feature = "ssm")]
+pub(crate) use charged::Charged;
 pub(crate) use flight::{Flight, Headroom};
 pub(crate) use inbox::{Full, Inbox};
 pub(crate) use outbox::{Committed, Outbox};
+#[cfg(feature = "ssm")]
+pub(crate) use rto::Rto;
 pub(crate) use rtt::Rtt;

@@ -90,6 +90,17 @@ impl<T: Charged> Outbox<T> {
         self.kept.get(self.index(position)?)
     }
 
+    /// Changes what is kept at that position, and its charge with it.
+    #[cfg(feature = "ssm")]
+    pub(crate) fn change<R>(&mut self, position: u64, change: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let index = self.index(position)?;
+        let kept = self.kept.get_mut(index)?;
+        self.bytes -= kept.charge();
+        let result = change(kept);
+        self.bytes += kept.charge();
+        Some(result)
+    }
+
     fn index(&self, position: u64) -> Option<usize> {
         usize::try_from(position.checked_sub(self.base)?).ok()
     }

@@ -34,16 +34,36 @@
 //! # assert_eq!(acknowledge(message.into(), [2; 16], 1).map(|ack| ack.len()), Some(295));
 //! ```
 
+mod agent;
 pub mod body;
+mod channel;
+mod client;
+mod config;
+mod data_channel;
+mod dialing;
+pub mod event;
 pub mod frame;
 mod json;
 mod kind;
 pub mod kms;
+mod message;
+mod role;
 pub mod smux;
+#[cfg(test)]
+mod testing;
 pub mod text;
 mod uuid;
+mod version;
 
+pub use self::agent::{Agent, AgentConfig, AgentRole};
+pub use self::channel::Stats;
+pub use self::client::{Client, ClientConfig, ClientRole};
+pub use self::config::ChannelConfig;
+pub use self::data_channel::DataChannel;
+pub use self::event::Event;
 pub use self::kind::{FLAG_FIN, FLAG_SYN, MAX_NAME, MessageType, PayloadType, UnknownName};
+pub use self::message::Message;
+pub use self::role::Role;
 pub use self::uuid::Uuid;
 
 #[cfg(test)]

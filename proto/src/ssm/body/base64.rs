@@ -1,6 +1,7 @@
 //! Bytes in JSON: the standard alphabet of base64, with padding.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -14,6 +15,14 @@ use crate::ssm::json::Value;
 /// Bytes that are base64 in JSON. No bytes are `null`, as in Go; `""` reads as none, too. `Debug` shows how many there are.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Base64(pub Vec<u8>);
+
+impl Base64 {
+    /// The text; empty for no bytes.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        STANDARD.encode(&self.0)
+    }
+}
 
 impl fmt::Debug for Base64 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,7 +45,7 @@ impl Value for Base64 {
             return;
         }
         out.push(b'"');
-        out.extend_from_slice(STANDARD.encode(&self.0).as_bytes());
+        out.extend_from_slice(self.to_text().as_bytes());
         out.push(b'"');
     }
 }

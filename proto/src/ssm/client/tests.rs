@@ -1,0 +1,321 @@
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::reconnect::{Answer, Backoff, Cause, Strategies, Strategy};
+use crate::ssm::body::{LOCAL_PORT_FORWARDING, PortProperties, SessionType, Size, Token};
+use crate::ssm::event::{Chunk, EndReason, Event};
+use crate::ssm::kms::DataKey;
+use crate::ssm::testing::{World, client, pattern};
+use crate::ssm::{AgentConfig, ChannelConfig};
+use crate::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn forwarding() -> PortProperties {
+    PortProperties {
+        port_number: Some("22".into()),
+        kind: Some(LOCAL_PORT_FORWARDING.into()),
+        ..PortProperties::default()
+    }
+}
+
+fn ended(events: &[Event]) -> Option<(&EndReason, usize, Option<Strategy>)> {
+    events.iter().find_map(|event| match event {
+        Event::Ended(ended) => Some((&ended.reason, ended.undelivered, ended.advice)),
+        _ => None,
+    })
+}
+
+fn established(events: &[Event]) -> Option<SessionType> {
+    events.iter().find_map(|event| match event {
+        Event::Established(established) => Some(established.session_type.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_shell_begins_without_a_handshake() {
+    let mut world = World::shell(MS * 20);
+    world.client.end.resize(world.now, Size { cols: 80, rows: 24 });
+    world.type_all(b"ls\r");
+    world.run(SECOND);
+    assert_eq!(world.agent.chunks, [], "nothing goes before the agent's first output");
+    world.print_all(b"$ ");
+    world.run(SECOND);
+    assert_eq!(world.client.output(), b"$ ");
+    assert_eq!(established(&world.client.events), Some(SessionType::StandardStream));
+    let typed = [
+        Chunk::Size(Size { cols: 80, rows: 24 }),
+        Chunk::Output(Bytes::from_static(b"ls\r")),
+    ];
+    assert_eq!(world.agent.chunks, typed);
+    assert!(world.client.opened[0].client_version.is_some() && !world.client.opened[0].is_agent());
+    assert!(world.agent.opened[0].is_agent());
+}
+
+#[test]
+fn a_port_session_shakes_hands_and_data_waits_for_it() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let mut world = World::new(client(), agent, MS * 20);
+    let up = pattern(100_000);
+    world.type_all(&up);
+    world.run(SECOND * 2);
+    assert_eq!(world.agent.output(), up);
+    let Some(Event::Established(established)) = world
+        .client
+        .events
+        .iter()
+        .find(|event| matches!(event, Event::Established(_)))
+    else {
+        panic!("{:?}", world.client.events);
+    };
+    assert_eq!(established.session_type, SessionType::Port);
+    assert!(established.is_multiplexed && !established.expects_keepalive);
+    assert_eq!(established.port, Some(forwarding()));
+}
+
+#[test]
+fn what_is_sealed_arrives_as_it_was() {
+    let agent = AgentConfig::new("s-1", "i-1").with_kms_key_id(Some("alias/k".into()));
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    let Some(Event::DataKeyNeeded(request)) = world.client.events.last() else {
+        panic!("{:?}", world.client.events);
+    };
+    assert_eq!(request.kms_key_id, "alias/k");
+    assert!(request.challenge.is_some() && request.cipher_text_key.is_none());
+    let (challenge, now) = (request.challenge.clone(), world.now);
+    world
+        .client
+        .end
+        .data_key(now, Ok((DataKey::new([7; 64]), b"sealed key".to_vec())));
+    world.run(SECOND);
+    let Some(Event::DataKeyNeeded(request)) = world.agent.events.last() else {
+        panic!("{:?}", world.agent.events);
+    };
+    assert_eq!(request.cipher_text_key.as_deref(), Some(&b"sealed key"[..]));
+    assert_eq!(request.challenge, challenge);
+    world.agent.end.data_key(world.now, Ok(DataKey::new([7; 64])));
+    let bytes = pattern(30_000);
+    world.type_all(&bytes);
+    world.print_all(&bytes);
+    world.cut_both();
+    world.run(SECOND * 5);
+    assert_eq!((world.agent.output(), world.client.output()), (bytes.clone(), bytes));
+}
+
+#[test]
+fn without_a_data_key_there_is_no_session() {
+    let agent = AgentConfig::new("s-1", "i-1").with_kms_key_id(Some("alias/k".into()));
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    world.client.end.data_key(world.now, Err("access denied".into()));
+    world.run(SECOND);
+    let Some((EndReason::Handshake { why }, ..)) = ended(&world.agent.events) else {
+        panic!("{:?}", world.agent.events);
+    };
+    assert!(why.contains("access denied"), "{why}");
+    // Another key does not pass for it.
+    let agent = AgentConfig::new("s-1", "i-1").with_kms_key_id(Some("alias/k".into()));
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    let now = world.now;
+    world
+        .client
+        .end
+        .data_key(now, Ok((DataKey::new([7; 64]), b"x".to_vec())));
+    world.run(SECOND);
+    world.agent.end.data_key(world.now, Ok(DataKey::new([8; 64])));
+    world.run(SECOND);
+    assert!(ended(&world.client.events).is_some(), "it cannot open the challenge");
+}
+
+/// What the service holds of neither end is lost, and comes again within a round trip of the new connection, not one frame in 100 ms.
+#[test]
+fn two_hundred_lost_frames_take_about_one_round_trip() {
+    let config = ChannelConfig::default().with_ack_delay(MS);
+    let mut world = World::new(client().with_channel(config), AgentConfig::new("s-1", "i-1"), MS * 50);
+    world.print_all(b"$ ");
+    world.run(SECOND * 2);
+    let bytes = pattern(200 * 1_024);
+    world.type_all(&bytes);
+    world.run(MS * 10);
+    world.cut_both();
+    let cut = world.now;
+    while world.agent.output().len() < bytes.len() {
+        world.run(MS);
+    }
+    let took = world.now.saturating_since(cut);
+    // A dial is tried within 100 ms, and half a round trip follows.
+    assert!(took <= MS * 200, "{took:?}");
+    assert_eq!(world.agent.output(), bytes);
+}
+
+#[test]
+fn what_is_typed_while_there_is_no_connection_is_kept() {
+    let mut world = World::shell(MS * 20);
+    world.print_all(b"$ ");
+    world.run(SECOND);
+    (world.client.reachable, world.agent.reachable) = (false, true);
+    world.client.cut(world.now, Cause::Network);
+    world.type_all(b"echo hello\r");
+    world.client.end.resize(world.now, Size { cols: 100, rows: 30 });
+    world.run(SECOND * 600);
+    assert_eq!(ended(&world.client.events), None, "it tries for as long as it is let");
+    world.client.reachable = true;
+    world.run(SECOND * 60);
+    assert_eq!(world.agent.output(), b"echo hello\r");
+    assert!(world.agent.chunks.contains(&Chunk::Size(Size { cols: 100, rows: 30 })));
+    // Each dial takes a token of its own.
+    let tokens: Vec<Token> = world
+        .client
+        .opened
+        .iter()
+        .map(|open| open.token_value.clone())
+        .collect();
+    assert_eq!(tokens, [Token::from("first"), Token::from("token")]);
+    let ids: Vec<&str> = world.client.opened.iter().map(|open| open.client_id.as_str()).collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(world.client.opened[0].request_id, world.client.opened[1].request_id);
+}
+
+#[test]
+fn a_session_that_the_service_does_not_have_is_over() {
+    let mut world = World::shell(MS * 20);
+    world.print_all(b"$ ");
+    world.run(SECOND);
+    world.client.reachable = false;
+    world.type_all(b"lost");
+    world.client.cut(world.now, Cause::Network);
+    let intent = world.client.end.wanted_connection().expect("because it was lost");
+    assert!(intent.refresh_credential);
+    world
+        .client
+        .end
+        .handle_answer(world.now, intent.attempt + 1, Answer::NoCredential);
+    assert!(!world.client.end.is_ended(), "that attempt there is not");
+    world
+        .client
+        .end
+        .handle_token(world.now, intent.attempt, Token::default(), None);
+    world.run(SECOND);
+    assert_eq!(ended(&world.client.events), Some((&EndReason::Gone, 4, None)));
+    assert_eq!(world.client.end.write(world.now, &Bytes::from_static(b"x")), 0);
+}
+
+#[test]
+fn a_port_that_is_listened_on_may_have_another_session() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let strategies = Strategies::resume_always().with(Cause::ApplicationLost, Strategy::Fresh);
+    let config = client().with_channel(ChannelConfig::default().with_strategies(strategies));
+    let mut world = World::new(config, agent, MS * 20);
+    world.run(SECOND);
+    world.client.cut(world.now, Cause::ApplicationLost);
+    world.run(SECOND);
+    let fresh = EndReason::Fresh {
+        cause: Cause::ApplicationLost,
+    };
+    assert_eq!(ended(&world.client.events), Some((&fresh, 0, Some(Strategy::Fresh))));
+}
+
+#[test]
+fn tries_end_where_the_backoff_does() {
+    let backoff = Backoff::five_tries();
+    let config = client().with_channel(ChannelConfig::default().with_backoff(backoff));
+    let mut world = World::new(config, AgentConfig::new("s-1", "i-1"), MS * 20);
+    world.client.reachable = false;
+    world.run(SECOND * 200);
+    let gave_up = EndReason::GaveUp { cause: Cause::Refused };
+    assert_eq!(ended(&world.client.events), Some((&gave_up, 0, None)));
+    assert_eq!(world.client.end.history().len(), 5);
+}
+
+#[test]
+fn a_stream_url_that_the_service_names_is_dialled() {
+    let mut world = World::shell(MS * 20);
+    world.run(SECOND);
+    assert!(world.client.epoch.is_some());
+    world.client.reachable = false;
+    world.client.cut(world.now, Cause::Network);
+    let intent = world.client.end.wanted_connection().expect("because it was lost");
+    assert!(intent.refresh_credential && intent.alternate.is_empty());
+    let (now, url) = (world.now, Some("wss://elsewhere/"));
+    world
+        .client
+        .end
+        .handle_token(now, intent.attempt, Token::from("t"), url);
+    let intent = world
+        .client
+        .end
+        .wanted_connection()
+        .expect("because it is not there yet");
+    assert!(intent.is_dial());
+    assert_eq!(intent.alternate, "wss://elsewhere/");
+}
+
+#[test]
+fn finishing_waits_for_what_was_written() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let mut world = World::new(client(), agent, MS * 100);
+    let bytes = pattern(200_000);
+    world.type_all(&bytes);
+    world.client.end.finish(world.now);
+    world.cut_both();
+    world.run(SECOND * 10);
+    assert_eq!(world.agent.output(), bytes);
+    assert_eq!(
+        ended(&world.client.events).map(|(reason, ..)| reason),
+        Some(&EndReason::Finished)
+    );
+    assert_eq!(
+        ended(&world.agent.events).map(|(reason, ..)| reason),
+        Some(&EndReason::Terminated)
+    );
+}
+
+#[test]
+fn a_silent_service_is_noticed() {
+    let mut world = World::shell(MS * 20);
+    world.print_all(b"$ ");
+    world.run(SECOND);
+    let epoch = world.client.epoch.expect("because it is attached");
+    // Nothing of it is carried any more; the world's service answers pings, so that it is driven by hand here.
+    let mut now = world.now;
+    while world.client.end.is_attached() {
+        now = world.client.end.poll_timeout().expect("because it is attached");
+        world.client.end.handle_timeout(now);
+        while world.client.end.poll_transmit(now, epoch).is_some() {}
+    }
+    let silent = now.saturating_since(world.now);
+    assert!(silent >= SECOND * 25 && silent <= SECOND * 45, "{silent:?}");
+}
+
+#[test]
+fn nobody_reads_and_the_sender_waits() {
+    let config = ChannelConfig::default().with_receive_buffer(64 << 10);
+    let mut world = World::new(client().with_channel(config), AgentConfig::new("s-1", "i-1"), MS * 5);
+    world.client.reads = false;
+    let bytes = pattern(400_000);
+    let mut rest = Bytes::from(bytes.clone());
+    let mut taken = 0;
+    for _ in 0..600 {
+        let more = world.agent.end.write(world.now, &rest);
+        bytes::Buf::advance(&mut rest, more);
+        taken += more;
+        world.run(MS * 100);
+    }
+    assert!(taken < bytes.len(), "{taken}");
+    assert!(!world.client.end.wants_input());
+    assert!(world.client.end.stats().unread_bytes <= 80 << 10);
+    assert_eq!(
+        ended(&world.client.events),
+        None,
+        "what waits for the application is not missing"
+    );
+    world.client.reads = true;
+    world.print_all(&rest);
+    world.run(SECOND * 20);
+    assert!(world.client.output() == bytes);
+}
