@@ -206,9 +206,7 @@ impl<R: Role> DataChannel<R> {
     /// a shell's program to TerminateSession, which its host may call. An agent tells the service.
     pub fn finish(&mut self, now: Instant) {
         let now = self.channel.latest.advance(now);
-        if !core::mem::replace(&mut self.is_finishing, true) {
-            self.role.on_finish(&mut self.channel);
-        }
+        self.is_finishing = true;
         self.settle(now);
     }
 

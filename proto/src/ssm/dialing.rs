@@ -210,10 +210,6 @@ impl Dialing {
         (now >= want.deadline(config)).then_some(self.attempt)
     }
 
-    pub(crate) fn cause(&self) -> Option<Cause> {
-        self.cause
-    }
-
     pub(crate) fn history(&self) -> impl Iterator<Item = &Attempt> {
         self.history.iter()
     }

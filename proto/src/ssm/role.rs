@@ -36,10 +36,6 @@ pub trait Role: sealed::Sealed + core::fmt::Debug {
         payload: &Bytes,
     ) -> Result<bool, EndReason>;
 
-    /// The application wants the end.
-    #[doc(hidden)]
-    fn on_finish(&mut self, channel: &mut Channel);
-
     /// The application wants the end, and everything has arrived. `None`: there is something to be said first.
     #[doc(hidden)]
     fn on_drained(&mut self, now: Instant, channel: &mut Channel) -> Option<EndReason>;

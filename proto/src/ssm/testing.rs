@@ -70,7 +70,11 @@ impl<R: Role> Side<R> {
         if self.end.poll_timeout().is_some_and(|due| due <= now) {
             self.end.handle_timeout(now);
             let next = self.end.poll_timeout();
-            assert!(next.is_none_or(|next| next > now), "{next:?} at {now:?}: {:?}", self.end);
+            assert!(
+                next.is_none_or(|next| next > now),
+                "{next:?} at {now:?}: {:?}",
+                self.end
+            );
         }
         while let Some((_, message)) = self.towards.pop_front_if(|(at, _)| *at <= now) {
             if let Some(epoch) = self.epoch {

@@ -102,8 +102,10 @@ impl Handshake {
 
     /// A connection is there: from now on the client can answer.
     pub(super) fn on_attached(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
-        self.begun.get_or_insert(now);
+        if !matches!(self.stage, Stage::Done) {
+            self.since.get_or_insert(now);
+            self.begun.get_or_insert(now);
+        }
     }
 
     pub(super) fn on_payload(

@@ -155,8 +155,6 @@ impl Role for AgentRole {
         Ok(role::deliver(channel, payload_type, payload))
     }
 
-    fn on_finish(&mut self, _: &mut Channel) {}
-
     fn on_drained(&mut self, now: Instant, channel: &mut Channel) -> Option<EndReason> {
         if self.said_terminating.is_none() {
             self.said_terminating = Some(now);

@@ -32,6 +32,8 @@ impl Channel {
         let first = first(self, token);
         self.link = Some(Link::new(now, epoch, first, &self.config));
         self.sender.on_attached();
+        // What arrives shows the peer that we are there again; it may have sent while we were not.
+        self.announces = self.is_open && self.epochs > 1;
         self.receiver.on_attached(now);
         self.paused_until = None;
         self.tell_attempt(attempt);
@@ -85,7 +87,8 @@ impl Channel {
     /// Whether this connection is to be kept.
     pub(crate) fn is_wanted(&self, epoch: Epoch) -> bool {
         let is_current = self.link.as_ref().is_some_and(|link| link.epoch == epoch);
-        is_current && !self.is_over
+        // Whoever asked for the end hears that it was heard.
+        is_current && (!self.is_over || self.receiver.owes_acks())
     }
 
     /// The session is over: nothing is dialled or kept any more.

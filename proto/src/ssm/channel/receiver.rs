@@ -93,11 +93,6 @@ impl Receiver {
         self.expected
     }
 
-    /// Bytes that are held ahead of their turn.
-    pub(crate) fn bytes(&self) -> usize {
-        self.inbox.bytes()
-    }
-
     /// A sequenced frame came.
     pub(crate) fn arrive(&mut self, now: Instant, header: &Header, payload: Bytes) -> Arrival {
         let (id, number) = (header.message_id, header.sequence_number);
@@ -180,6 +175,11 @@ impl Receiver {
     pub(crate) fn next_ack(&self) -> Option<Instant> {
         let next = self.acks.front().map(|ack| ack.due);
         next.filter(|due| *due > self.looked_at)
+    }
+
+    /// Whether acknowledgements wait.
+    pub(crate) fn owes_acks(&self) -> bool {
+        !self.acks.is_empty()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {

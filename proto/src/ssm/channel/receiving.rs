@@ -10,6 +10,7 @@ use crate::ssm::body::{Acknowledge, ChannelClosed};
 use crate::ssm::event::Defect;
 use crate::ssm::event::Event;
 use crate::ssm::frame::{Frame, Header};
+use crate::ssm::kms::OVERHEAD;
 use crate::ssm::message::Message;
 use crate::ssm::{MessageType, PayloadType, text};
 use crate::time::{Duration, Instant};
@@ -103,6 +104,9 @@ impl Channel {
             return self.tell(Defect::Body);
         };
         let acked = self.sender.on_ack(now, number);
+        if !acked.is_new {
+            self.sender.on_sign(now, true);
+        }
         if acked.inferred > 0 {
             self.inferred += u64::from(acked.inferred);
             self.tell(Defect::Silent { frames: acked.inferred });
@@ -112,7 +116,11 @@ impl Channel {
 
     fn handle_sequenced(&mut self, now: Instant, header: &Header, payload: Bytes) -> Option<Word> {
         self.paused_until = None;
-        match self.receiver.arrive(now, header, payload) {
+        let is_announcement = header.payload_type == PayloadType::Output && payload.len() <= self.empty_payload();
+        let arrival = self.receiver.arrive(now, header, payload);
+        self.sender
+            .on_sign(now, is_announcement || matches!(arrival, Arrival::Duplicate));
+        match arrival {
             Arrival::Next(arrived) => self.offer(arrived, false),
             Arrival::Reused if header.sequence_number == 0 => return Some(Word::Restarted),
             Arrival::Reused => self.tell(Defect::NumberReused {
@@ -121,6 +129,11 @@ impl Channel {
             Arrival::Ahead | Arrival::Duplicate | Arrival::Refused => {}
         }
         None
+    }
+
+    /// What a payload of nothing has.
+    fn empty_payload(&self) -> usize {
+        self.sealing.as_ref().map_or(0, |_| OVERHEAD)
     }
 
     /// It is this one's turn. One that cannot be opened does not have it: another may come with its number.

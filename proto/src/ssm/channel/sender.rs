@@ -87,6 +87,8 @@ pub(crate) struct Sender {
     doublings: u32,
     /// When the last wait was in vain: the next begins then.
     in_vain_at: Instant,
+    /// When something was acknowledged last.
+    heard_at: Instant,
     pace: Pace,
     /// Something waits for the pace.
     is_paced: bool,
@@ -113,6 +115,7 @@ impl Sender {
             rto: Rto::new(INITIAL_RTO, LEAST_RTO, MOST_RTO),
             doublings: 0,
             in_vain_at: Instant::ZERO,
+            heard_at: Instant::ZERO,
             pace: Pace::new(frames_per_second),
             is_paced: false,
             window,
@@ -235,7 +238,7 @@ impl Sender {
         if is_single {
             self.rto.sample(now.saturating_since(sent.at));
         }
-        (self.doublings, self.in_vain_at) = (0, Instant::ZERO);
+        (self.doublings, self.in_vain_at, self.heard_at) = (0, Instant::ZERO, now);
         self.ready |= sent.is_data && number == self.outbox.base();
         self.release(number);
         let mut acked = Acked {
@@ -250,6 +253,25 @@ impl Sender {
             acked.inferred += u32::from(passed.mark < mark && self.on_passed(now, passed, is_single));
         }
         acked
+    }
+
+    /// The peer sent a frame, or acknowledged what it had acknowledged before. As it acknowledges what arrives, whatever is on its way for
+    /// longer than that takes went where nobody was. All of it goes again, unless something was acknowledged just now. `is_new`: the peer says
+    /// so because its connection is new; then what went before it was there is lost.
+    pub(crate) fn on_sign(&mut self, now: Instant, is_new: bool) {
+        let rtt = self.rto.srtt().unwrap_or(INITIAL_RTO);
+        let age = if is_new { rtt / 2 } else { self.rto.wait(0) };
+        if now.saturating_since(self.heard_at) < rtt {
+            return;
+        }
+        while let Some(lost) = self.flight.front().copied().filter(|first| first.at + age <= now) {
+            self.heard_at = now;
+            self.flight.pop_front();
+            let sent = self.outbox.get(lost.position);
+            if sent.is_some_and(|sent| !sent.acked && sent.mark == lost.mark) {
+                self.again.insert(lost.position);
+            }
+        }
     }
 
     /// Something was acknowledged that was transmitted later; `is_certain`: and only then. Whether it counts as delivered now.
@@ -311,10 +333,7 @@ impl Sender {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let lost = self
-            .flight
-            .front()
-            .map(|first| first.at + self.rto.wait(self.doublings));
+        let lost = self.flight.front().map(|first| self.lost_at(first));
         let later = self.later.first().map(|(due, _)| *due);
         let paced = self.is_paced.then(|| self.pace.next());
         earliest(earliest(lost, later), paced)

@@ -19,7 +19,7 @@ pub(crate) enum Due {
 impl Channel {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         if self.is_over {
-            return None;
+            return self.link.as_ref().and_then(|_| self.receiver.next_ack());
         }
         let dialing = self.dialing.next_deadline(&self.config);
         let Some(link) = &self.link else { return dialing };
@@ -44,6 +44,7 @@ impl Channel {
     /// Moves what is due. What the session as a whole has to hear of, one thing after the other.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Due> {
         if self.is_over {
+            self.receiver.handle_timeout(now);
             return None;
         }
         if let Some(attempt) = self.dialing.handle_timeout(now, &self.config) {

@@ -35,6 +35,7 @@ impl Channel {
         if !self.sender.wants_transmit() {
             self.commit(now);
         }
+        self.announces &= !self.sender.wants_transmit();
         let frame = self.sender.poll_transmit(now)?;
         if let Some(link) = &mut self.link {
             link.liveness.on_data_committed(now);
@@ -74,8 +75,9 @@ impl Channel {
 
     /// Numbers a frame, if there is something to say and room for it on the way.
     fn commit(&mut self, now: Instant) {
-        let waits = !self.urgent.is_empty() || (self.is_open && (!self.queue.is_empty() || self.sender.wants_probe()));
-        if !waits || !self.sender.takes_new(now) {
+        let wants_empty = self.announces || self.sender.wants_probe();
+        let has_data = self.is_open && (!self.queue.is_empty() || wants_empty);
+        if (self.urgent.is_empty() && !has_data) || !self.sender.takes_new(now) {
             return;
         }
         let most = self.config.frame_bytes;
@@ -86,7 +88,7 @@ impl Channel {
             self.queue.take(most, &mut payload);
             self.number(now, payload_type, &payload, true);
         } else {
-            // A probe: nobody sees it, and its acknowledgement tells what became of those before it.
+            // Nobody sees it. Its acknowledgement tells what became of those before it.
             self.number(now, PayloadType::Output, &[], true);
         }
     }

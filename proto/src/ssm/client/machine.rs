@@ -34,6 +34,8 @@ pub struct ClientRole {
     client_id: String,
     version: String,
     size: Option<Size>,
+    /// The agent is told that the session is over.
+    said_terminate: bool,
 }
 
 impl Client {
@@ -51,6 +53,7 @@ impl Client {
             client_id: channel.uuid().to_string(),
             version: config.client_version,
             size: None,
+            said_terminate: false,
         };
         Ok(DataChannel::begin(channel, role, config.session_id))
     }
@@ -123,20 +126,22 @@ impl Role for ClientRole {
         Ok(role::deliver(channel, payload_type, payload))
     }
 
-    fn on_finish(&mut self, channel: &mut Channel) {
-        if *self.handshake.session_type() == SessionType::Port {
-            let mut payload = Vec::new();
-            Flag::TerminateSession.encode(&mut payload);
-            channel.say(PayloadType::Flag, Bytes::from(payload));
+    fn on_drained(&mut self, _: Instant, channel: &mut Channel) -> Option<EndReason> {
+        let is_port = *self.handshake.session_type() == SessionType::Port;
+        if !is_port || core::mem::replace(&mut self.said_terminate, true) {
+            return Some(EndReason::Finished);
         }
-    }
-
-    fn on_drained(&mut self, _: Instant, _: &mut Channel) -> Option<EndReason> {
-        Some(EndReason::Finished)
+        let mut payload = Vec::new();
+        Flag::TerminateSession.encode(&mut payload);
+        channel.say(PayloadType::Flag, Bytes::from(payload));
+        None
     }
 
     fn on_closed(&self, output: String) -> EndReason {
-        EndReason::Closed { output }
+        match self.said_terminate {
+            true => EndReason::Finished,
+            false => EndReason::Closed { output },
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

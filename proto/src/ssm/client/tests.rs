@@ -138,19 +138,22 @@ fn two_hundred_lost_frames_take_about_one_round_trip() {
     let config = ChannelConfig::default().with_ack_delay(MS);
     let mut world = World::new(client().with_channel(config), AgentConfig::new("s-1", "i-1"), MS * 50);
     world.print_all(b"$ ");
-    world.run(SECOND * 2);
+    world.run(SECOND);
+    // The round trip is known.
+    world.type_all(b"x");
+    world.run(SECOND);
     let bytes = pattern(200 * 1_024);
     world.type_all(&bytes);
     world.run(MS * 10);
     world.cut_both();
     let cut = world.now;
-    while world.agent.output().len() < bytes.len() {
+    while world.agent.output().len() <= bytes.len() {
         world.run(MS);
     }
     let took = world.now.saturating_since(cut);
-    // A dial is tried within 100 ms, and half a round trip follows.
-    assert!(took <= MS * 200, "{took:?}");
-    assert_eq!(world.agent.output(), bytes);
+    // Either end is there again within 100 ms. Whoever comes last says so, which takes half a round trip, as what comes then does.
+    assert!(took <= MS * 250, "{took:?}");
+    assert!(world.agent.output()[1..] == bytes);
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn nobody_reads_and_the_sender_waits() {
     let config = ChannelConfig::default().with_receive_buffer(64 << 10);
     let mut world = World::new(client().with_channel(config), AgentConfig::new("s-1", "i-1"), MS * 5);
     world.client.reads = false;
-    let bytes = pattern(400_000);
+    let bytes = pattern(900_000);
     let mut rest = Bytes::from(bytes.clone());
     let mut taken = 0;
     for _ in 0..600 {
