@@ -34,6 +34,11 @@ fn session_hostile() {
 }
 
 #[test]
+fn ssm_frame() {
+    replay("ssm_frame", unbroken_tests::ssm::decode);
+}
+
+#[test]
 fn swap_schedule() {
     replay("swap_schedule", unbroken_tests::run_bytes);
 }

@@ -2,6 +2,7 @@
 
 use unbroken_tests::hostile::{decode, hostile};
 use unbroken_tests::rng::Rng;
+use unbroken_tests::ssm;
 
 /// `UNBROKEN_SEED=n` runs one.
 fn seeds() -> Box<dyn Iterator<Item = u64>> {
@@ -30,5 +31,12 @@ fn whatever_a_proven_peer_does_nothing_panics_or_grows() {
 fn any_plaintext_is_frames_or_one_error() {
     for seed in seeds() {
         decode(&bytes(seed));
+    }
+}
+
+#[test]
+fn any_message_of_session_manager_is_read_or_refused() {
+    for seed in seeds() {
+        ssm::decode(&bytes(seed));
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //! use unbroken_proto::ssm::kms::{DataKey, Direction, KmsError};
 //!
-//! let key = DataKey::new([7; 64]);
+//! let key = DataKey::new(std::array::from_fn(|place| place as u8));
 //! let ours = key.direction(Direction::ClientToAgent);
 //! let mut payload = Vec::new();
 //! ours.seal([1; 12], b"ls\n", &mut payload)?;

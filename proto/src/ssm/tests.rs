@@ -1,4 +1,5 @@
 //! Every captured message, held against the manifest: read, field by field, and written again to the same bytes.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 extern crate std;
 

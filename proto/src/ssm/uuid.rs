@@ -2,6 +2,14 @@
 
 use core::fmt;
 
+/// Characters of a UUID's text.
+const LENGTH: usize = 36;
+
+/// Whether there is a hyphen in this place of the text.
+fn is_hyphen(place: usize) -> bool {
+    matches!(place, 8 | 13 | 18 | 23)
+}
+
 /// A UUID in the order of RFC 4122, which is the order of its text. The header of a frame has the two halves the other way round;
 /// that is [`frame`](crate::ssm::frame)'s matter alone.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +38,7 @@ impl Uuid {
         let mut nibbles = 0usize;
         let mut bytes = [0u8; 16];
         for (place, byte) in text.bytes().enumerate() {
-            if matches!(place, 8 | 13 | 18 | 23) {
+            if is_hyphen(place) {
                 if byte != b'-' {
                     return None;
                 }
@@ -48,13 +56,14 @@ impl Uuid {
 /// Lower case, with hyphens.
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, byte) in self.0.iter().enumerate() {
-            if matches!(place, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
+        // At once, since each acknowledgement has one.
+        let mut text = [b'-'; LENGTH];
+        let places = (0..LENGTH).filter(|place| !is_hyphen(*place));
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+        for (place, nibble) in places.zip(nibbles) {
+            text[place] = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
         }
-        Ok(())
+        f.write_str(core::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -117,8 +117,36 @@ fn modules() -> Vec<Module> {
         ("accept", &["session", "server"]),
         ("session", &["server"]),
     ];
-    modules
-        .into_iter()
+    let layers = modules.into_iter().chain([("ssm", BESIDE_SSM)]);
+    let beside = BESIDE_SSM.iter().chain(BELOW_SSM).map(|module| (*module, &["ssm"][..]));
+    layers
+        .chain(beside)
         .map(|(lower, uppers)| ("proto", lower, uppers))
         .collect()
 }
+
+/// What `ssm` may name.
+const BELOW_SSM: &[&str] = &["error", "redacted", "time"];
+
+/// What neither names `ssm` nor is named by it: `lib` alone names it.
+const BESIDE_SSM: &[&str] = &[
+    "accept",
+    "budget",
+    "config",
+    "event",
+    "id",
+    "limits",
+    "liveness",
+    "peer",
+    "reconnect",
+    "reliability",
+    "rng",
+    "security",
+    "server",
+    "session",
+    "setters",
+    "stats",
+    "stream",
+    "trace",
+    "wire",
+];
