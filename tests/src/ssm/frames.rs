@@ -32,7 +32,14 @@ impl Framer {
     }
 
     /// A frame with a number.
-    pub fn data(&mut self, now: Instant, kind: MessageType, number: i64, payload_type: PayloadType, payload: &[u8]) -> Bytes {
+    pub fn data(
+        &mut self,
+        now: Instant,
+        kind: MessageType,
+        number: i64,
+        payload_type: PayloadType,
+        payload: &[u8],
+    ) -> Bytes {
         let first_output = kind == MessageType::OutputStreamData && number == 0;
         let header = Header {
             sequence_number: number,

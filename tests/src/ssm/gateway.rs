@@ -56,6 +56,8 @@ struct Leg {
     /// From the service.
     down: VecDeque<(Instant, Message)>,
     closes: Option<Instant>,
+    /// Its end has closed it.
+    left: bool,
 }
 
 /// What the service keeps for each end.
@@ -136,6 +138,7 @@ impl Gateway {
             up: VecDeque::new(),
             down: VecDeque::new(),
             closes: self.options.closes_after.map(|after| now + after),
+            left: false,
         };
         self.legs.insert(socket, leg);
         Ok(socket)
@@ -155,7 +158,7 @@ impl Gateway {
     pub fn handle_closed(&mut self, now: Instant, socket: Socket) {
         if let Some(leg) = self.legs.get_mut(&socket) {
             let last = leg.up.back().map_or(now, |(last, _)| *last);
-            leg.closes = Some(last);
+            (leg.closes, leg.left) = (Some(last), true);
         }
     }
 
@@ -199,8 +202,11 @@ impl Gateway {
         let sockets: Vec<Socket> = self.legs.keys().copied().collect();
         for socket in sockets {
             self.carry(now, socket);
-            if self.legs.get(&socket).is_some_and(|leg| leg.closes.is_some_and(|at| at <= now)) {
-                self.cuts.push(now);
+            let Some(leg) = self.legs.get(&socket) else { continue };
+            if leg.closes.is_some_and(|at| at <= now) {
+                if !leg.left {
+                    self.cuts.push(now);
+                }
                 self.kill(socket);
             }
         }
@@ -277,8 +283,12 @@ impl Gateway {
     /// Puts a message on the way to an end. Whether it has a connection.
     fn send(&mut self, now: Instant, to: End, message: Message) -> bool {
         let jitter = self.options.jitter(&mut self.rng);
-        let Some(socket) = self.side(to).socket else { return false };
-        let Some(leg) = self.legs.get_mut(&socket) else { return false };
+        let Some(socket) = self.side(to).socket else {
+            return false;
+        };
+        let Some(leg) = self.legs.get_mut(&socket) else {
+            return false;
+        };
         let at = now + leg.delay.down + jitter;
         let at = leg.down.back().map_or(at, |(last, _)| at.max(*last));
         leg.down.push_back((at, message));

@@ -147,7 +147,11 @@ impl Outgoing {
     /// Bytes of the messages that are kept.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.recorded.iter().chain(&self.written).map(|sent| sent.message.len()).sum()
+        self.recorded
+            .iter()
+            .chain(&self.written)
+            .map(|sent| sent.message.len())
+            .sum()
     }
 
     /// The retransmission timeout now.

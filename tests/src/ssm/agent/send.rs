@@ -75,7 +75,12 @@ impl Agent {
     fn run(&mut self, now: Instant) {
         self.stage = Stage::Running;
         let terminal = self.options.kind.has_terminal();
-        self.reads_from = now + if terminal { self.options.first_read } else { Duration::ZERO };
+        self.reads_from = now
+            + if terminal {
+                self.options.first_read
+            } else {
+                Duration::ZERO
+            };
     }
 
     /// Reads what the program says, once. How much was read.
@@ -125,7 +130,9 @@ impl Agent {
             session_state,
             session_id: "session".into(),
         };
-        let state = self.framer.control(now, MessageType::AgentSessionState, |out| body.encode(out));
+        let state = self
+            .framer
+            .control(now, MessageType::AgentSessionState, |out| body.encode(out));
         if self.has_connection {
             self.transmits.push_back(state);
         }

@@ -1,8 +1,6 @@
 //! What the service makes of a message.
 
-use unbroken_proto::ssm::body::{
-    Acknowledge, AgentSessionState, ChannelClosed, OpenDataChannel, SessionState,
-};
+use unbroken_proto::ssm::body::{Acknowledge, AgentSessionState, ChannelClosed, OpenDataChannel, SessionState};
 use unbroken_proto::ssm::frame::Frame;
 use unbroken_proto::ssm::{MessageType, PayloadType};
 use unbroken_proto::{Duration, Instant};
@@ -19,7 +17,9 @@ impl Gateway {
             self.opened(socket, &open);
             return;
         }
-        let Some(from) = self.legs.get(&socket).and_then(|leg| leg.end) else { return };
+        let Some(from) = self.legs.get(&socket).and_then(|leg| leg.end) else {
+            return;
+        };
         let Ok(received) = Frame::decode(message.bytes()) else {
             // It does not look into frames further than it must.
             self.pass(now, from, message);
@@ -133,7 +133,11 @@ impl Gateway {
     fn measure(&mut self, now: Instant, pause: Pause) {
         let (since, count) = &mut self.second;
         if now.saturating_since(*since) >= Duration::from_secs(1) {
-            self.busy_seconds = if *count > pause.per_second { self.busy_seconds + 1 } else { 0 };
+            self.busy_seconds = if *count > pause.per_second {
+                self.busy_seconds + 1
+            } else {
+                0
+            };
             (*since, *count) = (now, 0);
         }
         *count += 1;

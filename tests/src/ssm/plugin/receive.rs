@@ -150,7 +150,9 @@ impl Plugin {
     }
 
     fn handshake_request(&mut self, now: Instant, payload: &Bytes) {
-        let Ok(request) = HandshakeRequest::decode(payload) else { return };
+        let Ok(request) = HandshakeRequest::decode(payload) else {
+            return;
+        };
         let version = &request.agent_version;
         let actions = request.requested_client_actions.iter();
         let processed = actions.map(|action| {
