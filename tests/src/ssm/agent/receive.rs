@@ -85,12 +85,14 @@ impl Agent {
             _ if handshaking => self.counts.thrown_away += 1,
             PayloadType::Output => self.delivered.extend_from_slice(payload),
             PayloadType::Size => self.counts.sizes += 1,
-            PayloadType::Flag if self.options.kind.is_port() => {
-                if Flag::decode(payload) == Ok(Flag::TerminateSession) {
-                    self.end("TerminateSession");
-                }
-            }
+            PayloadType::Flag if self.options.kind.is_port() => self.flag(payload),
             _ => {}
+        }
+    }
+
+    fn flag(&mut self, payload: &Bytes) {
+        if Flag::decode(payload) == Ok(Flag::TerminateSession) {
+            self.end("TerminateSession");
         }
     }
 
