@@ -8,7 +8,7 @@
 //! - [`pair`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
 //! - [`harness`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
 //! - [`lines`]: lines of some rate and length, and how sessions use them.
-//! - [`ssm`]: the messages of AWS Session Manager against any bytes.
+//! - [`ssm`]: models of the AWS Session Manager programs and of the service between them.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
 pub mod harness;

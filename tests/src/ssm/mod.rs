@@ -1,0 +1,20 @@
+//! Models of the AWS Session Manager programs, with their defects, and of the service between them, in virtual time.
+//!
+//! - [`peer`]: what can be put at either end.
+//! - [`plugin`]: session-manager-plugin 1.2.677.0, the client.
+//! - [`agent`]: amazon-ssm-agent 3.3.1142.0, the end on the instance.
+//! - [`gateway`]: the service that both dial.
+//! - [`run`]: the loop that runs two ends and the service until everything has arrived, or nothing moves any more.
+//!
+//! The models were written from what the real programs were seen to do, and the tests in `tests/ssm_models.rs` hold them
+//! to the numbers that were measured. Nothing here asks a clock; every choice comes from a seed.
+
+pub mod agent;
+pub mod frames;
+pub mod gateway;
+pub mod outgoing;
+pub mod peer;
+pub mod plugin;
+pub mod run;
+pub mod source;
+pub mod timing;
