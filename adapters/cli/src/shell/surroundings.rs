@@ -152,7 +152,10 @@ impl<'a> Surroundings<'a> {
             let said = self.display().shows_status();
             let next_look = status.next_look(self.session, said);
             if self.keyboard.was_lent() {
-                let _output_closed = self.display().redraw();
+                // A question that was shown before may be answered.
+                let line = status.line(self.session, self.keyboard.has_question());
+                let mut display = self.display();
+                let _output_closed = display.status(line).and_then(|()| display.redraw());
             }
             tokio::select! {
                 event = events.next() => match event {
