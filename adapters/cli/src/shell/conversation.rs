@@ -1,23 +1,27 @@
 //! What goes on between a person and a terminal, until one of them ends it.
 
-use std::io::{self, IsTerminal, Stdout, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::Cell;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use unbroken_tokio::proto::session::SessionState;
-use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session};
+use unbroken_tokio::{RecvError, RecvHalf, SendHalf};
 
 use super::asking;
-use super::display::Display;
-use super::escape::{Escapes, HELP, Typed};
-use super::keyboard::Keyboard;
-use super::status::Status;
-use super::tty::{self, Input, Resizes};
+use super::escape::{Escapes, Typed};
+use super::surroundings::{Notes, Outgoing, Surroundings};
+use super::tty::Input;
+use super::writer::Place;
+use crate::said::{self, Diverted};
 use crate::signals::Signals;
-use crate::terminal::messages::{self, Control, Message, Size};
+use crate::terminal::messages::{self, Control, Message};
 
 /// What a program takes for the end of its input.
 const END_OF_INPUT: &[u8] = b"\x04";
+/// Output that nobody read for so long is in nobody's way who wants to leave.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// So many pieces that were typed wait, so that what is meant for the command itself is read though the program reads nothing.
 const TYPED: usize = 1 << 16;
 
@@ -39,41 +43,32 @@ pub(crate) enum Over {
 }
 
 pub(crate) struct Conversation<'a> {
-    session: &'a Session,
-    display: Mutex<Display<Stdout>>,
-    keyboard: &'a Keyboard,
+    around: Surroundings<'a>,
+    /// How it ended, while the last that was printed is written.
+    ended: Cell<Option<Over>>,
+    /// The person wanted the program to end.
+    hung_up: Notify,
 }
 
-/// What the server's people have to say, line by line.
-pub(crate) type Notes = tokio::sync::mpsc::Receiver<String>;
-
-/// What was typed, or happened to the window, and waits to be sent.
-type Outgoing = tokio::sync::mpsc::Sender<Bytes>;
-
 impl<'a> Conversation<'a> {
-    pub(crate) fn new(session: &'a Session, display: Display<Stdout>, keyboard: &'a Keyboard) -> Conversation<'a> {
+    pub(crate) fn new(around: Surroundings<'a>) -> Conversation<'a> {
         Conversation {
-            session,
-            display: Mutex::new(display),
-            keyboard,
+            around,
+            ended: Cell::new(None),
+            hung_up: Notify::new(),
         }
     }
 
-    fn display(&self) -> MutexGuard<'_, Display<Stdout>> {
-        self.display.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// `name`: that of the terminal; `None`: the program has pipes. `size`: what the window was when the terminal was asked for.
+    /// `name`: that of the terminal; `None`: the program has pipes. `lines`: what is said on standard error otherwise.
     pub(crate) async fn run(
         &mut self,
-        size: Option<Size>,
         mut send: SendHalf,
         mut recv: RecvHalf,
-        mut notes: Notes,
+        (mut notes, lines): (Notes, &mut Diverted),
         name: Option<&str>,
         (mut end, mut hangup): (Signals, Signals),
     ) -> Over {
-        self.keyboard.attend();
+        self.around.keyboard.attend();
         let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(if name.is_some() { TYPED } else { 64 });
         let mut next = None;
         let sent = async {
@@ -88,15 +83,24 @@ impl<'a> Conversation<'a> {
                 }
             }
         };
+        let around = &self.around;
         let over = tokio::select! {
             over = self.show(&mut recv) => over,
             over = self.read(&outgoing, name) => over,
             over = sent => over,
-            () = self.follow_window(&outgoing, size) => Over::Broken,
-            () = self.follow_connection() => Over::Broken,
-            () = self.hear_notes(&mut notes) => Over::Broken,
+            () = around.follow_window(&outgoing) => Over::Broken,
+            () = around.follow_stops() => Over::Broken,
+            () = around.follow_connection() => Over::Broken,
+            () = around.hear(&mut notes, lines) => Over::Broken,
+            () = self.give_up_output() => Over::Broken,
+            () = around.writer.closed() => Over::Detached,
             () = end.end() => Over::Detached,
             () = hangup.reload() => Over::Detached,
+        };
+        let over = match self.ended.get() {
+            // Who leaves what ended already, before all of it is written.
+            Some(ended) if !around.writer.is_closed() => ended,
+            _ => over,
         };
         if over == Over::Detached {
             // What was typed before goes first.
@@ -104,7 +108,8 @@ impl<'a> Conversation<'a> {
             // What does not fit any more leaves no gap.
             let fits = rest.map(|message| send.try_send(message)).all(|sent| sent.is_ok());
             if !fits {
-                self.display()
+                self.around
+                    .display()
                     .say("unbroken: not all that was typed could be sent")
                     .ok();
             }
@@ -117,26 +122,47 @@ impl<'a> Conversation<'a> {
         over
     }
 
-    /// Leaves the person's terminal as it was. What could not be done, if anything.
-    pub(crate) fn leave(self) -> Option<String> {
-        let display = self.display.into_inner().unwrap_or_else(PoisonError::into_inner);
-        display
+    /// Leaves the person's terminal as it was, and writes what is to be written yet, as long as it is read. What could not be done, if anything.
+    pub(crate) async fn leave(self, lines: &mut Diverted) -> Option<String> {
+        let writer = self.around.writer.clone();
+        let mut display = self.around.into_display();
+        while let Some(line) = lines.try_next() {
+            let _output_closed = display.line(&line);
+        }
+        let problem = display
             .leave()
-            .unwrap_or_else(|error| Some(format!("the terminal: {error}")))
+            .unwrap_or_else(|error| Some(format!("the terminal: {error}")));
+        if !writer.settle(PATIENCE).await {
+            said::set_stuck();
+        }
+        problem
     }
 
-    /// Shows what the program prints.
+    /// Shows what the program prints, to its end.
     async fn show(&self, recv: &mut RecvHalf) -> Over {
+        let over = self.show_all(recv).await;
+        self.ended.set(Some(over));
+        self.around.writer.drained().await;
+        match self.around.writer.is_closed() {
+            true => Over::Detached,
+            false => over,
+        }
+    }
+
+    async fn show_all(&self, recv: &mut RecvHalf) -> Over {
         loop {
+            // As long as nobody reads what was printed before, nothing more is taken from the server.
+            self.around.writer.room().await;
             let message = match recv.recv().await {
                 Ok(Some(message)) => message,
                 Err(RecvError::SessionEnded) => return Over::Broken,
                 Ok(None) | Err(_) => return Over::GivenUp,
             };
+            let _is_ours = self.around.screen.lock().await;
             match Message::decode(message) {
                 // Whoever closed our output does not want it any more.
-                Some(Message::Data(bytes)) if self.display().print(&bytes).is_err() => return Over::Detached,
-                Some(Message::Errors(bytes)) => drop(io::stderr().write_all(&bytes)),
+                Some(Message::Data(bytes)) if self.around.display().print(&bytes).is_err() => return Over::Detached,
+                Some(Message::Errors(bytes)) => drop(self.around.writer.push(Place::Errors, &bytes)),
                 Some(Message::Control(Control::Exited(status))) => return Over::Exited(status),
                 Some(Message::Control(Control::Displaced)) => return Over::Displaced,
                 _ => {}
@@ -144,9 +170,17 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Drops what nobody reads, once the program is to end: how it ended is behind it.
+    async fn give_up_output(&self) {
+        self.hung_up.notified().await;
+        self.around.writer.stuck(PATIENCE).await;
+        self.around.writer.give_up();
+        std::future::pending().await
+    }
+
     /// Sends what is typed.
     async fn read(&self, outgoing: &Outgoing, name: Option<&str>) -> Over {
-        let (mut input, mut escapes) = (Input::new(self.keyboard), Escapes::new());
+        let (mut input, mut escapes) = (Input::new(self.around.keyboard), Escapes::new());
         let (mut hung_up, mut line_begins) = (false, true);
         loop {
             let typed = match input.read().await {
@@ -168,78 +202,27 @@ impl<'a> Conversation<'a> {
                 let _session_over = outgoing.send(messages::data(&typed)).await;
                 continue;
             }
-            let is_away = self.session.state() == SessionState::Detached;
+            let is_away = self.around.session.state() == SessionState::Detached;
             // What the line that is shown offers; nothing is taken from the program otherwise.
-            if self.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {
-                self.keyboard.hear();
-                self.session.reconnect_now();
+            if self.around.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {
+                self.around.keyboard.hear();
+                self.around.session.reconnect_now();
                 continue;
             }
             for typed in escapes.read(&typed) {
                 match typed {
                     Typed::Bytes(bytes) => drop(outgoing.send(messages::data(&bytes)).await),
                     Typed::Detach => return Over::Detached,
-                    Typed::HangUp if is_away || hung_up => return Over::Left,
+                    Typed::HangUp if is_away || hung_up || self.ended.get().is_some() => return Over::Left,
                     Typed::HangUp => {
                         hung_up = true;
+                        self.hung_up.notify_one();
                         if let Some(name) = name {
-                            tokio::spawn(asking::end(self.session.clone(), name.to_owned()));
+                            tokio::spawn(asking::end(self.around.session.clone(), name.to_owned()));
                         }
                     }
-                    Typed::Help => drop(self.display().say(HELP)),
+                    Typed::Help => self.around.help.notify_one(),
                 }
-            }
-        }
-    }
-
-    async fn follow_window(&self, outgoing: &Outgoing, mut last: Option<Size>) {
-        let Ok(mut resizes) = Resizes::new() else {
-            return std::future::pending().await;
-        };
-        loop {
-            let size = tty::size();
-            if let Some(now) = size.filter(|_| size != last && last.is_some()) {
-                last = size;
-                let _output_closed = self.display().resize(now);
-                let _session_over = outgoing.send(Control::Resize(now).encode()).await;
-            }
-            resizes.next().await;
-        }
-    }
-
-    /// Shows what the server's people have to say.
-    async fn hear_notes(&self, notes: &mut Notes) {
-        while let Some(line) = notes.recv().await {
-            let _output_closed = self.display().say(&format!("unbroken: {line}"));
-        }
-        std::future::pending().await
-    }
-
-    /// Says so while there is no connection.
-    async fn follow_connection(&self) {
-        let (mut events, mut status) = (self.session.events(), Status::default());
-        loop {
-            let said = self.display().shows_status();
-            let next_look = status.next_look(self.session, said);
-            if self.keyboard.was_lent() {
-                let _output_closed = self.display().redraw();
-            }
-            tokio::select! {
-                event = events.next() => match event {
-                    Some(event) => status.heard(&event),
-                    // The stream says how it ends.
-                    None => return std::future::pending().await,
-                },
-                () = tokio::time::sleep(next_look.unwrap_or_default()), if next_look.is_some() => {
-                    if !self.keyboard.is_lent() {
-                        let line = status.line(self.session, self.keyboard.has_question());
-                        let _output_closed = self.display().status(line);
-                    }
-                    continue;
-                }
-            }
-            if said && status.next_look(self.session, said).is_none() {
-                let _output_closed = self.display().status(None);
             }
         }
     }

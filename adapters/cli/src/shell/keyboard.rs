@@ -24,6 +24,8 @@ struct State {
     was_lent: bool,
     /// This command reads byte by byte.
     raw: bool,
+    /// This process is, or is about to be, stopped.
+    stopped: bool,
     /// Another program would ask something.
     question: bool,
     /// The person wants to hear it.
@@ -52,6 +54,32 @@ impl Keyboard {
     pub(super) fn set_raw(&self, raw: bool) {
         self.state().raw = raw;
         said::set_raw(raw);
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.state().raw
+    }
+
+    /// The terminal is as it was found, for whoever has it while this process is stopped.
+    pub(super) fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        if state.raw && !state.lent {
+            let _terminal_gone = crossterm::terminal::disable_raw_mode();
+            said::set_raw(false);
+        }
+    }
+
+    /// This command reads byte by byte again, whatever others made of the terminal while it was stopped.
+    pub(super) fn go_on(&self) {
+        let mut state = self.state();
+        state.stopped = false;
+        if state.raw && !state.lent {
+            // What is raw as far as is known here is not made raw again.
+            let _terminal_gone = crossterm::terminal::disable_raw_mode();
+            let _terminal_gone = crossterm::terminal::enable_raw_mode();
+            said::set_raw(true);
+        }
     }
 
     /// Nothing is read here, and the terminal is as other programs expect it, until the value is dropped.
@@ -115,7 +143,7 @@ pub(crate) struct Lent(Keyboard);
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        if state.raw {
+        if state.raw && !state.stopped {
             let _terminal_gone = crossterm::terminal::enable_raw_mode();
             said::set_raw(true);
         }

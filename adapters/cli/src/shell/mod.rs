@@ -6,8 +6,12 @@ mod display;
 mod escape;
 pub(crate) mod keyboard;
 mod record;
+mod sequences;
 mod status;
+mod stops;
+mod surroundings;
 mod tty;
+mod writer;
 
 use std::io;
 use std::process::ExitCode;
@@ -16,16 +20,19 @@ use std::sync::Arc;
 use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use self::asking::{ask, request};
-use self::conversation::{Conversation, Notes, Over};
+use self::conversation::{Conversation, Over};
 use self::display::Display;
 use self::keyboard::Keyboard;
 use self::record::Recording;
+use self::surroundings::{Notes, Surroundings};
 use self::tty::Raw;
+use self::writer::Writer;
 use crate::client;
 use crate::config;
 use crate::failure::Failure;
 use crate::notes::Tell;
 use crate::options::shell::{Shell, Terminal};
+use crate::said;
 use crate::signals::Signals;
 use crate::target::Purpose;
 use crate::terminal::messages::{Action, Answer, Listed, Size};
@@ -104,13 +111,16 @@ impl Attaching<'_> {
             None => None,
         };
         let size = size.filter(|_| name.is_some());
-        let display = Display::new(io::stdout(), size, recording);
-        let mut conversation = Conversation::new(session, display, self.keyboard);
-        let over = conversation
-            .run(size, send, recv, notes, name.as_deref(), signals)
-            .await;
-        let left = conversation.leave();
+        let writer = Writer::new(io::stdout(), io::stderr()).map_err(Failure::unable("cannot write"))?;
+        let display = Display::new(writer.clone(), size, recording);
+        let around = Surroundings::new(session, self.keyboard, (writer, display), size);
+        let mut conversation = Conversation::new(around);
+        let mut lines = said::divert();
+        let heard = (notes, &mut lines);
+        let over = conversation.run(send, recv, heard, name.as_deref(), signals).await;
+        let left = conversation.leave(&mut lines).await;
         drop(raw);
+        drop(lines);
         if let Some(problem) = left {
             eprintln!("unbroken: {problem}");
         }

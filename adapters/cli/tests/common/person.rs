@@ -2,11 +2,14 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pty_process::blocking::{self, Pty};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use super::PATIENCE;
 
@@ -14,6 +17,8 @@ pub(crate) struct Person {
     pty: Arc<Pty>,
     pub(crate) child: Child,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Whoever has this looks at the screen.
+    eyes: Arc<Mutex<()>>,
     reading: Option<JoinHandle<()>>,
 }
 
@@ -33,9 +38,12 @@ impl Person {
         let (pty, cells) = (Arc::new(pty), |n| std::num::NonZeroU16::new(n).unwrap());
         let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(24), cells(80), 5_000)));
         let (output, shown) = (Arc::clone(&pty), Arc::clone(&screen));
+        let eyes: Arc<Mutex<()>> = Arc::default();
+        let looks = Arc::clone(&eyes);
         let reading = thread::spawn(move || {
             let mut buffer = [0; 4_096];
             while let Ok(bytes @ 1..) = (&*output).read(&mut buffer) {
+                let _looks = looks.lock().unwrap();
                 shown.lock().unwrap().process(&buffer[..bytes]);
             }
         });
@@ -43,12 +51,62 @@ impl Person {
             pty,
             child,
             screen,
+            eyes,
             reading: Some(reading),
         }
     }
 
     pub(crate) fn types(&self, text: &str) {
         (&*self.pty).write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Nothing is read from the terminal until the value is dropped.
+    pub(crate) fn looks_away(&self) -> MutexGuard<'_, ()> {
+        self.eyes.lock().unwrap()
+    }
+
+    /// Whether nothing more can be written to the terminal, which nobody reads.
+    pub(crate) fn is_full(&self) -> bool {
+        if rustix::io::ioctl_fionread(&*self.pty).unwrap() < 4_000 {
+            return false;
+        }
+        let own = format!("/proc/{}/fd/1", self.child.id());
+        let terminal = rustix::fs::open(own, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        poll(
+            &mut [PollFd::new(&terminal, PollFlags::OUT)],
+            Some(&Timespec::default()),
+        )
+        .unwrap()
+            == 0
+    }
+
+    /// Whether what is typed reaches the command byte by byte.
+    pub(crate) fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&*self.pty).unwrap().local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// Another program makes the terminal collect lines, and writes over what is on it.
+    pub(crate) fn is_disturbed(&self) {
+        let mut modes = tcgetattr(&*self.pty).unwrap();
+        modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO;
+        tcsetattr(&*self.pty, OptionalActions::Now, &modes).unwrap();
+        self.screen.lock().unwrap().process(b"\x1b[2J\x1b[3;3Hdisturbed");
+    }
+
+    pub(crate) fn signals(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Whether the command is stopped, as by job control.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let state = Command::new("ps")
+            .args(["-o", "stat=", "-p", &self.child.id().to_string()])
+            .output();
+        state.unwrap().stdout.first() == Some(&b'T')
     }
 
     pub(crate) fn resizes(&self, columns: u16, rows: u16) {
