@@ -35,7 +35,7 @@ fn session_hostile() {
 
 #[test]
 fn ssm_frame() {
-    replay("ssm_frame", unbroken_tests::ssm::decode);
+    replay("ssm_frame", unbroken_tests::ssm::messages::decode);
 }
 
 #[test]

@@ -37,6 +37,6 @@ fn any_plaintext_is_frames_or_one_error() {
 #[test]
 fn any_message_of_session_manager_is_read_or_refused() {
     for seed in seeds() {
-        ssm::decode(&bytes(seed));
+        ssm::messages::decode(&bytes(seed));
     }
 }
