@@ -39,6 +39,11 @@ fn ssm_frame() {
 }
 
 #[test]
+fn ssm_peer() {
+    replay("ssm_peer", unbroken_tests::ssm::hostile::play);
+}
+
+#[test]
 fn swap_schedule() {
     replay("swap_schedule", unbroken_tests::run_bytes);
 }

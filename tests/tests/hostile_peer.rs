@@ -40,3 +40,10 @@ fn any_message_of_session_manager_is_read_or_refused() {
         ssm::messages::decode(&bytes(seed));
     }
 }
+
+#[test]
+fn a_session_manager_peer_that_sends_anything_breaks_nothing() {
+    for seed in seeds() {
+        ssm::hostile::play(&bytes(seed));
+    }
+}

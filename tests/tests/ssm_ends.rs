@@ -60,6 +60,8 @@ fn talk(rng: &mut Rng) -> Source {
         let bytes = Source::bulk(rng, 40_000, Instant::ZERO);
         source.push(Instant::from_millis(5_000 + 4_000 * burst), bytes.bytes());
     }
+    // An agent holds back what may be the beginning of a character.
+    source.push(CUTS_UNTIL, b"the end\r\n");
     source
 }
 
@@ -221,7 +223,8 @@ fn what_was_lost_is_there_again_after_about_a_round_trip() {
         let connected = recovery.connected.expect("because it is whole").0;
         let recovered = recovery.recovered.expect("because it is whole");
         let took = recovered.saturating_since(connected);
-        // Half of one for the sign that the other is there, half of one for what comes then; the dials are up to 100 ms apart.
-        assert!(took <= round_trip * 3 / 2, "seed {seed}: {took:?}");
+        // Half of one for the sign that the other is there, half of one for what comes then, and what the second end lost again while the first
+        // was there alone.
+        assert!(took <= round_trip * 5 / 2, "seed {seed}: {took:?}");
     }
 }

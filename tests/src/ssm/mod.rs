@@ -1,5 +1,6 @@
 //! Models of the AWS Session Manager programs, with their defects, and of the service between them, in virtual time.
 //!
+//! - [`hostile`]: a peer that may send anything.
 //! - [`messages`]: the decoders against any bytes.
 //! - [`peer`]: what can be put at either end.
 //! - [`plugin`]: session-manager-plugin 1.2.677.0, the client.
@@ -14,6 +15,7 @@
 pub mod agent;
 pub mod frames;
 pub mod gateway;
+pub mod hostile;
 pub mod messages;
 pub mod ours;
 pub mod outgoing;
