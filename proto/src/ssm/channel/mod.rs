@@ -9,7 +9,7 @@
 //! | `transmitting` | what goes next |
 //! | `receiving` | what came |
 //! | `timers` | deadlines |
-//! | `sender` | what we owe; `pace`: how fast |
+//! | `sender` | what we owe; `sent`: a frame of it; `pace`: how fast |
 //! | `receiver` | what the peer sent, and its acknowledgements |
 //! | `queue` | what has no number yet |
 //! | `link` | one connection |
@@ -24,6 +24,7 @@ mod receiver;
 mod receiving;
 mod sealing;
 mod sender;
+mod sent;
 mod state;
 mod timers;
 mod transmitting;

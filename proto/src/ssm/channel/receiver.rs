@@ -33,6 +33,15 @@ impl Charged for Arrived {
     }
 }
 
+/// A frame whose turn it is, opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Payload {
+    pub(crate) payload_type: PayloadType,
+    pub(crate) payload: Bytes,
+    /// As it came.
+    pub(crate) arrived: Arrived,
+}
+
 /// An acknowledgement that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ack {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::receiver::{Arrival, Arrived};
+use super::receiver::{Arrival, Arrived, Payload};
 use super::sealing::is_sealed;
 use super::state::Channel;
 use crate::id::Epoch;
@@ -17,15 +17,6 @@ use crate::time::{Duration, Instant};
 
 /// The service often says that sending has to pause, and never that it may go on.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// A frame whose turn it is, opened.
-#[derive(Clone, Debug)]
-pub(crate) struct Payload {
-    pub(crate) payload_type: PayloadType,
-    pub(crate) payload: Bytes,
-    /// Another process than the one so far may have sent it.
-    arrived: Arrived,
-}
 
 /// What a message asks of the session as a whole.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,11 +10,10 @@ use alloc::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::pace::Pace;
+use super::sent::{Acked, Sent, Transmission};
 use crate::reliability::{Charged, Outbox, Rto};
 use crate::time::{Duration, Instant, earliest};
 
-/// What a frame costs beyond its bytes while it is kept.
-const KEPT: usize = 64;
 /// So many frames may wait for acknowledgements, those in between that have theirs included: the plugin holds 10,000 ahead of their turn.
 const OUTSTANDING: u64 = 8_192;
 /// Round trips before one was measured, and the bounds of what is waited for an acknowledgement.
@@ -26,48 +25,6 @@ const MOST_DOUBLINGS: u32 = 8;
 /// A frame that the peer is silent about counts as delivered when it was transmitted again so often, and something later was acknowledged
 /// each time. Once would do if nothing lay between the two ends that can lose a frame and keep our connection; the service does.
 const DOUBTS: u8 = 4;
-
-/// A frame that was numbered.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    /// The whole frame, which goes out again as it is. Empty once it is acknowledged.
-    message: Bytes,
-    /// Bytes of the application's in it.
-    payload: usize,
-    /// Whether it carries what the application said, and no handshake.
-    is_data: bool,
-    acked: bool,
-    /// How often it was transmitted.
-    times: u32,
-    /// The number of its last transmission.
-    mark: u64,
-    at: Instant,
-    /// How often something later was acknowledged since it was transmitted again.
-    doubts: u8,
-}
-
-impl Charged for Sent {
-    fn charge(&self) -> usize {
-        self.message.len() + KEPT
-    }
-}
-
-/// One transmission on the present connection.
-#[derive(Clone, Copy, Debug)]
-struct Transmission {
-    mark: u64,
-    position: u64,
-    at: Instant,
-}
-
-/// What an acknowledgement did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Acked {
-    /// The frame was outstanding.
-    pub(crate) is_new: bool,
-    /// So many others count as delivered now, of which the peer said nothing.
-    pub(crate) inferred: u32,
-}
 
 #[derive(Debug)]
 pub(crate) struct Sender {

@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use super::link::Link;
 use super::queue::Queue;
-use super::receiver::Receiver;
-use super::receiving::Payload;
+use super::receiver::{Payload, Receiver};
 use super::sealing::Sealing;
 use super::sender::Sender;
 use crate::config::Seed;

@@ -126,27 +126,20 @@ fn modules() -> Vec<Module> {
 }
 
 /// What `ssm` may name.
-const BELOW_SSM: &[&str] = &["error", "redacted", "time"];
+const BELOW_SSM: &[&str] = &[
+    "config",
+    "error",
+    "id",
+    "liveness",
+    "reconnect",
+    "redacted",
+    "reliability",
+    "rng",
+    "setters",
+    "time",
+];
 
 /// What neither names `ssm` nor is named by it: `lib` alone names it.
 const BESIDE_SSM: &[&str] = &[
-    "accept",
-    "budget",
-    "config",
-    "event",
-    "id",
-    "limits",
-    "liveness",
-    "peer",
-    "reconnect",
-    "reliability",
-    "rng",
-    "security",
-    "server",
-    "session",
-    "setters",
-    "stats",
-    "stream",
-    "trace",
-    "wire",
+    "accept", "budget", "event", "limits", "peer", "security", "server", "session", "stats", "stream", "trace", "wire",
 ];
