@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Nothing takes longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder that goes with its value.
 pub(crate) struct Folder(PathBuf);
