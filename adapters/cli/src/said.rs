@@ -1,7 +1,7 @@
 //! What is said on standard output and standard error. Whoever was to read it may be gone, and the macros of `std` of these names panic
 //! then: a server would end because nobody reads what it says.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(crate) fn set_raw(raw: bool) {
 
 /// What ends a line on standard error.
 pub(crate) fn line_end() -> &'static str {
-    match RAW.load(Ordering::Relaxed) {
+    match RAW.load(Ordering::Relaxed) && io::stderr().is_terminal() {
         true => "\r\n",
         false => "\n",
     }

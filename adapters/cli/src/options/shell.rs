@@ -18,6 +18,9 @@ The program goes on while there is no connection, and after `~d` at the beginnin
 killed; --attach leads to it again, also from elsewhere, and shows what it printed meanwhile, up to 1,000 lines above
 the screen. `~?` lists what else can be typed.
 
+What this command has to say while a program has the whole screen is shown over its last lines for some seconds, and
+said again when the program gives the screen back.
+
 A command whose standard input is no terminal here has pipes there, unless it has a name; it ends with this command, or
 with its session where this command is killed.
 

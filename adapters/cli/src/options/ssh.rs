@@ -24,6 +24,9 @@ yours holds the terminals, starts when it is needed, and ends when it holds none
 The program goes on while there is no connection, and after `~d` at the beginning of a line, or when this command is
 killed; --attach leads to it again, also from elsewhere. `~?` lists what else can be typed.
 
+What this command has to say while a program has the whole screen is shown over its last lines for some seconds, and
+said again when the program gives the screen back.
+
 A command whose standard input is no terminal here has pipes there, unless it has a name; it ends with this command, or
 with its session where this command is killed.
 

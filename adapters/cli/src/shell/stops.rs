@@ -6,6 +6,7 @@ pub(crate) enum Stop {
     /// This process is to stop.
     Asked,
     /// It was stopped by something that cannot be caught, and goes on.
+    #[cfg(unix)]
     Over,
 }
 

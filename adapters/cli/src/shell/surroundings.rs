@@ -103,29 +103,51 @@ impl<'a> Surroundings<'a> {
         let Some(mut stops) = stops else {
             return std::future::pending().await;
         };
+        let (mut is_old, mut screen) = (false, None);
         loop {
-            if stops.next().await == Stop::Asked {
-                let _nobody_prints = self.screen.lock().await;
-                let is_lent = self.keyboard.is_lent();
-                if !is_lent {
-                    let _output_closed = self.display().step_aside();
-                    let _nobody_reads = timeout(STOPPING, self.writer.drained()).await;
+            let stop = tokio::select! {
+                biased;
+                stop = stops.next() => stop,
+                // Nothing is drawn where nobody looks.
+                () = self.writer.room(), if is_old => {
+                    is_old = false;
+                    self.draw_anew();
+                    screen = None;
+                    continue;
                 }
-                self.keyboard.stop();
+            };
+            if stop == Stop::Asked {
+                // The program prints nothing until its screen is there again.
+                if screen.is_none() {
+                    screen = Some(self.screen.lock().await);
+                }
+                self.step_aside().await;
                 stops.stop().await;
             }
             self.keyboard.go_on();
             self.goes_on.notify_one();
-            if !self.keyboard.is_lent() {
-                // Nothing is drawn where nobody looks.
-                self.writer.room().await;
-                let mut display = self.display();
-                if let Some(now) = self.resized() {
-                    let _output_closed = display.resize(now);
-                }
-                let _output_closed = display.redraw();
-            }
+            is_old = true;
         }
+    }
+
+    /// Leaves the terminal to others.
+    async fn step_aside(&self) {
+        if !self.keyboard.is_lent() {
+            let _output_closed = self.display().step_aside();
+            let _nobody_reads = timeout(STOPPING, self.writer.drained()).await;
+        }
+        self.keyboard.stop();
+    }
+
+    fn draw_anew(&self) {
+        if self.keyboard.is_lent() {
+            return;
+        }
+        let mut display = self.display();
+        if let Some(now) = self.resized() {
+            let _output_closed = display.resize(now);
+        }
+        let _output_closed = display.redraw();
     }
 
     /// Shows what others have to say.
