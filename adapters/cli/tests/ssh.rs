@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use common::sshd::{Sshd, user};
@@ -100,6 +101,88 @@ fn scp_copies_a_file_whole() {
             fs::read(sshd.folder.path("copied")).unwrap() == sent,
             "another content arrived"
         );
+    });
+}
+
+fn git(folder: &Path, arguments: &[&str], ssh: Option<&str>) {
+    let mut git = Command::new("git");
+    git.current_dir(folder)
+        .args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.compression=0"]);
+    // Nothing of this account's counts.
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null");
+    if let Some(ssh) = ssh {
+        git.env("GIT_SSH_COMMAND", ssh);
+    }
+    let output = git.args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "git {arguments:?}: {said}");
+}
+
+/// How a shell writes this command.
+fn quoted(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
+    words.map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn git_clones_and_pushes() {
+    if Command::new("git").arg("--version").output().is_err() {
+        return eprintln!("without git");
+    }
+    let sent = pattern(8 << 20);
+    through_cuts(sent.len() as u64 / 12, |sshd, proxy| {
+        let (origin, clone) = (sshd.folder.path("origin"), sshd.folder.path("clone"));
+        fs::create_dir(&origin).unwrap();
+        git(&origin, &["init", "-q", "-b", "main"], None);
+        fs::write(origin.join("large"), &sent).unwrap();
+        git(&origin, &["add", "large"], None);
+        git(&origin, &["commit", "-q", "-m", "large"], None);
+        let ssh = quoted(&client(sshd, "ssh", proxy));
+        let url = format!("ssh://{}{}", user(), origin.display());
+        git(
+            &sshd.folder.path(""),
+            &["clone", "-q", &url, clone.to_str().unwrap()],
+            Some(&ssh),
+        );
+        assert!(fs::read(clone.join("large")).unwrap() == sent, "another content came");
+        let other: Vec<u8> = sent.iter().rev().copied().collect();
+        fs::write(clone.join("other"), &other).unwrap();
+        git(&clone, &["add", "other"], None);
+        git(&clone, &["commit", "-q", "-m", "other"], None);
+        git(&clone, &["push", "-q", "origin", "main:pushed"], Some(&ssh));
+        git(&origin, &["checkout", "-q", "pushed"], None);
+        assert!(
+            fs::read(origin.join("other")).unwrap() == other,
+            "another content arrived"
+        );
+    });
+}
+
+#[test]
+fn rsync_copies_a_folder() {
+    if Command::new("rsync").arg("--version").output().is_err() {
+        return eprintln!("!! SKIPPED: without rsync");
+    }
+    let sent = pattern(16 << 20);
+    through_cuts(sent.len() as u64 / 28, |sshd, proxy| {
+        let folder = sshd.folder.path("folder");
+        fs::create_dir(&folder).unwrap();
+        for (number, part) in sent.chunks(1 << 20).enumerate() {
+            fs::write(folder.join(number.to_string()), part).unwrap();
+        }
+        let place = format!("{}:{}", user(), sshd.folder.text("copied"));
+        let mut rsync = Command::new("rsync");
+        rsync.args(["-a", "-e", &quoted(&client(sshd, "ssh", proxy))]);
+        rsync.arg(format!("{}/", folder.display())).arg(place);
+        let output = run(rsync, b"");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        for (number, part) in sent.chunks(1 << 20).enumerate() {
+            let copied = sshd.folder.path("copied").join(number.to_string());
+            assert!(fs::read(copied).unwrap() == part, "another content arrived: {number}");
+        }
     });
 }
 
