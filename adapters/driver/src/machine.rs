@@ -50,7 +50,7 @@ mod kept {
 
     /// Nothing is recorded.
     #[derive(Default)]
-    pub(crate) struct Records;
+    pub(crate) struct Records(());
 
     impl Records {
         #[expect(clippy::unused_self, reason = "there are records with the feature")]
