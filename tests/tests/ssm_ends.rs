@@ -228,3 +228,49 @@ fn what_was_lost_is_there_again_after_about_a_round_trip() {
         assert!(took <= round_trip * 5 / 2, "seed {seed}: {took:?}");
     }
 }
+
+/// `cargo test --profile sim -p unbroken-tests --test ssm_ends -- --ignored --nocapture`: what both ends make of a processor, in frames of 1,024
+/// bytes and nothing between them. The real programs send 0.85 MB/s, whatever the processor.
+#[test]
+#[ignore = "it measures, and fails for nothing"]
+fn how_fast_the_ends_are() {
+    use bytes::{Buf, Bytes};
+    use unbroken_proto::ssm::event::Chunk;
+    let channel = ChannelConfig::default()
+        .with_frames_per_second(None)
+        .with_window(1 << 20)
+        .with_ack_delay(Duration::ZERO);
+    let mut rng = Rng::new(1);
+    let mut client = ours::client(
+        ClientConfig::new("s-1", Token::from("first")).with_channel(channel.clone()),
+        &mut rng,
+    )
+    .end;
+    let mut agent = ours::agent(agent_config(2).with_channel(channel), &mut rng).end;
+    let mut now = Instant::ZERO;
+    let intent = agent.wanted_connection().expect("it never had one");
+    agent.handle_token(now, intent.attempt, Token::from("token"), None);
+    let (up, down) = (
+        client.attach(now).expect("it wants one"),
+        agent.attach(now).expect("it wants one"),
+    );
+    let mut rest = Bytes::from(vec![7; 256 << 20]);
+    let (total, mut read) = (rest.len(), 0);
+    let began = std::time::Instant::now();
+    while read < total {
+        let taken = agent.write(now, &rest);
+        rest.advance(taken);
+        while let Some(message) = agent.poll_transmit(now, down) {
+            client.handle_input(now, up, message);
+        }
+        while let Some(message) = client.poll_transmit(now, up) {
+            agent.handle_input(now, down, message);
+        }
+        while let Some(Chunk::Output(bytes)) = client.read(now) {
+            read += bytes.len();
+        }
+        now = now + Duration::from_micros(100);
+    }
+    let rate = total as f64 / began.elapsed().as_secs_f64() / 1e6;
+    println!("{rate:.0} MB/s, {:.0} times what the real programs send", rate / 0.85);
+}
