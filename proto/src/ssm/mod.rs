@@ -3,6 +3,7 @@
 //!
 //! - [`Client`] and [`Agent`]: the ends, which share [`DataChannel`]. [`ClientConfig`], [`AgentConfig`] and [`ChannelConfig`] say how.
 //! - [`event`]: what they tell.
+//! - [`mux`]: many TCP streams over one of them.
 //! - [`frame`]: the binary message, a header of 120 bytes and a payload.
 //! - [`body`]: what stands in payloads, and in the first message of a connection.
 //! - [`text`]: control words that come without a frame.
@@ -93,6 +94,7 @@ mod json;
 mod kind;
 pub mod kms;
 mod message;
+pub mod mux;
 mod role;
 pub mod smux;
 #[cfg(test)]

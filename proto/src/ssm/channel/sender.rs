@@ -244,7 +244,7 @@ impl Sender {
             self.again.insert(position);
             return false;
         }
-        let (doubts, charge) = (sent.doubts + u8::from(is_certain), sent.charge());
+        let (doubts, charge) = (sent.doubts.saturating_add(u8::from(is_certain)), sent.charge());
         if is_certain && sent.doubts == 0 {
             self.doubted += charge;
         }

@@ -176,3 +176,18 @@ fn the_window_and_the_pace_are_kept() {
     sender.poll_transmit(now);
     assert!(!sender.takes_new(now + Duration::from_secs(1)), "the window is full");
 }
+
+/// Who is never ready may be silent for as long as it likes.
+#[test]
+fn doubts_do_not_overflow() {
+    let mut sender = sender(1);
+    sent(&mut sender, at(0));
+    sender.on_attached();
+    sent(&mut sender, at(10));
+    sender.outbox.change(0, |sent| sent.doubts = u8::MAX);
+    sender.doubted = sender.outbox.bytes();
+    sender.commit(Bytes::from(vec![1]), 1, true);
+    sent(&mut sender, at(20));
+    assert!(sender.on_ack(at(60), 1).is_new);
+    assert_eq!(sender.outbox.base(), 0);
+}
