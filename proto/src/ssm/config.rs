@@ -19,7 +19,7 @@ pub struct ChannelConfig {
     pub window: usize,
     /// Bytes that the application has handed over and that are not on their way. 1 or more, default 256 KiB. Owner: the channel.
     pub send_buffer: usize,
-    /// Bytes that have arrived and were not read, those ahead of their turn included. 4,096 or more, default 16 MiB: real programs send on
+    /// Bytes that have arrived and were not read; as many again may be held ahead of their turn. 4,096 or more, default 16 MiB: real programs send on
     /// without asking whether there is room. What finds none is not acknowledged, and comes again. Owner: the channel.
     pub receive_buffer: usize,
     /// How long a frame's acknowledgement waits, up to 100 ms; default 1 ms. Both real programs forget an acknowledgement that comes

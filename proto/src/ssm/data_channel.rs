@@ -177,7 +177,8 @@ impl<R: Role> DataChannel<R> {
         self.channel.is_over()
     }
 
-    /// Hands over as much of `bytes` as there is room for, and says how much. It is kept until there is a connection and the handshake is over. [`Event::Writable`] tells when there is room again. After the end nothing is taken.
+    /// Hands over as much of `bytes` as there is room for, and says how much. It is kept until there is a connection and the handshake is
+    /// over. [`Event::Writable`] tells when there is room again. After the end nothing is taken.
     pub fn write(&mut self, now: Instant, bytes: &Bytes) -> usize {
         self.channel.latest.advance(now);
         match self.is_finishing {
@@ -194,12 +195,10 @@ impl<R: Role> DataChannel<R> {
         chunk
     }
 
-    /// Says what happened to a TCP connection, behind all that was written.
+    /// Says what happened to a TCP connection, behind all that was written. It takes no part of the send buffer's room.
     pub fn flag(&mut self, now: Instant, flag: Flag) {
         self.channel.latest.advance(now);
-        let mut payload = Vec::new();
-        flag.encode(&mut payload);
-        self.channel.say(PayloadType::Flag, Bytes::from(payload));
+        self.channel.say(PayloadType::Flag, |out| flag.encode(out));
     }
 
     /// Ends the session when all that was written has arrived; [`EndReason::Finished`] tells. A client terminates a port session so, and leaves

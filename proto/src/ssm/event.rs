@@ -120,7 +120,7 @@ pub enum Defect {
         /// How many count as delivered by inference.
         frames: u32,
     },
-    /// Data came where it has no place: before a handshake was complete. It is kept until then.
+    /// Data came where it has no place: before a handshake was complete. It is handed over all the same.
     Early,
     /// A frame that has no meaning here; it was acknowledged and dropped.
     Unexpected,

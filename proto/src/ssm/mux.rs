@@ -39,6 +39,13 @@ struct Stream {
     wants_writable: bool,
 }
 
+impl Stream {
+    /// What waits to be sent counts for so much.
+    fn charge(&self) -> usize {
+        self.waiting + self.outgoing.len() * PIECE
+    }
+}
+
 /// The streams of one session. A host calls [`pump`](Self::pump) whenever something happened to the session, or here.
 #[derive(Debug)]
 pub struct Mux {
@@ -99,7 +106,7 @@ impl Mux {
         if stream.is_finished || stream.is_ended {
             return 0;
         }
-        let taken = self.config.send_buffer.saturating_sub(stream.waiting).min(bytes.len());
+        let taken = self.config.send_buffer.saturating_sub(stream.charge()).min(bytes.len());
         stream.wants_writable |= taken < bytes.len();
         if taken > 0 {
             if stream.outgoing.is_empty() {
@@ -227,7 +234,7 @@ impl Mux {
             }
         }
         stream.waiting -= most;
-        if stream.wants_writable && stream.waiting <= self.config.send_buffer / 2 {
+        if stream.wants_writable && stream.charge() <= self.config.send_buffer / 2 {
             stream.wants_writable = false;
             self.events.push_back(MuxEvent::Writable(number));
         }

@@ -11,8 +11,11 @@ use crate::config::Seed;
 use crate::id::Epoch;
 use crate::reconnect::Cause;
 use crate::ssm::body::{OpenDataChannel, Token};
-use crate::ssm::event::{Chunk, Event};
-use crate::ssm::{Agent, AgentConfig, Client, ClientConfig, DataChannel, Message, Role};
+use crate::ssm::event::{Chunk, Defect, Event};
+use crate::ssm::frame::Header;
+use crate::ssm::{
+    Agent, AgentConfig, Client, ClientConfig, DataChannel, Message, MessageType, PayloadType, Role, Uuid,
+};
 use crate::time::{Duration, Instant, earliest};
 
 /// When tests begin, in milliseconds since 1970.
@@ -44,6 +47,20 @@ impl<R: Role> Side<R> {
             chunks: Vec::new(),
             reads: true,
         }
+    }
+
+    /// Something that the peer never sent, or that it did not mean to.
+    pub(crate) fn hear(&mut self, now: Instant, message: Vec<u8>) {
+        self.towards.push_back((now, Message::Binary(Bytes::from(message))));
+    }
+
+    /// What it saw its peer do.
+    pub(crate) fn defects(&self) -> Vec<Defect> {
+        let defect = |event: &Event| match event {
+            Event::Defect(defect) => Some(*defect),
+            _ => None,
+        };
+        self.events.iter().filter_map(defect).collect()
     }
 
     /// All bytes of the stream that were read.
@@ -219,6 +236,18 @@ impl World {
         self.client.cut(self.now, Cause::Network);
         self.agent.cut(self.now, Cause::Network);
     }
+}
+
+/// A sequenced frame as `of` sends it, with an id of its own for each number and `id`.
+pub(crate) fn frame(of: MessageType, number: i64, id: u8, payload: &[u8]) -> Vec<u8> {
+    let header = Header {
+        sequence_number: number,
+        payload_type: PayloadType::Output,
+        ..Header::new(of, Uuid::v4([id; 16]), UNIX_MILLIS)
+    };
+    let mut message = Vec::new();
+    header.encode(payload, &mut message);
+    message
 }
 
 pub(crate) fn client() -> ClientConfig {

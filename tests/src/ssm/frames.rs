@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use unbroken_proto::Instant;
 use unbroken_proto::ssm::body::{Acknowledge, OpenDataChannel};
-use unbroken_proto::ssm::frame::Header;
+use unbroken_proto::ssm::frame::{Frame, FrameError, HEADER_LENGTH, Header, Received};
 use unbroken_proto::ssm::{FLAG_FIN, FLAG_SYN, MessageType, PayloadType, Uuid};
 
 use crate::rng::Rng;
@@ -15,6 +15,18 @@ pub const MAX_DATA: usize = 1024;
 
 /// What the clock said at the origin of virtual time, in milliseconds since 1970.
 const ORIGIN: u64 = 1_795_000_000_000;
+
+/// Reads a message as both real programs do, TEXT or binary. What is no frame is passed over, but for a header of another length: either
+/// program reads nothing any more after one.
+pub(crate) fn read(message: Bytes, is_deaf: &mut bool) -> Option<Received> {
+    match Frame::decode(message) {
+        Ok(received) if received.header_length == HEADER_LENGTH => return Some(received),
+        Ok(_) => *is_deaf = true,
+        Err(FrameError::HeaderLength { header_length, .. }) => *is_deaf |= header_length != 0,
+        Err(_) => {}
+    }
+    None
+}
 
 /// Makes messages, with ids of its own.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@
 //! - [`gateway`]: the service that both dial.
 //! - [`run`]: the loop that runs two ends and the service until everything has arrived, or nothing moves any more.
 //!
-//! The models were written from what the real programs were seen to do, and the tests in `tests/ssm_models.rs` hold them
+//! The models were written from what the real programs were seen to do, and the tests in `tests/ssm_models` hold them
 //! to the numbers that were measured. Nothing here asks a clock; every choice comes from a seed.
 
 pub mod agent;

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -93,9 +92,7 @@ impl Handshake {
             agent_version: config.agent_version.clone(),
             requested_client_actions: actions,
         };
-        let mut payload = Vec::new();
-        request.encode(&mut payload);
-        channel.say_first(PayloadType::HandshakeRequest, Bytes::from(payload));
+        channel.say_first(PayloadType::HandshakeRequest, |out| request.encode(out));
         handshake.stage = Stage::Asked;
         handshake
     }
@@ -172,9 +169,8 @@ impl Handshake {
         let challenge = Challenge::new(random);
         let sealing = Sealing::new(Side::Server, key);
         let sealed = challenge.seal(&sealing.ours, channel.nonce());
-        let mut payload = Vec::new();
-        sealed.map_err(|error| error.to_string())?.encode(&mut payload);
-        channel.say_first(PayloadType::EncChallengeRequest, Bytes::from(payload));
+        let sealed = sealed.map_err(|error| error.to_string())?;
+        channel.say_first(PayloadType::EncChallengeRequest, |out| sealed.encode(out));
         self.since = Some(now);
         self.stage = Stage::Proof(Box::new(Proof { challenge, sealing }));
         Ok(())
@@ -207,9 +203,7 @@ impl Handshake {
             time_to_complete_nanos: i64::try_from(took.as_nanos()).unwrap_or(i64::MAX),
             customer_message: self.customer_message.clone(),
         };
-        let mut payload = Vec::new();
-        complete.encode(&mut payload);
-        channel.say_first(PayloadType::HandshakeComplete, Bytes::from(payload));
+        channel.say_first(PayloadType::HandshakeComplete, |out| complete.encode(out));
         self.complete(channel);
     }
 

@@ -2,7 +2,6 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -78,9 +77,8 @@ impl Agent {
     /// Says how a command ended, behind all that was written.
     pub fn exit_code(&mut self, now: Instant, code: i64) {
         self.channel.latest.advance(now);
-        let mut payload = Vec::new();
-        ExitCode(code).encode(&mut payload);
-        self.channel.say(PayloadType::ExitCode, Bytes::from(payload));
+        self.channel
+            .say(PayloadType::ExitCode, |out| ExitCode(code).encode(out));
     }
 
     /// The answer to [`Event::DataKeyNeeded`](crate::ssm::Event::DataKeyNeeded): the key as KMS decrypted it, or why there is none, with

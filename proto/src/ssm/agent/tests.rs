@@ -1,8 +1,8 @@
 use crate::reconnect::Cause;
-use crate::ssm::AgentConfig;
 use crate::ssm::body::{PortProperties, SessionType};
 use crate::ssm::event::{Chunk, EndReason, Event};
 use crate::ssm::testing::{World, client, pattern};
+use crate::ssm::{AgentConfig, Message};
 use crate::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -76,4 +76,20 @@ fn cuts_at_either_end_lose_nothing() {
             "both say what they have"
         );
     }
+}
+
+/// The service says that sending has to pause, and forgets to say that it may go on.
+#[test]
+fn a_pause_that_nobody_ends_is_over_after_a_while() {
+    let mut world = World::shell(MS * 20);
+    world.print_all(b"$ ");
+    world.run(SECOND);
+    let epoch = world.agent.epoch.expect("because it is attached");
+    let pause = Message::Text("pause_publication".into());
+    world.agent.end.handle_input(world.now, epoch, pause);
+    world.print_all(b"later");
+    world.run(SECOND * 4);
+    assert_eq!(world.client.output(), b"$ ");
+    world.run(SECOND * 2);
+    assert_eq!(world.client.output(), b"$ later");
 }

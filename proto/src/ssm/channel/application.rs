@@ -1,19 +1,20 @@
 //! What the application hands over and takes.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::state::Channel;
 use crate::ssm::PayloadType;
 use crate::ssm::event::{Chunk, Event};
-use crate::time::Instant;
 
 impl Channel {
-    /// Hands over as much of `bytes` as there is room for; how much that is. [`Event::Writable`] tells when there is room again.
+    /// Hands over as much of `bytes` as there is room for, each piece of it counting for some bytes more; how much that is. [`Event::Writable`] tells when there is room again.
     pub(crate) fn write(&mut self, payload_type: PayloadType, bytes: &Bytes) -> usize {
         if self.is_over {
             return 0;
         }
-        let room = self.config.send_buffer.saturating_sub(self.queue.bytes());
+        let room = self.config.send_buffer.saturating_sub(self.queue.charge());
         let taken = room.min(bytes.len());
         if taken > 0 {
             self.queue.push(payload_type, bytes.slice(..taken));
@@ -22,23 +23,23 @@ impl Channel {
         taken
     }
 
-    /// Says something that is not the application's stream, and small.
-    pub(crate) fn say(&mut self, payload_type: PayloadType, payload: Bytes) {
+    /// Says what `write` appends: something that is not the application's stream, and small.
+    pub(crate) fn say(&mut self, payload_type: PayloadType, write: impl FnOnce(&mut Vec<u8>)) {
         if !self.is_over {
-            self.queue.push(payload_type, payload);
+            self.queue.push(payload_type, payload(write));
         }
     }
 
-    /// Says something in the place of what was said last, if that was of the same type and has not gone.
-    pub(crate) fn say_instead(&mut self, payload_type: PayloadType, payload: Bytes) {
+    /// As [`say`](Self::say), in the place of what was said last, if that was of the same type and has not gone.
+    pub(crate) fn say_instead(&mut self, payload_type: PayloadType, write: impl FnOnce(&mut Vec<u8>)) {
         self.queue.replace_last(payload_type);
-        self.say(payload_type, payload);
+        self.say(payload_type, write);
     }
 
-    /// Says a part of the handshake.
-    pub(crate) fn say_first(&mut self, payload_type: PayloadType, payload: Bytes) {
+    /// As [`say`](Self::say), of a part of the handshake, which waits for nothing.
+    pub(crate) fn say_first(&mut self, payload_type: PayloadType, write: impl FnOnce(&mut Vec<u8>)) {
         if !self.is_over {
-            self.urgent.push_back((payload_type, payload));
+            self.urgent.push_back((payload_type, payload(write)));
         }
     }
 
@@ -72,12 +73,18 @@ impl Channel {
     }
 
     /// Tells of room, if that is waited for.
-    pub(super) fn tell_writable(&mut self, _: Instant) {
-        if self.wants_writable && self.queue.bytes() <= self.config.send_buffer / 2 {
+    pub(super) fn tell_writable(&mut self) {
+        if self.wants_writable && self.queue.charge() <= self.config.send_buffer / 2 {
             self.wants_writable = false;
             self.push_event(Event::Writable);
         }
     }
+}
+
+fn payload(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut payload = Vec::new();
+    write(&mut payload);
+    Bytes::from(payload)
 }
 
 /// What a chunk counts for, so that a great many small ones have a bound, too.

@@ -7,6 +7,9 @@ use bytes::Bytes;
 
 use crate::ssm::PayloadType;
 
+/// What a piece costs beyond its bytes while it is kept.
+const PIECE: usize = 64;
+
 /// Payloads in their order. Those of one type that are bytes are one stream, which is cut anew into frames.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -17,6 +20,11 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What it all counts for, so that a great many small pieces have a bound, too.
+    pub(crate) fn charge(&self) -> usize {
+        self.bytes + self.pieces.len() * PIECE
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -57,8 +57,7 @@ impl Channel {
             }
         };
         let header = received.frame.header;
-        // What is empty carries no digest, and has nothing to protect.
-        if self.config.check_digest && received.payload_length != 0 && !received.digest_matches() {
+        if self.config.check_digest && !received.digest_matches() {
             self.tell(Defect::Digest {
                 number: header.sequence_number,
             });
@@ -99,10 +98,9 @@ impl Channel {
             self.sender.on_sign(now, true);
         }
         if acked.inferred > 0 {
-            self.inferred += u64::from(acked.inferred);
             self.tell(Defect::Silent { frames: acked.inferred });
         }
-        self.tell_writable(now);
+        self.tell_writable();
     }
 
     fn handle_sequenced(&mut self, now: Instant, header: &Header, payload: Bytes) -> Option<Word> {

@@ -44,7 +44,7 @@ pub(crate) struct Sender {
     doublings: u32,
     /// When the last wait was in vain: the next begins then.
     in_vain_at: Instant,
-    /// When something was acknowledged last.
+    /// When something was acknowledged last, or given up because a sign of the peer told that it was lost.
     heard_at: Instant,
     pace: Pace,
     /// Something waits for the pace.
@@ -57,6 +57,8 @@ pub(crate) struct Sender {
     ready: bool,
     /// Frames transmitted again.
     pub(crate) retransmitted: u64,
+    /// Frames that count as delivered although the peer never said so.
+    pub(crate) inferred: u64,
 }
 
 impl Sender {
@@ -80,6 +82,7 @@ impl Sender {
             doubted: 0,
             ready: false,
             retransmitted: 0,
+            inferred: 0,
         }
     }
 
@@ -244,16 +247,16 @@ impl Sender {
             self.again.insert(position);
             return false;
         }
-        let (doubts, charge) = (sent.doubts.saturating_add(u8::from(is_certain)), sent.charge());
+        let doubts = sent.doubts.saturating_add(u8::from(is_certain));
         if is_certain && sent.doubts == 0 {
-            self.doubted += charge;
-        }
-        if self.ready && doubts >= DOUBTS {
-            self.outbox.change(position, |sent| sent.doubts = doubts);
-            self.release(position);
-            return true;
+            self.doubted += sent.charge();
         }
         self.outbox.change(position, |sent| sent.doubts = doubts);
+        if self.ready && doubts >= DOUBTS {
+            self.release(position);
+            self.inferred += 1;
+            return true;
+        }
         let due = passed.at + self.rto.wait(0);
         match due <= now {
             true => self.again.insert(position),

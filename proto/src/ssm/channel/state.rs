@@ -80,7 +80,6 @@ pub(crate) struct Channel {
     pub(super) dialing: Dialing,
     events: VecDeque<Event>,
     pub(super) is_over: bool,
-    pub(super) inferred: u64,
 }
 
 impl Channel {
@@ -120,7 +119,6 @@ impl Channel {
             dialing,
             events: VecDeque::new(),
             is_over: false,
-            inferred: 0,
             config,
         }
     }
@@ -215,7 +213,7 @@ impl Channel {
             sent_frames: self.sender.next(),
             retransmitted_frames: self.sender.retransmitted,
             received_frames: self.receiver.expected(),
-            inferred_frames: self.inferred,
+            inferred_frames: self.sender.inferred,
             queued_bytes: self.queue.bytes(),
             unacknowledged_bytes: self.sender.payload_bytes(),
             unread_bytes: self.unread_bytes,

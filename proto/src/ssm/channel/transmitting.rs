@@ -35,12 +35,13 @@ impl Channel {
         if !self.sender.wants_transmit() {
             self.commit(now);
         }
+        // Whatever goes now shows it.
         self.announces &= !self.sender.wants_transmit();
         let frame = self.sender.poll_transmit(now)?;
         if let Some(link) = &mut self.link {
             link.liveness.on_data_committed(now);
         }
-        self.tell_writable(now);
+        self.tell_writable();
         Some(Message::Binary(frame))
     }
 

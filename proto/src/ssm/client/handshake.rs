@@ -5,8 +5,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
 use crate::id::Side;
 use crate::ssm::PayloadType;
 use crate::ssm::body::{
@@ -203,9 +201,7 @@ impl Handshake {
             processed_client_actions: processed.collect(),
             errors,
         };
-        let mut payload = Vec::new();
-        response.encode(&mut payload);
-        channel.say_first(PayloadType::HandshakeResponse, Bytes::from(payload));
+        channel.say_first(PayloadType::HandshakeResponse, |out| response.encode(out));
         self.stage = Stage::Answered;
     }
 
@@ -218,9 +214,7 @@ impl Handshake {
         let nonce = channel.nonce();
         let opened = Challenge::open(&sealing.theirs, &challenge).map_err(|error| error.to_string())?;
         let answer = opened.seal(&sealing.ours, nonce).map_err(|error| error.to_string())?;
-        let mut payload = Vec::new();
-        answer.encode(&mut payload);
-        channel.say_first(PayloadType::EncChallengeResponse, Bytes::from(payload));
+        channel.say_first(PayloadType::EncChallengeResponse, |out| answer.encode(out));
         Ok(())
     }
 }

@@ -79,9 +79,7 @@ impl Client {
 impl ClientRole {
     fn say_size(&self, channel: &mut Channel) {
         if let Some(size) = self.size {
-            let mut payload = Vec::new();
-            size.encode(&mut payload);
-            channel.say_instead(PayloadType::Size, Bytes::from(payload));
+            channel.say_instead(PayloadType::Size, |out| size.encode(out));
         }
     }
 }
@@ -120,7 +118,7 @@ impl Role for ClientRole {
         match self.handshake.stage {
             Stage::Begin => self.handshake.skip(channel),
             Stage::Done => {}
-            // The plugin would never get beyond it.
+            // It is handed over all the same; the plugin would never get beyond it.
             Stage::Key(_) | Stage::Answered => channel.tell(Defect::Early),
         }
         Ok(role::deliver(channel, payload_type, payload))
@@ -131,9 +129,7 @@ impl Role for ClientRole {
         if !is_port || core::mem::replace(&mut self.said_terminate, true) {
             return Some(EndReason::Finished);
         }
-        let mut payload = Vec::new();
-        Flag::TerminateSession.encode(&mut payload);
-        channel.say(PayloadType::Flag, Bytes::from(payload));
+        channel.say(PayloadType::Flag, |out| Flag::TerminateSession.encode(out));
         None
     }
 

@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use crate::reconnect::{Answer, Backoff, Cause, Strategies, Strategy};
 use crate::ssm::body::{LOCAL_PORT_FORWARDING, PortProperties, SessionType, Size, Token};
-use crate::ssm::event::{Chunk, EndReason, Event};
+use crate::ssm::event::{Chunk, Defect, EndReason, Event};
+use crate::ssm::frame::FrameError;
 use crate::ssm::kms::DataKey;
-use crate::ssm::testing::{World, client, pattern};
-use crate::ssm::{AgentConfig, ChannelConfig};
+use crate::ssm::testing::{World, client, frame, pattern};
+use crate::ssm::{AgentConfig, ChannelConfig, MessageType};
 use crate::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -321,4 +322,83 @@ fn nobody_reads_and_the_sender_waits() {
     world.print_all(&rest);
     world.run(SECOND * 20);
     assert!(world.client.output() == bytes);
+}
+
+const OUTPUT: MessageType = MessageType::OutputStreamData;
+
+#[test]
+fn what_is_not_as_it_was_sent_is_dropped_and_not_acknowledged() {
+    let mut world = World::shell(MS * 20);
+    world.run(SECOND);
+    let mut damaged = frame(OUTPUT, 0, 1, b"$ ");
+    damaged.pop();
+    world.client.hear(world.now, damaged);
+    world.client.hear(world.now, b"no frame".to_vec());
+    world.run(SECOND);
+    let expected = [
+        Defect::Digest { number: 0 },
+        Defect::Malformed(FrameError::TooShort { length: 8 }),
+    ];
+    assert_eq!(world.client.defects(), expected);
+    assert_eq!(
+        (world.client.output(), world.forwarded),
+        (Vec::new(), 1),
+        "the agent's state alone was said"
+    );
+    world.client.hear(world.now, frame(OUTPUT, 0, 1, b"$ "));
+    world.run(SECOND);
+    assert_eq!(world.client.output(), b"$ ");
+    assert_eq!(world.forwarded, 2, "and an acknowledgement");
+}
+
+#[test]
+fn a_second_frame_with_a_number_is_told_and_a_peer_that_begins_again_ends_it() {
+    let mut world = World::shell(MS * 20);
+    world.run(SECOND);
+    for (number, id) in [(0, 1), (1, 2), (1, 2), (1, 3)] {
+        world.client.hear(world.now, frame(OUTPUT, number, id, b"x"));
+    }
+    world.run(SECOND);
+    assert_eq!(world.client.defects(), [Defect::NumberReused { number: 1 }]);
+    assert_eq!(world.client.output(), b"xx");
+    world.client.hear(world.now, frame(OUTPUT, 0, 9, b"y"));
+    world.run(SECOND);
+    assert_eq!(ended(&world.client.events), Some((&EndReason::PeerRestarted, 0, None)));
+}
+
+#[test]
+fn a_number_that_never_comes_ends_the_session() {
+    let mut world = World::shell(MS * 20);
+    world.run(SECOND);
+    world.client.hear(world.now, frame(OUTPUT, 1, 2, b"x"));
+    world.run(SECOND * 59);
+    assert_eq!(ended(&world.client.events), None);
+    world.run(SECOND * 2);
+    let missing = EndReason::NumberMissing { number: 0 };
+    assert_eq!(ended(&world.client.events), Some((&missing, 0, None)));
+}
+
+#[test]
+fn what_cannot_be_opened_may_come_again() {
+    let agent = AgentConfig::new("s-1", "i-1").with_kms_key_id(Some("k".into()));
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    let now = world.now;
+    world
+        .client
+        .end
+        .data_key(now, Ok((DataKey::new([7; 64]), b"x".to_vec())));
+    world.run(SECOND);
+    world.agent.end.data_key(world.now, Ok(DataKey::new([7; 64])));
+    world.run(SECOND);
+    let number = 3;
+    world.client.hear(
+        world.now,
+        frame(OUTPUT, number, 9, b"not sealed, and long enough for it"),
+    );
+    world.run(SECOND);
+    assert_eq!(world.client.defects(), [Defect::Undecryptable { number }]);
+    world.print_all(b"sealed");
+    world.run(SECOND);
+    assert_eq!(world.client.output(), b"sealed");
 }

@@ -3,27 +3,19 @@
 use bytes::Bytes;
 use unbroken_proto::Instant;
 use unbroken_proto::ssm::body::{Acknowledge, ActionStatus, Flag, HandshakeResponse};
-use unbroken_proto::ssm::frame::{Frame, FrameError, HEADER_LENGTH};
+use unbroken_proto::ssm::frame::Frame;
 use unbroken_proto::ssm::{MessageType, PayloadType};
 
 use super::{Agent, Kind, Stage};
+use crate::ssm::frames;
 use crate::ssm::timing::newer_than;
 
 impl Agent {
     /// One message, TEXT or binary: both are taken for frames. Nobody asks for the digest.
     pub(super) fn receive(&mut self, now: Instant, message: Bytes) {
-        let received = match Frame::decode(message) {
-            Ok(received) => received,
-            Err(FrameError::HeaderLength { header_length, .. }) if header_length != 0 => {
-                self.deaf = true;
-                return;
-            }
-            Err(_) => return,
-        };
-        if received.header_length != HEADER_LENGTH {
-            self.deaf = true;
+        let Some(received) = frames::read(message, &mut self.deaf) else {
             return;
-        }
+        };
         let frame = received.frame;
         match frame.header.message_type {
             MessageType::InputStreamData => {

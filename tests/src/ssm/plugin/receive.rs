@@ -5,28 +5,20 @@ use unbroken_proto::ssm::body::{
     Acknowledge, ActionStatus, ActionType, ChannelClosed, HandshakeRequest, HandshakeResponse, ProcessedClientAction,
     RequestedClientAction, SessionType,
 };
-use unbroken_proto::ssm::frame::{Frame, FrameError, HEADER_LENGTH};
+use unbroken_proto::ssm::frame::Frame;
 use unbroken_proto::ssm::{MessageType, PayloadType};
 use unbroken_proto::{Duration, Instant};
 
 use super::{Kind, Plugin, Stage};
+use crate::ssm::frames;
 use crate::ssm::timing::newer_than;
 
 impl Plugin {
     /// One message, TEXT or binary: both are taken for frames.
     pub(super) fn receive(&mut self, now: Instant, message: Bytes) {
-        let received = match Frame::decode(message) {
-            Ok(received) => received,
-            Err(FrameError::HeaderLength { header_length, .. }) if header_length != 0 => {
-                self.deaf = true;
-                return;
-            }
-            Err(_) => return,
-        };
-        if received.header_length != HEADER_LENGTH {
-            self.deaf = true;
+        let Some(received) = frames::read(message, &mut self.deaf) else {
             return;
-        }
+        };
         // With a PayloadLength of 0 nobody asks for the digest.
         if received.payload_length != 0 && !received.digest_matches() {
             return;
