@@ -69,6 +69,8 @@ pub(crate) enum Arrival {
 pub(crate) struct Receiver {
     expected: u64,
     inbox: Inbox<Arrived>,
+    /// The first that found no room, until it does.
+    refused: Option<u64>,
     acks: VecDeque<Ack>,
     /// Those that were sent last, and when: a connection that dies may take them with it.
     said: VecDeque<(Ack, Instant)>,
@@ -87,6 +89,7 @@ impl Receiver {
         Receiver {
             expected: 0,
             inbox: Inbox::new(limit),
+            refused: None,
             acks: VecDeque::new(),
             said: VecDeque::new(),
             looked_at: Instant::ZERO,
@@ -122,9 +125,12 @@ impl Receiver {
         if position == self.expected {
             return Arrival::Next(arrived);
         }
-        if self.inbox.insert(position, arrived).is_err() {
+        // What is acknowledged behind a frame that was refused would tell a peer of ours that it arrived.
+        if self.refused.is_some_and(|refused| refused < position) || self.inbox.insert(position, arrived).is_err() {
+            self.refused = Some(self.refused.map_or(position, |refused| refused.min(position)));
             return Arrival::Refused;
         }
+        self.refused = self.refused.filter(|refused| *refused != position);
         self.gap_since.get_or_insert(now);
         self.acknowledge(now, number, id);
         Arrival::Ahead
@@ -141,6 +147,7 @@ impl Receiver {
         }
         self.ids.push_back(arrived.id);
         self.expected += 1;
+        self.refused = self.refused.filter(|refused| *refused >= self.expected);
         self.gap_since = (self.inbox.bytes() > 0).then_some(now);
     }
 

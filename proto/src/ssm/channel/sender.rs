@@ -312,8 +312,10 @@ impl Sender {
         self.is_paced &= !self.pace.allows(now);
         self.forget_stale();
         if let Some(lost) = self.flight.front().copied().filter(|first| self.lost_at(first) <= now) {
-            // One at a time: its acknowledgement says what became of the others.
+            // One after the other, and with it the oldest of all, which the others may wait for: an acknowledgement says what became of those
+            // that went before.
             self.flight.pop_front();
+            self.again.insert(self.outbox.base());
             self.in_vain_at = now;
             self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
             self.again.insert(lost.position);

@@ -313,6 +313,7 @@ fn nobody_reads_and_the_sender_waits() {
     assert!(taken < bytes.len(), "{taken}");
     assert!(!world.client.end.wants_input());
     assert!(world.client.end.stats().unread_bytes <= 80 << 10);
+    world.run(SECOND * 120);
     assert_eq!(
         ended(&world.client.events),
         None,
@@ -401,4 +402,22 @@ fn what_cannot_be_opened_may_come_again() {
     world.print_all(b"sealed");
     world.run(SECOND);
     assert_eq!(world.client.output(), b"sealed");
+}
+
+/// Who has no room for a frame has none for those behind it either: what is acknowledged then would tell that it arrived.
+#[test]
+fn what_found_no_room_is_not_taken_for_delivered() {
+    let config = ChannelConfig::default().with_receive_buffer(8 << 10);
+    let mut world = World::new(client().with_channel(config), AgentConfig::new("s-1", "i-1"), MS * 5);
+    world.print_all(b"$ ");
+    world.run(SECOND);
+    world.client.reads = false;
+    let bytes = pattern(60_000);
+    world.print_all(&bytes);
+    // Nothing is left to say, so that probes go.
+    world.run(SECOND * 300);
+    world.client.reads = true;
+    world.run(SECOND * 60);
+    assert_eq!(world.client.output().len(), 2 + bytes.len());
+    assert!(world.client.output()[2..] == bytes);
 }

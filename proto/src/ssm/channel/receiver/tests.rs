@@ -118,3 +118,37 @@ fn what_was_acknowledged_last_is_acknowledged_again_on_a_new_connection() {
         "those before have had their time"
     );
 }
+
+/// A frame with as many bytes.
+fn arrive_of(receiver: &mut Receiver, number: i64, bytes: usize) -> Arrival {
+    let header = Header {
+        sequence_number: number,
+        payload_type: PayloadType::Output,
+        ..Header::new(MessageType::InputStreamData, Uuid([1; 16]), 1)
+    };
+    receiver.arrive(at(0), &header, Bytes::from(alloc::vec![0; bytes]))
+}
+
+#[test]
+fn behind_what_found_no_room_nothing_does() {
+    let mut receiver = receiver();
+    assert_eq!(arrive_of(&mut receiver, 1, 600), Arrival::Ahead);
+    assert_eq!(arrive_of(&mut receiver, 3, 600), Arrival::Refused);
+    assert_eq!(
+        arrive_of(&mut receiver, 4, 0),
+        Arrival::Refused,
+        "although there would be room"
+    );
+    assert_eq!(arrive_of(&mut receiver, 2, 0), Arrival::Ahead, "it lies before");
+    assert!(matches!(arrive(&mut receiver, at(1), 0, 1), Arrival::Next(_)));
+    assert_eq!(receiver.expected(), 3);
+    assert_eq!(arrive_of(&mut receiver, 4, 0), Arrival::Refused, "3 comes first");
+    assert!(matches!(arrive(&mut receiver, at(1), 3, 1), Arrival::Next(_)));
+    assert_eq!(arrive_of(&mut receiver, 5, 0), Arrival::Ahead);
+    // Or it finds room ahead of its turn.
+    let mut receiver = self::receiver();
+    assert_eq!(arrive_of(&mut receiver, 2, 800), Arrival::Ahead);
+    assert_eq!(arrive_of(&mut receiver, 3, 900), Arrival::Refused);
+    assert_eq!(arrive_of(&mut receiver, 3, 10), Arrival::Ahead);
+    assert_eq!(arrive_of(&mut receiver, 4, 0), Arrival::Refused, "there is none");
+}
