@@ -32,8 +32,6 @@ impl Channel {
         let first = first(self, token);
         self.link = Some(Link::new(now, epoch, first, &self.config));
         self.sender.on_attached();
-        // What arrives shows the peer that we are there again; it may have sent while we were not.
-        self.announces = self.is_open && self.epochs > 1;
         self.receiver.on_attached(now);
         self.paused_until = None;
         self.tell_attempt(attempt);

@@ -10,7 +10,6 @@ use crate::ssm::body::{Acknowledge, ChannelClosed};
 use crate::ssm::event::Defect;
 use crate::ssm::event::Event;
 use crate::ssm::frame::{Frame, Header};
-use crate::ssm::kms::OVERHEAD;
 use crate::ssm::message::Message;
 use crate::ssm::{MessageType, PayloadType, text};
 use crate::time::{Duration, Instant};
@@ -105,10 +104,8 @@ impl Channel {
 
     fn handle_sequenced(&mut self, now: Instant, header: &Header, payload: Bytes) -> Option<Word> {
         self.paused_until = None;
-        let is_announcement = header.payload_type == PayloadType::Output && payload.len() <= self.empty_payload();
         let arrival = self.receiver.arrive(now, header, payload);
-        self.sender
-            .on_sign(now, is_announcement || matches!(arrival, Arrival::Duplicate));
+        self.sender.on_sign(now, arrival == Arrival::Duplicate);
         match arrival {
             Arrival::Next(arrived) => self.offer(arrived, false),
             Arrival::Reused if header.sequence_number == 0 => return Some(Word::Restarted),
@@ -118,11 +115,6 @@ impl Channel {
             Arrival::Ahead | Arrival::Duplicate | Arrival::Refused => {}
         }
         None
-    }
-
-    /// What a payload of nothing has.
-    fn empty_payload(&self) -> usize {
-        self.sealing.as_ref().map_or(0, |_| OVERHEAD)
     }
 
     /// It is this one's turn. One that cannot be opened does not have it: another may come with its number.

@@ -66,8 +66,6 @@ pub(crate) struct Channel {
     pub(super) queue: Queue,
     /// Data may go.
     pub(crate) is_open: bool,
-    /// The peer is to see that the connection is new.
-    pub(super) announces: bool,
     /// The service wants nothing sent until then.
     pub(super) paused_until: Option<Instant>,
     pub(super) unread: VecDeque<Chunk>,
@@ -107,7 +105,6 @@ impl Channel {
             urgent: VecDeque::new(),
             queue: Queue::default(),
             is_open: false,
-            announces: false,
             paused_until: None,
             unread: VecDeque::new(),
             unread_bytes: 0,

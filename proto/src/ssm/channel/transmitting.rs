@@ -35,8 +35,6 @@ impl Channel {
         if !self.sender.wants_transmit() {
             self.commit(now);
         }
-        // Whatever goes now shows it.
-        self.announces &= !self.sender.wants_transmit();
         let frame = self.sender.poll_transmit(now)?;
         if let Some(link) = &mut self.link {
             link.liveness.on_data_committed(now);
@@ -76,8 +74,7 @@ impl Channel {
 
     /// Numbers a frame, if there is something to say and room for it on the way.
     fn commit(&mut self, now: Instant) {
-        let wants_empty = self.announces || self.sender.wants_probe();
-        let has_data = self.is_open && (!self.queue.is_empty() || wants_empty);
+        let has_data = self.is_open && (!self.queue.is_empty() || self.sender.wants_probe());
         if (self.urgent.is_empty() && !has_data) || !self.sender.takes_new(now) {
             return;
         }
@@ -89,7 +86,7 @@ impl Channel {
             self.queue.take(most, &mut payload);
             self.number(now, payload_type, &payload, true);
         } else {
-            // Nobody sees it. Its acknowledgement tells what became of those before it.
+            // A probe: nobody sees it, and its acknowledgement tells what became of those before it.
             self.number(now, PayloadType::Output, &[], true);
         }
     }

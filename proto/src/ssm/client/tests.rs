@@ -421,3 +421,31 @@ fn what_found_no_room_is_not_taken_for_delivered() {
     assert_eq!(world.client.output().len(), 2 + bytes.len());
     assert!(world.client.output()[2..] == bytes);
 }
+
+/// Whoever does not read does not see that the service is there.
+#[test]
+fn who_does_not_read_takes_nobody_for_gone() {
+    let config = ChannelConfig::default().with_receive_buffer(8 << 10);
+    let mut world = World::new(client().with_channel(config), AgentConfig::new("s-1", "i-1"), MS * 5);
+    world.client.reads = false;
+    world.print_all(&pattern(20_000));
+    world.run(SECOND);
+    assert!(!world.client.end.wants_input());
+    let epoch = world.client.epoch.expect("because it is attached");
+    let mut now = world.now;
+    for _ in 0..1_000 {
+        now = world.client.end.poll_timeout().expect("because it is attached");
+        world.client.end.handle_timeout(now);
+        while world.client.end.poll_transmit(now, epoch).is_some() {}
+    }
+    assert!(now.saturating_since(world.now) > SECOND * 600);
+    assert!(world.client.end.is_attached());
+}
+
+#[test]
+fn small_pieces_have_a_bound_too() {
+    let mut world = World::shell(MS * 20);
+    let taken = (0..100_000).map(|_| world.client.end.write(world.now, &Bytes::from_static(b"x")));
+    let taken: usize = taken.sum();
+    assert!((1_000..5_000).contains(&taken), "{taken}");
+}

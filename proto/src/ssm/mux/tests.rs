@@ -7,7 +7,7 @@ use super::*;
 use crate::config::Seed;
 use crate::id::Epoch;
 use crate::reconnect::Cause;
-use crate::ssm::body::{LOCAL_PORT_FORWARDING, PortProperties, Token};
+use crate::ssm::body::{Flag, LOCAL_PORT_FORWARDING, PortProperties, Token};
 use crate::ssm::testing::pattern;
 use crate::ssm::{Agent, AgentConfig, ChannelConfig, Client, ClientConfig, Message};
 
@@ -245,4 +245,19 @@ fn what_is_no_smux_is_an_error() {
         pair.client.handle_input(now, up, message);
     }
     assert_eq!(pair.ours.pump(now, &mut pair.client), Err(SmuxError::Version(b'S')));
+}
+
+#[test]
+fn what_nobody_asks_about_has_a_bound() {
+    let mut pair = connected(MuxConfig::default());
+    for _ in 0..20 {
+        for _ in 0..500 {
+            pair.agent.flag(pair.now, Flag::ConnectToPortError);
+        }
+        pair.run(1_000);
+    }
+    assert_eq!(events(&mut pair.ours).len(), MOST_EVENTS);
+    pair.run(5_000);
+    let rest = events(&mut pair.ours).len();
+    assert!(rest > 4_000, "the others waited in the session: {rest}");
 }
