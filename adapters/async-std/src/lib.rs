@@ -47,4 +47,6 @@ impl Runtime for AsyncStd {
     }
 }
 
-unbroken_carriers::on_runtime!(AsyncStd);
+pub use unbroken_carriers as carriers;
+
+carriers::on_runtime!(AsyncStd);

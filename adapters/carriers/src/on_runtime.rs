@@ -1,11 +1,11 @@
 //! What the crate of a runtime offers.
 
 /// All that the crate of a runtime offers besides that runtime: the types of sessions, and its two ends on `$runtime`, which
-/// are `Server` and the functions of this crate without their argument `runtime`. Goes into the crate's root.
+/// are `Server` and the functions of this crate without their argument `runtime`. Goes into the crate's root, behind a
+/// `pub use unbroken_carriers as carriers`.
 #[macro_export]
 macro_rules! on_runtime {
     ($runtime:ident) => {
-        pub use $crate as carriers;
         pub use $crate::driver;
         pub use $crate::driver::proto;
         pub use $crate::driver::{

@@ -47,4 +47,6 @@ impl Runtime for Smol {
     }
 }
 
-unbroken_carriers::on_runtime!(Smol);
+pub use unbroken_carriers as carriers;
+
+carriers::on_runtime!(Smol);

@@ -58,7 +58,9 @@ impl Runtime for Tokio {
     }
 }
 
-unbroken_carriers::on_runtime!(Tokio);
+pub use unbroken_carriers as carriers;
+
+carriers::on_runtime!(Tokio);
 
 /// [`connect_with`], with a record of the session in `writer`, which is a secret: [`carriers::connect_traced`].
 ///

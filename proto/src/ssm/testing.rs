@@ -93,7 +93,9 @@ impl<R: Role> Side<R> {
                 self.end
             );
         }
-        while let Some((_, message)) = self.towards.pop_front_if(|(at, _)| *at <= now) {
+        while self.towards.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, message)) = self.towards.pop_front()
+        {
             if let Some(epoch) = self.epoch {
                 self.end.handle_input(now, epoch, message);
             }

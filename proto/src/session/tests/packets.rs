@@ -277,11 +277,15 @@ impl LongLine {
         let (ours, theirs) = pair.links[0];
         let theirs = theirs.expect("because it is attached");
         let now = pair.now;
-        while let Some((_, packet)) = self.up.pop_front_if(|(at, _)| *at <= now) {
+        while self.up.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, packet)) = self.up.pop_front()
+        {
             let heard = pair.server().handle_input(now, theirs, BytesMut::from(&packet[..]));
             heard.expect("because it is honest");
         }
-        while let Some((_, packet)) = self.down.pop_front_if(|(at, _)| *at <= now) {
+        while self.down.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, packet)) = self.down.pop_front()
+        {
             let heard = pair.client.handle_input(now, ours, BytesMut::from(&packet[..]));
             heard.expect("because it is honest");
         }
