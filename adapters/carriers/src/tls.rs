@@ -82,6 +82,12 @@ impl Tls {
         Tls(config)
     }
 
+    /// What it says, for a TLS stack of one's own.
+    #[must_use]
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.0
+    }
+
     /// Runs the client's handshake on `stream` with the server called `name`.
     ///
     /// # Errors

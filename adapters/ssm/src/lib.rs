@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+mod service;
+
+pub use service::{Grant, SealedKey, Service, TokenError};
+pub use unbroken_proto as proto;
+pub use unbroken_tokio::ConnectError;
+pub use unbroken_tokio::carriers::{Tls, http};
