@@ -1,6 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod connection;
+mod driver;
+mod end;
+mod multiplexed;
+pub mod ports;
 mod service;
+mod session;
+mod socket;
+mod state;
+mod streams;
+
+pub use end::End;
+pub use session::{AgentSession, ClientSession, Over, Session, StartError};
+pub use streams::{MuxStream, Streams};
 
 pub use service::{Grant, SealedKey, Service, TokenError};
 pub use unbroken_proto as proto;
