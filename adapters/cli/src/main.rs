@@ -8,6 +8,7 @@ mod admin;
 mod client;
 mod config;
 mod connect;
+mod console;
 mod daemon;
 mod demo;
 mod doctor;

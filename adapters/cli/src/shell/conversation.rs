@@ -10,10 +10,10 @@ use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::{RecvError, RecvHalf, SendHalf};
 
 use super::asking;
-use super::escape::{Escapes, Typed};
 use super::surroundings::{Notes, Outgoing, Surroundings};
-use super::tty::Input;
-use super::writer::Place;
+use crate::console::escape::{Escapes, Typed};
+use crate::console::tty::Input;
+use crate::console::writer::Place;
 use crate::said::{self, Diverted};
 use crate::signals::Signals;
 use crate::terminal::messages::{self, Control, Message};
@@ -180,7 +180,7 @@ impl<'a> Conversation<'a> {
 
     /// Sends what is typed.
     async fn read(&self, outgoing: &Outgoing, name: Option<&str>) -> Over {
-        let (mut input, mut escapes) = (Input::new(self.around.keyboard), Escapes::new());
+        let (mut input, mut escapes) = (Input::new(self.around.keyboard), Escapes::new(true));
         let (mut hung_up, mut line_begins) = (false, true);
         loop {
             let typed = match input.read().await {

@@ -2,16 +2,8 @@
 
 mod asking;
 mod conversation;
-mod display;
-mod escape;
-pub(crate) mod keyboard;
-mod record;
-mod sequences;
 mod status;
-mod stops;
 mod surroundings;
-mod tty;
-mod writer;
 
 use std::io;
 use std::process::ExitCode;
@@ -21,14 +13,14 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use self::asking::{ask, request};
 use self::conversation::{Conversation, Over};
-use self::display::Display;
-use self::keyboard::Keyboard;
-use self::record::Recording;
 use self::surroundings::{Notes, Surroundings};
-use self::tty::Raw;
-use self::writer::Writer;
 use crate::client;
 use crate::config;
+use crate::console::display::Display;
+use crate::console::keyboard::Keyboard;
+use crate::console::record::Recording;
+use crate::console::tty::{self, Raw};
+use crate::console::writer::Writer;
 use crate::failure::Failure;
 use crate::notes::Tell;
 use crate::options::shell::{Shell, Terminal};

@@ -9,13 +9,13 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use unbroken_tokio::Session;
 
-use super::display::Display;
-use super::escape::HELP;
-use super::keyboard::Keyboard;
 use super::status::Status;
-use super::stops::{Stop, Stops};
-use super::tty::{self, Resizes};
-use super::writer::Writer;
+use crate::console::display::Display;
+use crate::console::escape::HELP;
+use crate::console::keyboard::Keyboard;
+use crate::console::stops::{Stop, Stops};
+use crate::console::tty::{self, Resizes};
+use crate::console::writer::Writer;
 use crate::said::Diverted;
 use crate::terminal::messages::{Control, Size};
 
