@@ -3,7 +3,6 @@
 mod asking;
 mod conversation;
 mod status;
-mod surroundings;
 
 use std::io;
 use std::process::ExitCode;
@@ -13,9 +12,9 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use self::asking::{ask, request};
 use self::conversation::{Conversation, Over};
-use self::surroundings::{Notes, Surroundings};
 use crate::client;
 use crate::config;
+use crate::console::around::{Notes, Surroundings};
 use crate::console::display::Display;
 use crate::console::keyboard::Keyboard;
 use crate::console::record::Recording;
@@ -105,8 +104,8 @@ impl Attaching<'_> {
         let size = size.filter(|_| name.is_some());
         let writer = Writer::new(io::stdout(), io::stderr()).map_err(Failure::unable("cannot write"))?;
         let display = Display::new(writer.clone(), size, recording);
-        let around = Surroundings::new(session, self.keyboard, (writer, display), size);
-        let mut conversation = Conversation::new(around);
+        let around = Surroundings::new(self.keyboard, (writer, display), size);
+        let mut conversation = Conversation::new(session, around);
         let mut lines = said::divert();
         let heard = (notes, &mut lines);
         let over = conversation.run(send, recv, heard, name.as_deref(), signals).await;
