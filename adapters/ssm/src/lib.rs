@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "http")]
+pub mod api;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod connection;
 mod driver;
 mod end;

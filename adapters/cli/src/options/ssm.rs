@@ -42,6 +42,8 @@ pub(crate) struct Plugin {
     /// As above.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 /// Options of `unbroken ssm start`.

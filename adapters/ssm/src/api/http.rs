@@ -1,0 +1,204 @@
+//! One HTTP request at a time, each over a connection of its own: the calls of a session are minutes apart.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use unbroken_proto::Cause;
+use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::Tls;
+
+use super::connecting::{BoxedIo, connect};
+
+/// Longest body of an answer that is read, in bytes. Those of the service have a few thousand.
+pub const MAX_ANSWER: usize = 1 << 20;
+
+/// How requests are sent: HTTP/1.1, each over a connection of its own, within limits of time.
+///
+/// Redirections are not followed. Cheap to clone.
+///
+/// # Proxies
+/// [`new`](Http::new) takes the proxies that the environment names at that moment: `HTTPS_PROXY` for `https://`, `HTTP_PROXY` for `http://`,
+/// `ALL_PROXY` for either, and `NO_PROXY`, in capitals or not, as curl reads them. Loopback and link-local addresses are asked without any:
+/// an instance's metadata, asked through a proxy, are those of the proxy's instance. A proxy's own address may be `http://` or `https://`,
+/// with a name and a password; SOCKS is not supported, and is an error.
+#[derive(Clone)]
+pub struct Http {
+    tls: Tls,
+    proxies: Option<Arc<Matcher>>,
+    limits: Limits,
+}
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Until a socket is connected.
+    pub(crate) connect: Duration,
+    /// From the look-up of the host's name to the last byte of the answer.
+    pub(crate) whole: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect: Duration::from_secs(10),
+            whole: Duration::from_secs(15),
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("proxies", &self.proxies)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    /// Verifies servers as `tls` says, and takes the environment's proxies.
+    #[must_use]
+    pub fn new(tls: Tls) -> Http {
+        Http {
+            tls,
+            proxies: Some(Arc::new(Matcher::from_env())),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same without any proxy.
+    #[must_use]
+    pub fn without_proxies(mut self) -> Http {
+        self.proxies = None;
+        self
+    }
+
+    /// A request fails after `whole`, by default 15 s, and if no socket is connected after `connect`, by default 10 s.
+    #[must_use]
+    pub fn timeouts(mut self, connect: Duration, whole: Duration) -> Http {
+        self.limits = Limits { connect, whole };
+        self
+    }
+
+    /// What [`timeouts`](Http::timeouts) says.
+    #[cfg(feature = "aws")]
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sends `request`, whose URL has a scheme and a host, and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// There is no answer, or not within the limits.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.send_within(request, self.limits).await
+    }
+
+    pub(crate) async fn send_within(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let answered = tokio::time::timeout(limits.whole, self.converse(request, limits.connect));
+        answered.await.map_err(|_| HttpError::Timeout(limits.whole))?
+    }
+
+    async fn converse(&self, mut request: Request<Bytes>, within: Duration) -> Result<Response<Bytes>, HttpError> {
+        let host = authority_of(request.uri())?;
+        request.headers_mut().entry(HOST).or_insert(host);
+        let there = connect(&self.tls, self.proxies.as_deref(), request.uri(), within).await?;
+        if !there.is_told_whole_url {
+            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            *request.uri_mut() = path.parse().map_err(|_| HttpError::Url)?;
+        }
+        request.headers_mut().extend(there.headers);
+        exchange(there.io, request).await
+    }
+}
+
+/// What stands in the header `Host`: the URL's host, and its port if it names one.
+pub(crate) fn authority_of(url: &Uri) -> Result<HeaderValue, HttpError> {
+    let authority = url.authority().ok_or(HttpError::Url)?.as_str();
+    if authority.contains('@') {
+        return Err(HttpError::Url);
+    }
+    HeaderValue::from_str(authority).map_err(|_| HttpError::Url)
+}
+
+async fn exchange(io: BoxedIo, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    let (mut requests, connection) = http1::handshake(TokioIo::new(io)).await.map_err(HttpError::broken)?;
+    let mut connection = pin!(connection);
+    let mut answer = pin!(async {
+        let answer = requests.send_request(request.map(Full::new)).await;
+        let (head, body) = answer.map_err(HttpError::broken)?.into_parts();
+        match Limited::new(body, MAX_ANSWER).collect().await {
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLarge),
+            Err(error) => Err(HttpError::Broken(error)),
+        }
+    });
+    // The connection is driven here and in no task, so that it ends with the future.
+    tokio::select! {
+        answered = &mut answer => answered,
+        _ended = &mut connection => answer.await,
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The URL is not `http://` or `https://` with a host, or has a user's name in it.
+    #[error("not a URL of the form http://host or https://host")]
+    Url,
+    /// No connection to the server, or to the proxy.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The proxy made no way to the server.
+    #[error("the proxy answers with status {0}")]
+    Proxy(u16),
+    /// The environment names a proxy of another kind than `http://` and `https://`.
+    #[error("no proxy is supported but http:// and https://")]
+    ProxyScheme,
+    /// No whole answer in this time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection broke, or does not carry HTTP.
+    #[error("the connection broke before the whole answer was there")]
+    Broken(#[source] Box<dyn Error + Send + Sync>),
+    /// The answer's body has more than [`MAX_ANSWER`] bytes.
+    #[error("an answer of more than {MAX_ANSWER} bytes")]
+    TooLarge,
+}
+
+impl HttpError {
+    pub(crate) fn broken(error: hyper::Error) -> HttpError {
+        HttpError::Broken(Box::new(error))
+    }
+}
+
+impl From<HttpError> for ConnectError {
+    fn from(error: HttpError) -> ConnectError {
+        let cause = match error {
+            HttpError::Connect(error) => return error,
+            HttpError::Proxy(407) => Cause::Denied,
+            HttpError::Proxy(_) => Cause::Refused,
+            HttpError::Url | HttpError::ProxyScheme => Cause::NoService,
+            HttpError::Timeout(_) => Cause::Timeout,
+            HttpError::Broken(_) => Cause::Network,
+            HttpError::TooLarge => Cause::Protocol,
+        };
+        ConnectError::new(cause).with_source(error)
+    }
+}

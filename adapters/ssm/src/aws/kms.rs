@@ -1,0 +1,102 @@
+//! Data keys, and the service of a client that has them.
+
+use std::collections::BTreeMap;
+
+use hyper::Uri;
+use hyper::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+use unbroken_proto::ssm::body::Base64;
+use unbroken_proto::ssm::event::DataKeyRequest;
+use unbroken_proto::ssm::kms::{
+    CONTEXT_RANDOM_CHALLENGE, CONTEXT_SESSION_ID, CONTEXT_TARGET_ID, DATA_KEY_SIZE, DataKey,
+};
+use unbroken_tokio::ConnectError;
+use zeroize::Zeroizing;
+
+use super::load::Aws;
+use super::signer::Signer;
+use crate::api::{ApiError, ClientService, call};
+use crate::service::{Grant, SealedKey, Service, TokenError};
+
+/// What GenerateDataKey is asked.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GenerateDataKey<'a> {
+    key_id: &'a str,
+    number_of_bytes: usize,
+    encryption_context: BTreeMap<&'static str, &'a str>,
+}
+
+/// What it answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GeneratedDataKey {
+    ciphertext_blob: Base64,
+    plaintext: Base64,
+}
+
+impl Aws {
+    /// A new data key for a session with `target`, from the key of KMS that `request` names. The plaintext is wiped when it is dropped, but
+    /// copies of it have been in the buffers of TLS and HTTP, which are not.
+    ///
+    /// # Errors
+    /// KMS says so, or there is no answer.
+    pub async fn generate_data_key(
+        &self,
+        session_id: &str,
+        target: &str,
+        request: &DataKeyRequest,
+    ) -> Result<SealedKey, ApiError> {
+        let mut context = BTreeMap::from([(CONTEXT_SESSION_ID, session_id), (CONTEXT_TARGET_ID, target)]);
+        if let Some(challenge) = &request.challenge {
+            context.insert(CONTEXT_RANDOM_CHALLENGE, challenge);
+        }
+        let wanted = GenerateDataKey {
+            key_id: &request.kms_key_id,
+            number_of_bytes: DATA_KEY_SIZE,
+            encryption_context: context,
+        };
+        let body = serde_json::to_vec(&wanted).map_err(|_| ApiError::Unsignable)?;
+        let target = ("kms", "TrentService.GenerateDataKey");
+        let answer = call(&self.http, &self.signer, &self.kms, target, body).await?;
+        let made: GeneratedDataKey = serde_json::from_slice(&answer).map_err(ApiError::answer)?;
+        let plaintext = Zeroizing::new(made.plaintext.0);
+        if made.ciphertext_blob.0.is_empty() {
+            return Err(ApiError::answer("a data key without its ciphertext"));
+        }
+        Ok(SealedKey {
+            key: DataKey::from_slice(&plaintext).map_err(ApiError::answer)?,
+            cipher_text: made.ciphertext_blob.0,
+        })
+    }
+}
+
+/// The [`Service`] of a client's sessions with one target at AWS: tokens of ResumeSession, signed upgrades, data keys of KMS.
+#[derive(Clone, Debug)]
+pub struct AwsClient {
+    aws: Aws,
+    target: String,
+    service: ClientService<Signer>,
+}
+
+impl AwsClient {
+    pub(super) fn new(aws: Aws, target: String) -> AwsClient {
+        let service = ClientService::new(aws.api());
+        AwsClient { aws, target, service }
+    }
+}
+
+impl Service for AwsClient {
+    async fn token(&self, session_id: &str) -> Result<Grant, TokenError> {
+        self.service.token(session_id).await
+    }
+
+    async fn upgrade(&self, url: &Uri) -> Result<HeaderMap, ConnectError> {
+        self.service.upgrade(url).await
+    }
+
+    async fn data_key(&self, session_id: &str, request: &DataKeyRequest) -> Result<SealedKey, String> {
+        let made = self.aws.generate_data_key(session_id, &self.target, request).await;
+        made.map_err(|error| error.to_string())
+    }
+}
