@@ -116,7 +116,10 @@ fn main() -> ExitCode {
 fn arguments() -> Vec<OsString> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     #[cfg(feature = "ssm")]
-    if arguments.first().is_some_and(|name| Path::new(name).file_stem().is_some_and(|name| name == ssm::PLUGIN)) {
+    if arguments
+        .first()
+        .is_some_and(|name| Path::new(name).file_stem().is_some_and(|name| name == ssm::PLUGIN))
+    {
         let as_plugin = ["unbroken", "ssm", "plugin", "--"].map(OsString::from);
         return as_plugin.into_iter().chain(arguments.into_iter().skip(1)).collect();
     }

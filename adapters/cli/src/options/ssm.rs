@@ -19,7 +19,7 @@ pub(crate) enum Command {
     /// What the AWS CLI runs: takes the arguments of session-manager-plugin, in their order.
     Plugin(Plugin),
     /// Start a session with an instance: a shell, a command, forwarded ports, or a ProxyCommand for ssh.
-    Start(Start),
+    Start(Box<Start>),
 }
 
 /// Options of `unbroken ssm plugin`.
@@ -103,10 +103,20 @@ pub(crate) struct Start {
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Frames sent in a second at most; 0: no limit. AWS's service is said to take no more than about 1,000.
-    #[arg(long, value_name = "N", default_value_t = 900, env = "UNBROKEN_SSM_FRAMES_PER_SECOND")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 900,
+        env = "UNBROKEN_SSM_FRAMES_PER_SECOND"
+    )]
     pub(crate) frames_per_second: u32,
     /// Bytes of data in a frame, 1 to 1,048,576. AWS's own programs send no more than 1,024.
-    #[arg(long, value_name = "BYTES", default_value_t = 1_024, env = "UNBROKEN_SSM_FRAME_BYTES")]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 1_024,
+        env = "UNBROKEN_SSM_FRAME_BYTES"
+    )]
     pub(crate) frame_bytes: usize,
 }
 

@@ -10,7 +10,11 @@ use crate::failure::Failure;
 use crate::text::clean;
 
 /// What is to be said and returned. `exit_code`: that of the command, if the agent told it.
-pub(super) fn outcome(session: &ClientSession, ended: Option<&Ended>, exit_code: Option<i64>) -> Result<ExitCode, Failure> {
+pub(super) fn outcome(
+    session: &ClientSession,
+    ended: Option<&Ended>,
+    exit_code: Option<i64>,
+) -> Result<ExitCode, Failure> {
     let Some(ended) = ended else {
         return Err(Failure::Broken("the session was not carried to its end".into()));
     };
@@ -43,9 +47,9 @@ fn failure(session: &ClientSession, reason: &EndReason, undelivered: usize) -> F
         EndReason::GaveUp { cause } => unreachable(*cause, session.connect_error().as_deref()),
         EndReason::Fresh { cause } => broken(&format!("the connection was lost: {cause}")),
         EndReason::Handshake { why } => broken(&format!("the session could not begin: {}", clean(why))),
-        EndReason::NumberMissing { number } => {
-            broken(&format!("the agent lost frame {number}: what it sent cannot be had whole"))
-        }
+        EndReason::NumberMissing { number } => broken(&format!(
+            "the agent lost frame {number}: what it sent cannot be had whole"
+        )),
         EndReason::PeerRestarted => broken("the agent began the session anew: what ran in it is lost"),
         _ => broken("the session was broken off"),
     }

@@ -29,7 +29,7 @@ const SKIP: &str = "SSM_PLUGIN_SKIP_CLIENT_CONFIGURE";
 pub(crate) async fn run(options: Ssm) -> Result<ExitCode, Failure> {
     match options.command {
         Command::Plugin(options) => plugin(options).await,
-        Command::Start(options) => start::run(options).await,
+        Command::Start(options) => start::run(&options).await,
     }
 }
 

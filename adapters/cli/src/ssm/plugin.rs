@@ -45,7 +45,9 @@ impl Invocation {
         variable: impl FnOnce(&str) -> Option<String>,
     ) -> Result<Invocation, Failure> {
         let [response, region, operation, others @ ..] = arguments else {
-            return Err(wrong("the answer to StartSession, a region and the word StartSession are needed"));
+            return Err(wrong(
+                "the answer to StartSession, a region and the word StartSession are needed",
+            ));
         };
         let none = String::new();
         let (profile, request, endpoint) = match others {
@@ -82,7 +84,8 @@ fn wrong(why: &str) -> Failure {
 
 /// What is in it is a secret, so that what is wrong with it is not shown.
 fn started(response: &str) -> Result<Started, Failure> {
-    let grant = SessionGrant::decode(response.as_bytes()).map_err(|_| wrong("the answer to StartSession is no JSON object"))?;
+    let grant =
+        SessionGrant::decode(response.as_bytes()).map_err(|_| wrong("the answer to StartSession is no JSON object"))?;
     for (value, name) in [
         (grant.session_id.as_str(), "SessionId"),
         (grant.token_value.as_str(), "TokenValue"),
@@ -123,7 +126,10 @@ mod tests {
         assert_eq!(read.started.session_id, "s-1");
         assert_eq!(read.started.token.as_str(), "t");
         assert_eq!(read.started.stream_url, "wss://h/v1");
-        assert_eq!((read.region.as_deref(), read.profile.as_deref()), (Some("eu-west-1"), Some("work")));
+        assert_eq!(
+            (read.region.as_deref(), read.profile.as_deref()),
+            (Some("eu-west-1"), Some("work"))
+        );
         assert_eq!(read.endpoint.as_deref(), Some("https://e"));
         let request = read.request.expect("a request");
         assert_eq!(request.target, "i-1");
@@ -133,7 +139,11 @@ mod tests {
 
     #[test]
     fn a_variable_may_hold_the_answer_and_the_rest_may_be_left_out() {
-        let read = parse(&["AWS_SSM_START_SESSION_RESPONSE_1", "r", OPERATION, ""], Some(RESPONSE)).expect("four");
+        let read = parse(
+            &["AWS_SSM_START_SESSION_RESPONSE_1", "r", OPERATION, ""],
+            Some(RESPONSE),
+        )
+        .expect("four");
         assert_eq!(read.started.session_id, "s-1");
         assert!(read.profile.is_none() && read.request.is_none() && read.endpoint.is_none());
     }
@@ -146,9 +156,17 @@ mod tests {
             (&[RESPONSE, "r", "StopSession"], None, "not \\\"StopSession"),
             (&[RESPONSE, "r", OPERATION, "", "", "", ""], None, "more than six"),
             (&["AWS_SSM_START_SESSION_RESPONSE", "r", OPERATION], None, "is not set"),
-            (&["AWS_SSM_START_SESSION_RESPONSE", "r", OPERATION], Some("{"), "no JSON"),
+            (
+                &["AWS_SSM_START_SESSION_RESPONSE", "r", OPERATION],
+                Some("{"),
+                "no JSON",
+            ),
             (&["secret", "r", OPERATION], None, "no JSON"),
-            (&[r#"{"SessionId":"s","TokenValue":"secret"}"#, "r", OPERATION], None, "no StreamUrl"),
+            (
+                &[r#"{"SessionId":"s","TokenValue":"secret"}"#, "r", OPERATION],
+                None,
+                "no StreamUrl",
+            ),
             (&[RESPONSE, "r", OPERATION, "", r#"{"target":1}"#], None, "the request"),
         ] {
             let said = parse(arguments, variable).expect_err("wrong");

@@ -59,7 +59,11 @@ impl Run {
                     let asked = local::asked(properties, &started.session_id)?;
                     let listener = Listener::bind_or_fail(bind.unwrap_or(&asked)).await?;
                     // Programs that run the plugin wait for these lines.
-                    println!("{} opened for sessionId {}.", opened(&listener), clean(&started.session_id));
+                    println!(
+                        "{} opened for sessionId {}.",
+                        opened(&listener),
+                        clean(&started.session_id)
+                    );
                     println!("Waiting for connections...");
                     none.insert((listener, Signals::new()?))
                 }

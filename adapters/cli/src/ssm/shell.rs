@@ -79,7 +79,8 @@ pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<
     };
     if over == Over::Left && session.ended().is_none() {
         // Its program ends with it; a service that does not hear of it ends it when it has been idle for long enough.
-        let terminated = service.api().terminate_session(session.session_id());
+        let session_id = session.session_id();
+        let terminated = service.api().terminate_session(&session_id);
         if !matches!(timeout(GOODBYE, terminated).await, Ok(Ok(()))) {
             eprintln!("unbroken: the service could not be told to end the session");
         }

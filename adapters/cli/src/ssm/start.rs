@@ -20,8 +20,8 @@ const PORT: &str = "AWS-StartPortForwardingSession";
 const REMOTE_PORT: &str = "AWS-StartPortForwardingSessionToRemoteHost";
 const COMMAND: &str = "AWS-StartInteractiveCommand";
 
-pub(super) async fn run(options: Start) -> Result<ExitCode, Failure> {
-    let wanted = requests(&options)?;
+pub(super) async fn run(options: &Start) -> Result<ExitCode, Failure> {
+    let wanted = requests(options)?;
     let (region, profile) = (options.region.as_deref(), options.profile.as_deref());
     let aws = Aws::load(region, profile, options.endpoint_url.as_deref()).await;
     let aws = aws.map_err(Failure::unable("AWS"))?;
@@ -66,7 +66,10 @@ fn requests(options: &Start) -> Result<Vec<(StartSession, Option<Bind>)>, Failur
 
 fn forwarded(plain: &StartSession, forward: &Forwarded) -> Result<(StartSession, Option<Bind>), Failure> {
     let Target::Tcp { host, port } = &forward.target else {
-        let what = format!("Session Manager forwards to a host and a port, not to {}", forward.target);
+        let what = format!(
+            "Session Manager forwards to a host and a port, not to {}",
+            forward.target
+        );
         return Err(Failure::Unable(what));
     };
     let request = match host.as_str() {

@@ -66,7 +66,9 @@ pub(super) async fn follow(session: &ClientSession, mut say: impl FnMut(Said)) {
 
 fn line(session: &ClientSession, since: Instant) -> String {
     let seconds = since.elapsed().as_secs();
-    let why = session.connect_error().map(|error| format!(" ({})", clean(&error.to_string())));
+    let why = session
+        .connect_error()
+        .map(|error| format!(" ({})", clean(&error.to_string())));
     format!("reconnecting, for {seconds} s{}", why.unwrap_or_default())
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::load::Aws;
 use super::signer::Signer;
-use crate::api::{ApiError, ClientService, call};
+use crate::api::{Api, ApiError, ClientService, call};
 use crate::service::{Grant, SealedKey, Service, TokenError};
 
 /// What GenerateDataKey is asked.
@@ -83,6 +83,12 @@ impl AwsClient {
     pub(super) fn new(aws: Aws, target: String) -> AwsClient {
         let service = ClientService::new(aws.api());
         AwsClient { aws, target, service }
+    }
+
+    /// The calls of a client.
+    #[must_use]
+    pub fn api(&self) -> &Api<Signer> {
+        self.service.api()
     }
 }
 
