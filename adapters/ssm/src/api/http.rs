@@ -84,6 +84,21 @@ impl Http {
         self
     }
 
+    /// The same through this proxy, an `http://` or `https://` URL, instead of the environment's; loopback and link-local addresses without.
+    ///
+    /// # Errors
+    /// [`HttpError::ProxyScheme`].
+    pub fn proxy(mut self, url: &str) -> Result<Http, HttpError> {
+        let is_http = url
+            .parse()
+            .is_ok_and(|url: Uri| matches!(url.scheme_str(), Some("http" | "https")));
+        if !is_http {
+            return Err(HttpError::ProxyScheme);
+        }
+        self.proxies = Some(Arc::new(Matcher::builder().all(url).build()));
+        Ok(self)
+    }
+
     /// A request fails after `whole`, by default 15 s, and if no socket is connected after `connect`, by default 10 s.
     #[must_use]
     pub fn timeouts(mut self, connect: Duration, whole: Duration) -> Http {

@@ -24,7 +24,7 @@ use crate::service::{Grant, SealedKey, Service, TokenError};
 struct GenerateDataKey<'a> {
     key_id: &'a str,
     number_of_bytes: usize,
-    encryption_context: BTreeMap<&'static str, &'a str>,
+    encryption_context: &'a BTreeMap<&'a str, &'a str>,
 }
 
 /// What it answers.
@@ -35,24 +35,22 @@ struct GeneratedDataKey {
     plaintext: Base64,
 }
 
+/// The encryption context of a session's data key.
+fn context<'a>(session_id: &'a str, target: &'a str, challenge: Option<&'a str>) -> BTreeMap<&'static str, &'a str> {
+    let always = [(CONTEXT_SESSION_ID, session_id), (CONTEXT_TARGET_ID, target)];
+    let challenge = challenge.map(|challenge| (CONTEXT_RANDOM_CHALLENGE, challenge));
+    always.into_iter().chain(challenge).collect()
+}
+
 impl Aws {
-    /// A new data key for a session with `target`, from the key of KMS that `request` names. The plaintext is wiped when it is dropped, but
-    /// copies of it have been in the buffers of TLS and HTTP, which are not.
+    /// A new data key of 64 bytes from the key `key_id` of KMS, under an encryption context: whoever decrypts it has to name the same one. The
+    /// plaintext is wiped when it is dropped, but copies of it have been in the buffers of TLS and HTTP, which are not.
     ///
     /// # Errors
     /// KMS says so, or there is no answer.
-    pub async fn generate_data_key(
-        &self,
-        session_id: &str,
-        target: &str,
-        request: &DataKeyRequest,
-    ) -> Result<SealedKey, ApiError> {
-        let mut context = BTreeMap::from([(CONTEXT_SESSION_ID, session_id), (CONTEXT_TARGET_ID, target)]);
-        if let Some(challenge) = &request.challenge {
-            context.insert(CONTEXT_RANDOM_CHALLENGE, challenge);
-        }
+    pub async fn generate_data_key(&self, key_id: &str, context: &BTreeMap<&str, &str>) -> Result<SealedKey, ApiError> {
         let wanted = GenerateDataKey {
-            key_id: &request.kms_key_id,
+            key_id,
             number_of_bytes: DATA_KEY_SIZE,
             encryption_context: context,
         };
@@ -102,7 +100,11 @@ impl Service for AwsClient {
     }
 
     async fn data_key(&self, session_id: &str, request: &DataKeyRequest) -> Result<SealedKey, String> {
-        let made = self.aws.generate_data_key(session_id, &self.target, request).await;
+        let context = context(session_id, &self.target, request.challenge.as_deref());
+        let made = self.aws.generate_data_key(&request.kms_key_id, &context).await;
         made.map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

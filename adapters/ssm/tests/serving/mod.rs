@@ -49,11 +49,12 @@ impl Serving {
         Serving::accept(None, Arc::new(answers)).await
     }
 
-    /// The same inside TLS; and the certificate, for 127.0.0.1 and localhost.
+    /// The same inside TLS; and the certificate, for 127.0.0.1 and gateway.example.org.
     pub async fn start_tls(
         answers: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
     ) -> (Serving, CertificateDer<'static>) {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".into(), "localhost".into()]).expect("a certificate");
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".into(), "gateway.example.org".into()])
+            .expect("a certificate");
         let certificate = made.cert.der().clone();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
