@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod service;
 
 pub use service::{Grant, SealedKey, Service, TokenError};
