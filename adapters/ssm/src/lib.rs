@@ -7,6 +7,8 @@ pub mod aws;
 mod connection;
 mod driver;
 mod end;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod multiplexed;
 pub mod ports;
 mod service;
