@@ -81,10 +81,11 @@ impl Serving {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(socket, answers, asked).await,
-                        Some(tls) => match tls.accept(socket).await {
-                            Ok(socket) => serve(socket, answers, asked).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(socket) = tls.accept(socket).await {
+                                serve(socket, answers, asked).await;
+                            }
+                        }
                     }
                 });
             }
