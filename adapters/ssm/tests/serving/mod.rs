@@ -133,6 +133,16 @@ pub(crate) fn line<'a>(request: &'a Request<Bytes>, name: &str) -> &'a str {
         .map_or("", |value| value.to_str().expect("text"))
 }
 
+/// Whose signature each request has.
+pub(crate) fn signers(service: &Serving) -> Vec<String> {
+    let named = |request: &Request<Bytes>| {
+        let line = line(request, "authorization").to_owned();
+        let named = line.strip_prefix("AWS4-HMAC-SHA256 Credential=").unwrap_or_default();
+        named.split('/').next().unwrap_or_default().to_owned()
+    };
+    service.asked().iter().map(named).collect()
+}
+
 /// A request's body as text.
 pub(crate) fn text(request: &Request<Bytes>) -> &str {
     std::str::from_utf8(request.body()).expect("text")
