@@ -8,6 +8,7 @@ mod admin;
 mod client;
 mod config;
 mod connect;
+mod console;
 mod daemon;
 mod demo;
 mod doctor;
@@ -27,6 +28,8 @@ mod shell;
 mod signals;
 mod socket;
 mod ssh;
+#[cfg(feature = "ssm")]
+mod ssm;
 mod stdio;
 mod target;
 mod terminal;
@@ -35,6 +38,9 @@ mod tls;
 mod trace;
 mod unix;
 
+use std::ffi::OsString;
+#[cfg(feature = "ssm")]
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -67,6 +73,9 @@ enum Command {
     /// What `unbroken attach` starts: hold the sessions of this account, as long as there are any.
     #[command(hide = true)]
     Daemon,
+    /// Sessions of AWS Session Manager, which go on when connections break.
+    #[cfg(feature = "ssm")]
+    Ssm(options::ssm::Ssm),
     /// Try what works on the way to a server, step by step.
     Doctor(options::endpoints::Doctor),
     /// See the sessions of a server that runs here, and tell, close or drain them.
@@ -84,7 +93,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Arguments { command } = match Arguments::try_parse() {
+    let Arguments { command } = match Arguments::try_parse_from(arguments()) {
         Ok(arguments) => arguments,
         Err(error) if error.exit_code() == 0 => error.exit(),
         Err(error) => {
@@ -101,6 +110,20 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// What this was called with. Under the name of Session Manager's plugin it is that.
+fn arguments() -> Vec<OsString> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    #[cfg(feature = "ssm")]
+    if arguments
+        .first()
+        .is_some_and(|name| Path::new(name).file_stem().is_some_and(|name| name == ssm::PLUGIN))
+    {
+        let as_plugin = ["unbroken", "ssm", "plugin", "--"].map(OsString::from);
+        return as_plugin.into_iter().chain(arguments.into_iter().skip(1)).collect();
+    }
+    arguments
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -120,6 +143,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Forward(options) => block_on(forward::run(options))?,
         Command::Shell(options) => return block_on(shell::run(options)),
         Command::Ssh(options) => return block_on(ssh::run(options)),
+        #[cfg(feature = "ssm")]
+        Command::Ssm(options) => return block_on(ssm::run(options)),
         Command::Attach => block_on(daemon::reach::run())?,
         Command::Daemon => block_on_half(daemon::run())?,
         Command::Doctor(options) => block_on(doctor::run(options))?,

@@ -4,7 +4,22 @@
 pub mod api;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod connection;
+mod driver;
+mod end;
+#[cfg(feature = "gateway")]
+pub mod gateway;
+mod multiplexed;
+pub mod ports;
 mod service;
+mod session;
+mod socket;
+mod state;
+mod streams;
+
+pub use end::End;
+pub use session::{AgentSession, ClientSession, Over, Session, StartError};
+pub use streams::{MuxStream, Streams};
 
 pub use service::{Grant, SealedKey, Service, TokenError};
 pub use unbroken_proto as proto;

@@ -6,6 +6,7 @@ use unbroken_proto::ssm::body::Token;
 use unbroken_proto::ssm::event::DataKeyRequest;
 use unbroken_proto::ssm::kms::DataKey;
 use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::Tls;
 use unbroken_tokio::carriers::http::{HeaderMap, Uri};
 
 /// What a session's end asks of the service that it belongs to: a client calls ResumeSession and signs its upgrades, an agent calls
@@ -24,6 +25,11 @@ pub trait Service: Send + Sync + 'static {
     fn upgrade(&self, url: &Uri) -> impl Future<Output = Result<HeaderMap, ConnectError>> + Send {
         let _ = url;
         async { Ok(HeaderMap::new()) }
+    }
+
+    /// How a server is verified that is dialled at `wss://`. By default, `None`: as the platform does.
+    fn tls(&self) -> Option<Tls> {
+        None
     }
 
     /// The key of a session whose data is sealed. By default there is none.

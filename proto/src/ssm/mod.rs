@@ -3,6 +3,7 @@
 //!
 //! - [`Client`] and [`Agent`]: the ends, which share [`DataChannel`]. [`ClientConfig`], [`AgentConfig`] and [`ChannelConfig`] say how.
 //! - [`event`]: what they tell.
+//! - [`gateway`]: the service between them.
 //! - [`mux`]: many TCP streams over one of them.
 //! - [`frame`]: the binary message, a header of 120 bytes and a payload.
 //! - [`body`]: what stands in payloads, and in the first message of a connection.
@@ -90,6 +91,7 @@ mod data_channel;
 mod dialing;
 pub mod event;
 pub mod frame;
+pub mod gateway;
 mod json;
 mod kind;
 pub mod kms;

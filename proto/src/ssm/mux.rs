@@ -118,6 +118,13 @@ impl Mux {
         taken
     }
 
+    /// Whether nothing that is written to a stream will ever be taken: it is closed from either side, or there is none of this number.
+    #[must_use]
+    pub fn is_closed(&self, number: u32) -> bool {
+        let stream = self.streams.get(&number);
+        stream.is_none_or(|stream| stream.is_finished || stream.is_ended)
+    }
+
     /// What came next on a stream.
     pub fn read(&mut self, number: u32) -> MuxRead {
         let Some(stream) = self.streams.get_mut(&number) else {
@@ -149,6 +156,12 @@ impl Mux {
         } else if stream.outgoing.is_empty() {
             self.close(number);
         }
+    }
+
+    /// Whether the session has taken all that was said on streams, so that [`DataChannel::finish`] would come behind it.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.turns.is_empty() && self.control.is_empty() && self.unsent.is_empty()
     }
 
     /// Something the host may want to know.
@@ -310,6 +323,10 @@ impl Mux {
         self.turns.retain(|turn| *turn != number);
         if stream.is_finished {
             return self.forget(number);
+        }
+        // A write finds that, too: nothing is taken any more.
+        if core::mem::take(&mut stream.wants_writable) {
+            self.events.push_back(MuxEvent::Writable(number));
         }
         // A read finds the end, and forgets it.
         if core::mem::take(&mut stream.wants_readable) {

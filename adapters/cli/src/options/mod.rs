@@ -8,6 +8,8 @@ pub(crate) mod ports;
 pub(crate) mod sessions;
 pub(crate) mod shell;
 pub(crate) mod ssh;
+#[cfg(feature = "ssm")]
+pub(crate) mod ssm;
 
 /// What `unbroken --help` ends with.
 pub(crate) const EXIT_CODES: &str = "\

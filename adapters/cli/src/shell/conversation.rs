@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use unbroken_tokio::proto::session::SessionState;
-use unbroken_tokio::{RecvError, RecvHalf, SendHalf};
+use unbroken_tokio::{RecvError, RecvHalf, SendHalf, Session};
 
 use super::asking;
-use super::escape::{Escapes, Typed};
-use super::surroundings::{Notes, Outgoing, Surroundings};
-use super::tty::Input;
-use super::writer::Place;
+use super::status::follow_connection;
+use crate::console::around::{Notes, Surroundings};
+use crate::console::escape::{Escapes, HELP, Typed};
+use crate::console::tty::Input;
+use crate::console::writer::Place;
 use crate::said::{self, Diverted};
 use crate::signals::Signals;
 use crate::terminal::messages::{self, Control, Message};
@@ -24,6 +25,9 @@ const END_OF_INPUT: &[u8] = b"\x04";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So many pieces that were typed wait, so that what is meant for the command itself is read though the program reads nothing.
 const TYPED: usize = 1 << 16;
+
+/// What was typed, or happened to the window, and waits to be sent.
+type Outgoing = tokio::sync::mpsc::Sender<Bytes>;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,7 @@ pub(crate) enum Over {
 }
 
 pub(crate) struct Conversation<'a> {
+    session: &'a Session,
     around: Surroundings<'a>,
     /// How it ended, while the last that was printed is written.
     ended: Cell<Option<Over>>,
@@ -51,8 +56,9 @@ pub(crate) struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
-    pub(crate) fn new(around: Surroundings<'a>) -> Conversation<'a> {
+    pub(crate) fn new(session: &'a Session, around: Surroundings<'a>) -> Conversation<'a> {
         Conversation {
+            session,
             around,
             ended: Cell::new(None),
             hung_up: Notify::new(),
@@ -84,14 +90,15 @@ impl<'a> Conversation<'a> {
             }
         };
         let around = &self.around;
+        let resized = async |size| drop(outgoing.send(Control::Resize(size).encode()).await);
         let over = tokio::select! {
             over = self.show(&mut recv) => over,
             over = self.read(&outgoing, name) => over,
             over = sent => over,
-            () = around.follow_window(&outgoing) => Over::Broken,
+            () = around.follow_window(resized) => Over::Broken,
             () = around.follow_stops() => Over::Broken,
-            () = around.follow_connection() => Over::Broken,
-            () = around.hear(&mut notes, lines) => Over::Broken,
+            () = follow_connection(self.session, around) => Over::Broken,
+            () = around.hear(&mut notes, lines, HELP) => Over::Broken,
             () = self.give_up_output() => Over::Broken,
             () = around.writer.closed() => Over::Detached,
             () = end.end() => Over::Detached,
@@ -180,7 +187,7 @@ impl<'a> Conversation<'a> {
 
     /// Sends what is typed.
     async fn read(&self, outgoing: &Outgoing, name: Option<&str>) -> Over {
-        let (mut input, mut escapes) = (Input::new(self.around.keyboard), Escapes::new());
+        let (mut input, mut escapes) = (Input::new(self.around.keyboard), Escapes::new(true));
         let (mut hung_up, mut line_begins) = (false, true);
         loop {
             let typed = match input.read().await {
@@ -202,11 +209,11 @@ impl<'a> Conversation<'a> {
                 let _session_over = outgoing.send(messages::data(&typed)).await;
                 continue;
             }
-            let is_away = self.around.session.state() == SessionState::Detached;
+            let is_away = self.session.state() == SessionState::Detached;
             // What the line that is shown offers; nothing is taken from the program otherwise.
             if self.around.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {
                 self.around.keyboard.hear();
-                self.around.session.reconnect_now();
+                self.session.reconnect_now();
                 continue;
             }
             for typed in escapes.read(&typed) {
@@ -218,7 +225,7 @@ impl<'a> Conversation<'a> {
                         hung_up = true;
                         self.hung_up.notify_one();
                         if let Some(name) = name {
-                            tokio::spawn(asking::end(self.around.session.clone(), name.to_owned()));
+                            tokio::spawn(asking::end(self.session.clone(), name.to_owned()));
                         }
                     }
                     Typed::Help => self.around.help.notify_one(),

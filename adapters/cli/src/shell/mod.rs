@@ -2,16 +2,7 @@
 
 mod asking;
 mod conversation;
-mod display;
-mod escape;
-pub(crate) mod keyboard;
-mod record;
-mod sequences;
 mod status;
-mod stops;
-mod surroundings;
-mod tty;
-mod writer;
 
 use std::io;
 use std::process::ExitCode;
@@ -21,14 +12,14 @@ use unbroken_tokio::{RecvHalf, SendHalf, Session};
 
 use self::asking::{ask, request};
 use self::conversation::{Conversation, Over};
-use self::display::Display;
-use self::keyboard::Keyboard;
-use self::record::Recording;
-use self::surroundings::{Notes, Surroundings};
-use self::tty::Raw;
-use self::writer::Writer;
 use crate::client;
 use crate::config;
+use crate::console::around::{Notes, Surroundings};
+use crate::console::display::Display;
+use crate::console::keyboard::Keyboard;
+use crate::console::record::Recording;
+use crate::console::tty::{self, Raw};
+use crate::console::writer::Writer;
 use crate::failure::Failure;
 use crate::notes::Tell;
 use crate::options::shell::{Shell, Terminal};
@@ -113,8 +104,8 @@ impl Attaching<'_> {
         let size = size.filter(|_| name.is_some());
         let writer = Writer::new(io::stdout(), io::stderr()).map_err(Failure::unable("cannot write"))?;
         let display = Display::new(writer.clone(), size, recording);
-        let around = Surroundings::new(session, self.keyboard, (writer, display), size);
-        let mut conversation = Conversation::new(around);
+        let around = Surroundings::new(self.keyboard, (writer, display), size);
+        let mut conversation = Conversation::new(session, around);
         let mut lines = said::divert();
         let heard = (notes, &mut lines);
         let over = conversation.run(send, recv, heard, name.as_deref(), signals).await;

@@ -7,6 +7,8 @@ use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::proto::{Cause, Event};
 use unbroken_tokio::{Runtime, Session, Tokio};
 
+use crate::console::around::Surroundings;
+
 /// A connection that is back so soon is not worth a word.
 const SILENT: Duration = Duration::from_millis(700);
 /// Between two looks at the clock.
@@ -61,5 +63,39 @@ impl Status {
             0 => format!("reconnecting, attempt {attempt}{why}"),
             _ => format!("reconnecting, attempt {attempt}, next try in {wait} s{why}; Enter: now"),
         })
+    }
+}
+
+/// Says so while there is no connection.
+pub(super) async fn follow_connection(session: &Session, around: &Surroundings<'_>) {
+    let (mut events, mut status) = (session.events(), Status::default());
+    loop {
+        // As long as nobody reads what was printed before, nothing of ours is added.
+        around.writer.room().await;
+        let said = around.display().shows_status();
+        let next_look = status.next_look(session, said);
+        if around.keyboard.was_lent() {
+            // A question that was shown before may be answered.
+            let line = status.line(session, around.keyboard.has_question());
+            let mut display = around.display();
+            let _output_closed = display.status(line).and_then(|()| display.redraw());
+        }
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => status.heard(&event),
+                // The stream says how it ends.
+                None => return std::future::pending().await,
+            },
+            () = tokio::time::sleep(next_look.unwrap_or_default()), if next_look.is_some() => {
+                if !around.keyboard.is_lent() {
+                    let line = status.line(session, around.keyboard.has_question());
+                    let _output_closed = around.display().status(line);
+                }
+                continue;
+            }
+        }
+        if said && status.next_look(session, said).is_none() {
+            let _output_closed = around.display().status(None);
+        }
     }
 }

@@ -15,8 +15,8 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 use unbroken_tokio::{Compat, Connected, Framed};
 
+use crate::console::keyboard::Keyboard;
 use crate::daemon::MARK;
-use crate::shell::keyboard::Keyboard;
 
 /// What is run on the far side. Whoever has no login shell may have no more than the system's folders in the PATH.
 const REMOTE: &str = "exec sh -c 'PATH=\"$PATH:$HOME/.local/bin:$HOME/.cargo/bin:/usr/local/bin\"; command -v unbroken >/dev/null || exit 127; exec unbroken attach'";

@@ -12,11 +12,11 @@ use unbroken_tokio::{ConnectError, Session};
 
 use self::carrier::{Carrier, Problem};
 use crate::client::{self, Observed};
+use crate::console::keyboard::Keyboard;
 use crate::failure::Failure;
 use crate::forward::{Listening, until_over};
 use crate::notes::on_standard_error;
 use crate::options::ssh::Ssh;
-use crate::shell::keyboard::Keyboard;
 use crate::shell::{self, Attaching};
 use crate::target::Target;
 

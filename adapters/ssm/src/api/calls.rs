@@ -203,3 +203,15 @@ pub struct Started {
     /// For the first connection. Not printed.
     pub token: Token,
 }
+
+impl Started {
+    /// What StartSession answered to somebody else.
+    #[must_use]
+    pub fn new(session_id: impl Into<String>, stream_url: impl Into<String>, token: Token) -> Started {
+        Started {
+            session_id: session_id.into(),
+            stream_url: stream_url.into(),
+            token,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use unbroken_tokio::ConnectError;
 use super::kms::context;
 use super::load::Aws;
 use super::signer::Signer;
-use crate::api::ClientService;
+use crate::api::{Api, ClientService};
 use crate::service::{Grant, SealedKey, Service, TokenError};
 
 impl Aws {
@@ -30,6 +30,14 @@ pub struct AwsClient {
     aws: Aws,
     target: String,
     service: ClientService<Signer>,
+}
+
+impl AwsClient {
+    /// The calls of a client.
+    #[must_use]
+    pub fn api(&self) -> &Api<Signer> {
+        self.service.api()
+    }
 }
 
 impl Service for AwsClient {

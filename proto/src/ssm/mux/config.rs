@@ -56,7 +56,7 @@ pub enum MuxEvent {
     Opened(u32),
     /// Something can be read of a stream, the end of it included. Told after a read that found nothing.
     Readable(u32),
-    /// Something can be written to a stream. Told after a write that was not taken whole.
+    /// Something can be written to a stream, or never again since the peer closed it. Told after a write that was not taken whole.
     Writable(u32),
     /// What happened to a TCP connection of the peer's; it does not say to which.
     Flag(Flag),

@@ -170,6 +170,22 @@ fn the_other_side_answers_and_closes() {
 }
 
 #[test]
+fn a_writer_that_waits_hears_that_the_other_side_closed() {
+    let mut pair = connected(MuxConfig::default().with_send_buffer(10_000));
+    let number = pair.ours.open().expect("the first");
+    pair.run(20);
+    assert!(!pair.ours.is_closed(number));
+    let all = Bytes::from(vec![7; 20_000]);
+    assert!(pair.ours.write(number, &all) < all.len());
+    pair.theirs.finish(number);
+    pair.run(20);
+    let written: Vec<MuxEvent> = events(&mut pair.ours);
+    assert!(written.contains(&MuxEvent::Writable(number)), "{written:?}");
+    assert!(pair.ours.is_closed(number));
+    assert_eq!(pair.ours.write(number, &all), 0);
+}
+
+#[test]
 fn streams_take_turns() {
     let mut pair = connected(MuxConfig::default());
     let (large, small) = (pair.ours.open().expect("a first"), pair.ours.open().expect("a second"));

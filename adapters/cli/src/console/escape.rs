@@ -7,7 +7,7 @@ pub(crate) enum Typed {
     Bytes(Vec<u8>),
     /// `~d`: leave, and let the program go on.
     Detach,
-    /// `~.`: end the program.
+    /// `~.`: end the program, or the session.
     HangUp,
     /// `~?`: say what can be typed.
     Help,
@@ -25,14 +25,18 @@ These count at the beginning of a line. Enter tries at once to connect again whe
 #[derive(Debug)]
 pub(crate) struct Escapes {
     line_begins: bool,
+    /// Whether a program can be left.
+    detaches: bool,
     /// A tilde came at the beginning of a line.
     tilde: bool,
 }
 
 impl Escapes {
-    pub(crate) fn new() -> Escapes {
+    /// `detaches`: whether `~d` means anything.
+    pub(crate) fn new(detaches: bool) -> Escapes {
         Escapes {
             line_begins: true,
+            detaches,
             tilde: false,
         }
     }
@@ -43,7 +47,7 @@ impl Escapes {
         for &byte in typed {
             if std::mem::take(&mut self.tilde) {
                 let own = match byte {
-                    b'd' => Some(Typed::Detach),
+                    b'd' if self.detaches => Some(Typed::Detach),
                     b'.' => Some(Typed::HangUp),
                     b'?' => Some(Typed::Help),
                     b'~' => None,
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     fn read(pieces: &[&str]) -> Vec<Typed> {
-        let mut escapes = Escapes::new();
+        let mut escapes = Escapes::new(true);
         pieces.iter().flat_map(|piece| escapes.read(piece.as_bytes())).collect()
     }
 
@@ -95,6 +99,13 @@ mod tests {
         assert_eq!(read(&["~?~d"]), [Typed::Help, Typed::Detach]);
         assert_eq!(read(&["a~d"]), [bytes("a~d")]);
         assert_eq!(read(&["cd ~.\r"]), [bytes("cd ~.\r")]);
+    }
+
+    #[test]
+    fn where_nothing_can_be_left_it_is_not_offered() {
+        let mut escapes = Escapes::new(false);
+        assert_eq!(escapes.read(b"~d"), [bytes("~d")]);
+        assert_eq!(escapes.read(b"\r~."), [bytes("\r"), Typed::HangUp]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Keyboard {
     }
 
     /// From now on questions are offered, and not just asked.
-    pub(super) fn attend(&self) {
+    pub(crate) fn attend(&self) {
         self.state().attended = true;
     }
 
@@ -51,17 +51,17 @@ impl Keyboard {
     }
 
     /// Whether this command reads byte by byte, when it reads.
-    pub(super) fn set_raw(&self, raw: bool) {
+    pub(crate) fn set_raw(&self, raw: bool) {
         self.state().raw = raw;
         said::set_raw(raw);
     }
 
-    pub(super) fn is_raw(&self) -> bool {
+    pub(crate) fn is_raw(&self) -> bool {
         self.state().raw
     }
 
     /// The terminal is as it was found, for whoever has it while this process is stopped.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut state = self.state();
         state.stopped = true;
         if state.raw && !state.lent {
@@ -71,7 +71,7 @@ impl Keyboard {
     }
 
     /// This command reads byte by byte again, whatever others made of the terminal while it was stopped.
-    pub(super) fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         let mut state = self.state();
         state.stopped = false;
         if state.raw && !state.lent {
@@ -94,18 +94,18 @@ impl Keyboard {
         Lent(self.clone())
     }
 
-    pub(super) fn is_lent(&self) -> bool {
+    pub(crate) fn is_lent(&self) -> bool {
         self.state().lent
     }
 
     /// Whether it was lent since this was last asked, and is back: something else may be on the screen then.
-    pub(super) fn was_lent(&self) -> bool {
+    pub(crate) fn was_lent(&self) -> bool {
         let mut state = self.state();
         !state.lent && std::mem::take(&mut state.was_lent)
     }
 
     /// Waits until it is not lent.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         let mut state = self.state();
         while state.lent {
             state = self.0.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -117,12 +117,12 @@ impl Keyboard {
         self.state().question = question;
     }
 
-    pub(super) fn has_question(&self) -> bool {
+    pub(crate) fn has_question(&self) -> bool {
         self.state().question
     }
 
     /// The person wants to hear it.
-    pub(super) fn hear(&self) {
+    pub(crate) fn hear(&self) {
         let mut state = self.state();
         state.wanted = state.question;
     }

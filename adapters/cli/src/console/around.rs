@@ -1,23 +1,19 @@
-//! What happens around a person and a program: to the window, the connection and this process, and what others have to say.
+//! What happens around a person and a program: to the window and to this process, and what others have to say.
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use unbroken_tokio::Session;
 
 use super::display::Display;
-use super::escape::HELP;
 use super::keyboard::Keyboard;
-use super::status::Status;
 use super::stops::{Stop, Stops};
 use super::tty::{self, Resizes};
 use super::writer::Writer;
 use crate::said::Diverted;
-use crate::terminal::messages::{Control, Size};
+use crate::terminal::messages::Size;
 
 /// So long a person may take to read what is shown over a program's screen.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -27,19 +23,15 @@ const STOPPING: Duration = Duration::from_secs(1);
 /// What the server's people have to say, line by line.
 pub(crate) type Notes = tokio::sync::mpsc::Receiver<String>;
 
-/// What was typed, or happened to the window, and waits to be sent.
-pub(crate) type Outgoing = tokio::sync::mpsc::Sender<Bytes>;
-
 pub(crate) struct Surroundings<'a> {
-    pub(super) session: &'a Session,
-    pub(super) keyboard: &'a Keyboard,
-    pub(super) writer: Writer,
+    pub(crate) keyboard: &'a Keyboard,
+    pub(crate) writer: Writer,
     display: Mutex<Display>,
     /// Who has this has the screen: the program, or whoever stops this process.
-    pub(super) screen: tokio::sync::Mutex<()>,
+    pub(crate) screen: tokio::sync::Mutex<()>,
     /// Somebody wants to know what can be typed.
-    pub(super) help: Notify,
-    /// What the window was when the server was told last.
+    pub(crate) help: Notify,
+    /// What the window was when the other side was told last.
     window: Cell<Option<Size>>,
     /// This process was stopped, and goes on.
     goes_on: Notify,
@@ -48,13 +40,11 @@ pub(crate) struct Surroundings<'a> {
 impl<'a> Surroundings<'a> {
     /// `size`: what the window was when the terminal was asked for.
     pub(crate) fn new(
-        session: &'a Session,
         keyboard: &'a Keyboard,
         (writer, display): (Writer, Display),
         size: Option<Size>,
     ) -> Surroundings<'a> {
         Surroundings {
-            session,
             keyboard,
             writer,
             display: Mutex::new(display),
@@ -65,15 +55,16 @@ impl<'a> Surroundings<'a> {
         }
     }
 
-    pub(super) fn display(&self) -> MutexGuard<'_, Display> {
+    pub(crate) fn display(&self) -> MutexGuard<'_, Display> {
         self.display.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn into_display(self) -> Display {
+    pub(crate) fn into_display(self) -> Display {
         self.display.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn follow_window(&self, outgoing: &Outgoing) {
+    /// Has the other side told whenever the window has another size.
+    pub(crate) async fn follow_window(&self, tell: impl AsyncFn(Size)) {
         let Ok(mut resizes) = Resizes::new() else {
             return std::future::pending().await;
         };
@@ -81,7 +72,7 @@ impl<'a> Surroundings<'a> {
             if let Some(now) = self.resized() {
                 self.window.set(Some(now));
                 let _output_closed = self.display().resize(now);
-                let _session_over = outgoing.send(Control::Resize(now).encode()).await;
+                tell(now).await;
             }
             tokio::select! {
                 () = resizes.next() => {}
@@ -90,14 +81,14 @@ impl<'a> Surroundings<'a> {
         }
     }
 
-    /// Another size than the server knows.
+    /// Another size than the other side knows.
     fn resized(&self) -> Option<Size> {
         let last = self.window.get()?;
         tty::size().filter(|now| *now != last)
     }
 
     /// Stops this process when that is asked for, with the terminal as it was found, and draws the screen anew when it goes on.
-    pub(super) async fn follow_stops(&self) {
+    pub(crate) async fn follow_stops(&self) {
         // Who does not have the terminal raw is stopped by the system, and leaves nothing behind.
         let stops = self.keyboard.is_raw().then(Stops::new).and_then(Result::ok);
         let Some(mut stops) = stops else {
@@ -150,51 +141,17 @@ impl<'a> Surroundings<'a> {
         let _output_closed = display.redraw();
     }
 
-    /// Shows what others have to say.
-    pub(super) async fn hear(&self, notes: &mut Notes, lines: &mut Diverted) {
+    /// Shows what others have to say, and `help` when that is asked for.
+    pub(crate) async fn hear(&self, notes: &mut Notes, lines: &mut Diverted, help: &str) {
         loop {
             self.writer.room().await;
             let is_shown = self.display().shows_notice();
             tokio::select! {
                 Some(note) = notes.recv() => drop(self.display().say(&format!("unbroken: {note}"))),
                 Some(line) = lines.next() => drop(self.display().line(&line)),
-                () = self.help.notified() => drop(self.display().help(HELP)),
+                () = self.help.notified() => drop(self.display().help(help)),
                 () = tokio::time::sleep(NOTICE), if is_shown => drop(self.display().forget()),
                 else => return std::future::pending().await,
-            }
-        }
-    }
-
-    /// Says so while there is no connection.
-    pub(super) async fn follow_connection(&self) {
-        let (mut events, mut status) = (self.session.events(), Status::default());
-        loop {
-            // As long as nobody reads what was printed before, nothing of ours is added.
-            self.writer.room().await;
-            let said = self.display().shows_status();
-            let next_look = status.next_look(self.session, said);
-            if self.keyboard.was_lent() {
-                // A question that was shown before may be answered.
-                let line = status.line(self.session, self.keyboard.has_question());
-                let mut display = self.display();
-                let _output_closed = display.status(line).and_then(|()| display.redraw());
-            }
-            tokio::select! {
-                event = events.next() => match event {
-                    Some(event) => status.heard(&event),
-                    // The stream says how it ends.
-                    None => return std::future::pending().await,
-                },
-                () = tokio::time::sleep(next_look.unwrap_or_default()), if next_look.is_some() => {
-                    if !self.keyboard.is_lent() {
-                        let line = status.line(self.session, self.keyboard.has_question());
-                        let _output_closed = self.display().status(line);
-                    }
-                    continue;
-                }
-            }
-            if said && status.next_look(self.session, said).is_none() {
-                let _output_closed = self.display().status(None);
             }
         }
     }

@@ -1,0 +1,46 @@
+//! A forwarded port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use unbroken_ssm::proto::reconnect::Strategy;
+use unbroken_ssm::proto::ssm::event::Ended;
+use unbroken_ssm::{ClientSession, ports};
+
+use super::local::Local;
+use super::status;
+use crate::listener::Listener;
+use crate::signals::Signals;
+
+/// So long the agent may take to hear that we leave.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How it went on.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// The session ended.
+    Ended(Option<Arc<Ended>>),
+    /// It is lost, and another one can serve the port.
+    Again,
+    /// The person ended it.
+    Left,
+}
+
+pub(super) async fn run(session: &ClientSession, listener: &Listener, signals: &mut Signals) -> Over {
+    let local = Local(listener);
+    let ended = tokio::select! {
+        ended = ports::listen(session, &local) => ended,
+        () = status::on_standard_error(session) => None,
+        () = signals.end() => {
+            session.finish();
+            // Where there is no connection now, the agent hears of it from the service.
+            let _goodbye = timeout(GOODBYE, session.closed()).await;
+            return Over::Left;
+        }
+    };
+    match &ended {
+        Some(ended) if ended.advice == Some(Strategy::Fresh) => Over::Again,
+        _ => Over::Ended(ended),
+    }
+}

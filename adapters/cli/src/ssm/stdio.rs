@@ -1,0 +1,33 @@
+//! A session that is one stream of bytes: ssh's `ProxyCommand`. Nothing else goes to standard output.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use unbroken_ssm::{ClientSession, ports};
+
+use super::{ended, status};
+use crate::failure::Failure;
+use crate::signals::Signals;
+use crate::stdio;
+
+/// So long the agent may take to hear that we leave.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(session: &ClientSession) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::new()?;
+    let pumped = tokio::select! {
+        pumped = ports::pump(session, stdio::input(), stdio::output()) => pumped,
+        () = status::on_standard_error(session) => Ok(()),
+        () = signals.end() => Ok(()),
+    };
+    session.finish();
+    // Where there is no connection now, it hears of it from the service.
+    let closed = timeout(GOODBYE, session.closed()).await;
+    // Whoever does not read any more, as an ssh that ended, has what it wanted.
+    drop(pumped);
+    match closed {
+        Ok(ended) => ended::outcome(session, ended.as_deref(), None),
+        Err(_) => Ok(ExitCode::SUCCESS),
+    }
+}
