@@ -14,7 +14,8 @@ use unbroken_tokio::carriers::driver::fresh_seed;
 
 use super::calls::{AGENT, send};
 use super::error::ApiError;
-use super::http::{Http, HttpError, authority_of};
+use super::http::{Http, authority_of};
+use super::http_error::HttpError;
 use super::sign::{Sign, Unsigned, sign_upgrade};
 use crate::service::{Grant, Service, TokenError};
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use unbroken_proto::ssm::body::{ResumeSession, SessionGrant, Token};
 
 use super::error::{ApiError, ServiceError};
-use super::http::{Http, HttpError, authority_of};
+use super::http::{Http, authority_of};
+use super::http_error::HttpError;
 use super::sign::{Sign, Unsigned};
 use crate::service::{Grant, TokenError};
 

@@ -22,7 +22,7 @@ use unbroken_tokio::carriers::causes::cause_of_tls;
 use unbroken_tokio::carriers::driver::{KnownAddresses, connect_host};
 use unbroken_tokio::{Compat, ConnectError, Tokio};
 
-use super::http::HttpError;
+use super::http_error::HttpError;
 
 /// A socket, with or without TLS, through a tunnel or not.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

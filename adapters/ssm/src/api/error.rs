@@ -13,7 +13,7 @@ use unbroken_proto::ssm::body::BodyError;
 use unbroken_tokio::ConnectError;
 use unbroken_tokio::carriers::causes::cause_of_status;
 
-use super::http::HttpError;
+use super::http_error::HttpError;
 use crate::service::TokenError;
 
 /// How long a service that says "too often" and not for how long is left alone.

@@ -23,6 +23,7 @@ mod client;
 mod connecting;
 mod error;
 mod http;
+mod http_error;
 mod sign;
 
 pub use agent::AgentService;
@@ -33,7 +34,8 @@ pub use client::ClientService;
 #[cfg(feature = "aws")]
 pub(crate) use connecting::is_loopback;
 pub use error::{ApiError, ServiceError};
+pub use http::Http;
 #[cfg(feature = "aws")]
 pub(crate) use http::Limits;
-pub use http::{Http, HttpError, MAX_ANSWER};
+pub use http_error::{HttpError, MAX_ANSWER};
 pub use sign::{Sign, Unsigned};

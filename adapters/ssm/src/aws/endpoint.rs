@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use hyper::Uri;
 
-use super::load::LoadError;
+use super::error::LoadError;
 
 /// The suffixes of hosts' names in a partition: beginnings of its regions' names, the usual suffix, and that of hosts with IPv6, too.
 /// The first row has all other regions.

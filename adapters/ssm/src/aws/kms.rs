@@ -1,22 +1,17 @@
-//! Data keys, and the service of a client that has them.
+//! Data keys.
 
 use std::collections::BTreeMap;
 
-use hyper::Uri;
-use hyper::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use unbroken_proto::ssm::body::Base64;
-use unbroken_proto::ssm::event::DataKeyRequest;
 use unbroken_proto::ssm::kms::{
     CONTEXT_RANDOM_CHALLENGE, CONTEXT_SESSION_ID, CONTEXT_TARGET_ID, DATA_KEY_SIZE, DataKey,
 };
-use unbroken_tokio::ConnectError;
 use zeroize::Zeroizing;
 
 use super::load::Aws;
-use super::signer::Signer;
-use crate::api::{Api, ApiError, ClientService, call};
-use crate::service::{Grant, SealedKey, Service, TokenError};
+use crate::api::{ApiError, call};
+use crate::service::SealedKey;
 
 /// What GenerateDataKey is asked.
 #[derive(Serialize)]
@@ -36,7 +31,11 @@ struct GeneratedDataKey {
 }
 
 /// The encryption context of a session's data key.
-fn context<'a>(session_id: &'a str, target: &'a str, challenge: Option<&'a str>) -> BTreeMap<&'static str, &'a str> {
+pub(super) fn context<'a>(
+    session_id: &'a str,
+    target: &'a str,
+    challenge: Option<&'a str>,
+) -> BTreeMap<&'static str, &'a str> {
     let always = [(CONTEXT_SESSION_ID, session_id), (CONTEXT_TARGET_ID, target)];
     let challenge = challenge.map(|challenge| (CONTEXT_RANDOM_CHALLENGE, challenge));
     always.into_iter().chain(challenge).collect()
@@ -66,43 +65,6 @@ impl Aws {
             key: DataKey::from_slice(&plaintext).map_err(ApiError::answer)?,
             cipher_text: made.ciphertext_blob.0,
         })
-    }
-}
-
-/// The [`Service`] of a client's sessions with one target at AWS: tokens of ResumeSession, signed upgrades, data keys of KMS.
-#[derive(Clone, Debug)]
-pub struct AwsClient {
-    aws: Aws,
-    target: String,
-    service: ClientService<Signer>,
-}
-
-impl AwsClient {
-    pub(super) fn new(aws: Aws, target: String) -> AwsClient {
-        let service = ClientService::new(aws.api());
-        AwsClient { aws, target, service }
-    }
-
-    /// The calls of a client.
-    #[must_use]
-    pub fn api(&self) -> &Api<Signer> {
-        self.service.api()
-    }
-}
-
-impl Service for AwsClient {
-    async fn token(&self, session_id: &str) -> Result<Grant, TokenError> {
-        self.service.token(session_id).await
-    }
-
-    async fn upgrade(&self, url: &Uri) -> Result<HeaderMap, ConnectError> {
-        self.service.upgrade(url).await
-    }
-
-    async fn data_key(&self, session_id: &str, request: &DataKeyRequest) -> Result<SealedKey, String> {
-        let context = context(session_id, &self.target, request.challenge.as_deref());
-        let made = self.aws.generate_data_key(&request.kms_key_id, &context).await;
-        made.map_err(|error| error.to_string())
     }
 }
 

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use hyper::Uri;
-use thiserror::Error;
-use unbroken_tokio::carriers::{Tls, rustls};
+use unbroken_tokio::carriers::Tls;
 
 use super::credentials::{Chain, Source};
 use super::endpoint::{KMS, SSM, endpoint, is_region, parse};
-use super::kms::AwsClient;
+use super::error::LoadError;
 use super::lookup;
 use super::signer::Signer;
 use crate::api::{Api, Http};
@@ -23,24 +22,6 @@ pub struct Aws {
     pub(super) signer: Signer,
     pub(super) ssm: Uri,
     pub(super) kms: Uri,
-}
-
-/// Why AWS cannot be asked.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// No region was given, and neither the environment nor the profile nor the instance's metadata name one.
-    #[error("no region: give one, or set AWS_REGION or the profile's `region`")]
-    NoRegion,
-    /// A region whose name cannot be part of a host's.
-    #[error("{0:?} is not the name of a region")]
-    Region(String),
-    /// An endpoint that is not `http://host` or `https://host`.
-    #[error("{0:?} is not the URL of an endpoint: http://host or https://host")]
-    Endpoint(String),
-    /// The platform has no roots to verify servers by.
-    #[error("TLS: {0}")]
-    Tls(#[from] rustls::Error),
 }
 
 impl Aws {
@@ -153,11 +134,5 @@ impl Aws {
     #[must_use]
     pub fn api(&self) -> Api<Signer> {
         Api::new(self.http.clone(), self.ssm.clone(), self.signer.clone())
-    }
-
-    /// The [`Service`](crate::Service) of a client's sessions with `target`, which is what they were started with: data keys depend on it.
-    #[must_use]
-    pub fn client(&self, target: impl Into<String>) -> AwsClient {
-        AwsClient::new(self.clone(), target.into())
     }
 }

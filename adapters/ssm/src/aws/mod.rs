@@ -27,13 +27,16 @@
 //! the service. The secret key is never sent, but temporary credentials have a token, which is a header. Therefore nothing is signed
 //! that goes in clear (`http://`, `ws://`) to any host but a loopback one; the request is sent without.
 
+mod client;
 mod credentials;
 mod endpoint;
+mod error;
 mod kms;
 mod load;
 mod lookup;
 mod signer;
 
-pub use kms::AwsClient;
-pub use load::{Aws, LoadError};
+pub use client::AwsClient;
+pub use error::LoadError;
+pub use load::Aws;
 pub use signer::Signer;

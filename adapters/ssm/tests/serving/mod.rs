@@ -20,15 +20,15 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// An answer: status, body, headers.
-pub type Answer = (u16, String, Vec<(&'static str, String)>);
+pub(crate) type Answer = (u16, String, Vec<(&'static str, String)>);
 
 /// A status and a body.
-pub fn answer(status: u16, body: impl Into<String>) -> Answer {
+pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
     (status, body.into(), Vec::new())
 }
 
 /// An error as AWS says it.
-pub fn error(status: u16, code: &str) -> Answer {
+pub(crate) fn error(status: u16, code: &str) -> Answer {
     answer(
         status,
         format!(r#"{{"__type":"com.amazonaws.ssm#{code}","message":"the message"}}"#),
@@ -36,8 +36,8 @@ pub fn error(status: u16, code: &str) -> Answer {
 }
 
 /// A service that was started.
-pub struct Serving {
-    pub address: SocketAddr,
+pub(crate) struct Serving {
+    pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<Request<Bytes>>>>,
 }
 
@@ -45,12 +45,12 @@ type Answers = Arc<dyn Fn(&Request<Bytes>) -> Answer + Send + Sync>;
 
 impl Serving {
     /// Answers each request as `answers` says, in clear.
-    pub async fn start(answers: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static) -> Serving {
+    pub(crate) async fn start(answers: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static) -> Serving {
         Serving::accept(None, Arc::new(answers)).await
     }
 
     /// The same inside TLS; and the certificate, for 127.0.0.1 and gateway.example.org.
-    pub async fn start_tls(
+    pub(crate) async fn start_tls(
         answers: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
     ) -> (Serving, CertificateDer<'static>) {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".into(), "gateway.example.org".into()])
@@ -81,10 +81,11 @@ impl Serving {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(socket, answers, asked).await,
-                        Some(tls) => match tls.accept(socket).await {
-                            Ok(socket) => serve(socket, answers, asked).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(socket) = tls.accept(socket).await {
+                                serve(socket, answers, asked).await;
+                            }
+                        }
                     }
                 });
             }
@@ -93,12 +94,12 @@ impl Serving {
     }
 
     /// Where it is, in clear.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// What it was asked so far.
-    pub fn asked(&self) -> Vec<Request<Bytes>> {
+    pub(crate) fn asked(&self) -> Vec<Request<Bytes>> {
         self.asked.lock().expect("a lock").clone()
     }
 }
@@ -125,20 +126,30 @@ async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin, answers: Answers, as
 }
 
 /// A header line as text; empty if there is none.
-pub fn line<'a>(request: &'a Request<Bytes>, name: &str) -> &'a str {
+pub(crate) fn line<'a>(request: &'a Request<Bytes>, name: &str) -> &'a str {
     request
         .headers()
         .get(name)
         .map_or("", |value| value.to_str().expect("text"))
 }
 
+/// Whose signature each request has.
+pub(crate) fn signers(service: &Serving) -> Vec<String> {
+    let named = |request: &Request<Bytes>| {
+        let line = line(request, "authorization").to_owned();
+        let named = line.strip_prefix("AWS4-HMAC-SHA256 Credential=").unwrap_or_default();
+        named.split('/').next().unwrap_or_default().to_owned()
+    };
+    service.asked().iter().map(named).collect()
+}
+
 /// A request's body as text.
-pub fn text(request: &Request<Bytes>) -> &str {
+pub(crate) fn text(request: &Request<Bytes>) -> &str {
     std::str::from_utf8(request.body()).expect("text")
 }
 
 /// A listener that takes connections, and says nothing.
-pub async fn silent() -> io::Result<(TcpListener, String)> {
+pub(crate) async fn silent() -> io::Result<(TcpListener, String)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     Ok((listener, url))
