@@ -9,6 +9,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use unbroken_tokio::carriers::http::StatusCode;
+use unbroken_tokio::carriers::http::header::{CONNECTION, HeaderValue};
 
 use super::routes::{Upgrading, answer};
 use super::shared::Shared;
@@ -44,10 +46,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgrading = Upgrading::default();
-    let service = service_fn(async |request| Ok::<_, Infallible>(answer(shared, base, &upgrading, request).await));
+    let service = service_fn(async |request| {
+        let mut answer = answer(shared, base, &upgrading, request).await;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // One request is all, so that the time limit holds for it. (hyper's own `keep_alive` would say so in an upgrade, too.)
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok::<_, Infallible>(answer)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .keep_alive(false)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
