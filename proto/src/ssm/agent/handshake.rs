@@ -48,6 +48,8 @@ pub(super) struct Handshake {
     /// When the client was asked, or answered last.
     pub(super) since: Option<Instant>,
     begun: Option<Instant>,
+    /// What this agent says that it is.
+    version: Version,
     established: Established,
     kms: Option<KmsParameters>,
     customer_message: String,
@@ -66,6 +68,7 @@ impl Handshake {
             stage: Stage::Done,
             since: None,
             begun: None,
+            version: Version::parse(&config.agent_version),
             established: Established {
                 session_type: config.session_type.clone(),
                 port: is_port.then(|| config.port.clone()),
@@ -121,11 +124,11 @@ impl Handshake {
 
     fn on_response(&mut self, now: Instant, channel: &mut Channel, payload: &[u8]) -> Result<(), String> {
         let response = HandshakeResponse::decode(payload).map_err(|error| error.to_string())?;
-        let version = Version::parse(&response.client_version);
+        let client = Version::parse(&response.client_version);
         let is_forwarding = |port: &crate::ssm::body::PortProperties| port.is_local_port_forwarding();
         let is_forwarding = self.established.port.as_ref().is_some_and(is_forwarding);
-        self.established.is_multiplexed = is_forwarding && version >= Version::SMUX_CLIENT;
-        self.established.expects_keepalive = version <= Version::NO_KEEPALIVE_CLIENT;
+        self.established.is_multiplexed = is_forwarding && Version::speak_smux(client, self.version);
+        self.established.expects_keepalive = Version::expect_keepalive(client, self.version);
         self.established.peer_version = Some(response.client_version);
         let mut cipher_text = None;
         for action in response.processed_client_actions {

@@ -95,11 +95,11 @@ impl Handshake {
 
     fn on_request(&mut self, channel: &mut Channel, version: &str, payload: &[u8]) -> Result<(), String> {
         let request = HandshakeRequest::decode(payload).map_err(|error| error.to_string())?;
-        let agent = Version::parse(&request.agent_version);
+        let versions = (Version::parse(version), Version::parse(&request.agent_version));
         let mut key = None;
         for action in &request.requested_client_actions {
             match action.action_type {
-                ActionType::SessionType => self.on_session_type(action, agent)?,
+                ActionType::SessionType => self.on_session_type(action, versions)?,
                 ActionType::KmsEncryption => key = Some(action.kms().map_err(|error| error.to_string())?),
                 // It is answered for what it is.
                 ActionType::Unknown(_) => {}
@@ -122,15 +122,19 @@ impl Handshake {
         Ok(())
     }
 
-    fn on_session_type(&mut self, action: &RequestedClientAction, agent: Version) -> Result<(), String> {
+    fn on_session_type(
+        &mut self,
+        action: &RequestedClientAction,
+        (client, agent): (Version, Version),
+    ) -> Result<(), String> {
         let parameters = action.session_type().map_err(|error| error.to_string())?;
         if let SessionType::Unknown(name) = &parameters.session_type {
             return Err(format!("there is no session type {name:?}"));
         }
         if parameters.session_type == SessionType::Port {
             let port = parameters.port().map_err(|error| error.to_string())?;
-            self.established.is_multiplexed = port.is_local_port_forwarding() && agent > Version::SMUX_AGENT;
-            self.established.expects_keepalive = agent <= Version::NO_KEEPALIVE_AGENT;
+            self.established.is_multiplexed = port.is_local_port_forwarding() && Version::speak_smux(client, agent);
+            self.established.expects_keepalive = Version::expect_keepalive(client, agent);
             self.established.port = Some(port);
         }
         self.established.session_type = parameters.session_type;

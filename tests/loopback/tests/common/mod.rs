@@ -25,7 +25,8 @@ pub(crate) struct Place {
 /// As fast as the machine is, and without pauses between attempts that are longer than a test wants.
 pub(crate) fn channel() -> ChannelConfig {
     let mut backoff = Backoff::default();
-    backoff.cap = Duration::from_millis(200);
+    backoff.first = Duration::from_millis(10);
+    (backoff.base, backoff.cap) = (Duration::from_millis(10), Duration::from_millis(20));
     ChannelConfig::default()
         .with_frames_per_second(None)
         .with_backoff(backoff)
