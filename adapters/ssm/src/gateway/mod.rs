@@ -44,6 +44,7 @@ mod websocket;
 pub use listen::{Gateway, NewError};
 pub use sessions::{ApiError, Sessions, StartRequest};
 pub use settings::Settings;
+pub use tokio_rustls::rustls;
 pub use unbroken_proto::ssm::gateway::{
     AttachError, End, EndStats, EndedBy, Event, GatewayConfig, Refusal, SessionStats, StartError,
 };

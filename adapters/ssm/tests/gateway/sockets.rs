@@ -1,10 +1,16 @@
 //! WebSockets, message by message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use unbroken_ssm::gateway::{End, GatewayConfig, Settings};
@@ -206,4 +212,38 @@ async fn a_connection_is_cut_without_a_word() {
     assert!(!matches!(came, Some(Ok(_))), "{came:?}");
     until(|| !gateway.sessions()[0].1.client.is_attached).await;
     assert!(gateway.sessions()[0].1.agent.is_attached);
+}
+
+#[tokio::test]
+async fn all_of_it_goes_through_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("a certificate");
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| {
+            config
+                .with_no_client_auth()
+                .with_single_cert(vec![made.cert.der().clone()], key)
+        });
+    let (gateway, address) = gateway(Settings::default().tls(Arc::new(server.expect("they fit")))).await;
+    gateway.start("s-1").expect("there is room");
+    let token = gateway.token("s-1", End::Client).expect("it lives");
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a certificate");
+    let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions that there are")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await;
+    let dialled = tokio_tungstenite::client_async("ws://localhost/v1/data-channel/s-1", stream.expect("TLS"));
+    let (mut socket, _) = dialled.await.expect("it upgrades");
+    socket.send(opening(End::Client, token)).await.expect("it reads");
+    until(|| gateway.sessions()[0].1.client.is_attached).await;
+    gateway.terminate("s-1", "");
+    let closed = timeout(PATIENCE, socket.next()).await.expect("it is told");
+    assert_eq!(message_type(closed.and_then(Result::ok)), MessageType::ChannelClosed);
 }

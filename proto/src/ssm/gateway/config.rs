@@ -15,7 +15,8 @@ pub struct GatewayConfig {
     /// Tokens of one end of a session that are not used yet; a further one takes the place of the oldest. 1 to 64, default 4.
     pub max_tokens: usize,
     /// Bytes of frames on their way to one end. The frame that reaches the bound is still taken. 1 or more, default 256 KiB. Owner: the
-    /// session, for each direction.
+    /// session, for each direction. An end that is not read from because of it gets no answer to its pings either, and may
+    /// connect again; it loses nothing by that.
     pub held_bytes: usize,
     /// Longest frame that is passed on, in bytes with its header; a longer one is dropped. 1,144 or more, default 1 MiB and 4 KiB.
     pub max_frame: usize,
