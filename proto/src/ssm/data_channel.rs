@@ -266,7 +266,8 @@ impl<R: Role> DataChannel<R> {
     fn on_gone(&mut self, now: Instant, attempt: u64) {
         let asked = self.channel.intent().is_some_and(|intent| intent.attempt == attempt);
         if asked {
-            self.end(now, EndReason::Gone);
+            let reason = self.role.on_gone();
+            self.end(now, reason);
         }
     }
 
@@ -288,7 +289,11 @@ impl<R: Role> DataChannel<R> {
             return;
         }
         let advice = self.role.advice(&reason);
-        let undelivered = self.channel.undelivered();
+        let undelivered = match reason {
+            // What is on its way now is not the application's: all of that has arrived.
+            EndReason::Finished => 0,
+            _ => self.channel.undelivered(),
+        };
         self.channel.end(
             now,
             Ended {

@@ -12,7 +12,7 @@ use crate::ssm::body::{ExitCode, Flag, OpenDataChannel, Size, Token};
 use crate::ssm::channel::Channel;
 use crate::ssm::event::{Chunk, Defect, EndReason};
 use crate::ssm::message::Message;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// The end that a [`DataChannel`](crate::ssm::DataChannel) is. There are no others than [`ClientRole`](crate::ssm::ClientRole) and
 /// [`AgentRole`](crate::ssm::AgentRole).
@@ -44,6 +44,10 @@ pub trait Role: sealed::Sealed + core::fmt::Debug {
     #[doc(hidden)]
     fn on_closed(&self, output: String) -> EndReason;
 
+    /// The service gives no token for the session any more.
+    #[doc(hidden)]
+    fn on_gone(&self) -> EndReason;
+
     #[doc(hidden)]
     fn poll_timeout(&self) -> Option<Instant>;
 
@@ -55,6 +59,9 @@ pub trait Role: sealed::Sealed + core::fmt::Debug {
     #[doc(hidden)]
     fn advice(&self, reason: &EndReason) -> Option<Strategy>;
 }
+
+/// So long the other side may take to answer the end of a session.
+pub(super) const CLOSING: Duration = Duration::from_secs(2);
 
 /// Keeps for the application what came, if there is room.
 pub(super) fn deliver(channel: &mut Channel, payload_type: PayloadType, payload: &Bytes) -> bool {

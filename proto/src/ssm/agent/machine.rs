@@ -17,12 +17,9 @@ use crate::ssm::data_channel::DataChannel;
 use crate::ssm::event::{Defect, EndReason};
 use crate::ssm::kms::DataKey;
 use crate::ssm::message::Message;
-use crate::ssm::role::{self, Role, sealed};
+use crate::ssm::role::{self, CLOSING, Role, sealed};
 use crate::ssm::{MessageType, PayloadType};
 use crate::time::{Duration, Instant};
-
-/// So long the service may take to close the channel, once it is told that the session ends.
-const CLOSING: Duration = Duration::from_secs(2);
 
 /// The agent's end of a session: what amazon-ssm-agent is. See [`DataChannel`] for all that the two ends have in common.
 ///
@@ -42,6 +39,8 @@ pub struct AgentRole {
     said_connected: bool,
     /// It was told that it ends, then.
     said_terminating: Option<Instant>,
+    /// The client asked for the end.
+    is_terminated: bool,
 }
 
 impl Agent {
@@ -61,6 +60,7 @@ impl Agent {
             session_id: config.session_id.clone(),
             said_connected: false,
             said_terminating: None,
+            is_terminated: false,
         };
         Ok(DataChannel::begin(channel, role, config.session_id))
     }
@@ -97,6 +97,23 @@ impl Agent {
 }
 
 impl AgentRole {
+    /// Tells the service that the session ends.
+    fn say_terminating(&mut self, now: Instant, channel: &mut Channel) {
+        if self.said_terminating.is_none() {
+            self.said_terminating = Some(now);
+            let message = self.state(now, channel, SessionState::Terminating);
+            channel.say_before(message);
+        }
+    }
+
+    /// How the session ends of which the service was told so.
+    fn end_reason(&self) -> Option<EndReason> {
+        self.said_terminating.map(|_| match self.is_terminated {
+            true => EndReason::Terminated,
+            false => EndReason::Finished,
+        })
+    }
+
     fn state(&self, now: Instant, channel: &mut Channel, session_state: SessionState) -> Message {
         let body = AgentSessionState {
             schema_version: 1,
@@ -148,25 +165,25 @@ impl Role for AgentRole {
             channel.tell(Defect::Early);
         }
         if payload_type == PayloadType::Flag && Flag::decode(payload) == Ok(Flag::TerminateSession) {
-            return Err(EndReason::Terminated);
+            // The service hears of it, and closes both channels; the real agent just ends, and its client waits for an acknowledgement.
+            self.is_terminated = true;
+            self.say_terminating(now, channel);
+            return Ok(true);
         }
         Ok(role::deliver(channel, payload_type, payload))
     }
 
     fn on_drained(&mut self, now: Instant, channel: &mut Channel) -> Option<EndReason> {
-        if self.said_terminating.is_none() {
-            self.said_terminating = Some(now);
-            let message = self.state(now, channel, SessionState::Terminating);
-            channel.say_before(message);
-        }
+        self.say_terminating(now, channel);
         None
     }
 
     fn on_closed(&self, output: String) -> EndReason {
-        match self.said_terminating {
-            Some(_) => EndReason::Finished,
-            None => EndReason::Closed { output },
-        }
+        self.end_reason().unwrap_or(EndReason::Closed { output })
+    }
+
+    fn on_gone(&self) -> EndReason {
+        self.end_reason().unwrap_or(EndReason::Gone)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -178,12 +195,9 @@ impl Role for AgentRole {
         if self.poll_timeout().is_none_or(|due| now < due) {
             return None;
         }
-        Some(match self.said_terminating {
-            Some(_) => EndReason::Finished,
-            None => EndReason::Handshake {
-                why: "the client does not answer".into(),
-            },
-        })
+        Some(self.end_reason().unwrap_or_else(|| EndReason::Handshake {
+            why: "the client does not answer".into(),
+        }))
     }
 
     fn advice(&self, _: &EndReason) -> Option<Strategy> {

@@ -19,7 +19,7 @@ use crate::ssm::data_channel::DataChannel;
 use crate::ssm::event::{Defect, EndReason};
 use crate::ssm::kms::DataKey;
 use crate::ssm::message::Message;
-use crate::ssm::role::{self, Role, sealed};
+use crate::ssm::role::{self, CLOSING, Role, sealed};
 use crate::time::Instant;
 
 /// The client's end of a session: what the Session Manager plugin is. See [`DataChannel`] for all that the two ends have in common.
@@ -34,8 +34,8 @@ pub struct ClientRole {
     client_id: String,
     version: String,
     size: Option<Size>,
-    /// The agent is told that the session is over.
-    said_terminate: bool,
+    /// The agent is told that the session is over, since then.
+    said_terminate: Option<Instant>,
 }
 
 impl Client {
@@ -53,7 +53,7 @@ impl Client {
             client_id: channel.uuid().to_string(),
             version: config.client_version,
             size: None,
-            said_terminate: false,
+            said_terminate: None,
         };
         Ok(DataChannel::begin(channel, role, config.session_id))
     }
@@ -124,28 +124,38 @@ impl Role for ClientRole {
         Ok(role::deliver(channel, payload_type, payload))
     }
 
-    fn on_drained(&mut self, _: Instant, channel: &mut Channel) -> Option<EndReason> {
+    fn on_drained(&mut self, now: Instant, channel: &mut Channel) -> Option<EndReason> {
         let is_port = *self.handshake.session_type() == SessionType::Port;
-        if !is_port || core::mem::replace(&mut self.said_terminate, true) {
+        if !is_port || self.said_terminate.is_some() {
             return Some(EndReason::Finished);
         }
+        self.said_terminate = Some(now);
         channel.say(PayloadType::Flag, |out| Flag::TerminateSession.encode(out));
         None
     }
 
     fn on_closed(&self, output: String) -> EndReason {
         match self.said_terminate {
-            true => EndReason::Finished,
-            false => EndReason::Closed { output },
+            Some(_) => EndReason::Finished,
+            None => EndReason::Closed { output },
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
+    fn on_gone(&self) -> EndReason {
+        match self.said_terminate {
+            Some(_) => EndReason::Finished,
+            None => EndReason::Gone,
+        }
     }
 
-    fn handle_timeout(&mut self, _: Instant) -> Option<EndReason> {
-        None
+    /// An agent that ends as soon as it is asked to may never have acknowledged that.
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.said_terminate.map(|said| said + CLOSING)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Option<EndReason> {
+        let due = self.poll_timeout().is_some_and(|due| due <= now);
+        due.then_some(EndReason::Finished)
     }
 
     /// A port that is listened on can be served by another session; a shell, or the one stream of an ssh, ended with this one.

@@ -280,6 +280,62 @@ fn finishing_waits_for_what_was_written() {
 }
 
 #[test]
+fn an_agent_that_ends_without_a_word_does_not_hold_up_who_finishes() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    let bytes = pattern(10_000);
+    world.type_all(&bytes);
+    world.run(SECOND);
+    // From now on nobody is there: no acknowledgement comes of what asks for the end.
+    world.filter = |_| false;
+    world.client.end.finish(world.now);
+    world.run(MS * 1_900);
+    assert_eq!(ended(&world.client.events), None);
+    world.run(MS * 200);
+    assert_eq!(ended(&world.client.events), Some((&EndReason::Finished, 0, None)));
+    assert_eq!(world.agent.output(), bytes);
+}
+
+#[test]
+fn who_finishes_and_finds_the_session_gone_has_finished() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    world.client.end.finish(world.now);
+    world.client.reachable = false;
+    world.client.cut(world.now, Cause::Network);
+    let intent = world.client.end.wanted_connection().expect("because it was lost");
+    let now = world.now;
+    world
+        .client
+        .end
+        .handle_token(now, intent.attempt, Token::from(""), None);
+    world.run(MS * 10);
+    assert_eq!(ended(&world.client.events), Some((&EndReason::Finished, 0, None)));
+}
+
+#[test]
+fn an_agent_that_is_asked_to_end_tells_the_service_and_acknowledges() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let mut world = World::new(client(), agent, MS * 20);
+    world.run(SECOND);
+    world.client.end.finish(world.now);
+    world.run(MS * 100);
+    assert_eq!(
+        ended(&world.client.events),
+        Some((&EndReason::Finished, 0, None)),
+        "it is acknowledged"
+    );
+    // This service closes no channel.
+    world.run(SECOND * 3);
+    assert_eq!(
+        ended(&world.agent.events).map(|(reason, ..)| reason),
+        Some(&EndReason::Terminated)
+    );
+}
+
+#[test]
 fn a_silent_service_is_noticed() {
     let mut world = World::shell(MS * 20);
     world.print_all(b"$ ");
