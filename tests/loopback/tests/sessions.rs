@@ -270,3 +270,51 @@ async fn futures(tasks: impl Iterator<Item = tokio::task::JoinHandle<()>>) {
         task.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_came_before_the_end_is_written_though_somebody_still_sends() {
+    let place = Place::new().await;
+    // The far side says much, and closes without having read anything.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().port();
+    let bytes = pattern(700_000);
+    let said = bytes.clone();
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        connection.write_all(&said).await.unwrap();
+        connection.shutdown().await.unwrap();
+        // Whoever closes with something unread resets the connection.
+        drop(tokio::io::copy(&mut connection, &mut tokio::io::sink()).await);
+    });
+    let session = place.connect(&port("AWS-StartSSHSession", target)).await;
+    let (near, mut far) = tokio::io::duplex(1_000);
+    let (reader, writer) = tokio::io::split(near);
+    let pumped = tokio::spawn(async move { ports::pump(&session, reader, writer).await });
+    let (mut from, mut to) = tokio::io::split(&mut far);
+    let sending = async {
+        loop {
+            if to.write_all(&[7; 500]).await.is_err() {
+                return std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut read = Vec::new();
+    let reading = async {
+        let mut piece = [0; 400];
+        while read.len() < bytes.len() {
+            match from.read(&mut piece).await.unwrap() {
+                0 => break,
+                length => read.extend_from_slice(&piece[..length]),
+            }
+        }
+    };
+    within(async {
+        tokio::select! {
+            () = sending => {}
+            () = reading => {}
+        }
+    })
+    .await;
+    assert!(read == bytes, "{} bytes of {}", read.len(), bytes.len());
+    within(pumped).await.unwrap().unwrap();
+}

@@ -1,12 +1,13 @@
 //! The client's end of a port.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional, split};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use unbroken_proto::ssm::body::Flag;
 use unbroken_proto::ssm::event::{Chunk, Ended};
 use unbroken_proto::ssm::mux::MuxConfig;
@@ -14,13 +15,15 @@ use unbroken_proto::time::Duration;
 
 use super::listener::Listener;
 use crate::end::End;
-use crate::session::{ClientSession, Over, Session};
+use crate::session::{ClientSession, Session};
 use crate::streams::Streams;
 
 /// Bytes read of a local connection at once.
 const READ: usize = 32 << 10;
 /// So long nothing is accepted after that has failed.
 const PAUSE: Duration = Duration::from_millis(100);
+/// So long what came before the end of a session may take to be written.
+const LINGER: Duration = Duration::from_secs(10);
 /// How often an agent that wants it is told that we are there; the real programs do so every 10 s.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
@@ -32,22 +35,24 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// no half-open ones.
 pub async fn listen<L: Listener>(session: &ClientSession, listener: &L) -> Option<Arc<Ended>> {
     if let Some(established) = session.established().await {
-        let serving = async {
-            match established.is_multiplexed {
-                true => {
-                    let keepalive = established.expects_keepalive.then_some(KEEPALIVE);
-                    let streams = session.streams(MuxConfig::default().with_keepalive(keepalive));
-                    listen_for_many(&streams, listener).await
-                }
-                false => listen_for_one(session, listener).await,
+        match established.is_multiplexed {
+            true => {
+                let keepalive = established.expects_keepalive.then_some(KEEPALIVE);
+                let streams = session.streams(MuxConfig::default().with_keepalive(keepalive));
+                listen_for_many(session, &streams, listener).await;
             }
-        };
-        tokio::select! {
-            () = serving => {}
-            _ = session.closed() => {}
+            false => listen_for_one(session, listener).await,
         }
     }
     session.closed().await
+}
+
+/// The next connection; `None`: the session is over.
+async fn next<L: Listener>(session: &ClientSession, listener: &L) -> Option<L::Io> {
+    tokio::select! {
+        local = accept(listener) => Some(local),
+        _ = session.closed() => None,
+    }
 }
 
 async fn accept<L: Listener>(listener: &L) -> L::Io {
@@ -59,10 +64,9 @@ async fn accept<L: Listener>(listener: &L) -> L::Io {
     }
 }
 
-async fn listen_for_many<L: Listener, R: End>(streams: &Streams<R>, listener: &L) {
+async fn listen_for_many<L: Listener, R: End>(session: &ClientSession, streams: &Streams<R>, listener: &L) {
     let mut connections = JoinSet::new();
-    loop {
-        let mut local = accept(listener).await;
+    while let Some(mut local) = next(session, listener).await {
         while connections.try_join_next().is_some() {}
         // Without room for another one it is closed.
         if let Ok(mut stream) = streams.open() {
@@ -72,12 +76,19 @@ async fn listen_for_many<L: Listener, R: End>(streams: &Streams<R>, listener: &L
             });
         }
     }
+    // What came before the end is still written, to whoever reads it.
+    let written = async { while connections.join_next().await.is_some() {} };
+    let _nobody_reads = timeout(LINGER, written).await;
 }
 
 async fn listen_for_one<L: Listener>(session: &ClientSession, listener: &L) {
-    loop {
-        let local = accept(listener).await;
-        let Ok(()) = carry(session, local).await else { return };
+    while let Some(local) = next(session, listener).await {
+        let (reader, writer) = split(local);
+        // A local connection that broke is one that is closed.
+        let _broken = pump_with(session, reader, writer, async {}).await;
+        if session.ended().is_some() {
+            return;
+        }
         session.flag(Flag::DisconnectToPort);
         // What is on its way now was for the connection that is gone, not for the next.
         let flushed = session.flush();
@@ -86,16 +97,6 @@ async fn listen_for_one<L: Listener>(session: &ClientSession, listener: &L) {
             _ = flushed => {}
             () = dropped => return,
         }
-    }
-}
-
-/// Carries one stream of bytes over a session until either ends. An end of what is read from `local` is not told: see
-/// [`pump`].
-async fn carry<T: AsyncRead + AsyncWrite>(session: &ClientSession, local: T) -> Result<(), Over> {
-    let (reader, writer) = split(local);
-    tokio::select! {
-        up = upward(session, reader) => up,
-        down = downward(session, writer) => down,
     }
 }
 
@@ -109,30 +110,32 @@ pub async fn pump(
     reader: impl AsyncRead + Unpin,
     writer: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
+    // Where the session is over meanwhile, the other direction ends, too.
+    let arrived = async { drop(session.flush().await) };
+    pump_with(session, reader, writer, arrived).await
+}
+
+/// As [`pump`]; `at_end`: what is waited for when `reader` is at its end.
+async fn pump_with(
+    session: &ClientSession,
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
+    at_end: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let mut down = pin!(down(session, writer));
     let up = async {
         up(session, reader).await?;
-        // If the session is over, the other direction ends, too.
-        let _ = session.flush().await;
-        Ok(())
+        at_end.await;
+        io::Result::Ok(())
     };
     tokio::select! {
-        up = up => up,
-        down = down(session, writer) => down,
+        up = up => up?,
+        down = &mut down => return down,
     }
-}
-
-async fn upward(session: &ClientSession, reader: impl AsyncRead + Unpin) -> Result<(), Over> {
-    match up(session, reader).await {
-        _ if session.ended().is_some() => Err(Over),
-        // A local connection that broke is one that is closed.
-        _ => Ok(()),
-    }
-}
-
-async fn downward(session: &ClientSession, writer: impl AsyncWrite + Unpin) -> Result<(), Over> {
-    match down(session, writer).await {
-        Ok(()) => Err(Over),
-        Err(_) => Ok(()),
+    match session.ended() {
+        // What came before the end is still written, to whoever reads it.
+        Some(_) => timeout(LINGER, down).await.unwrap_or(Ok(())),
+        None => Ok(()),
     }
 }
 

@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf, copy_bidirectional, split};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 use unbroken_proto::ssm::body::{Flag, PortProperties};
 use unbroken_proto::ssm::event::{Chunk, Ended};
 use unbroken_proto::ssm::mux::MuxConfig;
+use unbroken_proto::time::Duration;
 
 use super::client::up;
 use crate::session::AgentSession;
+
+/// So long what came before the end of a session may take to be written.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// Connects a port session to where it leads, until it is over; returns as [`closed`](crate::Session::closed) does. `dial` makes one
 /// connection there.
@@ -59,6 +64,9 @@ where
             }
         });
     }
+    // What came before the end is still written, to whoever reads it.
+    let written = async { while connections.join_next().await.is_some() {} };
+    let _nobody_reads = timeout(LINGER, written).await;
 }
 
 /// A connection to where the session leads.
@@ -114,7 +122,7 @@ where
                     }
                 }
                 if let Some(open) = &mut target
-                    && open.writer.write_all(&bytes).await.is_err()
+                    && !written(session, &mut open.writer, &bytes).await
                 {
                     return session.finish();
                 }
@@ -123,5 +131,17 @@ where
             Some(_) => {}
             None => return,
         }
+    }
+}
+
+/// Writes it all. `false`: it cannot be, or nobody read it and the session is over.
+async fn written(session: &AgentSession, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
+    let over = async {
+        session.closed().await;
+        sleep(LINGER).await;
+    };
+    tokio::select! {
+        written = writer.write_all(bytes) => written.is_ok(),
+        () = over => false,
     }
 }
