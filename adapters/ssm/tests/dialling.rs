@@ -67,18 +67,14 @@ fn agent(http: &Http, endpoint: &str, session_id: &str) -> AgentSession {
     AgentSession::connect(config, "wss://127.0.0.1:1/", service).unwrap()
 }
 
-/// Says something there and back.
+/// Says something there and back. A shell's agent begins: until it does, the client does not know what kind of session it is.
 async fn talk(client: &ClientSession, agent: &AgentSession) {
-    client.write(Bytes::from_static(b"ping\n")).await.unwrap();
-    assert_eq!(
-        within(agent.read()).await,
-        Some(Chunk::Output(Bytes::from_static(b"ping\n")))
-    );
-    agent.write(Bytes::from_static(b"pong")).await.unwrap();
-    assert_eq!(
-        within(client.read()).await,
-        Some(Chunk::Output(Bytes::from_static(b"pong")))
-    );
+    agent.write(Bytes::from_static(b"$ ")).await.unwrap();
+    let said = Some(Chunk::Output(Bytes::from_static(b"$ ")));
+    assert_eq!(within(client.read()).await, said);
+    client.write(Bytes::from_static(b"ls -l")).await.unwrap();
+    let said = Some(Chunk::Output(Bytes::from_static(b"ls -l")));
+    assert_eq!(within(agent.read()).await, said);
 }
 
 /// What a client's dial fails of that has this `service`.
