@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 use unbroken_proto::reconnect::{Answer, Cause, ReconnectIntent};
 use unbroken_proto::time::{Duration, Instant};
 use unbroken_tokio::carriers::driver::{KnownAddresses, Runtime};
@@ -15,6 +15,7 @@ use unbroken_tokio::carriers::http::Uri;
 use unbroken_tokio::{ConnectError, Tokio};
 
 use crate::connection::Connection;
+use crate::dialling::shown;
 use crate::end::End;
 use crate::service::{Grant, SealedKey, Service, TokenError};
 use crate::socket::{Socket, dial};
@@ -106,11 +107,13 @@ impl<R: End, S: Service> Driver<R, S> {
         let (service, url, known) = (Arc::clone(&self.service), self.url.clone(), self.known.clone());
         let left = intent.deadline.saturating_since(Tokio.now());
         // Somewhat less, so that what kept it is known.
-        let limit = left - left / 16;
+        let (within, limit) = (left - left / 8, left - left / 16);
         Step::Dial(Box::pin(async move {
-            let headers = service.upgrade(&url).await?;
-            let tls = service.tls();
-            dial(&url, headers, tls.as_ref(), &known, limit).await
+            let dialled = timeout(limit, dial(&*service, &url, &known, within)).await;
+            dialled.unwrap_or_else(|_| {
+                let waited = format!("{} was not reached within {limit:?}", shown(&url));
+                Err(ConnectError::new(Cause::Timeout).with_source(waited))
+            })
         }))
     }
 

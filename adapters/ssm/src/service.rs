@@ -6,8 +6,10 @@ use unbroken_proto::ssm::body::Token;
 use unbroken_proto::ssm::event::DataKeyRequest;
 use unbroken_proto::ssm::kms::DataKey;
 use unbroken_tokio::ConnectError;
-use unbroken_tokio::carriers::Tls;
+use unbroken_tokio::carriers::driver::KnownAddresses;
 use unbroken_tokio::carriers::http::{HeaderMap, Uri};
+
+use crate::dialling::{ByteStream, Place};
 
 /// What a session's end asks of the service that it belongs to: a client calls ResumeSession and signs its upgrades, an agent calls
 /// CreateDataChannel. Futures may be dropped at any point, which they are when the machine gives an attempt up.
@@ -27,9 +29,22 @@ pub trait Service: Send + Sync + 'static {
         async { Ok(HeaderMap::new()) }
     }
 
-    /// How a server is verified that is dialled at `wss://`. By default, `None`: as the platform does.
-    fn tls(&self) -> Option<Tls> {
-        None
+    /// A connection to the host of `url`, a `ws://` or `wss://` URL, over which the upgrade is sent next. A socket is to be connected `within`
+    /// that time; the whole dial has little more. `known` is what this session's earlier dials found out about addresses, for who looks
+    /// names up.
+    ///
+    /// By default TCP without any proxy, and TLS for `wss://` that is verified as the platform does. Services with an
+    /// [`Http`](crate::api::Http) connect as that does, proxies included.
+    ///
+    /// # Errors
+    /// The dial is tried again, when and how often its cause says.
+    fn connect(
+        &self,
+        url: &Uri,
+        known: &KnownAddresses,
+        within: Duration,
+    ) -> impl Future<Output = Result<ByteStream, ConnectError>> + Send {
+        async move { Place::of(url)?.connect(None, known, within).await }
     }
 
     /// The key of a session whose data is sealed. By default there is none.

@@ -22,6 +22,7 @@ use unbroken_tokio::{ConnectError, Tokio};
 
 use crate::driver::Driver;
 use crate::end::End;
+use crate::handle::Handle;
 use crate::service::Service;
 use crate::state::{Shared, State};
 use crate::streams::Streams;
@@ -58,26 +59,6 @@ pub enum StartError {
 #[error("the session is over")]
 #[non_exhaustive]
 pub struct Over;
-
-/// The last handle's end is the session's.
-pub(crate) struct Handle<R: End> {
-    pub(crate) shared: Arc<Shared<R>>,
-}
-
-impl<R: End> fmt::Debug for Handle<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").finish_non_exhaustive()
-    }
-}
-
-impl<R: End> Drop for Handle<R> {
-    fn drop(&mut self) {
-        self.shared.call(|state, now| {
-            state.machine.abort(now);
-            state.notify_driver();
-        });
-    }
-}
 
 impl<R: End> Clone for Session<R> {
     fn clone(&self) -> Self {
@@ -166,10 +147,6 @@ impl<R: End> Session<R> {
         })
     }
 
-    pub(crate) fn handle(&self) -> Arc<Handle<R>> {
-        Arc::clone(&self.handle)
-    }
-
     fn shared(&self) -> &Shared<R> {
         &self.handle.shared
     }
@@ -253,7 +230,7 @@ impl<R: End> Session<R> {
     /// `config` holds.
     #[must_use]
     pub fn streams(&self, config: MuxConfig) -> Streams<R> {
-        Streams::begin(self, config)
+        Streams::begin(Arc::clone(&self.handle), config)
     }
 
     /// Waits until everything that was written has arrived at the other end. Cancel safe.

@@ -1,11 +1,5 @@
-//! Dials the service: TCP, TLS and the upgrade to WebSocket.
+//! A WebSocket to the service: the upgrade, and what becomes of it.
 
-use std::io;
-use std::sync::Arc;
-
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{ProtocolError, UrlError};
@@ -13,12 +7,14 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use unbroken_proto::reconnect::Cause;
 use unbroken_proto::time::Duration;
-use unbroken_tokio::carriers::Tls;
-use unbroken_tokio::carriers::causes::{cause_of_status, cause_of_tls};
-use unbroken_tokio::carriers::driver::{KnownAddresses, connect_host};
-use unbroken_tokio::carriers::http::header::{HeaderMap, RETRY_AFTER};
+use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::causes::cause_of_status;
+use unbroken_tokio::carriers::driver::KnownAddresses;
+use unbroken_tokio::carriers::http::header::RETRY_AFTER;
 use unbroken_tokio::carriers::http::{Response, Uri};
-use unbroken_tokio::{Compat, ConnectError, Tokio};
+
+use crate::dialling::{ByteStream, cause_of_io, unusable};
+use crate::service::Service;
 
 /// Longest message that is taken: the largest frame that a peer is known to take, and its header.
 const MAX_MESSAGE: usize = (1 << 20) + 1_024;
@@ -27,13 +23,8 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// Bytes that it reads at once.
 const READ_BUFFER: usize = 64 << 10;
 
-/// A stream of bytes beneath a WebSocket.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
 /// A WebSocket that is open.
-pub(crate) type Socket = WebSocketStream<Box<dyn Io>>;
+pub(crate) type Socket = WebSocketStream<ByteStream>;
 
 /// How the messages of this protocol are read and written.
 pub(crate) fn config() -> WebSocketConfig {
@@ -44,86 +35,24 @@ pub(crate) fn config() -> WebSocketConfig {
         .max_frame_size(Some(MAX_MESSAGE))
 }
 
-/// Where dials go: the parts of a stream URL.
-struct Target<'a> {
-    host: &'a str,
-    port: u16,
-    is_secure: bool,
-}
-
-impl Target<'_> {
-    fn of(url: &Uri) -> Result<Target<'_>, ConnectError> {
-        let is_secure = match url.scheme_str() {
-            Some("wss") => true,
-            Some("ws") => false,
-            _ => return Err(invalid(url, "its scheme is neither ws nor wss")),
-        };
-        let host = url.host().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| invalid(url, "it names no host"))?;
-        // An IPv6 address stands in brackets in a URL, and nowhere else.
-        let host = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
-        let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-        Ok(Target { host, port, is_secure })
-    }
-}
-
-/// A URL without its query, which may hold a signature.
-fn shown(url: &Uri) -> String {
-    let authority = url.authority().map(ToString::to_string).unwrap_or_default();
-    format!("{}://{authority}{}", url.scheme_str().unwrap_or_default(), url.path())
-}
-
-fn invalid(url: &Uri, why: &str) -> ConnectError {
-    ConnectError::new(Cause::Local).with_source(format!("the stream URL {} is of no use: {why}", shown(url)))
-}
-
-/// Opens a WebSocket at `url`, with these header lines besides those that the upgrade takes.
+/// Opens a WebSocket at `url`, by a connection that is there `within` that time, with what `service` has for the upgrade.
 pub(crate) async fn dial(
+    service: &impl Service,
     url: &Uri,
-    headers: HeaderMap,
-    tls: Option<&Tls>,
     known: &KnownAddresses,
-    limit: Duration,
+    within: Duration,
 ) -> Result<Socket, ConnectError> {
-    let target = Target::of(url)?;
-    let (Compat(stream), _) = connect_host(&Tokio, target.host, target.port, known, Some(limit)).await?;
-    let stream: Box<dyn Io> = match target.is_secure {
-        true => Box::new(secure(stream, target.host, tls).await?),
-        false => Box::new(stream),
-    };
+    if !matches!(url.scheme_str(), Some("ws" | "wss")) {
+        return Err(unusable(url, "its scheme is neither ws nor wss"));
+    }
+    let headers = service.upgrade(url).await?;
+    let stream = service.connect(url, known, within).await?;
     let mut request = url.into_client_request().map_err(|error| failed(&error))?;
     request.headers_mut().extend(headers);
     let (socket, _) = client_async_with_config(request, stream, Some(config()))
         .await
         .map_err(|error| failed(&error))?;
     Ok(socket)
-}
-
-async fn secure<S: Io>(stream: S, host: &str, tls: Option<&Tls>) -> Result<impl Io + use<S>, ConnectError> {
-    let tls = match tls {
-        Some(tls) => tls.clone(),
-        None => Tls::platform().map_err(|error| ConnectError::new(Cause::Local).with_source(error))?,
-    };
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| ConnectError::new(Cause::Untrusted).with_source(format!("{host} cannot be in a certificate")))?;
-    TlsConnector::from(Arc::clone(tls.config()))
-        .connect(name, stream)
-        .await
-        .map_err(|error| ConnectError::new(cause_of_io(&error)).with_source(error))
-}
-
-/// What an error of a socket means; rustls puts its own inside.
-fn cause_of_io(error: &io::Error) -> Cause {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match (inner, error.kind()) {
-        (Some(error), _) => cause_of_tls(error),
-        (None, io::ErrorKind::TimedOut) => Cause::Timeout,
-        (None, io::ErrorKind::ConnectionRefused) => Cause::Refused,
-        (None, _) => Cause::Network,
-    }
 }
 
 /// What an error of a WebSocket means.
@@ -170,37 +99,4 @@ fn refused(response: &Response<Option<Vec<u8>>>) -> ConnectError {
             .trim_end()
             .to_owned(),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_url_says() {
-        let read = |url: &str| {
-            let url: Uri = url.parse().expect("a URL");
-            Target::of(&url).map(|target| (target.host.to_owned(), target.port, target.is_secure))
-        };
-        let host = |host: &str, port, is_secure| (host.to_owned(), port, is_secure);
-        assert_eq!(
-            read("wss://a.example/v1?role=x").ok(),
-            Some(host("a.example", 443, true))
-        );
-        assert_eq!(read("ws://a.example").ok(), Some(host("a.example", 80, false)));
-        assert_eq!(read("ws://[::1]:8080/v1").ok(), Some(host("::1", 8_080, false)));
-        for wrong in ["http://a.example/", "/v1/data-channel", "wss://:443/"] {
-            let Ok(url) = wrong.parse::<Uri>() else { continue };
-            let error = Target::of(&url).err().expect("an error");
-            assert_eq!(error.cause(), Cause::Local, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_query_is_not_shown() {
-        let url = "wss://h/v1/data-channel/s?X-Amz-Signature=secret"
-            .parse()
-            .expect("a URL");
-        assert_eq!(shown(&url), "wss://h/v1/data-channel/s");
-    }
 }

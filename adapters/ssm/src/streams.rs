@@ -11,14 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use unbroken_proto::ssm::mux::MuxConfig;
 
 use crate::end::End;
+use crate::handle::Handle;
 use crate::multiplexed::Multiplexed;
-use crate::session::{Handle, Session};
 
 /// Bytes that one write copies at most.
 const MOST_AT_ONCE: usize = 64 << 10;
 
 /// The streams of a port session whose [`Established::is_multiplexed`](unbroken_proto::ssm::event::Established::is_multiplexed) is set:
-/// [`Session::streams`].
+/// [`Session::streams`](crate::Session::streams).
 ///
 /// smux version 1 has no credit for a stream: who does not read one holds up all of them once 4 MiB wait
 /// ([`MuxConfig::receive_buffer`]). A peer that does not speak it ends the session, as
@@ -29,8 +29,7 @@ pub struct Streams<R: End> {
 }
 
 impl<R: End> Streams<R> {
-    pub(crate) fn begin(session: &Session<R>, config: MuxConfig) -> Streams<R> {
-        let handle = session.handle();
+    pub(crate) fn begin(handle: Arc<Handle<R>>, config: MuxConfig) -> Streams<R> {
         handle.shared.call(|state, now| {
             state.streams.get_or_insert_with(|| Multiplexed::new::<R>(config, now));
             state.notify_driver();

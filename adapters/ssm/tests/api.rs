@@ -3,12 +3,11 @@
 
 mod serving;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use serving::proxy::{Proxy, only_me};
 use serving::{Serving, answer, error, line, silent, text};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use unbroken_ssm::api::{
     AgentService, Api, ApiError, ClientService, Http, HttpError, MAX_ANSWER, StartSession, Unsigned,
 };
@@ -250,41 +249,22 @@ async fn what_is_no_url_is_not_asked() {
     }
 }
 
-/// Makes one tunnel to `there`; what it was asked.
-async fn tunnel(listener: TcpListener, there: SocketAddr) -> String {
-    let (mut client, _) = listener.accept().await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(client.read_u8().await.unwrap());
-    }
-    client
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        .await
-        .unwrap();
-    let mut server = TcpStream::connect(there).await.unwrap();
-    let _ended = copy_bidirectional(&mut client, &mut server).await;
-    String::from_utf8(head).unwrap()
-}
-
 #[tokio::test]
 async fn tls_goes_through_a_proxys_tunnel() {
     let (service, certificate) = Serving::start_tls(|_| answer(200, GRANT)).await;
-    let (listener, proxy) = silent().await.unwrap();
-    let tunnelled = tokio::spawn(tunnel(listener, service.address));
+    let proxy = Proxy::start(service.address, only_me).await;
     let http = Http::new(Tls::trusting([certificate]).unwrap());
-    let http = http.proxy(&proxy.replace("http://", "http://me:word@")).unwrap();
+    let http = http.proxy(&proxy.url("me:word@")).unwrap();
     let api = Api::new(http, "https://gateway.example.org/".parse().unwrap(), Unsigned);
     api.resume_session("me-0a1b").await.unwrap();
     let asked = &service.asked()[0];
     assert_eq!((line(asked, "host"), asked.uri().path()), ("gateway.example.org", "/"));
     assert_eq!(line(asked, "proxy-authorization"), "");
-    drop(api);
-    let head = tunnelled.await.unwrap();
+    let [head] = proxy.asked().try_into().unwrap();
     assert!(
         head.starts_with("CONNECT gateway.example.org:443 HTTP/1.1\r\n"),
         "{head}"
     );
-    assert!(head.contains("proxy-authorization: Basic bWU6d29yZA==\r\n"), "{head}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What an agent's sessions ask of the service.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
@@ -10,6 +11,7 @@ use thiserror::Error;
 use unbroken_proto::ssm::Uuid;
 use unbroken_proto::ssm::body::{CreateDataChannel, MAX_BODY, Token};
 use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::driver::KnownAddresses;
 use unbroken_tokio::carriers::driver::fresh_seed;
 
 use super::calls::{AGENT, send};
@@ -17,6 +19,7 @@ use super::error::ApiError;
 use super::http::{Http, authority_of};
 use super::http_error::HttpError;
 use super::sign::{Sign, Unsigned, sign_upgrade};
+use crate::dialling::ByteStream;
 use crate::service::{Grant, Service, TokenError};
 
 /// What the service says of a session that is over.
@@ -100,6 +103,10 @@ impl<S: Sign> Service for AgentService<S> {
 
     async fn upgrade(&self, url: &Uri) -> Result<HeaderMap, ConnectError> {
         sign_upgrade(&self.signer, url).await
+    }
+
+    async fn connect(&self, url: &Uri, known: &KnownAddresses, within: Duration) -> Result<ByteStream, ConnectError> {
+        self.http.connect(url, known, within).await
     }
 }
 

@@ -37,6 +37,10 @@ impl<S: Sign> Api<S> {
         &self.signer
     }
 
+    pub(super) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// Where it asks.
     pub fn endpoint(&self) -> &Uri {
         &self.endpoint

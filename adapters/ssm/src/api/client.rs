@@ -1,11 +1,15 @@
 //! What a client's sessions ask of the service.
 
+use std::time::Duration;
+
 use hyper::Uri;
 use hyper::header::HeaderMap;
 use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::driver::KnownAddresses;
 
 use super::calls::Api;
 use super::sign::{Sign, Unsigned, sign_upgrade};
+use crate::dialling::ByteStream;
 use crate::service::{Grant, Service, TokenError};
 
 /// The [`Service`] of a client's sessions: ResumeSession for each further connection, upgrades that are signed if the API's calls are. It has
@@ -35,5 +39,9 @@ impl<S: Sign> Service for ClientService<S> {
 
     async fn upgrade(&self, url: &Uri) -> Result<HeaderMap, ConnectError> {
         sign_upgrade(self.api.signer(), url).await
+    }
+
+    async fn connect(&self, url: &Uri, known: &KnownAddresses, within: Duration) -> Result<ByteStream, ConnectError> {
+        self.api.http().connect(url, known, within).await
     }
 }

@@ -1,6 +1,5 @@
 //! The way to a server: a socket, a proxy's tunnel if there is one, TLS if the URL asks for it.
 
-use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,90 +8,115 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Request, Uri, upgrade};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::Error as TlsError;
-use tokio_rustls::rustls::pki_types::ServerName;
 use unbroken_tokio::carriers::Tls;
-use unbroken_tokio::carriers::causes::cause_of_tls;
-use unbroken_tokio::carriers::driver::{KnownAddresses, connect_host};
-use unbroken_tokio::{Compat, ConnectError, Tokio};
+use unbroken_tokio::carriers::driver::KnownAddresses;
 
 use super::http_error::HttpError;
+use crate::dialling::{ByteStream, Place, without_brackets};
 
-/// A socket, with or without TLS, through a tunnel or not.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-pub(crate) type BoxedIo = Box<dyn Io>;
+/// How servers are reached: whom to trust, and which proxies to take.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) tls: Tls,
+    pub(super) proxies: Option<Arc<Matcher>>,
+}
 
 /// What a request is written to.
 pub(super) struct There {
-    pub(super) io: BoxedIo,
+    pub(super) io: ByteStream,
     /// Lines for a proxy that reads the request itself.
     pub(super) headers: HeaderMap,
     /// Such a proxy reads the whole URL; a server reads its path.
     pub(super) is_told_whole_url: bool,
 }
 
-/// Connects to where `url` leads. A socket is there `within` that time.
-pub(super) async fn connect(
-    tls: &Tls,
-    proxies: Option<&Matcher>,
-    url: &Uri,
-    within: Duration,
-) -> Result<There, HttpError> {
-    let (host, port, secure) = place(url)?;
-    let intercepted = proxies.filter(|_| !is_on_this_link(host));
-    let Some(proxy) = intercepted.and_then(|proxies| proxies.intercept(url)) else {
-        let io = socket(host, port, within).await?;
-        return Ok(There {
-            io: if secure { inside(tls, io, host).await? } else { io },
-            headers: HeaderMap::new(),
-            is_told_whole_url: false,
-        });
-    };
-    let (proxy_host, proxy_port, proxy_secure) = place(proxy.uri()).map_err(|_| HttpError::ProxyScheme)?;
-    let mut io = socket(proxy_host, proxy_port, within).await?;
-    if proxy_secure {
-        io = inside(tls, io, proxy_host).await?;
+impl Way {
+    /// Connects for a request to `url`. A socket is there `within` that time.
+    pub(super) async fn for_request(&self, url: &Uri, within: Duration) -> Result<There, HttpError> {
+        let place = Place::of(url).map_err(|_| HttpError::Url)?;
+        let known = KnownAddresses::default();
+        match self.proxy(&place) {
+            Some(proxy) if !place.is_secure() => Ok(There {
+                io: self.to_proxy(&proxy, &known, within).await?,
+                headers: password(&proxy).collect(),
+                is_told_whole_url: true,
+            }),
+            proxy => Ok(There {
+                io: self.to_server(&place, proxy, &known, within).await?,
+                headers: HeaderMap::new(),
+                is_told_whole_url: false,
+            }),
+        }
     }
-    if secure {
-        let tunnel = tunnel(io, host, port, &proxy).await?;
-        return Ok(There {
-            io: inside(tls, tunnel, host).await?,
-            headers: HeaderMap::new(),
-            is_told_whole_url: false,
-        });
+
+    /// Connects to the server that `url` leads to; a proxy makes a tunnel, whether there is TLS inside or not.
+    pub(super) async fn for_stream(
+        &self,
+        url: &Uri,
+        known: &KnownAddresses,
+        within: Duration,
+    ) -> Result<ByteStream, HttpError> {
+        let place = Place::of(url)?;
+        let proxy = self.proxy(&place);
+        self.to_server(&place, proxy, known, within).await
     }
-    let password = proxy.basic_auth().cloned();
-    Ok(There {
-        io,
-        headers: password
-            .map(|password| (PROXY_AUTHORIZATION, password))
-            .into_iter()
-            .collect(),
-        is_told_whole_url: true,
-    })
+
+    /// The proxy of a place, if it has one. Proxies are named for `http://` and `https://`, and hold for WebSockets in clear and in TLS.
+    fn proxy(&self, place: &Place<'_>) -> Option<Intercept> {
+        let proxies = self.proxies.as_ref().filter(|_| !is_on_this_link(place.host()))?;
+        let scheme = if place.is_secure() { "https" } else { "http" };
+        let url = Uri::builder()
+            .scheme(scheme)
+            .authority(place.authority())
+            .path_and_query("/");
+        proxies.intercept(&url.build().ok()?)
+    }
+
+    async fn to_proxy(
+        &self,
+        proxy: &Intercept,
+        known: &KnownAddresses,
+        within: Duration,
+    ) -> Result<ByteStream, HttpError> {
+        if !is_http(proxy.uri()) {
+            return Err(HttpError::ProxyScheme);
+        }
+        let place = Place::of(proxy.uri()).map_err(|_| HttpError::ProxyScheme)?;
+        Ok(place.connect(Some(&self.tls), known, within).await?)
+    }
+
+    async fn to_server(
+        &self,
+        place: &Place<'_>,
+        proxy: Option<Intercept>,
+        known: &KnownAddresses,
+        within: Duration,
+    ) -> Result<ByteStream, HttpError> {
+        let Some(proxy) = proxy else {
+            return Ok(place.connect(Some(&self.tls), known, within).await?);
+        };
+        let io = self.to_proxy(&proxy, known, within).await?;
+        let tunnel = tunnel(io, place.authority(), &proxy).await?;
+        Ok(place.secure(tunnel, Some(&self.tls)).await?)
+    }
 }
 
-/// The host with the brackets of an IPv6 address, the port, and whether TLS is asked for.
-fn place(url: &Uri) -> Result<(&str, u16, bool), HttpError> {
-    let (secure, default) = match url.scheme_str() {
-        Some("https") => (true, 443),
-        Some("http") => (false, 80),
-        _ => return Err(HttpError::Url),
-    };
-    let host = url.host().filter(|host| !host.is_empty()).ok_or(HttpError::Url)?;
-    Ok((host, url.port_u16().unwrap_or(default), secure))
+/// Whether it is a URL of the kind that requests go to.
+pub(super) fn is_http(url: &Uri) -> bool {
+    matches!(url.scheme_str(), Some("http" | "https"))
 }
 
-fn without_brackets(host: &str) -> &str {
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    inner.unwrap_or(host)
+/// The line that tells a proxy who asks, if it is to know.
+fn password(proxy: &Intercept) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    proxy
+        .basic_auth()
+        .cloned()
+        .map(|password| (PROXY_AUTHORIZATION, password))
+        .into_iter()
 }
 
 /// Whether a URL's host is this machine itself.
@@ -118,39 +142,14 @@ fn is_on_this_link(host: &str) -> bool {
     is_link_local || is_loopback(host)
 }
 
-async fn socket(host: &str, port: u16, within: Duration) -> Result<BoxedIo, HttpError> {
-    let known = KnownAddresses::default();
-    let (Compat(socket), _) = connect_host(&Tokio, without_brackets(host), port, &known, Some(within)).await?;
-    Ok(Box::new(socket))
-}
-
-async fn inside(tls: &Tls, io: BoxedIo, host: &str) -> Result<BoxedIo, HttpError> {
-    let name = ServerName::try_from(without_brackets(host).to_owned()).map_err(|_| HttpError::Url)?;
-    let connector = TlsConnector::from(Arc::clone(tls.config()));
-    let stream = connector.connect(name, io).await.map_err(failed)?;
-    Ok(Box::new(stream))
-}
-
-/// A handshake's error, with what rustls says of it.
-fn failed(error: io::Error) -> ConnectError {
-    let said = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
-    match said.map(cause_of_tls) {
-        Some(cause) => ConnectError::new(cause).with_source(error),
-        None => error.into(),
-    }
-}
-
-/// Has the proxy at `io` connect to the server.
-async fn tunnel(io: BoxedIo, host: &str, port: u16, proxy: &Intercept) -> Result<BoxedIo, HttpError> {
-    let place = format!("{host}:{port}");
+/// Has the proxy at `io` connect to the server at `place`.
+async fn tunnel(io: ByteStream, place: String, proxy: &Intercept) -> Result<ByteStream, HttpError> {
     let mut request = Request::connect(&place)
         .body(Empty::<Bytes>::new())
         .map_err(|_| HttpError::Url)?;
-    let named = HeaderValue::from_str(&place).map_err(|_| HttpError::Url)?;
+    let named = HeaderValue::try_from(place).map_err(|_| HttpError::Url)?;
     request.headers_mut().insert(HOST, named);
-    if let Some(password) = proxy.basic_auth() {
-        request.headers_mut().insert(PROXY_AUTHORIZATION, password.clone());
-    }
+    request.headers_mut().extend(password(proxy));
     let (mut requests, connection) = http1::handshake(TokioIo::new(io)).await.map_err(HttpError::broken)?;
     let mut connection = pin!(connection.with_upgrades());
     let mut tunnel = pin!(async {
@@ -164,8 +163,9 @@ async fn tunnel(io: BoxedIo, host: &str, port: u16, proxy: &Intercept) -> Result
         tunnel = &mut tunnel => tunnel?,
         _ended = &mut connection => tunnel.await?,
     };
-    Ok(Box::new(TokioIo::new(tunnel)))
+    Ok(ByteStream::new(TokioIo::new(tunnel)))
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test")]
 mod tests;

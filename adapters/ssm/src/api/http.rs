@@ -12,24 +12,26 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
+use unbroken_tokio::ConnectError;
 use unbroken_tokio::carriers::Tls;
+use unbroken_tokio::carriers::driver::KnownAddresses;
 
-use super::connecting::{BoxedIo, connect};
+use super::connecting::{Way, is_http};
 use super::http_error::{HttpError, MAX_ANSWER};
+use crate::dialling::ByteStream;
 
 /// How requests are sent: HTTP/1.1, each over a connection of its own, within limits of time.
 ///
 /// Redirections are not followed. Cheap to clone.
 ///
 /// # Proxies
-/// [`new`](Http::new) takes the proxies that the environment names at that moment: `HTTPS_PROXY` for `https://`, `HTTP_PROXY` for `http://`,
-/// `ALL_PROXY` for either, and `NO_PROXY`, in capitals or not, as curl reads them. Loopback and link-local addresses are asked without any:
+/// [`new`](Http::new) takes the proxies that the environment names at that moment: `HTTPS_PROXY` for `https://` and `wss://`, `HTTP_PROXY`
+/// for `http://` and `ws://`, `ALL_PROXY` for either, and `NO_PROXY`, in capitals or not, as curl reads them. Loopback and link-local addresses are asked without any:
 /// an instance's metadata, asked through a proxy, are those of the proxy's instance. A proxy's own address may be `http://` or `https://`,
 /// with a name and a password; SOCKS is not supported, and is an error.
 #[derive(Clone)]
 pub struct Http {
-    tls: Tls,
-    proxies: Option<Arc<Matcher>>,
+    way: Way,
     limits: Limits,
 }
 
@@ -54,7 +56,7 @@ impl Default for Limits {
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
-            .field("proxies", &self.proxies)
+            .field("proxies", &self.way.proxies)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -65,8 +67,10 @@ impl Http {
     #[must_use]
     pub fn new(tls: Tls) -> Http {
         Http {
-            tls,
-            proxies: Some(Arc::new(Matcher::from_env())),
+            way: Way {
+                tls,
+                proxies: Some(Arc::new(Matcher::from_env())),
+            },
             limits: Limits::default(),
         }
     }
@@ -74,7 +78,7 @@ impl Http {
     /// The same without any proxy.
     #[must_use]
     pub fn without_proxies(mut self) -> Http {
-        self.proxies = None;
+        self.way.proxies = None;
         self
     }
 
@@ -83,13 +87,10 @@ impl Http {
     /// # Errors
     /// [`HttpError::ProxyScheme`].
     pub fn proxy(mut self, url: &str) -> Result<Http, HttpError> {
-        let is_http = url
-            .parse()
-            .is_ok_and(|url: Uri| matches!(url.scheme_str(), Some("http" | "https")));
-        if !is_http {
+        if !url.parse().is_ok_and(|url| is_http(&url)) {
             return Err(HttpError::ProxyScheme);
         }
-        self.proxies = Some(Arc::new(Matcher::builder().all(url).build()));
+        self.way.proxies = Some(Arc::new(Matcher::builder().all(url).build()));
         Ok(self)
     }
 
@@ -114,6 +115,21 @@ impl Http {
         self.send_within(request, self.limits).await
     }
 
+    /// Connects to the host of `url`, whose scheme is `ws`, `wss`, `http` or `https`, with TLS for the second and the fourth: for a protocol
+    /// that is spoken from there on. A proxy is asked for a tunnel (CONNECT), whichever scheme it is. A socket is connected `within` that
+    /// time; the proxy's answer and TLS have no limit of their own. `known`: see [`Service::connect`](crate::Service::connect).
+    ///
+    /// # Errors
+    /// No connection, no tunnel, or a server that is not trusted ([`Cause::Untrusted`](unbroken_proto::Cause::Untrusted)).
+    pub async fn connect(
+        &self,
+        url: &Uri,
+        known: &KnownAddresses,
+        within: Duration,
+    ) -> Result<ByteStream, ConnectError> {
+        Ok(self.way.for_stream(url, known, within).await?)
+    }
+
     pub(crate) async fn send_within(
         &self,
         request: Request<Bytes>,
@@ -125,8 +141,11 @@ impl Http {
 
     async fn converse(&self, mut request: Request<Bytes>, within: Duration) -> Result<Response<Bytes>, HttpError> {
         let host = authority_of(request.uri())?;
+        if !is_http(request.uri()) {
+            return Err(HttpError::Url);
+        }
         request.headers_mut().entry(HOST).or_insert(host);
-        let there = connect(&self.tls, self.proxies.as_deref(), request.uri(), within).await?;
+        let there = self.way.for_request(request.uri(), within).await?;
         if !there.is_told_whole_url {
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
             *request.uri_mut() = path.parse().map_err(|_| HttpError::Url)?;
@@ -145,7 +164,7 @@ pub(crate) fn authority_of(url: &Uri) -> Result<HeaderValue, HttpError> {
     HeaderValue::from_str(authority).map_err(|_| HttpError::Url)
 }
 
-async fn exchange(io: BoxedIo, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+async fn exchange(io: ByteStream, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
     let (mut requests, connection) = http1::handshake(TokioIo::new(io)).await.map_err(HttpError::broken)?;
     let mut connection = pin!(connection);
     let mut answer = pin!(async {

@@ -1,14 +1,18 @@
 //! What a client's sessions ask of AWS.
 
+use std::time::Duration;
+
 use hyper::Uri;
 use hyper::header::HeaderMap;
 use unbroken_proto::ssm::event::DataKeyRequest;
 use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::driver::KnownAddresses;
 
 use super::kms::context;
 use super::load::Aws;
 use super::signer::Signer;
 use crate::api::{Api, ClientService};
+use crate::dialling::ByteStream;
 use crate::service::{Grant, SealedKey, Service, TokenError};
 
 impl Aws {
@@ -47,6 +51,10 @@ impl Service for AwsClient {
 
     async fn upgrade(&self, url: &Uri) -> Result<HeaderMap, ConnectError> {
         self.service.upgrade(url).await
+    }
+
+    async fn connect(&self, url: &Uri, known: &KnownAddresses, within: Duration) -> Result<ByteStream, ConnectError> {
+        self.service.connect(url, known, within).await
     }
 
     async fn data_key(&self, session_id: &str, request: &DataKeyRequest) -> Result<SealedKey, String> {

@@ -1,6 +1,8 @@
 //! A service on the loopback interface that answers as it is told, and remembers what it was asked.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod proxy;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +37,21 @@ pub(crate) fn error(status: u16, code: &str) -> Answer {
     )
 }
 
+/// TLS for 127.0.0.1 and gateway.example.org; and its certificate, which nobody has signed.
+pub(crate) fn certified() -> (Arc<ServerConfig>, CertificateDer<'static>) {
+    let names = ["127.0.0.1".into(), "gateway.example.org".into()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("a certificate that fits");
+    (Arc::new(config), certificate)
+}
+
 /// A service that was started.
 pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
@@ -49,21 +66,12 @@ impl Serving {
         Serving::accept(None, Arc::new(answers)).await
     }
 
-    /// The same inside TLS; and the certificate, for 127.0.0.1 and gateway.example.org.
+    /// The same inside TLS; and the certificate.
     pub(crate) async fn start_tls(
         answers: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
     ) -> (Serving, CertificateDer<'static>) {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".into(), "gateway.example.org".into()])
-            .expect("a certificate");
-        let certificate = made.cert.der().clone();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key)
-            .expect("a certificate that fits");
-        let tls = TlsAcceptor::from(Arc::new(config));
+        let (config, certificate) = certified();
+        let tls = TlsAcceptor::from(config);
         (Serving::accept(Some(tls), Arc::new(answers)).await, certificate)
     }
 

@@ -1,4 +1,44 @@
-use super::{is_loopback, is_on_this_link};
+use std::sync::Arc;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use unbroken_tokio::carriers::Tls;
+
+use super::{Way, is_loopback, is_on_this_link};
+use crate::dialling::Place;
+
+#[test]
+fn each_scheme_has_its_proxy() {
+    let proxies = Matcher::builder()
+        .http("http://clear.example:1")
+        .https("http://secure.example:2")
+        .no("direct.example, 10.0.0.0/8, fd00::/8")
+        .build();
+    let way = Way {
+        tls: Tls::trusting([]).expect("TLS"),
+        proxies: Some(Arc::new(proxies)),
+    };
+    let proxy = |url: &str| {
+        let url = url.parse().expect("a URL");
+        let proxy = way.proxy(&Place::of(&url).expect("a place"));
+        proxy.map(|proxy| proxy.uri().to_string())
+    };
+    let (clear, secure) = ("http://clear.example:1/", "http://secure.example:2/");
+    for (url, expected) in [
+        ("ws://a.example/", Some(clear)),
+        ("http://a.example:8080/x?y", Some(clear)),
+        ("wss://a.example/v1?role=x", Some(secure)),
+        ("https://[fe00::1]/", Some(secure)),
+        ("wss://direct.example/", None),
+        ("wss://a.direct.example:8443/", None),
+        ("ws://10.1.2.3/", None),
+        ("wss://[fd00::1]/", None),
+        ("wss://127.0.0.1/", None),
+        ("ws://169.254.169.254/", None),
+        ("wss://[::1]:443/", None),
+    ] {
+        assert_eq!(proxy(url).as_deref(), expected, "{url}");
+    }
+}
 
 #[test]
 fn loopback_hosts_are_told_from_others() {
