@@ -5,10 +5,10 @@ use bytes::Bytes;
 use crate::reconnect::{Answer, Backoff, Cause, Strategies, Strategy};
 use crate::ssm::body::{LOCAL_PORT_FORWARDING, PortProperties, SessionType, Size, Token};
 use crate::ssm::event::{Chunk, Defect, EndReason, Event};
-use crate::ssm::frame::FrameError;
+use crate::ssm::frame::{Frame, FrameError};
 use crate::ssm::kms::DataKey;
 use crate::ssm::testing::{World, client, frame, pattern};
-use crate::ssm::{AgentConfig, ChannelConfig, MessageType};
+use crate::ssm::{AgentConfig, ChannelConfig, Message, MessageType, PayloadType};
 use crate::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -75,6 +75,38 @@ fn a_port_session_shakes_hands_and_data_waits_for_it() {
     assert_eq!(established.session_type, SessionType::Port);
     assert!(established.is_multiplexed && !established.expects_keepalive);
     assert_eq!(established.port, Some(forwarding()));
+}
+
+#[test]
+fn nothing_is_typed_before_the_handshake_is_complete() {
+    let agent = AgentConfig::port("s-1", "i-1", forwarding());
+    let mut world = World::new(client(), agent, MS * 20);
+    world.filter = |message| {
+        let Message::Binary(bytes) = message else { return true };
+        let received = Frame::decode(Bytes::clone(bytes));
+        received.is_ok_and(|received| received.frame.header.payload_type != PayloadType::HandshakeComplete)
+    };
+    world.type_all(b"early");
+    world.run(SECOND);
+    assert_eq!(established(&world.agent.events), Some(SessionType::Port));
+    assert_eq!(world.agent.chunks, [], "the client does not know that");
+    world.filter = |_| true;
+    world.run(SECOND * 5);
+    assert_eq!(world.agent.output(), b"early");
+}
+
+/// The plugin makes a carriage return of it.
+#[test]
+fn a_line_feed_alone_stays_one() {
+    let mut world = World::shell(MS * 20);
+    world.print_all(b"\n");
+    world.run(SECOND);
+    for key in [b"\n", b"\r", b"\n"] {
+        world.type_all(key);
+        world.run(SECOND);
+    }
+    assert_eq!(world.client.output(), b"\n");
+    assert_eq!(world.agent.output(), b"\n\r\n");
 }
 
 #[test]
@@ -183,6 +215,31 @@ fn what_is_typed_while_there_is_no_connection_is_kept() {
     let ids: Vec<&str> = world.client.opened.iter().map(|open| open.client_id.as_str()).collect();
     assert_eq!(ids[0], ids[1]);
     assert_ne!(world.client.opened[0].request_id, world.client.opened[1].request_id);
+}
+
+#[test]
+fn the_size_is_said_again_on_each_connection() {
+    let mut world = World::shell(MS * 20);
+    let size = Size { cols: 80, rows: 24 };
+    world.print_all(b"$ ");
+    world.client.end.resize(world.now, size);
+    for connections in 1..4 {
+        world.run(SECOND * 5);
+        assert_eq!(world.agent.chunks, alloc::vec![Chunk::Size(size); connections]);
+        world.client.cut(world.now, Cause::Network);
+    }
+}
+
+/// The service may have seen it, whatever became of the dial.
+#[test]
+fn a_token_serves_one_dial() {
+    let mut world = World::shell(MS * 20);
+    let intent = world.client.end.wanted_connection().expect("it never had one");
+    assert!(!intent.refresh_credential, "StartSession gave it one");
+    let failed = Answer::Failed(Cause::Refused);
+    world.client.end.handle_answer(world.now, intent.attempt, failed);
+    let intent = world.client.end.wanted_connection().expect("it tries again");
+    assert!(intent.refresh_credential);
 }
 
 #[test]

@@ -170,6 +170,17 @@ fn the_other_side_answers_and_closes() {
 }
 
 #[test]
+fn the_end_of_a_stream_goes_behind_its_data() {
+    let mut pair = connected(MuxConfig::default());
+    let number = pair.ours.open().expect("the first");
+    let bytes = pattern(5_000);
+    assert_eq!(pair.ours.write(number, &Bytes::from(bytes.clone())), bytes.len());
+    pair.ours.finish(number);
+    pair.run(100);
+    assert!(read(&mut pair.theirs, number) == (bytes, true));
+}
+
+#[test]
 fn a_writer_that_waits_hears_that_the_other_side_closed() {
     let mut pair = connected(MuxConfig::default().with_send_buffer(10_000));
     let number = pair.ours.open().expect("the first");

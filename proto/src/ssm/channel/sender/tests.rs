@@ -121,6 +121,41 @@ fn whoever_is_not_ready_may_drop_what_comes() {
     assert_eq!(sender.outbox.base(), 0, "it is kept for as long as it takes");
 }
 
+/// What lies between the two ends may lose a frame and keep our connection.
+#[test]
+fn one_proof_is_not_enough() {
+    let mut sender = sender(1);
+    sender.ready = true;
+    sent(&mut sender, at(0));
+    sender.on_attached();
+    let mut inferred = Vec::new();
+    for number in 1..=4_u8 {
+        let now = at(1_000 * u64::from(number));
+        sender.handle_timeout(now);
+        assert_eq!(sent(&mut sender, now), [0]);
+        sender.commit(Bytes::from(vec![number]), 1, true);
+        assert_eq!(sent(&mut sender, now), [number]);
+        inferred.push(sender.on_ack(now + MS * 40, u64::from(number)).inferred);
+    }
+    assert_eq!(inferred, [0, 0, 0, 1]);
+}
+
+/// A peer says again on a new connection what it has, and so acknowledges what went before anything on this one.
+#[test]
+fn what_went_on_the_connection_before_proves_nothing() {
+    let mut sender = sender(7);
+    sender.ready = true;
+    sent(&mut sender, at(0));
+    for number in 2..7 {
+        sender.on_attached();
+        let first = sender.poll_transmit(at(100));
+        assert_eq!(first, Some(Bytes::from(vec![0])), "the others have not gone yet");
+        let acked = sender.on_ack(at(140), number);
+        assert_eq!((acked.is_new, acked.inferred), (true, 0), "{number}");
+    }
+    assert_eq!(sender.outbox.base(), 0);
+}
+
 /// What was acknowledged may have been sent before, too, and then says nothing of what went in between.
 #[test]
 fn only_what_went_once_tells_of_others() {
