@@ -4,6 +4,7 @@ use hyper::Uri;
 use hyper::header::HeaderMap;
 use unbroken_proto::ssm::event::DataKeyRequest;
 use unbroken_tokio::ConnectError;
+use unbroken_tokio::carriers::Tls;
 
 use super::kms::context;
 use super::load::Aws;
@@ -47,6 +48,10 @@ impl Service for AwsClient {
 
     async fn upgrade(&self, url: &Uri) -> Result<HeaderMap, ConnectError> {
         self.service.upgrade(url).await
+    }
+
+    fn tls(&self) -> Option<Tls> {
+        Some(self.aws.http.tls().clone())
     }
 
     async fn data_key(&self, session_id: &str, request: &DataKeyRequest) -> Result<SealedKey, String> {
