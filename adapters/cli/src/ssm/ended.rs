@@ -19,13 +19,12 @@ pub(super) fn outcome(
         return Err(Failure::Broken("the session was not carried to its end".into()));
     };
     match &ended.reason {
-        EndReason::Closed { output } => {
-            if !output.trim().is_empty() {
-                eprintln!("unbroken: the service closed the session: {}", clean(output.trim()));
-            }
-            Ok(code(exit_code))
+        // Where the service says why, it was not the program that ended it.
+        EndReason::Closed { output } if !output.trim().is_empty() && exit_code.is_none() => {
+            let why = clean(output.trim());
+            Err(Failure::Broken(format!("the service closed the session: {why}")))
         }
-        EndReason::Terminated | EndReason::Finished => Ok(code(exit_code)),
+        EndReason::Closed { .. } | EndReason::Terminated | EndReason::Finished => Ok(code(exit_code)),
         reason => Err(failure(session, reason, ended.undelivered)),
     }
 }

@@ -2,6 +2,7 @@
 
 mod ended;
 mod local;
+mod open;
 mod plugin;
 mod port;
 mod run;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use unbroken_ssm::aws::Aws;
 
+use self::open::Open;
 use self::plugin::Invocation;
 use self::run::Run;
 use crate::failure::Failure;
@@ -57,6 +59,9 @@ async fn plugin(options: Plugin) -> Result<ExitCode, Failure> {
         service: aws.client(target.unwrap_or_default()),
         request: invocation.request,
         pace: options.pace,
+        open: Open::default(),
     };
-    run.to_end(invocation.started).await
+    let ended = run.to_end(invocation.started, None).await;
+    run.open.terminate(&run.service).await;
+    ended
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use unbroken_ssm::api::{StartSession, Started};
 use unbroken_ssm::aws::AwsClient;
-use unbroken_ssm::proto::ssm::body::SessionType;
+use unbroken_ssm::proto::ssm::body::{PortProperties, SessionType};
 use unbroken_ssm::proto::ssm::event::Established;
 use unbroken_ssm::proto::ssm::{ChannelConfig, ClientConfig};
 use unbroken_ssm::{ClientSession, ConnectError};
 
-use super::{ended, local, port, shell, stdio};
+use super::open::Open;
+use super::{ended, local, port, shell, status, stdio};
 use crate::failure::Failure;
 use crate::listener::{Bind, Listener};
 use crate::options::ssm::Pace;
@@ -27,20 +28,26 @@ pub(super) struct Run {
     /// What asks for another session, where one is lost.
     pub(super) request: Option<StartSession>,
     pub(super) pace: Pace,
+    /// What is to be ended when no more is done here.
+    pub(super) open: Open,
 }
 
 impl Run {
-    /// Carries a session, and those that come in its place.
-    pub(super) async fn to_end(&self, started: Started) -> Result<ExitCode, Failure> {
-        self.listening_at(started, None).await
-    }
-
-    /// The same; a port is accepted at `bind`, if that is given, whatever the document says.
-    pub(super) async fn listening_at(&self, mut started: Started, bind: Option<&Bind>) -> Result<ExitCode, Failure> {
-        let mut listening: Option<(Listener, Signals)> = None;
+    /// Carries a session, and those that come in its place. A port is accepted at `bind`, if that is given, whatever the document says.
+    pub(super) async fn to_end(&self, mut started: Started, bind: Option<&Bind>) -> Result<ExitCode, Failure> {
+        let mut signals = Signals::new()?;
+        let mut listening: Option<Listener> = None;
         loop {
             let session = self.connect(&started)?;
-            let Some(established) = self.established(&session, &mut listening).await else {
+            let established = tokio::select! {
+                established = session.established() => established,
+                () = status::on_standard_error(&session) => None,
+                () = signals.end() => match listening {
+                    Some(_) => return Ok(ExitCode::SUCCESS),
+                    None => return Err(Failure::Broken("ended before the session had begun".into())),
+                }
+            };
+            let Some(established) = established else {
                 let ended = session.closed().await;
                 return ended::outcome(&session, ended.as_deref(), None);
             };
@@ -53,22 +60,11 @@ impl Run {
                     _ => shell::run(&session, &self.service).await,
                 };
             };
-            let (listener, signals) = match &mut listening {
-                Some(listening) => listening,
-                none => {
-                    let asked = local::asked(properties, &started.session_id)?;
-                    let listener = Listener::bind_or_fail(bind.unwrap_or(&asked)).await?;
-                    // Programs that run the plugin wait for these lines.
-                    println!(
-                        "{} opened for sessionId {}.",
-                        opened(&listener),
-                        clean(&started.session_id)
-                    );
-                    println!("Waiting for connections...");
-                    none.insert((listener, Signals::new()?))
-                }
+            let listener = match &mut listening {
+                Some(listener) => listener,
+                none => none.insert(self.listen(properties, bind, &started.session_id).await?),
             };
-            match port::run(&session, listener, signals).await {
+            match port::run(&session, listener, &mut signals).await {
                 port::Over::Left => return Ok(ExitCode::SUCCESS),
                 port::Over::Again if self.request.is_some() => {
                     eprintln!("unbroken: the session is lost, starting another");
@@ -86,36 +82,30 @@ impl Run {
         }
     }
 
+    /// Accepts connections here, and says where.
+    async fn listen(&self, port: &PortProperties, bind: Option<&Bind>, session_id: &str) -> Result<Listener, Failure> {
+        let asked = match bind {
+            Some(bind) => bind.clone(),
+            None => local::asked(port, session_id)?,
+        };
+        let listener = Listener::bind_or_fail(&asked).await?;
+        // Programs that run the plugin wait for these lines.
+        println!("{} opened for sessionId {}.", opened(&listener), clean(session_id));
+        println!("Waiting for connections...");
+        Ok(listener)
+    }
+
     fn connect(&self, started: &Started) -> Result<ClientSession, Failure> {
+        self.open.started(&started.session_id);
         let frames = Some(self.pace.frames_per_second).filter(|frames| *frames > 0);
         let channel = ChannelConfig::default()
             .with_frames_per_second(frames)
             .with_frame_bytes(self.pace.frame_bytes);
         let config = ClientConfig::new(started.session_id.clone(), started.token.clone()).with_channel(channel);
-        ClientSession::connect(config, &started.stream_url, self.service.clone())
-            .map_err(Failure::unable("cannot begin the session"))
-    }
-
-    /// Waits until data flows. A person may not want to.
-    async fn established(
-        &self,
-        session: &ClientSession,
-        listening: &mut Option<(Listener, Signals)>,
-    ) -> Option<std::sync::Arc<Established>> {
-        let ended = async {
-            match listening {
-                Some((_, signals)) => signals.end().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            established = session.established() => established,
-            () = super::status::on_standard_error(session) => None,
-            () = ended => {
-                session.finish();
-                None
-            }
-        }
+        let session = ClientSession::connect(config, &started.stream_url, self.service.clone())
+            .map_err(Failure::unable("cannot begin the session"))?;
+        self.open.connected(&session);
+        Ok(session)
     }
 
     /// Starts a session in the place of one that is lost, for as long as it takes.

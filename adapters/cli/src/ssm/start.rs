@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use futures_util::future::try_join_all;
-use unbroken_ssm::api::{ApiError, StartSession};
+use unbroken_ssm::Tls;
+use unbroken_ssm::api::{ApiError, Http, StartSession};
 use unbroken_ssm::aws::Aws;
 
+use super::open::Open;
 use super::run::Run;
 use crate::failure::Failure;
 use crate::forward::spec::Forwarded;
@@ -13,6 +15,7 @@ use crate::listener::Bind;
 use crate::options::ssm::Start;
 use crate::target::Target;
 use crate::text::clean;
+use crate::tls;
 
 /// The documents of AWS's own.
 const SSH: &str = "AWS-StartSSHSession";
@@ -23,23 +26,35 @@ const COMMAND: &str = "AWS-StartInteractiveCommand";
 pub(super) async fn run(options: &Start) -> Result<ExitCode, Failure> {
     let wanted = requests(options)?;
     let (region, profile) = (options.region.as_deref(), options.profile.as_deref());
-    let aws = Aws::load(region, profile, options.endpoint_url.as_deref()).await;
+    let http = Http::new(trusted(options)?);
+    let aws = Aws::load_with(http, region, profile, options.endpoint_url.as_deref()).await;
     let aws = aws.map_err(Failure::unable("AWS"))?;
+    let open = Open::default();
     let sessions = wanted.into_iter().map(|(request, bind)| {
         let run = Run {
             service: aws.client(options.target.clone()),
             request: Some(request.clone()),
             pace: options.pace,
+            open: open.clone(),
         };
         async move {
             let started = run.service.api().start_session(&request).await;
             let started = started.map_err(|error| refused(&request.target, error))?;
-            run.listening_at(started, bind.as_ref()).await
+            run.to_end(started, bind.as_ref()).await
         }
     });
     // The first that fails is the end of all; otherwise they end together.
-    let codes = try_join_all(sessions).await?;
-    Ok(codes.into_iter().next().unwrap_or(ExitCode::SUCCESS))
+    let codes = try_join_all(sessions).await;
+    open.terminate(&aws.client(options.target.clone())).await;
+    Ok(codes?.into_iter().next().unwrap_or(ExitCode::SUCCESS))
+}
+
+/// Whose certificates count.
+fn trusted(options: &Start) -> Result<Tls, Failure> {
+    match &options.tls_ca {
+        Some(path) => Tls::trusting(tls::certificates(path)?).map_err(Failure::unable(path.display())),
+        None => Tls::platform().map_err(Failure::unable("TLS")),
+    }
 }
 
 /// What to start, and where ports are accepted.
@@ -89,10 +104,8 @@ fn refused(target: &str, error: ApiError) -> Failure {
     let line = format!("cannot start a session with {target}: {}", clean(&error.to_string()));
     match &error {
         ApiError::Credentials(_) => Failure::Unauthorized(line),
-        ApiError::Service(said) if matches!(said.status, 401 | 403) || said.code == "AccessDeniedException" => {
-            Failure::Unauthorized(line)
-        }
-        ApiError::Service(said) if said.status < 500 => Failure::Refused(line),
+        ApiError::Service(said) if said.is_refusal() => Failure::Unauthorized(line),
+        ApiError::Service(said) if said.status < 500 && !said.is_throttling() => Failure::Refused(line),
         _ => Failure::Unreachable(line),
     }
 }
@@ -100,6 +113,7 @@ fn refused(target: &str, error: ApiError) -> Failure {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use unbroken_ssm::api::ServiceError;
 
     use super::*;
 
@@ -149,6 +163,25 @@ mod tests {
         assert_eq!(far.document_name.as_deref(), Some(REMOTE_PORT));
         assert_eq!(far.parameters["host"], ["db"]);
         assert_eq!(far_bind, &Some(Bind::Unix("/run/x".into())));
+    }
+
+    #[test]
+    fn why_there_is_no_session_is_an_exit_code() {
+        let said = |status: u16, code: &str| {
+            let mut error = ServiceError::default();
+            (error.status, error.code) = (status, code.into());
+            format!("{:?}", refused("i-1", ApiError::Service(error)))
+        };
+        for (status, code, kind) in [
+            (400, "TargetNotConnected", "Refused"),
+            (400, "AccessDeniedException", "Unauthorized"),
+            (400, "ExpiredTokenException", "Unauthorized"),
+            (403, "", "Unauthorized"),
+            (400, "ThrottlingException", "Unreachable"),
+            (503, "", "Unreachable"),
+        ] {
+            assert!(said(status, code).starts_with(kind), "{status} {code}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub enum ApiError {
 }
 
 /// What the service says instead of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Error)]
 #[error("{code} (status {status}): {message}")]
 #[non_exhaustive]
 pub struct ServiceError {
