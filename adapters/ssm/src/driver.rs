@@ -24,6 +24,9 @@ use crate::state::Shared;
 /// Rounds in one poll; then others have their turn.
 const ROUNDS: usize = 16;
 
+/// So long what is owed may take to be written when a session is over.
+const ENDING: Duration = Duration::from_secs(5);
+
 /// What is being done to have a connection.
 enum Step {
     Token(BoxFuture<'static, Result<Grant, TokenError>>),
@@ -44,6 +47,8 @@ pub(crate) struct Driver<R: End, S> {
     connection: Option<Connection>,
     /// Connections that are being closed.
     closers: JoinSet<()>,
+    /// When a connection is dropped that takes nothing, although the session is over.
+    ending: Option<Pin<Box<Sleep>>>,
     /// Wakes this task at the machine's deadline, and that deadline.
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
 }
@@ -61,6 +66,7 @@ impl<R: End, S: Service> Driver<R, S> {
             key: None,
             connection: None,
             closers: JoinSet::new(),
+            ending: None,
             alarm: None,
         }
     }
@@ -261,6 +267,12 @@ impl<R: End, S: Service> Driver<R, S> {
     fn poll_done(&mut self, cx: &mut Context<'_>) -> bool {
         while let Poll::Ready(Some(_)) = self.closers.poll_join_next(cx) {}
         let is_ended = self.shared.read(|state| state.ended.is_some());
+        if is_ended && self.connection.is_some() {
+            let ending = self.ending.get_or_insert_with(|| Box::pin(sleep(ENDING)));
+            if ending.as_mut().poll(cx).is_ready() {
+                self.connection = None;
+            }
+        }
         is_ended && self.connection.is_none() && self.closers.is_empty()
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Multiplexed {
     writers: BTreeMap<u32, Waker>,
     /// Streams that the peer opened and nobody took yet.
     opened: VecDeque<u32>,
-    acceptor: Option<Waker>,
+    acceptors: Vec<Waker>,
     /// Connections that the peer could not make, so far.
     refused: u64,
 }
@@ -30,7 +30,7 @@ impl Multiplexed {
             readers: BTreeMap::new(),
             writers: BTreeMap::new(),
             opened: VecDeque::new(),
-            acceptor: None,
+            acceptors: Vec::new(),
             refused: 0,
         }
     }
@@ -50,7 +50,7 @@ impl Multiplexed {
             match event {
                 MuxEvent::Opened(number) => {
                     self.opened.push_back(number);
-                    wakers.extend(self.acceptor.take());
+                    wakers.append(&mut self.acceptors);
                 }
                 MuxEvent::Readable(number) => wakers.extend(self.readers.remove(&number)),
                 MuxEvent::Writable(number) => wakers.extend(self.writers.remove(&number)),
@@ -75,7 +75,7 @@ impl Multiplexed {
     }
 
     pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.acceptor.take());
+        wakers.append(&mut self.acceptors);
         for waiting in [&mut self.readers, &mut self.writers] {
             wakers.extend(std::mem::take(waiting).into_values());
         }
@@ -93,7 +93,9 @@ impl Multiplexed {
         match self.opened.pop_front() {
             Some(number) => Poll::Ready(number),
             None => {
-                self.acceptor = Some(cx.waker().clone());
+                if !self.acceptors.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    self.acceptors.push(cx.waker().clone());
+                }
                 Poll::Pending
             }
         }

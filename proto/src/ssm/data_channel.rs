@@ -105,6 +105,9 @@ impl<R: Role> DataChannel<R> {
     pub fn detach(&mut self, now: Instant, epoch: Epoch, cause: Cause) {
         let now = self.channel.latest.advance(now);
         let next = self.channel.detach(now, epoch, cause);
+        if !self.channel.is_attached() {
+            self.role.on_detached();
+        }
         self.follow(now, next.map(|next| (next, cause)));
     }
 
@@ -299,6 +302,7 @@ impl<R: Role> DataChannel<R> {
             Ended {
                 reason,
                 undelivered,
+                is_cut_short: self.channel.has_gap(),
                 advice,
             },
         );

@@ -134,6 +134,8 @@ pub struct Ended {
     pub reason: EndReason,
     /// Bytes of the application's that are not known to have arrived.
     pub undelivered: usize,
+    /// Something of the peer's is missing at the end of what can be read: frames came that were behind one that did not.
+    pub is_cut_short: bool,
     /// What the host may do now: [`Strategy::Fresh`], a new session, where what runs inside can go on in it, as a port that is listened on
     /// for others to come. `None`: what ran inside ended with it.
     pub advice: Option<Strategy>,

@@ -188,6 +188,8 @@ impl Mux {
     pub fn pump<R: Role>(&mut self, now: Instant, channel: &mut DataChannel<R>) -> Result<(), SmuxError> {
         while self.unread < self.config.receive_buffer
             && self.events.len() < MOST_EVENTS
+            // Streams that the peer opens and we close leave a header each, which waits as long as the peer takes nothing.
+            && self.control.len() < MOST_EVENTS
             && let Some(chunk) = channel.read(now)
         {
             match chunk {

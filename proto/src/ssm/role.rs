@@ -26,6 +26,10 @@ pub trait Role: sealed::Sealed + core::fmt::Debug {
     #[doc(hidden)]
     fn on_attached(&mut self, now: Instant, channel: &mut Channel);
 
+    /// There is no connection any more.
+    #[doc(hidden)]
+    fn on_detached(&mut self);
+
     /// Deals with the frame whose turn it is. Whether that was done; one that was not stays for later. An error: the session is over.
     #[doc(hidden)]
     fn take(

@@ -75,12 +75,6 @@ impl Http {
         }
     }
 
-    /// How servers are verified.
-    #[cfg(feature = "aws")]
-    pub(crate) fn tls(&self) -> &Tls {
-        &self.tls
-    }
-
     /// The same without any proxy.
     #[must_use]
     pub fn without_proxies(mut self) -> Http {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use unbroken_proto::ssm::body::Flag;
@@ -71,8 +71,7 @@ async fn listen_for_many<L: Listener, R: End>(session: &ClientSession, streams: 
         // Without room for another one it is closed.
         if let Ok(mut stream) = streams.open() {
             connections.spawn(async move {
-                // Either side's error is the end of both.
-                let _ = copy_bidirectional(&mut local, &mut stream).await;
+                carry(&mut local, &mut stream).await;
             });
         }
     }
@@ -136,6 +135,19 @@ async fn pump_with(
         // What came before the end is still written, to whoever reads it.
         Some(_) => timeout(LINGER, down).await.unwrap_or(Ok(())),
         None => Ok(()),
+    }
+}
+
+/// Carries bytes both ways until either side is at its end, which is the end of both: smux has no half-open streams.
+pub(super) async fn carry(
+    one: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    other: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) {
+    let ((mut one_reads, mut one_writes), (mut other_reads, mut other_writes)) = (split(one), split(other));
+    // An error is an end, too.
+    tokio::select! {
+        _ = copy(&mut one_reads, &mut other_writes) => {}
+        _ = copy(&mut other_reads, &mut one_writes) => {}
     }
 }
 

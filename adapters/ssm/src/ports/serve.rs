@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf, copy_bidirectional, split};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf, split};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use unbroken_proto::ssm::body::{Flag, PortProperties};
@@ -11,11 +11,14 @@ use unbroken_proto::ssm::event::{Chunk, Ended};
 use unbroken_proto::ssm::mux::MuxConfig;
 use unbroken_proto::time::Duration;
 
-use super::client::up;
+use super::client::{carry, up};
 use crate::session::AgentSession;
 
 /// So long what came before the end of a session may take to be written.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// While so many bytes wait to be sent, nobody is told of connections that could not be made.
+const MOST_FLAGS: usize = 64 << 10;
 
 /// Connects a port session to where it leads, until it is over; returns as [`closed`](crate::Session::closed) does. `dial` makes one
 /// connection there.
@@ -58,9 +61,10 @@ where
         let (dial, session) = (dial.clone(), session.clone());
         connections.spawn(async move {
             match dial().await {
-                // Either side's error is the end of both.
-                Ok(mut target) => drop(copy_bidirectional(&mut stream, &mut target).await),
-                Err(_) => session.flag(Flag::ConnectToPortError),
+                Ok(mut target) => carry(&mut stream, &mut target).await,
+                // A client that takes none of it is not told again and again.
+                Err(_) if session.stats().queued_bytes < MOST_FLAGS => session.flag(Flag::ConnectToPortError),
+                Err(_) => {}
             }
         });
     }
@@ -124,6 +128,8 @@ where
                 if let Some(open) = &mut target
                     && !written(session, &mut open.writer, &bytes).await
                 {
+                    // What it said before it closed is still on its way.
+                    let _says_more = timeout(LINGER, &mut open.reading).await;
                     return session.finish();
                 }
             }

@@ -37,7 +37,9 @@ pub struct AgentRole {
     session_id: String,
     /// The service was told that the session has begun.
     said_connected: bool,
-    /// It was told that it ends, then.
+    /// It is told that it ends, on each connection again.
+    says_terminating: bool,
+    /// It was told so on the connection that there is, then.
     said_terminating: Option<Instant>,
     /// The client asked for the end.
     is_terminated: bool,
@@ -59,6 +61,7 @@ impl Agent {
             instance_id: config.instance_id,
             session_id: config.session_id.clone(),
             said_connected: false,
+            says_terminating: false,
             said_terminating: None,
             is_terminated: false,
         };
@@ -99,7 +102,7 @@ impl Agent {
 impl AgentRole {
     /// Tells the service that the session ends.
     fn say_terminating(&mut self, now: Instant, channel: &mut Channel) {
-        if self.said_terminating.is_none() {
+        if !core::mem::replace(&mut self.says_terminating, true) && channel.is_attached() {
             self.said_terminating = Some(now);
             let message = self.state(now, channel, SessionState::Terminating);
             channel.say_before(message);
@@ -108,7 +111,7 @@ impl AgentRole {
 
     /// How the session ends of which the service was told so.
     fn end_reason(&self) -> Option<EndReason> {
-        self.said_terminating.map(|_| match self.is_terminated {
+        self.says_terminating.then_some(match self.is_terminated {
             true => EndReason::Terminated,
             false => EndReason::Finished,
         })
@@ -136,7 +139,8 @@ impl Role for AgentRole {
         if !core::mem::replace(&mut self.said_connected, true) {
             first.push_back(self.state(now, channel, SessionState::Connected));
         }
-        if self.said_terminating.is_some() {
+        if self.says_terminating {
+            self.said_terminating = Some(now);
             first.push_back(self.state(now, channel, SessionState::Terminating));
         }
         first
@@ -144,6 +148,11 @@ impl Role for AgentRole {
 
     fn on_attached(&mut self, now: Instant, _: &mut Channel) {
         self.handshake.on_attached(now);
+    }
+
+    /// The next connection tells the service again.
+    fn on_detached(&mut self) {
+        self.said_terminating = None;
     }
 
     fn take(
@@ -187,8 +196,10 @@ impl Role for AgentRole {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let handshake = self.handshake.since.map(|since| since + self.handshake_timeout);
-        self.said_terminating.map(|said| said + CLOSING).or(handshake)
+        match self.says_terminating {
+            true => self.said_terminating.map(|said| said + CLOSING),
+            false => self.handshake.since.map(|since| since + self.handshake_timeout),
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Option<EndReason> {

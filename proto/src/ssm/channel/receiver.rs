@@ -105,6 +105,11 @@ impl Receiver {
         self.expected
     }
 
+    /// Whether frames are held whose turn has not come.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.inbox.bytes() > 0
+    }
+
     /// A sequenced frame came.
     pub(crate) fn arrive(&mut self, now: Instant, header: &Header, payload: Bytes) -> Arrival {
         let (id, number) = (header.message_id, header.sequence_number);

@@ -175,6 +175,11 @@ impl Channel {
         self.sender.payload_bytes() + self.queue.bytes()
     }
 
+    /// Whether there are frames whose turn never came: behind one that is missing, or for want of room.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.turn.is_some() || self.receiver.holds_any()
+    }
+
     pub(crate) fn push_event(&mut self, event: Event) {
         if self.events.len() >= MOST_EVENTS {
             let unasked = |event: &Event| {

@@ -101,6 +101,8 @@ impl Role for ClientRole {
         }
     }
 
+    fn on_detached(&mut self) {}
+
     fn take(
         &mut self,
         _: Instant,

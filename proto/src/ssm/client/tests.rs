@@ -373,6 +373,51 @@ fn who_finishes_and_finds_the_session_gone_has_finished() {
 }
 
 #[test]
+fn an_end_in_the_middle_of_what_came_is_told() {
+    for cut_short in [false, true] {
+        let is_cut_short = |events: &[Event]| {
+            events.iter().find_map(|event| match event {
+                Event::Ended(ended) => Some(ended.is_cut_short),
+                _ => None,
+            })
+        };
+        let mut world = World::shell(MS * 20);
+        world.run(SECOND);
+        if cut_short {
+            // One frame is lost; what follows it arrives.
+            world.filter = |_| false;
+            world.agent.end.write(world.now, &bytes::Bytes::from_static(b"lost"));
+            world.run(MS * 5);
+            world.filter = |_| true;
+            world.agent.end.write(world.now, &bytes::Bytes::from_static(b"last"));
+            world.run(MS * 25);
+        }
+        let closed = Message::Text("channel_closed".into());
+        let epoch = world.client.epoch.expect("because it is connected");
+        world.client.end.handle_input(world.now, epoch, closed);
+        world.run(MS * 5);
+        assert_eq!(is_cut_short(&world.client.events), Some(cut_short));
+    }
+}
+
+#[test]
+fn an_agent_says_that_it_ends_on_the_connection_that_comes() {
+    let mut world = World::shell(MS * 20);
+    world.run(SECOND);
+    world.agent.reachable = false;
+    world.agent.cut(world.now, Cause::Network);
+    world.agent.end.finish(world.now);
+    world.run(SECOND * 30);
+    assert_eq!(ended(&world.agent.events), None, "nobody was told yet");
+    world.agent.reachable = true;
+    world.run(SECOND * 90);
+    assert_eq!(
+        ended(&world.agent.events).map(|(reason, ..)| reason),
+        Some(&EndReason::Finished)
+    );
+}
+
+#[test]
 fn an_agent_that_is_asked_to_end_tells_the_service_and_acknowledges() {
     let agent = AgentConfig::port("s-1", "i-1", forwarding());
     let mut world = World::new(client(), agent, MS * 20);
