@@ -8,6 +8,9 @@ use tokio::time::timeout;
 use unbroken_ssm::ClientSession;
 use unbroken_ssm::aws::AwsClient;
 
+/// So long an agent may take to hear that we leave. A session that finishes is over after 2 s, whoever heard of it; before that it is over
+/// because somebody did.
+pub(super) const LEAVING: Duration = Duration::from_millis(1_500);
 /// So long the service may take to end them.
 const GOODBYE: Duration = Duration::from_secs(2);
 

@@ -1,7 +1,6 @@
 //! A forwarded port.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::timeout;
 use unbroken_ssm::proto::reconnect::Strategy;
@@ -9,12 +8,10 @@ use unbroken_ssm::proto::ssm::event::Ended;
 use unbroken_ssm::{ClientSession, ports};
 
 use super::local::Local;
+use super::open::LEAVING;
 use super::status;
 use crate::listener::Listener;
 use crate::signals::Signals;
-
-/// So long the agent may take to hear that we leave.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How it went on.
 #[derive(Debug)]
@@ -35,7 +32,7 @@ pub(super) async fn run(session: &ClientSession, listener: &Listener, signals: &
         () = signals.end() => {
             session.finish();
             // Where there is no connection now, the agent hears of it from the service.
-            let _goodbye = timeout(GOODBYE, session.closed()).await;
+            let _goodbye = timeout(LEAVING, session.closed()).await;
             return Over::Left;
         }
     };

@@ -183,7 +183,7 @@ impl Shell<'_> {
         }
         status::follow(self.session, |said| {
             let line = match said {
-                Said::Away(line) => Some(format!("{line}; Enter: now")),
+                Said::Away(away, why) => Some(status::line(away, why.as_deref())),
                 Said::Back(_) => None,
             };
             // Nothing is drawn where nobody looks.

@@ -17,8 +17,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// What there is to say.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// There is no connection, since then.
-    Away(String),
+    /// There is no connection, for so long, and why if that is known.
+    Away(Duration, Option<String>),
     /// There is one again, after so long.
     Back(Duration),
 }
@@ -26,7 +26,7 @@ pub(super) enum Said {
 /// Says so while there is no connection, and when there is one again, until the session is over.
 pub(super) async fn follow(session: &ClientSession, mut say: impl FnMut(Said)) {
     let mut events = session.subscribe();
-    let (mut since, mut next) = (None, None);
+    let (mut since, mut next): (Option<Instant>, Option<Instant>) = (None, None);
     let mut said = false;
     loop {
         let tick = async {
@@ -39,7 +39,7 @@ pub(super) async fn follow(session: &ClientSession, mut say: impl FnMut(Said)) {
             event = events.recv() => event,
             () = tick => {
                 if let Some(since) = since {
-                    say(Said::Away(line(session, since)));
+                    say(Said::Away(since.elapsed(), why(session)));
                     said = true;
                     next = Some(Instant::now() + TICK);
                 }
@@ -64,20 +64,26 @@ pub(super) async fn follow(session: &ClientSession, mut say: impl FnMut(Said)) {
     }
 }
 
-fn line(session: &ClientSession, since: Instant) -> String {
-    let seconds = since.elapsed().as_secs();
-    let why = session
-        .connect_error()
-        .map(|error| format!(" ({})", clean(&error.to_string())));
-    format!("reconnecting, for {seconds} s{}", why.unwrap_or_default())
+fn why(session: &ClientSession) -> Option<String> {
+    let error = session.connect_error()?;
+    Some(clean(&error.to_string()))
+}
+
+/// What a person sees in the last line of the screen, of which the end is cut off where it is too long.
+pub(super) fn line(away: Duration, why: Option<&str>) -> String {
+    let why = why.map(|why| format!(" ({why})"));
+    format!(
+        "reconnecting, for {} s; Enter: now{}",
+        away.as_secs(),
+        why.unwrap_or_default()
+    )
 }
 
 /// Says it line by line on standard error: once that there is no connection, again when the reason changes, and when it is back.
 pub(super) async fn on_standard_error(session: &ClientSession) {
     let mut last = None;
     follow(session, |said| match said {
-        Said::Away(_) => {
-            let why = session.connect_error().map(|error| clean(&error.to_string()));
+        Said::Away(_, why) => {
             if last.as_ref() != Some(&why) {
                 let shown = why.as_ref().map(|why| format!(": {why}"));
                 eprintln!("unbroken: no connection, reconnecting{}", shown.unwrap_or_default());
@@ -90,4 +96,19 @@ pub(super) async fn on_standard_error(session: &ClientSession) {
         }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_done_stands_before_what_may_be_cut_off() {
+        let away = Duration::from_millis(7_900);
+        assert_eq!(line(away, None), "reconnecting, for 7 s; Enter: now");
+        assert_eq!(
+            line(away, Some("refused")),
+            "reconnecting, for 7 s; Enter: now (refused)"
+        );
+    }
 }

@@ -1,18 +1,15 @@
 //! A session that is one stream of bytes: ssh's `ProxyCommand`. Nothing else goes to standard output.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::time::timeout;
 use unbroken_ssm::{ClientSession, ports};
 
+use super::open::LEAVING;
 use super::{ended, status};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::stdio;
-
-/// So long the agent may take to hear that we leave.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(session: &ClientSession) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new()?;
@@ -23,7 +20,7 @@ pub(super) async fn run(session: &ClientSession) -> Result<ExitCode, Failure> {
     };
     session.finish();
     // Where there is no connection now, it hears of it from the service.
-    let closed = timeout(GOODBYE, session.closed()).await;
+    let closed = timeout(LEAVING, session.closed()).await;
     // Whoever does not read any more, as an ssh that ended, has what it wanted.
     drop(pumped);
     match closed {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use super::place::{Place, converse_at, echo, skipped};
 use crate::common::person::Person;
@@ -57,7 +56,7 @@ fn a_shell_goes_on_through_cuts() {
         person.reads(&format!("\nround-{}\n", round + 1_000));
     }
     person.types("stty size; sleep 1000\r");
-    person.reads("\n24 80\n");
+    person.reads("\n24 80");
     person.types("\x03");
     person.reads("^C\n$ ");
     person.types("exit\r");
@@ -76,10 +75,10 @@ fn a_port_keeps_its_bytes_over_cuts() {
     let mut person = Person::at(start(&aws, &place, &arguments));
     person.reads(&format!("Port {port} opened for sessionId "));
     person.reads("Waiting for connections...");
-    let cutter = place.cutting(Duration::from_millis(150));
+    let cutter = place.cutting();
     let bytes = pattern(2 << 20);
     converse_at(port, &bytes);
-    while cutter.cuts() < 4 {
+    while !cutter.is_done() {
         converse_at(port, &bytes[..100_000]);
     }
     drop(cutter);
@@ -100,13 +99,16 @@ fn ssh_does_not_notice_that_its_connection_is_cut() {
     ssh.args(sshd.options()).args(["-o", "BatchMode=yes", "-o"]);
     ssh.arg(format!("ProxyCommand={}", words(&aws, &place, &arguments).join(" ")));
     ssh.args([&user(), "cat"]);
-    let cutter = place.cutting(Duration::from_millis(150));
+    let cutter = place.cutting();
     let sent = pattern(6 << 20);
     let output = run(with_plugin(&place, ssh), &sent);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), said.as_ref()), (Some(0), ""));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    // It may say how long it took to connect again, and nothing else.
+    let is_ours = |line: &str| line.starts_with("unbroken: no connection") || line.starts_with("unbroken: connected");
+    assert!(said.lines().all(is_ours), "{said}");
     assert!(output.stdout == sent, "another content came back");
-    assert!(cutter.cuts() >= 4, "only {} cuts", cutter.cuts());
+    assert!(cutter.is_done(), "too few cuts");
     drop(cutter);
     place.is_left();
 }

@@ -17,6 +17,7 @@ use unbroken_ssm::gateway::{End, Gateway};
 use unbroken_ssm::proto::reconnect::Backoff;
 use unbroken_ssm::proto::ssm::ChannelConfig;
 
+use crate::common::gate::Gate;
 use crate::common::{Folder, Running, eventually, unbroken};
 
 /// The name under which the AWS CLI runs us.
@@ -165,14 +166,31 @@ impl Place {
         });
     }
 
-    /// Cuts all connections again and again.
-    pub(super) fn cutting(&self, pause: Duration) -> Cutter {
+    /// Takes the client's connection away, which has no other until it can come.
+    pub(super) fn shut(&self, gate: &Gate) {
+        gate.close();
+        self.cut_client();
+        let is_away = || {
+            let sessions = self.loopback.gateway().sessions();
+            sessions.iter().all(|(_, stats)| !stats.client.is_attached)
+        };
+        eventually("the client to be away", is_away);
+    }
+
+    /// Cuts all connections some times, each time when the client is there again.
+    pub(super) fn cutting(&self) -> Cutter {
         let (cuts, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (loopback, counted, is_over) = (Arc::clone(&self.loopback), Arc::clone(&cuts), Arc::clone(&over));
         let cutting = thread::spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                thread::sleep(pause);
-                counted.fetch_add(loopback.cut(), Ordering::Relaxed);
+            while !is_over.load(Ordering::Relaxed) && counted.load(Ordering::Relaxed) < CUTS {
+                thread::sleep(Duration::from_millis(60));
+                let gateway = loopback.gateway();
+                for (id, _) in gateway.sessions() {
+                    if gateway.cut(&id, End::Client) {
+                        gateway.cut(&id, End::Agent);
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
             }
         });
         Cutter {
@@ -183,6 +201,10 @@ impl Place {
     }
 }
 
+/// How often a [`Cutter`] cuts. After each cut a client waits longer, since its connections do not last.
+const CUTS: usize = 5;
+
+/// Goes on until it has cut often enough, or is dropped.
 pub(super) struct Cutter {
     cuts: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
@@ -190,9 +212,8 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    /// How many connections were cut so far.
-    pub(super) fn cuts(&self) -> usize {
-        self.cuts.load(Ordering::Relaxed)
+    pub(super) fn is_done(&self) -> bool {
+        self.cuts.load(Ordering::Relaxed) >= CUTS
     }
 }
 

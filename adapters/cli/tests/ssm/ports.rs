@@ -4,7 +4,6 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::Duration;
 
 use super::place::{Forwarding, Place, converse, converse_at, echo};
 use crate::common::gate::Gate;
@@ -15,7 +14,7 @@ fn connections_keep_their_bytes_over_cuts() {
     let place = Place::new();
     let mut forwarding = Forwarding::start(place.start(&["--forward", &format!("0:localhost:{}", echo())]));
     let port = forwarding.port();
-    let cutter = place.cutting(Duration::from_millis(150));
+    let cutter = place.cutting();
     let bytes = pattern(2 << 20);
     thread::scope(|scope| {
         for connection in 0..3 {
@@ -24,7 +23,7 @@ fn connections_keep_their_bytes_over_cuts() {
         }
     });
     // However fast it is, some came while a connection was there.
-    while cutter.cuts() < 4 {
+    while !cutter.is_done() {
         converse_at(port, &bytes[..100_000]);
     }
     drop(cutter);
@@ -32,6 +31,20 @@ fn connections_keep_their_bytes_over_cuts() {
     assert_eq!(forwarding.ends(), ("Waiting for connections...\n".into(), 0));
     place.is_left();
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it listens still");
+}
+
+#[test]
+fn who_leaves_without_a_connection_has_the_session_ended() {
+    let place = Place::new();
+    let mut forwarding = Forwarding::start(place.start(&["--forward", &format!("0:localhost:{}", echo())]));
+    forwarding.port();
+    // Its connections do not last, so that it waits longer and longer before the next.
+    for _ in 0..7 {
+        place.cut_client();
+    }
+    forwarding.process.signal("-TERM");
+    assert_eq!(forwarding.ends().1, 0);
+    place.is_left();
 }
 
 #[test]
@@ -87,8 +100,7 @@ fn a_session_that_is_lost_is_followed_by_another_and_the_port_stays() {
     let mut old = TcpStream::connect(("127.0.0.1", port)).unwrap();
     converse(&old, &old, b"hello");
     let first = place.session();
-    gate.close();
-    place.cut_client();
+    place.shut(&gate);
     assert!(place.loopback.gateway().terminate(&first, ""));
     gate.open();
     // What was connected by the first is not by the next.

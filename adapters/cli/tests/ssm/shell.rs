@@ -1,5 +1,6 @@
 //! A shell, or a command, on the instance.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use super::place::Place;
@@ -60,8 +61,7 @@ fn a_tilde_and_a_dot_leave_what_cannot_be_reached() {
     let gate = Gate::new(place.address());
     let mut person = Person::at(place.start_at(&format!("http://{}", gate.address), "i-1", &[]));
     person.reads("$ ");
-    gate.close();
-    place.cut_client();
+    place.shut(&gate);
     person.reads("reconnecting, for ");
     person.reads("Enter: now");
     person.types("~.");
@@ -79,8 +79,7 @@ fn a_line_says_that_there_is_no_connection_and_goes_with_it() {
     person.types("echo before-$((1+1))\r");
     person.reads("\nbefore-2\n$ ");
     let before = person.lines();
-    gate.close();
-    place.cut_client();
+    place.shut(&gate);
     person.reads("reconnecting, for ");
     person.types("echo typed-$((1+1))");
     gate.open();
@@ -98,8 +97,7 @@ fn a_session_that_the_service_lost_meanwhile_ends_with_a_line() {
     let gate = Gate::new(place.address());
     let mut person = Person::at(place.start_at(&format!("http://{}", gate.address), "i-1", &[]));
     person.reads("$ ");
-    gate.close();
-    place.cut_client();
+    place.shut(&gate);
     person.reads("reconnecting, for ");
     assert!(place.loopback.gateway().terminate(&place.session(), "enough"));
     gate.open();
@@ -161,7 +159,7 @@ fn a_command_without_a_terminal_says_how_it_ended() {
     let place = Place::new();
     let document = ["--document-name", "AWS-StartNonInteractiveCommand", "--parameter"];
     let command = "command=seq 1 20000; echo err >&2; exit 7";
-    let cutter = place.cutting(std::time::Duration::from_millis(50));
+    let cutter = place.cutting();
     let said = run(place.start(&[&document[..], &[command]].concat()), b"");
     drop(cutter);
     let numbers: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
@@ -176,7 +174,7 @@ fn a_command_between_pipes_is_sent_the_key_of_a_signal_and_ends_at_another() {
     let place = Place::new();
     let mark = place.folder.path("mark");
     let script = format!(
-        "trap 'echo interrupted; exit 0' INT; touch {}; while :; do sleep 0.05; done",
+        "echo begun; trap 'echo interrupted; exit 0' INT; touch {}; while :; do sleep 0.05; done",
         mark.display()
     );
     for (signal, code, words) in [("-INT", 0, "interrupted"), ("-TERM", 255, "")] {
@@ -185,6 +183,8 @@ fn a_command_between_pipes_is_sent_the_key_of_a_signal_and_ends_at_another() {
         let mut client = Running(command.spawn().unwrap());
         let _input = client.0.stdin.take();
         let output = client.0.stdout.take().unwrap();
+        let mut output = BufReader::new(output);
+        output.read_line(&mut String::new()).unwrap();
         eventually("it to begin", || mark.exists());
         client.signal(signal);
         let said = String::from_utf8(crate::common::read_all(output)).unwrap();
@@ -192,6 +192,18 @@ fn a_command_between_pipes_is_sent_the_key_of_a_signal_and_ends_at_another() {
         place.is_left();
         std::fs::remove_file(&mark).unwrap();
     }
+}
+
+#[test]
+fn a_signal_ends_what_has_not_said_anything_yet() {
+    let place = Place::new();
+    let mark = place.folder.path("mark");
+    let script = format!("touch {}; exec sleep 1000", mark.display());
+    let mut client = Running(place.start(&["--", &script]).stdin(Stdio::null()).spawn().unwrap());
+    eventually("it to begin", || mark.exists());
+    client.signal("-INT");
+    assert_eq!(client.wait(), 1);
+    place.is_left();
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use super::place::{Place, converse, echo};
 use crate::common::gate::Gate;
@@ -28,10 +27,10 @@ fn said(process: &mut Running) -> String {
 fn nothing_but_the_bytes_goes_through_over_cuts() {
     let place = Place::new();
     let (mut process, mut input, mut output) = piped(place.start(&["--stdio", &echo().to_string()]));
-    let cutter = place.cutting(Duration::from_millis(150));
+    let cutter = place.cutting();
     let bytes = pattern(3 << 20);
     converse(&mut output, &mut input, &bytes);
-    while cutter.cuts() < 4 {
+    while !cutter.is_done() {
         converse(&mut output, &mut input, &bytes[..50_000]);
     }
     drop(cutter);
@@ -39,7 +38,9 @@ fn nothing_but_the_bytes_goes_through_over_cuts() {
     drop(input);
     assert_eq!(process.wait(), 0);
     assert_eq!(read_all(output), b"");
-    assert_eq!(said(&mut process), "");
+    let said = said(&mut process);
+    let is_ours = |line: &str| line.starts_with("unbroken: no connection") || line.starts_with("unbroken: connected");
+    assert!(said.lines().all(is_ours), "{said}");
     place.is_left();
 }
 
@@ -68,17 +69,15 @@ fn a_session_that_is_gone_ends_with_a_line() {
     let command = place.start_at(&endpoint, "i-1", &["--stdio", &echo().to_string()]);
     let (mut process, mut input, mut output) = piped(command);
     converse(&mut output, &mut input, b"hello");
-    gate.close();
-    place.cut_client();
+    place.shut(&gate);
     assert!(place.loopback.gateway().terminate(&place.session(), ""));
     gate.open();
     assert_eq!(process.wait(), 1);
     let said = said(&mut process);
+    // Behind it may stand how much was not acknowledged.
     let last = said.lines().last().unwrap_or_default();
-    assert_eq!(
-        last, "unbroken: the service does not have the session any more",
-        "{said}"
-    );
+    let words = "unbroken: the service does not have the session any more";
+    assert!(last.starts_with(words), "{said}");
     assert_eq!(read_all(output), b"");
 }
 
@@ -114,8 +113,7 @@ fn a_person_is_told_that_there_is_no_connection() {
     let command = place.start_at(&endpoint, "i-1", &["--stdio", &echo().to_string()]);
     let (mut process, mut input, mut output) = piped(command);
     converse(&mut output, &mut input, b"hello");
-    gate.close();
-    place.cut_client();
+    place.shut(&gate);
     input.write_all(b"later").unwrap();
     let mut errors = BufReader::new(process.0.stderr.take().unwrap());
     let mut line = String::new();

@@ -1,5 +1,6 @@
 //! A service inside TLS, whose certificate nobody else trusts.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use unbroken_ssm::gateway::rustls::ServerConfig;
@@ -15,7 +16,10 @@ fn a_certificate_is_trusted_in_calls_and_in_the_session_where_it_is_said() {
     let place = Place::new();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".into()]).unwrap();
     let file = place.folder.text("ca.pem");
-    std::fs::write(&file, made.cert.pem()).unwrap();
+    let base64 = run(Command::new("base64"), made.cert.der()).stdout;
+    let base64 = String::from_utf8(base64).unwrap();
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}-----END CERTIFICATE-----\n");
+    std::fs::write(&file, pem).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
