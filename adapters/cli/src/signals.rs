@@ -18,6 +18,11 @@ impl Signals {
         self.0.end().await;
     }
 
+    /// Waits until the process is to end, or whoever started it is gone (SIGHUP): for what reads no files again.
+    pub(crate) async fn end_or_hangup(&mut self) {
+        self.0.end_or_hangup().await;
+    }
+
     /// Waits until files are to be read again.
     pub(crate) async fn reload(&mut self) {
         self.0.reload().await;
@@ -53,6 +58,14 @@ mod system {
             }
         }
 
+        pub(super) async fn end_or_hangup(&mut self) {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.hangup.recv() => {}
+            }
+        }
+
         pub(super) async fn reload(&mut self) {
             self.hangup.recv().await;
         }
@@ -75,6 +88,10 @@ mod system {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending().await
             }
+        }
+
+        pub(super) async fn end_or_hangup(&mut self) {
+            self.end().await;
         }
 
         pub(super) async fn reload(&mut self) {

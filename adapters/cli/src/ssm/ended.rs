@@ -24,6 +24,9 @@ pub(super) fn outcome(
             let why = clean(output.trim());
             Err(Failure::Broken(format!("the service closed the session: {why}")))
         }
+        EndReason::Closed { .. } if ended.is_cut_short => Err(Failure::Broken(
+            "the session ended, and something of what came last is missing".into(),
+        )),
         EndReason::Closed { .. } | EndReason::Terminated | EndReason::Finished => Ok(code(exit_code)),
         reason => Err(failure(session, reason, ended.undelivered)),
     }

@@ -1,10 +1,7 @@
 //! A forwarded port.
 
-use std::sync::Arc;
-
 use tokio::time::timeout;
 use unbroken_ssm::proto::reconnect::Strategy;
-use unbroken_ssm::proto::ssm::event::Ended;
 use unbroken_ssm::{ClientSession, ports};
 
 use super::local::Local;
@@ -17,7 +14,7 @@ use crate::signals::Signals;
 #[derive(Debug)]
 pub(super) enum Over {
     /// The session ended.
-    Ended(Option<Arc<Ended>>),
+    Ended,
     /// It is lost, and another one can serve the port.
     Again,
     /// The person ended it.
@@ -29,7 +26,7 @@ pub(super) async fn run(session: &ClientSession, listener: &Listener, signals: &
     let ended = tokio::select! {
         ended = ports::listen(session, &local) => ended,
         () = status::on_standard_error(session) => None,
-        () = signals.end() => {
+        () = signals.end_or_hangup() => {
             session.finish();
             // Where there is no connection now, the agent hears of it from the service.
             let _goodbye = timeout(LEAVING, session.closed()).await;
@@ -38,6 +35,6 @@ pub(super) async fn run(session: &ClientSession, listener: &Listener, signals: &
     };
     match &ended {
         Some(ended) if ended.advice == Some(Strategy::Fresh) => Over::Again,
-        _ => Over::Ended(ended),
+        _ => Over::Ended,
     }
 }

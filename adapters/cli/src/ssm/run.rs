@@ -1,12 +1,14 @@
 //! A session that was started: what kind it is decides what is done with standard input and output.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use unbroken_ssm::api::{StartSession, Started};
 use unbroken_ssm::aws::AwsClient;
+use unbroken_ssm::proto::Cause;
+use unbroken_ssm::proto::reconnect::Strategies;
 use unbroken_ssm::proto::ssm::body::{PortProperties, SessionType};
-use unbroken_ssm::proto::ssm::event::Established;
+use unbroken_ssm::proto::ssm::event::{EndReason, Established};
 use unbroken_ssm::proto::ssm::{ChannelConfig, ClientConfig};
 use unbroken_ssm::{ClientSession, ConnectError};
 
@@ -18,8 +20,10 @@ use crate::options::ssm::Pace;
 use crate::signals::Signals;
 use crate::text::clean;
 
-/// Between two attempts to start a session in the place of one that is lost, at first and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Before an attempt to start a session in the place of one that is lost, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// After so long a session was a success, and the next attempt is made as soon as at first.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// How sessions are carried.
 #[derive(Clone)]
@@ -37,19 +41,31 @@ impl Run {
     pub(super) async fn to_end(&self, mut started: Started, bind: Option<&Bind>) -> Result<ExitCode, Failure> {
         let mut signals = Signals::new()?;
         let mut listening: Option<Listener> = None;
+        let mut pause = PAUSE.0;
         loop {
+            let begun = Instant::now();
             let session = self.connect(&started)?;
             let established = tokio::select! {
                 established = session.established() => established,
                 () = status::on_standard_error(&session) => None,
-                () = signals.end() => match listening {
+                () = signals.end_or_hangup() => match listening {
                     Some(_) => return Ok(ExitCode::SUCCESS),
                     None => return Err(Failure::Broken("ended before the session had begun".into())),
                 }
             };
             let Some(established) = established else {
                 let ended = session.closed().await;
-                return ended::outcome(&session, ended.as_deref(), None);
+                match ended.as_deref() {
+                    // Others may come to the port, although this session was lost before it had begun.
+                    Some(ended) if listening.is_some() && is_lost(&ended.reason) => {
+                        let Some(another) = self.start_another(&mut signals, &mut pause).await? else {
+                            return Ok(ExitCode::SUCCESS);
+                        };
+                        started = another;
+                        continue;
+                    }
+                    ended => return ended::outcome(&session, ended, None),
+                }
             };
             if !established.customer_message.is_empty() {
                 eprintln!("{}", clean(&established.customer_message));
@@ -67,17 +83,19 @@ impl Run {
             match port::run(&session, listener, &mut signals).await {
                 port::Over::Left => return Ok(ExitCode::SUCCESS),
                 port::Over::Again if self.request.is_some() => {
-                    eprintln!("unbroken: the session is lost, starting another");
-                    started = tokio::select! {
-                        started = self.start_again() => started?,
-                        () = signals.end() => return Ok(ExitCode::SUCCESS),
+                    if begun.elapsed() > STEADY {
+                        pause = PAUSE.0;
+                    }
+                    let Some(another) = self.start_another(&mut signals, &mut pause).await? else {
+                        return Ok(ExitCode::SUCCESS);
                     };
+                    started = another;
                 }
-                port::Over::Again => {
+                port::Over::Again | port::Over::Ended => {
                     let ended = session.ended();
+                    eprintln!("unbroken: {} is closed", opened(listener));
                     return ended::outcome(&session, ended.as_deref(), None);
                 }
-                port::Over::Ended(ended) => return ended::outcome(&session, ended.as_deref(), None),
             }
         }
     }
@@ -100,7 +118,9 @@ impl Run {
         let frames = Some(self.pace.frames_per_second).filter(|frames| *frames > 0);
         let channel = ChannelConfig::default()
             .with_frames_per_second(frames)
-            .with_frame_bytes(self.pace.frame_bytes);
+            .with_frame_bytes(self.pace.frame_bytes)
+            // Who is not let in at first will not be let in later.
+            .with_strategies(Strategies::resume_always().with_final(Cause::Denied, true));
         let config = ClientConfig::new(started.session_id.clone(), started.token.clone()).with_channel(channel);
         let session = ClientSession::connect(config, &started.stream_url, self.service.clone())
             .map_err(Failure::unable("cannot begin the session"))?;
@@ -108,24 +128,42 @@ impl Run {
         Ok(session)
     }
 
-    /// Starts a session in the place of one that is lost, for as long as it takes.
-    async fn start_again(&self) -> Result<Started, Failure> {
+    /// Starts a session in the place of one that is lost, for as long as it takes; `None`: the person wants it no more.
+    async fn start_another(&self, signals: &mut Signals, pause: &mut Duration) -> Result<Option<Started>, Failure> {
         let Some(request) = &self.request else {
             return Err(Failure::Broken("the session is lost".into()));
         };
-        let (mut pause, longest) = PAUSE;
-        loop {
-            match self.service.api().start_session(request).await {
-                Ok(started) => return Ok(started),
-                Err(error) => {
-                    let error = ConnectError::from(error);
-                    eprintln!("unbroken: cannot start a session: {}", clean(&error.to_string()));
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(longest);
+        eprintln!("unbroken: the session is lost, starting another");
+        let starting = async {
+            let mut said = String::new();
+            loop {
+                tokio::time::sleep(*pause).await;
+                *pause = (*pause * 2).min(PAUSE.1);
+                match self.service.api().start_session(request).await {
+                    Ok(started) => return started,
+                    Err(error) => {
+                        let why = clean(&ConnectError::from(error).to_string());
+                        if said != why {
+                            eprintln!("unbroken: cannot start a session, trying on: {why}");
+                            said = why;
+                        }
+                    }
                 }
             }
+        };
+        tokio::select! {
+            started = starting => Ok(Some(started)),
+            () = signals.end_or_hangup() => Ok(None),
         }
     }
+}
+
+/// Whether another session may do what this one cannot any more.
+fn is_lost(reason: &EndReason) -> bool {
+    !matches!(
+        reason,
+        EndReason::Closed { .. } | EndReason::Terminated | EndReason::Finished
+    )
 }
 
 fn is_listening(established: &Established) -> bool {
@@ -140,6 +178,6 @@ fn opened(listener: &Listener) -> String {
             Ok(address) => format!("Port {}", address.port()),
             Err(_) => "Port".into(),
         },
-        Listener::Unix(_, path) => format!("Unix socket {}", path.display()),
+        Listener::Unix(_, path) => format!("Unix socket {}", clean(&path.display().to_string())),
     }
 }

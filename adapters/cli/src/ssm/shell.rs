@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use unbroken_ssm::ClientSession;
 use unbroken_ssm::aws::AwsClient;
@@ -35,6 +36,14 @@ const GOODBYE: Duration = Duration::from_secs(3);
 /// The exit code where that of the program is not known, as ssh has it.
 const UNKNOWN: u8 = 255;
 
+/// So many pieces that were typed wait, so that what is meant for the command itself is read though nothing can be sent.
+const TYPED: usize = 1 << 16;
+/// Of a pipe as many as make it wait soon.
+const PIPED: usize = 16;
+
+/// What was typed, on its way.
+type Outgoing = mpsc::Sender<Bytes>;
+
 /// What `~?` says.
 const HELP: &str = "\
 ~.  end the session
@@ -49,6 +58,8 @@ enum Over {
     Ended,
     /// The person wants it to be, or is gone.
     Left,
+    /// This process is to end.
+    Killed,
 }
 
 pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<ExitCode, Failure> {
@@ -66,18 +77,20 @@ pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<
         exit_code: Cell::new(None),
     };
     let mut lines = said::divert();
-    let (_nobody, mut notes) = tokio::sync::mpsc::channel(1);
+    let (_nobody, mut notes) = mpsc::channel(1);
+    let (outgoing, typed) = mpsc::channel(if io::stdin().is_terminal() { TYPED } else { PIPED });
     let over = tokio::select! {
         () = shell.show() => Over::Ended,
-        () = shell.read() => Over::Left,
-        () = shell.obey(&mut signals) => Over::Left,
+        () = shell.read(&outgoing) => Over::Left,
+        () = shell.send(typed) => Over::Left,
+        () = shell.obey(&mut signals, &outgoing) => Over::Killed,
         () = shell.around.follow_window(async |size| session.resize(window(size))) => Over::Left,
         () = shell.around.follow_stops() => Over::Left,
         () = shell.follow_connection() => Over::Left,
         () = shell.around.hear(&mut notes, &mut lines, HELP) => Over::Left,
         () = shell.around.writer.closed() => Over::Left,
     };
-    if over == Over::Left && session.ended().is_none() {
+    if over != Over::Ended && session.ended().is_none() {
         // Its program ends with it; a service that does not hear of it ends it when it has been idle for long enough.
         let session_id = session.session_id();
         let terminated = service.api().terminate_session(&session_id);
@@ -91,7 +104,9 @@ pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<
     drop(raw);
     drop(lines);
     match over {
-        Over::Left => Ok(ExitCode::from(UNKNOWN)),
+        // The AWS CLI shows a failure with all arguments; that somebody left is none.
+        Over::Left => Ok(ExitCode::SUCCESS),
+        Over::Killed => Ok(ExitCode::from(UNKNOWN)),
         Over::Ended => ended::outcome(session, session.closed().await.as_deref(), exit_code),
     }
 }
@@ -130,32 +145,39 @@ impl Shell<'_> {
         writer.drained().await;
     }
 
-    /// Sends what is typed, until the person wants no more.
-    async fn read(&self) {
+    /// Reads what is typed, until the person wants no more.
+    async fn read(&self, outgoing: &Outgoing) {
         let (mut input, mut escapes) = (Input::new(self.around.keyboard), Escapes::new(false));
         let is_terminal = io::stdin().is_terminal();
+        // Nothing was typed since the line began.
+        let mut is_empty = true;
         loop {
             let typed = match input.read().await {
                 // The person's terminal is gone.
                 Err(_) => return,
                 Ok(typed) if typed.is_empty() => {
-                    self.send(Bytes::from_static(END_OF_INPUT)).await;
+                    let _over = outgoing.send(Bytes::from_static(END_OF_INPUT)).await;
                     // The program says when it is done.
                     return std::future::pending().await;
                 }
                 Ok(typed) => typed,
             };
             if !is_terminal {
-                self.send(typed.into()).await;
+                let _over = outgoing.send(typed.into()).await;
                 continue;
             }
             if self.around.display().shows_status() && matches!(typed.as_slice(), b"\r" | b"\n") {
                 self.session.reconnect_now();
-                continue;
+                // What the line offers is taken; the end of a line that was typed is the program's.
+                if is_empty {
+                    continue;
+                }
             }
+            is_empty = matches!(typed.last(), Some(b'\r' | b'\n'));
             for typed in escapes.read(&typed) {
                 match typed {
-                    Typed::Bytes(bytes) => self.send(bytes.into()).await,
+                    // Nobody types so much; a paste that finds no room waits.
+                    Typed::Bytes(bytes) => drop(outgoing.send(bytes.into()).await),
                     Typed::HangUp => return,
                     Typed::Help => self.around.help.notify_one(),
                     Typed::Detach => {}
@@ -164,15 +186,22 @@ impl Shell<'_> {
         }
     }
 
-    async fn send(&self, bytes: Bytes) {
-        // After the end of the session nothing is sent any more.
-        let _over = self.session.write(bytes).await;
+    /// Sends it, however long there is no room for it.
+    async fn send(&self, mut typed: mpsc::Receiver<Bytes>) {
+        while let Some(bytes) = typed.recv().await {
+            if self.session.write(bytes).await.is_err() {
+                break;
+            }
+        }
+        // What was sent last is answered by the end of the session.
+        std::future::pending().await
     }
 
     /// Passes on what somebody types at a terminal that is not raw, until a signal wants the end.
-    async fn obey(&self, signals: &mut Signals) {
+    async fn obey(&self, signals: &mut Signals, outgoing: &Outgoing) {
         while let Some(byte) = signals.next().await {
-            self.send(Bytes::copy_from_slice(&[byte])).await;
+            // Where much is on its way that nobody takes, this is no more than that.
+            let _full = outgoing.try_send(Bytes::copy_from_slice(&[byte]));
         }
     }
 

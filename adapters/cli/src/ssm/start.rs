@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use futures_util::future::try_join_all;
+use futures_util::future::select_all;
 use unbroken_ssm::Tls;
 use unbroken_ssm::api::{ApiError, Http, StartSession};
 use unbroken_ssm::aws::Aws;
@@ -43,10 +43,11 @@ pub(super) async fn run(options: &Start) -> Result<ExitCode, Failure> {
             run.to_end(started, bind.as_ref()).await
         }
     });
-    // The first that fails is the end of all; otherwise they end together.
-    let codes = try_join_all(sessions).await;
+    // The first that ends is the end of all: whoever asked for several ports needs them all.
+    let (code, _, others) = select_all(sessions.map(Box::pin)).await;
+    drop(others);
     open.terminate(&aws.client(options.target.clone())).await;
-    Ok(codes?.into_iter().next().unwrap_or(ExitCode::SUCCESS))
+    code
 }
 
 /// Whose certificates count.

@@ -16,7 +16,7 @@ pub(super) async fn run(session: &ClientSession) -> Result<ExitCode, Failure> {
     let pumped = tokio::select! {
         pumped = ports::pump(session, stdio::input(), stdio::output()) => pumped,
         () = status::on_standard_error(session) => Ok(()),
-        () = signals.end() => Ok(()),
+        () = signals.end_or_hangup() => Ok(()),
     };
     session.finish();
     // Where there is no connection now, it hears of it from the service.
