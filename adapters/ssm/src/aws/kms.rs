@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use unbroken_proto::ssm::body::Base64;
 use unbroken_proto::ssm::kms::{
@@ -30,6 +31,22 @@ struct GeneratedDataKey {
     plaintext: Base64,
 }
 
+/// What Decrypt is asked.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Decrypt<'a> {
+    ciphertext_blob: String,
+    key_id: &'a str,
+    encryption_context: &'a BTreeMap<&'a str, &'a str>,
+}
+
+/// What it answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Decrypted {
+    plaintext: Base64,
+}
+
 /// The encryption context of a session's data key.
 pub(super) fn context<'a>(
     session_id: &'a str,
@@ -53,19 +70,52 @@ impl Aws {
             number_of_bytes: DATA_KEY_SIZE,
             encryption_context: context,
         };
-        let body = serde_json::to_vec(&wanted).map_err(|_| ApiError::Unsignable)?;
-        let target = ("kms", "TrentService.GenerateDataKey");
-        let answer = call(&self.http, &self.signer, &self.kms, target, body).await?;
-        let made: GeneratedDataKey = serde_json::from_slice(&answer).map_err(ApiError::answer)?;
-        let plaintext = Zeroizing::new(made.plaintext.0);
+        let made: GeneratedDataKey = self.ask_kms("TrentService.GenerateDataKey", &wanted).await?;
+        let key = data_key(made.plaintext)?;
         if made.ciphertext_blob.0.is_empty() {
             return Err(ApiError::answer("a data key without its ciphertext"));
         }
         Ok(SealedKey {
-            key: DataKey::from_slice(&plaintext).map_err(ApiError::answer)?,
+            key,
             cipher_text: made.ciphertext_blob.0,
         })
     }
+
+    /// The data key that [`generate_data_key`](Aws::generate_data_key) has made from the key `key_id` under the same `context`, out of its
+    /// ciphertext. As there, copies of the plaintext stay in the buffers of TLS and HTTP.
+    ///
+    /// # Errors
+    /// KMS says so (it was another key, or another context), there is no answer, or it is no data key.
+    pub async fn decrypt_data_key(
+        &self,
+        key_id: &str,
+        cipher_text: &[u8],
+        context: &BTreeMap<&str, &str>,
+    ) -> Result<DataKey, ApiError> {
+        let wanted = Decrypt {
+            ciphertext_blob: Base64(cipher_text.to_vec()).to_text(),
+            key_id,
+            encryption_context: context,
+        };
+        let made: Decrypted = self.ask_kms("TrentService.Decrypt", &wanted).await?;
+        data_key(made.plaintext)
+    }
+
+    async fn ask_kms<T: DeserializeOwned>(
+        &self,
+        target: &'static str,
+        wanted: &(impl Serialize + Sync),
+    ) -> Result<T, ApiError> {
+        let body = serde_json::to_vec(wanted).map_err(|_| ApiError::Unsignable)?;
+        let answer = call(&self.http, &self.signer, &self.kms, ("kms", target), body).await?;
+        serde_json::from_slice(&answer).map_err(ApiError::answer)
+    }
+}
+
+/// A data key of an answer, which is wiped.
+fn data_key(plaintext: Base64) -> Result<DataKey, ApiError> {
+    let plaintext = Zeroizing::new(plaintext.0);
+    DataKey::from_slice(&plaintext).map_err(ApiError::answer)
 }
 
 #[cfg(test)]

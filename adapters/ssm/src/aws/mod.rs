@@ -1,6 +1,6 @@
 //! AWS's own Session Manager: credentials from the usual places, signatures, regional endpoints, KMS.
 //!
-//! [`Aws`] makes the calls of a client; [`Aws::client`] is the [`Service`](crate::Service) of its sessions.
+//! [`Aws`] makes the calls of a client; [`Aws::client`] is the [`Service`](crate::Service) of its sessions, [`Aws::agent`] that of an agent's.
 //!
 //! ```no_run
 //! use unbroken_ssm::api::StartSession;
@@ -27,6 +27,7 @@
 //! the service. The secret key is never sent, but temporary credentials have a token, which is a header. Therefore nothing is signed
 //! that goes in clear (`http://`, `ws://`) to any host but a loopback one; the request is sent without.
 
+mod agent;
 mod client;
 mod credentials;
 mod endpoint;
@@ -36,6 +37,7 @@ mod load;
 mod lookup;
 mod signer;
 
+pub use agent::AwsAgent;
 pub use client::AwsClient;
 pub use error::LoadError;
 pub use load::Aws;
