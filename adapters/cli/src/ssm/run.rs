@@ -93,8 +93,9 @@ impl Run {
                 }
                 port::Over::Again | port::Over::Ended => {
                     let ended = session.ended();
-                    eprintln!("unbroken: {} is closed", opened(listener));
-                    return ended::outcome(&session, ended.as_deref(), None);
+                    let code = ended::outcome(&session, ended.as_deref(), None)?;
+                    eprintln!("unbroken: {} is closed with its session", opened(listener));
+                    return Ok(code);
                 }
             }
         }

@@ -90,11 +90,13 @@ pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<
         () = shell.around.hear(&mut notes, &mut lines, HELP) => Over::Left,
         () = shell.around.writer.closed() => Over::Left,
     };
+    let mut is_told = true;
     if over != Over::Ended && session.ended().is_none() {
         // Its program ends with it; a service that does not hear of it ends it when it has been idle for long enough.
         let session_id = session.session_id();
         let terminated = service.api().terminate_session(&session_id);
-        if !matches!(timeout(GOODBYE, terminated).await, Ok(Ok(()))) {
+        is_told = matches!(timeout(GOODBYE, terminated).await, Ok(Ok(())));
+        if !is_told {
             eprintln!("unbroken: the service could not be told to end the session");
         }
         session.abort();
@@ -105,8 +107,8 @@ pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<
     drop(lines);
     match over {
         // The AWS CLI shows a failure with all arguments; that somebody left is none.
-        Over::Left => Ok(ExitCode::SUCCESS),
-        Over::Killed => Ok(ExitCode::from(UNKNOWN)),
+        Over::Left if is_told => Ok(ExitCode::SUCCESS),
+        Over::Left | Over::Killed => Ok(ExitCode::from(UNKNOWN)),
         Over::Ended => ended::outcome(session, session.closed().await.as_deref(), exit_code),
     }
 }

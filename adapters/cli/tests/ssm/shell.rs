@@ -51,7 +51,7 @@ fn a_tilde_and_a_dot_end_the_session() {
     person.types("~?");
     person.reads("end the session");
     person.types("\r~.");
-    assert_eq!(person.ends(), 255);
+    assert_eq!(person.ends(), 0);
     place.is_left();
 }
 
