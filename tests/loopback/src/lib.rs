@@ -54,7 +54,9 @@ impl Loopback {
             let service = (http.clone(), format!("http://{address}/"));
             let began = begin(&request, channel.clone(), service);
             if let Ok(agent) = &began {
-                lock(&started).push((request.session_id.clone(), agent.clone()));
+                let mut agents = lock(&started);
+                agents.retain(|(_, agent)| agent.ended().is_none());
+                agents.push((request.session_id.clone(), agent.clone()));
             }
             async move { began.map(drop) }
         })?;
@@ -79,7 +81,7 @@ impl Loopback {
         &self.gateway
     }
 
-    /// The sessions that were started so far, in their order, and their agents.
+    /// The sessions that were not over when the last one was started, in their order, and their agents.
     #[must_use]
     pub fn agents(&self) -> Vec<(String, AgentSession)> {
         lock(&self.agents).clone()

@@ -68,7 +68,11 @@ pub(crate) async fn with_pipes(session: &AgentSession, command: &str) {
     shell.arg("-c").arg(command).kill_on_drop(true);
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     match shell.spawn() {
-        Ok(child) => piped(session, child).await,
+        Ok(child) => tokio::select! {
+            () = piped(session, child) => {}
+            // Nobody is there any more to see what it says.
+            _ = session.closed() => {}
+        },
         Err(error) => failed(session, &error).await,
     }
     session.finish();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use unbroken_ssm::api::{StartSession, Started};
 use unbroken_ssm::aws::AwsClient;
 use unbroken_ssm::proto::Cause;
-use unbroken_ssm::proto::reconnect::Strategies;
+use unbroken_ssm::proto::reconnect::{Backoff, Strategies};
 use unbroken_ssm::proto::ssm::body::{PortProperties, SessionType};
 use unbroken_ssm::proto::ssm::event::{EndReason, Established};
 use unbroken_ssm::proto::ssm::{ChannelConfig, ClientConfig};
@@ -22,6 +22,10 @@ use crate::text::clean;
 
 /// Before an attempt to start a session in the place of one that is lost, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// No pause between two attempts to connect is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A connection that lasted so long was a success: the next attempt is made at once again.
+const STABLE: Duration = Duration::from_millis(500);
 /// After so long a session was a success, and the next attempt is made as soon as at first.
 const STEADY: Duration = Duration::from_secs(60);
 
@@ -120,6 +124,7 @@ impl Run {
         let channel = ChannelConfig::default()
             .with_frames_per_second(frames)
             .with_frame_bytes(self.pace.frame_bytes)
+            .with_backoff(patient())
             // Who is not let in at first will not be let in later.
             .with_strategies(Strategies::resume_always().with_final(Cause::Denied, true));
         let config = ClientConfig::new(started.session_id.clone(), started.token.clone()).with_channel(channel);
@@ -165,6 +170,13 @@ fn is_lost(reason: &EndReason) -> bool {
         reason,
         EndReason::Closed { .. } | EndReason::Terminated | EndReason::Finished
     )
+}
+
+/// A person waits, and a connection that was there was a success, however short its life.
+fn patient() -> Backoff {
+    let mut backoff = Backoff::default();
+    (backoff.cap, backoff.stable_after) = (LONGEST_PAUSE, STABLE);
+    backoff
 }
 
 fn is_listening(established: &Established) -> bool {
