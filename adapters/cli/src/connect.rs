@@ -20,11 +20,10 @@ pub(crate) async fn run(mut options: Connect) -> Result<(), Failure> {
     tokio::spawn(notes::hear(session.clone(), notes::on_standard_error()));
     let stream = client::open_stream(&session, &to).await?;
     // ssh sends SIGHUP to its ProxyCommand when it ends.
-    let (mut end, mut hangup) = (Signals::new()?, Signals::new()?);
+    let mut signals = Signals::new()?;
     let over = tokio::select! {
         over = pump(stream, stdio::input(), stdio::output(), Untaken::EndsAll) => Some(over),
-        () = end.end() => None,
-        () = hangup.reload() => None,
+        () = signals.end_or_hangup() => None,
     };
     match over {
         Some(Over::Whole) => {

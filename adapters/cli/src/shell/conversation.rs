@@ -72,7 +72,7 @@ impl<'a> Conversation<'a> {
         mut recv: RecvHalf,
         (mut notes, lines): (Notes, &mut Diverted),
         name: Option<&str>,
-        (mut end, mut hangup): (Signals, Signals),
+        mut signals: Signals,
     ) -> Over {
         self.around.keyboard.attend();
         let (outgoing, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(if name.is_some() { TYPED } else { 64 });
@@ -101,8 +101,7 @@ impl<'a> Conversation<'a> {
             () = around.hear(&mut notes, lines, HELP) => Over::Broken,
             () = self.give_up_output() => Over::Broken,
             () = around.writer.closed() => Over::Detached,
-            () = end.end() => Over::Detached,
-            () = hangup.reload() => Over::Detached,
+            () = signals.end_or_hangup() => Over::Detached,
         };
         let over = match self.ended.get() {
             // Who leaves what ended already, before all of it is written.

@@ -77,7 +77,7 @@ impl Attaching<'_> {
 
     async fn attach(&self, notes: Notes) -> Result<ExitCode, Failure> {
         // As soon as there is a program there, this command does not just end.
-        let signals = (Signals::new()?, Signals::new()?);
+        let signals = Signals::new()?;
         let (session, size) = (self.session, tty::size());
         let record = self.options.record.as_deref();
         let recording = record.map(|path| Recording::create(path, size.unwrap_or(Size::USUAL)));

@@ -1,5 +1,6 @@
 //! A session that is one stream of bytes: ssh's `ProxyCommand`. Nothing else goes to standard output.
 
+use std::io;
 use std::process::ExitCode;
 
 use tokio::time::timeout;
@@ -21,8 +22,12 @@ pub(super) async fn run(session: &ClientSession) -> Result<ExitCode, Failure> {
     session.finish();
     // Where there is no connection now, it hears of it from the service.
     let closed = timeout(LEAVING, session.closed()).await;
-    // Whoever does not read any more, as an ssh that ended, has what it wanted.
-    drop(pumped);
+    // Whoever closed our output, as an ssh that ended, has what it wanted.
+    if let Err(error) = pumped
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(Failure::Broken(error.to_string()));
+    }
     match closed {
         Ok(ended) => ended::outcome(session, ended.as_deref(), None),
         Err(_) => Ok(ExitCode::SUCCESS),

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, split};
@@ -22,7 +23,7 @@ use crate::streams::Streams;
 const READ: usize = 32 << 10;
 /// So long nothing is accepted after that has failed.
 const PAUSE: Duration = Duration::from_millis(100);
-/// So long what came before the end of a session may take to be written.
+/// So long nobody may read what came before the end of a session; of a session with many connections, so long they may take to be done.
 const LINGER: Duration = Duration::from_secs(10);
 /// How often an agent that wants it is told that we are there; the real programs do so every 10 s.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -103,7 +104,7 @@ async fn listen_for_one<L: Listener>(session: &ClientSession, listener: &L) {
 /// `writer` breaks, or when the session is over and everything that came was written.
 ///
 /// # Errors
-/// Of `reader` or `writer`.
+/// Of `reader` or `writer`; or nobody read for 10 s what came before the end ([`io::ErrorKind::TimedOut`]).
 pub async fn pump(
     session: &ClientSession,
     reader: impl AsyncRead + Unpin,
@@ -121,7 +122,8 @@ async fn pump_with(
     writer: impl AsyncWrite + Unpin,
     at_end: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let mut down = pin!(down(session, writer));
+    let written = AtomicU64::new(0);
+    let mut down = pin!(down(session, writer, &written));
     let up = async {
         up(session, reader).await?;
         at_end.await;
@@ -131,10 +133,22 @@ async fn pump_with(
         up = up => up?,
         down = &mut down => return down,
     }
-    match session.ended() {
-        // What came before the end is still written, to whoever reads it.
-        Some(_) => timeout(LINGER, down).await.unwrap_or(Ok(())),
-        None => Ok(()),
+    if session.ended().is_none() {
+        return Ok(());
+    }
+    // What came before the end is still written, to whoever reads it.
+    loop {
+        let before = written.load(Ordering::Relaxed);
+        match timeout(LINGER, &mut down).await {
+            Ok(done) => return done,
+            Err(_) if written.load(Ordering::Relaxed) > before => {}
+            Err(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "nobody read what came before the end",
+                ));
+            }
+        }
     }
 }
 
@@ -162,11 +176,14 @@ pub(super) async fn up<R: End>(session: &Session<R>, mut reader: impl AsyncRead 
     }
 }
 
-/// Writes what comes, until the session is over.
-async fn down(session: &ClientSession, mut writer: impl AsyncWrite + Unpin) -> io::Result<()> {
+/// Writes what comes, until the session is over, and counts the bytes.
+async fn down(session: &ClientSession, mut writer: impl AsyncWrite + Unpin, written: &AtomicU64) -> io::Result<()> {
     while let Some(chunk) = session.read().await {
         if let Chunk::Output(bytes) = chunk {
-            writer.write_all(&bytes).await?;
+            for piece in bytes.chunks(READ) {
+                writer.write_all(piece).await?;
+                written.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            }
             writer.flush().await?;
         }
     }
