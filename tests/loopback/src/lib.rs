@@ -45,6 +45,7 @@ impl Loopback {
     /// # Errors
     /// It cannot listen there.
     pub async fn start(address: &str, channel: ChannelConfig) -> Result<Loopback, Box<dyn Error + Send + Sync>> {
+        programs::interruptible();
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let agents = Agents::default();

@@ -12,6 +12,24 @@ use unbroken_ssm::{AgentSession, Over};
 /// Bytes read at once.
 const READ: usize = 16 << 10;
 
+/// Sees to it that programs can be interrupted. A process that was started in the background of a script ignores SIGINT, and so does all that
+/// it starts; who catches a signal does not pass that on.
+#[cfg(unix)]
+pub(crate) fn interruptible() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // What is ignored, as a hexadecimal mask with SIGINT, number 2, in its second bit (proc_pid_status(5)).
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    if mask.is_some_and(|mask| mask & 0b10 != 0) {
+        // The handler stays when this is dropped.
+        let _caught = signal(SignalKind::interrupt());
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn interruptible() {}
+
 /// Runs a command, or a shell, in a pseudoterminal.
 #[cfg(unix)]
 pub(crate) async fn in_terminal(session: &AgentSession, command: Option<&str>) {

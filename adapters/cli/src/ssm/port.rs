@@ -6,9 +6,9 @@ use unbroken_ssm::{ClientSession, ports};
 
 use super::local::Local;
 use super::open::LEAVING;
+use super::signals::Signals;
 use super::status;
 use crate::listener::Listener;
-use crate::signals::Signals;
 
 /// How it went on.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) async fn run(session: &ClientSession, listener: &Listener, signals: &
     let ended = tokio::select! {
         ended = ports::listen(session, &local) => ended,
         () = status::on_standard_error(session) => None,
-        () = signals.end_or_hangup() => {
+        () = signals.end() => {
             session.finish();
             // Where there is no connection now, the agent hears of it from the service.
             let _goodbye = timeout(LEAVING, session.closed()).await;

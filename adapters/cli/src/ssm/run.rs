@@ -13,11 +13,11 @@ use unbroken_ssm::proto::ssm::{ChannelConfig, ClientConfig};
 use unbroken_ssm::{ClientSession, ConnectError};
 
 use super::open::Open;
+use super::signals::Signals;
 use super::{ended, local, port, shell, status, stdio};
 use crate::failure::Failure;
 use crate::listener::{Bind, Listener};
 use crate::options::ssm::Pace;
-use crate::signals::Signals;
 use crate::text::clean;
 
 /// Before an attempt to start a session in the place of one that is lost, at first and at most.
@@ -52,7 +52,7 @@ impl Run {
             let established = tokio::select! {
                 established = session.established() => established,
                 () = status::on_standard_error(&session) => None,
-                () = signals.end_or_hangup() => match listening {
+                () = signals.end() => match listening {
                     Some(_) => return Ok(ExitCode::SUCCESS),
                     None => return Err(Failure::Broken("ended before the session had begun".into())),
                 }
@@ -76,8 +76,8 @@ impl Run {
             }
             let Some(properties) = established.port.as_ref().filter(|_| is_listening(&established)) else {
                 return match established.session_type {
-                    SessionType::Port => stdio::run(&session).await,
-                    _ => shell::run(&session, &self.service).await,
+                    SessionType::Port => stdio::run(&session, &mut signals).await,
+                    _ => shell::run(&session, &self.service, &mut signals).await,
                 };
             };
             let listener = match &mut listening {
@@ -159,7 +159,7 @@ impl Run {
         };
         tokio::select! {
             started = starting => Ok(Some(started)),
-            () = signals.end_or_hangup() => Ok(None),
+            () = signals.end() => Ok(None),
         }
     }
 }

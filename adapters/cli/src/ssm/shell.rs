@@ -14,7 +14,7 @@ use unbroken_ssm::proto::ssm::body::Size as Window;
 use unbroken_ssm::proto::ssm::event::Chunk;
 
 use super::status::{self, Said};
-use super::{ended, signals::Typed as Signals};
+use super::{ended, signals::Signals};
 use crate::console::around::Surroundings;
 use crate::console::display::Display;
 use crate::console::escape::{Escapes, Typed};
@@ -62,8 +62,11 @@ enum Over {
     Killed,
 }
 
-pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::new()?;
+pub(super) async fn run(
+    session: &ClientSession,
+    service: &AwsClient,
+    signals: &mut Signals,
+) -> Result<ExitCode, Failure> {
     let keyboard = Keyboard::new();
     let raw = Raw::new(&keyboard)?;
     let size = tty::size();
@@ -83,7 +86,7 @@ pub(super) async fn run(session: &ClientSession, service: &AwsClient) -> Result<
         () = shell.show() => Over::Ended,
         () = shell.read(&outgoing) => Over::Left,
         () = shell.send(typed) => Over::Left,
-        () = shell.obey(&mut signals, &outgoing) => Over::Killed,
+        () = shell.obey(signals, &outgoing) => Over::Killed,
         () = shell.around.follow_window(async |size| session.resize(window(size))) => Over::Left,
         () = shell.around.follow_stops() => Over::Left,
         () = shell.follow_connection() => Over::Left,
@@ -201,7 +204,7 @@ impl Shell<'_> {
 
     /// Passes on what somebody types at a terminal that is not raw, until a signal wants the end.
     async fn obey(&self, signals: &mut Signals, outgoing: &Outgoing) {
-        while let Some(byte) = signals.next().await {
+        while let Some(byte) = signals.next_key().await {
             // Where much is on its way that nobody takes, this is no more than that.
             let _full = outgoing.try_send(Bytes::copy_from_slice(&[byte]));
         }

@@ -7,17 +7,16 @@ use tokio::time::timeout;
 use unbroken_ssm::{ClientSession, ports};
 
 use super::open::LEAVING;
+use super::signals::Signals;
 use super::{ended, status};
 use crate::failure::Failure;
-use crate::signals::Signals;
 use crate::stdio;
 
-pub(super) async fn run(session: &ClientSession) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::new()?;
+pub(super) async fn run(session: &ClientSession, signals: &mut Signals) -> Result<ExitCode, Failure> {
     let pumped = tokio::select! {
         pumped = ports::pump(session, stdio::input(), stdio::output()) => pumped,
         () = status::on_standard_error(session) => Ok(()),
-        () = signals.end_or_hangup() => Ok(()),
+        () = signals.end() => Ok(()),
     };
     session.finish();
     // Where there is no connection now, it hears of it from the service.

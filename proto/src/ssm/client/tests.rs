@@ -386,10 +386,10 @@ fn an_end_in_the_middle_of_what_came_is_told() {
         if cut_short {
             // One frame is lost; what follows it arrives.
             world.filter = |_| false;
-            world.agent.end.write(world.now, &bytes::Bytes::from_static(b"lost"));
+            world.agent.end.write(world.now, &Bytes::from_static(b"lost"));
             world.run(MS * 5);
             world.filter = |_| true;
-            world.agent.end.write(world.now, &bytes::Bytes::from_static(b"last"));
+            world.agent.end.write(world.now, &Bytes::from_static(b"last"));
             world.run(MS * 25);
         }
         let closed = Message::Text("channel_closed".into());
