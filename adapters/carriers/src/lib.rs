@@ -36,7 +36,7 @@ pub use network::NetworkWatcher;
 pub use proxies::{ForwardingHeader, MAX_PROXY_HEADER, ProxyProtocolError, TrustedProxies};
 pub use redirect::{Credentials, MAX_REDIRECTS, RedirectError};
 pub use request::{answer, encode_refusal, encode_response, parse_request};
-pub use response::Upgrade;
+pub use response::{Upgrade, retry_after};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use server::Server;

@@ -127,28 +127,28 @@ fn parse_answer(received: &[u8]) -> Result<Option<(usize, http::Response<()>)>, 
 }
 
 fn refused(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> ConnectError {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // What is not text is shown as what it is, and is no address.
     let location = headers.get(LOCATION).filter(|_| status.is_redirection()).map(|value| {
         let escaped = |_| value.as_bytes().escape_ascii().to_string();
         value.to_str().map_or_else(escaped, str::to_owned)
     });
     let error = UpgradeError::Status { status, location };
-    let after = text(&RETRY_AFTER).filter(|_| error.cause() == Cause::ServerAsked);
-    match after.and_then(|after| retry_after(after, text(&DATE), now)) {
+    match retry_after(headers, now).filter(|_| error.cause() == Cause::ServerAsked) {
         Some(after) => ConnectError::later(after).with_source(error),
         None => error.into(),
     }
 }
 
-/// `Retry-After` is a number of seconds or a date, by the server's own clock if it shows that.
-fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
+/// How long an answer with these headers asks to wait: `Retry-After` (RFC 9110, section 10.2.3), which is a number of seconds, or a date by the
+/// server's own clock if it shows that (`Date`), and by ours, `now`, if not. A date that is over asks for no wait.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let value = text(&RETRY_AFTER)?.trim();
+    if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let then = httpdate::parse_http_date(value).ok()?;
-    let now = date
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .unwrap_or(now);
-    Some(then.duration_since(now).unwrap_or_default())
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let now = text(&DATE).and_then(date).unwrap_or(now);
+    Some(date(value)?.duration_since(now).unwrap_or_default())
 }

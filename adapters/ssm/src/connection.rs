@@ -8,12 +8,11 @@ use tokio_tungstenite::tungstenite::Message as WsMessage;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use unbroken_proto::id::Epoch;
 use unbroken_proto::reconnect::Cause;
-use unbroken_proto::ssm::Message;
 use unbroken_proto::time::Duration;
 use unbroken_tokio::carriers::causes::cause_of_close;
 
 use crate::end::End;
-use crate::socket::{Socket, cause_of};
+use crate::socket::{Socket, cause_of, received, to_be_sent};
 use crate::state::Shared;
 
 /// Messages that are read before others have their turn.
@@ -82,7 +81,7 @@ impl Connection {
             let Some(message) = shared.call(|state, now| state.machine.poll_transmit(now, epoch)) else {
                 break;
             };
-            let sent = self.socket.start_send_unpin(sent(message));
+            let sent = self.socket.start_send_unpin(to_be_sent(message));
             sent.map_err(|error| cause_of(&error))?;
             self.is_unflushed = true;
         }
@@ -111,25 +110,6 @@ impl Connection {
         };
         // It is no matter whether the peer answers.
         let _ = timeout(CLOSING, goodbye).await;
-    }
-}
-
-fn received(message: WsMessage) -> Option<Message> {
-    match message {
-        WsMessage::Text(text) => Some(Message::Text(text.as_str().to_owned())),
-        WsMessage::Binary(bytes) => Some(Message::Binary(bytes)),
-        WsMessage::Ping(bytes) => Some(Message::Ping(bytes)),
-        WsMessage::Pong(bytes) => Some(Message::Pong(bytes)),
-        WsMessage::Close(_) | WsMessage::Frame(_) => None,
-    }
-}
-
-fn sent(message: Message) -> WsMessage {
-    match message {
-        Message::Text(text) => WsMessage::Text(text.into()),
-        Message::Binary(bytes) => WsMessage::Binary(bytes),
-        Message::Ping(bytes) => WsMessage::Ping(bytes),
-        Message::Pong(bytes) => WsMessage::Pong(bytes),
     }
 }
 

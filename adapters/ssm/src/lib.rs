@@ -4,6 +4,7 @@
 pub mod api;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod clock;
 mod connection;
 mod dialling;
 mod driver;

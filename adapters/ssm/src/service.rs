@@ -11,6 +11,10 @@ use unbroken_tokio::carriers::http::{HeaderMap, Uri};
 
 use crate::dialling::{ByteStream, Place};
 
+/// What the service says to the agent of a session that is over: a real one looks for this, to try no longer.
+#[cfg(any(feature = "gateway", feature = "http"))]
+pub(crate) const TERMINATED: &str = "Session is already terminated";
+
 /// What a session's end asks of the service that it belongs to: a client calls ResumeSession and signs its upgrades, an agent calls
 /// CreateDataChannel. Futures may be dropped at any point, which they are when the machine gives an attempt up.
 pub trait Service: Send + Sync + 'static {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, Bytes};
 use thiserror::Error;
@@ -20,6 +19,7 @@ use unbroken_tokio::carriers::http::Uri;
 use unbroken_tokio::carriers::http::uri::InvalidUri;
 use unbroken_tokio::{ConnectError, Tokio};
 
+use crate::clock::unix_millis;
 use crate::driver::Driver;
 use crate::end::End;
 use crate::handle::Handle;
@@ -138,9 +138,7 @@ impl<R: End> Session<R> {
     ) -> Result<Self, StartError> {
         let url: Uri = stream_url.parse()?;
         let seed = Tokio.seed()?;
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_millis = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-        let shared = Shared::new(machine(seed, Tokio.now(), unix_millis)?);
+        let shared = Shared::new(machine(seed, Tokio.now(), unix_millis())?);
         tokio::spawn(Driver::new(Arc::clone(&shared), service, url));
         Ok(Session {
             handle: Arc::new(Handle { shared }),

@@ -1,17 +1,21 @@
 //! A WebSocket to the service: the upgrade, and what becomes of it.
 
-use tokio_tungstenite::tungstenite::Error as WsError;
+use std::time::SystemTime;
+
+use bytes::Bytes;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{ProtocolError, UrlError};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message as WsMessage};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use unbroken_proto::reconnect::Cause;
+use unbroken_proto::ssm::Message;
 use unbroken_proto::time::Duration;
 use unbroken_tokio::ConnectError;
 use unbroken_tokio::carriers::causes::cause_of_status;
 use unbroken_tokio::carriers::driver::KnownAddresses;
-use unbroken_tokio::carriers::http::header::RETRY_AFTER;
 use unbroken_tokio::carriers::http::{Response, Uri};
+use unbroken_tokio::carriers::retry_after;
 
 use crate::dialling::{ByteStream, cause_of_io, unusable};
 use crate::service::Service;
@@ -80,13 +84,10 @@ fn failed(error: &WsError) -> ConnectError {
 /// An answer to the upgrade that is not 101: with as much of its body as one line can show.
 fn refused(response: &Response<Option<Vec<u8>>>) -> ConnectError {
     let status = response.status();
-    let after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|after| after.to_str().ok());
-    let error = match after.and_then(|after| after.trim().parse().ok()) {
-        Some(seconds) if matches!(status.as_u16(), 429 | 503) => ConnectError::later(Duration::from_secs(seconds)),
-        _ => ConnectError::new(cause_of_status(status.as_u16())),
+    let cause = cause_of_status(status.as_u16());
+    let error = match retry_after(response.headers(), SystemTime::now()) {
+        Some(after) if cause == Cause::ServerAsked => ConnectError::later(after),
+        _ => ConnectError::new(cause),
     };
     let body = response.body().as_deref().unwrap_or_default();
     let words: String = String::from_utf8_lossy(body)
@@ -99,4 +100,26 @@ fn refused(response: &Response<Option<Vec<u8>>>) -> ConnectError {
             .trim_end()
             .to_owned(),
     )
+}
+
+/// A message for the machine, if it is one for it.
+pub(crate) fn received(message: WsMessage) -> Option<Message> {
+    match message {
+        WsMessage::Text(text) => Some(Message::Text(text.as_str().to_owned())),
+        // A copy: it may wait long to be read, and would hold all of the buffer that it came in.
+        WsMessage::Binary(bytes) => Some(Message::Binary(Bytes::copy_from_slice(&bytes))),
+        WsMessage::Ping(bytes) => Some(Message::Ping(bytes)),
+        WsMessage::Pong(bytes) => Some(Message::Pong(bytes)),
+        WsMessage::Close(_) | WsMessage::Frame(_) => None,
+    }
+}
+
+/// A message of the machine's.
+pub(crate) fn to_be_sent(message: Message) -> WsMessage {
+    match message {
+        Message::Text(text) => WsMessage::Text(text.into()),
+        Message::Binary(bytes) => WsMessage::Binary(bytes),
+        Message::Ping(bytes) => WsMessage::Ping(bytes),
+        Message::Pong(bytes) => WsMessage::Pong(bytes),
+    }
 }

@@ -212,7 +212,6 @@ impl<R: End> State<R> {
         }
         self.hand_out_events();
         let Some(streams) = &mut self.streams else { return };
-        let was_ended = self.ended.is_some();
         if streams.pump(now, &mut self.machine, &mut self.news.wakers) {
             self.news.wakers.extend(self.driver.take());
         }
@@ -220,9 +219,6 @@ impl<R: End> State<R> {
             self.machine.finish(now);
         }
         self.hand_out_events();
-        if let Some(streams) = self.streams.as_mut().filter(|_| self.ended.is_some() && !was_ended) {
-            streams.wake_all(&mut self.news.wakers);
-        }
     }
 
     fn hand_out_events(&mut self) {

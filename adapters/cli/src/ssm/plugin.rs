@@ -1,8 +1,5 @@
 //! The arguments of session-manager-plugin.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use unbroken_ssm::api::{StartSession, Started};
 use unbroken_ssm::proto::ssm::body::SessionGrant;
 
@@ -25,17 +22,6 @@ pub(super) struct Invocation {
     /// What StartSession was asked for, if that was said: the same can be asked for again.
     pub(super) request: Option<StartSession>,
     pub(super) endpoint: Option<String>,
-}
-
-/// The request, as the AWS CLI passes it on.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Request {
-    target: String,
-    document_name: Option<String>,
-    #[serde(default)]
-    parameters: BTreeMap<String, Vec<String>>,
-    reason: Option<String>,
 }
 
 impl Invocation {
@@ -99,12 +85,7 @@ fn started(response: &str) -> Result<Started, Failure> {
 }
 
 fn asked(request: &str) -> Result<StartSession, Failure> {
-    let request: Request = serde_json::from_str(request).map_err(|error| wrong(&format!("the request: {error}")))?;
-    let mut wanted = StartSession::new(request.target);
-    wanted.document_name = request.document_name;
-    wanted.parameters = request.parameters;
-    wanted.reason = request.reason;
-    Ok(wanted)
+    serde_json::from_str(request).map_err(|error| wrong(&format!("the request: {error}")))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
 use hyper::{Request, Uri};
 use roxmltree::Document;
 use thiserror::Error;
+use unbroken_proto::config::Seed;
 use unbroken_proto::ssm::Uuid;
 use unbroken_proto::ssm::body::{CreateDataChannel, MAX_BODY, Token};
 use unbroken_tokio::ConnectError;
@@ -20,10 +21,7 @@ use super::http::{Http, authority_of};
 use super::http_error::HttpError;
 use super::sign::{Sign, Unsigned, sign_upgrade};
 use crate::dialling::ByteStream;
-use crate::service::{Grant, Service, TokenError};
-
-/// What the service says of a session that is over.
-const TERMINATED: &str = "Session is already terminated";
+use crate::service::{Grant, Service, TERMINATED, TokenError};
 
 /// The [`Service`] of an agent's sessions: CreateDataChannel before each connection. It has no data keys.
 #[derive(Clone, Debug)]
@@ -112,7 +110,9 @@ impl<S: Sign> Service for AgentService<S> {
 
 /// A new UUID.
 fn uuid() -> io::Result<String> {
-    let [random @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = fresh_seed()?.0;
+    let Seed(seed) = fresh_seed()?;
+    let mut random = [0; 16];
+    random.copy_from_slice(&seed[..16]);
     Ok(Uuid::v4(random).to_string())
 }
 

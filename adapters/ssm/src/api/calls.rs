@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, Uri};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use unbroken_proto::ssm::body::{ResumeSession, SessionGrant, Token};
 
 use super::error::{ApiError, ServiceError};
@@ -145,7 +145,7 @@ pub(super) async fn send(
 }
 
 /// What kind of session is to be started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct StartSession {
@@ -155,7 +155,7 @@ pub struct StartSession {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_name: Option<String>,
     /// What the document asks for, such as `portNumber`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Vec<String>>,
     /// Why, for the service's records: up to 256 characters.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hyper::Response;
-use hyper::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use thiserror::Error;
 use unbroken_proto::Cause;
 use unbroken_proto::ssm::body::BodyError;
 use unbroken_tokio::ConnectError;
 use unbroken_tokio::carriers::causes::cause_of_status;
+use unbroken_tokio::carriers::retry_after;
 
 use super::http_error::HttpError;
 use crate::service::TokenError;
@@ -82,7 +82,7 @@ impl ServiceError {
         if let Some(named) = named.and_then(|named| named.to_str().ok()) {
             named.clone_into(&mut body.code);
         }
-        let retry_after = retry_after(answer.headers());
+        let retry_after = retry_after(answer.headers(), SystemTime::now()).map(|after| after.min(LONGEST_WAIT));
         ServiceError {
             status,
             code: short(&body.code).to_owned(),
@@ -147,22 +147,6 @@ fn shortened(text: &str) -> String {
     let cuts = text.char_indices().map(|(at, char)| at + char.len_utf8());
     let end = cuts.take_while(|end| *end <= MAX_MESSAGE).last().unwrap_or(0);
     text.get(..end).unwrap_or_default().to_owned()
-}
-
-/// What `Retry-After` says: seconds, or a date, which counts from the answer's own.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let after = match text.parse().map(Duration::from_secs) {
-        Ok(after) => after,
-        Err(_) => {
-            let date = |text: &str| httpdate::parse_http_date(text).ok();
-            let now = headers.get(DATE).and_then(|now| date(now.to_str().ok()?));
-            date(text)?
-                .duration_since(now.unwrap_or_else(SystemTime::now))
-                .unwrap_or_default()
-        }
-    };
-    Some(after.min(LONGEST_WAIT))
 }
 
 impl ApiError {

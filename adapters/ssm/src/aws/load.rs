@@ -109,7 +109,8 @@ impl Aws {
     }
 
     /// The same, looking up no credentials and signing nothing: what the Session Manager plugin does where
-    /// `SSM_PLUGIN_SKIP_CLIENT_CONFIGURE` is `true`. AWS itself then gives no tokens, so that a session ends with its first connection.
+    /// `SSM_PLUGIN_SKIP_CLIENT_CONFIGURE` is `true`. AWS itself then gives no tokens: a session there does not
+    /// outlive its first connection.
     #[must_use]
     pub fn unsigned(self) -> Aws {
         Aws {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,7 @@ use super::connection;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::shared::Shared;
+use crate::clock::unix_millis;
 
 /// How late what is due may be noticed: nothing that has a time limit here needs it sooner.
 const TICK: Duration = Duration::from_secs(1);
@@ -59,9 +60,7 @@ impl Gateway {
     /// A setting is out of its range, or there are no random bytes for tokens.
     pub fn new(settings: Settings, sessions: impl Sessions) -> Result<Gateway, NewError> {
         let seed = Tokio.seed().map_err(NewError::Random)?;
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_millis = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
-        let machine = Machine::new(settings.machine.clone(), seed, Tokio.now(), unix_millis)?;
+        let machine = Machine::new(settings.machine.clone(), seed, Tokio.now(), unix_millis())?;
         let sessions = Arc::new(sessions);
         let start = move |request| {
             let sessions = Arc::clone(&sessions);

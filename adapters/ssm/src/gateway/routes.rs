@@ -15,9 +15,7 @@ use unbroken_tokio::carriers::http::{Method, Request, StatusCode};
 use super::answer::{Answer, failed, json, not_allowed, plain, read, xml};
 use super::api;
 use super::shared::{Attached, Shared};
-
-/// What a real agent looks for in an error, to try no longer.
-const TERMINATED: &str = "Session is already terminated";
+use crate::service::TERMINATED;
 
 /// A connection that becomes a WebSocket once its request is answered.
 #[derive(Default)]

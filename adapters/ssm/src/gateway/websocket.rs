@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use unbroken_proto::ssm::Message;
 
 use super::shared::{Attached, Reading};
+use crate::socket::to_be_sent;
 
 /// How long a connection may take to close, and to take what is left for it.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -75,7 +76,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     let mut ping_at = Instant::now() + interval;
     loop {
         while let Some(message) = attached.poll_transmit() {
-            if sink.feed(to_tungstenite(message)).await.is_err() {
+            if sink.feed(to_be_sent(message)).await.is_err() {
                 return Over::Gone;
             }
             ping_at = Instant::now() + interval;
@@ -134,14 +135,5 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             // Pings were answered by tungstenite, and a close frame will be when it is read on.
             WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Close(_) | WsMessage::Frame(_) => {}
         }
-    }
-}
-
-fn to_tungstenite(message: Message) -> WsMessage {
-    match message {
-        Message::Text(text) => WsMessage::Text(text.into()),
-        Message::Binary(bytes) => WsMessage::Binary(bytes),
-        Message::Ping(bytes) => WsMessage::Ping(bytes),
-        Message::Pong(bytes) => WsMessage::Pong(bytes),
     }
 }
