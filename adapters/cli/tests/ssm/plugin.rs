@@ -1,11 +1,14 @@
 //! What the AWS CLI runs, called as it does.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use unbroken_ssm::api::StartSession;
+use unbroken_ssm::gateway::{Gateway, Settings, StartRequest};
+use unbroken_ssm::http::StatusCode;
 
 use super::place::{Forwarding, PLUGIN, Place, converse_at, echo};
-use crate::common::{failure, pattern, run};
+use crate::common::{Running, failure, free_port, pattern, run};
 
 const REQUEST: &str = r#"{"Target": "i-1"}"#;
 
@@ -141,4 +144,38 @@ fn a_port_that_is_taken_ends_the_session() {
     let (code, line) = failure(&run(plugin, b""));
     assert!((code, line.contains(&taken.to_string())) == (2, true), "{code} {line}");
     place.is_left();
+}
+
+/// An answer to StartSession that leads there.
+fn leading_to(port: u16) -> String {
+    let url = format!("ws://127.0.0.1:{port}/v1/data-channel/s-1");
+    serde_json::json!({"SessionId": "s-1", "TokenValue": "t", "StreamUrl": url}).to_string()
+}
+
+#[test]
+fn who_is_not_let_in_hears_so_and_tries_no_more() {
+    let place = Place::new();
+    let settings = Settings::default().authorise(|_| Err(StatusCode::FORBIDDEN));
+    let gateway = Gateway::new(settings, |_: StartRequest| async { Ok(()) }).unwrap();
+    let (response, endpoint) = (leading_to(place.serve(gateway)), place.loopback.endpoint());
+    let plugin = plugin(
+        &place,
+        &[&response, "us-east-1", "StartSession", "", REQUEST, &endpoint],
+    );
+    let (code, line) = failure(&run(plugin, b""));
+    assert_eq!((code, line.contains("403 Forbidden")), (4, true), "{line}");
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_at_first_is_said() {
+    let place = Place::new();
+    let (response, nowhere) = (leading_to(free_port()), format!("http://127.0.0.1:{}", free_port()));
+    let mut plugin = plugin(&place, &[&response, "us-east-1", "StartSession", "", REQUEST, &nowhere]);
+    plugin.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut plugin = Running(plugin.spawn().unwrap());
+    let mut said = BufReader::new(plugin.0.stderr.take().unwrap()).lines();
+    let line = said.next().unwrap().unwrap();
+    assert!(line.starts_with("unbroken: no connection, reconnecting"), "{line}");
+    plugin.signal("-HUP");
+    assert_eq!(plugin.wait(), 1);
 }

@@ -27,7 +27,7 @@ fn connections_keep_their_bytes_over_cuts() {
         converse_at(port, &bytes[..100_000]);
     }
     drop(cutter);
-    forwarding.process.signal("-TERM");
+    forwarding.process.signal("-HUP");
     assert_eq!(forwarding.ends(), ("Waiting for connections...\n".into(), 0));
     place.is_left();
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it listens still");

@@ -92,6 +92,26 @@ fn a_line_says_that_there_is_no_connection_and_goes_with_it() {
 }
 
 #[test]
+fn the_end_of_a_line_that_was_typed_is_the_programs_and_an_empty_one_is_ours() {
+    let place = Place::new();
+    let gate = Gate::new(place.address());
+    let mut person = Person::at(place.start_at(&format!("http://{}", gate.address), "i-1", &[]));
+    person.reads("$ ");
+    place.shut(&gate);
+    person.reads("reconnecting, for ");
+    person.types("echo typed-$((1+1))");
+    person.types("\r");
+    // Of this one nothing comes but another attempt.
+    person.types("\r");
+    person.types("echo more-$((1+2))");
+    gate.open();
+    person.reads("\ntyped-2\n$ echo more-$((1+2))");
+    person.types("\rexit\r");
+    person.reads("\nmore-3\n");
+    assert_eq!(person.ends(), 0);
+}
+
+#[test]
 fn a_session_that_the_service_lost_meanwhile_ends_with_a_line() {
     let place = Place::new();
     let gate = Gate::new(place.address());

@@ -94,7 +94,8 @@ fn what_the_service_ends_is_said_and_is_no_success() {
 
 #[test]
 fn signals_end_it() {
-    for signal in ["-INT", "-TERM"] {
+    // SIGHUP is what ssh sends when it ends.
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let place = Place::new();
         let (mut process, mut input, mut output) = piped(place.start(&["--stdio", &echo().to_string()]));
         converse(&mut output, &mut input, b"hello");

@@ -288,3 +288,46 @@ fn what_nobody_asks_about_has_a_bound() {
     let rest = events(&mut pair.ours).len();
     assert!(rest > 4_000, "the others waited in the session: {rest}");
 }
+
+#[test]
+fn streams_that_come_and_go_leave_no_more_behind_than_there_is_room_for() {
+    let mut pair = connected(MuxConfig::default().with_max_streams(100_000));
+    let (up, down) = pair.epochs.expect("because it is connected");
+    for _ in 0..200 {
+        for _ in 0..500 {
+            pair.ours.open();
+        }
+        for _ in 0..20 {
+            let now = pair.now;
+            pair.ours.pump(now, &mut pair.client).expect("ours is smux");
+            pair.theirs.pump(now, &mut pair.agent).expect("ours is smux");
+            while let Some(event) = pair.theirs.poll_event() {
+                if let MuxEvent::Opened(number) = event {
+                    pair.theirs.finish(number);
+                }
+            }
+            pair.client.handle_timeout(now);
+            pair.agent.handle_timeout(now);
+            while let Some(message) = pair.client.poll_transmit(now, up) {
+                pair.agent.handle_input(now, down, message);
+            }
+            // The client acknowledges nothing, and hears of nothing but what was acknowledged.
+            while let Some(message) = pair.agent.poll_transmit(now, down) {
+                let is_acknowledgement = match &message {
+                    Message::Binary(bytes) => bytes.windows(11).any(|word| word == b"acknowledge"),
+                    _ => false,
+                };
+                if is_acknowledgement {
+                    pair.client.handle_input(now, up, message);
+                }
+            }
+            pair.now = pair.now + Duration::from_millis(1);
+        }
+    }
+    // One read brings so many at most.
+    assert!(
+        pair.theirs.control.len() < MOST_EVENTS + 200,
+        "{}",
+        pair.theirs.control.len()
+    );
+}
