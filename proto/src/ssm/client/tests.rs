@@ -418,6 +418,24 @@ fn an_agent_says_that_it_ends_on_the_connection_that_comes() {
 }
 
 #[test]
+fn an_agent_whose_connection_dies_as_it_says_so_says_so_again() {
+    let mut world = World::shell(MS * 20);
+    world.run(SECOND);
+    world.agent.end.finish(world.now);
+    world.run(MS * 5);
+    world.agent.reachable = false;
+    world.agent.cut(world.now, Cause::Network);
+    world.run(SECOND * 30);
+    assert_eq!(ended(&world.agent.events), None, "the service may not have heard it");
+    world.agent.reachable = true;
+    world.run(SECOND * 90);
+    assert_eq!(
+        ended(&world.agent.events).map(|(reason, ..)| reason),
+        Some(&EndReason::Finished)
+    );
+}
+
+#[test]
 fn an_agent_that_is_asked_to_end_tells_the_service_and_acknowledges() {
     let agent = AgentConfig::port("s-1", "i-1", forwarding());
     let mut world = World::new(client(), agent, MS * 20);
