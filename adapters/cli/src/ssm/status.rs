@@ -26,7 +26,9 @@ pub(super) enum Said {
 /// Says so while there is no connection, and when there is one again, until the session is over.
 pub(super) async fn follow(session: &ClientSession, mut say: impl FnMut(Said)) {
     let mut events = session.subscribe();
-    let (mut since, mut next): (Option<Instant>, Option<Instant>) = (None, None);
+    // Where there is none yet, that may be worth a word, too.
+    let mut since = (!session.is_attached()).then(Instant::now);
+    let mut next = since.map(|since| since + SILENT);
     let mut said = false;
     loop {
         let tick = async {

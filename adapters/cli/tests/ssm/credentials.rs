@@ -29,7 +29,7 @@ fn a_profile_is_found() {
     )
     .unwrap();
     for (profile, code) in [("work", 0), ("play", 4)] {
-        let mut command = place.start(&["--profile", profile, "--", "true"]);
+        let mut command = place.start(&["--profile", profile, "--", "echo here"]);
         command
             .env_remove("AWS_ACCESS_KEY_ID")
             .env_remove("AWS_SECRET_ACCESS_KEY")

@@ -92,22 +92,20 @@ fn a_line_says_that_there_is_no_connection_and_goes_with_it() {
 }
 
 #[test]
-fn the_end_of_a_line_that_was_typed_is_the_programs_and_an_empty_one_is_ours() {
+fn the_end_of_a_line_that_was_typed_is_the_programs() {
     let place = Place::new();
     let gate = Gate::new(place.address());
     let mut person = Person::at(place.start_at(&format!("http://{}", gate.address), "i-1", &[]));
     person.reads("$ ");
     place.shut(&gate);
-    person.reads("reconnecting, for ");
+    person.reads("Enter: now");
     person.types("echo typed-$((1+1))");
+    // So that Enter is most likely read by itself, as a person's is.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     person.types("\r");
-    // Of this one nothing comes but another attempt.
-    person.types("\r");
-    person.types("echo more-$((1+2))");
     gate.open();
-    person.reads("\ntyped-2\n$ echo more-$((1+2))");
-    person.types("\rexit\r");
-    person.reads("\nmore-3\n");
+    person.reads("\ntyped-2\n");
+    person.types("exit\r");
     assert_eq!(person.ends(), 0);
 }
 
