@@ -26,6 +26,7 @@ mod senders;
 mod server;
 mod session;
 mod state;
+pub mod store;
 mod stream;
 mod sync;
 mod uptime;
