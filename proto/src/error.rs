@@ -29,6 +29,21 @@ use thiserror::Error;
 
 use crate::id::StreamId;
 
+/// What was read cannot be marked as dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConsumeError {
+    /// There is no such receiving half, or it is over.
+    #[error("there is no such stream")]
+    UnknownStream,
+    /// The place lies behind what was read in this process.
+    #[error("it was not read yet")]
+    Unread,
+    /// The session is not durable: what is read is gone.
+    #[error("the session is not durable")]
+    NotDurable,
+}
+
 /// A configuration that cannot work. Nothing was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

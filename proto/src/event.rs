@@ -216,6 +216,11 @@ pub enum EndReason {
     Evicted,
     /// One direction used up its 2^62 - 1 positions.
     Exhausted,
+    /// What a durable session has to keep could not be kept ([`handle_store_failed`](crate::Session::handle_store_failed)). Nothing was
+    /// acknowledged that is not kept, and the peer was told nothing: the session can be restored from what is kept.
+    StorageFailed,
+    /// The session goes on elsewhere: it was [exported](crate::Session::export), or given up for another process to take.
+    Moved,
 }
 
 /// Who closed a session, or ended it for what the other did.
@@ -290,6 +295,35 @@ impl fmt::Debug for Undelivered {
             .field("payload_len", &self.payload.len())
             .field("message", &self.message)
             .finish_non_exhaustive()
+    }
+}
+
+/// How far a stream was read, or dealt with: so many whole messages, and so many bytes behind the last of them. A stream of bytes
+/// has no messages.
+///
+/// An application that keeps it beside its own data, in one transaction, deals with each message once, whatever becomes of its
+/// process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Whole messages.
+    pub messages: u64,
+    /// Bytes behind the last of them.
+    pub bytes: u64,
+}
+
+impl Place {
+    /// Behind a chunk of so many bytes that begins here.
+    pub(crate) fn behind(self, len: usize, message_end: bool) -> Place {
+        match message_end {
+            true => Place {
+                messages: self.messages + 1,
+                bytes: 0,
+            },
+            false => Place {
+                bytes: self.bytes + len as u64,
+                ..self
+            },
+        }
     }
 }
 

@@ -115,6 +115,7 @@ extern crate alloc;
 mod accept;
 mod budget;
 pub mod config;
+pub mod durable;
 pub mod error;
 pub mod event;
 pub mod id;

@@ -4,6 +4,7 @@ use super::patience::{Heartbeat, Stuck};
 use crate::budget::WindowBudget;
 use crate::error::ConfigError;
 use crate::limits::{FRAME_CHARGE, MAX_PACKET, admitted};
+use crate::security::AtRest;
 use crate::setters::setters;
 use crate::time::Duration;
 use crate::wire::frame::Parameters;
@@ -34,6 +35,9 @@ pub struct SessionConfig {
     pub max_session_window: u64,
     /// Out of which the windows of several sessions grow. Default: none, which for a registry is one of its own of 1 GiB.
     pub window_budget: Option<WindowBudget>,
+    /// Sessions are durable: they outlive their process, as far as their host keeps what
+    /// [`poll_record`](crate::Session::poll_record) gives it, protected like this. Default: they are not, and pay nothing for it.
+    pub durable: Option<AtRest>,
     /// Streams the peer may have open at once. 1 to 65,536, default 256.
     pub max_streams: u64,
     /// Default longest payload of one frame on streams opened here, both ways; and the longest that is sent on those of the
@@ -87,6 +91,7 @@ impl Default for SessionConfig {
             max_stream_window: 16 << 20,
             max_session_window: 24 << 20,
             window_budget: None,
+            durable: None,
             max_streams: 256,
             fragment_size: 16 << 10,
             packet_limit: MAX_PACKET,

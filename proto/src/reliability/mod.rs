@@ -10,7 +10,6 @@ mod rto;
 mod rtt;
 
 pub(crate) use ack::AckPolicy;
-#[cfg(feature = "ssm")]
 pub(crate) use charged::Charged;
 pub(crate) use flight::{Flight, Headroom};
 pub(crate) use inbox::{Full, Inbox};

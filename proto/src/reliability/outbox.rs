@@ -58,6 +58,14 @@ impl<T> Default for Outbox<T> {
 }
 
 impl<T: Charged> Outbox<T> {
+    /// An empty one, whose first commit gets that position.
+    pub(crate) fn beginning_at(base: u64) -> Outbox<T> {
+        Outbox {
+            base,
+            ..Outbox::default()
+        }
+    }
+
     /// The position of the oldest: all below is the peer's.
     pub(crate) fn base(&self) -> u64 {
         self.base

@@ -8,6 +8,7 @@
 //! the server *once* can guess a passphrase at leisure afterwards: prefer keys, or a long passphrase.
 
 mod aead;
+mod at_rest;
 mod auth;
 mod handshake;
 mod identity;
@@ -19,6 +20,8 @@ mod seal;
 mod secrets;
 mod suite;
 
+pub use at_rest::AtRest;
+pub(crate) use at_rest::{JournalSeal, SEAL};
 pub use auth::{Auth, ServerAuth};
 pub(crate) use handshake::{ClientHandshake, Established, HelloRefusal, ServerHandshake};
 pub use identity::{PublicKey, SharedSecret, StaticKey};

@@ -12,10 +12,10 @@ const VERIFIER_INFO: &[u8] = b"unbroken v1 verifier";
 const PREDECESSOR_LABEL: &[u8] = b"unbroken v1 predecessor";
 
 /// HMAC and HKDF (RFC 2104 and 5869) with a suite's hash, whose digests are 32 bytes.
-struct Kdf(alloc::boxed::Box<dyn Hash>);
+pub(super) struct Kdf(alloc::boxed::Box<dyn Hash>);
 
 impl Kdf {
-    fn new(algorithm: Algorithm) -> Kdf {
+    pub(super) fn new(algorithm: Algorithm) -> Kdf {
         Kdf(hash(algorithm))
     }
 
@@ -26,7 +26,7 @@ impl Kdf {
     }
 
     /// Extract and expand to 32 bytes, which is one block.
-    fn hkdf(&mut self, salt: &[u8; 32], input: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
+    pub(super) fn hkdf(&mut self, salt: &[u8; 32], input: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
         let extracted = self.hmac(salt, input);
         self.hmac(&extracted, &[info, &[1]].concat())
     }
@@ -53,7 +53,7 @@ impl ResumptionSecret {
     }
 
     /// One that was taken apart.
-    pub(super) fn new(suite: Suite, key: Zeroizing<[u8; 32]>) -> ResumptionSecret {
+    pub(crate) fn new(suite: Suite, key: Zeroizing<[u8; 32]>) -> ResumptionSecret {
         ResumptionSecret { suite, key }
     }
 
@@ -67,11 +67,11 @@ impl ResumptionSecret {
         self.suite == other.suite && self.key.as_ref().ct_eq(other.key.as_ref()).into()
     }
 
-    pub(super) fn suite(&self) -> Suite {
+    pub(crate) fn suite(&self) -> Suite {
         self.suite
     }
 
-    pub(super) fn key(&self) -> &[u8; 32] {
+    pub(crate) fn key(&self) -> &[u8; 32] {
         &self.key
     }
 }

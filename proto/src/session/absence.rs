@@ -45,6 +45,11 @@ impl Absence {
         self.own = u64::try_from(lifetime.as_nanos()).ok().and_then(NonZeroU64::new);
     }
 
+    /// What this end's host said of it.
+    pub(crate) fn limited_to(&self) -> Option<Duration> {
+        self.own.map(|nanos| Duration::from_nanos(nanos.get()))
+    }
+
     /// How long the session lives without a connection: the smaller of both ends' wishes, until this
     /// end's host says otherwise.
     pub(crate) fn lifetime(&self, configured: Duration, peer: Option<&Parameters>) -> Duration {

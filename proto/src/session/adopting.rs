@@ -8,6 +8,7 @@ use super::identity::{NewTicket, Peer};
 use super::machine::Session;
 use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, final_packet};
 use crate::config::SessionConfig;
+use crate::durable::Op;
 use crate::error::{ConnectionError, Violation};
 use crate::event::Event;
 use crate::id::{Epoch, Side};
@@ -60,6 +61,7 @@ impl Session {
                 outgoing,
                 keys: established.keys,
                 attach: Attach::of_handshake(0),
+                promoted: false,
             },
         );
         (session, epoch)
@@ -84,7 +86,10 @@ impl Session {
             IncomingKind::Handshake(_) | IncomingKind::Failed => return Err(Rejection::SILENT),
         };
         match adopted {
-            Ok(adopted) => Ok(self.answer(now, adopted)),
+            Ok(adopted) => {
+                self.note_candidate(adopted.promoted);
+                Ok(self.answer(now, adopted))
+            }
             Err(Declined { rejection, rule: None }) => Err(rejection),
             Err(Declined {
                 rejection,
@@ -96,6 +101,19 @@ impl Session {
                 Err(rejection)
             }
         }
+    }
+
+    fn note_candidate(&mut self, promoted: bool) {
+        let ticket = self.identity.ticket.as_ref();
+        let Some((counter, secret)) = ticket.and_then(|ticket| Some((ticket.counter, ticket.candidate.as_ref()?)))
+        else {
+            return;
+        };
+        self.ledger.note(|| Op::Candidate {
+            counter,
+            secret: secret.clone(),
+            promoted,
+        });
     }
 
     /// The registry has not been told yet that the session is over, and so sends its client here.
@@ -121,6 +139,7 @@ impl Session {
         self.connections.candidate = Some(Box::new(Candidate {
             epoch,
             outgoing: adopted.outgoing,
+            after: self.ledger.mark(),
             deadline: now + self.config.handshake_timeout,
             stage: Stage::Answered {
                 keys: Box::new(adopted.keys),
@@ -145,6 +164,7 @@ impl Session {
             return Err(ConnectionError::Forged);
         }
         self.identity.on_confirmed();
+        self.ledger.note(|| Op::Confirmed);
         if let Some(id) = self.id().filter(|_| self.counters.stats.attaches == 0) {
             self.events.push(Event::Established { id });
         }

@@ -5,12 +5,13 @@ use super::connections::{Attach, Candidate, Stage, Timing};
 use super::identity::proving::{self, Answered, Step};
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
+use crate::durable::{Mark, Op, op};
 use crate::error::{AttachError, ConnectionError};
 use crate::event::{Closer, EndReason, Event};
 use crate::id::{Carrier, Epoch};
 use crate::liveness::STALL;
 use crate::reconnect::{Cause, Reached};
-use crate::security::{ClientHandshake, Established};
+use crate::security::{ClientHandshake, Established, ResumptionSecret};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{End, EndCode, Final, Parameters, Verdict};
 use crate::wire::handshake::Reject;
@@ -35,13 +36,20 @@ impl Session {
         let in_handshake = dialing.asks_in_handshake() && !alive;
         let epoch = self.connections.next_epoch();
         let step = match &mut self.identity.ticket {
-            Some(ticket) if !in_handshake => Some(ticket.resume(&self.ledger, alive, &mut self.rng)),
+            Some(ticket) if !in_handshake => {
+                let step = ticket.resume(&self.ledger, alive, &mut self.rng);
+                let counter = ticket.counter;
+                self.ledger.note(|| Op::Counter(counter));
+                Some(step)
+            }
             _ => {
                 self.identity.on_hello(now);
                 proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng)
             }
         };
-        self.connections.candidate = step.map(|step| Box::new(candidate(epoch, deadline, step, Timing::begun(now))));
+        let after = self.ledger.mark();
+        let begin = |step| Box::new(candidate(epoch, deadline, step, Timing::begun(now), after));
+        self.connections.candidate = step.map(begin);
         self.reconnecting.on_reached(Reached::Connection);
         Ok(epoch)
     }
@@ -56,6 +64,7 @@ impl Session {
         let kind = PacketType::of(&packet)?;
         let Some(Candidate {
             outgoing,
+            after,
             deadline,
             stage,
             mut timing,
@@ -76,7 +85,7 @@ impl Session {
             }
             (Stage::Hello { handshake, carrier, .. }, PacketType::Challenge) => {
                 self.on_challenge(handshake, carrier, &packet).map(|step| {
-                    self.connections.candidate = Some(Box::new(candidate(epoch, deadline, step, timing)));
+                    self.connections.candidate = Some(Box::new(candidate(epoch, deadline, step, timing, after)));
                 })
             }
             (
@@ -94,6 +103,7 @@ impl Session {
                 self.connections.candidate = Some(Box::new(Candidate {
                     epoch,
                     outgoing,
+                    after,
                     deadline,
                     stage,
                     timing,
@@ -134,9 +144,15 @@ impl Session {
             may_be_old: answer.position >= acked,
             planned: alive && answer.alive,
         };
-        self.identity.on_resumed(answer.secret);
+        self.on_renewed(answer.secret);
         self.go_live(now, epoch, answer.keys, attach);
         Ok(())
+    }
+
+    /// The server proved that it has the session; `secret` is the next one to prove it with.
+    fn on_renewed(&mut self, secret: ResumptionSecret) {
+        self.ledger.note(|| Op::Renewed(secret.clone()));
+        self.identity.on_resumed(secret);
     }
 
     /// The server's first sealed packet: FINAL, or END in its place.
@@ -178,7 +194,7 @@ impl Session {
         }
         match verdict {
             Verdict::Resumed { position } => {
-                self.identity.on_resumed(established.secret);
+                self.on_renewed(established.secret);
                 self.go_live(now, epoch, established.keys, Attach::of_handshake(position));
             }
             Verdict::Expired { position } => self.on_over(now, position, EndReason::Expired),
@@ -244,9 +260,24 @@ impl Session {
             key: established.peer_key,
             parameters: answer.parameters,
         };
+        self.note_established(now, &ticket, &peer);
         self.identity.begin(ticket, peer);
         self.events.push(Event::Established { id });
         self.go_live(now, epoch, established.keys, Attach::of_handshake(0));
+    }
+
+    fn note_established(&mut self, now: Instant, ticket: &NewTicket, peer: &Peer) {
+        let age = self.identity.asked_for(now);
+        self.ledger.note(|| {
+            Op::Established(op::Established {
+                id: ticket.id,
+                secret: ticket.secret.clone(),
+                incarnation: ticket.incarnation,
+                peer_key: peer.key,
+                parameters: peer.parameters.clone(),
+                age: Some(age),
+            })
+        });
     }
 
     /// END where FINAL would stand: proven, but about this attempt only.
@@ -299,10 +330,11 @@ impl Session {
     }
 }
 
-fn candidate(epoch: Epoch, deadline: Instant, (outgoing, stage): Step, timing: Timing) -> Candidate {
+fn candidate(epoch: Epoch, deadline: Instant, (outgoing, stage): Step, timing: Timing, after: Mark) -> Candidate {
     Candidate {
         epoch,
         outgoing: Some(outgoing),
+        after,
         deadline,
         stage,
         timing,

@@ -115,13 +115,26 @@ impl Closing {
         self.committed().is_some()
     }
 
-    fn committed(&self) -> Option<u64> {
+    /// The position of our CLOSE, if it is out.
+    pub(crate) fn committed(&self) -> Option<u64> {
         self.local.as_ref().and_then(|local| local.committed)
     }
 
     /// Whether the peer closed, so that every new connection has to repeat CLOSED.
     pub(crate) fn peer_closed(&self) -> bool {
         self.peer.is_some()
+    }
+
+    /// The peer's CLOSE, if it took effect.
+    pub(crate) fn peers(&self) -> Option<&Close> {
+        self.peer.as_ref()
+    }
+
+    /// The peer's CLOSE took effect in a process before.
+    pub(crate) fn restore_peers(&mut self, now: Instant, close: Close, linger: Duration) {
+        let reason = Bytes::copy_from_slice(&close.reason);
+        self.peer = Some(Close { reason, ..close });
+        self.patience = Some(now + linger);
     }
 
     /// This end closes; each wait of it may last for `linger`. `false`: it did so before, and the first call counts.
@@ -147,7 +160,7 @@ impl Closing {
         (local.overdue || ledger.streams.queue_empty()).then(|| Close {
             code: local.code,
             reason: local.reason.clone(),
-            position: ledger.stated(),
+            position: ledger.standing(),
         })
     }
 

@@ -10,12 +10,14 @@ use super::closing::{Closing, Finish};
 use super::machine::Session;
 use super::reconnecting::Decision;
 use crate::accept::{Over, Report, SessionCommand, Status, Tombstone};
+use crate::durable::Op;
 use crate::error::CodeTooLarge;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
 use crate::limits::check_code;
 use crate::liveness::Health;
 use crate::reconnect::{Cause, Outcome};
+use crate::stream::Queued;
 use crate::time::{Duration, Instant};
 use crate::trace;
 use crate::wire::frame::{End, EndCode, Frame, MAX_ALTERNATE};
@@ -71,7 +73,7 @@ impl Session {
             SessionCommand::Close { code, reason } => self.begin_close(now, code, reason),
             SessionCommand::Abort => self.conclude(now, Finish::telling(EndCode::Aborted, EndReason::Aborted)),
             SessionCommand::Leave { within, alternate } => self.begin_migration(now, within, alternate),
-            SessionCommand::Lifetime(lifetime) => self.absence.limit(lifetime),
+            SessionCommand::Lifetime(lifetime) => self.limit_absence(lifetime),
             SessionCommand::Replace => {
                 self.conclude(now, Finish::telling(EndCode::Replaced, EndReason::Replaced));
             }
@@ -88,14 +90,23 @@ impl Session {
     /// time without a connection included, whatever was agreed in the handshake. The peer's own limit
     /// stays what it was: to live longer, both hosts have to say so.
     pub fn set_detached_lifetime(&mut self, now: Instant, lifetime: Duration) {
-        self.absence.limit(lifetime);
+        self.limit_absence(lifetime);
         self.settle(now);
+    }
+
+    fn limit_absence(&mut self, lifetime: Duration) {
+        self.absence.limit(lifetime);
+        self.ledger.note(|| Op::Lifetime(lifetime));
     }
 
     fn begin_close(&mut self, now: Instant, code: u64, reason: Bytes) {
         let early = self.counters.stats.attaches == 0 && !self.closing.has_begun();
         if self.is_ended() || !self.closing.begin(now, code, reason, self.config.linger) {
             return;
+        }
+        let words = self.closing.last_words();
+        if let Some((code, reason)) = words {
+            self.ledger.note(|| Op::Closing { code, reason });
         }
         self.ledger.streams.close_for_sending();
         let idle = self.side == Side::Server || self.ledger.streams.queue_empty();
@@ -105,11 +116,15 @@ impl Session {
             self.end(now, reason, None);
             return;
         }
+        self.plan_close(now);
+        self.events.push(Event::Closing { by: Closer::Local });
+    }
+
+    pub(super) fn plan_close(&mut self, now: Instant) {
         self.plan(now, |reconnecting, at| {
             reconnecting.plan_close(at);
             Decision::GoOn
         });
-        self.events.push(Event::Closing { by: Closer::Local });
     }
 
     fn begin_migration(&mut self, now: Instant, within: Duration, alternate: Bytes) {
@@ -155,7 +170,8 @@ impl Session {
         }
         self.on_unanswered();
         if let (Some(code), Some(current)) = (finish.say, self.connections.current.take()) {
-            let position = self.ledger.stated();
+            // It is said once all below is kept.
+            let position = self.ledger.standing();
             let mut frames = Vec::new();
             if current.silent {
                 frames.push(Frame::From {
@@ -168,7 +184,8 @@ impl Session {
             let mut end = End::new(code, Some(position));
             end.reason = finish.words;
             frames.push(Frame::End(end.into()));
-            self.connections.set_parting(current.epoch, current.keys, frames);
+            let after = self.ledger.mark();
+            self.connections.set_parting(current.epoch, current.keys, frames, after);
         }
         self.end(now, finish.reason, finish.peer_position);
     }
@@ -184,7 +201,15 @@ impl Session {
         let known = peer_position
             .or(self.closing.peer_position(&self.ledger))
             .filter(|p| reason != EndReason::StateLost && (acked..=next).contains(p));
-        let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known);
+        let goes_on = matches!(
+            reason,
+            EndReason::StorageFailed | EndReason::Superseded | EndReason::Moved
+        );
+        let queued = match goes_on && self.ledger.journal.is_some() {
+            true => Queued::Kept,
+            false => Queued::HandedBack,
+        };
+        let fates = self.ledger.streams.fates(&mut self.ledger.outbox, known, queued);
         self.ledger.streams.end();
         self.on_unanswered();
         self.connections.close_all();
@@ -225,6 +250,9 @@ impl Session {
     pub(super) fn report(&self) -> Option<Report> {
         let ticket = self.identity.ticket.as_ref().filter(|_| self.side == Side::Server)?;
         let status = if self.is_ended() {
+            // What it leaves behind is said once it is kept.
+            let kept = self.ledger.has_kept(self.ledger.mark());
+            kept.then_some(())?;
             Status::Ended(self.tombstone())
         } else if self.connections.current.is_some() {
             Status::Attached
@@ -248,14 +276,17 @@ impl Session {
             .identity
             .ticket
             .as_ref()
-            .filter(|_| self.counters.stats.attaches > 0)?;
+            .filter(|_| self.counters.stats.attaches > 0 && self.ledger.has_kept(self.ledger.mark()))?;
         let believable = self.reporting.believable()?.clone();
         let secrets = core::iter::once(&ticket.secret).chain(ticket.candidate.as_ref());
         Some(Tombstone {
             id: ticket.id,
-            position: self.ledger.stated(),
+            position: self.ledger.standing(),
             over: self.reporting.over().cloned().map(Box::new),
-            is_final: self.reporting.end() != Some(&EndReason::StateLost),
+            is_final: !matches!(
+                self.reporting.end(),
+                Some(EndReason::StateLost | EndReason::StorageFailed)
+            ),
             believable,
             counter: ticket.counter,
             verifiers: secrets.map(|secret| secret.verifier()).collect(),

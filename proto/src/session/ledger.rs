@@ -2,11 +2,17 @@
 //! which position comes next in each direction. Knows nothing of connections.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
+use bytes::Bytes;
+
+use super::saved::{put_outbox, take_outbox};
 use crate::config::SessionConfig;
+use crate::durable::fields::{Read, put, put_option, take, take_option};
+use crate::durable::{Journal, Mark, Op};
 use crate::error::ProtocolError;
 use crate::id::Side;
-use crate::reliability::{Full, Inbox, Outbox};
+use crate::reliability::{Charged, Committed, Full, Inbox, Outbox};
 use crate::stream::Streams;
 use crate::wire::frame::{Close, Frame};
 
@@ -23,6 +29,12 @@ pub(crate) struct Ledger {
     frozen: Option<u64>,
     /// Where the peer's CLOSE lies, which is its last sequenced frame.
     last: Option<u64>,
+    /// What is to be kept of all this, if the session is durable.
+    pub(crate) journal: Option<Box<Journal>>,
+    /// Of a durable session: the position behind the highest that was packed in this process, and the charge of what is committed
+    /// and was not.
+    packed: u64,
+    unpacked: usize,
 }
 
 /// What became of one sequenced frame.
@@ -58,6 +70,9 @@ impl Ledger {
             expected: 0,
             frozen: None,
             last: None,
+            journal: None,
+            packed: 0,
+            unpacked: 0,
         }
     }
 
@@ -66,9 +81,46 @@ impl Ledger {
         self.expected
     }
 
-    /// The position this end states: everything below is ours.
+    /// The position this end states: everything below is ours, and is kept if the session is durable.
     pub(crate) fn stated(&self) -> u64 {
+        let kept = self
+            .journal
+            .as_ref()
+            .map_or(u64::MAX, |journal| journal.kept().expected);
+        self.standing().min(kept)
+    }
+
+    /// The position that is to be stated, once all that was taken is kept.
+    pub(crate) fn standing(&self) -> u64 {
         self.frozen.unwrap_or(self.expected)
+    }
+
+    /// Whether all that was taken is kept.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.stated() == self.standing()
+    }
+
+    /// Below this, what is committed may be sent: in a durable session it is kept.
+    pub(crate) fn sendable(&self) -> u64 {
+        let kept = self.journal.as_ref().map_or(u64::MAX, |journal| journal.kept().next);
+        self.next().min(kept)
+    }
+
+    /// What waits for all that was done so far to be kept.
+    pub(crate) fn mark(&self) -> Mark {
+        self.journal.as_ref().map_or(Mark::default(), |journal| journal.mark())
+    }
+
+    /// Whether what waits for `mark` may be seen.
+    pub(crate) fn has_kept(&self, mark: Mark) -> bool {
+        self.journal.as_ref().is_none_or(|journal| journal.has_kept(mark))
+    }
+
+    /// An operation is to be kept, if the session is durable.
+    pub(crate) fn note(&mut self, op: impl FnOnce() -> Op) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(&op());
+        }
     }
 
     /// All below is the peer's.
@@ -79,6 +131,34 @@ impl Ledger {
     /// The position the next commit gets.
     pub(crate) fn next(&self) -> u64 {
         self.outbox.next()
+    }
+
+    /// A frame gets its position.
+    pub(crate) fn commit(&mut self, committed: Committed) -> u64 {
+        if let Some(journal) = &mut self.journal {
+            journal.committed(&committed.frame);
+            self.unpacked += committed.charge();
+        }
+        self.outbox.commit(committed)
+    }
+
+    /// Of a durable session, whether the frame at that position was never packed in this process.
+    pub(crate) fn is_unpacked(&self, position: u64) -> bool {
+        self.journal.is_some() && position >= self.packed
+    }
+
+    /// The charge of what is committed and was never packed (durable sessions).
+    pub(crate) fn unpacked(&self) -> usize {
+        self.unpacked
+    }
+
+    /// The frame at that position was packed.
+    pub(crate) fn on_packed(&mut self, position: u64) {
+        if self.is_unpacked(position) {
+            self.packed = position + 1;
+            let charge = self.outbox.get(position).map_or(0, Charged::charge);
+            self.unpacked = self.unpacked.saturating_sub(charge);
+        }
     }
 
     /// Whether we may commit no further frame: the position behind it could not be stated any more.
@@ -144,6 +224,7 @@ impl Ledger {
 
     /// Takes the frame at `expected` in. One that is refused is not counted: what is stated then has to be true.
     fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
+        let noted = self.journal.as_ref().map(|_| frame.clone());
         let close = match frame {
             Frame::Close(close) => Some(PeerClose::new(close)),
             // At or above the frozen position: counted, not taken.
@@ -151,15 +232,50 @@ impl Ledger {
             frame => self.streams.on_frame(frame).map(|()| None)?,
         };
         self.expected += 1;
+        if let Some((journal, frame)) = self.journal.as_mut().zip(noted) {
+            journal.accepted(&frame);
+        }
         if close.is_some() {
             self.frozen.get_or_insert(self.expected);
         }
         Ok(close)
     }
 
+    /// The peer's frame at the next position, as a journal has it.
+    pub(crate) fn accept_again(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
+        self.check_last(self.expected, &frame)?;
+        self.accept(frame)
+    }
+
+    /// All that is committed may be sent, and none of it was packed in this process.
+    pub(crate) fn on_restored(&mut self) {
+        self.packed = self.acked();
+        self.unpacked = self.outbox.bytes();
+    }
+
+    pub(crate) fn save(&self, buf: &mut Vec<u8>) {
+        put(buf, self.expected);
+        put_option(buf, self.frozen, put);
+        put_option(buf, self.last, put);
+        put_outbox(buf, &self.outbox);
+        self.streams.save(buf);
+    }
+
+    /// Reads into a fresh ledger what was saved.
+    pub(crate) fn load(&mut self, rest: &mut Bytes) -> Read<()> {
+        self.expected = take(rest)?;
+        self.frozen = take_option(rest, take)?;
+        self.last = take_option(rest, take)?;
+        self.outbox = take_outbox(rest)?;
+        self.streams.load(rest, &self.outbox)
+    }
+
     /// The peer holds everything below `position`. Returns the charge freed.
     pub(crate) fn acknowledge(&mut self, position: u64) -> usize {
         let mut freed = 0usize;
+        if let Some(journal) = &mut self.journal {
+            journal.acked(position);
+        }
         while self.outbox.base() < position {
             let Some(committed) = self.outbox.pop() else { break };
             freed += committed.frame.charge();

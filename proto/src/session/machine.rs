@@ -1,5 +1,6 @@
 //! The machine: its fields, the host's calls but for packets, and what follows from any of them.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::absence::Absence;
@@ -11,12 +12,13 @@ use super::identity::Identity;
 use super::ledger::Ledger;
 use super::reconnecting::{Circumstances, Decision, Reconnecting};
 use super::reporting::Reporting;
-use crate::accept::{Incoming, Rejection, Report};
+use crate::accept::{Incoming, Registered, Rejection, Report};
 use crate::config::{ClientConfig, Seed, SessionConfig};
+use crate::durable::Journal;
 use crate::error::{AttachError, ConfigError};
 use crate::event::{Closer, EndReason, Event};
 use crate::id::{Carrier, Epoch, Side};
-use crate::reconnect::{Cause, ReconnectIntent};
+use crate::reconnect::{Cause, IntentKind, ReconnectIntent};
 use crate::rng::Rng;
 use crate::time::{Instant, Latest};
 use crate::trace::Span;
@@ -62,6 +64,8 @@ pub struct Session {
     pub(super) counters: Counters,
     pub(super) latest: Latest,
     pub(super) span: Span,
+    /// As what the registry knows it (durable sessions of the accepting side).
+    pub(super) registered: Option<Box<Registered>>,
 }
 
 impl Session {
@@ -75,15 +79,18 @@ impl Session {
         let session_config = Arc::new(config.session.clone());
         let mut session = Session::new(Side::Client, session_config, Rng::new(&seed));
         session.latest.advance(now);
-        session.reconnecting = Reconnecting::begin(now, config, &mut session.events);
+        session.reconnecting = Reconnecting::begin(now, config, IntentKind::Establish, &mut session.events);
         Ok(session)
     }
 
     /// A session of either side, before anything is known of its peer.
-    pub(super) fn new(side: Side, config: Arc<SessionConfig>, rng: Rng) -> Session {
+    pub(super) fn new(side: Side, config: Arc<SessionConfig>, mut rng: Rng) -> Session {
+        let mut ledger = Ledger::new(side, &config);
+        let at_rest = config.durable.as_ref();
+        ledger.journal = at_rest.map(|at_rest| Box::new(Journal::new(at_rest, None, 0, &mut rng)));
         Session {
             side,
-            ledger: Ledger::new(side, &config),
+            ledger,
             connections: Connections::default(),
             identity: Identity::default(),
             reconnecting: Reconnecting::none(),
@@ -94,6 +101,7 @@ impl Session {
             counters: Counters::default(),
             latest: Latest::default(),
             span: Span::session(side),
+            registered: None,
             config,
             rng,
         }

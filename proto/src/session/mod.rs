@@ -26,6 +26,8 @@
 //! | `timers` | every deadline |
 //! | `ending` | close, commands, and the one way out |
 //! | `stream`, `reconnect` | the views: groups of calls on one subject |
+//! | `keeping` | durable sessions: what is to be kept, and what waits for that |
+//! | `saved`, `restoring` | the session in a snapshot, and out of what was kept |
 //! | `queries`, `inspect` | what anybody may ask |
 //! | `state` | the life cycle |
 
@@ -41,6 +43,7 @@ mod events;
 mod hooks;
 mod identity;
 mod inspect;
+mod keeping;
 mod ledger;
 mod machine;
 mod overdue;
@@ -51,12 +54,15 @@ mod queries;
 mod reconnect;
 mod reconnecting;
 mod reporting;
+mod restoring;
+mod saved;
 mod state;
 mod stream;
 mod swapping;
 mod timers;
 
 pub use self::inspect::Inspection;
+pub use self::keeping::StoreFailure;
 pub use self::machine::Session;
 pub use self::reconnect::Reconnect;
 pub use self::reconnecting::Reconnecting;

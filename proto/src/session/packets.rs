@@ -116,9 +116,11 @@ impl Session {
         let packed = match self.connections.role(epoch) {
             Some(ConnectionRole::Candidate) => {
                 let candidate = self.connections.candidate.as_mut();
+                let candidate = candidate.filter(|candidate| self.ledger.has_kept(candidate.after));
                 candidate.is_some_and(|candidate| candidate.transmit(now, buf))
             }
             Some(role) => self.borrow(now, role).is_some_and(|borrowed| borrowed.pack(buf)),
+            None if !self.may_part(epoch) => false,
             None => self
                 .connections
                 .take_parting(epoch)
@@ -126,6 +128,12 @@ impl Session {
         };
         self.counters.stats.packets_sent += u64::from(packed);
         packed
+    }
+
+    /// Whether the last packet on that connection may go.
+    fn may_part(&self, epoch: Epoch) -> bool {
+        let after = self.connections.parting_waits_for(epoch);
+        after.is_some_and(|after| self.ledger.has_kept(after))
     }
 
     fn on_packet(&mut self, now: Instant, epoch: Epoch, mut packet: BytesMut) -> Result<(), ConnectionError> {

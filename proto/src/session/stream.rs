@@ -1,9 +1,11 @@
 //! The calls on streams.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::machine::Session;
-use crate::error::{OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
+use crate::durable::Op;
+use crate::error::{ConsumeError, OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
+use crate::event::Place;
 use crate::id::StreamId;
 use crate::limits::{WATCH_AHEAD, check_code};
 use crate::stream::{AcceptedStream, Chunk, Reading, StreamOptions};
@@ -15,7 +17,16 @@ impl Session {
     /// # Errors
     /// Too many are open, the options are invalid, or the session is closing.
     pub fn open(&mut self, now: Instant, options: StreamOptions) -> Result<StreamId, OpenError> {
+        let noted = self.ledger.journal.as_ref().map(|_| options.clone());
         let result = self.ledger.streams.open(options);
+        if let Some(options) = noted.filter(|_| result.is_ok()) {
+            let fragment = options.fragment_size.unwrap_or(self.config.fragment_size);
+            self.ledger.note(|| Op::Opened {
+                priority: options.priority,
+                fragment,
+                label: options.label,
+            });
+        }
         self.settle(now);
         result
     }
@@ -23,6 +34,9 @@ impl Session {
     /// The next stream the peer opened. `None` arms [`Event::Incoming`](crate::Event::Incoming).
     pub fn accept(&mut self, now: Instant) -> Option<AcceptedStream> {
         let accepted = self.ledger.streams.accept();
+        if accepted.is_some() {
+            self.ledger.note(|| Op::Taken);
+        }
         self.settle(now);
         accepted
     }
@@ -60,7 +74,7 @@ impl Stream<'_> {
     /// The payload comes back with the reason; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm
     /// [`Event::Writable`](crate::Event::Writable).
     pub fn send(self, now: Instant, payload: Bytes) -> Result<(), SendError> {
-        let result = self.session.ledger.streams.send(self.id, payload);
+        let result = self.session.send(self.id, payload);
         self.session.settle_data(now);
         result
     }
@@ -72,7 +86,7 @@ impl Stream<'_> {
     /// As [`send`](Self::send).
     pub fn send_within(self, now: Instant, payload: Bytes, within: Duration) -> Result<u64, SendError> {
         let now = self.session.latest.advance(now);
-        let result = self.session.ledger.streams.send(self.id, payload);
+        let result = self.session.send(self.id, payload);
         let result = result.map(|()| {
             let message = self.session.ledger.streams.messages_sent(self.id);
             self.session.add_deadline(now + within, self.id, message);
@@ -88,7 +102,7 @@ impl Stream<'_> {
     /// # Errors
     /// Nothing was taken; [`SendRefusal::Full`] and [`SendRefusal::Unread`] arm [`Event::Writable`](crate::Event::Writable).
     pub fn write(self, now: Instant, data: &mut impl Buf) -> Result<usize, SendRefusal> {
-        let result = self.session.ledger.streams.write(self.id, data);
+        let result = self.session.write(self.id, data);
         self.session.settle_data(now);
         result
     }
@@ -98,12 +112,40 @@ impl Stream<'_> {
     /// # Errors
     /// The stream is unknown, was reset by the peer, or the session ended before it did.
     pub fn recv(self, now: Instant) -> Result<Option<Chunk>, RecvError> {
-        let current = self.session.connections.current();
-        let rtt = current.and_then(|current| current.rtt.srtt());
-        let now = self.session.latest.advance(now);
-        let result = self.session.ledger.streams.recv(self.id, Reading { now, rtt });
+        let reading = self.session.reading(now);
+        let result = self.session.ledger.streams.recv(self.id, reading);
+        self.session.note_over();
         self.session.settle_data(now);
         result
+    }
+
+    /// The application has dealt with all that it read of the stream up to `place`, as [`place`](Self::place) was behind it: after a
+    /// restart that is not handed out again, and what follows it is. In a durable session the peer is granted more for what was
+    /// dealt with, and not for what was read; so an application that does not say so comes to a stop.
+    ///
+    /// An application that keeps its places itself, beside what it made of the messages, says them right after the session was
+    /// restored, or the stream was accepted, before it reads: what is below is left out, also if it has not arrived yet.
+    ///
+    /// # Errors
+    /// The stream is unknown, the place was not read, or the session is not durable.
+    pub fn consumed(self, now: Instant, place: Place) -> Result<(), ConsumeError> {
+        let reading = self.session.reading(now);
+        let streams = &mut self.session.ledger.streams;
+        let result = streams.consumed(self.id, place, reading);
+        if result.is_ok() {
+            if let Some(journal) = &mut self.session.ledger.journal {
+                journal.consumed(self.id, place);
+            }
+            self.session.note_over();
+        }
+        self.session.settle_data(now);
+        result
+    }
+
+    /// Behind what was read of the stream, in a durable session. `None`: the stream is unknown, or the session is not durable.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.session.ledger.streams.places(self.id).map(|(read, _)| read)
     }
 
     /// Nothing more will be sent on this stream; the other direction goes on (half-close).
@@ -112,6 +154,9 @@ impl Stream<'_> {
     /// There is no such sending half.
     pub fn finish(self, now: Instant) -> Result<(), UnknownStream> {
         let result = self.session.ledger.streams.finish(self.id);
+        if result.is_ok() {
+            self.session.ledger.note(|| Op::Finished(self.id));
+        }
         self.session.settle(now);
         result
     }
@@ -123,6 +168,9 @@ impl Stream<'_> {
     pub fn reset(self, now: Instant, code: u64) -> Result<(), StreamError> {
         check_code(code)?;
         let result = self.session.ledger.streams.reset(self.id, code);
+        if result.is_ok() {
+            self.session.ledger.note(|| Op::Reset { stream: self.id, code });
+        }
         self.session.settle(now);
         Ok(result?)
     }
@@ -134,6 +182,9 @@ impl Stream<'_> {
     pub fn stop(self, now: Instant, code: u64) -> Result<(), StreamError> {
         check_code(code)?;
         let result = self.session.ledger.streams.stop(self.id, code);
+        if result.is_ok() {
+            self.session.ledger.note(|| Op::Stopped { stream: self.id, code });
+        }
         self.session.settle(now);
         Ok(result?)
     }
@@ -156,9 +207,86 @@ impl Stream<'_> {
 }
 
 impl Session {
+    fn reading(&mut self, now: Instant) -> Reading {
+        let current = self.connections.current();
+        let rtt = current.and_then(|current| current.rtt.srtt());
+        let now = self.latest.advance(now);
+        Reading { now, rtt }
+    }
+
+    fn send(&mut self, stream: StreamId, payload: Bytes) -> Result<(), SendError> {
+        let noted = self.ledger.journal.as_ref().map(|_| payload.clone());
+        let result = self.ledger.streams.send(stream, payload);
+        if let Some(payload) = noted.filter(|_| result.is_ok()) {
+            self.ledger.note(|| Op::Sent { stream, payload });
+        }
+        result
+    }
+
+    fn write(&mut self, stream: StreamId, data: &mut impl Buf) -> Result<usize, SendRefusal> {
+        if self.ledger.journal.is_none() {
+            return self.ledger.streams.write(stream, data);
+        }
+        let mut copied = Copied {
+            data,
+            taken: BytesMut::new(),
+        };
+        let result = self.ledger.streams.write(stream, &mut copied);
+        let payload = copied.taken.freeze();
+        if !payload.is_empty() {
+            self.ledger.note(|| Op::Written { stream, payload });
+        }
+        result
+    }
+
+    /// Streams whose readers are done are so after a restart, too.
+    fn note_over(&mut self) {
+        while let Some(stream) = self.ledger.streams.poll_over() {
+            self.ledger.note(|| Op::Over(stream));
+        }
+    }
+
     fn add_deadline(&mut self, at: Instant, stream: StreamId, message: u64) {
         let streams = &self.ledger.streams;
         let delivered = |stream, message| streams.is_delivered(stream, message);
         self.events.overdue.add(at, stream, message, delivered);
+    }
+}
+
+/// Bytes that are copied as they are taken.
+struct Copied<'a, B> {
+    data: &'a mut B,
+    taken: BytesMut,
+}
+
+impl<B: Buf> Buf for Copied<'_, B> {
+    fn remaining(&self) -> usize {
+        self.data.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.data.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        let mut left = count;
+        while left > 0 {
+            let chunk = self.data.chunk();
+            let part = left.min(chunk.len());
+            self.taken.extend_from_slice(chunk.get(..part).unwrap_or(chunk));
+            self.data.advance(part);
+            left -= part;
+            if part == 0 {
+                // More is taken than there is, which the buffer below makes known in its own way.
+                self.data.advance(left);
+                return;
+            }
+        }
+    }
+
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        let bytes = self.data.copy_to_bytes(len);
+        self.taken.extend_from_slice(&bytes);
+        bytes
     }
 }

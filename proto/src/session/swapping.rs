@@ -4,6 +4,7 @@ use super::closing::Stated;
 use super::connections::{ActiveConnection, Attach, ConnectionRole, Start};
 use super::machine::Session;
 use super::reconnecting::Decision;
+use crate::durable::Mark;
 use crate::error::Violation;
 use crate::event::{EndReason, Event, Swap};
 use crate::id::{Epoch, Side};
@@ -33,8 +34,8 @@ impl Session {
                 reason: Violation { place, rule }.words(),
                 ..End::new(EndCode::StateLost, Some(self.ledger.stated()))
             };
-            self.connections
-                .set_parting(epoch, keys, alloc::vec![Frame::End(end.into())]);
+            let frames = alloc::vec![Frame::End(end.into())];
+            self.connections.set_parting(epoch, keys, frames, Mark::default());
             self.end(now, EndReason::StateLost, None);
             return;
         }
@@ -93,6 +94,7 @@ impl Session {
         let start = Start {
             epoch,
             keys,
+            after: self.ledger.mark(),
             stated: attach.stated,
             cursor,
             planned: attach.planned,

@@ -16,6 +16,7 @@ use crate::stream::{Chunk, StreamOptions};
 use crate::time::{Duration, Instant};
 
 mod anything;
+mod durable;
 mod flight;
 mod health;
 mod late;

@@ -91,7 +91,7 @@ impl Streams {
         }
     }
 
-    fn enqueue(&mut self, id: StreamId, push: impl FnOnce(&mut SendHalf) -> usize) {
+    pub(super) fn enqueue(&mut self, id: StreamId, push: impl FnOnce(&mut SendHalf) -> usize) {
         if let Some(stream) = self.table.get_mut(&id) {
             let before = stream.send.queued();
             self.held += push(&mut stream.send);

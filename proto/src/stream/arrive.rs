@@ -76,7 +76,7 @@ impl Streams {
         self.has_short |= own < self.limits.fragment;
         let stream = Stream {
             send: SendHalf::new(own, self.peer.map_or(0, |peer| peer.stream_window)),
-            recv: RecvHalf::new(self.limits.stream_window, fragment),
+            recv: RecvHalf::new(self.limits.stream_window, fragment, self.durable),
             priority: open.priority,
             // A slice of it would keep the whole packet in memory.
             label: Bytes::copy_from_slice(&open.label),

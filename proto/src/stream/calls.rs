@@ -6,7 +6,8 @@ use super::options::{AcceptedStream, StreamOptions};
 use super::recv::{Chunk, RecvHalf};
 use super::send::{End, SendHalf};
 use super::table::Streams;
-use crate::error::{OpenError, RecvError, UnknownStream};
+use crate::error::{ConsumeError, OpenError, RecvError, UnknownStream};
+use crate::event::Place;
 use crate::id::StreamId;
 use crate::limits::MAX_LABEL;
 use crate::wire::varint;
@@ -28,7 +29,7 @@ impl Streams {
         self.has_short |= fragment < self.limits.fragment;
         let stream = Stream {
             send: SendHalf::new(fragment, self.peer.map_or(0, |peer| peer.stream_window)),
-            recv: RecvHalf::new(self.limits.stream_window, fragment),
+            recv: RecvHalf::new(self.limits.stream_window, fragment, self.durable),
             priority: options.priority,
             label: options.label,
             opened: false,
@@ -56,7 +57,11 @@ impl Streams {
         stream.accepted = true;
         let accepted = AcceptedStream {
             id,
-            label: core::mem::take(&mut stream.label),
+            label: match self.durable {
+                // Who restores the session finds its streams by it.
+                true => stream.label.clone(),
+                false => core::mem::take(&mut stream.label),
+            },
             priority: stream.priority,
         };
         if let End::Resetting { .. } = stream.send.end {
@@ -102,12 +107,51 @@ impl Streams {
         }
         // It may be over by an error, too: the peer's RESET.
         if is_over {
+            self.note_over(id);
             self.tidy(id);
         }
         match read? {
             Some((chunk, _)) => Ok(Some(chunk)),
             None if ended => Err(RecvError::SessionEnded),
             None => Ok(None),
+        }
+    }
+
+    /// The application has dealt with what it read, up to `place` (durable sessions).
+    pub(crate) fn consumed(&mut self, id: StreamId, place: Place, reading: Reading) -> Result<(), ConsumeError> {
+        let stream = self.table.get_mut(&id).filter(|stream| stream.accepted);
+        let stream = stream.ok_or(ConsumeError::UnknownStream)?;
+        let freed = stream.recv.consume(place)?;
+        let is_over = stream.recv.is_over();
+        if freed > 0 {
+            self.grow_windows(id, reading);
+            self.return_credit(id, freed);
+        }
+        if is_over {
+            self.note_over(id);
+            self.tidy(id);
+        }
+        Ok(())
+    }
+
+    /// How far the application has come with it, and how far of that is dealt with (durable sessions).
+    pub(crate) fn places(&self, id: StreamId) -> Option<(Place, Place)> {
+        let unconsumed = self.table.get(&id)?.recv.unconsumed.as_ref()?;
+        Some((unconsumed.reached, unconsumed.skip.unwrap_or(unconsumed.front)))
+    }
+
+    /// The next stream whose reader is done (durable sessions).
+    pub(crate) fn poll_over(&mut self) -> Option<StreamId> {
+        self.over.pop()
+    }
+
+    fn note_over(&mut self, id: StreamId) {
+        if self
+            .table
+            .get_mut(&id)
+            .is_some_and(|stream| stream.recv.take_news_of_over())
+        {
+            self.over.push(id);
         }
     }
 

@@ -54,16 +54,25 @@ impl Streams {
         if !fits || self.control.in_flight + charge > CONTROL_RESERVE {
             return None;
         }
-        self.control.in_flight += charge;
+        Some(self.commit_level(level, frame))
+    }
+
+    /// The frame speaks for that level, which is down from now on.
+    pub(super) fn commit_level(&mut self, level: Level, frame: Frame) -> Committed {
+        self.control.in_flight += frame.charge();
+        let granted = match &frame {
+            Frame::Credit { limit, .. } => *limit,
+            _ => 0,
+        };
         match level {
             Level::SessionCredit => {
                 self.control.session_credit = false;
-                self.recv_credit.grant();
+                self.recv_credit.grant(granted);
             }
             Level::Credit(id) => {
                 self.control.credit.remove(&id);
                 if let Some(stream) = self.table.get_mut(&id) {
-                    stream.recv.credit.grant();
+                    stream.recv.credit.grant(granted);
                 }
             }
             Level::Stop(id) => drop(self.control.stop.remove(&id)),
@@ -76,7 +85,7 @@ impl Streams {
                 self.tidy(id);
             }
         }
-        Some(Committed::control(frame))
+        Committed::control(frame)
     }
 
     /// The first level that is up, at its latest value. Streams whose OPEN is not out wait for it.
@@ -116,6 +125,12 @@ impl Streams {
         if charge - FRAME_CHARGE > space || charge > allowance {
             return None;
         }
+        Some(self.commit_open(id, frame))
+    }
+
+    /// The stream at the front of those that are to be opened begins at the peer with that frame.
+    pub(super) fn commit_open(&mut self, id: StreamId, frame: Frame) -> Committed {
+        let charge = frame.charge();
         self.opening.pop_front();
         self.own_slots += 1;
         if let Some(stream) = self.table.get_mut(&id) {
@@ -125,10 +140,10 @@ impl Streams {
         }
         self.recount(id);
         self.schedule(id);
-        Some(Committed {
+        Committed {
             release: charge,
             ..Committed::control(frame)
-        })
+        }
     }
 
     fn next_data(&mut self, space: usize, allowance: usize, headroom: Headroom) -> Option<Committed> {
@@ -230,7 +245,7 @@ impl Streams {
 
 /// Which level a control frame speaks for.
 #[derive(Clone, Copy)]
-enum Level {
+pub(super) enum Level {
     SessionCredit,
     Credit(StreamId),
     Reset(StreamId),

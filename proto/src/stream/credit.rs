@@ -24,6 +24,15 @@ impl SendCredit {
         self.limit
     }
 
+    pub(super) fn used(self) -> u64 {
+        self.used
+    }
+
+    /// As it was; `None`: that cannot be.
+    pub(super) fn restored(limit: u64, used: u64) -> Option<SendCredit> {
+        (used <= limit).then_some(SendCredit { limit, used })
+    }
+
     /// The caller stays within `left`.
     pub(super) fn spend(&mut self, charge: usize) {
         self.used = (self.used + charge as u64).min(self.limit);
@@ -156,9 +165,24 @@ impl RecvCredit {
         self.granted.max(self.consumed + self.window)
     }
 
-    /// The peer was sent the present limit.
-    pub(super) fn grant(&mut self) {
-        self.granted = self.next_grant();
+    /// The peer is sent this limit.
+    pub(super) fn grant(&mut self, limit: u64) {
+        self.granted = self.granted.max(limit);
+    }
+
+    /// What was granted, received and consumed.
+    pub(super) fn accounts(self) -> (u64, u64, u64) {
+        (self.granted, self.received, self.consumed)
+    }
+
+    /// The accounts are as they were; `None`: that cannot be.
+    pub(super) fn restore(&mut self, (granted, received, consumed): (u64, u64, u64)) -> Option<()> {
+        (self.granted, self.received, self.consumed) = (granted, received, consumed);
+        self.measured = Measured {
+            consumed,
+            ..Measured::default()
+        };
+        (consumed <= received && received <= granted).then_some(())
     }
 }
 
@@ -179,7 +203,7 @@ mod tests {
             }
             credit.consume(credit.held());
             assert!(credit.is_quarter_read(), "window {window}");
-            credit.grant();
+            credit.grant(credit.next_grant());
             sender.raise(credit.next_grant());
             assert_eq!(sender.left(), window);
         }
@@ -201,7 +225,7 @@ mod tests {
                     credit.consume(65);
                     if credit.is_worth_sharing() {
                         sender.raise(credit.next_grant());
-                        credit.grant();
+                        credit.grant(credit.next_grant());
                     }
                 }
             }

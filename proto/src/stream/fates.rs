@@ -8,6 +8,15 @@ use crate::id::StreamId;
 use crate::reliability::{Committed, Outbox};
 use crate::wire::frame::Frame;
 
+/// What becomes of what was never committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// It was not delivered, and is the application's again.
+    HandedBack,
+    /// The session may go on elsewhere, with all of it.
+    Kept,
+}
+
 impl Tally {
     /// Counts a committed DATA frame: a message where it ends, a byte stream by its bytes.
     pub(super) fn add(&mut self, committed: &Committed) {
@@ -20,10 +29,19 @@ impl Tally {
     }
 }
 
+impl Tally {
+    fn add_queued(&mut self, queued: &Undelivered) {
+        match queued.message {
+            true => self.messages += 1,
+            false => self.bytes += queued.payload.len() as u64,
+        }
+    }
+}
+
 impl Streams {
     /// Empties the outbox and every queue. `peer_position`: all below it arrived and nothing else ever
     /// will; unknown when `None`.
-    pub(crate) fn fates(&mut self, outbox: &mut Outbox, peer_position: Option<u64>) -> Fates {
+    pub(crate) fn fates(&mut self, outbox: &mut Outbox, peer_position: Option<u64>, queued: Queued) -> Fates {
         let mut fates: BTreeMap<StreamId, StreamFate> = self
             .table
             .iter()
@@ -51,7 +69,12 @@ impl Streams {
         }
         for (id, stream) in &mut self.table {
             if let Some(fate) = fates.get_mut(id) {
-                fate.not_delivered.extend(stream.send.take_queued());
+                for undelivered in stream.send.take_queued() {
+                    match queued {
+                        Queued::Kept => fate.unknown.add_queued(&undelivered),
+                        Queued::HandedBack => fate.not_delivered.push(undelivered),
+                    }
+                }
             }
         }
         self.held = 0;

@@ -32,6 +32,7 @@
 //! | `schedule`, `commit` | whose turn it is, what goes out next |
 //! | `arrive` | what the peer's frames do |
 //! | `fates` | what became of everything that was sent |
+//! | `saved`, `recommit` | durable sessions: streams in a snapshot, and what was done to them done again |
 
 mod admission;
 mod arrive;
@@ -41,16 +42,20 @@ mod credit;
 mod fates;
 mod halves;
 mod options;
+mod recommit;
 mod recv;
+mod saved;
 mod schedule;
 mod send;
 mod table;
 mod windows;
 
 pub(crate) use credit::Reading;
+pub(crate) use fates::Queued;
 pub use options::{AcceptedStream, StreamOptions};
 pub use recv::Chunk;
 pub(crate) use recv::copy_if_small;
+pub use saved::RestoredStream;
 pub(crate) use table::Streams;
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The receiving half of a stream: what arrived in order and was not read yet.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::credit::RecvCredit;
-use crate::error::RecvError;
+use crate::error::{ConsumeError, RecvError};
+use crate::event::Place;
 use crate::limits::FRAME_CHARGE;
 use crate::wire::frame::Data;
 
@@ -21,6 +23,36 @@ pub enum Chunk {
     },
     /// The peer finished the stream; nothing follows.
     End,
+}
+
+/// Of a durable session: what was handed out stays until the application has dealt with it.
+#[derive(Clone, Debug)]
+pub(super) struct Unconsumed {
+    /// How many chunks at the front of the queue were handed out.
+    read: usize,
+    /// Where the queue begins: all before was dealt with.
+    pub(super) front: Place,
+    /// Behind what was handed out.
+    pub(super) reached: Place,
+    /// The application dealt with all up to here, which is more than had arrived.
+    pub(super) skip: Option<Place>,
+    /// Nothing was handed out in this process, so that the application may say what it dealt with in the one before.
+    fresh: bool,
+    /// It was noted that the application is done with this half.
+    pub(super) noted: bool,
+}
+
+impl Unconsumed {
+    pub(super) fn new(front: Place) -> Unconsumed {
+        Unconsumed {
+            read: 0,
+            front,
+            reached: front,
+            skip: None,
+            fresh: true,
+            noted: false,
+        }
+    }
 }
 
 /// Copies a payload out of its packet when it is much smaller: a small slice must not pin a large
@@ -46,7 +78,9 @@ pub(super) enum Phase {
 pub(super) struct RecvHalf {
     /// The longest payload of a frame, as OPEN stated it.
     pub(super) fragment: usize,
-    queue: VecDeque<(Bytes, bool)>,
+    pub(super) queue: VecDeque<(Bytes, bool)>,
+    /// What it means that a chunk was read, if the session is durable.
+    pub(super) unconsumed: Option<Box<Unconsumed>>,
     pub(super) phase: Phase,
     /// `stop` was called here: what comes is discarded.
     pub(super) stopped: bool,
@@ -58,10 +92,11 @@ pub(super) struct RecvHalf {
 }
 
 impl RecvHalf {
-    pub(super) fn new(window: u64, fragment: usize) -> RecvHalf {
+    pub(super) fn new(window: u64, fragment: usize, durable: bool) -> RecvHalf {
         RecvHalf {
             fragment,
             queue: VecDeque::new(),
+            unconsumed: durable.then(|| Box::new(Unconsumed::new(Place::default()))),
             phase: Phase::Open,
             stopped: false,
             over: false,
@@ -86,7 +121,51 @@ impl RecvHalf {
             return FRAME_CHARGE as u64;
         }
         self.queue.push_back((data.payload, data.message_end));
-        0
+        match self.unconsumed.as_ref().and_then(|unconsumed| unconsumed.skip) {
+            Some(skip) => self.drop_until(skip),
+            None => 0,
+        }
+    }
+
+    /// The application has dealt with all up to `place`. Returns the charge that this frees.
+    ///
+    /// # Errors
+    /// It was not handed out, or nothing is kept here.
+    pub(super) fn consume(&mut self, place: Place) -> Result<u64, ConsumeError> {
+        let unconsumed = self.unconsumed.as_ref().ok_or(ConsumeError::NotDurable)?;
+        if place > unconsumed.reached && !unconsumed.fresh {
+            return Err(ConsumeError::Unread);
+        }
+        Ok(self.drop_until(place))
+    }
+
+    /// Drops what lies before `place`, now or when it arrives; returns its charge.
+    fn drop_until(&mut self, place: Place) -> u64 {
+        let Some(unconsumed) = &mut self.unconsumed else {
+            return 0;
+        };
+        let mut freed = 0;
+        while let Some((payload, message_end)) = self.queue.front_mut() {
+            let behind = unconsumed.front.behind(payload.len(), *message_end);
+            if behind > place {
+                if unconsumed.front.messages == place.messages {
+                    let part = place.bytes.saturating_sub(unconsumed.front.bytes);
+                    let part = usize::try_from(part).unwrap_or(usize::MAX).min(payload.len());
+                    payload.advance(part);
+                    unconsumed.front.bytes += part as u64;
+                    freed += part as u64;
+                }
+                break;
+            }
+            freed += (payload.len() + FRAME_CHARGE) as u64;
+            unconsumed.front = behind;
+            unconsumed.read = unconsumed.read.saturating_sub(1);
+            self.queue.pop_front();
+        }
+        unconsumed.reached = unconsumed.reached.max(unconsumed.front);
+        unconsumed.skip = Some(place).filter(|place| *place > unconsumed.front && self.queue.is_empty());
+        self.credit.consume(freed);
+        freed
     }
 
     /// The next chunk, and the charge it frees.
@@ -94,7 +173,15 @@ impl RecvHalf {
         if self.over || self.stopped {
             return Err(RecvError::UnknownStream);
         }
-        if let Some((payload, message_end)) = self.queue.pop_front() {
+        if let Some(unconsumed) = &mut self.unconsumed {
+            if let Some((payload, message_end)) = self.queue.get(unconsumed.read) {
+                let (payload, message_end) = (payload.clone(), *message_end);
+                unconsumed.read += 1;
+                unconsumed.fresh = false;
+                unconsumed.reached = unconsumed.reached.behind(payload.len(), message_end);
+                return Ok(Some((Chunk::Data { payload, message_end }, 0)));
+            }
+        } else if let Some((payload, message_end)) = self.queue.pop_front() {
             let charge = (payload.len() + FRAME_CHARGE) as u64;
             self.credit.consume(charge);
             return Ok(Some((Chunk::Data { payload, message_end }, charge)));
@@ -118,6 +205,9 @@ impl RecvHalf {
     /// Throws away what is unread; returns its charge.
     pub(super) fn discard(&mut self) -> u64 {
         self.queue.clear();
+        if let Some(unconsumed) = &mut self.unconsumed {
+            unconsumed.read = 0;
+        }
         let held = self.credit.held();
         self.credit.consume(held);
         held
@@ -128,13 +218,24 @@ impl RecvHalf {
         self.phase != Phase::Open
     }
 
-    /// Whether this half is over: nothing is left to read, and no frame about it can come.
+    /// Whether this half is over: nothing is left to read or to deal with, and no frame about it can come.
     pub(super) fn is_over(&self) -> bool {
-        self.is_settled() && (self.over || self.stopped)
+        self.is_settled() && ((self.over && self.queue.is_empty()) || self.stopped)
+    }
+
+    /// Whether it is news that this half is over, for a journal.
+    pub(super) fn take_news_of_over(&mut self) -> bool {
+        let is_over = self.is_over();
+        let unconsumed = self
+            .unconsumed
+            .as_mut()
+            .filter(|unconsumed| is_over && !unconsumed.noted);
+        unconsumed.map(|unconsumed| unconsumed.noted = true).is_some()
     }
 
     /// Whether there is something for the application.
     pub(super) fn is_readable(&self) -> bool {
-        !self.over && !self.stopped && (!self.queue.is_empty() || self.is_settled())
+        let read = self.unconsumed.as_ref().map_or(0, |unconsumed| unconsumed.read);
+        !self.over && !self.stopped && (self.queue.len() > read || self.is_settled())
     }
 }

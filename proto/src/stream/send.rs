@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use alloc::vec::Vec;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::credit::SendCredit;
+use crate::durable::fields::{Malformed, Read, put_bytes, put_flag, put_len, take_bytes, take_flag, take_len};
 use crate::event::{Tally, Undelivered};
 use crate::id::StreamId;
 use crate::limits::FRAME_CHARGE;
@@ -76,6 +78,8 @@ pub(super) struct SendHalf {
     pub(super) delivered: Tally,
     /// Messages ever queued.
     pub(super) messages: u64,
+    /// Bytes ever queued that are no part of a message.
+    pub(super) bytes: u64,
     /// The peer's STOP.
     pub(super) stopped: Option<u64>,
     /// The scheduler knows of it.
@@ -98,6 +102,7 @@ impl SendHalf {
             stranded: 0,
             delivered: Tally::default(),
             messages: 0,
+            bytes: 0,
             stopped: None,
             scheduled: false,
             was_reset: false,
@@ -126,6 +131,7 @@ impl SendHalf {
             last.charge += take;
         }
         self.queued_charge += take;
+        self.bytes += take as u64;
         take
     }
 
@@ -140,7 +146,10 @@ impl SendHalf {
     pub(super) fn push(&mut self, payload: Bytes, message: bool) -> usize {
         self.end_gathering();
         let charge = item_charge(payload.len(), self.fragment);
-        self.messages += u64::from(message);
+        match message {
+            true => self.messages += 1,
+            false => self.bytes += payload.len() as u64,
+        }
         self.queued_charge += charge;
         self.queue.push_back(Item {
             rest: payload,
@@ -307,6 +316,55 @@ impl SendHalf {
     /// Whether this half is over: nothing is left to send, and no acknowledgement is waited for.
     pub(super) fn is_over(&self) -> bool {
         self.end == End::Committed && self.in_flight == 0
+    }
+}
+
+impl SendHalf {
+    /// What of the account is held by what waits here, and by what was abandoned with a part of it under way.
+    pub(super) fn held_by_queue(&self) -> usize {
+        self.stranded + self.queue.iter().map(|item| item.charge).sum::<usize>()
+    }
+
+    /// What waits, for a snapshot.
+    pub(super) fn save_queue(&self, buf: &mut Vec<u8>) {
+        put_flag(buf, self.gathered.is_some());
+        put_len(buf, self.queue.len());
+        for (index, item) in self.queue.iter().enumerate() {
+            put_flag(buf, item.message);
+            put_flag(buf, item.started);
+            put_len(buf, item.charge);
+            let is_last = index + 1 == self.queue.len();
+            let rest = match &self.gathered {
+                Some(gathered) if is_last => &gathered[..],
+                _ => &item.rest[..],
+            };
+            put_len(buf, rest.len());
+            // The rest is the end of the whole.
+            put_bytes(buf, item.whole.as_ref().map_or(rest, |whole| &whole[..]));
+        }
+    }
+
+    pub(super) fn load_queue(&mut self, bytes: &mut Bytes) -> Read<()> {
+        let gathers = take_flag(bytes)?;
+        for _ in 0..take_len(bytes)? {
+            let (message, started) = (take_flag(bytes)?, take_flag(bytes)?);
+            let (charge, len) = (take_len(bytes)?, take_len(bytes)?);
+            let whole = take_bytes(bytes)?;
+            let rest = whole.slice(whole.len().checked_sub(len).ok_or(Malformed)?..);
+            self.queued_charge += item_charge(len, self.fragment);
+            self.queue.push_back(Item {
+                whole: (rest.len() < whole.len()).then(|| Box::new(whole)),
+                rest,
+                message,
+                charge,
+                started,
+            });
+        }
+        if let Some(last) = self.queue.back_mut().filter(|_| gathers) {
+            self.gathered = Some(BytesMut::from(&last.rest[..]));
+            last.rest = Bytes::new();
+        }
+        Ok(())
     }
 }
 

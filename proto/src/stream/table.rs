@@ -1,6 +1,7 @@
 //! The streams of a session, and what their application calls do.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use super::credit::{RecvCredit, SendCredit};
 use super::halves::Stream;
@@ -49,6 +50,10 @@ pub(crate) struct Streams {
     /// Whether some stream has had shorter fragments than the session.
     pub(super) has_short: bool,
     pub(super) events: VecDeque<Event>,
+    /// What was read stays until the application has dealt with it.
+    pub(super) durable: bool,
+    /// Streams whose reader is done since this was last asked (durable sessions).
+    pub(super) over: Vec<StreamId>,
     pub(super) armed: Armed,
 }
 
@@ -130,6 +135,8 @@ impl Streams {
             ended: false,
             has_short: false,
             events: VecDeque::new(),
+            durable: config.durable.is_some(),
+            over: Vec::new(),
             armed: Armed {
                 accept: true,
                 open: false,

@@ -801,7 +801,8 @@ fn what_is_abandoned_half_way_stays_on_the_account_until_the_peer_has_it() {
         while let Some(committed) = a.streams.next_frame(1_500, usize::MAX, Headroom::Open) {
             a.outbox.commit(committed);
         }
-        b.streams.recv_credit.grant();
+        let limit = b.streams.recv_credit.next_grant();
+        b.streams.recv_credit.grant(limit);
     }
     let most = a.streams.limits.outbox + (64 << 10);
     assert!(

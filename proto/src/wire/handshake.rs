@@ -106,7 +106,7 @@ fn parameter_values(parameters: &Parameters) -> [u64; 8] {
     ]
 }
 
-fn put_parameters(buf: &mut Vec<u8>, parameters: &Parameters) {
+pub(crate) fn put_parameters(buf: &mut Vec<u8>, parameters: &Parameters) {
     for value in parameter_values(parameters) {
         varint::write(buf, value);
     }
@@ -114,7 +114,7 @@ fn put_parameters(buf: &mut Vec<u8>, parameters: &Parameters) {
 
 /// Only what could do harm is refused: a value so small that nothing could move, or that a timer would
 /// never rest. Large ones are promises of the peer's that nobody need use up.
-fn take_parameters(rest: &mut Bytes) -> Result<Parameters, ProtocolError> {
+pub(crate) fn take_parameters(rest: &mut Bytes) -> Result<Parameters, ProtocolError> {
     let mut within = |min: u64, max: u64| {
         let value = varint::read(rest)?;
         if (min..=max).contains(&value) {

@@ -26,7 +26,7 @@
 //! ```
 
 mod charge;
-mod cursor;
+pub(crate) mod cursor;
 pub mod frame;
 pub mod framing;
 pub mod handshake;

@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::routing::Registry;
-use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, SessionCommand, final_packet, millis};
+use crate::accept::{
+    Incoming, IncomingKind, Proven, Refusal, Registered, Rejection, SessionCommand, final_packet, millis,
+};
 use crate::config::{SameName, WhenDetachedFull};
 use crate::id::SessionId;
 use crate::limits::MAX_LABEL;
@@ -104,10 +106,16 @@ impl Registry {
             return Admission::Reject(turn_away(proven, refusal));
         }
         let secrets = Arc::new(ResumeSecrets::default());
+        let registered = self.session.durable.as_ref().map(|_| Registered {
+            name: proven.request.name.clone(),
+            identity: identity.to_vec(),
+            labels: placement.labels.clone(),
+        });
         let entry = Entry::provisional(now, client_key, &proven.request.name, identity, Arc::clone(&secrets));
         self.admitted += 1;
         let seed = self.rng.fork();
-        let (session, epoch) = Session::accepted(now, &self.session, secrets, seed, proven);
+        let (mut session, epoch) = Session::accepted(now, &self.session, secrets, seed, proven);
+        session.register(registered);
         self.sessions.insert(id, entry);
         for label in &placement.labels {
             self.label(now, id, label);

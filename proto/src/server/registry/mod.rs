@@ -6,6 +6,7 @@
 //! | `reports` | what sessions report |
 //! | `admit` | what a proven client gets |
 //! | `drain` | how it empties itself |
+//! | `restore` | sessions that a process before held |
 //! | `query` | what a host asks and commands |
 
 mod admit;
@@ -14,6 +15,7 @@ mod drain;
 mod hooks;
 mod query;
 mod reports;
+mod restore;
 mod routing;
 
 pub use self::routing::Registry;

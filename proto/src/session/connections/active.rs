@@ -7,6 +7,7 @@ use super::arriving::Arriving;
 use super::assembly::Assembly;
 use super::packet_size::Carried;
 use crate::config::SessionConfig;
+use crate::durable::Mark;
 use crate::id::Epoch;
 use crate::liveness::{Liveness, STALL};
 use crate::reliability::{AckPolicy, Flight, Headroom, Rtt};
@@ -22,6 +23,8 @@ const HANDSHAKE_BYTES: usize = 133;
 pub(crate) struct ActiveConnection {
     pub(crate) epoch: Epoch,
     pub(crate) keys: Keys,
+    /// What has to be kept before anything is packed here (durable sessions).
+    pub(crate) after: Mark,
     /// The next position to pack here.
     pub(crate) cursor: u64,
     /// Bytes of the payload of the frame there that were packed here in parts.
@@ -74,6 +77,7 @@ pub(crate) struct ActiveConnection {
 pub(crate) struct Start {
     pub(crate) epoch: Epoch,
     pub(crate) keys: Keys,
+    pub(crate) after: Mark,
     /// The position that the peer stated in the attach.
     pub(crate) stated: u64,
     /// The first position to pack.
@@ -101,6 +105,7 @@ impl ActiveConnection {
         ActiveConnection {
             epoch: start.epoch,
             keys: start.keys,
+            after: start.after,
             cursor: start.cursor,
             part_offset: 0,
             from_due: true,
@@ -181,7 +186,7 @@ impl ActiveConnection {
 
     /// Whether frames that have their positions are to be sent here, and may.
     pub(crate) fn owes(&self, ledger: &Ledger) -> bool {
-        self.cursor.max(ledger.acked()) < ledger.next() && self.headroom() == Headroom::Open
+        self.cursor.max(ledger.acked()) < ledger.sendable() && self.headroom() == Headroom::Open
     }
 
     /// What may go on the line. What is missing after a RESYNC may always, and the rest of a frame that goes in parts: until it is there,

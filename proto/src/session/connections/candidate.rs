@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::durable::Mark;
 use crate::id::{Carrier, Epoch};
 use crate::security::{ClientHandshake, ClientResume, Established, Keys};
 use crate::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub(crate) struct Candidate {
     pub(crate) epoch: Epoch,
     /// The handshake packet to send next.
     pub(crate) outgoing: Option<Vec<u8>>,
+    /// What has to be kept before (durable sessions).
+    pub(crate) after: Mark,
     /// When the handshake must be over.
     pub(crate) deadline: Instant,
     pub(crate) stage: Stage,
@@ -123,6 +126,8 @@ pub(crate) struct Parting {
     pub(crate) epoch: Epoch,
     pub(crate) keys: Keys,
     pub(crate) frames: Vec<Frame>,
+    /// What has to be kept before (durable sessions).
+    pub(crate) after: Mark,
 }
 
 impl Parting {

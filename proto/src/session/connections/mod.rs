@@ -24,6 +24,7 @@ pub(crate) mod receiving;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::durable::Mark;
 use crate::id::Epoch;
 use crate::liveness::Patience;
 use crate::security::Keys;
@@ -146,12 +147,28 @@ impl Connections {
     }
 
     /// The last packet on a connection whose session is about to end.
-    pub(crate) fn set_parting(&mut self, epoch: Epoch, keys: Keys, frames: Vec<Frame>) {
-        self.parting = Some(Box::new(Parting { epoch, keys, frames }));
+    pub(crate) fn set_parting(&mut self, epoch: Epoch, keys: Keys, frames: Vec<Frame>, after: Mark) {
+        self.parting = Some(Box::new(Parting {
+            epoch,
+            keys,
+            frames,
+            after,
+        }));
     }
 
     pub(crate) fn take_parting(&mut self, epoch: Epoch) -> Option<Box<Parting>> {
         self.parting.take_if(|parting| parting.epoch == epoch)
+    }
+
+    /// The last packet on that connection, which waits for something to be kept.
+    pub(crate) fn parting_waits_for(&self, epoch: Epoch) -> Option<Mark> {
+        let parting = self.parting.as_ref().filter(|parting| parting.epoch == epoch);
+        parting.map(|parting| parting.after)
+    }
+
+    /// Nothing more is said.
+    pub(crate) fn forget_parting(&mut self) {
+        self.parting = None;
     }
 
     /// Whether a last packet waits on any connection.

@@ -18,6 +18,8 @@ const UNKNOWN_LINE: usize = 16 << 10;
 const SMALL_PACKET_SLACK: usize = 256;
 /// The packet that confirms a resume is no longer than this, so that a slow line brings it in time: nobody waits for more.
 const CONFIRMATION: usize = 256;
+/// What a durable session commits ahead of its packets at least, so that a fast line is full while that is being kept.
+const LEAST_AHEAD: usize = 256 << 10;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
@@ -36,6 +38,9 @@ pub(crate) struct Packing<'a> {
 impl Packing<'_> {
     /// Appends one sealed packet; `false`: there is nothing to say, and `buf` is as it was.
     pub(crate) fn pack(&mut self, buf: &mut Vec<u8>) -> bool {
+        if !self.session.ledger.has_kept(self.connection.after) {
+            return false;
+        }
         let start = buf.len();
         buf.push(PacketType::Sealed.byte());
         let sealed_from = buf.len();
@@ -97,7 +102,8 @@ impl Packing<'_> {
             writer.push(&Frame::Resync { position });
             connection.arriving.asked(position);
         }
-        if core::mem::take(&mut connection.closed_due) {
+        if connection.closed_due && self.session.ledger.is_settled() {
+            connection.closed_due = false;
             writer.push(&Frame::Closed { position });
         }
         if let Some((within, alternate)) = connection.go_away.take() {
@@ -112,13 +118,18 @@ impl Packing<'_> {
         let stated = ledger.stated();
         let news = connection.acked_to_peer != Some(stated);
         let goes = going || connection.owes(ledger) || ledger.streams.has_frame(connection.headroom());
-        let timely = connection.acks.due() || (news && goes);
+        // What is due and not kept yet is said when it is.
+        let settled = ledger.is_settled();
+        let timely = (connection.acks.due() && (news || settled)) || (news && goes);
         if !timely {
             return false;
         }
         writer.push(&Frame::Ack { position: stated });
         connection.acked_to_peer = Some(stated);
         connection.acks.on_sent();
+        if !settled {
+            connection.acks.at_once();
+        }
         true
     }
 
@@ -131,6 +142,7 @@ impl Packing<'_> {
         }
         let mut sequenced = false;
         let headroom = self.connection.headroom();
+        self.commit_ahead(limit, headroom);
         while let Some(next) = self.next_position(writer, limit, headroom, !sequenced && !confirms) {
             let Some(committed) = self.session.ledger.outbox.get(self.connection.cursor) else {
                 break;
@@ -155,7 +167,7 @@ impl Packing<'_> {
     /// Whether there is no more to send than a packet that has room left. Where packets are short all of them have little room.
     fn is_starved(&self, has_room: bool) -> bool {
         let ledger = &*self.session.ledger;
-        let owes = ledger.outbox.get(self.connection.cursor).is_some();
+        let owes = self.connection.cursor < ledger.sendable();
         match self.session.longest_packet() < 4 * FULL {
             true => !owes && !ledger.streams.may_commit(Headroom::Open),
             false => !owes && has_room,
@@ -191,7 +203,8 @@ impl Packing<'_> {
             }
         };
         let counters = &mut *self.session.counters;
-        if matches!(next, Next::Fresh) {
+        let is_fresh = matches!(next, Next::Fresh) || self.session.ledger.is_unpacked(connection.cursor);
+        if is_fresh {
             counters.stats.payload_sent += payload;
         } else {
             counters.stats.replayed_bytes += payload;
@@ -200,6 +213,7 @@ impl Packing<'_> {
             }
         }
         if is_whole {
+            self.session.ledger.on_packed(connection.cursor);
             connection.cursor += 1;
             connection.part_offset = 0;
             connection.skip_acknowledged(self.session.ledger.acked());
@@ -222,7 +236,7 @@ impl Packing<'_> {
         }
         let space = limit.saturating_sub(writer.len() + CONTROL_ROOM);
         if let Some(owed) = self.session.ledger.outbox.get(self.connection.cursor) {
-            if headroom < Headroom::Open {
+            if headroom < Headroom::Open || self.connection.cursor >= self.session.ledger.sendable() {
                 return None;
             }
             return match self.connection.part_offset {
@@ -238,10 +252,25 @@ impl Packing<'_> {
                 }
             };
         }
-        if self.session.ledger.is_exhausted() {
+        if self.session.ledger.is_exhausted() || self.session.ledger.journal.is_some() {
             return None;
         }
         self.commit_next(space, headroom).then_some(Next::Fresh)
+    }
+
+    /// In a durable session a frame is committed before it may be sent: as much as the line may hold, so that it does not run dry
+    /// while that is being kept.
+    fn commit_ahead(&mut self, limit: usize, headroom: Headroom) {
+        if self.session.ledger.journal.is_none() || self.session.closing.peer_closed() {
+            return;
+        }
+        let most = usize::try_from(self.connection.flight.limit()).unwrap_or(usize::MAX);
+        let most = most.max(LEAST_AHEAD);
+        let space = limit.saturating_sub(CONTROL_ROOM);
+        while self.session.ledger.unpacked() < most
+            && !self.session.ledger.is_exhausted()
+            && self.commit_next(space, headroom)
+        {}
     }
 
     /// Commits the next new frame that takes at most `space` encoded bytes.
@@ -257,7 +286,7 @@ impl Packing<'_> {
         };
         let Some(committed) = committed else { return false };
         let closes = matches!(committed.frame, Frame::Close(_));
-        let position = session.ledger.outbox.commit(committed);
+        let position = session.ledger.commit(committed);
         if closes {
             self.connection.closed_due |= session.on_close_committed(position);
         }

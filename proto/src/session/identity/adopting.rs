@@ -34,6 +34,8 @@ pub(crate) struct Adopted {
     pub(crate) outgoing: Option<Vec<u8>>,
     pub(crate) keys: Keys,
     pub(crate) attach: Attach,
+    /// It used the secret of the candidate before it.
+    pub(crate) promoted: bool,
 }
 
 /// A newcomer that is sent away.
@@ -96,9 +98,7 @@ impl Identity {
             return Err(Rejection::retry(after).into());
         }
         // The candidate's secret was used: the client has it, so the older one is over.
-        if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
-            ticket.secret = newer;
-        }
+        let promoted = which == 1 && ticket.promote();
         let attach = Attach {
             stated: claim.position,
             may_be_old: claim.alive,
@@ -110,6 +110,7 @@ impl Identity {
             outgoing: Some(answer),
             keys,
             attach,
+            promoted,
         })
     }
 
@@ -139,9 +140,7 @@ impl Identity {
             let later = Refusal::RetryLater { after, alternate };
             return Err(later.seal(&mut proven.established.keys).into());
         }
-        if let Some(newer) = ticket.candidate.take_if(|_| which == 1) {
-            ticket.secret = newer;
-        }
+        let promoted = which == 1 && ticket.promote();
         answer.verdict = Some(Verdict::Resumed { position });
         let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);
@@ -150,11 +149,18 @@ impl Identity {
             outgoing: packet,
             keys: proven.established.keys,
             attach: Attach::of_handshake(stated),
+            promoted,
         })
     }
 }
 
 impl Ticket {
+    /// The candidate's secret is the session's. Whether there was one.
+    pub(crate) fn promote(&mut self) -> bool {
+        let newer = self.candidate.take();
+        newer.map(|newer| self.secret = newer).is_some()
+    }
+
     /// Which of the secrets, the confirmed one (0) or the candidate's (1), the client knows that names this session.
     fn known_to(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Option<usize> {
         if named.id != self.id.0 || named.counter < self.counter {

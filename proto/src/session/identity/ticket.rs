@@ -31,8 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) counter: u64,
     /// Of the server process that made the session.
     pub(crate) incarnation: [u8; 8],
-    /// Client: when the HELLO was sent that the session began with.
-    born_at: Instant,
+    /// Client: how long ago the HELLO was sent that the session began with.
+    age: Age,
 }
 
 /// What the peer proved and asked for.
@@ -62,6 +62,11 @@ impl Identity {
         self.asked_at = now;
     }
 
+    /// Client: how long ago the handshake began.
+    pub(crate) fn asked_for(&self, now: Instant) -> Duration {
+        now.saturating_since(self.asked_at)
+    }
+
     /// A ticket for a session that begins with `secret`.
     pub(crate) fn begin(&mut self, ticket: NewTicket, peer: Peer) {
         self.ticket = Some(Ticket {
@@ -71,7 +76,10 @@ impl Identity {
             published: None,
             counter: 0,
             incarnation: ticket.incarnation,
-            born_at: self.asked_at,
+            age: Age {
+                since: self.asked_at,
+                before: Some(Duration::ZERO),
+            },
         });
         self.peer = Some(peer);
     }
@@ -123,7 +131,7 @@ impl Identity {
     pub(crate) fn was_never_confirmed(&self, now: Instant, answer: &Final, reach: u64) -> bool {
         self.ticket.as_ref().is_some_and(|ticket| {
             ticket.incarnation == answer.incarnation
-                && Duration::from_millis(reach) >= now.saturating_since(ticket.born_at)
+                && ticket.age(now).is_some_and(|age| Duration::from_millis(reach) >= age)
         })
     }
 }
@@ -134,6 +142,27 @@ impl Ticket {
         if let Some(published) = &self.published {
             published.publish([Some(&self.secret), self.candidate.as_ref()]);
         }
+    }
+}
+
+/// How long something has been, over several processes perhaps.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    since: Instant,
+    /// How long it had been then; `None`: that is not known.
+    before: Option<Duration>,
+}
+
+impl Ticket {
+    /// How long ago the session began; `None`: that is not known.
+    pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
+        let Age { since, before } = self.age;
+        before.map(|before| before.saturating_add(now.saturating_since(since)))
+    }
+
+    /// It began so long ago, at least as far as that is known.
+    pub(crate) fn set_age(&mut self, now: Instant, before: Option<Duration>) {
+        self.age = Age { since: now, before };
     }
 }
 

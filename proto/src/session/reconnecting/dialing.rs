@@ -89,8 +89,12 @@ impl Want {
 }
 
 impl Dialing {
-    pub(crate) fn new(now: Instant, config: ClientConfig) -> Dialing {
-        let want = Want::new(IntentKind::Establish, Strategy::Fresh, now, now);
+    pub(crate) fn new(now: Instant, config: ClientConfig, kind: IntentKind) -> Dialing {
+        let strategy = match kind {
+            IntentKind::Establish => Strategy::Fresh,
+            IntentKind::Resume | IntentKind::Migrate => Strategy::Resume,
+        };
+        let want = Want::new(kind, strategy, now, now);
         let handover = config.handover.as_deref();
         let mut retry = handover.map(|handover| handover.retry).unwrap_or_default();
         // The very first try is made at once: nothing has failed yet, so there are no other clients to move in step with. One that

@@ -9,7 +9,8 @@ use crate::config::ClientConfig;
 use crate::error::PreservedTooLarge;
 use crate::limits::MAX_PRESERVED;
 use crate::reconnect::{
-    Attempt, Cause, Handover, History, Outcome, Preparation, Reached, ReconnectIntent, ReconnectStats, Retry,
+    Attempt, Cause, Handover, History, IntentKind, Outcome, Preparation, Reached, ReconnectIntent, ReconnectStats,
+    Retry,
 };
 use crate::session::events::Events;
 use crate::time::{Duration, Instant};
@@ -39,7 +40,7 @@ impl Reconnecting {
     }
 
     /// The dialling side's, whose first dial is wanted at once.
-    pub(crate) fn begin(now: Instant, config: ClientConfig, events: &mut Events) -> Reconnecting {
+    pub(crate) fn begin(now: Instant, config: ClientConfig, kind: IntentKind, events: &mut Events) -> Reconnecting {
         let limit = config.history_limit;
         let history = match &config.handover {
             Some(handover) => History::after(handover, limit),
@@ -48,7 +49,7 @@ impl Reconnecting {
         let fresh = history.pending().is_none();
         let preserved = config.handover.as_ref().map(|handover| handover.preserved.clone());
         let mut reconnecting = Reconnecting {
-            dialing: Some(Box::new(Dialing::new(now, config))),
+            dialing: Some(Box::new(Dialing::new(now, config, kind))),
             history: Some(Box::new(history)),
             retry: Retry::default(),
             preserved: preserved.unwrap_or_default(),

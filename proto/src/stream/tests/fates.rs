@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::{Tally, Undelivered};
+use crate::stream::Queued;
 
 fn message(payload: &'static [u8]) -> Undelivered {
     Undelivered {
@@ -31,7 +32,7 @@ fn three_messages() -> End {
 #[test]
 fn an_unknown_position_leaves_what_was_packed_unknown_and_the_rest_undelivered() {
     let mut client = three_messages();
-    let fates = client.streams.fates(&mut client.outbox, None);
+    let fates = client.streams.fates(&mut client.outbox, None, Queued::HandedBack);
     let [fate] = &fates.streams[..] else {
         panic!("{fates:?}")
     };
@@ -45,7 +46,7 @@ fn an_unknown_position_leaves_what_was_packed_unknown_and_the_rest_undelivered()
 fn a_known_position_decides_each() {
     let mut client = three_messages();
     // Position 0 was OPEN.
-    let fates = client.streams.fates(&mut client.outbox, Some(2));
+    let fates = client.streams.fates(&mut client.outbox, Some(2), Queued::HandedBack);
     let [fate] = &fates.streams[..] else {
         panic!("{fates:?}")
     };
@@ -58,7 +59,7 @@ fn a_known_position_decides_each() {
 fn acknowledged_is_delivered() {
     let mut client = three_messages();
     client.ack();
-    let fates = client.streams.fates(&mut client.outbox, None);
+    let fates = client.streams.fates(&mut client.outbox, None, Queued::HandedBack);
     let [fate] = &fates.streams[..] else {
         panic!("{fates:?}")
     };
@@ -78,7 +79,9 @@ fn a_message_in_fragments_has_the_fate_of_its_last_and_comes_back_whole() {
             .expect("because there is room");
         client.pass(&mut server, committed, 20_000);
         // The peer has all that was packed, but no end of the message before the third fragment.
-        let fates = client.streams.fates(&mut client.outbox, Some(1 + committed as u64));
+        let fates = client
+            .streams
+            .fates(&mut client.outbox, Some(1 + committed as u64), Queued::HandedBack);
         let [fate] = &fates.streams[..] else {
             panic!("{fates:?}")
         };
@@ -104,7 +107,7 @@ fn a_byte_stream_counts_bytes() {
         .write(client.mine[0], &mut bytes)
         .expect("because there is room");
     client.pass(&mut server, 2, 20_000);
-    let fates = client.streams.fates(&mut client.outbox, Some(2));
+    let fates = client.streams.fates(&mut client.outbox, Some(2), Queued::HandedBack);
     let [fate] = &fates.streams[..] else {
         panic!("{fates:?}")
     };
@@ -130,7 +133,13 @@ fn a_stream_delivered_whole_and_closed_is_not_listed() {
     client.finish(0);
     client.pass(&mut server, 9, 9_000);
     client.ack();
-    assert_eq!(client.streams.fates(&mut client.outbox, None).streams, []);
+    assert_eq!(
+        client
+            .streams
+            .fates(&mut client.outbox, None, Queued::HandedBack)
+            .streams,
+        []
+    );
 }
 
 /// Kills `gathered_forgotten`.
@@ -143,7 +152,7 @@ fn small_writes_that_were_never_sent_come_back() {
         let taken = client.streams.write(id, &mut Bytes::from_static(text));
         assert_eq!(taken, Ok(4));
     }
-    let fates = client.streams.fates(&mut client.outbox, None);
+    let fates = client.streams.fates(&mut client.outbox, None, Queued::HandedBack);
     let [fate] = &fates.streams[..] else {
         panic!("{fates:?}")
     };

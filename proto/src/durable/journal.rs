@@ -1,0 +1,222 @@
+//! What a durable session writes down, and how much of it its host is known to have kept.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::op::{self, Op};
+use super::record::{Header, Kind, Record};
+use crate::event::Place;
+use crate::id::StreamId;
+use crate::rng::Rng;
+use crate::security::{AtRest, JournalSeal};
+use crate::time::Instant;
+use crate::wire::frame::Frame;
+
+/// A journal may be as long as this, or twice its last snapshot, before a new snapshot takes its place.
+const LEAST_COMPACTED: usize = 256 << 10;
+
+/// How many operations a session had done when something was decided: what depends on them may be seen outside once that many
+/// are kept. Zero: it depends on none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(u64);
+
+/// The positions that a record leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Positions {
+    /// The peer's next one.
+    pub(crate) expected: u64,
+    /// Ours.
+    pub(crate) next: u64,
+}
+
+/// Operations of a durable session that are to be kept, until its host has kept them. What waits is bounded by what it
+/// tells of: what the application may queue, and what the peer may send before more is granted, which waits for the host.
+pub(crate) struct Journal {
+    name: [u8; 16],
+    run: [u8; 16],
+    seal: JournalSeal,
+    is_sealed: bool,
+    /// Operations that are in no record yet.
+    pending: Vec<u8>,
+    /// How many there were, those included.
+    done: Mark,
+    /// What is written at its latest value only.
+    acked: Option<u64>,
+    consumed: BTreeMap<StreamId, Place>,
+    /// The number of the last record.
+    last: u64,
+    /// Records that the host has not said to be kept.
+    unkept: VecDeque<Stage>,
+    kept: Stage,
+    /// Bytes of records since the last snapshot, whose length follows; `None`: there was none yet.
+    since_snapshot: usize,
+    snapshot: Option<usize>,
+}
+
+/// What is kept with a record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stage {
+    number: u64,
+    done: Mark,
+    positions: Positions,
+}
+
+impl Journal {
+    /// Of a session that begins, or begins again behind what a journal of that name had up to record `last`. The first record is
+    /// a snapshot.
+    pub(crate) fn new(at_rest: &AtRest, name: Option<[u8; 16]>, last: u64, rng: &mut Rng) -> Journal {
+        let (mut fresh, mut run) = ([0; 16], [0; 16]);
+        rng.fill(&mut fresh);
+        rng.fill(&mut run);
+        let name = name.unwrap_or(fresh);
+        Journal {
+            name,
+            run,
+            seal: at_rest.journal(&name),
+            is_sealed: at_rest.is_sealed(),
+            pending: Vec::new(),
+            // That there is a session is to be kept, too.
+            done: Mark(1),
+            acked: None,
+            consumed: BTreeMap::new(),
+            last,
+            unkept: VecDeque::new(),
+            kept: Stage {
+                number: last,
+                ..Stage::default()
+            },
+            since_snapshot: 0,
+            snapshot: None,
+        }
+    }
+
+    /// What depends on all that was done so far waits for this.
+    pub(crate) fn mark(&self) -> Mark {
+        self.done
+    }
+
+    /// Whether what waits for `mark` may be seen.
+    pub(crate) fn has_kept(&self, mark: Mark) -> bool {
+        self.kept.done >= mark
+    }
+
+    /// The positions up to which everything is kept.
+    pub(crate) fn kept(&self) -> Positions {
+        self.kept.positions
+    }
+
+    /// The state that was restored holds these positions, and they are kept.
+    pub(crate) fn begin_at(&mut self, positions: Positions) {
+        self.kept.positions = positions;
+    }
+
+    pub(crate) fn push(&mut self, op: &Op) {
+        op.write(&mut self.pending);
+        self.done.0 += 1;
+    }
+
+    /// The peer's frame was taken.
+    pub(crate) fn accepted(&mut self, frame: &Frame) {
+        op::accepted(&mut self.pending, frame);
+        self.done.0 += 1;
+    }
+
+    /// A frame got its position.
+    pub(crate) fn committed(&mut self, frame: &Frame) {
+        match frame {
+            Frame::Data(data) => op::committed_data(&mut self.pending, data.stream, data.payload.len()),
+            frame => Op::Committed(frame.clone()).write(&mut self.pending),
+        }
+        self.done.0 += 1;
+    }
+
+    /// The peer has all below. Nothing waits for that to be kept.
+    pub(crate) fn acked(&mut self, position: u64) {
+        self.acked = Some(position);
+    }
+
+    pub(crate) fn consumed(&mut self, stream: StreamId, place: Place) {
+        self.consumed.insert(stream, place);
+        self.done.0 += 1;
+    }
+
+    /// Whether there is something to keep.
+    pub(crate) fn is_due(&self) -> bool {
+        let known = self.unkept.back().unwrap_or(&self.kept).done;
+        self.snapshot.is_none() || self.done > known
+    }
+
+    /// Whether there was a snapshot, so that records may follow.
+    pub(crate) fn has_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// Whether the next record is a snapshot.
+    pub(crate) fn wants_snapshot(&self) -> bool {
+        self.snapshot
+            .is_none_or(|len| self.since_snapshot > LEAST_COMPACTED.max(2 * len))
+    }
+
+    /// The next record: what was done since the one before, with which the session stands at `positions`.
+    pub(crate) fn record(&mut self, now: Instant, positions: Positions) -> Record {
+        let mut content = now.as_nanos().to_be_bytes().to_vec();
+        content.append(&mut self.pending);
+        for (stream, place) in core::mem::take(&mut self.consumed) {
+            Op::Consumed { stream, place }.write(&mut content);
+        }
+        if let Some(position) = self.acked.take() {
+            Op::Acked(position).write(&mut content);
+        }
+        let record = self.finish(&content, positions, false);
+        self.since_snapshot += record.bytes.len();
+        record
+    }
+
+    /// A snapshot, whose content is the whole session at `positions`.
+    pub(crate) fn snapshot(&mut self, now: Instant, positions: Positions, state: &[u8]) -> Record {
+        self.pending = Vec::new();
+        self.consumed.clear();
+        self.acked = None;
+        let mut content = Vec::with_capacity(8 + state.len());
+        content.extend_from_slice(&now.as_nanos().to_be_bytes());
+        content.extend_from_slice(state);
+        let record = self.finish(&content, positions, true);
+        self.since_snapshot = 0;
+        self.snapshot = Some(record.bytes.len());
+        record
+    }
+
+    fn finish(&mut self, content: &[u8], positions: Positions, is_snapshot: bool) -> Record {
+        self.last += 1;
+        let header = Header {
+            kind: Kind {
+                is_snapshot,
+                is_sealed: self.is_sealed,
+            },
+            number: self.last,
+            kept: self.kept.number,
+            run: self.run,
+            journal: is_snapshot.then_some(self.name),
+        };
+        self.unkept.push_back(Stage {
+            number: self.last,
+            done: self.done,
+            positions,
+        });
+        Record {
+            number: self.last,
+            is_snapshot,
+            bytes: header.seal(&self.seal, content),
+        }
+    }
+
+    /// The host keeps the records up to that number. Whether that is news.
+    pub(crate) fn on_kept(&mut self, through: u64) -> bool {
+        let before = self.kept.number;
+        while let Some(stage) = self.unkept.front().copied().filter(|stage| stage.number <= through) {
+            self.unkept.pop_front();
+            self.kept = stage;
+        }
+        self.kept.number > before
+    }
+}

@@ -1,0 +1,25 @@
+//! Durable sessions: what is kept of one, in which bytes, and how it is read back. Which effects wait for it stands with each of them.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `op` | operations, which a journal is a list of |
+//! | `fields` | what operations and snapshots are made of |
+//! | `record` | the bytes around them, and what a host is given |
+//! | `journal` | what waits to be kept, and how much is |
+//! | `restore` | a journal read back |
+
+pub(crate) mod fields;
+mod journal;
+pub(crate) mod op;
+mod record;
+pub(crate) mod restore;
+
+pub use self::journal::Mark;
+pub(crate) use self::journal::{Journal, Positions};
+pub(crate) use self::op::Op;
+pub use self::record::Record;
+pub use self::restore::RestoreError;
+pub(crate) use self::restore::{Restored, read};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Sessions that a process before this one held, taken in again.
+
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::routing::Registry;
+use crate::durable::RestoreError;
+use crate::security::ResumeSecrets;
+use crate::server::index::Key;
+use crate::server::table::Entry;
+use crate::session::Session;
+use crate::time::{Duration, Instant};
+
+impl Registry {
+    /// A session that goes on where a process before left it: see [`Session::restore`]. It is detached, and its client may resume
+    /// it, from now on. Limits of how many there may be are not asked: it was let in before.
+    ///
+    /// # Errors
+    /// Nothing is kept, it is damaged, or it is not that of such a session. [`RestoreError::Held`]: it is held here already.
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        journal: &[Bytes],
+        away: Option<Duration>,
+    ) -> Result<Session, RestoreError> {
+        self.handle_timeout(now);
+        let secrets = Arc::new(ResumeSecrets::default());
+        let rng = self.rng.fork();
+        let session = Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng)?;
+        let (Some(id), Some(client_key)) = (session.id(), session.peer_key()) else {
+            return Err(RestoreError::Side);
+        };
+        if self.sessions.contains(id) || self.tombstones.contains(id) {
+            return Err(RestoreError::Held);
+        }
+        let registered = session.registered();
+        let identity = Key::from(&registered.identity[..]);
+        let entry = Entry::provisional(now, client_key, &registered.name, identity, secrets);
+        self.admitted += 1;
+        self.sessions.insert(id, entry);
+        for label in &registered.labels {
+            self.label(now, id, label);
+        }
+        Ok(session)
+    }
+}

@@ -1,0 +1,137 @@
+//! Durable sessions: what the host is to keep, and what it says of that.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::machine::Session;
+use crate::accept::Registered;
+use crate::durable::{Mark, Positions, Record};
+use crate::event::EndReason;
+use crate::id::Side;
+use crate::stream::RestoredStream;
+use crate::time::Instant;
+
+/// Why what a session has to keep is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreFailure {
+    /// It cannot be kept, now or later.
+    Failed,
+    /// Another process has taken the session over, and goes on with it.
+    Superseded,
+    /// This process gave the session up, so that another one can take it over.
+    Released,
+}
+
+impl Session {
+    /// What is to be kept next, if anything is: to be asked for after every call and every packet, and when what was asked for before is
+    /// kept. Whatever became due meanwhile is in it, so that there is one record for each write, however many messages there
+    /// were. `None` for a session that is not [durable](crate::SessionConfig::durable).
+    ///
+    /// Until [`handle_persisted`](Self::handle_persisted) says that it is kept the session withholds what would become a lie if it were lost: an
+    /// acknowledgement of what was received since, a frame that was committed since, an answer or a confirmation that promises
+    /// to know a secret, a RESUME with a new counter, and its last words. The rest goes on, and what was received can be read
+    /// at once.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        let positions = self.positions();
+        let now = self.latest.at(Instant::ZERO);
+        let is_ended = self.is_ended();
+        let journal = self.ledger.journal.as_ref().filter(|journal| journal.is_due())?;
+        // What is left of a session that is over is no state to begin with.
+        if journal.wants_snapshot() && !is_ended {
+            return self.snapshot();
+        }
+        let journal = self.ledger.journal.as_mut().filter(|journal| journal.has_snapshot())?;
+        Some(journal.record(now, positions))
+    }
+
+    /// The whole session as one record, in the place of what [`poll_record`](Self::poll_record) would give next. `None`: the session is
+    /// not durable, or over.
+    pub fn snapshot(&mut self) -> Option<Record> {
+        if self.is_ended() || self.ledger.journal.is_none() {
+            return None;
+        }
+        let positions = self.positions();
+        let now = self.latest.at(Instant::ZERO);
+        let mut state = Vec::new();
+        self.save(now, &mut state);
+        let journal = self.ledger.journal.as_mut()?;
+        Some(journal.snapshot(now, positions, &state))
+    }
+
+    /// The records up to that number are kept, and stay so whatever happens: what waited for that may go out. Numbers that were not
+    /// given out yet mean nothing.
+    pub fn handle_persisted(&mut self, now: Instant, through: u64) {
+        let _span = self.span.enter();
+        let now = self.latest.advance(now);
+        let journal = self.ledger.journal.as_mut();
+        if journal.is_some_and(|journal| journal.on_kept(through)) && self.is_ended() {
+            self.reporting.set_due();
+        }
+        self.settle(now);
+    }
+
+    /// What is to be kept is not. The session ends here, and says nothing to its peer, who may go on with it where what is kept
+    /// is restored: as [`StorageFailed`](EndReason::StorageFailed), [`Superseded`](EndReason::Superseded) or [`Moved`](EndReason::Moved).
+    pub fn handle_store_failed(&mut self, now: Instant, failure: StoreFailure) {
+        let _span = self.span.enter();
+        let now = self.latest.advance(now);
+        if self.ledger.journal.is_none() {
+            return;
+        }
+        let reason = match failure {
+            StoreFailure::Failed => EndReason::StorageFailed,
+            StoreFailure::Superseded => EndReason::Superseded,
+            StoreFailure::Released => EndReason::Moved,
+        };
+        self.connections.forget_parting();
+        self.end(now, reason, None);
+        self.ledger.journal = None;
+        self.reporting.set_due();
+        self.settle(now);
+    }
+
+    /// What names all that was done so far: once [`has_persisted`](Self::has_persisted) says so of it, a restart loses nothing of
+    /// that.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.ledger.mark()
+    }
+
+    /// Whether all is kept that was done up to `mark`. Of a session that is not durable there is nothing to keep.
+    #[must_use]
+    pub fn has_persisted(&self, mark: Mark) -> bool {
+        self.ledger.has_kept(mark)
+    }
+
+    /// The streams that the application has, with what was taken and dealt with of each: what it asks after a restart.
+    #[must_use]
+    pub fn streams(&self) -> Vec<RestoredStream> {
+        self.ledger.streams.list()
+    }
+
+    /// As what the registry knows it is kept with it.
+    pub(crate) fn register(&mut self, registered: Option<Registered>) {
+        self.registered = registered.map(Box::new);
+    }
+
+    /// As what the registry knew it that let it in.
+    pub(crate) fn registered(&self) -> Registered {
+        self.registered.as_deref().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn positions(&self) -> Positions {
+        Positions {
+            expected: self.ledger.standing(),
+            next: self.ledger.next(),
+        }
+    }
+
+    /// Which end this is, as a snapshot has it.
+    pub(super) fn side_byte(side: Side) -> u8 {
+        match side {
+            Side::Client => 0,
+            Side::Server => 1,
+        }
+    }
+}

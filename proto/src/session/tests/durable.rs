@@ -1,0 +1,315 @@
+//! Durable sessions: what waits for the disk, and what is restored from it. The simulator of the `unbroken-tests` crate kills
+//! processes at any step; here each effect has a test of its own.
+
+use super::*;
+use crate::durable::{Record, RestoreError};
+use crate::event::Place;
+use crate::security::AtRest;
+use crate::session::StoreFailure;
+
+/// What is kept of one end.
+#[derive(Clone, Default)]
+struct Disk {
+    records: Vec<Record>,
+}
+
+impl Disk {
+    /// Takes what the session has for it, and does not say that it is kept.
+    fn take(&mut self, session: &mut Session) -> Option<u64> {
+        let mut last = None;
+        while let Some(record) = session.poll_record() {
+            last = Some(record.number);
+            if record.is_snapshot {
+                self.records.clear();
+            }
+            self.records.push(record);
+        }
+        last
+    }
+
+    fn keep(&mut self, session: &mut Session, now: Instant) -> bool {
+        let Some(through) = self.take(session) else {
+            return false;
+        };
+        session.handle_persisted(now, through);
+        true
+    }
+
+    fn pieces(&self) -> Vec<Bytes> {
+        self.records.iter().map(|record| record.bytes.clone()).collect()
+    }
+}
+
+struct Durable {
+    pair: Pair,
+    client: Disk,
+    server: Disk,
+}
+
+fn at_rest() -> AtRest {
+    AtRest::sealed([9; 32])
+}
+
+fn make_durable(client: &mut ClientConfig, server: &mut ServerConfig) {
+    client.session.durable = Some(at_rest());
+    server.session.durable = Some(at_rest());
+}
+
+fn client_config() -> ClientConfig {
+    let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because the hint is short");
+    let mut config = ClientConfig::new(Auth::secret(secret));
+    config.session.durable = Some(at_rest());
+    config
+}
+
+impl Durable {
+    fn new() -> Durable {
+        Durable {
+            pair: Pair::with_configs(make_durable),
+            client: Disk::default(),
+            server: Disk::default(),
+        }
+    }
+
+    /// As [`Pair::dial`], with disks that answer at once.
+    fn dial(&mut self) {
+        let due = self
+            .pair
+            .client
+            .wanted_connection()
+            .expect("because it is lost")
+            .not_before;
+        self.pair.now = self.pair.now.max(due);
+        let now = self.pair.now;
+        let ours = self
+            .pair
+            .client
+            .attach(now, Carrier::ordered())
+            .expect("because it is due");
+        self.client.keep(&mut self.pair.client, now);
+        let connection = self.pair.registry.connection_accepted(now, Carrier::ordered());
+        let mut packet = Vec::new();
+        assert!(self.pair.client.poll_transmit(now, ours, &mut packet));
+        let theirs = match self
+            .pair
+            .registry
+            .first_packet(now, connection, BytesMut::from(&packet[..]))
+        {
+            Route::Handshake(mut incoming) => {
+                packet.clear();
+                incoming.poll_transmit(&mut packet);
+                let client = &mut self.pair.client;
+                client.handle_input(now, ours, BytesMut::from(&packet[..])).unwrap();
+                packet.clear();
+                client.poll_transmit(now, ours, &mut packet);
+                incoming.handle_input(now, BytesMut::from(&packet[..])).unwrap();
+                let Admission::New { session, epoch } = self.pair.registry.admit(now, incoming) else {
+                    panic!("not admitted");
+                };
+                self.pair.server = Some(session);
+                epoch
+            }
+            Route::Resume { incoming, .. } => self.pair.server().adopt(now, incoming).unwrap(),
+            Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
+        };
+        self.pair.links.push((ours, Some(theirs)));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        loop {
+            self.pair.settle();
+            let now = self.pair.now;
+            let kept = self.client.keep(&mut self.pair.client, now);
+            if !self.server.keep(self.pair.server(), now) && !kept {
+                return;
+            }
+        }
+    }
+
+    /// Both processes die, and are started again.
+    fn restart(&mut self) {
+        self.pair.cut();
+        self.restart_client();
+        self.restart_server();
+    }
+
+    fn restart_client(&mut self) {
+        let now = self.pair.now;
+        let seed = Seed([now.as_nanos() as u8 ^ 0x5a; 32]);
+        self.pair.client = Session::restore(client_config(), &self.client.pieces(), None, seed, now).unwrap();
+    }
+
+    fn restart_server(&mut self) {
+        let now = self.pair.now;
+        let config = {
+            let secret = SharedSecret::from_key(b"test", [7; 32]).unwrap();
+            let mut config = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret]));
+            config.session.durable = Some(at_rest());
+            config
+        };
+        self.pair.registry = Registry::new(config, Seed([77; 32]), now).unwrap();
+        let server = self.pair.registry.restore(now, &self.server.pieces(), None).unwrap();
+        self.pair.server = Some(server);
+        self.pair.settle_registry();
+    }
+}
+
+fn messages(session: &mut Session, now: Instant, stream: StreamId) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while let Ok(Some(Chunk::Data { payload, .. })) = session.stream(stream).recv(now) {
+        all.push(payload.to_vec());
+    }
+    all
+}
+
+#[test]
+fn a_conversation_goes_on_after_both_ends_died() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.settle();
+    let server = durable.pair.server();
+    assert_eq!(server.accept(now).unwrap().id, stream);
+    assert_eq!(messages(server, now, stream), [b"one"]);
+    send(server, now, stream, "answer");
+    // Nobody has a connection when this is said.
+    durable.settle();
+    durable.pair.cut();
+    send(&mut durable.pair.client, now, stream, "two");
+    durable.settle();
+    for _ in 0..3 {
+        durable.restart();
+        let now = durable.pair.now;
+        durable.dial();
+        // What was read and not dealt with comes again.
+        assert_eq!(messages(durable.pair.server(), now, stream), [&b"one"[..], b"two"]);
+        assert_eq!(messages(&mut durable.pair.client, now, stream), [b"answer"]);
+        assert_eq!(durable.pair.client.streams()[0].taken.messages, 2);
+    }
+    let place = Place { messages: 1, bytes: 0 };
+    let now = durable.pair.now;
+    durable.pair.server().stream(stream).consumed(now, place).unwrap();
+    durable.settle();
+    durable.restart();
+    durable.dial();
+    let now = durable.pair.now;
+    assert_eq!(messages(durable.pair.server(), now, stream), [b"two"]);
+}
+
+#[test]
+fn a_session_that_was_never_established_keeps_what_was_queued() {
+    let mut durable = Durable::new();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "early".into());
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.restart_client();
+    durable.dial();
+    assert_eq!(durable.pair.server().accept(now).unwrap().id, stream);
+    assert_eq!(messages(durable.pair.server(), now, stream), [b"early"]);
+}
+
+#[test]
+fn a_journal_cut_at_any_byte_is_the_state_before() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "first".into());
+    durable.client.keep(&mut durable.pair.client, now);
+    let whole: usize = durable.client.records.iter().map(|record| record.bytes.len()).sum();
+    let place = durable.pair.client.streams()[0].taken.messages;
+    send(&mut durable.pair.client, now, stream, "second");
+    durable.client.keep(&mut durable.pair.client, now);
+    let all: Vec<u8> = durable
+        .client
+        .pieces()
+        .iter()
+        .flat_map(|piece| piece.to_vec())
+        .collect();
+    assert_eq!(place, 1);
+    let restore = |bytes: &[u8]| {
+        Session::restore(
+            client_config(),
+            &[Bytes::copy_from_slice(bytes)],
+            None,
+            Seed([3; 32]),
+            now,
+        )
+    };
+    for cut in whole..all.len() {
+        let restored = restore(&all[..cut]).unwrap();
+        assert_eq!(restored.streams()[0].taken.messages, 1, "cut at {cut}");
+        let mut torn = all.clone();
+        torn[cut] ^= 0x40;
+        assert_eq!(restore(&torn).unwrap().streams()[0].taken.messages, 1, "torn at {cut}");
+    }
+    assert_eq!(restore(&all).unwrap().streams()[0].taken.messages, 2);
+    let first = durable.client.records[0].bytes.len();
+    for cut in 0..first {
+        assert_eq!(restore(&all[..cut]).unwrap_err(), RestoreError::Empty, "cut at {cut}");
+    }
+    for damaged in first..whole {
+        let mut bytes = all.clone();
+        bytes[damaged] ^= 0x40;
+        let error = restore(&bytes).unwrap_err();
+        assert!(matches!(error, RestoreError::Damaged { .. }), "{damaged}: {error}");
+    }
+}
+
+#[test]
+fn nothing_is_acknowledged_that_is_not_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    queue(&mut durable.pair.client, now, "one".into());
+    // The server's disk does not answer.
+    for _ in 0..10 {
+        durable.client.keep(&mut durable.pair.client, now);
+        durable.pair.settle();
+    }
+    durable.pair.sleep(Duration::from_millis(100));
+    durable.pair.settle();
+    let client = durable.pair.client.inspect();
+    assert_eq!((client.acked, client.next), (0, 2));
+    assert_eq!(durable.pair.server().inspect().expected, 2);
+    assert!(durable.pair.server().accept(now).is_some(), "it can be read at once");
+    durable.settle();
+    assert_eq!(durable.pair.client.inspect().acked, 2);
+}
+
+#[test]
+fn nothing_is_sent_whose_commit_is_not_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    queue(&mut durable.pair.client, now, "one".into());
+    durable.pair.settle();
+    assert_eq!(durable.pair.server().inspect().expected, 0);
+    assert_eq!(durable.pair.client.inspect().next, 2, "it is committed all the same");
+    durable.settle();
+    assert_eq!(durable.pair.server().inspect().expected, 2);
+}
+
+#[test]
+fn a_store_that_failed_ends_the_session_without_a_word() {
+    for (failure, reason) in [
+        (StoreFailure::Failed, EndReason::StorageFailed),
+        (StoreFailure::Superseded, EndReason::Superseded),
+        (StoreFailure::Released, EndReason::Moved),
+    ] {
+        let mut durable = Durable::new();
+        durable.dial();
+        let now = durable.pair.now;
+        queue(&mut durable.pair.client, now, "one".into());
+        durable.pair.client.handle_store_failed(now, failure);
+        let ended = events(&mut durable.pair.client).pop();
+        let Some(Event::Ended(ended)) = ended else {
+            panic!("{ended:?}")
+        };
+        assert_eq!(ended.reason, reason);
+        assert_eq!(ended.fates.streams[0].unknown.messages, 1, "it may go on elsewhere");
+        let ours = durable.pair.links[0].0;
+        assert!(!durable.pair.client.poll_transmit(now, ours, &mut Vec::new()));
+    }
+}
