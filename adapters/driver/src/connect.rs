@@ -50,7 +50,7 @@ pub fn connect_traced<R: Runtime>(
     Ok(drive(clock, session, connector))
 }
 
-fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
+pub(crate) fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
     let timer = clock.timer();
     let shared = Shared::new(machine, clock);
     let source = Source::Dial(Attempts::new(Box::new(connector)));

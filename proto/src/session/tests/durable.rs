@@ -154,7 +154,7 @@ impl Durable {
             config
         };
         self.pair.registry = Registry::new(config, Seed([77; 32]), now).expect("because it is honest");
-        let server = self
+        let (server, _) = self
             .pair
             .registry
             .restore(now, &self.server.pieces(), None)

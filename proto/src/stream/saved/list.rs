@@ -15,6 +15,8 @@ use crate::stream::table::Streams;
 pub struct RestoredStream {
     /// Its id.
     pub id: StreamId,
+    /// Streams of a lower number go first.
+    pub priority: u8,
     /// What whoever opened it said that it is for.
     pub label: Bytes,
     /// What the session took of this end to be sent: who knows what it wanted to send goes on behind that.
@@ -31,6 +33,7 @@ impl Streams {
         let accepted = self.table.iter().filter(|(_, stream)| stream.accepted);
         let restored = accepted.map(|(id, stream)| RestoredStream {
             id: *id,
+            priority: stream.priority,
             label: stream.label.clone(),
             taken: Tally {
                 messages: stream.send.messages,
