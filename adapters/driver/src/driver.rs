@@ -14,7 +14,7 @@ use crate::clock::Timer;
 use crate::connecting::Attempts;
 use crate::connection::BoxConnection;
 use crate::connections::{Connections, Turn};
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Remains};
 use crate::machine::bare;
 use crate::state::Shared;
 
@@ -113,11 +113,13 @@ impl Driver {
         let Some(keeper) = &mut self.keeper else {
             return Poll::Ready(());
         };
-        let reason = self
-            .shared
-            .read(|state| state.ended.as_ref().map(|ended| ended.reason.clone()));
-        match reason {
-            Some(reason) => keeper.poll_leave(&reason, cx),
+        let left = self.shared.read(|state| match &state.ended {
+            Some(_) if state.is_exported => Some(Remains::Nothing),
+            Some(ended) => Some(Remains::of(&ended.reason)),
+            None => None,
+        });
+        match left {
+            Some(remains) => keeper.poll_leave(remains, cx),
             None => Poll::Ready(()),
         }
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 use unbroken_proto::StreamId;
 use unbroken_proto::config::{ClientConfig, Seed};
 use unbroken_proto::durable::RestoreError;
 use unbroken_proto::error::ConfigError;
 use unbroken_proto::event::{Ended, Tally};
+use unbroken_proto::security::AtRest;
 use unbroken_proto::session::StoreFailure;
 use unbroken_proto::stream::RestoredStream;
 
@@ -42,8 +44,9 @@ pub enum DurableError {
 /// left it, from what `store` keeps under `id`. The configuration says how that is protected
 /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)).
 ///
-/// Its streams from before are those of [`Session::restored`]. A session that is over leaves nothing in the store. When the last
-/// handle is dropped it is closed, as any session; [`Session::suspend`] leaves it for the next process.
+/// Its streams from before are those of [`Session::restored`]. Handles go with their process, so that dropping them ends nothing: when the last one
+/// of the session is dropped it is left to the next process, as by [`Session::suspend`], and a stream is there again after a restart. What is
+/// to end is closed, reset or stopped by name. A session that is over leaves nothing in the store.
 ///
 /// # Errors
 /// The configuration cannot work or says nothing of how to protect it, the store fails, or what it keeps is damaged.
@@ -70,6 +73,43 @@ pub async fn connect_durable<R: Runtime>(
     let (session, driver) = drive(clock, plain(machine), connector);
     session.begin_restored();
     Ok((session, driver.with_keeper(Keeper::new(store, id, fence))))
+}
+
+/// A session that was [packed up](Session::export), which goes on here. `at_rest` is how the ticket is sealed. A durable one needs a
+/// place: a store, and a journal in it, which is empty.
+///
+/// # Errors
+/// The ticket is not one, or is sealed otherwise; the configuration is durable and there is no place, or the other way round; the store fails, or the
+/// journal is not empty.
+pub async fn import<R: Runtime>(
+    runtime: &R,
+    config: ClientConfig,
+    seed: Seed,
+    connector: impl Connector + 'static,
+    (ticket, at_rest): (Bytes, &AtRest),
+    place: Option<(Arc<dyn Store>, JournalId)>,
+) -> Result<(Session, Driver), DurableError> {
+    if config.session.durable.is_some() != place.is_some() {
+        return Err(RestoreError::Config.into());
+    }
+    let keeper = match place {
+        Some((store, id)) => {
+            let Opened { fence, journal } = store.open(&id).await?;
+            if !journal.pieces().is_empty() {
+                return Err(RestoreError::Held.into());
+            }
+            Some(Keeper::new(store, id, fence))
+        }
+        None => None,
+    };
+    let clock = Clock::new(runtime);
+    let machine = unbroken_proto::Session::import(config, ticket, at_rest, None, seed, clock.now())?;
+    let (session, mut driver) = drive(clock, plain(machine), connector);
+    session.begin_restored();
+    if let Some(keeper) = keeper {
+        driver = driver.with_keeper(keeper);
+    }
+    Ok((session, driver))
 }
 
 impl Session {
@@ -140,6 +180,20 @@ impl Session {
         if self.ended().is_some() {
             self.disconnected().await;
         }
+    }
+
+    /// Packs the session up for another process or device, as [`export`](unbroken_proto::Session::export) does. It is over here, as
+    /// [`Moved`](unbroken_proto::event::EndReason::Moved); what its store has of it is deleted before the ticket is returned. [`import`] goes on with
+    /// it. `None`: there is no session to pack up (it is the accepting side's, was never established, or is over).
+    pub async fn export(&self, at_rest: &AtRest) -> Option<Bytes> {
+        let ticket = self.shared().call(|state, now| {
+            let ticket = bare(&mut state.machine, now, "export").export(now, at_rest)?;
+            state.is_exported = true;
+            state.notify_driver();
+            Some(ticket)
+        })?;
+        self.disconnected().await;
+        Some(ticket)
     }
 
     /// Why what a durable session has to keep was not kept, the last time that was so. It is tried again as long as the store cannot be reached or

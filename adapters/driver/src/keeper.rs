@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use unbroken_proto::durable::Record;
 use unbroken_proto::event::EndReason;
@@ -26,6 +26,27 @@ pub(crate) struct Keeper {
     fence: Fence,
     work: Work,
     pause: Duration,
+}
+
+/// What of a session that is over here stays in the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Remains {
+    /// Nothing: it is over.
+    Nothing,
+    /// All of it, for whoever goes on with it.
+    Journal,
+    /// What is none of our business: somebody else has it, or it cannot be reached.
+    Others,
+}
+
+impl Remains {
+    pub(crate) fn of(reason: &EndReason) -> Remains {
+        match reason {
+            EndReason::Superseded | EndReason::StorageFailed => Remains::Others,
+            EndReason::Moved => Remains::Journal,
+            _ => Remains::Nothing,
+        }
+    }
 }
 
 enum Work {
@@ -67,6 +88,12 @@ impl Keeper {
                         shared.call_untimed(|state, now| bare(&mut state.machine, now, "record").poll_record());
                     let Some(record) = record else {
                         self.work = Work::Idle;
+                        shared.call_untimed(|state, now| {
+                            if state.is_left {
+                                let machine = bare(&mut state.machine, now, "released");
+                                machine.handle_store_failed(now, StoreFailure::Released);
+                            }
+                        });
                         return turn;
                     };
                     self.begin(record);
@@ -134,32 +161,32 @@ impl Keeper {
         });
     }
 
-    /// The session is over: what is kept of it goes, unless another process may go on with it. Ready when that is done.
-    pub(crate) fn poll_leave(&mut self, reason: &EndReason, cx: &mut Context<'_>) -> Poll<()> {
+    /// The session is over here. Ready when the store knows what that means for what it keeps.
+    pub(crate) fn poll_leave(&mut self, remains: Remains, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.work {
-                Work::Leaving(leaving) => {
-                    // Whatever came of it, there is nothing more to do here.
-                    std::task::ready!(leaving.as_mut().poll(cx)).ok();
-                    self.work = Work::Over;
-                }
-                Work::Writing(_, writing) if matches!(reason, EndReason::Moved) => {
+                // Whatever comes of it, there is nothing more to do here.
+                Work::Writing(_, writing) => {
                     // The store takes one call after the other.
-                    std::task::ready!(writing.as_mut().poll(cx)).ok();
+                    let _answer = ready!(writing.as_mut().poll(cx));
                     self.work = Work::Idle;
                 }
+                Work::Leaving(leaving) => {
+                    let _answer = ready!(leaving.as_mut().poll(cx));
+                    self.work = Work::Over;
+                }
                 Work::Over => return Poll::Ready(()),
-                _ => self.leave(reason),
+                Work::Idle | Work::Waiting(..) => self.leave(remains),
             }
         }
     }
 
-    fn leave(&mut self, reason: &EndReason) {
+    fn leave(&mut self, remains: Remains) {
         let (store, id, fence) = (Arc::clone(&self.store), self.id.clone(), self.fence);
-        self.work = match reason {
-            EndReason::Superseded | EndReason::StorageFailed => Work::Over,
-            EndReason::Moved => Work::Leaving(Box::pin(async move { store.release(&id, fence).await })),
-            _ => Work::Leaving(Box::pin(async move { store.remove(&id, fence).await })),
+        self.work = match remains {
+            Remains::Others => Work::Over,
+            Remains::Journal => Work::Leaving(Box::pin(async move { store.release(&id, fence).await })),
+            Remains::Nothing => Work::Leaving(Box::pin(async move { store.remove(&id, fence).await })),
         };
     }
 

@@ -41,7 +41,7 @@ pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection};
 pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
-pub use durable::{DurableError, connect_durable};
+pub use durable::{DurableError, connect_durable, import};
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use happy_eyeballs::{KnownAddresses, Unreachable, connect_host};

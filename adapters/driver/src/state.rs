@@ -45,6 +45,10 @@ pub(crate) struct State {
     pub(crate) connect_error: Option<Arc<ConnectError>>,
     /// Why what a durable session has to keep was not kept, the last time.
     pub(crate) store_error: Option<Arc<StoreError>>,
+    /// Nobody holds the durable session any more: it is over here once all is kept.
+    pub(crate) is_left: bool,
+    /// The session goes on elsewhere with a ticket: nothing of it stays here.
+    pub(crate) is_exported: bool,
     /// Streams that a durable session was restored with, and that nobody has taken.
     pub(crate) restored: BTreeSet<StreamId>,
     /// Tasks that wait for something to be kept.
@@ -82,6 +86,8 @@ impl Shared {
                 is_disconnected: false,
                 connect_error: None,
                 store_error: None,
+                is_left: false,
+                is_exported: false,
                 restored: BTreeSet::new(),
                 keepers: Waiters::default(),
                 peer_address: None,

@@ -10,14 +10,16 @@ use bytes::Bytes;
 use common::{client_config, server_config};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use unbroken_tokio::driver::import;
 use unbroken_tokio::driver::store::{JournalId, MemoryStore, Store};
 use unbroken_tokio::proto::event::{EndReason, Place};
 use unbroken_tokio::proto::security::AtRest;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, Duration, ServerConfig};
-use unbroken_tokio::{Address, Server, Session, connect_durable, connector};
+use unbroken_tokio::{Address, Server, Session, Tokio, connect_durable, connector};
 
-const MESSAGES: u64 = 2_000;
+const MESSAGES: u64 = 4_000;
+const KILLS: u64 = 30;
 
 fn at_rest() -> Option<AtRest> {
     Some(AtRest::sealed([5; 32]))
@@ -67,11 +69,10 @@ async fn send(session: Session) {
     assert!(restored.is_empty(), "each can be taken once");
     let taken = session.taken(stream.id()).messages;
     for number in taken..MESSAGES {
-        stream
-            .sender()
-            .send(Bytes::copy_from_slice(&number.to_be_bytes()))
-            .await
-            .unwrap();
+        let message = Bytes::copy_from_slice(&number.to_be_bytes());
+        if stream.sender().send(message).await.is_err() {
+            panic!("{:?}, {:?}", session.ended(), session.store_error());
+        }
         if number % 50 == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -81,7 +82,13 @@ async fn send(session: Session) {
 
 /// Receives them, into a database that lasts.
 async fn receive(address: SocketAddr, store: Arc<MemoryStore>, received: Arc<Mutex<Received>>) {
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = loop {
+        // The process before may still be about to die.
+        match TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
     let mut server = Server::new(server()).unwrap();
     let failed = server.restore(store as _).await.unwrap();
     assert!(failed.is_empty(), "{failed:?}");
@@ -127,36 +134,28 @@ fn numbers_arrive_once_and_in_order_whoever_dies() {
         process
     };
     let (mut server, mut client) = (start_server(), start_client());
-    let mut kills = 0;
     let begun = std::time::Instant::now();
-    while received.lock().unwrap().numbers.len() < MESSAGES as usize {
-        assert!(
-            begun.elapsed() < common::LIMIT,
-            "{} arrived",
-            received.lock().unwrap().numbers.len()
-        );
-        std::thread::sleep(Duration::from_millis(30));
-        match kills % 3 {
-            0 => {
-                server.shutdown_background();
-                server = start_server();
-            }
-            1 => {
-                client.shutdown_background();
-                client = start_client();
-            }
-            _ => {
-                server.shutdown_background();
-                client.shutdown_background();
-                (server, client) = (start_server(), start_client());
-            }
+    let arrived = || received.lock().unwrap().numbers.len() as u64;
+    for kill in 1..=KILLS {
+        while arrived() < kill * MESSAGES / (KILLS + 1) {
+            assert!(begun.elapsed() < common::LIMIT, "{} arrived", arrived());
+            std::thread::sleep(Duration::from_millis(1));
         }
-        kills += 1;
-        std::thread::sleep(Duration::from_millis(200));
+        if kill % 3 != 1 {
+            server.shutdown_timeout(common::LIMIT);
+            server = start_server();
+        }
+        if kill % 3 != 2 {
+            client.shutdown_timeout(common::LIMIT);
+            client = start_client();
+        }
+    }
+    while arrived() < MESSAGES {
+        assert!(begun.elapsed() < common::LIMIT, "{} arrived", arrived());
+        std::thread::sleep(Duration::from_millis(1));
     }
     let received = received.lock().unwrap();
     assert_eq!(received.numbers, (0..MESSAGES).collect::<Vec<_>>());
-    assert!(kills > 2, "{kills} kills");
     server.shutdown_background();
     client.shutdown_background();
 }
@@ -191,4 +190,36 @@ async fn a_session_that_is_suspended_goes_on_and_one_that_is_closed_leaves_nothi
     accepted.disconnected().await;
     assert!(store.list().await.unwrap().is_empty());
     assert!(kept.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_goes_on_on_another_device() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut listening = Server::new(server_config()).unwrap();
+    listening.listen_tcp(listener);
+    let (laptop, phone) = (Arc::new(MemoryStore::default()), Arc::new(MemoryStore::default()));
+    let session = dial(&laptop, address).await;
+    let mut stream = session.open(StreamOptions::default()).await.unwrap();
+    stream.sender().send("one".into()).await.unwrap();
+    let accepted = listening.accept().await.session;
+    let mut theirs = accepted.accept().await.unwrap();
+    theirs.sender().send("answer".into()).await.unwrap();
+    let key = AtRest::sealed([8; 32]);
+    let ticket = session.export(&key).await.unwrap();
+    assert_eq!(session.ended().unwrap().reason, EndReason::Moved);
+    assert!(laptop.list().await.unwrap().is_empty(), "nothing of it stays there");
+    let connector = connector(Address::parse(&format!("tcp://{address}")).unwrap());
+    let place = Some((Arc::clone(&phone) as Arc<dyn Store>, "client".parse().unwrap()));
+    let seed = unbroken_tokio::driver::fresh_seed().unwrap();
+    let imported = import(&Tokio, client(), seed, connector, (ticket, &key), place).await;
+    let (session, driver) = imported.unwrap();
+    tokio::spawn(driver);
+    let mut stream = session.take_restored(stream.id()).unwrap();
+    assert_eq!(stream.receiver().recv().await.unwrap().unwrap(), "answer");
+    stream.sender().send("two".into()).await.unwrap();
+    for expected in ["one", "two"] {
+        assert_eq!(theirs.receiver().recv().await.unwrap().unwrap(), expected);
+    }
+    assert_eq!(phone.list().await.unwrap().len(), 1);
 }

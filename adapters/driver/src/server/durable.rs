@@ -67,7 +67,8 @@ fn is_of_session(id: &JournalId) -> bool {
 impl ServerHandle {
     /// Keeps the sessions that are admitted from now on in `store`, each under its id in hexadecimal digits; the configuration says how that is protected
     /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)). A session's client hears of it once it is kept, and a
-    /// session that is over leaves nothing there.
+    /// session that is over leaves nothing there. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
+    /// their clients hear of them.
     pub fn keep_in(&self, store: Arc<dyn Store>) {
         self.with(|state, _, _| state.store = Some(store));
     }
@@ -149,11 +150,15 @@ impl ServerHandle {
 
     /// Who writes down what a new session has to keep, if sessions are kept. One whose store does not answer is over.
     pub(super) async fn keeper_of(&self, new: &NewSession) -> Option<Keeper> {
-        let store = self.with(|state, _, _| state.store.clone())?;
         let is_durable = new.shared.read(|state| state.machine.is_durable());
         let id = new.id.and_then(journal_of).filter(|_| is_durable)?;
-        match store.open(&id).await {
-            Ok(Opened { fence, .. }) => Some(Keeper::new(store, id, fence)),
+        let store = self.with(|state, _, _| state.store.clone());
+        let opened = match &store {
+            Some(store) => store.open(&id).await,
+            None => Err(StoreError::Failed("sessions are durable, and there is no store".into())),
+        };
+        match opened {
+            Ok(Opened { fence, .. }) => Some(Keeper::new(store?, id, fence)),
             Err(error) => {
                 new.shared.call(|state, now| {
                     state.store_error = Some(Arc::new(error));

@@ -70,7 +70,8 @@ impl From<RecvError> for io::Error {
 
 /// The receiving half of a stream.
 ///
-/// Dropping it before its end tells the peer to stop, with code 0.
+/// Dropping it before its end tells the peer to stop, with code 0; in a durable session it tells nobody anything, and the stream is there after a
+/// restart.
 pub struct RecvHalf {
     id: StreamId,
     session: Arc<CloseOnDrop>,
@@ -308,7 +309,8 @@ impl AsyncRead for RecvHalf {
 
 impl Drop for RecvHalf {
     fn drop(&mut self) {
-        if self.over.is_none() {
+        let is_durable = || self.session.shared.read(|state| state.machine.is_durable());
+        if self.over.is_none() && !is_durable() {
             let _zero_fits = self.stop(0);
         }
     }

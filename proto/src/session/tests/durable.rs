@@ -339,3 +339,50 @@ fn a_store_that_failed_ends_the_session_without_a_word() {
         assert!(!durable.pair.client.poll_transmit(now, ours, &mut Vec::new()));
     }
 }
+
+#[test]
+fn a_session_is_packed_up_and_goes_on_elsewhere() {
+    for (is_durable, is_attached) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut durable = Durable::new();
+        if !is_durable {
+            durable.pair = Pair::with_configs(|client, server| {
+                make_durable(client, server);
+                client.session.durable = None;
+            });
+        }
+        durable.dial();
+        let now = durable.pair.now;
+        let stream = queue(&mut durable.pair.client, now, "one".into());
+        durable.settle();
+        assert!(durable.pair.server().accept(now).is_some());
+        send(durable.pair.server(), now, stream, "unread");
+        durable.settle();
+        if !is_attached {
+            durable.pair.cut();
+        }
+        send(&mut durable.pair.client, now, stream, "two");
+        let key = AtRest::sealed([4; 32]);
+        let ticket = durable
+            .pair
+            .client
+            .export(now, &key)
+            .expect("because it is established");
+        assert_eq!(durable.pair.client.end_reason(), Some(&EndReason::Moved));
+        assert!(durable.pair.client.export(now, &key).is_none() && durable.pair.client.wanted_connection().is_none());
+        let ours = durable.pair.links.first().map(|link| link.0);
+        assert!(ours.is_none_or(|ours| !durable.pair.client.poll_transmit(now, ours, &mut Vec::new())));
+        durable.pair.cut();
+        let mut config = client_config();
+        config.session.durable = is_durable.then(at_rest);
+        let other = AtRest::sealed([5; 32]);
+        let wrong = Session::import(config.clone(), ticket.clone(), &other, None, Seed([6; 32]), now);
+        assert_eq!(wrong.err(), Some(RestoreError::Sealed));
+        let session = Session::import(config, ticket, &key, None, Seed([6; 32]), now);
+        durable.pair.client = session.expect("because it is whole");
+        durable.client = Disk::default();
+        durable.dial();
+        let now = durable.pair.now;
+        assert_eq!(messages(durable.pair.server(), now, stream), [&b"one"[..], b"two"]);
+        assert_eq!(messages(&mut durable.pair.client, now, stream), [b"unread"]);
+    }
+}

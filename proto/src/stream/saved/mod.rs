@@ -57,7 +57,11 @@ impl Streams {
         self.closed = take_flag(rest)?;
         for _ in 0..take_len(rest)? {
             let id = take_stream(rest)?;
-            let stream = Stream::load(rest, self.limits.stream_window)?;
+            let mut stream = Stream::load(rest, self.limits.stream_window)?;
+            if !self.durable {
+                // What is read is gone, as it is where nothing is kept.
+                stream.recv.unconsumed = None;
+            }
             self.has_short |= stream.send.fragment < self.limits.fragment;
             self.table.insert(id, stream);
         }
