@@ -1,0 +1,320 @@
+//! What each call does to the tables, inside a transaction.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, Snapshot, StoreError};
+
+use super::error::too_far;
+
+/// How many expired journals are deleted in a transaction, so that nobody waits long behind it.
+const CLEANED_AT_ONCE: i64 = 64;
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub(super) enum Request {
+    Open(JournalId),
+    List,
+    Change {
+        id: JournalId,
+        fence: Fence,
+        change: Change,
+    },
+}
+
+/// What an owner does to its journal.
+#[derive(Debug)]
+pub(super) enum Change {
+    Append { first: u64, records: Vec<Bytes> },
+    Replace(Snapshot),
+    Remove,
+    Release,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) enum Done {
+    Opened(Opened),
+    Listed(Vec<JournalId>),
+    Changed,
+}
+
+/// Why a request was not carried out.
+pub(super) enum Trouble {
+    /// By the store's rules; nothing was changed.
+    Refused(StoreError),
+    /// By the engine; the transaction is lost.
+    Engine(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Engine(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Trouble {
+        Trouble::Refused(error)
+    }
+}
+
+/// A journal that is there.
+struct Entry {
+    key: i64,
+    fence: i64,
+    is_owned: bool,
+    /// The last record that its snapshot stands for, if it has one.
+    through: Option<u64>,
+}
+
+/// Milliseconds by the clock of the machine, in which times are stored.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    millis(since)
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Carries out a request at that time. All that the store's rules refuse is refused before anything is changed.
+pub(super) fn perform(database: &Connection, now: i64, request: &Request) -> Result<Done, Trouble> {
+    match request {
+        Request::Open(id) => open(database, now, id).map(Done::Opened),
+        Request::List => list(database, now).map(Done::Listed),
+        Request::Change { id, fence, change } => {
+            let entry = find(database, now, id)?;
+            let fence = i64::try_from(fence.0).unwrap_or(0);
+            match (change, entry) {
+                // It is done already, or there never was anything.
+                (Change::Remove | Change::Release, None) => {}
+                (_, None) => return Err(StoreError::Fenced.into()),
+                (Change::Release, Some(entry)) if entry.fence == fence => release(database, &entry)?,
+                (_, Some(entry)) if entry.fence != fence || !entry.is_owned => return Err(StoreError::Fenced.into()),
+                (Change::Append { first, records }, Some(entry)) => append(database, now, &entry, *first, records)?,
+                (Change::Replace(snapshot), Some(entry)) => replace(database, now, &entry, snapshot)?,
+                (Change::Remove | Change::Release, Some(entry)) => delete(database, entry.key)?,
+            }
+            Ok(Done::Changed)
+        }
+    }
+}
+
+/// The journal of that name; one that has expired is no longer there, although its rows may be.
+fn find(database: &Connection, now: i64, id: &JournalId) -> rusqlite::Result<Option<Entry>> {
+    database
+        .prepare_cached(
+            "SELECT key, fence, owned, through FROM journals WHERE id = ?1 AND (expires IS NULL OR expires > ?2)",
+        )?
+        .query_row(params![id.as_str(), now], |row| {
+            Ok(Entry {
+                key: row.get(0)?,
+                fence: row.get(1)?,
+                is_owned: row.get(2)?,
+                through: number(row, 3)?,
+            })
+        })
+        .optional()
+}
+
+/// A number that is not negative, or none.
+fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    value
+        .map(|value| u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value)))
+        .transpose()
+}
+
+fn open(database: &Connection, now: i64, id: &JournalId) -> Result<Opened, Trouble> {
+    let entry = find(database, now, id)?;
+    // Before anything is changed, as it may turn out to be damaged.
+    let journal = match &entry {
+        Some(entry) => load(database, now, id, entry)?,
+        None => KeptJournal::default(),
+    };
+    let fence: i64 = database
+        .prepare_cached("UPDATE fences SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?;
+    if let Some(entry) = entry {
+        database
+            .prepare_cached("UPDATE journals SET fence = ?2, owned = 1 WHERE key = ?1")?
+            .execute([entry.key, fence])?;
+    } else {
+        // What has expired under this name must go, so that none of it is taken for the new journal's.
+        let expired: Option<i64> = database
+            .prepare_cached("SELECT key FROM journals WHERE id = ?1")?
+            .query_row([id.as_str()], |row| row.get(0))
+            .optional()?;
+        if let Some(key) = expired {
+            delete(database, key)?;
+        }
+        database
+            .prepare_cached("INSERT INTO journals (id, fence, owned) VALUES (?1, ?2, 1)")?
+            .execute(params![id.as_str(), fence])?;
+    }
+    let fence = Fence(u64::try_from(fence).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, fence))?);
+    Ok(Opened { fence, journal })
+}
+
+fn load(database: &Connection, now: i64, id: &JournalId, entry: &Entry) -> Result<KeptJournal, Trouble> {
+    let damaged = |place: String| StoreError::Damaged { place };
+    let mut written = None;
+    let mut snapshot = None;
+    if let Some(through) = entry.through {
+        let (time, bytes) = database
+            .prepare_cached("SELECT written, bytes FROM snapshots WHERE journal = ?1")?
+            .query_row([entry.key], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?
+            .ok_or_else(|| damaged(format!("the snapshot of {id}")))?;
+        written = Some(time);
+        snapshot = Some((through, bytes.into()));
+    }
+    let mut statement =
+        database.prepare_cached("SELECT number, written, bytes FROM records WHERE journal = ?1 ORDER BY number")?;
+    let mut rows = statement.query([entry.key])?;
+    let mut records = Vec::new();
+    let mut last = entry.through.unwrap_or(0);
+    while let Some(row) = rows.next()? {
+        last += 1;
+        if number(row, 0)? != Some(last) {
+            return Err(damaged(format!("record {last} of {id}")).into());
+        }
+        written = written.max(Some(row.get(1)?));
+        records.push(Bytes::from(row.get::<_, Vec<u8>>(2)?));
+    }
+    // A clock that was set back since does not know.
+    let written_ago = written
+        .and_then(|written| u64::try_from(now.saturating_sub(written)).ok())
+        .map(Duration::from_millis);
+    Ok(KeptJournal {
+        snapshot,
+        records,
+        written_ago,
+    })
+}
+
+fn list(database: &Connection, now: i64) -> Result<Vec<JournalId>, Trouble> {
+    let mut statement =
+        database.prepare_cached("SELECT id FROM journals WHERE expires IS NULL OR expires > ?1 ORDER BY key")?;
+    let mut rows = statement.query([now])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let id = name.parse().map_err(|_| StoreError::Damaged {
+            place: format!("the name {name:?} of a journal"),
+        })?;
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// The number of the last record that is kept, or that the snapshot stands for.
+fn last(database: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
+    let last = database
+        .prepare_cached("SELECT number FROM records WHERE journal = ?1 ORDER BY number DESC LIMIT 1")?
+        .query_row([entry.key], |row| number(row, 0))
+        .optional()?;
+    Ok(last.flatten().max(entry.through).unwrap_or(0))
+}
+
+fn append(database: &Connection, now: i64, entry: &Entry, first: u64, records: &[Bytes]) -> Result<(), Trouble> {
+    let kept = last(database, entry)?;
+    // What is stored is at most `i64::MAX`, so there is a next one.
+    let next = kept + 1;
+    if first > next {
+        return Err(StoreError::Gap { first, kept }.into());
+    }
+    let end = first.checked_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+    if end.is_none_or(|end| i64::try_from(end).is_err()) {
+        return Err(too_far().into());
+    }
+    let known = usize::try_from(next - first).unwrap_or(usize::MAX);
+    let mut statement =
+        database.prepare_cached("INSERT INTO records (journal, number, written, bytes) VALUES (?1, ?2, ?3, ?4)")?;
+    for (number, record) in (next..).zip(records.iter().skip(known)) {
+        statement.execute(params![
+            entry.key,
+            i64::try_from(number).unwrap_or(i64::MAX),
+            now,
+            &record[..]
+        ])?;
+    }
+    Ok(())
+}
+
+fn replace(database: &Connection, now: i64, entry: &Entry, snapshot: &Snapshot) -> Result<(), Trouble> {
+    let through = i64::try_from(snapshot.through)
+        .ok()
+        .filter(|through| *through < i64::MAX)
+        .ok_or_else(too_far)?;
+    // One that comes after a later one has nothing to say any more, and the records it would need are gone.
+    if entry.through > Some(snapshot.through) {
+        return Ok(());
+    }
+    database
+        .prepare_cached("DELETE FROM records WHERE journal = ?1 AND number <= ?2")?
+        .execute([entry.key, through])?;
+    let expires = snapshot.keep_for.map(|time| now.saturating_add(millis(time)));
+    database
+        .prepare_cached("UPDATE journals SET through = ?2, expires = ?3 WHERE key = ?1")?
+        .execute(params![entry.key, through, expires])?;
+    database
+        .prepare_cached("INSERT OR REPLACE INTO snapshots (journal, written, bytes) VALUES (?1, ?2, ?3)")?
+        .execute(params![entry.key, now, &snapshot.bytes[..]])?;
+    Ok(())
+}
+
+/// The journal stays for whoever opens it next, unless there is nothing in it.
+fn release(database: &Connection, entry: &Entry) -> Result<(), Trouble> {
+    if entry.through.is_none() && last(database, entry)? == 0 {
+        return delete(database, entry.key).map_err(Trouble::Engine);
+    }
+    database
+        .prepare_cached("UPDATE journals SET owned = 0 WHERE key = ?1")?
+        .execute([entry.key])?;
+    Ok(())
+}
+
+fn delete(database: &Connection, key: i64) -> rusqlite::Result<()> {
+    for statement in [
+        "DELETE FROM records WHERE journal = ?1",
+        "DELETE FROM snapshots WHERE journal = ?1",
+        "DELETE FROM journals WHERE key = ?1",
+    ] {
+        database.prepare_cached(statement)?.execute([key])?;
+    }
+    Ok(())
+}
+
+/// Deletes journals that have expired, not all of them at once; returns whether there may be more. Writes nothing if there are none.
+pub(super) fn expire(database: &mut Connection, now: i64) -> rusqlite::Result<bool> {
+    let keys = keys(database, "SELECT key FROM journals WHERE expires <= ?1 LIMIT ?2", now)?;
+    if keys.is_empty() {
+        return Ok(false);
+    }
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for key in &keys {
+        delete(&transaction, *key)?;
+    }
+    transaction.commit()?;
+    Ok(keys.len() == usize::try_from(CLEANED_AT_ONCE).unwrap_or(0))
+}
+
+/// Deletes all that has expired, and the journals that a process before has opened and never written.
+pub(super) fn clean(database: &mut Connection) -> rusqlite::Result<()> {
+    while expire(database, now())? {}
+    let empty = "DELETE FROM journals WHERE through IS NULL
+        AND NOT EXISTS (SELECT 1 FROM records WHERE records.journal = journals.key)";
+    database.execute(empty, [])?;
+    Ok(())
+}
+
+fn keys(database: &Connection, query: &str, now: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = database.prepare_cached(query)?;
+    let keys = statement.query_map([now, CLEANED_AT_ONCE], |row| row.get(0))?;
+    keys.collect()
+}
