@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, Snapshot, StoreError};
 
 use super::error::too_far;
+use super::sum::sum;
 
 /// How many expired journals are deleted in a transaction, so that nobody waits long behind it.
 const CLEANED_AT_ONCE: i64 = 64;
@@ -93,8 +94,8 @@ pub(super) fn perform(database: &Connection, now: i64, request: &Request) -> Res
                 (_, None) => return Err(StoreError::Fenced.into()),
                 (Change::Release, Some(entry)) if entry.fence == fence => release(database, &entry)?,
                 (_, Some(entry)) if entry.fence != fence || !entry.is_owned => return Err(StoreError::Fenced.into()),
-                (Change::Append { first, records }, Some(entry)) => append(database, now, &entry, *first, records)?,
-                (Change::Replace(snapshot), Some(entry)) => replace(database, now, &entry, snapshot)?,
+                (Change::Append { first, records }, Some(entry)) => append(database, now, id, &entry, *first, records)?,
+                (Change::Replace(snapshot), Some(entry)) => replace(database, now, id, &entry, snapshot)?,
                 (Change::Remove | Change::Release, Some(entry)) => delete(database, entry.key)?,
             }
             Ok(Done::Changed)
@@ -164,27 +165,26 @@ fn load(database: &Connection, now: i64, id: &JournalId, entry: &Entry) -> Resul
     let mut snapshot = None;
     if let Some(through) = entry.through {
         let (time, bytes) = database
-            .prepare_cached("SELECT written, bytes FROM snapshots WHERE journal = ?1")?
-            .query_row([entry.key], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
+            .prepare_cached("SELECT written, sum, bytes FROM snapshots WHERE journal = ?1")?
+            .query_row([entry.key], |row| whole(row, 0, id, through))
             .optional()?
+            .flatten()
             .ok_or_else(|| damaged(format!("the snapshot of {id}")))?;
         written = Some(time);
-        snapshot = Some((through, bytes.into()));
+        snapshot = Some((through, bytes));
     }
-    let mut statement =
-        database.prepare_cached("SELECT number, written, bytes FROM records WHERE journal = ?1 ORDER BY number")?;
+    let mut statement = database
+        .prepare_cached("SELECT number, written, sum, bytes FROM records WHERE journal = ?1 ORDER BY number")?;
     let mut rows = statement.query([entry.key])?;
     let mut records = Vec::new();
     let mut last = entry.through.unwrap_or(0);
     while let Some(row) = rows.next()? {
         last += 1;
-        if number(row, 0)? != Some(last) {
-            return Err(damaged(format!("record {last} of {id}")).into());
-        }
-        written = written.max(Some(row.get(1)?));
-        records.push(Bytes::from(row.get::<_, Vec<u8>>(2)?));
+        let (time, bytes) = whole(row, 1, id, last)?
+            .filter(|_| row.get(0).is_ok_and(|number: i64| u64::try_from(number) == Ok(last)))
+            .ok_or_else(|| damaged(format!("record {last} of {id}")))?;
+        written = written.max(Some(time));
+        records.push(bytes);
     }
     // A clock that was set back since does not know.
     let written_ago = written
@@ -195,6 +195,18 @@ fn load(database: &Connection, now: i64, id: &JournalId, entry: &Entry) -> Resul
         records,
         written_ago,
     })
+}
+
+/// When it was written, and what, from that column on; `None`, if it is not what was written there.
+fn whole(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+    id: &JournalId,
+    number: u64,
+) -> rusqlite::Result<Option<(i64, Bytes)>> {
+    let bytes: Vec<u8> = row.get(column + 2)?;
+    let is_whole = row.get::<_, i64>(column + 1)? == sum(id, number, &bytes);
+    Ok(is_whole.then_some((row.get(column)?, bytes.into())))
 }
 
 fn list(database: &Connection, now: i64) -> Result<Vec<JournalId>, Trouble> {
@@ -221,7 +233,14 @@ fn last(database: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
     Ok(last.flatten().max(entry.through).unwrap_or(0))
 }
 
-fn append(database: &Connection, now: i64, entry: &Entry, first: u64, records: &[Bytes]) -> Result<(), Trouble> {
+fn append(
+    database: &Connection,
+    now: i64,
+    id: &JournalId,
+    entry: &Entry,
+    first: u64,
+    records: &[Bytes],
+) -> Result<(), Trouble> {
     let kept = last(database, entry)?;
     // What is stored is at most `i64::MAX`, so there is a next one.
     let next = kept + 1;
@@ -233,20 +252,22 @@ fn append(database: &Connection, now: i64, entry: &Entry, first: u64, records: &
         return Err(too_far().into());
     }
     let known = usize::try_from(next - first).unwrap_or(usize::MAX);
-    let mut statement =
-        database.prepare_cached("INSERT INTO records (journal, number, written, bytes) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = database
+        .prepare_cached("INSERT INTO records (journal, number, written, sum, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (number, record) in (next..).zip(records.iter().skip(known)) {
+        let sum = sum(id, number, record);
         statement.execute(params![
             entry.key,
             i64::try_from(number).unwrap_or(i64::MAX),
             now,
+            sum,
             &record[..]
         ])?;
     }
     Ok(())
 }
 
-fn replace(database: &Connection, now: i64, entry: &Entry, snapshot: &Snapshot) -> Result<(), Trouble> {
+fn replace(database: &Connection, now: i64, id: &JournalId, entry: &Entry, snapshot: &Snapshot) -> Result<(), Trouble> {
     let through = i64::try_from(snapshot.through)
         .ok()
         .filter(|through| *through < i64::MAX)
@@ -263,8 +284,13 @@ fn replace(database: &Connection, now: i64, entry: &Entry, snapshot: &Snapshot) 
         .prepare_cached("UPDATE journals SET through = ?2, expires = ?3 WHERE key = ?1")?
         .execute(params![entry.key, through, expires])?;
     database
-        .prepare_cached("INSERT OR REPLACE INTO snapshots (journal, written, bytes) VALUES (?1, ?2, ?3)")?
-        .execute(params![entry.key, now, &snapshot.bytes[..]])?;
+        .prepare_cached("INSERT OR REPLACE INTO snapshots (journal, written, sum, bytes) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![
+            entry.key,
+            now,
+            sum(id, snapshot.through, &snapshot.bytes),
+            &snapshot.bytes[..]
+        ])?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod error;
 mod folder;
 mod journals;
+mod sum;
 mod tables;
 mod writer;
 

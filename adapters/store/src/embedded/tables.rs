@@ -19,6 +19,8 @@ const STATEMENTS: usize = 32;
 /// Records are entries of their own, in the order of their journal, so that what an append writes does not grow with what is
 /// kept, and a journal is read in one pass. A snapshot stands apart from the owner, which changes without it.
 ///
+/// SQLite has no sums of its own: whether what is read is what was written, `sum` tells.
+///
 /// The fences of all journals come from one number, so that they grow although a journal was deleted in between.
 const TABLES: &str = "
     CREATE TABLE fences (last INTEGER NOT NULL) STRICT;
@@ -32,11 +34,17 @@ const TABLES: &str = "
         expires INTEGER
     ) STRICT;
     CREATE INDEX expiring ON journals (expires) WHERE expires IS NOT NULL;
-    CREATE TABLE snapshots (journal INTEGER PRIMARY KEY, written INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+    CREATE TABLE snapshots (
+        journal INTEGER PRIMARY KEY,
+        written INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
     CREATE TABLE records (
         journal INTEGER NOT NULL,
         number INTEGER NOT NULL,
         written INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
         bytes BLOB NOT NULL,
         PRIMARY KEY (journal, number)
     ) STRICT, WITHOUT ROWID;

@@ -71,6 +71,9 @@ impl Writer {
     fn serve(&mut self, mut calls: Vec<Call>) {
         // Nobody would hear of it.
         calls.retain(|call| !call.reply.is_canceled());
+        if calls.is_empty() {
+            return;
+        }
         match self.commit(&calls) {
             Ok(answers) => {
                 for (call, answer) in calls.into_iter().zip(answers) {
@@ -95,7 +98,27 @@ impl Writer {
         if let Some(cause) = &self.failed {
             return Err(cause.clone());
         }
-        transact(&mut self.database, calls).map_err(|error| self.note(error))
+        match transact(&mut self.database, calls) {
+            // What is in the log may have a place in the database, so that the log can begin anew.
+            Err(error) if Kind::of(&error) == Kind::Full && self.empty_the_log() => {
+                transact(&mut self.database, calls).map_err(|error| self.note(error))
+            }
+            other => other.map_err(|error| self.note(error)),
+        }
+    }
+
+    /// Moves all that is in the log into the database, if there is room; returns whether there was.
+    fn empty_the_log(&mut self) -> bool {
+        let moved = self
+            .database
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        match moved {
+            Ok(blocked) => blocked == 0,
+            Err(error) => {
+                self.note(error);
+                false
+            }
+        }
     }
 
     /// Deletes some of what has expired. Whoever comes next need not know that it did not work, unless the engine failed.
@@ -136,3 +159,7 @@ fn answer_to(call: Call, answer: Answer) {
     // Who does not wait any more need not know.
     let _ = call.reply.send(answer);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
