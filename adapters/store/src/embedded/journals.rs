@@ -3,14 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, Snapshot, StoreError};
 
 use super::error::too_far;
 use super::sum::sum;
-
-/// How many expired journals are deleted in a transaction, so that nobody waits long behind it.
-const CLEANED_AT_ONCE: i64 = 64;
 
 /// What a caller asks for.
 #[derive(Debug)]
@@ -305,7 +302,8 @@ fn release(database: &Connection, entry: &Entry) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn delete(database: &Connection, key: i64) -> rusqlite::Result<()> {
+/// Deletes a journal with all that is kept of it.
+pub(super) fn delete(database: &Connection, key: i64) -> rusqlite::Result<()> {
     for statement in [
         "DELETE FROM records WHERE journal = ?1",
         "DELETE FROM snapshots WHERE journal = ?1",
@@ -314,33 +312,4 @@ fn delete(database: &Connection, key: i64) -> rusqlite::Result<()> {
         database.prepare_cached(statement)?.execute([key])?;
     }
     Ok(())
-}
-
-/// Deletes journals that have expired, not all of them at once; returns whether there may be more. Writes nothing if there are none.
-pub(super) fn expire(database: &mut Connection, now: i64) -> rusqlite::Result<bool> {
-    let keys = keys(database, "SELECT key FROM journals WHERE expires <= ?1 LIMIT ?2", now)?;
-    if keys.is_empty() {
-        return Ok(false);
-    }
-    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for key in &keys {
-        delete(&transaction, *key)?;
-    }
-    transaction.commit()?;
-    Ok(keys.len() == usize::try_from(CLEANED_AT_ONCE).unwrap_or(0))
-}
-
-/// Deletes all that has expired, and the journals that a process before has opened and never written.
-pub(super) fn clean(database: &mut Connection) -> rusqlite::Result<()> {
-    while expire(database, now())? {}
-    let empty = "DELETE FROM journals WHERE through IS NULL
-        AND NOT EXISTS (SELECT 1 FROM records WHERE records.journal = journals.key)";
-    database.execute(empty, [])?;
-    Ok(())
-}
-
-fn keys(database: &Connection, query: &str, now: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = database.prepare_cached(query)?;
-    let keys = statement.query_map([now, CLEANED_AT_ONCE], |row| row.get(0))?;
-    keys.collect()
 }

@@ -1,6 +1,7 @@
 //! A store in a folder of this machine, for one process.
 
 mod error;
+mod expiry;
 mod folder;
 mod journals;
 mod sum;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::EmbeddedOptions;
 use super::error::{Cause, Kind, OpenError};
-use super::journals;
+use super::expiry;
 
 /// Marks a database as a store of sessions ("unbr").
 const APPLICATION: i32 = 0x756e_6272;
@@ -78,7 +78,7 @@ pub(super) fn open(file: &Path, options: &EmbeddedOptions) -> Result<Connection,
             .map_err(explain)?;
     }
     transaction.commit().map_err(explain)?;
-    match journals::clean(&mut database) {
+    match expiry::clean(&mut database) {
         // It may be deleted later; what is kept can be read, and that may be what makes room.
         Err(error) if Kind::of(&error) == Kind::Full => {}
         other => other.map_err(explain)?,

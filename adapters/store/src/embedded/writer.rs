@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use unbroken_driver::store::StoreError;
 
 use super::error::{Cause, Kind};
+use super::expiry;
 use super::journals::{self, Change, Done, Request, Trouble};
 
 /// How many calls share a commit at most, so that its answers do not wait for ever.
@@ -124,7 +125,7 @@ impl Writer {
     /// Deletes some of what has expired. Whoever comes next need not know that it did not work, unless the engine failed.
     fn expire(&mut self) {
         if self.failed.is_none()
-            && let Err(error) = journals::expire(&mut self.database, journals::now())
+            && let Err(error) = expiry::expire(&mut self.database, journals::now())
         {
             self.note(error);
         }
