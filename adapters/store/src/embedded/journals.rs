@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, Snapshot, StoreError};
 
 use super::error::too_far;
+use super::statements::Statements;
 use super::sum::sum;
 
 /// What a caller asks for.
@@ -78,22 +79,24 @@ fn millis(time: Duration) -> i64 {
 }
 
 /// Carries out a request at that time. All that the store's rules refuse is refused before anything is changed.
-pub(super) fn perform(database: &Connection, now: i64, request: &Request) -> Result<Done, Trouble> {
+pub(super) fn perform(statements: &mut Statements<'_>, now: i64, request: &Request) -> Result<Done, Trouble> {
     match request {
-        Request::Open(id) => open(database, now, id).map(Done::Opened),
-        Request::List => list(database, now).map(Done::Listed),
+        Request::Open(id) => open(statements, now, id).map(Done::Opened),
+        Request::List => list(statements, now).map(Done::Listed),
         Request::Change { id, fence, change } => {
-            let entry = find(database, now, id)?;
+            let entry = find(statements, now, id)?;
             let fence = i64::try_from(fence.0).unwrap_or(0);
             match (change, entry) {
                 // It is done already, or there never was anything.
                 (Change::Remove | Change::Release, None) => {}
                 (_, None) => return Err(StoreError::Fenced.into()),
-                (Change::Release, Some(entry)) if entry.fence == fence => release(database, &entry)?,
+                (Change::Release, Some(entry)) if entry.fence == fence => release(statements, &entry)?,
                 (_, Some(entry)) if entry.fence != fence || !entry.is_owned => return Err(StoreError::Fenced.into()),
-                (Change::Append { first, records }, Some(entry)) => append(database, now, id, &entry, *first, records)?,
-                (Change::Replace(snapshot), Some(entry)) => replace(database, now, id, &entry, snapshot)?,
-                (Change::Remove | Change::Release, Some(entry)) => delete(database, entry.key)?,
+                (Change::Append { first, records }, Some(entry)) => {
+                    append(statements, now, id, &entry, *first, records)?
+                }
+                (Change::Replace(snapshot), Some(entry)) => replace(statements, now, id, &entry, snapshot)?,
+                (Change::Remove | Change::Release, Some(entry)) => delete(statements, entry.key)?,
             }
             Ok(Done::Changed)
         }
@@ -101,11 +104,9 @@ pub(super) fn perform(database: &Connection, now: i64, request: &Request) -> Res
 }
 
 /// The journal of that name; one that has expired is no longer there, although its rows may be.
-fn find(database: &Connection, now: i64, id: &JournalId) -> rusqlite::Result<Option<Entry>> {
-    database
-        .prepare_cached(
-            "SELECT key, fence, owned, through FROM journals WHERE id = ?1 AND (expires IS NULL OR expires > ?2)",
-        )?
+fn find(statements: &mut Statements<'_>, now: i64, id: &JournalId) -> rusqlite::Result<Option<Entry>> {
+    statements
+        .get("SELECT key, fence, owned, through FROM journals WHERE id = ?1 AND (expires IS NULL OR expires > ?2)")?
         .query_row(params![id.as_str(), now], |row| {
             Ok(Entry {
                 key: row.get(0)?,
@@ -125,44 +126,44 @@ fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<u64
         .transpose()
 }
 
-fn open(database: &Connection, now: i64, id: &JournalId) -> Result<Opened, Trouble> {
-    let entry = find(database, now, id)?;
+fn open(statements: &mut Statements<'_>, now: i64, id: &JournalId) -> Result<Opened, Trouble> {
+    let entry = find(statements, now, id)?;
     // Before anything is changed, as it may turn out to be damaged.
     let journal = match &entry {
-        Some(entry) => load(database, now, id, entry)?,
+        Some(entry) => load(statements, now, id, entry)?,
         None => KeptJournal::default(),
     };
-    let fence: i64 = database
-        .prepare_cached("UPDATE fences SET last = last + 1 RETURNING last")?
+    let fence: i64 = statements
+        .get("UPDATE fences SET last = last + 1 RETURNING last")?
         .query_row([], |row| row.get(0))?;
     if let Some(entry) = entry {
-        database
-            .prepare_cached("UPDATE journals SET fence = ?2, owned = 1 WHERE key = ?1")?
+        statements
+            .get("UPDATE journals SET fence = ?2, owned = 1 WHERE key = ?1")?
             .execute([entry.key, fence])?;
     } else {
         // What has expired under this name must go, so that none of it is taken for the new journal's.
-        let expired: Option<i64> = database
-            .prepare_cached("SELECT key FROM journals WHERE id = ?1")?
+        let expired: Option<i64> = statements
+            .get("SELECT key FROM journals WHERE id = ?1")?
             .query_row([id.as_str()], |row| row.get(0))
             .optional()?;
         if let Some(key) = expired {
-            delete(database, key)?;
+            delete(statements, key)?;
         }
-        database
-            .prepare_cached("INSERT INTO journals (id, fence, owned) VALUES (?1, ?2, 1)")?
+        statements
+            .get("INSERT INTO journals (id, fence, owned) VALUES (?1, ?2, 1)")?
             .execute(params![id.as_str(), fence])?;
     }
     let fence = Fence(u64::try_from(fence).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, fence))?);
     Ok(Opened { fence, journal })
 }
 
-fn load(database: &Connection, now: i64, id: &JournalId, entry: &Entry) -> Result<KeptJournal, Trouble> {
+fn load(statements: &mut Statements<'_>, now: i64, id: &JournalId, entry: &Entry) -> Result<KeptJournal, Trouble> {
     let damaged = |place: String| StoreError::Damaged { place };
     let mut written = None;
     let mut snapshot = None;
     if let Some(through) = entry.through {
-        let (time, bytes) = database
-            .prepare_cached("SELECT written, sum, bytes FROM snapshots WHERE journal = ?1")?
+        let (time, bytes) = statements
+            .get("SELECT written, sum, bytes FROM snapshots WHERE journal = ?1")?
             .query_row([entry.key], |row| whole(row, 0, id, through))
             .optional()?
             .flatten()
@@ -170,8 +171,8 @@ fn load(database: &Connection, now: i64, id: &JournalId, entry: &Entry) -> Resul
         written = Some(time);
         snapshot = Some((through, bytes));
     }
-    let mut statement = database
-        .prepare_cached("SELECT number, written, sum, bytes FROM records WHERE journal = ?1 ORDER BY number")?;
+    let statement =
+        statements.get("SELECT number, written, sum, bytes FROM records WHERE journal = ?1 ORDER BY number")?;
     let mut rows = statement.query([entry.key])?;
     let mut records = Vec::new();
     let mut last = entry.through.unwrap_or(0);
@@ -206,9 +207,8 @@ fn whole(
     Ok(is_whole.then_some((row.get(column)?, bytes.into())))
 }
 
-fn list(database: &Connection, now: i64) -> Result<Vec<JournalId>, Trouble> {
-    let mut statement =
-        database.prepare_cached("SELECT id FROM journals WHERE expires IS NULL OR expires > ?1 ORDER BY key")?;
+fn list(statements: &mut Statements<'_>, now: i64) -> Result<Vec<JournalId>, Trouble> {
+    let statement = statements.get("SELECT id FROM journals WHERE expires IS NULL OR expires > ?1 ORDER BY key")?;
     let mut rows = statement.query([now])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
@@ -222,23 +222,23 @@ fn list(database: &Connection, now: i64) -> Result<Vec<JournalId>, Trouble> {
 }
 
 /// The number of the last record that is kept, or that the snapshot stands for.
-fn last(database: &Connection, entry: &Entry) -> rusqlite::Result<u64> {
-    let last = database
-        .prepare_cached("SELECT number FROM records WHERE journal = ?1 ORDER BY number DESC LIMIT 1")?
+fn last(statements: &mut Statements<'_>, entry: &Entry) -> rusqlite::Result<u64> {
+    let last = statements
+        .get("SELECT number FROM records WHERE journal = ?1 ORDER BY number DESC LIMIT 1")?
         .query_row([entry.key], |row| number(row, 0))
         .optional()?;
     Ok(last.flatten().max(entry.through).unwrap_or(0))
 }
 
 fn append(
-    database: &Connection,
+    statements: &mut Statements<'_>,
     now: i64,
     id: &JournalId,
     entry: &Entry,
     first: u64,
     records: &[Bytes],
 ) -> Result<(), Trouble> {
-    let kept = last(database, entry)?;
+    let kept = last(statements, entry)?;
     // What is stored is at most `i64::MAX`, so there is a next one.
     let next = kept + 1;
     if first > next {
@@ -249,8 +249,8 @@ fn append(
         return Err(too_far().into());
     }
     let known = usize::try_from(next - first).unwrap_or(usize::MAX);
-    let mut statement = database
-        .prepare_cached("INSERT INTO records (journal, number, written, sum, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let statement =
+        statements.get("INSERT INTO records (journal, number, written, sum, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (number, record) in (next..).zip(records.iter().skip(known)) {
         let sum = sum(id, number, record);
         statement.execute(params![
@@ -264,7 +264,13 @@ fn append(
     Ok(())
 }
 
-fn replace(database: &Connection, now: i64, id: &JournalId, entry: &Entry, snapshot: &Snapshot) -> Result<(), Trouble> {
+fn replace(
+    statements: &mut Statements<'_>,
+    now: i64,
+    id: &JournalId,
+    entry: &Entry,
+    snapshot: &Snapshot,
+) -> Result<(), Trouble> {
     let through = i64::try_from(snapshot.through)
         .ok()
         .filter(|through| *through < i64::MAX)
@@ -273,15 +279,15 @@ fn replace(database: &Connection, now: i64, id: &JournalId, entry: &Entry, snaps
     if entry.through > Some(snapshot.through) {
         return Ok(());
     }
-    database
-        .prepare_cached("DELETE FROM records WHERE journal = ?1 AND number <= ?2")?
+    statements
+        .get("DELETE FROM records WHERE journal = ?1 AND number <= ?2")?
         .execute([entry.key, through])?;
     let expires = snapshot.keep_for.map(|time| now.saturating_add(millis(time)));
-    database
-        .prepare_cached("UPDATE journals SET through = ?2, expires = ?3 WHERE key = ?1")?
+    statements
+        .get("UPDATE journals SET through = ?2, expires = ?3 WHERE key = ?1")?
         .execute(params![entry.key, through, expires])?;
-    database
-        .prepare_cached("INSERT OR REPLACE INTO snapshots (journal, written, sum, bytes) VALUES (?1, ?2, ?3, ?4)")?
+    statements
+        .get("INSERT OR REPLACE INTO snapshots (journal, written, sum, bytes) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![
             entry.key,
             now,
@@ -292,24 +298,24 @@ fn replace(database: &Connection, now: i64, id: &JournalId, entry: &Entry, snaps
 }
 
 /// The journal stays for whoever opens it next, unless there is nothing in it.
-fn release(database: &Connection, entry: &Entry) -> Result<(), Trouble> {
-    if entry.through.is_none() && last(database, entry)? == 0 {
-        return delete(database, entry.key).map_err(Trouble::Engine);
+fn release(statements: &mut Statements<'_>, entry: &Entry) -> Result<(), Trouble> {
+    if entry.through.is_none() && last(statements, entry)? == 0 {
+        return delete(statements, entry.key).map_err(Trouble::Engine);
     }
-    database
-        .prepare_cached("UPDATE journals SET owned = 0 WHERE key = ?1")?
+    statements
+        .get("UPDATE journals SET owned = 0 WHERE key = ?1")?
         .execute([entry.key])?;
     Ok(())
 }
 
 /// Deletes a journal with all that is kept of it.
-pub(super) fn delete(database: &Connection, key: i64) -> rusqlite::Result<()> {
+pub(super) fn delete(statements: &mut Statements<'_>, key: i64) -> rusqlite::Result<()> {
     for statement in [
         "DELETE FROM records WHERE journal = ?1",
         "DELETE FROM snapshots WHERE journal = ?1",
         "DELETE FROM journals WHERE key = ?1",
     ] {
-        database.prepare_cached(statement)?.execute([key])?;
+        statements.get(statement)?.execute([key])?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ mod error;
 mod expiry;
 mod folder;
 mod journals;
+mod options;
+mod statements;
 mod sum;
 mod tables;
 mod writer;
@@ -19,16 +21,8 @@ use unbroken_driver::store::{Fence, JournalId, Opened, Snapshot, Store, StoreErr
 pub use self::error::OpenError;
 use self::error::ended;
 use self::journals::{Change, Done, Request};
+pub use self::options::EmbeddedOptions;
 use self::writer::Call;
-
-/// What an [`Embedded`] store may be told; the defaults are right for most.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct EmbeddedOptions {
-    /// How many bytes the database may have; what needs more fails with [`StoreError::Full`]. The log beside it comes on top: it
-    /// has some 4 MiB, or what the largest commit has. `None`: as many as the disk has room for.
-    pub max_bytes: Option<u64>,
-}
 
 /// A [`Store`] in a folder of this machine: an SQLite database, for one process at a time.
 ///

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::EmbeddedOptions;
 use super::error::{Cause, Kind, OpenError};
 use super::expiry;
+use super::options::EmbeddedOptions;
+use super::statements::Statements;
 
 /// Marks a database as a store of sessions ("unbr").
 const APPLICATION: i32 = 0x756e_6272;
 /// The tables' version.
 const VERSION: i32 = 1;
-/// As many statements as there are, so that each is compiled once.
-const STATEMENTS: usize = 32;
 
 /// Records are entries of their own, in the order of their journal, so that what an append writes does not grow with what is
 /// kept, and a journal is read in one pass. A snapshot stands apart from the owner, which changes without it.
@@ -55,7 +54,6 @@ pub(super) fn open(file: &Path, options: &EmbeddedOptions) -> Result<Connection,
     let explain = |error: rusqlite::Error| explain(file, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(file, flags).map_err(explain)?;
-    database.set_prepared_statement_cache_capacity(STATEMENTS);
     // Who has the lock keeps it.
     database.busy_timeout(Duration::ZERO).map_err(explain)?;
     database
@@ -78,7 +76,7 @@ pub(super) fn open(file: &Path, options: &EmbeddedOptions) -> Result<Connection,
             .map_err(explain)?;
     }
     transaction.commit().map_err(explain)?;
-    match expiry::clean(&mut database) {
+    match expiry::clean(&mut Statements::new(&database)) {
         // It may be deleted later; what is kept can be read, and that may be what makes room.
         Err(error) if Kind::of(&error) == Kind::Full => {}
         other => other.map_err(explain)?,

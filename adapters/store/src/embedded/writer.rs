@@ -3,12 +3,13 @@
 use std::sync::mpsc;
 
 use futures_channel::oneshot;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use unbroken_driver::store::StoreError;
 
 use super::error::{Cause, Kind};
 use super::expiry;
 use super::journals::{self, Change, Done, Request, Trouble};
+use super::statements::Statements;
 
 /// How many calls share a commit at most, so that its answers do not wait for ever.
 const CALLS_AT_ONCE: usize = 1024;
@@ -27,7 +28,7 @@ pub(super) struct Call {
 
 /// Runs until nobody can call any more.
 pub(super) fn run(database: Connection, queue: mpsc::Receiver<Call>) {
-    let mut writer = Writer { database, failed: None };
+    let mut writer = Writer::new(&database);
     while let Ok(call) = queue.recv() {
         writer.serve(gather(call, &queue));
         writer.expire();
@@ -60,13 +61,20 @@ fn size(request: &Request) -> usize {
     }
 }
 
-struct Writer {
-    database: Connection,
+struct Writer<'d> {
+    statements: Statements<'d>,
     /// What the engine failed with. What is on the disk is not known from then on, so that nothing is answered from it.
     failed: Option<Cause>,
 }
 
-impl Writer {
+impl<'d> Writer<'d> {
+    fn new(database: &'d Connection) -> Writer<'d> {
+        Writer {
+            statements: Statements::new(database),
+            failed: None,
+        }
+    }
+
     /// Carries out calls together; or, if there is no room for all of them or some are damaged, one by one, so that none fails
     /// for another one's sake.
     fn serve(&mut self, mut calls: Vec<Call>) {
@@ -99,10 +107,10 @@ impl Writer {
         if let Some(cause) = &self.failed {
             return Err(cause.clone());
         }
-        match transact(&mut self.database, calls) {
+        match transact(&mut self.statements, calls) {
             // What is in the log may have a place in the database, so that the log can begin anew.
             Err(error) if Kind::of(&error) == Kind::Full && self.empty_the_log() => {
-                transact(&mut self.database, calls).map_err(|error| self.note(error))
+                transact(&mut self.statements, calls).map_err(|error| self.note(error))
             }
             other => other.map_err(|error| self.note(error)),
         }
@@ -111,7 +119,8 @@ impl Writer {
     /// Moves all that is in the log into the database, if there is room; returns whether there was.
     fn empty_the_log(&mut self) -> bool {
         let moved = self
-            .database
+            .statements
+            .database()
             .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
         match moved {
             Ok(blocked) => blocked == 0,
@@ -125,7 +134,7 @@ impl Writer {
     /// Deletes some of what has expired. Whoever comes next need not know that it did not work, unless the engine failed.
     fn expire(&mut self) {
         if self.failed.is_none()
-            && let Err(error) = expiry::expire(&mut self.database, journals::now())
+            && let Err(error) = expiry::expire(&mut self.statements, journals::now())
         {
             self.note(error);
         }
@@ -140,13 +149,13 @@ impl Writer {
     }
 }
 
-fn transact(database: &mut Connection, calls: &[Call]) -> rusqlite::Result<Vec<Answer>> {
+fn transact(statements: &mut Statements<'_>, calls: &[Call]) -> rusqlite::Result<Vec<Answer>> {
     // Undone when it is dropped.
-    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = statements.begin()?;
     let now = journals::now();
     let mut answers = Vec::with_capacity(calls.len());
     for call in calls {
-        answers.push(match journals::perform(&transaction, now, &call.request) {
+        answers.push(match journals::perform(statements, now, &call.request) {
             Ok(done) => Ok(done),
             Err(Trouble::Refused(error)) => Err(error),
             Err(Trouble::Engine(error)) => return Err(error),

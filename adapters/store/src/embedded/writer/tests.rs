@@ -7,7 +7,7 @@ use super::*;
 use crate::embedded::{Embedded, EmbeddedOptions, folder, tables};
 
 /// What a call is told that comes now.
-fn open(writer: &mut Writer, name: &str) -> Answer {
+fn open(writer: &mut Writer<'_>, name: &str) -> Answer {
     let (reply, mut answer) = oneshot::channel();
     let id: JournalId = name.parse().unwrap();
     writer.serve(vec![Call {
@@ -23,18 +23,19 @@ fn a_failure_of_the_engine_stays() {
     let path = std::env::temp_dir().join(format!("unbroken-store-writer-{}", std::process::id()));
     let file = folder::prepare(&path).unwrap();
     let database = tables::open(&file, &EmbeddedOptions::default()).unwrap();
-    let mut writer = Writer { database, failed: None };
+    let mut writer = Writer::new(&database);
     assert!(open(&mut writer, "a").is_ok());
-    writer.database.pragma_update(None, "query_only", true).unwrap();
+    database.pragma_update(None, "query_only", true).unwrap();
     let answer = open(&mut writer, "a");
     assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
-    writer.database.pragma_update(None, "query_only", false).unwrap();
+    database.pragma_update(None, "query_only", false).unwrap();
     writer.expire();
     for _ in 0..2 {
         let answer = open(&mut writer, "b");
         assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
     }
     drop(writer);
+    drop(database);
     let _ = fs::remove_dir_all(path);
 }
 
