@@ -1,0 +1,179 @@
+//! Either end: sends numbered messages on one stream and bytes on another, and receives the same from the other end.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use unbroken_store::{Embedded, Store};
+use unbroken_tokio::proto::security::{AtRest, Auth, ServerAuth, SharedSecret};
+use unbroken_tokio::proto::stream::StreamOptions;
+use unbroken_tokio::proto::{ClientConfig, ServerConfig};
+use unbroken_tokio::{Address, RecvHalf, SendHalf, Server, Session, Stream, connect_durable, connector};
+
+use super::database::{Database, Mark};
+
+/// Each way.
+pub(crate) const MESSAGES: u64 = 20_000;
+pub(crate) const BYTES: u64 = 32 << 20;
+const PIECE: usize = 16 << 10;
+const LABELS: [&str; 2] = ["messages", "bytes"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+impl Role {
+    pub(crate) const BOTH: [Role; 2] = [Role::Client, Role::Server];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Server => "server",
+        }
+    }
+
+    pub(crate) fn of(name: &str) -> Role {
+        if name == "client" { Role::Client } else { Role::Server }
+    }
+}
+
+/// The byte that stands at that place.
+pub(crate) fn byte_at(place: u64) -> u8 {
+    (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+/// `part`: which part of everything it sends at most.
+pub(crate) fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(folder.join("store")).unwrap());
+    runtime.block_on(async {
+        match role {
+            Role::Client => {
+                let secret = SharedSecret::from_key(b"test", [7; 32]).unwrap();
+                let mut config = ClientConfig::new(Auth::secret(secret));
+                config.session.durable = Some(AtRest::sealed([5; 32]));
+                config.backoff.cap = Duration::from_millis(100);
+                let connector = connector(Address::parse(&format!("tcp://{address}")).unwrap());
+                let id = "session".parse().unwrap();
+                let session = connect_durable(config, connector, store, id).await.unwrap();
+                converse(session, (role, part), folder).await;
+            }
+            Role::Server => {
+                let secret = SharedSecret::from_key(b"test", [7; 32]).unwrap();
+                let mut config = ServerConfig::new(ServerAuth::secrets(vec![secret]));
+                config.session.durable = Some(AtRest::sealed([6; 32]));
+                let mut server = Server::new(config).unwrap();
+                let failed = server.restore(store).await.unwrap();
+                assert!(failed.is_empty(), "{failed:?}");
+                server.listen_tcp(TcpListener::bind(address).await.unwrap());
+                loop {
+                    let accepted = server.accept().await;
+                    tokio::spawn(converse(accepted.session, (role, part), folder.to_owned()));
+                }
+            }
+        }
+    });
+}
+
+async fn converse(session: Session, (role, part): (Role, u64), folder: impl AsRef<Path>) {
+    let mut streams = streams(&session, role).await;
+    let folder = folder.as_ref().to_owned();
+    let (bytes, messages) = (streams.pop().unwrap(), streams.pop().unwrap());
+    let taken = [messages.id(), bytes.id()].map(|id| session.taken(id));
+    let (send_messages, receive_messages) = messages.split();
+    let (send_bytes, receive_bytes) = bytes.split();
+    let messages = taken[0].messages..MESSAGES.min(taken[0].messages + MESSAGES / part);
+    let bytes = taken[1].bytes..BYTES.min(taken[1].bytes + BYTES / part);
+    tokio::spawn(send_numbers(send_messages, messages));
+    tokio::spawn(send_pattern(send_bytes, bytes));
+    let database = folder.clone();
+    tokio::spawn(async move { receive(receive_messages, &database, LABELS[0]).await });
+    receive(receive_bytes, &folder, LABELS[1]).await;
+    let ended = session.closed().await;
+    Database::open(&folder).is_wrong(&format!("ended: {ended:?}"));
+}
+
+/// The two streams: those of the process before, as far as it had them, and new ones.
+async fn streams(session: &Session, role: Role) -> Vec<Stream> {
+    let mut streams = Vec::new();
+    let restored = session.restored();
+    for label in LABELS {
+        let known = restored.iter().find(|stream| stream.label == label);
+        let stream = match (known, role) {
+            (Some(known), _) => session.take_restored(known.id).unwrap(),
+            (None, Role::Client) => {
+                let mut options = StreamOptions::default();
+                options.label = label.into();
+                session.open(options).await.unwrap()
+            }
+            (None, Role::Server) => session.accept().await.unwrap(),
+        };
+        assert_eq!(stream.label(), label);
+        streams.push(stream);
+    }
+    streams
+}
+
+async fn send_numbers(mut half: SendHalf, numbers: Range<u64>) {
+    for number in numbers {
+        if half.send(Bytes::copy_from_slice(&number.to_be_bytes())).await.is_err() {
+            return;
+        }
+        if number % 64 == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    // The stream goes on for as long as the process does.
+    std::future::pending::<()>().await;
+}
+
+async fn send_pattern(mut half: SendHalf, bytes: Range<u64>) {
+    use tokio::io::AsyncWriteExt;
+    let mut at = bytes.start;
+    while at < bytes.end {
+        let end = bytes.end.min(at + PIECE as u64);
+        let piece: Vec<u8> = (at..end).map(byte_at).collect();
+        if half.write_all(&piece).await.is_err() {
+            return;
+        }
+        at = end;
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn receive(mut half: RecvHalf, folder: &Path, label: &str) {
+    let database = Database::open(folder);
+    let mut mark = database.mark(label);
+    half.consumed(mark.place).unwrap();
+    loop {
+        let Ok(Some((payload, _))) = half.recv_chunk().await else {
+            return;
+        };
+        let place = half.place();
+        if label == LABELS[0] {
+            mark = Mark {
+                place,
+                count: mark.count + 1,
+            };
+            let number = payload[..].try_into().map_or(u64::MAX, u64::from_be_bytes);
+            database.take_message(mark, number);
+        } else {
+            mark = Mark {
+                place,
+                count: mark.count + payload.len() as u64,
+            };
+            database.take_bytes(mark, &payload);
+        }
+        half.consumed(place).unwrap();
+    }
+}
