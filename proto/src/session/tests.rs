@@ -19,6 +19,7 @@ mod anything;
 mod durable;
 mod flight;
 mod health;
+mod journal_vectors;
 mod late;
 mod laws;
 mod packets;

@@ -227,6 +227,7 @@ fn a_session_that_was_never_established_keeps_what_was_queued() {
     assert_eq!(messages(durable.pair.server(), now, stream), [b"early"]);
 }
 
+// PROTOCOL R17.8
 #[test]
 fn a_journal_cut_at_any_byte_is_the_state_before() {
     let mut durable = Durable::new();
@@ -283,6 +284,7 @@ fn a_journal_cut_at_any_byte_is_the_state_before() {
     }
 }
 
+// PROTOCOL R17.1
 #[test]
 fn nothing_is_acknowledged_that_is_not_kept() {
     let mut durable = Durable::new();
@@ -304,6 +306,7 @@ fn nothing_is_acknowledged_that_is_not_kept() {
     assert_eq!(durable.pair.client.inspect().acked, 2);
 }
 
+// PROTOCOL R17.2
 #[test]
 fn nothing_is_sent_whose_commit_is_not_kept() {
     let mut durable = Durable::new();
@@ -384,5 +387,146 @@ fn a_session_is_packed_up_and_goes_on_elsewhere() {
         let now = durable.pair.now;
         assert_eq!(messages(durable.pair.server(), now, stream), [&b"one"[..], b"two"]);
         assert_eq!(messages(&mut durable.pair.client, now, stream), [b"unread"]);
+    }
+}
+
+/// Asks an end for a packet before and after what it has to keep is kept.
+fn says(disk: &mut Disk, session: &mut Session, now: Instant, epoch: Epoch) -> [bool; 2] {
+    let before = session.poll_transmit(now, epoch, &mut Vec::new());
+    disk.keep(session, now);
+    [before, session.poll_transmit(now, epoch, &mut Vec::new())]
+}
+
+// PROTOCOL R17.3 R17.4 R17.5
+#[test]
+fn each_step_of_an_attach_waits_for_what_it_promises() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    durable.settle();
+    let due = durable
+        .pair
+        .client
+        .wanted_connection()
+        .expect("because it is lost")
+        .not_before;
+    let now = durable.pair.now.max(due);
+    let ours = durable
+        .pair
+        .client
+        .attach(now, Carrier::ordered())
+        .expect("because it is due");
+    let mut resume = Vec::new();
+    assert!(
+        !durable.pair.client.poll_transmit(now, ours, &mut resume),
+        "its counter is not kept"
+    );
+    durable.client.keep(&mut durable.pair.client, now);
+    assert!(durable.pair.client.poll_transmit(now, ours, &mut resume));
+    let connection = durable.pair.registry.connection_accepted(now, Carrier::ordered());
+    let Route::Resume { incoming, .. } =
+        durable
+            .pair
+            .registry
+            .first_packet(now, connection, BytesMut::from(&resume[..]))
+    else {
+        panic!("its RESUME was turned away");
+    };
+    let server = durable.pair.server.as_mut().expect("because dialled");
+    let theirs = server.adopt(now, incoming).expect("because the proof is good");
+    let mut resumed = Vec::new();
+    assert!(
+        !server.poll_transmit(now, theirs, &mut resumed),
+        "the secret is not kept"
+    );
+    durable.server.keep(server, now);
+    assert!(server.poll_transmit(now, theirs, &mut resumed));
+    let client = &mut durable.pair.client;
+    client
+        .handle_input(now, ours, BytesMut::from(&resumed[..]))
+        .expect("because it is honest");
+    assert_eq!(
+        says(&mut durable.client, client, now, ours),
+        [false, true],
+        "a confirmation"
+    );
+}
+
+// PROTOCOL R17.4
+#[test]
+fn a_client_hears_of_its_session_once_that_is_kept() {
+    let mut pair = Pair::with_configs(|_, server| server.session.durable = Some(at_rest()));
+    let mut disk = Disk::default();
+    let now = pair.now;
+    let ours = pair.client.attach(now, Carrier::ordered()).expect("because it is due");
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let mut packet = Vec::new();
+    pair.client.poll_transmit(now, ours, &mut packet);
+    let Route::Handshake(mut incoming) = pair.registry.first_packet(now, connection, BytesMut::from(&packet[..]))
+    else {
+        panic!("no handshake");
+    };
+    packet.clear();
+    incoming.poll_transmit(&mut packet);
+    pair.client
+        .handle_input(now, ours, BytesMut::from(&packet[..]))
+        .expect("because it is honest");
+    packet.clear();
+    pair.client.poll_transmit(now, ours, &mut packet);
+    incoming
+        .handle_input(now, BytesMut::from(&packet[..]))
+        .expect("because it is honest");
+    let Admission::New { mut session, epoch } = pair.registry.admit(now, incoming) else {
+        panic!("not admitted");
+    };
+    assert_eq!(says(&mut disk, &mut session, now, epoch), [false, true]);
+}
+
+// PROTOCOL R17.6
+#[test]
+fn last_words_wait_for_what_they_say_to_be_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    queue(&mut durable.pair.client, now, "one".into());
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    let server = durable.pair.server.as_mut().expect("because dialled");
+    assert_eq!(server.inspect().expected, 2, "it has what it has not kept");
+    server.abort(now);
+    assert!(server.poll_report().is_none(), "nobody is told where it stood");
+    let theirs = durable.pair.links[0].1.expect("because it is attached");
+    assert_eq!(says(&mut durable.server, server, now, theirs), [false, true]);
+    assert!(server.poll_report().is_some());
+}
+
+// PROTOCOL R17.7
+#[test]
+fn no_two_processes_seal_or_say_the_same() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    durable.settle();
+    let now = durable.pair.now + Duration::from_secs(60);
+    let mut said = Vec::new();
+    for seed in 0..8 {
+        let pieces = durable.client.pieces();
+        let session = Session::restore(client_config(), &pieces, None, Seed([seed; 32]), now);
+        let mut session = session.expect("because it is whole");
+        let record = session.poll_record().expect("because it begins with a snapshot");
+        let nonce = record.bytes.slice(5..37);
+        assert!(record.is_snapshot);
+        session.handle_persisted(now, record.number);
+        let epoch = session
+            .attach(now, Carrier::ordered())
+            .expect("because it dials at once");
+        Disk::default().keep(&mut session, now);
+        let mut resume = Vec::new();
+        assert!(session.poll_transmit(now, epoch, &mut resume));
+        assert!(!said.contains(&(nonce.clone(), resume.clone())) && said.iter().all(|(other, _)| *other != nonce));
+        assert!(said.iter().all(|(_, other)| *other != resume), "another ephemeral key");
+        said.push((nonce, resume));
     }
 }
