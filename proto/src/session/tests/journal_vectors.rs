@@ -29,8 +29,10 @@ fn records(at_rest: &AtRest) -> Vec<Bytes> {
         records.push(record.bytes);
     };
     keep(&mut session);
-    let mut options = StreamOptions::default();
-    options.label = "ledger".into();
+    let options = StreamOptions {
+        label: "ledger".into(),
+        ..StreamOptions::default()
+    };
     let stream = session.open(now, options).expect("because there is room");
     send(&mut session, now, stream, "hello");
     keep(&mut session);
