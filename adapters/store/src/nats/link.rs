@@ -1,0 +1,209 @@
+//! What is asked of the servers: one request and its answer at a time, each with an end.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_nats::connection::State;
+use async_nats::jetstream::context::{ContextBuilder, RequestErrorKind};
+use async_nats::jetstream::{Context, ErrorCode};
+
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::{
+    Config, DeleteStatus, Info, LastRawMessageErrorKind, PurgeRequest, PurgeResponse, Stream,
+};
+use async_nats::{Client, HeaderMap, Request, header};
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use unbroken_driver::store::{JournalId, StoreError};
+
+use super::config::NatsConfig;
+use super::errors::{damaged, failed, of_api, of_request, unavailable};
+use super::frames::HEADROOM;
+use super::head::{HEADER, Head};
+
+/// What became of a message that was to follow a certain other one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Published {
+    /// It is stored, with that sequence.
+    At(u64),
+    /// It is not: another message came before it.
+    Late,
+}
+
+fn granted<T>(answer: Response<T>) -> Result<T, StoreError> {
+    match answer {
+        Response::Ok(answer) => Ok(answer),
+        Response::Err { error } => Err(of_api(error)),
+    }
+}
+
+/// The stream of a fleet.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) client: Client,
+    pub(super) context: Context,
+    pub(super) stream: Stream<()>,
+    pub(super) name: String,
+    pub(super) timeout: Duration,
+}
+
+/// Milliseconds since 1970 by the clock of the machine.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Link {
+    pub(super) async fn new(client: Client, config: &NatsConfig) -> Result<Link, StoreError> {
+        let builder = ContextBuilder::new().timeout(config.timeout);
+        let context = match &config.domain {
+            Some(domain) => builder.api_prefix(format!("$JS.{domain}.API")).build(client.clone()),
+            None => builder.build(client.clone()),
+        };
+        let stream = context.get_stream_no_info(&config.name).await.map_err(failed)?;
+        Ok(Link {
+            client,
+            context,
+            stream,
+            name: config.name.clone(),
+            timeout: config.timeout,
+        })
+    }
+
+    pub(super) fn subject(&self, id: &JournalId) -> String {
+        format!("{}.j.{id}", self.name)
+    }
+
+    /// The journal with that subject, if it is one.
+    pub(super) fn journal(&self, subject: &str) -> Option<JournalId> {
+        subject.strip_prefix(&self.name)?.strip_prefix(".j.")?.parse().ok()
+    }
+
+    /// How many bytes a message may have.
+    pub(super) fn largest(&self) -> usize {
+        self.client.max_payload().saturating_sub(HEADROOM)
+    }
+
+    /// Ends what a server does not answer. While there is no connection nothing is begun: the client would keep it, and send
+    /// it when nobody waits for it any more.
+    pub(super) async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if self.client.connection_state() == State::Disconnected {
+            return Err(unavailable("there is no connection to a NATS server"));
+        }
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(unavailable(elapsed)),
+        }
+    }
+
+    /// A request to JetStream itself.
+    async fn api<T: DeserializeOwned>(
+        &self,
+        subject: String,
+        request: &impl Serialize,
+    ) -> Result<Response<T>, StoreError> {
+        let call = async {
+            let answer = self.context.request(subject, request).await;
+            answer.map_err(|error| match error.kind() {
+                RequestErrorKind::InvalidSubject => failed(error),
+                _ => unavailable(error),
+            })
+        };
+        self.within(call).await
+    }
+
+    /// Stores a message, if the one with the sequence `last` is the last one of its subject (0: if there is none).
+    pub(super) async fn publish(
+        &self,
+        subject: &str,
+        last: u64,
+        head: &Head,
+        body: Bytes,
+        replaces_all: bool,
+    ) -> Result<Published, StoreError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::NATS_EXPECTED_STREAM, self.name.as_str());
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
+        headers.insert(HEADER, head.to_string());
+        if replaces_all {
+            headers.insert("Nats-Rollup", "sub");
+        }
+        // The client's own limit comes first, and its task goes on while this one waits.
+        let request = Request::new()
+            .headers(headers)
+            .payload(body)
+            .timeout(Some(self.timeout));
+        let call = async {
+            let sent = self.client.send_request(subject.to_owned(), request).await;
+            sent.map_err(of_request)
+        };
+        let answer = self.within(call).await?;
+        match serde_json::from_slice::<Response<PublishAck>>(&answer.payload).map_err(unavailable)? {
+            Response::Ok(ack) => Ok(Published::At(ack.sequence)),
+            Response::Err { error } if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE => {
+                Ok(Published::Late)
+            }
+            Response::Err { error } => Err(of_api(error)),
+        }
+    }
+
+    /// The last message of a subject, with its sequence.
+    pub(super) async fn last(&self, id: &JournalId) -> Result<Option<(u64, Head)>, StoreError> {
+        let subject = self.subject(id);
+        let call = async {
+            match self.stream.get_last_raw_message_by_subject(&subject).await {
+                Ok(message) => Ok(Some(message)),
+                Err(error) => match error.kind() {
+                    LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                    LastRawMessageErrorKind::JetStream(error) if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
+                        Ok(None)
+                    }
+                    LastRawMessageErrorKind::JetStream(error) => Err(of_api(error)),
+                    LastRawMessageErrorKind::InvalidSubject => Err(failed(error)),
+                    LastRawMessageErrorKind::Other => Err(unavailable(error)),
+                },
+            }
+        };
+        let Some(message) = self.within(call).await? else {
+            return Ok(None);
+        };
+        let head =
+            Head::of(Some(&message.headers), message.sequence).map_err(|what| damaged(format!("{subject}: {what}")))?;
+        Ok(Some((message.sequence, head)))
+    }
+
+    /// Deletes the messages of a subject before that sequence. They are garbage: whether it happens is a matter of room.
+    pub(super) async fn purge(&self, subject: &str, before: u64) -> Result<(), StoreError> {
+        let request = PurgeRequest {
+            sequence: Some(before),
+            filter: Some(subject.to_owned()),
+            keep: None,
+        };
+        let answer: Response<PurgeResponse> = self.api(format!("STREAM.PURGE.{}", self.name), &request).await?;
+        granted(answer).map(drop)
+    }
+
+    /// Deletes one message.
+    pub(super) async fn delete(&self, sequence: u64) -> Result<(), StoreError> {
+        let request = json!({ "seq": sequence });
+        let answer: Response<DeleteStatus> = self.api(format!("STREAM.MSG.DELETE.{}", self.name), &request).await?;
+        granted(answer).map(drop)
+    }
+
+    /// Makes the stream, or says what it is if it is there already with the same configuration.
+    pub(super) async fn create(&self, config: &Config) -> Result<Info, StoreError> {
+        granted(self.api(format!("STREAM.CREATE.{}", self.name), config).await?)
+    }
+
+    /// What the server says of the stream; `None`: there is no such stream.
+    pub(super) async fn info(&self) -> Result<Option<Info>, StoreError> {
+        let answer: Response<Info> = self.api(format!("STREAM.INFO.{}", self.name), &json!({})).await?;
+        match answer {
+            Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+            answer => granted(answer).map(Some),
+        }
+    }
+}
