@@ -193,9 +193,9 @@ impl Link {
         granted(answer).map(drop)
     }
 
-    /// Makes the stream, or says what it is if it is there already with the same configuration.
+    /// Makes a stream, or says what it is if it is there already with the same configuration.
     pub(super) async fn create(&self, config: &Config) -> Result<Info, StoreError> {
-        granted(self.api(format!("STREAM.CREATE.{}", self.name), config).await?)
+        granted(self.api(format!("STREAM.CREATE.{}", config.name), config).await?)
     }
 
     /// What the server says of the stream; `None`: there is no such stream.

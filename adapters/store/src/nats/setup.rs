@@ -1,8 +1,11 @@
 //! The stream and the bucket of a fleet: made, or found as they must be.
 
-use async_nats::jetstream::context::{CreateKeyValueErrorKind, KeyValueErrorKind};
-use async_nats::jetstream::kv;
+use std::error::Error;
+use std::time::Duration;
+
+use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind, KeyValueErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::{ErrorCode, kv};
 use unbroken_driver::store::StoreError;
 
 use super::config::NatsConfig;
@@ -82,33 +85,16 @@ fn check(found: &Config, config: &NatsConfig) -> Result<(), StoreError> {
 /// Makes the bucket that says which nodes live, unless it is there.
 pub(super) async fn leases(link: &Link, config: &NatsConfig) -> Result<kv::Store, StoreError> {
     let bucket = format!("{}-nodes", config.name);
-    let call = async {
-        match link.context.get_key_value(&bucket).await {
-            Ok(store) => return Ok(Some(store)),
-            Err(error) if error.kind() == KeyValueErrorKind::GetBucket => {}
-            Err(error) => return Err(failed(error)),
-        }
-        let wanted = kv::Config {
-            bucket: bucket.clone(),
-            description: "Nodes that live: they say so again and again".to_owned(),
-            history: 1,
-            max_age: config.lease,
-            storage: StorageType::File,
-            num_replicas: config.replicas,
-            ..kv::Config::default()
-        };
-        match link.context.create_key_value(wanted).await {
-            Ok(store) => Ok(Some(store)),
-            Err(error) if error.kind() == CreateKeyValueErrorKind::BucketCreate => Ok(None),
-            Err(error) => Err(unavailable(error)),
-        }
-    };
-    let store = match link.within(call).await? {
+    let store = match find(link, &bucket).await? {
         Some(store) => store,
-        // Another node was faster, or JetStream says no in some other way.
         None => {
-            let call = async { link.context.get_key_value(&bucket).await.map_err(unavailable) };
-            link.within(call).await?
+            // If another node was faster with another configuration, what it made is found.
+            let made = link.create(&bucket_config(&bucket, config)).await;
+            match (find(link, &bucket).await?, made) {
+                (Some(store), _) => store,
+                (None, Err(error)) => return Err(error),
+                (None, Ok(_)) => return Err(failed("the bucket of the nodes was deleted")),
+            }
         }
     };
     let call = async { store.status().await.map_err(unavailable) };
@@ -120,4 +106,45 @@ pub(super) async fn leases(link: &Link, config: &NatsConfig) -> Result<kv::Store
         )));
     }
     Ok(store)
+}
+
+async fn find(link: &Link, bucket: &str) -> Result<Option<kv::Store>, StoreError> {
+    let call = async {
+        match link.context.get_key_value(bucket).await {
+            Ok(store) => Ok(Some(store)),
+            Err(error) if error.kind() != KeyValueErrorKind::GetBucket => Err(failed(error)),
+            Err(error) => {
+                let cause = error.source().and_then(|cause| cause.downcast_ref::<GetStreamError>());
+                match cause.map(GetStreamError::kind) {
+                    Some(GetStreamErrorKind::JetStream(why)) if why.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                        Ok(None)
+                    }
+                    _ => Err(unavailable(error)),
+                }
+            }
+        }
+    };
+    link.within(call).await
+}
+
+/// A bucket is a stream. The client's own way to make one reads the limits of the account, which it cannot with servers of 2.9.
+fn bucket_config(bucket: &str, config: &NatsConfig) -> Config {
+    Config {
+        name: format!("KV_{bucket}"),
+        description: Some("Nodes of unbroken that live: they say so again and again".to_owned()),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: config.replicas,
+        max_age: config.lease,
+        duplicate_window: config.lease.min(Duration::from_secs(120)),
+        max_messages_per_subject: 1,
+        max_messages: -1,
+        max_bytes: -1,
+        max_consumers: -1,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..Config::default()
+    }
 }
