@@ -1,0 +1,1 @@
+//! Three servers, of which any one may die.
