@@ -40,6 +40,8 @@ const KINDS: [(Kind, &str); 6] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) kind: Kind,
+    /// The sequence of the message that was to come before it in its subject; 0: none.
+    pub(super) prev: u64,
     /// The sequence of the message by which the owner became the owner; of one that is not stored yet, 0.
     pub(super) fence: u64,
     /// The node of the owner.
@@ -63,6 +65,7 @@ impl Head {
     pub(super) fn empty(node: &str) -> Head {
         Head {
             kind: Kind::Fence,
+            prev: 0,
             fence: 0,
             node: node.to_owned(),
             kept: None,
@@ -71,6 +74,15 @@ impl Head {
             expires: None,
             parts: 0,
             count: 0,
+        }
+    }
+
+    /// The end of a journal that nobody owns and of which nothing is kept, at that time.
+    pub(super) fn removed(node: &str, at: u64) -> Head {
+        Head {
+            kind: Kind::Removed,
+            at,
+            ..Head::empty(node)
         }
     }
 
@@ -102,8 +114,11 @@ impl Head {
         if head.kind == Kind::Fence {
             head.fence = sequence;
         }
-        if head.fence == 0 || head.fence > sequence {
-            return Err(format!("message {sequence} was written under the fence {}", head.fence));
+        if head.fence == 0 || head.fence > sequence || head.prev >= sequence {
+            return Err(format!(
+                "message {sequence} was written under the fence {}, behind {}",
+                head.fence, head.prev
+            ));
         }
         Ok(head)
     }
@@ -127,6 +142,7 @@ impl Head {
             }
             let value = value.parse().ok()?;
             match name {
+                "prev" => head.prev = value,
                 "fence" => head.fence = value,
                 "kept" => head.kept = Some(value),
                 "base" => head.base = Some(value),
@@ -151,6 +167,7 @@ impl fmt::Display for Head {
         write!(f, "{VERSION} {name} node={}", self.node)?;
         let given = |number: u64| (number != 0).then_some(number);
         let numbers = [
+            ("prev", given(self.prev)),
             // The message that makes an owner is its fence, and cannot know its own sequence.
             ("fence", given(self.fence).filter(|_| self.kind != Kind::Fence)),
             ("kept", self.kept),
@@ -177,6 +194,7 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let full = Head {
             kind: Kind::Snapshot,
+            prev: 8,
             fence: 7,
             node: "a1".to_owned(),
             kept: Some(u64::MAX),
@@ -213,6 +231,7 @@ mod tests {
             "v=1 records fence=1",
             "v=1 records node=a",
             "v=1 records node=a fence=10",
+            "v=1 records node=a fence=1 prev=9",
             "v=1 records node=a fence=-1",
             "v=1 records node=a fence=1 kept=99999999999999999999",
             "v=1 records node=a fence=1 base=2 kept=1",

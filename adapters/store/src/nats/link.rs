@@ -1,28 +1,35 @@
 //! What is asked of the servers: one request and its answer at a time, each with an end.
 
 use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::connection::State;
 use async_nats::jetstream::context::{ContextBuilder, RequestErrorKind};
 use async_nats::jetstream::{Context, ErrorCode};
 
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{
-    Config, DeleteStatus, Info, LastRawMessageErrorKind, PurgeRequest, PurgeResponse, Stream,
+    Config, DeleteStatus, Info, LastRawMessageError, LastRawMessageErrorKind, PurgeRequest, PurgeResponse, Stream,
 };
 use async_nats::{Client, HeaderMap, Request, header};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::time::Instant;
 use unbroken_driver::store::{JournalId, StoreError};
 
 use super::config::NatsConfig;
 use super::errors::{damaged, failed, of_api, of_request, unavailable};
 use super::frames::HEADROOM;
 use super::head::{HEADER, Head};
+
+/// How often to look whether the connection is still the one over which something was asked.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What became of a message that was to follow a certain other one.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +40,20 @@ pub(super) enum Published {
     Late,
 }
 
+/// A message of the stream, if there is one.
+fn found(answer: Result<StreamMessage, LastRawMessageError>) -> Result<Option<StreamMessage>, StoreError> {
+    match answer.map_err(|error| (error.kind(), error)) {
+        Ok(message) => Ok(Some(message)),
+        Err((LastRawMessageErrorKind::NoMessageFound, _)) => Ok(None),
+        Err((LastRawMessageErrorKind::JetStream(error), _)) if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
+            Ok(None)
+        }
+        Err((LastRawMessageErrorKind::JetStream(error), _)) => Err(of_api(error)),
+        Err((LastRawMessageErrorKind::InvalidSubject, error)) => Err(failed(error)),
+        Err((LastRawMessageErrorKind::Other, error)) => Err(unavailable(error)),
+    }
+}
+
 fn granted<T>(answer: Response<T>) -> Result<T, StoreError> {
     match answer {
         Response::Ok(answer) => Ok(answer),
@@ -41,13 +62,15 @@ fn granted<T>(answer: Response<T>) -> Result<T, StoreError> {
 }
 
 /// The stream of a fleet.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Link {
     pub(super) client: Client,
     pub(super) context: Context,
     pub(super) stream: Stream<()>,
     pub(super) name: String,
     pub(super) timeout: Duration,
+    /// Several servers keep each message.
+    is_clustered: AtomicBool,
 }
 
 /// Milliseconds since 1970 by the clock of the machine.
@@ -70,7 +93,13 @@ impl Link {
             stream,
             name: config.name.clone(),
             timeout: config.timeout,
+            is_clustered: AtomicBool::new(true),
         })
+    }
+
+    /// What the server tells of the stream now.
+    pub(super) fn learn(&self, info: &Info) {
+        self.is_clustered.store(info.config.num_replicas > 1, Ordering::Relaxed);
     }
 
     pub(super) fn subject(&self, id: &JournalId) -> String {
@@ -88,14 +117,28 @@ impl Link {
     }
 
     /// Ends what a server does not answer. While there is no connection nothing is begun: the client would keep it, and send
-    /// it when nobody waits for it any more.
+    /// it when nobody waits for it any more. What was asked over a connection that broke is answered soon, or not at all.
     pub(super) async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         if self.client.connection_state() == State::Disconnected {
             return Err(unavailable("there is no connection to a NATS server"));
         }
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer,
-            Err(elapsed) => Err(unavailable(elapsed)),
+        let statistics = self.client.statistics();
+        let begun_with = statistics.connects.load(Ordering::Relaxed);
+        let deadline = Instant::now() + self.timeout;
+        let mut call = pin!(call);
+        let mut is_broken = false;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Ok(answer) = tokio::time::timeout(left.min(LOOK), &mut call).await {
+                return answer;
+            }
+            if is_broken {
+                return Err(unavailable("the connection broke before the answer"));
+            }
+            if left <= LOOK {
+                return Err(unavailable("no answer came in time"));
+            }
+            is_broken = statistics.connects.load(Ordering::Relaxed) != begun_with;
         }
     }
 
@@ -122,16 +165,15 @@ impl Link {
         last: u64,
         head: &Head,
         body: Bytes,
-        replaces_all: bool,
     ) -> Result<Published, StoreError> {
+        let head = Head {
+            prev: last,
+            ..head.clone()
+        };
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_STREAM, self.name.as_str());
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
         headers.insert(HEADER, head.to_string());
-        if replaces_all {
-            headers.insert("Nats-Rollup", "sub");
-        }
-        // The client's own limit comes first, and its task goes on while this one waits.
         let request = Request::new()
             .headers(headers)
             .payload(body)
@@ -142,7 +184,8 @@ impl Link {
         };
         let answer = self.within(call).await?;
         match serde_json::from_slice::<Response<PublishAck>>(&answer.payload).map_err(unavailable)? {
-            Response::Ok(ack) => Ok(Published::At(ack.sequence)),
+            Response::Ok(ack) if self.follows(subject, last, ack.sequence).await? => Ok(Published::At(ack.sequence)),
+            Response::Ok(_) => Ok(Published::Late),
             Response::Err { error } if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE => {
                 Ok(Published::Late)
             }
@@ -150,29 +193,42 @@ impl Link {
         }
     }
 
-    /// The last message of a subject, with its sequence.
-    pub(super) async fn last(&self, id: &JournalId) -> Result<Option<(u64, Head)>, StoreError> {
-        let subject = self.subject(id);
+    /// Whether nothing stands between two messages of a subject.
+    ///
+    /// One server alone looks and stores in one step. The leader of several looks, and stores when the others have agreed: what
+    /// it stored meanwhile, or what another leader did, is not looked at. So it has to be asked what came of it.
+    pub(super) async fn follows(&self, subject: &str, last: u64, sequence: u64) -> Result<bool, StoreError> {
+        let behind = last.saturating_add(1);
+        if behind == sequence || !self.is_clustered.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
         let call = async {
-            match self.stream.get_last_raw_message_by_subject(&subject).await {
-                Ok(message) => Ok(Some(message)),
-                Err(error) => match error.kind() {
-                    LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                    LastRawMessageErrorKind::JetStream(error) if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
-                        Ok(None)
-                    }
-                    LastRawMessageErrorKind::JetStream(error) => Err(of_api(error)),
-                    LastRawMessageErrorKind::InvalidSubject => Err(failed(error)),
-                    LastRawMessageErrorKind::Other => Err(unavailable(error)),
-                },
-            }
+            let asked = self
+                .stream
+                .raw_message_builder()
+                .sequence(behind)
+                .next_by_subject(subject)
+                .send()
+                .await;
+            found(asked)
         };
+        match self.within(call).await? {
+            Some(message) => Ok(message.sequence == sequence),
+            None => Err(unavailable("a server answered that does not know the latest messages")),
+        }
+    }
+
+    /// The last message of a subject, with its sequence.
+    pub(super) async fn last(&self, subject: &str) -> Result<Option<(u64, Head)>, StoreError> {
+        let call = async { found(self.stream.get_last_raw_message_by_subject(subject).await) };
         let Some(message) = self.within(call).await? else {
             return Ok(None);
         };
-        let head =
-            Head::of(Some(&message.headers), message.sequence).map_err(|what| damaged(format!("{subject}: {what}")))?;
-        Ok(Some((message.sequence, head)))
+        let head = Head::of(Some(&message.headers), message.sequence);
+        Ok(Some((
+            message.sequence,
+            head.map_err(|what| damaged(format!("{subject}: {what}")))?,
+        )))
     }
 
     /// Deletes the messages of a subject before that sequence. They are garbage: whether it happens is a matter of room.

@@ -3,6 +3,7 @@
 //! Needs a server from 2.9 on with JetStream. `NATS.md` beside this crate's README says how to run one, what is kept where, and
 //! what holds.
 
+mod chain;
 mod config;
 mod errors;
 mod fold;
@@ -30,6 +31,7 @@ use unbroken_driver::store::{Fence, JournalId, Opened, Snapshot, Store, StoreErr
 
 pub use async_nats;
 
+use self::chain::{Last, last};
 pub use self::config::NatsConfig;
 use self::errors::{failed, unavailable};
 use self::link::Link;
@@ -83,7 +85,9 @@ impl NatsStore {
 
         let link = Link::new(client, &config).await?;
         let room = Room::default();
-        room.learn(&setup::stream(&link, &config).await?);
+        let info = setup::stream(&link, &config).await?;
+        room.learn(&info);
+        link.learn(&info);
         let leases = setup::leases(&link, &config).await?;
         let node = Arc::new(Node::new(name, link, config, room, leases));
         // It can be asked before it owns anything.
@@ -140,7 +144,7 @@ impl NatsStore {
             return node.after(&owned, answer).await;
         }
         // It was given up before, and the answer may have been lost; or it was deleted.
-        let Some((last, head)) = node.link.last(id).await? else {
+        let Some(Last { sequence, head, .. }) = last(&node.link, id).await? else {
             return Ok(());
         };
         if head.fence != fence.0 {
@@ -149,7 +153,7 @@ impl NatsStore {
         if !head.is_owned() && (!is_removed || head.kept.is_none()) {
             return Ok(());
         }
-        let spans = Vec::new();
+        let (last, spans) = (sequence, Vec::new());
         Owned::new(&node.link, id, fence.0, Tail { last, head, spans })
             .end(&node.link, is_removed)
             .await

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, StoreError};
 
+use super::chain::{Chain, Last, last};
 use super::errors::{damaged, unavailable};
 use super::fold::Fold;
 use super::head::{Head, Kind};
@@ -20,6 +21,7 @@ const ATTEMPTS: usize = 16;
 const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn open(node: &Node, id: &JournalId) -> Result<Opened, StoreError> {
+    let _opening = node.opening(id);
     let (fence, head) = take(node, id).await?;
     let mut tail = Tail {
         last: fence,
@@ -44,15 +46,15 @@ async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
     let deadline = Instant::now() + node.config.handover;
     for _ in 0..ATTEMPTS {
         let found = give_up(node, id, deadline).await?;
-        let last = found.as_ref().map_or(0, |(last, _)| *last);
-        let head = match found {
-            Some((_, head)) if head.kept.is_some() && !head.is_expired(now()) => Head {
+        let last = found.as_ref().map_or(0, |last| last.sequence);
+        let head = match found.map(|last| last.head) {
+            Some(head) if head.kept.is_some() && !head.is_expired(now()) => Head {
                 node: node.name.clone(),
                 ..head.with(Kind::Fence)
             },
             _ => Head::empty(&node.name),
         };
-        if let Published::At(fence) = node.link.publish(&subject, last, &head, Bytes::new(), false).await? {
+        if let Published::At(fence) = node.link.publish(&subject, last, &head, Bytes::new()).await? {
             return Ok((fence, Head { fence, ..head }));
         }
     }
@@ -60,10 +62,12 @@ async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
 }
 
 /// Waits until the journal may be taken over, and returns its last message.
-async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Option<(u64, Head)>, StoreError> {
+async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Option<Last>, StoreError> {
     loop {
-        let found = node.link.last(id).await?;
-        let Some((last, head)) = &found else { return Ok(None) };
+        let found = last(&node.link, id).await?;
+        let Some(Last { sequence, head, .. }) = &found else {
+            return Ok(None);
+        };
         let is_free = !head.is_owned() || head.is_expired(now());
         if is_free || head.node == node.name || !node.is_alive(&head.node).await? {
             return Ok(found);
@@ -72,8 +76,8 @@ async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Optio
         match node.ask(&head.node, id, head.fence, left).await {
             Answer::GivenUp => {
                 // An owner that says it is none, and has written nothing since, does not know the journal any more.
-                let again = node.link.last(id).await?;
-                if again.as_ref().is_none_or(|(again, _)| again == last) {
+                let again = last(&node.link, id).await?;
+                if again.as_ref().is_none_or(|again| again.sequence == *sequence) {
                     return Ok(again);
                 }
             }
@@ -82,8 +86,8 @@ async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Optio
         }
         if Instant::now() >= deadline {
             // What may have come at the last moment.
-            let again = node.link.last(id).await?;
-            let is_given_up = again.as_ref().is_none_or(|(_, head)| !head.is_owned());
+            let again = last(&node.link, id).await?;
+            let is_given_up = again.as_ref().is_none_or(|again| !again.head.is_owned());
             if is_given_up || !node.is_alive(&head.node).await? {
                 return Ok(again);
             }
@@ -101,6 +105,7 @@ async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJourna
     let deadline = Instant::now() + link.timeout;
     let mut reader = Reader::new(link, subject.clone(), false).await?;
     let mut fold = Fold::default();
+    let mut chain = Chain::default();
     let mut start = None;
     loop {
         let Some(message) = reader.next().await? else {
@@ -113,6 +118,10 @@ async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJourna
             continue;
         };
         let head = message.head()?;
+        // That the last one counts is known.
+        if message.sequence < tail.last && !chain.takes(message.sequence, head) {
+            continue;
+        }
         // Where the message begins: with itself, or its first part.
         if head.kind == Kind::Part && (head.parts == 0 || start.is_none()) {
             start = Some(message.sequence);

@@ -10,6 +10,7 @@ use async_nats::Subject;
 use bytes::Bytes;
 use unbroken_driver::store::{JournalId, Snapshot, StoreError};
 
+use super::chain::{Last, last};
 use super::errors::{failed, unavailable};
 use super::frames;
 use super::head::{Head, Kind};
@@ -118,7 +119,7 @@ impl Owned {
                 count,
                 ..tail.head.with(Kind::Records)
             };
-            if let Some(start) = self.put(link, &mut tail, head, body, false).await? {
+            if let Some(start) = self.put(link, &mut tail, head, body).await? {
                 tail.spans.push(Span { start, through });
                 room.fill(size);
                 return Ok(());
@@ -160,14 +161,10 @@ impl Owned {
                 .iter()
                 .find(|span| span.through > through)
                 .map(|span| span.start);
-            // One message that stands for all before it: the server itself deletes them with it.
-            let is_all = stays.is_none() && snapshot.bytes.len() <= link.largest();
-            if let Some(start) = self.put(link, &mut tail, head, snapshot.bytes.clone(), is_all).await? {
+            if let Some(start) = self.put(link, &mut tail, head, snapshot.bytes.clone()).await? {
                 tail.spans.retain(|span| span.through > through);
-                if !is_all {
-                    // Garbage that stays for now goes with the next snapshot.
-                    let _ = link.purge(&self.subject, stays.unwrap_or(start)).await;
-                }
+                // Garbage that stays for now goes with the next snapshot.
+                let _ = link.purge(&self.subject, stays.unwrap_or(start)).await;
                 return Ok(());
             }
             self.catch_up(link, &mut tail).await?;
@@ -183,33 +180,27 @@ impl Owned {
             let is_removed = is_removed || tail.head.kept.is_none() || tail.head.is_expired(now());
             let head = if is_removed {
                 Head {
-                    kind: Kind::Removed,
                     fence: self.fence,
-                    ..Head::empty(&tail.head.node)
+                    ..Head::removed(&tail.head.node, now())
                 }
             } else {
                 tail.head.with(Kind::Released)
             };
-            if let Published::At(sequence) = link
-                .publish(&self.subject, tail.last, &head, Bytes::new(), is_removed)
-                .await?
-            {
+            if let Published::At(sequence) = link.publish(&self.subject, tail.last, &head, Bytes::new()).await? {
                 if is_removed {
-                    let _ = link.purge(&self.subject, sequence.saturating_add(1)).await;
+                    // The message itself stays for a while, as something that what comes too late does not follow.
+                    let _ = link.purge(&self.subject, sequence).await;
                 }
                 return Ok(());
             }
-            match link.last(&self.id).await? {
-                None => return Ok(()),
-                // An earlier try of this call, whose answer was lost.
-                Some((_, head)) if head.fence == self.fence && !head.is_owned() => {
-                    if !is_removed || head.kind == Kind::Removed {
-                        return Ok(());
-                    }
-                    self.catch_up_to(&mut tail, link.last(&self.id).await?, true)?;
-                }
-                found => self.catch_up_to(&mut tail, found, false)?,
+            let found = last(link, &self.id).await?;
+            // It is deleted, or this was said before, and the answer was lost.
+            let Some(end) = &found else { return Ok(()) };
+            let is_over = end.head.fence == self.fence && !end.head.is_owned();
+            if is_over && (!is_removed || end.head.kind == Kind::Removed) {
+                return Ok(());
             }
+            self.catch_up_to(&mut tail, found, is_over)?;
         }
         Err(too_many())
     }
@@ -240,14 +231,7 @@ impl Owned {
     }
 
     /// Writes a message, in parts if it must be, and returns the sequence of the first of them; `None`: others came before.
-    async fn put(
-        &self,
-        link: &Link,
-        tail: &mut Tail,
-        head: Head,
-        body: Bytes,
-        replaces_all: bool,
-    ) -> Result<Option<u64>, StoreError> {
+    async fn put(&self, link: &Link, tail: &mut Tail, head: Head, body: Bytes) -> Result<Option<u64>, StoreError> {
         let (parts, end) = frames::pieces(body, link.largest());
         let mut stored: Vec<u64> = Vec::new();
         let whole = Head {
@@ -260,12 +244,14 @@ impl Owned {
         });
         let mut last = tail.last;
         for (head, piece) in heads.chain([whole.clone()]).zip(parts.into_iter().chain([end])) {
-            match link.publish(&self.subject, last, &head, piece, replaces_all).await {
+            match link.publish(&self.subject, last, &head, piece).await {
                 Ok(Published::At(sequence)) => last = sequence,
                 Ok(Published::Late) => return Ok(None),
                 Err(full @ StoreError::Full(_)) => {
-                    // The room that its beginning took is given back, from the end on, so that what stays is a beginning.
-                    for sequence in stored.into_iter().rev() {
+                    // The room that its beginning took is given back, but for the last part: of a subject whose last message
+                    // was deleted, a server of 2.9 says that it has none.
+                    stored.pop();
+                    for sequence in stored {
                         let _ = link.delete(sequence).await;
                     }
                     return Err(full);
@@ -281,16 +267,11 @@ impl Owned {
 
     /// Learns what the last message is, which is not the one that was thought to be.
     async fn catch_up(&self, link: &Link, tail: &mut Tail) -> Result<(), StoreError> {
-        self.catch_up_to(tail, link.last(&self.id).await?, false)
+        self.catch_up_to(tail, last(link, &self.id).await?, false)
     }
 
-    fn catch_up_to(
-        &self,
-        tail: &mut Tail,
-        found: Option<(u64, Head)>,
-        may_be_released: bool,
-    ) -> Result<(), StoreError> {
-        let Some((last, head)) = found else {
+    fn catch_up_to(&self, tail: &mut Tail, found: Option<Last>, may_be_released: bool) -> Result<(), StoreError> {
+        let Some(Last { sequence, head, counts }) = found else {
             return Err(StoreError::Fenced);
         };
         if head.fence > self.fence || (head.fence == self.fence && !head.is_owned() && !may_be_released) {
@@ -300,17 +281,18 @@ impl Owned {
             return Err(unavailable("a server answered that does not know the latest messages"));
         }
         let through = head.kept.unwrap_or(0);
-        if last < tail.last {
+        if sequence < tail.last {
             // The servers have lost something. Where the rest is, is not known: nothing of it may be deleted.
             tail.spans = vec![Span { start: 1, through }];
         } else if through > tail.head.kept.unwrap_or(0) {
-            let start = tail.last.saturating_add(1);
+            // Where the parts of a message begin is not known.
+            let start = if head.parts == 0 { counts } else { 1 };
             tail.spans.push(Span { start, through });
         }
         if let Some(base) = head.base {
             tail.spans.retain(|span| span.through > base);
         }
-        tail.last = last;
+        tail.last = sequence;
         tail.head = head;
         Ok(())
     }

@@ -34,7 +34,6 @@ pub(super) async fn stream(link: &Link, config: &NatsConfig) -> Result<Info, Sto
         max_messages: -1,
         max_messages_per_subject: -1,
         max_consumers: -1,
-        allow_rollup: true,
         ..Config::default()
     };
     match link.create(&wanted).await {
@@ -57,7 +56,6 @@ fn check(found: &Config, config: &NatsConfig) -> Result<(), StoreError> {
         ("storage", found.storage != StorageType::File),
         ("max_age", !found.max_age.is_zero()),
         ("max_msgs_per_subject", !is_unlimited(found.max_messages_per_subject)),
-        ("allow_rollup_hdrs", !found.allow_rollup),
         ("deny_purge", found.deny_purge),
         ("no_ack", found.no_ack),
         ("sealed", found.sealed),

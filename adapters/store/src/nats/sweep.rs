@@ -6,20 +6,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use unbroken_driver::store::{JournalId, StoreError};
 
+use super::chain::{Last, last};
 use super::head::{Head, Kind};
 use super::link::{Published, now};
 use super::node::Node;
 use super::reader::Reader;
 
+/// How long a journal's last message stays that says that it is removed, in milliseconds: longer than any message is on its way
+/// among servers.
+const LINGER: u64 = 60_000;
+
 /// The journals of which something is kept.
 pub(super) async fn list(node: &Node) -> Result<Vec<JournalId>, StoreError> {
     let mut ids = Vec::new();
     let mut has_garbage = false;
-    scan(node, |id, _, head| {
+    scan(node, |id, head| {
         let is_kept = head.kept.is_some() && !head.is_expired(now());
         if is_kept {
             ids.push(id);
-        } else if !head.is_owned() || head.kept.is_some() {
+        } else if head.kept.is_some() {
             has_garbage = true;
         }
     })
@@ -31,11 +36,11 @@ pub(super) async fn list(node: &Node) -> Result<Vec<JournalId>, StoreError> {
 }
 
 /// Shows the last message of each journal that has one. What is no journal is left alone: whoever opens it hears of it.
-async fn scan(node: &Node, mut each: impl FnMut(JournalId, u64, &Head)) -> Result<(), StoreError> {
+async fn scan(node: &Node, mut each: impl FnMut(JournalId, &Head)) -> Result<(), StoreError> {
     let mut reader = Reader::new(&node.link, format!("{}.j.*", node.link.name), true).await?;
     while let Some(message) = reader.next().await? {
         if let (Some(id), Ok(head)) = (node.link.journal(&message.subject), &message.head) {
-            each(id, message.sequence, head);
+            each(id, head);
         }
     }
     Ok(())
@@ -54,44 +59,48 @@ pub(super) async fn sweep(node: Arc<Node>, jitter: f64) {
 
 async fn sweep_once(node: &Node) -> Result<(), StoreError> {
     let mut garbage = Vec::new();
-    scan(node, |id, last, head| {
+    scan(node, |id, head| {
         if head.is_expired(now()) || head.kept.is_none() {
-            garbage.push((id, last, head.clone()));
+            garbage.push(id);
         }
     })
     .await?;
     let mut living = HashMap::new();
-    for (id, last, head) in garbage {
-        // Somebody has opened it, and is about to write.
-        if head.is_owned() && head.kept.is_none() {
-            let is_alive = match living.get(&head.node) {
-                Some(is_alive) => *is_alive,
-                None => head.node == node.name || node.is_alive(&head.node).await?,
-            };
-            living.insert(head.node.clone(), is_alive);
-            if is_alive {
-                continue;
+    for id in garbage {
+        let Some(Last { sequence, head, .. }) = last(&node.link, &id).await? else {
+            continue;
+        };
+        let subject = node.link.subject(&id);
+        if head.kind == Kind::Removed {
+            if head.at.saturating_add(LINGER) < now() {
+                node.link.purge(&subject, sequence.saturating_add(1)).await?;
             }
+            continue;
         }
-        remove(node, &id, last, &head).await?;
+        // Somebody has opened it, and is about to write; or what is kept has changed.
+        if !head.is_expired(now()) && (head.kept.is_some() || is_alive(node, &head, &mut living).await?) {
+            continue;
+        }
+        let end = Head {
+            fence: head.fence,
+            ..Head::removed(&node.name, now())
+        };
+        if let Published::At(sequence) = node.link.publish(&subject, sequence, &end, Bytes::new()).await? {
+            node.link.purge(&subject, sequence).await?;
+        }
     }
     Ok(())
 }
 
-/// Deletes a journal whose last message is that one still.
-async fn remove(node: &Node, id: &JournalId, last: u64, head: &Head) -> Result<(), StoreError> {
-    let subject = node.link.subject(id);
-    let mut last = last;
-    if head.kind != Kind::Removed {
-        let end = Head {
-            kind: Kind::Removed,
-            fence: head.fence,
-            ..Head::empty(&node.name)
-        };
-        match node.link.publish(&subject, last, &end, Bytes::new(), true).await? {
-            Published::At(sequence) => last = sequence,
-            Published::Late => return Ok(()),
-        }
+/// Whether the owner lives, if there is one.
+async fn is_alive(node: &Node, head: &Head, known: &mut HashMap<String, bool>) -> Result<bool, StoreError> {
+    if !head.is_owned() {
+        return Ok(false);
     }
-    node.link.purge(&subject, last.saturating_add(1)).await
+    if let Some(is_alive) = known.get(&head.node) {
+        return Ok(*is_alive);
+    }
+    let is_alive = head.node == node.name || node.is_alive(&head.node).await?;
+    known.insert(head.node.clone(), is_alive);
+    Ok(is_alive)
 }

@@ -37,7 +37,8 @@ pub(crate) fn with_configured(config: &str, test: impl AsyncFnOnce(&mut Server))
     runtime.block_on(async { test(&mut server).await });
 }
 
-fn program() -> Option<&'static str> {
+/// The server's program, if it is there.
+pub(crate) fn program() -> Option<&'static str> {
     let is_there = |program: &&str| {
         let run = Command::new(program)
             .arg("--version")
@@ -59,7 +60,7 @@ fn program() -> Option<&'static str> {
 }
 
 impl Server {
-    fn new(program: &'static str, config: &str) -> Server {
+    pub(crate) fn new(program: &'static str, config: &str) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("unbroken-nats-{}-{number}", std::process::id()));
