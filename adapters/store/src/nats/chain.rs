@@ -8,7 +8,7 @@ use unbroken_driver::store::{JournalId, StoreError};
 
 use super::errors::unavailable;
 use super::head::Head;
-use super::link::Link;
+use super::link::{Link, Place};
 use super::reader::Reader;
 
 /// Tells the messages of a subject that count from the others, in their order.
@@ -28,39 +28,53 @@ impl Chain {
 /// The end of a journal.
 #[derive(Clone, Debug)]
 pub(super) struct Last {
-    /// The sequence of the last message, which the next one must name.
-    pub(super) sequence: u64,
-    /// The last one that counts, and its sequence.
+    /// Where the next message comes.
+    pub(super) next: Place,
+    /// The last message that counts, and its sequence.
     pub(super) head: Head,
     pub(super) counts: u64,
+}
+
+fn is_behind() -> StoreError {
+    unavailable("a server answered that does not know the latest messages")
 }
 
 /// The end of a journal; `None`: there is no message.
 pub(super) async fn last(link: &Link, id: &JournalId) -> Result<Option<Last>, StoreError> {
     let subject = link.subject(id);
-    let Some((sequence, head)) = link.last(&subject).await? else {
-        return Ok(None);
+    let Some((counts, head)) = link.last(&subject).await? else {
+        if !link.has_some(&subject).await? {
+            return Ok(None);
+        }
+        let mut end = walk(link, subject).await?.ok_or_else(is_behind)?;
+        end.next.is_forgotten = true;
+        return Ok(Some(end));
     };
-    let counts = sequence;
-    if link.follows(&subject, head.prev, sequence).await? {
-        return Ok(Some(Last { sequence, head, counts }));
+    if link.follows(&subject, head.prev, counts).await? {
+        let next = Place::behind(counts);
+        return Ok(Some(Last { next, head, counts }));
     }
-    // Rare: messages of two writers met. Or those before it are deleted, and it is the first.
+    // Rare: messages of two writers met.
+    match walk(link, subject).await? {
+        Some(end) if end.next.behind >= counts => Ok(Some(end)),
+        _ => Err(is_behind()),
+    }
+}
+
+/// Looks at each message of a subject.
+async fn walk(link: &Link, subject: String) -> Result<Option<Last>, StoreError> {
     let mut reader = Reader::new(link, subject, false).await?;
     let mut chain = Chain::default();
     let mut end = None;
     while let Some(message) = reader.next().await? {
-        let head = message.head()?;
-        let sequence = message.sequence;
-        if chain.takes(sequence, head) {
-            let (head, counts) = (head.clone(), sequence);
-            end = Some(Last { sequence, head, counts });
+        let (head, counts) = (message.head()?, message.sequence);
+        let next = Place::behind(counts);
+        if chain.takes(counts, head) {
+            let head = head.clone();
+            end = Some(Last { next, head, counts });
         } else if let Some(end) = &mut end {
-            end.sequence = sequence;
+            end.next = next;
         }
     }
-    match end {
-        Some(end) if end.sequence >= sequence => Ok(Some(end)),
-        _ => Err(unavailable("a server answered that does not know the latest messages")),
-    }
+    Ok(end)
 }

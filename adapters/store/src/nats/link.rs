@@ -31,6 +31,23 @@ use super::head::{HEADER, Head};
 /// How often to look whether the connection is still the one over which something was asked.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Where in its subject a message is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The sequence of the message before it; 0: there is none.
+    pub(super) behind: u64,
+    /// The server says that there is none. One of 2.9 does so once it has deleted a subject's last message, as it does with one
+    /// that it stored and that the account has no room for.
+    pub(super) is_forgotten: bool,
+}
+
+impl Place {
+    pub(super) fn behind(behind: u64) -> Place {
+        let is_forgotten = false;
+        Place { behind, is_forgotten }
+    }
+}
+
 /// What became of a message that was to follow a certain other one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Published {
@@ -158,21 +175,23 @@ impl Link {
         self.within(call).await
     }
 
-    /// Stores a message, if the one with the sequence `last` is the last one of its subject (0: if there is none).
+    /// Stores a message, if that is its place still.
     pub(super) async fn publish(
         &self,
         subject: &str,
-        last: u64,
+        place: Place,
         head: &Head,
         body: Bytes,
     ) -> Result<Published, StoreError> {
+        let last = place.behind;
+        let expected = if place.is_forgotten { 0 } else { last };
         let head = Head {
             prev: last,
             ..head.clone()
         };
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_STREAM, self.name.as_str());
-        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
         headers.insert(HEADER, head.to_string());
         let request = Request::new()
             .headers(headers)
@@ -216,6 +235,21 @@ impl Link {
             Some(message) => Ok(message.sequence == sequence),
             None => Err(unavailable("a server answered that does not know the latest messages")),
         }
+    }
+
+    /// Whether a subject has messages, even if the server knows no last one.
+    pub(super) async fn has_some(&self, subject: &str) -> Result<bool, StoreError> {
+        let call = async {
+            let asked = self
+                .stream
+                .raw_message_builder()
+                .sequence(1)
+                .next_by_subject(subject)
+                .send()
+                .await;
+            Ok(found(asked)?.is_some())
+        };
+        self.within(call).await
     }
 
     /// The last message of a subject, with its sequence.

@@ -144,7 +144,7 @@ impl NatsStore {
             return node.after(&owned, answer).await;
         }
         // It was given up before, and the answer may have been lost; or it was deleted.
-        let Some(Last { sequence, head, .. }) = last(&node.link, id).await? else {
+        let Some(Last { next, head, .. }) = last(&node.link, id).await? else {
             return Ok(());
         };
         if head.fence != fence.0 {
@@ -153,8 +153,8 @@ impl NatsStore {
         if !head.is_owned() && (!is_removed || head.kept.is_none()) {
             return Ok(());
         }
-        let (last, spans) = (sequence, Vec::new());
-        Owned::new(&node.link, id, fence.0, Tail { last, head, spans })
+        let spans = Vec::new();
+        Owned::new(&node.link, id, fence.0, Tail { next, head, spans })
             .end(&node.link, is_removed)
             .await
     }

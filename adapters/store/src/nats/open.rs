@@ -10,7 +10,7 @@ use super::chain::{Chain, Last, last};
 use super::errors::{damaged, unavailable};
 use super::fold::Fold;
 use super::head::{Head, Kind};
-use super::link::{Link, Published, now};
+use super::link::{Link, Place, Published, now};
 use super::node::{Answer, Node};
 use super::owned::{Span, Tail};
 use super::reader::Reader;
@@ -24,7 +24,7 @@ pub(super) async fn open(node: &Node, id: &JournalId) -> Result<Opened, StoreErr
     let _opening = node.opening(id);
     let (fence, head) = take(node, id).await?;
     let mut tail = Tail {
-        last: fence,
+        next: Place::behind(fence),
         head,
         spans: Vec::new(),
     };
@@ -46,7 +46,7 @@ async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
     let deadline = Instant::now() + node.config.handover;
     for _ in 0..ATTEMPTS {
         let found = give_up(node, id, deadline).await?;
-        let last = found.as_ref().map_or(0, |last| last.sequence);
+        let place = found.as_ref().map_or(Place::behind(0), |last| last.next);
         let head = match found.map(|last| last.head) {
             Some(head) if head.kept.is_some() && !head.is_expired(now()) => Head {
                 node: node.name.clone(),
@@ -54,7 +54,7 @@ async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
             },
             _ => Head::empty(&node.name),
         };
-        if let Published::At(fence) = node.link.publish(&subject, last, &head, Bytes::new()).await? {
+        if let Published::At(fence) = node.link.publish(&subject, place, &head, Bytes::new()).await? {
             return Ok((fence, Head { fence, ..head }));
         }
     }
@@ -65,7 +65,7 @@ async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
 async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Option<Last>, StoreError> {
     loop {
         let found = last(&node.link, id).await?;
-        let Some(Last { sequence, head, .. }) = &found else {
+        let Some(Last { next, head, .. }) = &found else {
             return Ok(None);
         };
         let is_free = !head.is_owned() || head.is_expired(now());
@@ -77,7 +77,7 @@ async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Optio
             Answer::GivenUp => {
                 // An owner that says it is none, and has written nothing since, does not know the journal any more.
                 let again = last(&node.link, id).await?;
-                if again.as_ref().is_none_or(|again| again.sequence == *sequence) {
+                if again.as_ref().is_none_or(|again| again.next == *next) {
                     return Ok(again);
                 }
             }
@@ -119,7 +119,7 @@ async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJourna
         };
         let head = message.head()?;
         // That the last one counts is known.
-        if message.sequence < tail.last && !chain.takes(message.sequence, head) {
+        if message.sequence < tail.next.behind && !chain.takes(message.sequence, head) {
             continue;
         }
         // Where the message begins: with itself, or its first part.
@@ -131,12 +131,12 @@ async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJourna
                 tail.spans.push(Span { start, through });
             }
         }
-        if message.sequence < tail.last {
+        if message.sequence < tail.next.behind {
             let taken = fold.take(message.sequence, head, message.body.clone());
             taken.map_err(|what| damaged(format!("{subject}: {what}")))?;
             continue;
         }
-        if message.sequence > tail.last {
+        if message.sequence > tail.next.behind {
             return Err(StoreError::Fenced);
         }
         break;

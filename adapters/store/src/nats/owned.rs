@@ -14,7 +14,7 @@ use super::chain::{Last, last};
 use super::errors::{failed, unavailable};
 use super::frames;
 use super::head::{Head, Kind};
-use super::link::{Link, Published, now};
+use super::link::{Link, Place, Published, now};
 use super::room::Room;
 
 /// How often a message is tried that others come before. Each of them was this owner's own, so one is the rule.
@@ -32,8 +32,8 @@ pub(super) struct Span {
 /// The end of a journal, as its owner knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Tail {
-    /// The sequence of the last message of the subject.
-    pub(super) last: u64,
+    /// Where the next message comes.
+    pub(super) next: Place,
     pub(super) head: Head,
     /// Where the records behind the snapshot are, in order.
     pub(super) spans: Vec<Span>,
@@ -186,7 +186,7 @@ impl Owned {
             } else {
                 tail.head.with(Kind::Released)
             };
-            if let Published::At(sequence) = link.publish(&self.subject, tail.last, &head, Bytes::new()).await? {
+            if let Published::At(sequence) = link.publish(&self.subject, tail.next, &head, Bytes::new()).await? {
                 if is_removed {
                     // The message itself stays for a while, as something that what comes too late does not follow.
                     let _ = link.purge(&self.subject, sequence).await;
@@ -242,10 +242,10 @@ impl Owned {
             parts,
             ..tail.head.with(Kind::Part)
         });
-        let mut last = tail.last;
+        let mut next = tail.next;
         for (head, piece) in heads.chain([whole.clone()]).zip(parts.into_iter().chain([end])) {
-            match link.publish(&self.subject, last, &head, piece).await {
-                Ok(Published::At(sequence)) => last = sequence,
+            match link.publish(&self.subject, next, &head, piece).await {
+                Ok(Published::At(sequence)) => next = Place::behind(sequence),
                 Ok(Published::Late) => return Ok(None),
                 Err(full @ StoreError::Full(_)) => {
                     // The room that its beginning took is given back, but for the last part: of a subject whose last message
@@ -258,9 +258,9 @@ impl Owned {
                 }
                 Err(error) => return Err(error),
             }
-            stored.push(last);
+            stored.push(next.behind);
         }
-        tail.last = last;
+        tail.next = next;
         tail.head = whole;
         Ok(stored.first().copied())
     }
@@ -271,7 +271,7 @@ impl Owned {
     }
 
     fn catch_up_to(&self, tail: &mut Tail, found: Option<Last>, may_be_released: bool) -> Result<(), StoreError> {
-        let Some(Last { sequence, head, counts }) = found else {
+        let Some(Last { next, head, counts }) = found else {
             return Err(StoreError::Fenced);
         };
         if head.fence > self.fence || (head.fence == self.fence && !head.is_owned() && !may_be_released) {
@@ -281,7 +281,7 @@ impl Owned {
             return Err(unavailable("a server answered that does not know the latest messages"));
         }
         let through = head.kept.unwrap_or(0);
-        if sequence < tail.last {
+        if next.behind < tail.next.behind {
             // The servers have lost something. Where the rest is, is not known: nothing of it may be deleted.
             tail.spans = vec![Span { start: 1, through }];
         } else if through > tail.head.kept.unwrap_or(0) {
@@ -292,7 +292,7 @@ impl Owned {
         if let Some(base) = head.base {
             tail.spans.retain(|span| span.through > base);
         }
-        tail.last = sequence;
+        tail.next = next;
         tail.head = head;
         Ok(())
     }

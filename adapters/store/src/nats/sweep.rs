@@ -67,13 +67,13 @@ async fn sweep_once(node: &Node) -> Result<(), StoreError> {
     .await?;
     let mut living = HashMap::new();
     for id in garbage {
-        let Some(Last { sequence, head, .. }) = last(&node.link, &id).await? else {
+        let Some(Last { next, head, .. }) = last(&node.link, &id).await? else {
             continue;
         };
         let subject = node.link.subject(&id);
         if head.kind == Kind::Removed {
             if head.at.saturating_add(LINGER) < now() {
-                node.link.purge(&subject, sequence.saturating_add(1)).await?;
+                node.link.purge(&subject, next.behind.saturating_add(1)).await?;
             }
             continue;
         }
@@ -85,7 +85,7 @@ async fn sweep_once(node: &Node) -> Result<(), StoreError> {
             fence: head.fence,
             ..Head::removed(&node.name, now())
         };
-        if let Published::At(sequence) = node.link.publish(&subject, sequence, &end, Bytes::new()).await? {
+        if let Published::At(sequence) = node.link.publish(&subject, next, &end, Bytes::new()).await? {
             node.link.purge(&subject, sequence).await?;
         }
     }

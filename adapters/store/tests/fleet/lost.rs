@@ -94,7 +94,7 @@ fn answers_that_are_lost_change_nothing() {
         let mut cuts = Random(random.below(1 << 32));
         let cutter = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_micros(cuts.below(100_000))).await;
+                tokio::time::sleep(Duration::from_micros(cuts.below(200_000))).await;
                 cut.notify_waiters();
             }
         });

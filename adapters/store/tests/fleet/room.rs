@@ -153,9 +153,8 @@ fn an_account_without_room() {
         let fence = open(&store, &id, &[]).await;
         let kept = fill(&store, &id, fence, 50_000).await;
         assert!(kept > 5);
-        assert!(is_full(
-            &store.append(&id, fence, kept + 1, &[vec![7; 50_000].into()]).await
-        ));
+        let refused = store.append(&id, fence, kept + 1, &[vec![7; 50_000].into()]).await;
+        assert!(is_full(&refused), "{kept}: {refused:?}");
         // It is the owner still. What makes room needs some, which an account does not keep back.
         store
             .append(&id, fence, kept + 1, &[vec![7; 1000].into()])
