@@ -267,6 +267,10 @@ impl Link {
 
     /// Deletes the messages of a subject before that sequence. They are garbage: whether it happens is a matter of room.
     pub(super) async fn purge(&self, subject: &str, before: u64) -> Result<(), StoreError> {
+        // With a sequence of 1, or none, a server deletes them all.
+        if before <= 1 {
+            return Ok(());
+        }
         let request = PurgeRequest {
             sequence: Some(before),
             filter: Some(subject.to_owned()),

@@ -104,7 +104,7 @@ fn answers_that_are_lost_change_nothing() {
             ..Model::default()
         };
         let mut fence = model.check(&store, id).await;
-        for _ in 0..300 {
+        for _ in 0..120 {
             match random.below(12) {
                 0 => fence = model.check(&store, id).await,
                 1 => {
