@@ -39,6 +39,7 @@ pub(super) fn pieces(mut body: Bytes, longest: usize) -> (Vec<Bytes>, Bytes) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

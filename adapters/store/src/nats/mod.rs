@@ -1,7 +1,4 @@
-//! A store for the nodes of a fleet, in NATS JetStream.
-//!
-//! Needs a server from 2.9 on with JetStream. `NATS.md` beside this crate's README says how to run one, what is kept where, and
-//! what holds.
+#![doc = include_str!("../../NATS.md")]
 
 mod chain;
 mod config;

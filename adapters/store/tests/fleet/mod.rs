@@ -60,3 +60,49 @@ impl Random {
         (mixed ^ (mixed >> 31)) % count
     }
 }
+
+/// Wakes the thread that waits.
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future where there is no runtime.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            return answer;
+        }
+        std::thread::park();
+    }
+}
+
+#[test]
+fn it_can_be_polled_where_there_is_no_runtime() {
+    server::with_server(async |server| {
+        let store = server.node(|_| {}).await;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let id = fresh("elsewhere");
+                let fence = wait(open(&store, &id, &[]));
+                wait(store.append(&id, fence, 1, &numbered(1..=3))).unwrap();
+                wait(store.replace(&id, fence, &snapshot(2))).unwrap();
+                let opened = wait(store.open(&id)).unwrap();
+                assert_eq!(opened.journal.records, numbered([3]));
+                assert!(wait(store.list()).unwrap().contains(&id));
+                // A call that is dropped ends its timers here, too.
+                let mut call = store.open(&id);
+                let _ = call
+                    .as_mut()
+                    .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+                drop(call);
+                wait(store.remove(&id, opened.fence)).unwrap();
+            });
+        });
+    });
+}

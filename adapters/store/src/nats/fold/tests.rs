@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use super::*;
 
 fn head(kind: Kind, fence: u64, kept: Option<u64>, base: Option<u64>) -> Head {
