@@ -8,3 +8,6 @@ pub use self::embedded::{Embedded, EmbeddedOptions, OpenError};
 pub use unbroken_driver::store::{
     Fence, InvalidJournalId, JournalId, KeptJournal, Opened, Snapshot, Store, StoreError, StoreFuture,
 };
+
+#[cfg(feature = "nats")]
+pub mod nats;

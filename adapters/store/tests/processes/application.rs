@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ pub(crate) fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
                 let connector = connector(Address::parse(&format!("tcp://{address}")).unwrap());
                 let id = "session".parse().unwrap();
                 let session = connect_durable(config, connector, store, id).await.unwrap();
-                converse(session, (role, part), folder).await;
+                converse(session, (role, part), folder.to_owned()).await;
             }
             Role::Server => {
                 let secret = SharedSecret::from_key(b"test", [7; 32]).unwrap();
@@ -85,9 +85,8 @@ pub(crate) fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
     });
 }
 
-async fn converse(session: Session, (role, part): (Role, u64), folder: impl AsRef<Path>) {
+async fn converse(session: Session, (role, part): (Role, u64), folder: PathBuf) {
     let mut streams = streams(&session, role).await;
-    let folder = folder.as_ref().to_owned();
     let (bytes, messages) = (streams.pop().unwrap(), streams.pop().unwrap());
     let taken = [messages.id(), bytes.id()].map(|id| session.taken(id));
     let (send_messages, receive_messages) = messages.split();

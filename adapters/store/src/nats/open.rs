@@ -1,0 +1,155 @@
+//! Taking over a journal: politely, while its owner lives; and in any case by a message that fences the owner before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, StoreError};
+
+use super::chain::{Chain, Last, last};
+use super::errors::{damaged, unavailable};
+use super::fold::Fold;
+use super::head::{Head, Kind};
+use super::link::{Link, Place, Published, now};
+use super::node::{Answer, Node};
+use super::owned::{Span, Tail};
+use super::reader::Reader;
+
+/// How often a message of the owner before may come between.
+const ATTEMPTS: usize = 16;
+/// How long to wait before a node that is not connected is looked for again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) async fn open(node: &Node, id: &JournalId) -> Result<Opened, StoreError> {
+    let _opening = node.opening(id);
+    let (fence, head) = take(node, id).await?;
+    let mut tail = Tail {
+        next: Place::behind(fence),
+        head,
+        spans: Vec::new(),
+    };
+    let journal = if tail.head.kept.is_none() {
+        KeptJournal::default()
+    } else {
+        load(&node.link, id, &mut tail).await?
+    };
+    node.own(id, fence, tail);
+    Ok(Opened {
+        fence: Fence(fence),
+        journal,
+    })
+}
+
+/// Makes this node the owner, and returns its fence and what is kept.
+async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
+    let subject = node.link.subject(id);
+    let deadline = Instant::now() + node.config.handover;
+    for _ in 0..ATTEMPTS {
+        let found = give_up(node, id, deadline).await?;
+        let place = found.as_ref().map_or(Place::behind(0), |last| last.next);
+        let head = match found.map(|last| last.head) {
+            Some(head) if head.kept.is_some() && !head.is_expired(now()) => Head {
+                node: node.name.clone(),
+                ..head.with(Kind::Fence)
+            },
+            _ => Head::empty(&node.name),
+        };
+        if let Published::At(fence) = node.link.publish(&subject, place, &head, Bytes::new()).await? {
+            return Ok((fence, Head { fence, ..head }));
+        }
+    }
+    Err(unavailable("the journal is written by others"))
+}
+
+/// Waits until the journal may be taken over, and returns its last message.
+async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Option<Last>, StoreError> {
+    loop {
+        let found = last(&node.link, id).await?;
+        let Some(Last { next, head, .. }) = &found else {
+            return Ok(None);
+        };
+        let is_free = !head.is_owned() || head.is_expired(now());
+        if is_free || head.node == node.name || !node.is_alive(&head.node).await? {
+            return Ok(found);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        match node.ask(&head.node, id, head.fence, left).await {
+            Answer::GivenUp => {
+                // An owner that says it is none, and has written nothing since, does not know the journal any more.
+                let again = last(&node.link, id).await?;
+                if again.as_ref().is_none_or(|again| again.next == *next) {
+                    return Ok(again);
+                }
+            }
+            Answer::Nobody => tokio::time::sleep(PAUSE.min(left)).await,
+            Answer::Nothing => {}
+        }
+        if Instant::now() >= deadline {
+            // What may have come at the last moment.
+            let again = last(&node.link, id).await?;
+            let is_given_up = again.as_ref().is_none_or(|again| !again.head.is_owned());
+            if is_given_up || !node.is_alive(&head.node).await? {
+                return Ok(again);
+            }
+            return Err(unavailable(format!(
+                "its owner, the node {}, does not give it up",
+                head.node
+            )));
+        }
+    }
+}
+
+/// Reads the journal up to the fence, and notes where its records are.
+async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJournal, StoreError> {
+    let subject = link.subject(id);
+    let deadline = Instant::now() + link.timeout;
+    let mut reader = Reader::new(link, subject.clone(), false).await?;
+    let mut fold = Fold::default();
+    let mut chain = Chain::default();
+    let mut start = None;
+    loop {
+        let Some(message) = reader.next().await? else {
+            // A server that is behind the others reads for us.
+            if Instant::now() >= deadline {
+                return Err(unavailable("the last messages of the journal do not come"));
+            }
+            tokio::time::sleep(PAUSE).await;
+            reader.look_again();
+            continue;
+        };
+        let head = message.head()?;
+        // That the last one counts is known.
+        if message.sequence < tail.next.behind && !chain.takes(message.sequence, head) {
+            continue;
+        }
+        // Where the message begins: with itself, or its first part.
+        if head.kind == Kind::Part && (head.parts == 0 || start.is_none()) {
+            start = Some(message.sequence);
+        } else if head.kind != Kind::Part {
+            let start = start.take().unwrap_or(message.sequence);
+            if let (Kind::Records, Some(through)) = (head.kind, head.kept) {
+                tail.spans.push(Span { start, through });
+            }
+        }
+        if message.sequence < tail.next.behind {
+            let taken = fold.take(message.sequence, head, message.body.clone());
+            taken.map_err(|what| damaged(format!("{subject}: {what}")))?;
+            continue;
+        }
+        if message.sequence > tail.next.behind {
+            return Err(StoreError::Fenced);
+        }
+        break;
+    }
+    let base = tail.head.base;
+    tail.spans.retain(|span| base.is_none_or(|base| span.through > base));
+    let (snapshot, records) = fold
+        .finish(&tail.head)
+        .map_err(|what| damaged(format!("{subject}: {what}")))?;
+    let at = tail.head.at;
+    Ok(KeptJournal {
+        snapshot,
+        records,
+        written_ago: (at > 0).then(|| Duration::from_millis(now().saturating_sub(at))),
+    })
+}
