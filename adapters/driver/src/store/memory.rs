@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 
-use super::{Fence, JournalId, KeptJournal, Opened, Snapshot, Store, StoreError, StoreFuture};
+use super::contract::{Store, StoreFuture};
+use super::error::StoreError;
+use super::journal::{Fence, JournalId, KeptJournal, Opened, Snapshot};
 use crate::sync::lock;
 
 /// A [`Store`] in memory: what it keeps is gone with the process, so that it makes nothing durable. It keeps every promise but that one.
