@@ -9,7 +9,7 @@ use unbroken_proto::stream::{Chunk, StreamOptions};
 use unbroken_proto::{Instant, Session, StreamId};
 
 use super::plan::{Half, Last, Plan};
-use super::truth::{Account, Truth};
+use super::truth::{Account, At, Truth};
 use crate::rng::Rng;
 
 /// What a half is reset with, and what it is stopped with.
@@ -26,7 +26,7 @@ pub struct Kept {
 }
 
 /// What an application keeps itself, in one transaction with what it made of the messages.
-pub type Base = BTreeMap<u64, Kept>;
+pub(super) type Base = BTreeMap<u64, Kept>;
 
 /// A stream as the application's process knows it.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ struct Mine {
 /// One process's application.
 #[derive(Debug)]
 pub struct App {
-    /// Which end: 0 the client, 1 the server.
-    pub end: usize,
+    /// Whose it is.
+    pub at: At,
     own_marks: bool,
     durable: bool,
     streams: BTreeMap<u64, Mine>,
@@ -52,6 +52,7 @@ pub struct App {
 }
 
 /// What an application needs for a turn.
+#[derive(Debug)]
 pub struct Turn<'a> {
     /// The time, by its process's clock.
     pub now: Instant,
@@ -72,9 +73,9 @@ pub struct Turn<'a> {
 impl App {
     /// Begins with nothing.
     #[must_use]
-    pub fn new(end: usize, own_marks: bool, durable: bool) -> App {
+    pub fn new(at: At, own_marks: bool, durable: bool) -> App {
         App {
-            end,
+            at,
             own_marks,
             durable,
             streams: BTreeMap::new(),
@@ -91,10 +92,10 @@ impl App {
             present.push(key);
             let kept = turn.base.get(&key).copied().unwrap_or_default();
             turn.truth
-                .restored(self.end, key, (restored.taken, restored.is_sending), restored.consumed);
+                .restored(self.at, key, (restored.taken, restored.is_sending), restored.consumed);
             let mut place = restored.consumed;
             if self.own_marks {
-                if turn.truth.is_strict(self.end) && restored.consumed > kept.place {
+                if turn.truth.is_strict(self.at.end) && restored.consumed > kept.place {
                     panic!("stream {key}: {:?} is consumed, and the mark is {:?}", restored.consumed, kept.place);
                 }
                 place = kept.place;
@@ -112,7 +113,7 @@ impl App {
                 },
             );
         }
-        turn.truth.absent(self.end, &present);
+        turn.truth.absent(self.at, &present);
     }
 
     fn hand_back(&self, session: &mut Session, now: Instant, (key, id): (u64, StreamId), place: Place) {
@@ -144,7 +145,7 @@ impl App {
                 break;
             }
             self.marks.pop_front();
-            turn.truth.certain(self.end, key, account);
+            turn.truth.certain(self.at, key, account);
             if account.opened {
                 turn.base.entry(key).or_default().opened = true;
             }
@@ -152,7 +153,7 @@ impl App {
     }
 
     fn note(&mut self, turn: &mut Turn<'_>, key: u64, account: Account) {
-        turn.truth.said(self.end, key, account);
+        turn.truth.said(self.at, key, account);
         self.marks.push_back((turn.session.mark(), key, account));
     }
 
@@ -185,12 +186,12 @@ impl App {
             if self.streams.insert(key, mine).is_some() {
                 panic!("stream {key} came twice");
             }
-            turn.truth.accepted(self.end, key);
+            turn.truth.accepted(self.at, key);
         }
     }
 
     fn open(&mut self, turn: &mut Turn<'_>) {
-        let end = self.end;
+        let end = self.at.end;
         for plan in turn.plans.iter().filter(|plan| plan.opener == end) {
             let key = plan.key;
             let known = turn.base.get(&key).is_some_and(|kept| kept.opened);
@@ -220,7 +221,7 @@ impl App {
     }
 
     fn send(&mut self, turn: &mut Turn<'_>, plan: &Plan) {
-        let half = &plan.halves[self.end];
+        let half = &plan.halves[self.at.end];
         let mut rounds = if turn.eager { 64 } else { turn.rng.scaled(0, 6) };
         let before = self.account(plan.key);
         while rounds > 0 {
@@ -239,9 +240,9 @@ impl App {
     }
 
     fn read(&mut self, turn: &mut Turn<'_>, plan: &Plan) {
-        let half = &plan.halves[1 - self.end];
+        let half = &plan.halves[1 - self.at.end];
         let mut rounds = if turn.eager { 1_000 } else { turn.rng.scaled(0, 12) };
-        let end = self.end;
+        let at = self.at;
         let Some(mine) = self.streams.get_mut(&plan.key) else {
             return;
         };
@@ -251,11 +252,11 @@ impl App {
                 Ok(None) => break,
                 Ok(Some(Chunk::Data { payload, message_end })) => {
                     mine.place = check(half, (plan.key, mine.place), &payload, message_end);
-                    turn.truth.read(end, plan.key, mine.place);
+                    turn.truth.read(at, plan.key, mine.place);
                 }
                 Ok(Some(Chunk::End)) => {
                     mine.reading = false;
-                    turn.truth.read_end(end, plan.key, half, mine.place);
+                    turn.truth.read_end(at, plan.key, half, mine.place);
                 }
                 Err(RecvError::Reset(code)) => {
                     mine.reading = false;
@@ -305,10 +306,10 @@ impl App {
     #[must_use]
     pub fn is_written(&self, plans: &[Plan], base: &Base) -> bool {
         plans.iter().all(|plan| {
-            let half = &plan.halves[self.end];
+            let half = &plan.halves[self.at.end];
             match self.streams.get(&plan.key) {
                 Some(mine) => !mine.sending || half.last == Last::Open && mine.has_said(half),
-                None if plan.opener == self.end => base.get(&plan.key).is_some_and(|kept| kept.opened),
+                None if plan.opener == self.at.end => base.get(&plan.key).is_some_and(|kept| kept.opened),
                 None => true,
             }
         })
@@ -318,7 +319,7 @@ impl App {
     #[must_use]
     pub fn has_read(&self, plans: &[Plan]) -> bool {
         plans.iter().all(|plan| {
-            let half = &plan.halves[1 - self.end];
+            let half = &plan.halves[1 - self.at.end];
             let read = |mine: &Mine| if half.messages { mine.place.messages } else { mine.place.bytes };
             match self.streams.get(&plan.key) {
                 Some(mine) => !mine.reading || half.last == Last::Open && read(mine) == half.count,

@@ -137,7 +137,14 @@ impl World {
         if !fresh {
             self.with_app(id, App::restored);
         } else if let Some(life) = self.lives.get(&id) {
-            self.truth.absent(life.end, &[]);
+            let at = life.app.at;
+            if self.options.durable[at.end] {
+                self.truth.absent(at, &[]);
+            } else {
+                // Another session altogether.
+                self.disks[at.place].image.base.clear();
+                self.truth.forget(at);
+            }
         }
         self.log(|| format!("life {id} begins: {:?}", self.lives.get(&id).map(|life| (life.who, life.session.inspect(), life.app.standing()))));
         self.service(id);

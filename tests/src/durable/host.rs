@@ -382,6 +382,7 @@ impl World {
         self.finals.push(Final {
             end: life.end,
             id: life.session.id(),
+            disk: life.disk,
             ended,
             keys: life.keys,
         });

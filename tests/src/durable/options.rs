@@ -9,9 +9,9 @@ use super::plan::Plan;
 use crate::rng::Rng;
 
 /// A millisecond in nanoseconds, as everything here is counted.
-pub const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 /// A second.
-pub const SECOND: u64 = 1_000 * MS;
+pub(super) const SECOND: u64 = 1_000 * MS;
 
 /// What a schedule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,17 +92,18 @@ impl Options {
             durable[usize::from(rng.chance(500))] = false;
         }
         let long_absence = scenario == Scenario::Plain && rng.chance(60);
-        let lifetime = if long_absence { 60 * SECOND } else { 24 * 3_600 * SECOND };
+        let lifetime = if long_absence { 60 * SECOND } else { 900 * SECOND };
         let sealed = rng.chance(800);
         let sessions = [session(rng, durable[0], sealed, lifetime), session(rng, durable[1], sealed, lifetime)];
         let largest = sessions
             .iter()
-            .map(|config| config.largest_message().min(100_000))
+            .map(|config| (config.outbox_limit / 2).min(100_000))
             .min()
             .unwrap_or(0);
         let big = rng.chance(300);
+        let few = sessions.iter().any(|config| config.max_streams < 6);
         let plans = (0..rng.between(1, 6))
-            .map(|key| Plan::draw(rng, key, if big { largest } else { 3_000 }))
+            .map(|key| Plan::draw(rng, key, if big { largest } else { 3_000 }, few))
             .collect();
         let faults = rng.scaled(0, 24);
         Options {

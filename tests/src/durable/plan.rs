@@ -43,14 +43,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Draws one.
-    pub fn draw(rng: &mut Rng, key: u64, longest: usize) -> Plan {
+    /// Draws one. `closes`: it makes room for the next one.
+    pub fn draw(rng: &mut Rng, key: u64, longest: usize, closes: bool) -> Plan {
         let opener = usize::from(rng.chance(400));
-        Plan {
-            key,
-            opener,
-            halves: [Half::draw(rng, longest), Half::draw(rng, longest)],
+        let mut halves = [Half::draw(rng, longest), Half::draw(rng, longest)];
+        for half in halves.iter_mut().filter(|half| closes && half.last == Last::Open) {
+            half.last = Last::Finish;
         }
+        Plan { key, opener, halves }
     }
 
     /// What names it in the session.

@@ -173,8 +173,13 @@ fn judge(world: &World) {
             let unknown = *reason == EndReason::Unknown || *reason == EndReason::Expired;
             assert!(world.closed && (closed || lingered || unknown), "end {} ended as {reason:?}", last.end);
         }
-        if world.truth.is_strict(0) && world.truth.is_strict(1) {
-            world.truth.fates(last.end, &last.keys, &last.ended.fates);
+        if matches!(world.options.scenario, Scenario::Fenced(_)) {
+            // Whoever was superseded does not know what its successor said.
+            continue;
+        }
+        let peer = world.finals.iter().find(|other| other.end != last.end && other.id == last.id);
+        if let Some(peer) = peer.filter(|_| world.truth.is_strict(0) && world.truth.is_strict(1)) {
+            world.truth.fates(last.end, peer.disk, &last.keys, &last.ended.fates);
         }
     }
     if world.options.scenario == Scenario::Plain && !world.excused {

@@ -5,6 +5,7 @@ use unbroken_proto::server::{Admission, Incoming, Rejection, Route};
 use unbroken_proto::{Carrier, Epoch, Instant, Session, SessionId};
 
 use super::app::App;
+use super::truth::At;
 use super::disk::Disk;
 use super::net::Happening;
 use super::world::{Front, Life, Who, World};
@@ -106,7 +107,7 @@ impl World {
         {
             self.servers[number].owners.insert(session, id);
         }
-        let app = App::new(end, self.options.own_marks[end], self.options.durable[end]);
+        let app = App::new(At { end, place: disk }, self.options.own_marks[end], self.options.durable[end]);
         self.disks[disk].owner = id;
         self.lives.insert(
             id,

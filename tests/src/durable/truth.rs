@@ -20,6 +20,15 @@ pub struct Account {
     pub consumed: Place,
 }
 
+/// Which application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Which end: 0 the client, 1 the server.
+    pub end: usize,
+    /// The disk beside which it keeps what it keeps.
+    pub place: usize,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Line {
     /// What is known to be kept.
@@ -35,6 +44,7 @@ struct Line {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Truth {
+    /// By disk, since that is where an application's memory is, and stream.
     lines: BTreeMap<(usize, u64), Line>,
     /// Ends of which an earlier state was restored, or two processes run: of them less is certain.
     loose: [bool; 2],
@@ -56,8 +66,8 @@ impl Truth {
         }
     }
 
-    fn line(&mut self, end: usize, key: u64) -> &mut Line {
-        self.lines.entry((end, key)).or_default()
+    fn line(&mut self, at: At, key: u64) -> &mut Line {
+        self.lines.entry((at.place, key)).or_default()
     }
 
     /// Of this end less is certain from now on.
@@ -72,24 +82,25 @@ impl Truth {
     }
 
     /// The application of `end` did something.
-    pub fn said(&mut self, end: usize, key: u64, account: Account) {
-        self.line(end, key).said = account;
+    pub fn said(&mut self, at: At, key: u64, account: Account) {
+        self.line(at, key).said = account;
     }
 
     /// What it did is kept.
-    pub fn certain(&mut self, end: usize, key: u64, account: Account) {
-        self.line(end, key).certain = account;
+    pub fn certain(&mut self, at: At, key: u64, account: Account) {
+        self.line(at, key).certain = account;
     }
 
     /// A stream of the peer's was taken.
-    pub fn accepted(&mut self, end: usize, key: u64) {
-        self.line(end, key).said.opened = true;
+    pub fn accepted(&mut self, at: At, key: u64) {
+        self.line(at, key).said.opened = true;
     }
 
     /// What a session has of a stream after a restart.
-    pub fn restored(&mut self, end: usize, key: u64, (taken, is_sending): (Tally, bool), consumed: Place) {
+    pub fn restored(&mut self, at: At, key: u64, (taken, is_sending): (Tally, bool), consumed: Place) {
+        let end = at.end;
         let strict = self.is_strict(end);
-        let line = self.line(end, key);
+        let line = self.line(at, key);
         let (least, most) = (line.certain, line.said);
         if strict {
             let lost = taken.messages < least.sent.messages || taken.bytes < least.sent.bytes;
@@ -111,14 +122,15 @@ impl Truth {
     }
 
     /// Streams that a session does not have after a restart.
-    pub fn absent(&mut self, end: usize, present: &[u64]) {
+    pub fn absent(&mut self, at: At, present: &[u64]) {
+        let end = at.end;
         let strict = self.is_strict(end);
         let stops: BTreeMap<u64, bool> = self
             .plans
             .iter()
             .map(|plan| (plan.key, plan.halves[end].stop_after.is_some()))
             .collect();
-        for ((_, key), line) in self.lines.iter_mut().filter(|((at, _), _)| *at == end) {
+        for ((_, key), line) in self.lines.iter_mut().filter(|((place, _), _)| *place == at.place) {
             if present.contains(key) {
                 continue;
             }
@@ -130,24 +142,30 @@ impl Truth {
         }
     }
 
+    /// All that was at that end is gone, as it may be where nothing is durable.
+    pub fn forget(&mut self, at: At) {
+        self.lines.retain(|(place, _), _| *place != at.place);
+    }
+
     /// An application read up to there.
-    pub fn read(&mut self, end: usize, key: u64, place: Place) {
-        let line = self.line(end, key);
+    pub fn read(&mut self, at: At, key: u64, place: Place) {
+        let line = self.line(at, key);
         line.read = line.read.max(place);
     }
 
     /// It read the end.
-    pub fn read_end(&mut self, end: usize, key: u64, half: &Half, place: Place) {
-        self.line(end, key).ended = true;
+    pub fn read_end(&mut self, at: At, key: u64, half: &Half, place: Place) {
+        let end = at.end;
+        self.line(at, key).ended = true;
         assert_eq!(half.last, Last::Finish, "end {end} stream {key}: it was never finished");
         let read = if half.messages { place.messages } else { place.bytes };
         assert_eq!(read, half.count, "end {end} stream {key}: it ended early");
     }
 
-    /// How far the other end's words were ever read.
+    /// How far a stream was ever read, by the application beside that disk.
     #[must_use]
-    pub fn read_of(&self, end: usize, key: u64) -> Place {
-        self.lines.get(&(end, key)).map_or(Place::default(), |line| line.read)
+    pub fn read_of(&self, place: usize, key: u64) -> Place {
+        self.lines.get(&(place, key)).map_or(Place::default(), |line| line.read)
     }
 
     /// A packet goes on a wire. `honest`: its sender is the only process of its session.
@@ -174,19 +192,21 @@ impl Truth {
         assert!(before.is_none_or(|before| before == hash), "two records under one nonce");
     }
 
-    /// What an end was told about the fate of what it sent is true.
-    pub fn fates(&self, end: usize, keys: &BTreeMap<u64, u64>, fates: &Fates) {
+    /// What an end was told about the fate of what it sent is true. `peer`: the disk of the other end.
+    pub fn fates(&self, end: usize, peer: usize, keys: &BTreeMap<u64, u64>, fates: &Fates) {
         for fate in &fates.streams {
             let Some(plan) = keys.get(&fate.stream.0).and_then(|key| self.plans.iter().find(|plan| plan.key == *key)) else {
                 continue;
             };
             let half = &plan.halves[end];
-            let read = self.read_of(1 - end, plan.key);
+            let read = self.read_of(peer, plan.key);
             let count = |tally: Tally| if half.messages { tally.messages } else { tally.bytes };
             let arrived = if half.messages { read.messages } else { read.bytes };
-            let most = count(fate.delivered) + count(fate.unknown);
+            let least = count(fate.delivered);
+            let most = least + count(fate.unknown);
             let what = format!("end {end} stream {}: {fate:?}, and {read:?} was read", plan.key);
             assert!(arrived <= most, "more arrived than may have. {what}");
+            assert!(arrived >= least || half.stop_after.is_some(), "less arrived than is said. {what}");
             let mut at = most;
             for undelivered in &fate.not_delivered {
                 assert_eq!(undelivered.message, half.messages, "{what}");
