@@ -313,3 +313,25 @@ fn a_store_that_failed_ends_the_session_without_a_word() {
         assert!(!durable.pair.client.poll_transmit(now, ours, &mut Vec::new()));
     }
 }
+
+#[test]
+fn a_half_that_was_stopped_may_be_stopped_again() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.settle();
+    let server = durable.pair.server();
+    server.accept(now).unwrap();
+    server.stream(stream).stop(now, 7).unwrap();
+    durable.settle();
+    for _ in 0..3 {
+        durable.restart();
+        let now = durable.pair.now;
+        durable.server.keep(durable.pair.server(), now);
+        let server = durable.pair.server();
+        server.stream(stream).consumed(now, Place::default()).unwrap();
+        server.stream(stream).stop(now, 7).unwrap();
+        durable.server.keep(durable.pair.server(), now);
+    }
+}
