@@ -90,7 +90,9 @@ impl App {
         for restored in turn.session.streams() {
             let key = Plan::key_of(&restored.label).expect("because no other label was ever given");
             present.push(key);
-            let kept = turn.base.get(&key).copied().unwrap_or_default();
+            let kept = turn.base.entry(key).or_default();
+            kept.opened = true;
+            let kept = *kept;
             turn.truth
                 .restored(self.at, key, (restored.taken, restored.is_sending), restored.consumed);
             let mut place = restored.consumed;

@@ -61,9 +61,10 @@ impl Net {
         self.agenda.insert((at, self.sequence), what);
     }
 
-    /// The next thing that happens.
-    pub fn soonest(&mut self) -> Option<(u64, Happening)> {
-        self.agenda.pop_first().map(|((at, _), what)| (at, what))
+    /// The next thing that happens, by `until`.
+    pub fn soonest(&mut self, until: u64) -> Option<(u64, Happening)> {
+        let entry = self.agenda.first_entry().filter(|entry| entry.key().0 <= until)?;
+        Some((entry.key().0, entry.remove()))
     }
 
     /// A new connection.

@@ -200,15 +200,10 @@ impl World {
     /// Runs until `done` says so, or that time has come.
     pub fn run(&mut self, until: u64, mut done: impl FnMut(&World) -> bool) {
         while !done(self) {
-            let Some((at, what)) = self.net.soonest() else {
+            let Some((at, what)) = self.net.soonest(until) else {
                 self.now = until;
                 return;
             };
-            if at > until {
-                self.net.plan(at, what);
-                self.now = until;
-                return;
-            }
             self.now = self.now.max(at);
             self.happen(what);
         }
