@@ -58,6 +58,9 @@ pub enum ConfigError {
         /// Largest value allowed.
         max: u64,
     },
+    /// The session is to be durable, and there is nowhere to keep it.
+    #[error("a durable session needs a store")]
+    NoStore,
     /// The list of suites is empty, or none of it fits the authentication configured.
     #[error("no cipher suite fits the authentication configured")]
     NoSuite,

@@ -312,8 +312,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// Behind a chunk of so many bytes that begins here.
-    pub(crate) fn behind(self, len: usize, message_end: bool) -> Place {
+    /// Behind a chunk of so many bytes that begins here, and whether a message ends with it.
+    #[must_use]
+    pub fn behind(self, len: usize, message_end: bool) -> Place {
         match message_end {
             true => Place {
                 messages: self.messages + 1,

@@ -3,9 +3,9 @@
 use std::io;
 
 use thiserror::Error;
-use unbroken_driver::ConnectError;
 use unbroken_driver::proto::Cause;
 use unbroken_driver::proto::error::ConfigError;
+use unbroken_driver::{ConnectError, DurableError};
 
 /// What is wrong with an [`Address`](crate::Address).
 ///
@@ -73,4 +73,7 @@ pub enum StartError {
     /// The system has no entropy.
     #[error("no entropy: {0}")]
     Entropy(#[source] io::Error),
+    /// A durable session could not be begun, or gone on with.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
 }

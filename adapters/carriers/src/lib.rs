@@ -5,6 +5,7 @@ mod address;
 pub mod causes;
 mod connect;
 mod deferred;
+mod durable;
 mod error;
 mod following;
 mod head;
@@ -29,6 +30,7 @@ pub use address::Address;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
+pub use durable::connect_durable;
 pub use error::{AddressError, StartError};
 pub use ipnet;
 #[cfg(all(feature = "network", target_os = "linux"))]

@@ -64,6 +64,19 @@ macro_rules! on_runtime {
             carriers::connect_after($runtime, old, config, connector).await
         }
 
+        /// A session that outlives its process: [`carriers::connect_durable`].
+        ///
+        /// # Errors
+        /// As there.
+        pub async fn connect_durable(
+            config: proto::ClientConfig,
+            connector: impl Connector + 'static,
+            store: std::sync::Arc<dyn driver::store::Store>,
+            id: driver::store::JournalId,
+        ) -> Result<Session, StartError> {
+            carriers::connect_durable($runtime, config, connector, store, id).await
+        }
+
         /// Dials `address`, or where the server said to go instead: [`carriers::connector`].
         pub fn connector(address: Address) -> impl Connector {
             carriers::connector($runtime, address)

@@ -154,6 +154,10 @@ impl<R: Runtime> Server<R> {
         self.handle.accept().await
     }
 
+    pub(crate) fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
     /// The handle, to command sessions with, and to be kept by tasks of its own.
     #[must_use]
     pub fn handle(&self) -> &Arc<ServerHandle> {

@@ -19,13 +19,16 @@ use crate::state::Shared;
 /// `seed` is 32 fresh random bytes ([`fresh_seed`](crate::fresh_seed)).
 ///
 /// # Errors
-/// The configuration cannot work.
+/// The configuration cannot work: it says that the session is durable, say, which is for [`connect_durable`](crate::connect_durable).
 pub fn connect<R: Runtime>(
     runtime: &R,
     config: ClientConfig,
     seed: Seed,
     connector: impl Connector + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
+    if config.session.durable.is_some() {
+        return Err(ConfigError::NoStore);
+    }
     let clock = Clock::new(runtime);
     let session = unbroken_proto::Session::connect(config, seed, clock.now())?;
     Ok(drive(clock, plain(session), connector))
@@ -50,7 +53,7 @@ pub fn connect_traced<R: Runtime>(
     Ok(drive(clock, session, connector))
 }
 
-fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
+pub(crate) fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {
     let timer = clock.timer();
     let shared = Shared::new(machine, clock);
     let source = Source::Dial(Attempts::new(Box::new(connector)));

@@ -7,12 +7,15 @@ use std::task::{Context, Poll, ready};
 use futures_channel::mpsc;
 use futures_core::Stream;
 use unbroken_proto::server::{Incoming, Report};
+use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Epoch, Instant};
 
 use crate::clock::Timer;
 use crate::connecting::Attempts;
 use crate::connection::BoxConnection;
 use crate::connections::{Connections, Turn};
+use crate::keeper::{Keeper, Remains};
+use crate::machine::bare;
 use crate::state::Shared;
 
 /// Rounds in one poll before other tasks get a turn.
@@ -41,6 +44,8 @@ pub struct Driver {
     timer: Timer,
     source: Source,
     connections: Connections,
+    /// Writes down what a durable session has to keep.
+    keeper: Option<Keeper>,
 }
 
 /// What a driver has to know of the machine between two rounds.
@@ -58,6 +63,7 @@ impl Driver {
             timer,
             source,
             connections: Connections::default(),
+            keeper: None,
         }
     }
 
@@ -66,6 +72,12 @@ impl Driver {
         let address = connection.peer();
         self.shared.call_untimed(|state, _| state.arrives(epoch, address));
         self.connections.add(epoch, connection);
+        self
+    }
+
+    /// What the session has to keep is written there.
+    pub(crate) fn with_keeper(mut self, keeper: Keeper) -> Driver {
+        self.keeper = Some(keeper);
         self
     }
 
@@ -79,11 +91,37 @@ impl Driver {
             // Whom this round makes room for is called forward at once, and if there are more the driver is woken.
             (now, state.senders.call_next(&mut state.wakes))
         });
+        let kept = self.keep(now, cx);
         let unread = self.connections.read(&self.shared, cx);
         let new = self.take_connections(now, cx);
         let unwritten = self.connections.write(now, &self.shared, cx);
         let more = if new || waiting { Turn::More } else { Turn::Idle };
-        unread.max(unwritten).max(more)
+        // What was read and committed meanwhile is to be kept now.
+        let keeping = self.keep(now, cx);
+        unread.max(unwritten).max(more).max(kept).max(keeping)
+    }
+
+    fn keep(&mut self, now: Instant, cx: &mut Context<'_>) -> Turn {
+        match &mut self.keeper {
+            Some(keeper) => keeper.turn(now, &self.shared, cx),
+            None => Turn::Idle,
+        }
+    }
+
+    /// Ready once nothing more is to be done for what is kept of a session that is over.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(keeper) = &mut self.keeper else {
+            return Poll::Ready(());
+        };
+        let left = self.shared.read(|state| match &state.ended {
+            Some(_) if state.is_exported => Some(Remains::Nothing),
+            Some(ended) => Some(Remains::of(&ended.reason)),
+            None => None,
+        });
+        match left {
+            Some(remains) => keeper.poll_leave(remains, cx),
+            None => Poll::Ready(()),
+        }
     }
 
     /// New connections. True if there was one, which has not been read yet and so wakes nobody.
@@ -138,7 +176,8 @@ impl Driver {
             Source::Dial(attempts) => attempts.deadline(),
             Source::Accept { .. } => None,
         };
-        let deadlines = [outlook.deadline, self.connections.deadline(), dial];
+        let keeper = self.keeper.as_ref().and_then(Keeper::deadline);
+        let deadlines = [outlook.deadline, self.connections.deadline(), dial, keeper];
         outlook.deadline = deadlines.into_iter().flatten().min();
         outlook
     }
@@ -156,8 +195,9 @@ impl Future for Driver {
                 Turn::Yield => break,
             }
             let outlook = this.look_ahead();
-            if outlook.over && this.connections.is_empty() {
-                return Poll::Ready(());
+            let is_kept = this.keeper.as_ref().is_none_or(Keeper::is_settled);
+            if outlook.over && is_kept && this.connections.is_empty() {
+                return this.poll_leave(cx);
             }
             match outlook.deadline {
                 // Ready: it is due already; the next round sees to it.
@@ -173,7 +213,14 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.call(|state, now| state.machine.abort(now));
+        let is_durable = self.keeper.is_some();
+        self.shared.call(|state, now| {
+            if is_durable {
+                // What is kept can be gone on with.
+                bare(&mut state.machine, now, "released").handle_store_failed(now, StoreFailure::Released);
+            }
+            state.machine.abort(now);
+        });
         self.look_ahead();
         self.shared.call(|state, _| {
             state.is_disconnected = true;

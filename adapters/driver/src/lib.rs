@@ -12,9 +12,11 @@ mod connection;
 mod connections;
 mod connector;
 mod driver;
+mod durable;
 mod events;
 mod framed;
 mod happy_eyeballs;
+mod keeper;
 #[doc = include_str!("../GUIDE.md")]
 pub mod guide {}
 mod machine;
@@ -39,12 +41,13 @@ pub use connect_error::{ConnectError, cause_of};
 pub use connection::{BoxConnection, Connected, Connection};
 pub use connector::{Connecting, Connector, PendingAnswer};
 pub use driver::Driver;
+pub use durable::{DurableError, connect_durable, import};
 pub use events::Events;
 pub use framed::{ByteStream, Framed, FuturesIo};
 pub use happy_eyeballs::{KnownAddresses, Unreachable, connect_host};
 pub use reconnector::Reconnector;
 pub use runtime::{Runtime, fresh_seed};
-pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, ServerHandle, Verdict};
+pub use server::{Accepted, Authorise, BroadcastOutcome, Broadcaster, Driving, Restoration, ServerHandle, Verdict};
 pub use session::Session;
 pub use stream::{RecvError, RecvHalf, SendHalf, Stream};
 pub use unbroken_proto as proto;

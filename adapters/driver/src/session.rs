@@ -10,7 +10,7 @@ use unbroken_proto::event::Ended;
 use unbroken_proto::security::PublicKey;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::stats::Stats;
-use unbroken_proto::stream::StreamOptions;
+use unbroken_proto::stream::{RestoredStream, StreamOptions};
 use unbroken_proto::{Duration, Instant, SessionId};
 
 use crate::close_on_drop::CloseOnDrop;
@@ -87,6 +87,11 @@ impl Session {
         )
         .await?;
         Ok(Stream::new(id, Arc::clone(&self.inner), label, priority))
+    }
+
+    /// The handle of a stream that was there before.
+    pub(crate) fn stream_of(&self, restored: RestoredStream) -> Stream {
+        Stream::restored(restored, Arc::clone(&self.inner))
     }
 
     /// The next stream the peer opened; `None` once the session is over and no such stream is left.

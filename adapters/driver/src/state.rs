@@ -1,6 +1,6 @@
 //! What the handles of a session and its driver share: the machine behind a lock, and who waits for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,6 +19,7 @@ use crate::events::Subscribers;
 use crate::machine::{Machine, plain};
 use crate::metrics::Metrics;
 use crate::senders::Senders;
+use crate::store::StoreError;
 use crate::sync::{Waiters, WakeList, register};
 
 /// A server does not say what is wrong with a stranger, so that a wrong secret looks like a bad network: except here.
@@ -42,6 +43,16 @@ pub(crate) struct State {
     /// The driver is done: no connection is left.
     pub(crate) is_disconnected: bool,
     pub(crate) connect_error: Option<Arc<ConnectError>>,
+    /// Why what a durable session has to keep was not kept, the last time.
+    pub(crate) store_error: Option<Arc<StoreError>>,
+    /// Nobody holds the durable session any more: it is over here once all is kept.
+    pub(crate) is_left: bool,
+    /// The session goes on elsewhere with a ticket: nothing of it stays here.
+    pub(crate) is_exported: bool,
+    /// Streams that a durable session was restored with, and that nobody has taken.
+    pub(crate) restored: BTreeSet<StreamId>,
+    /// Tasks that wait for something to be kept.
+    pub(crate) keepers: Waiters,
     /// Whom the connection comes from that was the last to carry the session, where that is known.
     pub(crate) peer_address: Option<IpAddr>,
     /// The same of one that may come to carry it.
@@ -74,6 +85,11 @@ impl Shared {
                 ended: None,
                 is_disconnected: false,
                 connect_error: None,
+                store_error: None,
+                is_left: false,
+                is_exported: false,
+                restored: BTreeSet::new(),
+                keepers: Waiters::default(),
                 peer_address: None,
                 arriving: None,
                 readers: BTreeMap::new(),
@@ -159,9 +175,10 @@ impl State {
         self.wakes.push(driver);
     }
 
-    /// As [`notify_driver`](State::notify_driver), for a call that changes no deadline: only if there is something to send.
+    /// As [`notify_driver`](State::notify_driver), for a call that changes no deadline: only if there is something to send, or to
+    /// keep.
     pub(crate) fn notify_if_sending(&mut self) {
-        if self.driver.is_some() && self.machine.wants_transmit() {
+        if self.driver.is_some() && (self.machine.wants_transmit() || self.machine.wants_record()) {
             self.notify_driver();
         }
     }
@@ -245,7 +262,12 @@ impl State {
         let readers = std::mem::take(&mut self.readers);
         readers.into_values().for_each(|waker| self.wakes.push(Some(waker)));
         self.senders.wake_all(&mut self.wakes);
-        for waiters in [&mut self.openers, &mut self.acceptors, &mut self.watchers] {
+        for waiters in [
+            &mut self.openers,
+            &mut self.acceptors,
+            &mut self.watchers,
+            &mut self.keepers,
+        ] {
             waiters.wake_all(&mut self.wakes);
         }
         self.notify_driver();

@@ -45,6 +45,13 @@ impl Session {
         Some(journal.record(now, positions))
     }
 
+    /// Whether [`poll_record`](Self::poll_record) has something. Cheap.
+    #[must_use]
+    pub fn wants_record(&self) -> bool {
+        let journal = self.ledger.journal.as_ref();
+        journal.is_some_and(|journal| journal.is_due() && (journal.has_snapshot() || !self.is_ended()))
+    }
+
     /// The whole session as one record, in the place of what [`poll_record`](Self::poll_record) would give next. `None`: the session is
     /// not durable, or over.
     pub fn snapshot(&mut self) -> Option<Record> {
@@ -89,6 +96,12 @@ impl Session {
         self.ledger.journal = None;
         self.reporting.set_due();
         self.settle(now);
+    }
+
+    /// Whether something is kept of the session.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.ledger.journal.is_some()
     }
 
     /// What names all that was done so far: once [`has_persisted`](Self::has_persisted) says so of it, a restart loses nothing of

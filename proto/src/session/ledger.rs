@@ -2,13 +2,8 @@
 //! which position comes next in each direction. Knows nothing of connections.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
-use bytes::Bytes;
-
-use super::saved::{put_outbox, take_outbox};
 use crate::config::SessionConfig;
-use crate::durable::fields::{Read, put, put_option, take, take_option};
 use crate::durable::{Journal, Mark, Op};
 use crate::error::ProtocolError;
 use crate::id::Side;
@@ -24,17 +19,17 @@ pub(crate) struct Ledger {
     pub(crate) inbox: Inbox,
     pub(crate) streams: Streams,
     /// The next position to arrive in order.
-    expected: u64,
+    pub(in crate::session) expected: u64,
     /// What every position we state is from our CLOSE, or the peer's, on.
-    frozen: Option<u64>,
+    pub(in crate::session) frozen: Option<u64>,
     /// Where the peer's CLOSE lies, which is its last sequenced frame.
-    last: Option<u64>,
+    pub(in crate::session) last: Option<u64>,
     /// What is to be kept of all this, if the session is durable.
     pub(crate) journal: Option<Box<Journal>>,
     /// Of a durable session: the position behind the highest that was packed in this process, and the charge of what is committed
     /// and was not.
-    packed: u64,
-    unpacked: usize,
+    pub(in crate::session) packed: u64,
+    pub(in crate::session) unpacked: usize,
 }
 
 /// What became of one sequenced frame.
@@ -212,7 +207,7 @@ impl Ledger {
     }
 
     /// Nothing sequenced lies behind a CLOSE.
-    fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
+    pub(in crate::session) fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
         if matches!(frame, Frame::Close(_)) {
             self.last = Some(self.last.map_or(position, |last| last.min(position)));
         }
@@ -223,7 +218,7 @@ impl Ledger {
     }
 
     /// Takes the frame at `expected` in. One that is refused is not counted: what is stated then has to be true.
-    fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
+    pub(in crate::session) fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
         let noted = self.journal.as_ref().map(|_| frame.clone());
         let close = match frame {
             Frame::Close(close) => Some(PeerClose::new(close)),
@@ -239,35 +234,6 @@ impl Ledger {
             self.frozen.get_or_insert(self.expected);
         }
         Ok(close)
-    }
-
-    /// The peer's frame at the next position, as a journal has it.
-    pub(crate) fn accept_again(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
-        self.check_last(self.expected, &frame)?;
-        self.accept(frame)
-    }
-
-    /// All that is committed may be sent, and none of it was packed in this process.
-    pub(crate) fn on_restored(&mut self) {
-        self.packed = self.acked();
-        self.unpacked = self.outbox.bytes();
-    }
-
-    pub(crate) fn save(&self, buf: &mut Vec<u8>) {
-        put(buf, self.expected);
-        put_option(buf, self.frozen, put);
-        put_option(buf, self.last, put);
-        put_outbox(buf, &self.outbox);
-        self.streams.save(buf);
-    }
-
-    /// Reads into a fresh ledger what was saved.
-    pub(crate) fn load(&mut self, rest: &mut Bytes) -> Read<()> {
-        self.expected = take(rest)?;
-        self.frozen = take_option(rest, take)?;
-        self.last = take_option(rest, take)?;
-        self.outbox = take_outbox(rest)?;
-        self.streams.load(rest, &self.outbox)
     }
 
     /// The peer holds everything below `position`. Returns the charge freed.

@@ -28,6 +28,7 @@
 //! | `stream`, `reconnect` | the views: groups of calls on one subject |
 //! | `keeping` | durable sessions: what is to be kept, and what waits for that |
 //! | `saved`, `restoring` | the session in a snapshot, and out of what was kept |
+//! | `export` | the session packed up for elsewhere |
 //! | `queries`, `inspect` | what anybody may ask |
 //! | `state` | the life cycle |
 
@@ -39,6 +40,7 @@ mod connections;
 mod counters;
 mod ending;
 mod events;
+mod export;
 #[cfg(any(test, feature = "test-hooks"))]
 mod hooks;
 mod identity;

@@ -1,5 +1,6 @@
 //! A session out of what was kept of it: its last snapshot, then what was done since, done again.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::id::Side;
 use crate::reconnect::IntentKind;
 use crate::reliability::Committed;
 use crate::rng::Rng;
-use crate::security::ResumeSecrets;
+use crate::security::{AtRest, ResumeSecrets};
 use crate::stream::StreamOptions;
 use crate::time::{Duration, Instant};
 use crate::wire::frame::Frame;
@@ -58,17 +59,22 @@ impl Session {
     ) -> Result<Session, RestoreError> {
         config.validate().map_err(|_| RestoreError::Config)?;
         let rng = Rng::new(&seed);
-        let mut session = Session::restored(Side::Client, &config.session, journal, (now, away), rng)?;
-        let kind = match session.identity.ticket {
+        let at_rest = config.session.durable.clone().ok_or(RestoreError::Config)?;
+        let session = Session::restored(Side::Client, &config.session, (&at_rest, journal), (now, away), rng)?;
+        Ok(session.begin_dialling(config, now))
+    }
+
+    pub(super) fn begin_dialling(mut self, config: ClientConfig, now: Instant) -> Session {
+        let kind = match self.identity.ticket {
             Some(_) => IntentKind::Resume,
             None => IntentKind::Establish,
         };
-        session.reconnecting = Reconnecting::begin(now, config, kind, &mut session.events);
-        if session.closing.has_begun() {
-            session.plan_close(now);
+        self.reconnecting = Reconnecting::begin(now, config, kind, &mut self.events);
+        if self.closing.has_begun() {
+            self.plan_close(now);
         }
-        session.settle(now);
-        Ok(session)
+        self.settle(now);
+        self
     }
 
     /// The accepting side's. In `secrets` the registry sees under which of them it takes a RESUME.
@@ -79,7 +85,8 @@ impl Session {
         (now, away): (Instant, Option<Duration>),
         rng: Rng,
     ) -> Result<Session, RestoreError> {
-        let mut session = Session::restored(Side::Server, config, journal, (now, away), rng)?;
+        let at_rest = config.durable.clone().ok_or(RestoreError::Config)?;
+        let mut session = Session::restored(Side::Server, config, (&at_rest, journal), (now, away), rng)?;
         session.identity.publish_in(secrets);
         if session.counters.stats.attaches == 0 {
             session.identity.provisional_until = Some(now + session.config.handshake_timeout);
@@ -89,15 +96,14 @@ impl Session {
         Ok(session)
     }
 
-    fn restored(
+    pub(super) fn restored(
         side: Side,
         config: &SessionConfig,
-        pieces: &[Bytes],
+        (at_rest, pieces): (&AtRest, &[Bytes]),
         (now, away): (Instant, Option<Duration>),
         mut rng: Rng,
     ) -> Result<Session, RestoreError> {
-        let at_rest = config.durable.clone().ok_or(RestoreError::Config)?;
-        let restored = read(&at_rest, pieces)?;
+        let restored = read(at_rest, pieces)?;
         let number = restored.snapshot.number;
         let mut state = restored.snapshot.bytes.clone();
         let preamble = Preamble::read(&mut state).map_err(|_| RestoreError::Inconsistent { number })?;
@@ -106,7 +112,15 @@ impl Session {
         }
         let config = preamble.config(config);
         config.validate().map_err(|_| RestoreError::Config)?;
-        let journal = Journal::new(&at_rest, Some(restored.name), restored.last().number, &mut rng);
+        let begin = |at_rest| {
+            Box::new(Journal::new(
+                at_rest,
+                Some(restored.name),
+                restored.last().number,
+                &mut rng,
+            ))
+        };
+        let journal = config.durable.as_ref().map(begin);
         let mut session = Session::new(side, Arc::new(config), rng);
         // Nothing of what follows is news to whoever keeps it.
         session.ledger.journal = None;
@@ -145,9 +159,11 @@ impl Session {
         Ok(())
     }
 
-    fn set_going(&mut self, now: Instant, mut journal: Journal) {
-        journal.begin_at(self.positions());
-        self.ledger.journal = Some(alloc::boxed::Box::new(journal));
+    fn set_going(&mut self, now: Instant, mut journal: Option<Box<Journal>>) {
+        if let Some(journal) = &mut journal {
+            journal.begin_at(self.positions());
+        }
+        self.ledger.journal = journal;
         self.ledger.on_restored();
         self.ledger.streams.set_going();
         if let Some(ticket) = &self.identity.ticket {

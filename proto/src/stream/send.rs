@@ -3,11 +3,9 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use alloc::vec::Vec;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::credit::SendCredit;
-use crate::durable::fields::{Malformed, Read, put_bytes, put_flag, put_len, take_bytes, take_flag, take_len};
 use crate::event::{Tally, Undelivered};
 use crate::id::StreamId;
 use crate::limits::FRAME_CHARGE;
@@ -35,15 +33,15 @@ fn pieces(len: usize, fragment: usize) -> usize {
 
 /// Payloads accepted by `send` or `write`, until their last fragment is committed.
 #[derive(Debug)]
-struct Item {
+pub(super) struct Item {
     /// What is left to commit.
-    rest: Bytes,
+    pub(super) rest: Bytes,
     /// A message of which a part is committed already: the whole, for the case that it never arrives.
-    whole: Option<Box<Bytes>>,
-    message: bool,
-    charge: usize,
+    pub(super) whole: Option<Box<Bytes>>,
+    pub(super) message: bool,
+    pub(super) charge: usize,
     /// A part is committed.
-    started: bool,
+    pub(super) started: bool,
 }
 
 /// How this half ends.
@@ -61,11 +59,11 @@ pub(super) enum End {
 
 #[derive(Debug)]
 pub(super) struct SendHalf {
-    queue: VecDeque<Item>,
+    pub(super) queue: VecDeque<Item>,
     /// The bytes of the last item while small writes are gathered in it.
-    gathered: Option<BytesMut>,
+    pub(super) gathered: Option<BytesMut>,
     /// What is left to commit is charged this much; what it will take of the peer's grant, if no piece is cut short.
-    queued_charge: usize,
+    pub(super) queued_charge: usize,
     /// Of it, what was last counted as held up; see [`held_up`](Self::held_up).
     pub(super) waiting: usize,
     pub(super) end: End,
@@ -316,55 +314,6 @@ impl SendHalf {
     /// Whether this half is over: nothing is left to send, and no acknowledgement is waited for.
     pub(super) fn is_over(&self) -> bool {
         self.end == End::Committed && self.in_flight == 0
-    }
-}
-
-impl SendHalf {
-    /// What of the account is held by what waits here, and by what was abandoned with a part of it under way.
-    pub(super) fn held_by_queue(&self) -> usize {
-        self.stranded + self.queue.iter().map(|item| item.charge).sum::<usize>()
-    }
-
-    /// What waits, for a snapshot.
-    pub(super) fn save_queue(&self, buf: &mut Vec<u8>) {
-        put_flag(buf, self.gathered.is_some());
-        put_len(buf, self.queue.len());
-        for (index, item) in self.queue.iter().enumerate() {
-            put_flag(buf, item.message);
-            put_flag(buf, item.started);
-            put_len(buf, item.charge);
-            let is_last = index + 1 == self.queue.len();
-            let rest = match &self.gathered {
-                Some(gathered) if is_last => &gathered[..],
-                _ => &item.rest[..],
-            };
-            put_len(buf, rest.len());
-            // The rest is the end of the whole.
-            put_bytes(buf, item.whole.as_ref().map_or(rest, |whole| &whole[..]));
-        }
-    }
-
-    pub(super) fn load_queue(&mut self, bytes: &mut Bytes) -> Read<()> {
-        let gathers = take_flag(bytes)?;
-        for _ in 0..take_len(bytes)? {
-            let (message, started) = (take_flag(bytes)?, take_flag(bytes)?);
-            let (charge, len) = (take_len(bytes)?, take_len(bytes)?);
-            let whole = take_bytes(bytes)?;
-            let rest = whole.slice(whole.len().checked_sub(len).ok_or(Malformed)?..);
-            self.queued_charge += item_charge(len, self.fragment);
-            self.queue.push_back(Item {
-                whole: (rest.len() < whole.len()).then(|| Box::new(whole)),
-                rest,
-                message,
-                charge,
-                started,
-            });
-        }
-        if let Some(last) = self.queue.back_mut().filter(|_| gathers) {
-            self.gathered = Some(BytesMut::from(&last.rest[..]));
-            last.rest = Bytes::new();
-        }
-        Ok(())
     }
 }
 

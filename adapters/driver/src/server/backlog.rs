@@ -20,6 +20,8 @@ pub struct Accepted {
     pub session: Session,
     /// What its client asked for, proven.
     pub request: Request,
+    /// It was begun in a process before this one, and restored.
+    pub is_restored: bool,
 }
 
 impl Accepted {

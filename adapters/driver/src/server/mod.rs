@@ -7,6 +7,7 @@
 //! | `pending` | a connection that has not proven anything |
 //! | `rejection` | what is sent last on a connection that gets no session |
 //! | `backlog` | established sessions that nobody has accepted |
+//! | `durable` | sessions that outlive the process |
 //! | `admin` | what is asked of all sessions together |
 //! | `broadcaster` | one message to many sessions |
 //! | `state` | what all of these share: the registry, and how each session's driver is reached |
@@ -14,6 +15,7 @@
 mod admin;
 mod backlog;
 mod broadcaster;
+mod durable;
 mod handle;
 mod pending;
 mod rejection;
@@ -22,4 +24,5 @@ mod state;
 
 pub use backlog::Accepted;
 pub use broadcaster::{BroadcastOutcome, Broadcaster};
+pub use durable::{Driving, Restoration};
 pub use handle::{Authorise, ServerHandle, Verdict};

@@ -18,7 +18,7 @@ use crate::driver::Routed;
 use crate::state::Shared;
 
 /// Connections on their way to a session's driver.
-const ROUTED: usize = 4;
+pub(super) const ROUTED: usize = 4;
 
 /// What one connection turned out to be.
 pub(super) enum Arrival {

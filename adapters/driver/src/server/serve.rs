@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use futures_channel::mpsc;
 use unbroken_proto::SessionId;
 use unbroken_proto::server::{Incoming, Rejection, Route};
 
@@ -14,7 +15,7 @@ use super::pending::{Arrival, NewSession, PendingConnection};
 use super::rejection::{reject, send, within};
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
-use crate::driver::{Driver, Source};
+use crate::driver::{Driver, Routed, Source};
 use crate::session::Session;
 
 impl ServerHandle {
@@ -121,26 +122,49 @@ impl ServerHandle {
 
     /// Drives a new session to its end, and shows it to the application once it is established.
     async fn drive(self: Arc<Self>, new: NewSession, connection: BoxConnection, timer: Timer) {
-        let _listed = new.id.map(|id| Listed {
-            server: Arc::clone(&self),
+        let _listed = new.id.map(|id| self.listed(id));
+        let keeper = self.keeper_of(&new).await;
+        let session = Session::new(Arc::clone(&new.shared));
+        let source = self.source(new.routed);
+        let mut driver = Driver::new(new.shared, timer, source).with_connection(new.epoch, connection);
+        if let Some(keeper) = keeper {
+            driver = driver.with_keeper(keeper);
+        }
+        let accepted = Accepted {
+            session,
+            request: new.request,
+            is_restored: false,
+        };
+        self.drive_to_end(accepted, driver).await;
+    }
+
+    pub(super) fn listed(self: &Arc<Self>, id: SessionId) -> Listed {
+        Listed {
+            server: Arc::clone(self),
             id,
-        });
-        let server = Arc::clone(&self);
-        let source = Source::Accept {
-            routed: new.routed,
+        }
+    }
+
+    /// Where the connections of a session come from, and who is told how it does.
+    pub(super) fn source(self: &Arc<Self>, routed: mpsc::Receiver<Routed>) -> Source {
+        let server = Arc::clone(self);
+        Source::Accept {
+            routed,
             report: Box::new(move |now, report| {
                 server.with(|state, _, wakes| {
                     state.registry.update(now, report);
                     state.on_change(wakes);
                 });
             }),
-        };
-        let session = Session::new(Arc::clone(&new.shared));
-        let mut driver = pin!(Driver::new(new.shared, timer, source).with_connection(new.epoch, connection));
-        let request = new.request;
+        }
+    }
+
+    /// Drives a session that its client has not confirmed yet, and announces it when that has.
+    pub(super) async fn drive_to_end(&self, accepted: Accepted, driver: Driver) {
+        let mut driver = pin!(driver);
         let mut announce = pin!(async move {
-            if let Ok(id) = session.established().await {
-                self.announce(id, Accepted { session, request });
+            if let Ok(id) = accepted.session.established().await {
+                self.announce(id, accepted);
             }
         });
         let mut announced = false;
@@ -151,7 +175,7 @@ impl ServerHandle {
         .await;
     }
 
-    fn announce(&self, id: SessionId, accepted: Accepted) {
+    pub(super) fn announce(&self, id: SessionId, accepted: Accepted) {
         let unwanted = self.with(|state, _, wakes| {
             if state.is_over {
                 return Some(accepted);
@@ -164,7 +188,7 @@ impl ServerHandle {
 }
 
 /// A session's place in the table of owners.
-struct Listed {
+pub(super) struct Listed {
     server: Arc<ServerHandle>,
     id: SessionId,
 }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::driver::Routed;
 use crate::machine::Records;
 use crate::state::Shared;
+use crate::store::Store;
 use crate::sync::{Waiters, WakeList};
 
 /// What all connections of a listening service share. Its lock is taken when a connection comes, and when a session's
@@ -23,6 +24,8 @@ pub(super) struct ServerState {
     pub(super) owners: HashMap<SessionId, Owner>,
     pub(super) backlog: Backlog,
     pub(super) records: Records,
+    /// Where sessions are kept, if they are.
+    pub(super) store: Option<Arc<dyn Store>>,
     /// Somebody collects the sessions that are over; until then they are dropped.
     pub(super) is_collected: bool,
     pub(super) collector: Option<Waker>,
@@ -52,6 +55,7 @@ impl ServerState {
             owners: HashMap::new(),
             backlog: Backlog::default(),
             records: Records::default(),
+            store: None,
             is_collected: false,
             collector: None,
             drainers: Waiters::default(),

@@ -71,6 +71,15 @@ pub struct KeptJournal {
     pub written_ago: Option<Duration>,
 }
 
+impl KeptJournal {
+    /// All of it, in order.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Bytes> {
+        let snapshot = self.snapshot.iter().map(|(_, bytes)| bytes);
+        snapshot.chain(&self.records).cloned().collect()
+    }
+}
+
 /// A journal that has a new owner.
 #[derive(Clone, Debug)]
 pub struct Opened {

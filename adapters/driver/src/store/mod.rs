@@ -2,12 +2,14 @@
 
 mod error;
 mod journal;
+mod memory;
 
 use std::future::Future;
 use std::pin::Pin;
 
 pub use self::error::StoreError;
 pub use self::journal::{Fence, InvalidJournalId, JournalId, KeptJournal, Opened, Snapshot};
+pub use self::memory::MemoryStore;
 
 use bytes::Bytes;
 

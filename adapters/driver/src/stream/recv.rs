@@ -12,10 +12,12 @@ use futures_io::AsyncRead;
 use thiserror::Error;
 use unbroken_proto::StreamId;
 use unbroken_proto::config::FRAME_CHARGE;
-use unbroken_proto::error::{CodeTooLarge, RecvError as MachineError, StreamError};
+use unbroken_proto::error::{CodeTooLarge, ConsumeError, RecvError as MachineError, StreamError};
+use unbroken_proto::event::Place;
 use unbroken_proto::stream::Chunk;
 
 use crate::close_on_drop::CloseOnDrop;
+use crate::machine::bare;
 
 /// Longest message that [`RecvHalf::recv`] puts together unless told otherwise.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -68,7 +70,8 @@ impl From<RecvError> for io::Error {
 
 /// The receiving half of a stream.
 ///
-/// Dropping it before its end tells the peer to stop, with code 0.
+/// Dropping it before its end tells the peer to stop, with code 0; in a durable session it tells nobody anything, and the stream is there after a
+/// restart.
 pub struct RecvHalf {
     id: StreamId,
     session: Arc<CloseOnDrop>,
@@ -79,12 +82,14 @@ pub struct RecvHalf {
     /// How long the last such message was.
     expect: usize,
     max_message: usize,
+    /// Behind what was handed out.
+    place: Place,
     /// Nothing follows: the end, or why not.
     over: Option<Result<(), RecvError>>,
 }
 
 impl RecvHalf {
-    pub(super) fn new(id: StreamId, session: Arc<CloseOnDrop>) -> RecvHalf {
+    pub(super) fn new(id: StreamId, session: Arc<CloseOnDrop>, place: Place) -> RecvHalf {
         RecvHalf {
             id,
             session,
@@ -92,6 +97,7 @@ impl RecvHalf {
             partial: BytesMut::new(),
             expect: 0,
             max_message: MAX_MESSAGE,
+            place,
             over: None,
         }
     }
@@ -166,13 +172,44 @@ impl RecvHalf {
         }
         ready!(self.poll_fill(cx));
         let over = match self.chunks.pop_front() {
-            Some(Ok(Chunk::Data { payload, message_end })) => return Poll::Ready(Ok(Some((payload, message_end)))),
+            Some(Ok(Chunk::Data { payload, message_end })) => {
+                self.place = self.place.behind(payload.len(), message_end);
+                return Poll::Ready(Ok(Some((payload, message_end))));
+            }
             Some(Ok(Chunk::End)) => Ok(()),
             Some(Err(failure)) => Err(failure),
             None => Err(RecvError::SessionEnded),
         };
         self.over = Some(over);
         Poll::Ready(over.map(|()| None))
+    }
+
+    /// Behind what was handed out: so many messages, so many bytes behind the last of them.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The application has dealt with all up to `place`, as [`place`](Self::place) was behind it: in a durable session that is not handed out
+    /// again after a restart, once it is [persisted](crate::Session::persisted), and what follows it is. The peer is granted more for
+    /// what was dealt with, and not for what was read, so that an application that never says so comes to a stop.
+    ///
+    /// An application that keeps its places itself, in one transaction with what it made of the messages, says the last one of them
+    /// before it reads from a stream that it has [taken again](crate::Session::take_restored) or accepted: what lies before is left out, and each message is dealt with
+    /// once.
+    ///
+    /// # Errors
+    /// The place lies behind what was read, the stream is over, or the session is not durable.
+    pub fn consumed(&mut self, place: Place) -> Result<(), ConsumeError> {
+        self.session.shared.call(|state, now| {
+            bare(&mut state.machine, now, "consumed")
+                .stream(self.id)
+                .consumed(now, place)?;
+            state.notify_if_sending();
+            Ok(())
+        })?;
+        self.place = self.place.max(place);
+        Ok(())
     }
 
     /// Asks the peer to stop; nothing more is received.
@@ -254,6 +291,7 @@ impl AsyncRead for RecvHalf {
             if read > 0 && !matches!(this.chunks.front(), Some(Ok(_))) {
                 break;
             }
+            let before = this.place;
             let Some((mut payload, message_end)) = ready!(this.poll_chunk(cx))? else {
                 break;
             };
@@ -261,6 +299,7 @@ impl AsyncRead for RecvHalf {
             payload.copy_to_slice(&mut buf[read..read + take]);
             read += take;
             if payload.has_remaining() {
+                this.place = before.behind(take, false);
                 this.chunks.push_front(Ok(Chunk::Data { payload, message_end }));
             }
         }
@@ -270,7 +309,8 @@ impl AsyncRead for RecvHalf {
 
 impl Drop for RecvHalf {
     fn drop(&mut self) {
-        if self.over.is_none() {
+        let is_durable = || self.session.shared.read(|state| state.machine.is_durable());
+        if self.over.is_none() && !is_durable() {
             let _zero_fits = self.stop(0);
         }
     }

@@ -24,7 +24,8 @@ const LARGEST_WRITE: usize = 64 << 10;
 /// is no room for in the session's outbox waits; streams that wait are let in by turns.
 ///
 /// Dropping the half without [`finish`](SendHalf::finish) resets the stream with code 0. Elsewhere in the field it finishes it; but a half
-/// is also dropped when its task is cancelled or panics in the middle, and the peer would take what it has for the whole.
+/// is also dropped when its task is cancelled or panics in the middle, and the peer would take what it has for the whole. In a durable session
+/// nothing comes of it, and the stream is there after a restart.
 pub struct SendHalf {
     id: StreamId,
     session: Arc<CloseOnDrop>,
@@ -320,7 +321,8 @@ fn refused(refusal: SendRefusal) -> io::Error {
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        if !self.over {
+        let is_durable = || self.session.shared.read(|state| state.machine.is_durable());
+        if !self.over && !is_durable() {
             let _zero_fits = self.reset(0);
         }
     }

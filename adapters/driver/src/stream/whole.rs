@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use unbroken_proto::StreamId;
+use unbroken_proto::event::Place;
+use unbroken_proto::stream::RestoredStream;
 
 use super::{RecvHalf, SendHalf};
 use crate::close_on_drop::CloseOnDrop;
@@ -28,9 +30,19 @@ impl Stream {
     pub(crate) fn new(id: StreamId, session: Arc<CloseOnDrop>, label: Bytes, priority: u8) -> Stream {
         Stream {
             send: SendHalf::new(id, Arc::clone(&session)),
-            recv: RecvHalf::new(id, session),
+            recv: RecvHalf::new(id, session, Place::default()),
             label,
             priority,
+        }
+    }
+
+    /// One that was there before this process: what was not dealt with comes again.
+    pub(crate) fn restored(stream: RestoredStream, session: Arc<CloseOnDrop>) -> Stream {
+        Stream {
+            send: SendHalf::new(stream.id, Arc::clone(&session)),
+            recv: RecvHalf::new(stream.id, session, stream.consumed),
+            label: stream.label,
+            priority: stream.priority,
         }
     }
 

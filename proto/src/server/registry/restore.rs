@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::routing::Registry;
+use crate::accept::Request;
 use crate::durable::RestoreError;
+use crate::id::Carrier;
 use crate::security::ResumeSecrets;
 use crate::server::index::Key;
 use crate::server::table::Entry;
@@ -14,7 +16,8 @@ use crate::time::{Duration, Instant};
 
 impl Registry {
     /// A session that goes on where a process before left it: see [`Session::restore`]. It is detached, and its client may resume
-    /// it, from now on. Limits of how many there may be are not asked: it was let in before.
+    /// it, from now on. Limits of how many there may be are not asked: it was let in before. Beside it comes what its client asked for
+    /// then, without the credential.
     ///
     /// # Errors
     /// Nothing is kept, it is damaged, or it is not that of such a session. [`RestoreError::Held`]: it is held here already.
@@ -23,7 +26,7 @@ impl Registry {
         now: Instant,
         journal: &[Bytes],
         away: Option<Duration>,
-    ) -> Result<Session, RestoreError> {
+    ) -> Result<(Session, Request), RestoreError> {
         self.handle_timeout(now);
         let secrets = Arc::new(ResumeSecrets::default());
         let rng = self.rng.fork();
@@ -42,6 +45,14 @@ impl Registry {
         for label in &registered.labels {
             self.label(now, id, label);
         }
-        Ok(session)
+        let request = Request {
+            client_key,
+            secret_hint: None,
+            name: registered.name,
+            credential: Bytes::new(),
+            predecessor: None,
+            carrier: Carrier::ordered(),
+        };
+        Ok((session, request))
     }
 }

@@ -9,6 +9,7 @@
 //! | `context` | what a packet touches beyond its connection |
 //! | `assembly` | a frame that arrives in parts |
 //! | `packet_size` | how long packets may be, as far as lost connections have shown it |
+//! | `committing` | frames that get their positions |
 //! | `packing` | sealed packets out |
 //! | `receiving` | sealed packets in |
 
@@ -16,6 +17,7 @@ mod active;
 mod arriving;
 mod assembly;
 mod candidate;
+mod committing;
 mod context;
 mod packet_size;
 pub(crate) mod packing;

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::active::ActiveConnection;
 use super::context::PacketContext;
-use crate::limits::{MAX_PACKET, REKEY_EVERY};
-use crate::reliability::{Committed, Headroom};
+use crate::limits::REKEY_EVERY;
+use crate::reliability::Headroom;
 use crate::time::Instant;
 use crate::wire::FrameWriter;
 use crate::wire::frame::{Data, Frame, Part};
@@ -18,12 +18,10 @@ const UNKNOWN_LINE: usize = 16 << 10;
 const SMALL_PACKET_SLACK: usize = 256;
 /// The packet that confirms a resume is no longer than this, so that a slow line brings it in time: nobody waits for more.
 const CONFIRMATION: usize = 256;
-/// What a durable session commits ahead of its packets at least, so that a fast line is full while that is being kept.
-const LEAST_AHEAD: usize = 256 << 10;
 /// A packet with less room than this left is as good as full.
 const FULL: usize = 1_024;
 /// Room kept free in every packet for a FROM and a REKEY.
-const CONTROL_ROOM: usize = 32;
+pub(super) const CONTROL_ROOM: usize = 32;
 /// Header of a PART at its longest: type, stream, total, offset, length.
 const PART_HEADER: usize = 1 + 8 + 4 + 4 + 4;
 
@@ -256,52 +254,6 @@ impl Packing<'_> {
             return None;
         }
         self.commit_next(space, headroom).then_some(Next::Fresh)
-    }
-
-    /// In a durable session a frame is committed before it may be sent: as much as the line may hold, so that it does not run dry
-    /// while that is being kept.
-    fn commit_ahead(&mut self, limit: usize, headroom: Headroom) {
-        if self.session.ledger.journal.is_none() || self.session.closing.peer_closed() {
-            return;
-        }
-        let most = usize::try_from(self.connection.flight.limit()).unwrap_or(usize::MAX);
-        let most = most.max(LEAST_AHEAD);
-        let space = limit.saturating_sub(CONTROL_ROOM);
-        while self.session.ledger.unpacked() < most
-            && !self.session.ledger.is_exhausted()
-            && self.commit_next(space, headroom)
-        {}
-    }
-
-    /// Commits the next new frame that takes at most `space` encoded bytes.
-    fn commit_next(&mut self, space: usize, headroom: Headroom) -> bool {
-        let allowance = self.swap_allowance();
-        let session = &mut self.session;
-        let committed = match session.closing.close_frame(session.ledger) {
-            Some(close) => Some(Frame::Close(close))
-                .filter(|close| close.charge() <= allowance && close.encoded_len() <= space)
-                .map(Committed::control),
-            None if session.closing.has_committed() => None,
-            None => session.ledger.streams.next_frame(space, allowance, headroom),
-        };
-        let Some(committed) = committed else { return false };
-        let closes = matches!(committed.frame, Frame::Close(_));
-        let position = session.ledger.commit(committed);
-        if closes {
-            self.connection.closed_due |= session.on_close_committed(position);
-        }
-        true
-    }
-
-    /// While a planned swap is unsettled: what may still be committed so that the peer's inbox holds it.
-    fn swap_allowance(&self) -> usize {
-        let (swap, ledger) = (&self.connection.swap, &*self.session.ledger);
-        if !swap.planned || ledger.acked() >= swap.own_from {
-            return usize::MAX;
-        }
-        let theirs = self.session.peer.map_or(0, |peer| peer.inbox_limit);
-        let limit = usize::try_from(theirs).unwrap_or(usize::MAX).max(MAX_PACKET);
-        limit.saturating_sub(ledger.outbox.bytes())
     }
 
     fn packet_room(&self) -> usize {

@@ -99,17 +99,21 @@ impl Durable {
                 packet.clear();
                 incoming.poll_transmit(&mut packet);
                 let client = &mut self.pair.client;
-                client.handle_input(now, ours, BytesMut::from(&packet[..])).unwrap();
+                client
+                    .handle_input(now, ours, BytesMut::from(&packet[..]))
+                    .expect("because it is honest");
                 packet.clear();
                 client.poll_transmit(now, ours, &mut packet);
-                incoming.handle_input(now, BytesMut::from(&packet[..])).unwrap();
+                incoming
+                    .handle_input(now, BytesMut::from(&packet[..]))
+                    .expect("because it is honest");
                 let Admission::New { session, epoch } = self.pair.registry.admit(now, incoming) else {
                     panic!("not admitted");
                 };
                 self.pair.server = Some(session);
                 epoch
             }
-            Route::Resume { incoming, .. } => self.pair.server().adopt(now, incoming).unwrap(),
+            Route::Resume { incoming, .. } => self.pair.server().adopt(now, incoming).expect("because it is honest"),
             Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
         };
         self.pair.links.push((ours, Some(theirs)));
@@ -137,19 +141,24 @@ impl Durable {
     fn restart_client(&mut self) {
         let now = self.pair.now;
         let seed = Seed([now.as_nanos() as u8 ^ 0x5a; 32]);
-        self.pair.client = Session::restore(client_config(), &self.client.pieces(), None, seed, now).unwrap();
+        self.pair.client =
+            Session::restore(client_config(), &self.client.pieces(), None, seed, now).expect("because it is honest");
     }
 
     fn restart_server(&mut self) {
         let now = self.pair.now;
         let config = {
-            let secret = SharedSecret::from_key(b"test", [7; 32]).unwrap();
+            let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because it is honest");
             let mut config = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret]));
             config.session.durable = Some(at_rest());
             config
         };
-        self.pair.registry = Registry::new(config, Seed([77; 32]), now).unwrap();
-        let server = self.pair.registry.restore(now, &self.server.pieces(), None).unwrap();
+        self.pair.registry = Registry::new(config, Seed([77; 32]), now).expect("because it is honest");
+        let (server, _) = self
+            .pair
+            .registry
+            .restore(now, &self.server.pieces(), None)
+            .expect("because it is honest");
         self.pair.server = Some(server);
         self.pair.settle_registry();
     }
@@ -171,7 +180,7 @@ fn a_conversation_goes_on_after_both_ends_died() {
     let stream = queue(&mut durable.pair.client, now, "one".into());
     durable.settle();
     let server = durable.pair.server();
-    assert_eq!(server.accept(now).unwrap().id, stream);
+    assert_eq!(server.accept(now).expect("because it is honest").id, stream);
     assert_eq!(messages(server, now, stream), [b"one"]);
     send(server, now, stream, "answer");
     // Nobody has a connection when this is said.
@@ -190,7 +199,12 @@ fn a_conversation_goes_on_after_both_ends_died() {
     }
     let place = Place { messages: 1, bytes: 0 };
     let now = durable.pair.now;
-    durable.pair.server().stream(stream).consumed(now, place).unwrap();
+    durable
+        .pair
+        .server()
+        .stream(stream)
+        .consumed(now, place)
+        .expect("because it is honest");
     durable.settle();
     durable.restart();
     durable.dial();
@@ -206,7 +220,10 @@ fn a_session_that_was_never_established_keeps_what_was_queued() {
     durable.client.keep(&mut durable.pair.client, now);
     durable.restart_client();
     durable.dial();
-    assert_eq!(durable.pair.server().accept(now).unwrap().id, stream);
+    assert_eq!(
+        durable.pair.server().accept(now).expect("because it is honest").id,
+        stream
+    );
     assert_eq!(messages(durable.pair.server(), now, stream), [b"early"]);
 }
 
@@ -238,21 +255,30 @@ fn a_journal_cut_at_any_byte_is_the_state_before() {
         )
     };
     for cut in whole..all.len() {
-        let restored = restore(&all[..cut]).unwrap();
+        let restored = restore(&all[..cut]).expect("because it is honest");
         assert_eq!(restored.streams()[0].taken.messages, 1, "cut at {cut}");
         let mut torn = all.clone();
         torn[cut] ^= 0x40;
-        assert_eq!(restore(&torn).unwrap().streams()[0].taken.messages, 1, "torn at {cut}");
+        assert_eq!(
+            restore(&torn).expect("because it is honest").streams()[0]
+                .taken
+                .messages,
+            1,
+            "torn at {cut}"
+        );
     }
-    assert_eq!(restore(&all).unwrap().streams()[0].taken.messages, 2);
+    assert_eq!(
+        restore(&all).expect("because it is honest").streams()[0].taken.messages,
+        2
+    );
     let first = durable.client.records[0].bytes.len();
     for cut in 0..first {
-        assert_eq!(restore(&all[..cut]).unwrap_err(), RestoreError::Empty, "cut at {cut}");
+        assert_eq!(restore(&all[..cut]).err(), Some(RestoreError::Empty), "cut at {cut}");
     }
     for damaged in first..whole {
         let mut bytes = all.clone();
         bytes[damaged] ^= 0x40;
-        let error = restore(&bytes).unwrap_err();
+        let error = restore(&bytes).expect_err("because a record is damaged");
         assert!(matches!(error, RestoreError::Damaged { .. }), "{damaged}: {error}");
     }
 }
@@ -333,5 +359,52 @@ fn a_half_that_was_stopped_may_be_stopped_again() {
         server.stream(stream).consumed(now, Place::default()).unwrap();
         server.stream(stream).stop(now, 7).unwrap();
         durable.server.keep(durable.pair.server(), now);
+    }
+}
+
+#[test]
+fn a_session_is_packed_up_and_goes_on_elsewhere() {
+    for (is_durable, is_attached) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut durable = Durable::new();
+        if !is_durable {
+            durable.pair = Pair::with_configs(|client, server| {
+                make_durable(client, server);
+                client.session.durable = None;
+            });
+        }
+        durable.dial();
+        let now = durable.pair.now;
+        let stream = queue(&mut durable.pair.client, now, "one".into());
+        durable.settle();
+        assert!(durable.pair.server().accept(now).is_some());
+        send(durable.pair.server(), now, stream, "unread");
+        durable.settle();
+        if !is_attached {
+            durable.pair.cut();
+        }
+        send(&mut durable.pair.client, now, stream, "two");
+        let key = AtRest::sealed([4; 32]);
+        let ticket = durable
+            .pair
+            .client
+            .export(now, &key)
+            .expect("because it is established");
+        assert_eq!(durable.pair.client.end_reason(), Some(&EndReason::Moved));
+        assert!(durable.pair.client.export(now, &key).is_none() && durable.pair.client.wanted_connection().is_none());
+        let ours = durable.pair.links.first().map(|link| link.0);
+        assert!(ours.is_none_or(|ours| !durable.pair.client.poll_transmit(now, ours, &mut Vec::new())));
+        durable.pair.cut();
+        let mut config = client_config();
+        config.session.durable = is_durable.then(at_rest);
+        let other = AtRest::sealed([5; 32]);
+        let wrong = Session::import(config.clone(), ticket.clone(), &other, None, Seed([6; 32]), now);
+        assert_eq!(wrong.err(), Some(RestoreError::Sealed));
+        let session = Session::import(config, ticket, &key, None, Seed([6; 32]), now);
+        durable.pair.client = session.expect("because it is whole");
+        durable.client = Disk::default();
+        durable.dial();
+        let now = durable.pair.now;
+        assert_eq!(messages(durable.pair.server(), now, stream), [&b"one"[..], b"two"]);
+        assert_eq!(messages(&mut durable.pair.client, now, stream), [b"unread"]);
     }
 }

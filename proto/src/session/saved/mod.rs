@@ -1,5 +1,7 @@
 //! A session in a snapshot: what of it outlives the process.
 
+mod ledger;
+
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -7,12 +9,10 @@ use bytes::Bytes;
 use super::machine::Session;
 use crate::config::SessionConfig;
 use crate::durable::fields::{
-    Malformed, Read, put, put_bytes, put_duration, put_flag, put_frame, put_len, put_option, put_parameters,
-    put_secret, take, take_byte, take_bytes, take_duration, take_flag, take_frame, take_len, take_option,
-    take_parameters, take_secret,
+    Malformed, Read, put, put_bytes, put_duration, put_frame, put_option, put_parameters, put_secret, take, take_byte,
+    take_bytes, take_duration, take_flag, take_frame, take_option, take_parameters, take_secret,
 };
 use crate::durable::op::Established;
-use crate::reliability::{Committed, Outbox};
 use crate::time::{Duration, Instant};
 use crate::wire::frame::{Close, Frame, Parameters};
 
@@ -140,29 +140,4 @@ fn take_close(rest: &mut Bytes) -> Read<Close> {
         Frame::Close(close) => Ok(close),
         _ => Err(Malformed),
     }
-}
-
-pub(super) fn put_outbox(buf: &mut Vec<u8>, outbox: &Outbox) {
-    put(buf, outbox.base());
-    put(buf, outbox.next() - outbox.base());
-    let kept = (outbox.base()..outbox.next()).filter_map(|position| outbox.get(position));
-    for committed in kept {
-        put_frame(buf, &committed.frame);
-        put_len(buf, committed.release);
-        put_flag(buf, committed.message);
-        put_option(buf, committed.whole.as_deref(), |buf, whole| put_bytes(buf, whole));
-    }
-}
-
-pub(super) fn take_outbox(rest: &mut Bytes) -> Read<Outbox> {
-    let mut outbox = Outbox::beginning_at(take(rest)?);
-    for _ in 0..take(rest)? {
-        outbox.commit(Committed {
-            frame: take_frame(rest)?,
-            release: take_len(rest)?,
-            message: take_flag(rest)?,
-            whole: take_option(rest, take_bytes)?.map(alloc::boxed::Box::new),
-        });
-    }
-    Ok(outbox)
 }

@@ -1,0 +1,45 @@
+//! Sessions that outlive their process, on any runtime.
+
+use std::sync::Arc;
+
+use unbroken_driver::proto::ClientConfig;
+use unbroken_driver::store::{JournalId, Store, StoreError};
+use unbroken_driver::{Connector, DurableError, Runtime, Session};
+
+use crate::error::StartError;
+use crate::server::Server;
+
+/// [`connect_with`](crate::connect_with), of a session that outlives its process: begun, or gone on with from what `store` keeps under `id`. See
+/// [`unbroken_driver::connect_durable`].
+///
+/// # Errors
+/// As there, or the system has no entropy.
+pub async fn connect_durable<R: Runtime>(
+    runtime: R,
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+    store: Arc<dyn Store>,
+    id: JournalId,
+) -> Result<Session, StartError> {
+    let seed = runtime.seed().map_err(StartError::Entropy)?;
+    let (session, driver) = unbroken_driver::connect_durable(&runtime, config, seed, connector, store, id).await?;
+    runtime.spawn(driver);
+    Ok(session)
+}
+
+impl<R: Runtime> Server<R> {
+    /// Keeps sessions in `store` from now on, and takes in what a process before this one kept there: to be called before anything listens. The
+    /// configuration says how they are protected ([`SessionConfig::durable`](unbroken_driver::proto::SessionConfig::durable)). Sessions that are restored are
+    /// [accepted](Server::accept) again. Returns those that could not be, which stay in the store.
+    ///
+    /// # Errors
+    /// The store does not say what it keeps.
+    pub async fn restore(&self, store: Arc<dyn Store>) -> Result<Vec<(JournalId, DurableError)>, StoreError> {
+        self.handle().keep_in(store);
+        let restoration = self.handle().restore().await?;
+        for (_, driving) in restoration.sessions {
+            self.runtime().spawn(driving);
+        }
+        Ok(restoration.failed)
+    }
+}

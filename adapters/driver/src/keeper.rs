@@ -1,0 +1,197 @@
+//! Writes down what a durable session has to keep, one write at a time; whatever becomes due meanwhile goes with the next.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use unbroken_proto::durable::Record;
+use unbroken_proto::event::EndReason;
+use unbroken_proto::session::StoreFailure;
+use unbroken_proto::{Duration, Instant};
+
+use crate::connections::Turn;
+use crate::machine::bare;
+use crate::state::Shared;
+use crate::store::{Fence, JournalId, Snapshot, Store, StoreError};
+
+/// How long a store that cannot be reached, or is full, is left alone at first, and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+type Writing = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// The journal of one session, in its store.
+pub(crate) struct Keeper {
+    store: Arc<dyn Store>,
+    id: JournalId,
+    fence: Fence,
+    work: Work,
+    pause: Duration,
+}
+
+/// What of a session that is over here stays in the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Remains {
+    /// Nothing: it is over.
+    Nothing,
+    /// All of it, for whoever goes on with it.
+    Journal,
+    /// What is none of our business: somebody else has it, or it cannot be reached.
+    Others,
+}
+
+impl Remains {
+    pub(crate) fn of(reason: &EndReason) -> Remains {
+        match reason {
+            EndReason::Superseded | EndReason::StorageFailed => Remains::Others,
+            EndReason::Moved => Remains::Journal,
+            _ => Remains::Nothing,
+        }
+    }
+}
+
+enum Work {
+    Idle,
+    Writing(Record, Writing),
+    /// The store did not take the record, and is asked again then.
+    Waiting(Record, Instant),
+    /// The last call.
+    Leaving(Writing),
+    Over,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Arc<dyn Store>, id: JournalId, fence: Fence) -> Keeper {
+        Keeper {
+            store,
+            id,
+            fence,
+            work: Work::Idle,
+            pause: PAUSE.0,
+        }
+    }
+
+    /// When it has something to do by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.work {
+            Work::Waiting(_, until) => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Hands the store what is due, and the session what the store answers.
+    pub(crate) fn turn(&mut self, now: Instant, shared: &Shared, cx: &mut Context<'_>) -> Turn {
+        let mut turn = Turn::Idle;
+        loop {
+            match std::mem::replace(&mut self.work, Work::Over) {
+                Work::Idle => {
+                    let record =
+                        shared.call_untimed(|state, now| bare(&mut state.machine, now, "record").poll_record());
+                    let Some(record) = record else {
+                        self.work = Work::Idle;
+                        shared.call_untimed(|state, now| {
+                            if state.is_left {
+                                let machine = bare(&mut state.machine, now, "released");
+                                machine.handle_store_failed(now, StoreFailure::Released);
+                            }
+                        });
+                        return turn;
+                    };
+                    self.begin(record);
+                }
+                Work::Waiting(record, until) if until <= now => self.begin(record),
+                Work::Writing(record, mut writing) => match writing.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        self.work = Work::Writing(record, writing);
+                        return turn;
+                    }
+                    Poll::Ready(answer) => {
+                        turn = Turn::More;
+                        self.on_answer(now, shared, record, answer);
+                    }
+                },
+                other => {
+                    self.work = other;
+                    return turn;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, record: Record) {
+        let (store, id, fence) = (Arc::clone(&self.store), self.id.clone(), self.fence);
+        let (number, bytes, is_snapshot) = (record.number, record.bytes.clone(), record.is_snapshot);
+        let writing = async move {
+            if is_snapshot {
+                let snapshot = Snapshot {
+                    through: number,
+                    bytes,
+                    keep_for: None,
+                };
+                return store.replace(&id, fence, &snapshot).await;
+            }
+            store.append(&id, fence, number, &[bytes]).await
+        };
+        self.work = Work::Writing(record, Box::pin(writing));
+    }
+
+    fn on_answer(&mut self, now: Instant, shared: &Shared, record: Record, answer: Result<(), StoreError>) {
+        let failure = match answer {
+            Ok(()) => {
+                self.work = Work::Idle;
+                self.pause = PAUSE.0;
+                return shared.call_untimed(|state, now| {
+                    bare(&mut state.machine, now, "persisted").handle_persisted(now, record.number);
+                    state.keepers.wake_all(&mut state.wakes);
+                });
+            }
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => {
+                self.work = Work::Waiting(record, now + self.pause);
+                self.pause = (self.pause * 2).min(PAUSE.1);
+                return shared.call_untimed(|state, _| state.store_error = Some(Arc::new(error)));
+            }
+            Err(StoreError::Fenced) => StoreFailure::Superseded,
+            Err(error) => {
+                shared.call_untimed(|state, _| state.store_error = Some(Arc::new(error)));
+                StoreFailure::Failed
+            }
+        };
+        shared.call_untimed(|state, now| {
+            bare(&mut state.machine, now, "store failed").handle_store_failed(now, failure);
+            state.keepers.wake_all(&mut state.wakes);
+        });
+    }
+
+    /// The session is over here. Ready when the store knows what that means for what it keeps.
+    pub(crate) fn poll_leave(&mut self, remains: Remains, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.work {
+                // Whatever comes of it, there is nothing more to do here.
+                Work::Writing(_, writing) => {
+                    // The store takes one call after the other.
+                    let _answer = ready!(writing.as_mut().poll(cx));
+                    self.work = Work::Idle;
+                }
+                Work::Leaving(leaving) => {
+                    let _answer = ready!(leaving.as_mut().poll(cx));
+                    self.work = Work::Over;
+                }
+                Work::Over => return Poll::Ready(()),
+                Work::Idle | Work::Waiting(..) => self.leave(remains),
+            }
+        }
+    }
+
+    fn leave(&mut self, remains: Remains) {
+        let (store, id, fence) = (Arc::clone(&self.store), self.id.clone(), self.fence);
+        self.work = match remains {
+            Remains::Others => Work::Over,
+            Remains::Journal => Work::Leaving(Box::pin(async move { store.release(&id, fence).await })),
+            Remains::Nothing => Work::Leaving(Box::pin(async move { store.remove(&id, fence).await })),
+        };
+    }
+
+    /// Whether nothing is being written, nor is to be; or the last call has begun.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.work, Work::Idle | Work::Leaving(_) | Work::Over)
+    }
+}

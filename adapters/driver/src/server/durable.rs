@@ -1,0 +1,171 @@
+//! Sessions of a server that outlive its process.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_channel::mpsc;
+use unbroken_proto::SessionId;
+use unbroken_proto::server::Request;
+use unbroken_proto::session::StoreFailure;
+
+use super::backlog::Accepted;
+use super::handle::ServerHandle;
+use super::pending::{NewSession, ROUTED};
+use super::state::Owner;
+use crate::driver::{Driver, Routed};
+use crate::durable::DurableError;
+use crate::keeper::Keeper;
+use crate::machine::bare;
+use crate::session::Session;
+use crate::state::Shared;
+use crate::store::{JournalId, Opened, Store, StoreError};
+
+/// Drives a session that was restored to its end.
+pub type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What came of restoring the sessions of a store.
+#[derive(Default)]
+#[must_use = "nothing moves until the futures are spawned"]
+pub struct Restoration {
+    /// Each session, and what drives it to its end: to be spawned.
+    pub sessions: Vec<(SessionId, Driving)>,
+    /// What could not be restored, and why. It stays in the store.
+    pub failed: Vec<(JournalId, DurableError)>,
+}
+
+impl std::fmt::Debug for Restoration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ids = self.sessions.iter().map(|(id, _)| id);
+        f.debug_struct("Restoration")
+            .field("sessions", &ids.collect::<Vec<_>>())
+            .field("failed", &self.failed)
+            .finish()
+    }
+}
+
+/// A session that is back: who drives it, and who its client is.
+struct Returned {
+    shared: Arc<Shared>,
+    request: Request,
+    routed: mpsc::Receiver<Routed>,
+}
+
+/// The journal of a server's session is named after it.
+fn journal_of(session: SessionId) -> Option<JournalId> {
+    session.to_string().parse().ok()
+}
+
+/// Whether a journal is that of a server's session, by its name.
+fn is_of_session(id: &JournalId) -> bool {
+    let name = id.as_str();
+    name.len() == 32
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+impl ServerHandle {
+    /// Keeps the sessions that are admitted from now on in `store`, each under its id in hexadecimal digits; the configuration says how that is protected
+    /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)). A session's client hears of it once it is kept, and a
+    /// session that is over leaves nothing there. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
+    /// their clients hear of them.
+    pub fn keep_in(&self, store: Arc<dyn Store>) {
+        self.with(|state, _, _| state.store = Some(store));
+    }
+
+    /// Takes in what a process before this one kept in the store of [`keep_in`](Self::keep_in): to be called before connections
+    /// are served, since a client whose session is not there yet is told that it is not known. Each session then waits for its client, and is
+    /// [accepted](Self::accept) again.
+    ///
+    /// # Errors
+    /// The store does not say what it keeps. What is wrong with one session is told beside the others.
+    pub async fn restore(self: &Arc<Self>) -> Result<Restoration, StoreError> {
+        let mut restoration = Restoration::default();
+        let Some(store) = self.with(|state, _, _| state.store.clone()) else {
+            return Ok(restoration);
+        };
+        for id in store.list().await?.into_iter().filter(is_of_session) {
+            match self.restore_one(&store, &id).await {
+                Ok((session, driving)) => restoration.sessions.push((session, driving)),
+                Err(error) => restoration.failed.push((id, error)),
+            }
+        }
+        Ok(restoration)
+    }
+
+    async fn restore_one(
+        self: &Arc<Self>,
+        store: &Arc<dyn Store>,
+        id: &JournalId,
+    ) -> Result<(SessionId, Driving), DurableError> {
+        let Opened { fence, journal } = store.open(id).await?;
+        let keeper = Keeper::new(Arc::clone(store), id.clone(), fence);
+        let (session, returned) = self.with(|state, now, wakes| {
+            let (session, request) = state.registry.restore(now, &journal.pieces(), journal.written_ago)?;
+            let id = session.id().ok_or(unbroken_proto::durable::RestoreError::Side)?;
+            let (sender, routed) = mpsc::channel(ROUTED);
+            let shared = Shared::new(state.records.begin(session, now), state.clock.clone());
+            let owner = Owner {
+                routed: sender,
+                shared: Arc::clone(&shared),
+            };
+            state.owners.insert(id, owner);
+            state.backlog.admit(id);
+            state.on_change(wakes);
+            let returned = Returned {
+                shared,
+                request,
+                routed,
+            };
+            Ok::<_, DurableError>((id, returned))
+        })?;
+        Ok((
+            session,
+            Box::pin(Arc::clone(self).drive_restored(session, returned, keeper)),
+        ))
+    }
+
+    async fn drive_restored(self: Arc<Self>, id: SessionId, returned: Returned, keeper: Keeper) {
+        let Returned {
+            shared,
+            request,
+            routed,
+        } = returned;
+        let _listed = self.listed(id);
+        let session = Session::new(Arc::clone(&shared));
+        session.begin_restored();
+        let is_provisional = !shared.read(|state| state.established);
+        let driver = Driver::new(shared, self.timer(), self.source(routed)).with_keeper(keeper);
+        let accepted = Accepted {
+            session,
+            request,
+            is_restored: true,
+        };
+        if is_provisional {
+            return self.drive_to_end(accepted, driver).await;
+        }
+        self.announce(id, accepted);
+        driver.await;
+    }
+
+    /// Who writes down what a new session has to keep, if sessions are kept. One whose store does not answer is over.
+    pub(super) async fn keeper_of(&self, new: &NewSession) -> Option<Keeper> {
+        let is_durable = new.shared.read(|state| state.machine.is_durable());
+        let id = new.id.and_then(journal_of).filter(|_| is_durable)?;
+        let store = self.with(|state, _, _| state.store.clone());
+        let opened = match &store {
+            Some(store) => store.open(&id).await,
+            None => Err(StoreError::Failed("sessions are durable, and there is no store".into())),
+        };
+        match opened {
+            Ok(Opened { fence, .. }) => Some(Keeper::new(store?, id, fence)),
+            Err(error) => {
+                new.shared.call(|state, now| {
+                    state.store_error = Some(Arc::new(error));
+                    bare(&mut state.machine, now, "store failed").handle_store_failed(now, StoreFailure::Failed);
+                });
+                None
+            }
+        }
+    }
+}
