@@ -100,6 +100,11 @@ impl Journal {
         self.kept.done >= mark
     }
 
+    /// All that was done up to there is kept.
+    pub(crate) fn kept_mark(&self) -> Mark {
+        self.kept.done
+    }
+
     /// The positions up to which everything is kept.
     pub(crate) fn kept(&self) -> Positions {
         self.kept.positions

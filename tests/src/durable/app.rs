@@ -98,7 +98,10 @@ impl App {
             let mut place = restored.consumed;
             if self.own_marks {
                 if turn.truth.is_strict(self.at.end) && restored.consumed > kept.place {
-                    panic!("stream {key}: {:?} is consumed, and the mark is {:?}", restored.consumed, kept.place);
+                    panic!(
+                        "stream {key}: {:?} is consumed, and the mark is {:?}",
+                        restored.consumed, kept.place
+                    );
                 }
                 place = kept.place;
                 self.hand_back(turn.session, now, (key, restored.id), place);
@@ -282,7 +285,11 @@ impl App {
         let kept = turn.base.entry(plan.key).or_default();
         kept.place = kept.place.max(mine.place);
         let stops = half.stop_after.is_some_and(|count| {
-            let read = if half.messages { mine.place.messages } else { mine.place.bytes };
+            let read = if half.messages {
+                mine.place.messages
+            } else {
+                mine.place.bytes
+            };
             mine.reading && read >= count
         });
         if stops {
@@ -322,7 +329,13 @@ impl App {
     pub fn has_read(&self, plans: &[Plan]) -> bool {
         plans.iter().all(|plan| {
             let half = &plan.halves[1 - self.at.end];
-            let read = |mine: &Mine| if half.messages { mine.place.messages } else { mine.place.bytes };
+            let read = |mine: &Mine| {
+                if half.messages {
+                    mine.place.messages
+                } else {
+                    mine.place.bytes
+                }
+            };
             match self.streams.get(&plan.key) {
                 Some(mine) => !mine.reading || half.last == Last::Open && read(mine) == half.count,
                 None => true,
@@ -339,7 +352,10 @@ impl App {
     #[must_use]
     pub fn standing(&self) -> String {
         let all = self.streams.iter().map(|(key, mine)| {
-            format!("{key}: sent {:?} {} read {:?} {}", mine.sent, mine.sending, mine.place, mine.reading)
+            format!(
+                "{key}: sent {:?} {} read {:?} {}",
+                mine.sent, mine.sending, mine.place, mine.reading
+            )
         });
         all.collect::<Vec<_>>().join("; ")
     }
@@ -347,7 +363,11 @@ impl App {
 
 impl Mine {
     fn has_said(&self, half: &Half) -> bool {
-        let said = if half.messages { self.sent.messages } else { self.sent.bytes };
+        let said = if half.messages {
+            self.sent.messages
+        } else {
+            self.sent.bytes
+        };
         said >= half.count
     }
 
@@ -407,10 +427,21 @@ fn check(half: &Half, (key, place): (u64, Place), payload: &[u8], message_end: b
     if half.messages {
         let whole = half.len(place.messages);
         let behind = place.bytes + len;
-        assert!(place.messages < half.count, "stream {key}: there is no message {}", place.messages);
+        assert!(
+            place.messages < half.count,
+            "stream {key}: there is no message {}",
+            place.messages
+        );
         assert!(behind <= whole, "stream {key}: message {} is too long", place.messages);
-        assert!(!message_end || behind == whole, "stream {key}: message {} ends early", place.messages);
-        assert!(payload == half.bytes(place.messages, place.bytes, len), "stream {key}: another message than {place:?}");
+        assert!(
+            !message_end || behind == whole,
+            "stream {key}: message {} ends early",
+            place.messages
+        );
+        assert!(
+            payload == half.bytes(place.messages, place.bytes, len),
+            "stream {key}: another message than {place:?}"
+        );
         if message_end {
             return Place {
                 messages: place.messages + 1,
@@ -419,8 +450,14 @@ fn check(half: &Half, (key, place): (u64, Place), payload: &[u8], message_end: b
         }
     } else {
         assert!(!message_end, "stream {key}: a stream of bytes has no messages");
-        assert!(place.bytes + len <= half.count, "stream {key}: more bytes than there are");
-        assert!(payload == half.bytes(0, place.bytes, len), "stream {key}: other bytes than at {place:?}");
+        assert!(
+            place.bytes + len <= half.count,
+            "stream {key}: more bytes than there are"
+        );
+        assert!(
+            payload == half.bytes(0, place.bytes, len),
+            "stream {key}: other bytes than at {place:?}"
+        );
     }
     Place {
         bytes: place.bytes + len,

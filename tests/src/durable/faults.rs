@@ -41,16 +41,36 @@ impl World {
             return self.now + lifetime + self.rng.below(lifetime);
         }
         let _ = who;
-        self.now + if self.rng.chance(200) { 0 } else { self.rng.scaled(1, 5 * SECOND) }
+        self.now
+            + if self.rng.chance(200) {
+                0
+            } else {
+                self.rng.scaled(1, 5 * SECOND)
+            }
     }
 
     /// A process dies. What it had in memory is gone; of what it was writing some may be there.
     pub(super) fn kill(&mut self, who: Who, back: Option<u64>) {
-        let lives: Vec<u64> = self.lives.iter().filter(|(_, life)| life.who == who).map(|(id, _)| *id).collect();
-        self.tally.hit(if lives.is_empty() { "fault: killed without a session" } else { "fault: killed" });
+        let lives: Vec<u64> = self
+            .lives
+            .iter()
+            .filter(|(_, life)| life.who == who)
+            .map(|(id, _)| *id)
+            .collect();
+        self.tally.hit(if lives.is_empty() {
+            "fault: killed without a session"
+        } else {
+            "fault: killed"
+        });
         for id in lives {
             let Some(life) = self.lives.remove(&id) else { continue };
-            self.log(|| format!("life {id} {who:?} dies: {} {:?}", life.app.standing(), life.session.inspect()));
+            self.log(|| {
+                format!(
+                    "life {id} {who:?} dies: {} {:?}",
+                    life.app.standing(),
+                    life.session.inspect()
+                )
+            });
             let disk = &mut self.disks[life.disk];
             if disk.writing.as_ref().is_some_and(|writing| writing.life == id) {
                 let what = disk.tear(&mut self.rng, self.now);
@@ -113,8 +133,10 @@ impl World {
         };
         let fresh = restored.is_none();
         let seed = self.rng.seed();
-        let session = restored.unwrap_or_else(|| Session::connect(config, seed, now).expect("because the limits are valid"));
-        self.tally.hit(if fresh { "client: begins" } else { "client: restored" });
+        let session =
+            restored.unwrap_or_else(|| Session::connect(config, seed, now).expect("because the limits are valid"));
+        self.tally
+            .hit(if fresh { "client: begins" } else { "client: restored" });
         let id = self.adopt_life(Who::Client(number), session, place, origin);
         self.clients[number].life = Some(id);
         self.begin(id, fresh);
@@ -122,9 +144,15 @@ impl World {
 
     /// A session is not restored, which is only right where none was ever kept.
     fn refused(&mut self, image: &Image, end: usize, error: RestoreError) {
-        assert!(!image.has_snapshot() || !self.options.durable[end], "end {end} is not restored: {error:?}");
+        assert!(
+            !image.has_snapshot() || !self.options.durable[end],
+            "end {end} is not restored: {error:?}"
+        );
         let read = image.base.values().any(|kept| kept.place != Default::default());
-        assert!(!read || !self.options.durable[end], "end {end} had read something before anything was kept");
+        assert!(
+            !read || !self.options.durable[end],
+            "end {end} had read something before anything was kept"
+        );
         self.tally.hit("restore: nothing was kept");
     }
 
@@ -146,7 +174,14 @@ impl World {
                 self.truth.forget(at);
             }
         }
-        self.log(|| format!("life {id} begins: {:?}", self.lives.get(&id).map(|life| (life.who, life.session.inspect(), life.app.standing()))));
+        self.log(|| {
+            format!(
+                "life {id} begins: {:?}",
+                self.lives
+                    .get(&id)
+                    .map(|life| (life.who, life.session.inspect(), life.app.standing()))
+            )
+        });
         self.service(id);
     }
 
@@ -163,7 +198,7 @@ impl World {
             let image = self.disks[place].image.clone();
             let away = self.away(&image);
             match registry.restore(now, &image.pieces(), away) {
-                Ok(session) => {
+                Ok((session, _)) => {
                     assert_eq!(session.id(), Some(id), "the name is another one");
                     restored.push((session, place));
                     self.servers[number].disks.insert(id, place);
@@ -200,7 +235,11 @@ impl World {
             Scenario::Copies(_) => return self.copy_server(),
             Scenario::Fenced(end) => return self.take_over(end),
         }
-        let who = if self.rng.chance(500) { Who::Client(0) } else { Who::Server(self.pick_server()) };
+        let who = if self.rng.chance(500) {
+            Who::Client(0)
+        } else {
+            Who::Server(self.pick_server())
+        };
         match self.rng.below(12) {
             0..=1 => self.kill_sometimes(who),
             2..=5 => {
@@ -245,7 +284,12 @@ impl World {
         }
         for up in [true, false] {
             if self.rng.chance(750) {
-                let at = self.now + if self.rng.chance(500) { 0 } else { self.rng.scaled(0, SECOND) };
+                let at = self.now
+                    + if self.rng.chance(500) {
+                        0
+                    } else {
+                        self.rng.scaled(0, SECOND)
+                    };
                 self.net.plan(at, Happening::Gone(id, up));
             }
         }
@@ -254,7 +298,10 @@ impl World {
     fn trouble_disk(&mut self) {
         let place = usize::try_from(self.rng.below(self.disks.len() as u64)).unwrap_or(0);
         let until = self.now + self.rng.scaled(MS, 20 * SECOND);
-        let fails = self.lives.values().any(|life| life.disk == place && self.options.disks[life.end].fails);
+        let fails = self
+            .lives
+            .values()
+            .any(|life| life.disk == place && self.options.disks[life.end].fails);
         let disk = &mut self.disks[place];
         if fails && self.rng.chance(500) {
             disk.failed = true;
@@ -305,7 +352,9 @@ impl World {
 
     /// One end begins again with what its disk held once, with what its application had then, or has now.
     fn roll_back(&mut self, end: usize) {
-        let Some((place, mut image)) = self.past(end) else { return };
+        let Some((place, mut image)) = self.past(end) else {
+            return;
+        };
         self.loosen(end);
         self.tally.hit("stage: rolled back");
         let who = if end == 0 { Who::Client(0) } else { Who::Server(0) };
@@ -426,11 +475,23 @@ impl World {
         let (sends, receives) = ((sender.disk, sender.end), (receiver.disk, receiver.end));
         let mut tried = false;
         if let Some(kept) = self.inspect_disk(receives) {
-            assert!(kept.0 >= sent.acked, "{} is acknowledged, and {} is kept by end {}", sent.acked, kept.0, receives.1);
+            assert!(
+                kept.0 >= sent.acked,
+                "{} is acknowledged, and {} is kept by end {}",
+                sent.acked,
+                kept.0,
+                receives.1
+            );
             tried = true;
         }
         if let Some(kept) = self.inspect_disk(sends) {
-            assert!(kept.1 >= got.expected, "{} has arrived, and {} is kept by end {}", got.expected, kept.1, sends.1);
+            assert!(
+                kept.1 >= got.expected,
+                "{} has arrived, and {} is kept by end {}",
+                got.expected,
+                kept.1,
+                sends.1
+            );
             tried = true;
         }
         if tried {
@@ -450,12 +511,16 @@ impl World {
             0 => Session::restore(self.options.client(), &pieces, None, seed, now),
             _ => Registry::new(self.options.server(), seed, now)
                 .expect("because the limits are valid")
-                .restore(now, &pieces, None),
+                .restore(now, &pieces, None)
+                .map(|(session, _)| session),
         };
         let inspection = match session {
             Ok(session) => session.inspect(),
             Err(error) => {
-                assert!(!self.disks[place].image.has_snapshot(), "a copy is not restored: {error:?}");
+                assert!(
+                    !self.disks[place].image.has_snapshot(),
+                    "a copy is not restored: {error:?}"
+                );
                 return Some((0, 0));
             }
         };

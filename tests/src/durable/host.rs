@@ -70,7 +70,9 @@ impl World {
 
     /// The next record, if the disk is free. Whether it is kept already.
     fn keep(&mut self, id: u64) -> bool {
-        let Some(life) = self.lives.get_mut(&id) else { return false };
+        let Some(life) = self.lives.get_mut(&id) else {
+            return false;
+        };
         let disk = &mut self.disks[life.disk];
         if disk.writing.is_some() {
             return false;
@@ -80,7 +82,11 @@ impl World {
         };
         self.truth.record(&record.bytes);
         self.trace.bytes(&record.bytes);
-        self.tally.hit(if record.is_snapshot { "disk: snapshot" } else { "disk: record" });
+        self.tally.hit(if record.is_snapshot {
+            "disk: snapshot"
+        } else {
+            "disk: record"
+        });
         let place = life.disk;
         let number = disk.begin(id, record);
         if self.strikes(id) {
@@ -98,7 +104,11 @@ impl World {
 
     /// A write ends.
     pub(super) fn written(&mut self, place: usize, number: u64) {
-        let Some(writing) = self.disks[place].writing.as_ref().filter(|writing| writing.number == number) else {
+        let Some(writing) = self.disks[place]
+            .writing
+            .as_ref()
+            .filter(|writing| writing.number == number)
+        else {
             return;
         };
         let life = writing.life;
@@ -137,7 +147,9 @@ impl World {
         if self.strikes(life) {
             return false;
         }
-        let Some(life) = self.lives.get_mut(&life) else { return false };
+        let Some(life) = self.lives.get_mut(&life) else {
+            return false;
+        };
         let now = Instant::from_nanos(life.origin + now);
         life.session.handle_persisted(now, writing.record.number);
         true
@@ -145,7 +157,9 @@ impl World {
 
     fn store_failed(&mut self, id: u64, failure: StoreFailure) -> bool {
         let now = self.now;
-        let Some(life) = self.lives.get_mut(&id) else { return false };
+        let Some(life) = self.lives.get_mut(&id) else {
+            return false;
+        };
         self.tally.hit(&format!("disk: {failure:?}"));
         self.excused = true;
         let now = Instant::from_nanos(life.origin + now);
@@ -218,7 +232,9 @@ impl World {
         for (epoch, conn) in links {
             let mut packet = Vec::new();
             loop {
-                let Some(life) = self.lives.get_mut(&id) else { return sent };
+                let Some(life) = self.lives.get_mut(&id) else {
+                    return sent;
+                };
                 let now = Instant::from_nanos(life.origin + self.now);
                 let wanted = life.session.wants_transmit();
                 packet.clear();
@@ -230,7 +246,13 @@ impl World {
                 let up = life.end == 0;
                 self.trace.bytes(&packet);
                 self.truth.packet(&packet, self.truth.is_strict(0));
-                self.log(|| format!("life {id} conn {conn} {epoch:?} sends {} of type {:?}", packet.len(), packet.first()));
+                self.log(|| {
+                    format!(
+                        "life {id} conn {conn} {epoch:?} sends {} of type {:?}",
+                        packet.len(),
+                        packet.first()
+                    )
+                });
                 self.net
                     .send(&mut self.rng, self.now, conn, up, Bytes::copy_from_slice(&packet));
                 if self.strikes(id) {
@@ -278,7 +300,10 @@ impl World {
         if life.session.poll_timeout().is_some_and(|at| at <= now) {
             life.session.handle_timeout(now);
             if let Some(at) = life.session.poll_timeout().filter(|at| *at <= now) {
-                panic!("a deadline of {at:?} after handle_timeout at {now:?}: {:?}", life.session);
+                panic!(
+                    "a deadline of {at:?} after handle_timeout at {now:?}: {:?}",
+                    life.session
+                );
             }
         }
         self.service(id);
@@ -301,7 +326,11 @@ impl World {
         let now = Instant::from_nanos(life.origin + self.now);
         if let Err(error) = life.session.handle_input(now, epoch, BytesMut::from(&packet[..])) {
             let loose = !self.truth.is_strict(0) || !self.truth.is_strict(1);
-            assert!(loose, "an honest peer's packet is refused: {error:?}, by life {id} {:?}", life.session);
+            assert!(
+                loose,
+                "an honest peer's packet is refused: {error:?}, by life {id} {:?}",
+                life.session
+            );
             self.tally.hit("error: input");
         }
         self.service(id);
@@ -347,7 +376,8 @@ impl World {
         let Some(life) = self.lives.remove(&id) else { return };
         let Some(ended) = life.ended else { return };
         self.log(|| format!("life {id} {:?} ended: {:?}", life.who, ended.reason));
-        self.tally.hit(&format!("end: {}", name(&format!("{:?}", ended.reason))));
+        self.tally
+            .hit(&format!("end: {}", name(&format!("{:?}", ended.reason))));
         let storage = matches!(
             ended.reason,
             unbroken_proto::event::EndReason::StorageFailed | unbroken_proto::event::EndReason::Superseded

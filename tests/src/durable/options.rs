@@ -1,7 +1,7 @@
 //! What one schedule is made of, drawn from its seed.
 
 use unbroken_proto::config::{Heartbeat, Stuck};
-use unbroken_proto::security::{Auth, AtRest, ServerAuth, SharedSecret};
+use unbroken_proto::security::{AtRest, Auth, ServerAuth, SharedSecret};
 use unbroken_proto::time::Duration;
 use unbroken_proto::{ClientConfig, ServerConfig, SessionConfig};
 
@@ -94,7 +94,10 @@ impl Options {
         let long_absence = scenario == Scenario::Plain && rng.chance(60);
         let lifetime = if long_absence { 60 * SECOND } else { 900 * SECOND };
         let sealed = rng.chance(800);
-        let sessions = [session(rng, durable[0], sealed, lifetime), session(rng, durable[1], sealed, lifetime)];
+        let sessions = [
+            session(rng, durable[0], sealed, lifetime),
+            session(rng, durable[1], sealed, lifetime),
+        ];
         let largest = sessions
             .iter()
             .map(|config| (config.outbox_limit / 2).min(100_000))
@@ -115,7 +118,11 @@ impl Options {
             plans,
             disks: [disk(rng), disk(rng)],
             latency: rng.scaled(MS / 10, 80 * MS),
-            faults: if scenario == Scenario::Plain { faults } else { faults.max(4) },
+            faults: if scenario == Scenario::Plain {
+                faults
+            } else {
+                faults.max(4)
+            },
             fault_every: rng.scaled(5 * MS, 4 * SECOND),
             rhythm: rng.scaled(MS, 200 * MS),
             closing: Closing {
@@ -159,7 +166,11 @@ fn shared() -> SharedSecret {
 
 fn session(rng: &mut Rng, durable: bool, sealed: bool, lifetime: u64) -> SessionConfig {
     let mut config = SessionConfig::default();
-    let at_rest = if sealed { AtRest::sealed([9; 32]) } else { AtRest::in_the_clear() };
+    let at_rest = if sealed {
+        AtRest::sealed([9; 32])
+    } else {
+        AtRest::in_the_clear()
+    };
     config.durable = durable.then_some(at_rest);
     if rng.chance(500) {
         config.fragment_size = usize::try_from(rng.scaled(1_000, 16_384)).unwrap_or(1_000);
@@ -185,7 +196,11 @@ fn session(rng: &mut Rng, durable: bool, sealed: bool, lifetime: u64) -> Session
 
 fn disk(rng: &mut Rng) -> DiskShape {
     DiskShape {
-        latency: if rng.chance(300) { 0 } else { rng.scaled(MS / 100, 100 * MS) },
+        latency: if rng.chance(300) {
+            0
+        } else {
+            rng.scaled(MS / 100, 100 * MS)
+        },
         fails: rng.chance(30),
     }
 }

@@ -73,8 +73,7 @@ fn close(world: &mut World) {
         let Some(life) = world.lives.get_mut(&id).filter(|life| by == 2 || life.end == by) else {
             continue;
         };
-        life
-            .session
+        life.session
             .close(now, 3, Bytes::from_static(b"done"))
             .expect("because the code is small");
         world.closed = true;
@@ -95,7 +94,13 @@ fn heal(world: &mut World) {
             world.net.plan(now, Happening::Disk(place, writing.number));
         }
     }
-    let all: Vec<u64> = world.net.conns.iter().filter(|(_, conn)| conn.cut).map(|(id, _)| *id).collect();
+    let all: Vec<u64> = world
+        .net
+        .conns
+        .iter()
+        .filter(|(_, conn)| conn.cut)
+        .map(|(id, _)| *id)
+        .collect();
     for conn in all {
         for up in [true, false] {
             world.net.plan(now, Happening::Gone(conn, up));
@@ -137,7 +142,9 @@ fn standing(world: &World) -> String {
             life.who,
             life.session.state(),
             life.session.inspect(),
-            life.session.wanted_connection().map(|intent| (intent.attempt, intent.not_before)),
+            life.session
+                .wanted_connection()
+                .map(|intent| (intent.attempt, intent.not_before)),
             life.session.poll_timeout(),
             life.app.standing()
         )
@@ -148,12 +155,18 @@ fn standing(world: &World) -> String {
 /// Everything written arrives within a bound of virtual time.
 fn settle(world: &mut World) {
     let bound = world.now + 1_000 * SECOND + 2 * world.options.lifetime;
-    world.run(bound, |world| world.closed || (0..world.clients.len()).all(|number| is_settled(world, number)));
+    world.run(bound, |world| {
+        world.closed || (0..world.clients.len()).all(|number| is_settled(world, number))
+    });
     if world.closed {
         return;
     }
     for number in 0..world.clients.len() {
-        assert!(is_settled(world, number), "client {number} has not settled:\n{}", standing(world));
+        assert!(
+            is_settled(world, number),
+            "client {number} has not settled:\n{}",
+            standing(world)
+        );
     }
     world.tally.hit("check: all arrived");
 }
@@ -170,7 +183,11 @@ fn finish(world: &mut World) {
         }
     }
     let over = world.clients.iter().all(|client| client.over);
-    assert!(over && world.lives.is_empty(), "not everything ended:\n{}", standing(world));
+    assert!(
+        over && world.lives.is_empty(),
+        "not everything ended:\n{}",
+        standing(world)
+    );
 }
 
 /// What the ends were told at last is true.
@@ -181,13 +198,20 @@ fn judge(world: &World) {
             let closed = matches!(reason, EndReason::Closed { code: 3, .. });
             let lingered = *reason == EndReason::LingerExpired || *reason == EndReason::Expired;
             let unknown = *reason == EndReason::Unknown || *reason == EndReason::Expired;
-            assert!(world.closed && (closed || lingered || unknown), "end {} ended as {reason:?}", last.end);
+            assert!(
+                world.closed && (closed || lingered || unknown),
+                "end {} ended as {reason:?}",
+                last.end
+            );
         }
         if matches!(world.options.scenario, Scenario::Fenced(_)) {
             // Whoever was superseded does not know what its successor said.
             continue;
         }
-        let peer = world.finals.iter().find(|other| other.end != last.end && other.id == last.id);
+        let peer = world
+            .finals
+            .iter()
+            .find(|other| other.end != last.end && other.id == last.id);
         if let Some(peer) = peer.filter(|_| world.truth.is_strict(0) && world.truth.is_strict(1)) {
             world.truth.fates(last.end, peer.disk, &last.keys, &last.ended.fates);
         }

@@ -5,9 +5,9 @@ use unbroken_proto::server::{Admission, Incoming, Rejection, Route};
 use unbroken_proto::{Carrier, Epoch, Instant, Session, SessionId};
 
 use super::app::App;
-use super::truth::At;
 use super::disk::Disk;
 use super::net::Happening;
+use super::truth::At;
 use super::world::{Front, Life, Who, World};
 
 impl World {
@@ -51,9 +51,11 @@ impl World {
 
     fn owner_of(&self, number: usize, conn: u64) -> Option<u64> {
         let owners = self.servers[number].owners.values();
-        owners
-            .copied()
-            .find(|owner| self.lives.get(owner).is_some_and(|life| life.links.values().any(|at| *at == conn)))
+        owners.copied().find(|owner| {
+            self.lives
+                .get(owner)
+                .is_some_and(|life| life.links.values().any(|at| *at == conn))
+        })
     }
 
     /// What a handshake has to say, and what becomes of it.
@@ -107,7 +109,11 @@ impl World {
         {
             self.servers[number].owners.insert(session, id);
         }
-        let app = App::new(At { end, place: disk }, self.options.own_marks[end], self.options.durable[end]);
+        let app = App::new(
+            At { end, place: disk },
+            self.options.own_marks[end],
+            self.options.durable[end],
+        );
         self.disks[disk].owner = id;
         self.lives.insert(
             id,

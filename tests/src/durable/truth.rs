@@ -104,12 +104,24 @@ impl Truth {
         let (least, most) = (line.certain, line.said);
         if strict {
             let lost = taken.messages < least.sent.messages || taken.bytes < least.sent.bytes;
-            assert!(!lost, "end {end} stream {key}: {taken:?} is left of {:?} that were kept", least.sent);
+            assert!(
+                !lost,
+                "end {end} stream {key}: {taken:?} is left of {:?} that were kept",
+                least.sent
+            );
             let more = taken.messages > most.sent.messages || taken.bytes > most.sent.bytes;
-            assert!(!more, "end {end} stream {key}: {taken:?} of the {:?} that were said", most.sent);
+            assert!(
+                !more,
+                "end {end} stream {key}: {taken:?} of the {:?} that were said",
+                most.sent
+            );
             assert!(!(least.ended && is_sending), "end {end} stream {key}: its end is lost");
             let undone = consumed < least.consumed;
-            assert!(!undone, "end {end} stream {key}: {consumed:?} is left of {:?}", least.consumed);
+            assert!(
+                !undone,
+                "end {end} stream {key}: {consumed:?} is left of {:?}",
+                least.consumed
+            );
         }
         let now = Account {
             opened: true,
@@ -135,7 +147,10 @@ impl Truth {
                 continue;
             }
             let over = line.said.ended || stops.get(key).copied().unwrap_or(false);
-            assert!(!strict || !line.certain.opened || over, "end {end} stream {key} is lost: {line:?}");
+            assert!(
+                !strict || !line.certain.opened || over,
+                "end {end} stream {key} is lost: {line:?}"
+            );
             if !line.certain.opened {
                 line.said = Account::default();
             }
@@ -177,25 +192,37 @@ impl Truth {
         let Some(name) = packet.get(..clear) else { return };
         let hash = hash_bytes(packet);
         let before = self.resumes.insert(name.to_vec(), hash);
-        assert!(before.is_none_or(|before| before == hash), "two RESUMEs under one counter");
+        assert!(
+            before.is_none_or(|before| before == hash),
+            "two RESUMEs under one counter"
+        );
     }
 
     /// A record was sealed.
     pub fn record(&mut self, bytes: &[u8]) {
-        let number = bytes.get(5..13).and_then(|field| field.try_into().ok()).map(u64::from_be_bytes);
+        let number = bytes
+            .get(5..13)
+            .and_then(|field| field.try_into().ok())
+            .map(u64::from_be_bytes);
         let run = bytes.get(21..37).and_then(|field| <[u8; 16]>::try_from(field).ok());
         let (Some(number), Some(run)) = (number, run) else {
             panic!("a record without a header")
         };
         let hash = hash_bytes(bytes);
         let before = self.nonces.insert((run, number), hash);
-        assert!(before.is_none_or(|before| before == hash), "two records under one nonce");
+        assert!(
+            before.is_none_or(|before| before == hash),
+            "two records under one nonce"
+        );
     }
 
     /// What an end was told about the fate of what it sent is true. `peer`: the disk of the other end.
     pub fn fates(&self, end: usize, peer: usize, keys: &BTreeMap<u64, u64>, fates: &Fates) {
         for fate in &fates.streams {
-            let Some(plan) = keys.get(&fate.stream.0).and_then(|key| self.plans.iter().find(|plan| plan.key == *key)) else {
+            let Some(plan) = keys
+                .get(&fate.stream.0)
+                .and_then(|key| self.plans.iter().find(|plan| plan.key == *key))
+            else {
                 continue;
             };
             let half = &plan.halves[end];
@@ -206,12 +233,19 @@ impl Truth {
             let most = least + count(fate.unknown);
             let what = format!("end {end} stream {}: {fate:?}, and {read:?} was read", plan.key);
             assert!(arrived <= most, "more arrived than may have. {what}");
-            assert!(arrived >= least || half.stop_after.is_some(), "less arrived than is said. {what}");
+            assert!(
+                arrived >= least || half.stop_after.is_some(),
+                "less arrived than is said. {what}"
+            );
             let mut at = most;
             for undelivered in &fate.not_delivered {
                 assert_eq!(undelivered.message, half.messages, "{what}");
                 let len = undelivered.payload.len() as u64;
-                let expected = if half.messages { half.bytes(at, 0, half.len(at)) } else { half.bytes(0, at, len) };
+                let expected = if half.messages {
+                    half.bytes(at, 0, half.len(at))
+                } else {
+                    half.bytes(0, at, len)
+                };
                 assert!(undelivered.payload == expected, "another payload comes back. {what}");
                 at += if half.messages { 1 } else { len };
             }

@@ -408,3 +408,17 @@ fn a_session_is_packed_up_and_goes_on_elsewhere() {
         assert_eq!(messages(&mut durable.pair.client, now, stream), [b"unread"]);
     }
 }
+
+#[test]
+fn what_is_not_kept_stays_so_when_the_store_failed() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    queue(&mut durable.pair.client, now, "kept".into());
+    durable.settle();
+    let kept = durable.pair.client.mark();
+    queue(&mut durable.pair.client, now, "not kept".into());
+    let unkept = durable.pair.client.mark();
+    durable.pair.client.handle_store_failed(now, StoreFailure::Failed);
+    assert!(durable.pair.client.has_persisted(kept) && !durable.pair.client.has_persisted(unkept));
+}
