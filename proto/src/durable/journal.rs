@@ -20,6 +20,11 @@ const LEAST_COMPACTED: usize = 256 << 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
+impl Mark {
+    /// Of what will not be kept.
+    pub(crate) const NEVER: Mark = Mark(u64::MAX);
+}
+
 /// The positions that a record leaves behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {

@@ -108,7 +108,10 @@ impl Session {
     /// that.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        self.ledger.mark()
+        match self.ledger.given_up {
+            Some(_) => Mark::NEVER,
+            None => self.ledger.mark(),
+        }
     }
 
     /// Whether all is kept that was done up to `mark`. Of a session that is not durable there is nothing to keep.

@@ -420,6 +420,7 @@ impl World {
     fn take_over(&mut self, end: usize) {
         self.staged = true;
         self.excused = true;
+        self.truth.share(end);
         self.tally.hit("stage: taken over");
         let at = self.now;
         if end == 0 {

@@ -48,6 +48,8 @@ pub struct Truth {
     lines: BTreeMap<(usize, u64), Line>,
     /// Ends of which an earlier state was restored, or two processes run: of them less is certain.
     loose: [bool; 2],
+    /// Ends of which an older process goes on saying things that nobody keeps.
+    shared: [bool; 2],
     plans: Vec<Plan>,
     resumes: BTreeMap<Vec<u8>, u64>,
     nonces: BTreeMap<([u8; 16], u64), u64>,
@@ -75,6 +77,11 @@ impl Truth {
         self.loose[end] = true;
     }
 
+    /// Two processes say things at this end; what is certain stays so.
+    pub fn share(&mut self, end: usize) {
+        self.shared[end] = true;
+    }
+
     /// Whether what is kept of this end is what was kept last.
     #[must_use]
     pub fn is_strict(&self, end: usize) -> bool {
@@ -100,6 +107,7 @@ impl Truth {
     pub fn restored(&mut self, at: At, key: u64, (taken, is_sending): (Tally, bool), consumed: Place) {
         let end = at.end;
         let strict = self.is_strict(end);
+        let shared = self.shared[end];
         let line = self.line(at, key);
         let (least, most) = (line.certain, line.said);
         if strict {
@@ -111,7 +119,7 @@ impl Truth {
             );
             let more = taken.messages > most.sent.messages || taken.bytes > most.sent.bytes;
             assert!(
-                !more,
+                !more || shared,
                 "end {end} stream {key}: {taken:?} of the {:?} that were said",
                 most.sent
             );

@@ -420,5 +420,7 @@ fn what_is_not_kept_stays_so_when_the_store_failed() {
     queue(&mut durable.pair.client, now, "not kept".into());
     let unkept = durable.pair.client.mark();
     durable.pair.client.handle_store_failed(now, StoreFailure::Failed);
-    assert!(durable.pair.client.has_persisted(kept) && !durable.pair.client.has_persisted(unkept));
+    let client = &durable.pair.client;
+    assert!(client.has_persisted(kept) && !client.has_persisted(unkept));
+    assert!(!client.has_persisted(client.mark()), "nothing more will be");
 }
