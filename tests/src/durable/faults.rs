@@ -2,6 +2,7 @@
 
 use unbroken_proto::durable::RestoreError;
 use unbroken_proto::server::Registry;
+use unbroken_proto::session::StoreFailure;
 use unbroken_proto::time::Duration;
 use unbroken_proto::{Instant, Session};
 
@@ -79,6 +80,7 @@ impl World {
             if !self.options.durable[life.end] {
                 self.excused = true;
             }
+            self.truth.killed(life.end);
             for conn in life.links.into_values() {
                 let silence = self.silence();
                 self.net.close(self.now, conn, life.end, silence);
@@ -427,18 +429,28 @@ impl World {
             if !self.disks[0].image.has_snapshot() || self.clients[0].over {
                 return;
             }
-            self.disks[0].writing = None;
+            self.fence(0);
             self.clients.push(ClientProcess::default());
             self.net.plan(at, Happening::Restart(Who::Client(1)));
             return;
         }
         let mut server = ServerProcess::default();
-        for (id, place) in &self.servers[0].disks {
-            self.disks[*place].writing = None;
-            server.disks.insert(*id, *place);
+        for (id, place) in self.servers[0].disks.clone() {
+            self.fence(place);
+            server.disks.insert(id, place);
         }
         self.servers.push(server);
         self.net.plan(at, Happening::Restart(Who::Server(1)));
+    }
+
+    /// Nobody writes that disk any more who did so far.
+    fn fence(&mut self, place: usize) {
+        self.next_life += 1;
+        let disk = &mut self.disks[place];
+        disk.owner = self.next_life;
+        if let Some(writing) = disk.writing.take() {
+            self.store_failed(writing.life, StoreFailure::Superseded);
+        }
     }
 
     /// What one end knows to be the other's is on the other's disk, and what was sent is on one's own.

@@ -155,7 +155,7 @@ impl World {
         true
     }
 
-    fn store_failed(&mut self, id: u64, failure: StoreFailure) -> bool {
+    pub(super) fn store_failed(&mut self, id: u64, failure: StoreFailure) -> bool {
         let now = self.now;
         let Some(life) = self.lives.get_mut(&id) else {
             return false;
