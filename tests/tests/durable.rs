@@ -11,7 +11,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Schedules of the fixed set.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 
 #[test]
 fn fixed_set() {

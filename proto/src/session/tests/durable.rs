@@ -424,3 +424,84 @@ fn what_is_not_kept_stays_so_when_the_store_failed() {
     assert!(client.has_persisted(kept) && !client.has_persisted(unkept));
     assert!(!client.has_persisted(client.mark()), "nothing more will be");
 }
+
+/// Whether the client has a packet on that connection.
+fn says(session: &mut Session, now: Instant, epoch: Epoch) -> Option<Vec<u8>> {
+    let mut packet = Vec::new();
+    session.poll_transmit(now, epoch, &mut packet).then_some(packet)
+}
+
+#[test]
+fn each_step_of_a_resume_waits_for_what_it_promises_to_be_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    let due = durable.pair.client.wanted_connection().unwrap().not_before;
+    durable.pair.now = durable.pair.now.max(due);
+    let now = durable.pair.now;
+    let pair = &mut durable.pair;
+    let ours = pair.client.attach(now, Carrier::ordered()).unwrap();
+    assert!(says(&mut pair.client, now, ours).is_none(), "its counter is not kept");
+    durable.client.keep(&mut pair.client, now);
+    let resume = says(&mut pair.client, now, ours).expect("because it is kept");
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let Route::Resume { incoming, .. } = pair.registry.first_packet(now, connection, BytesMut::from(&resume[..]))
+    else {
+        panic!("it is not routed");
+    };
+    let theirs = pair.server().adopt(now, incoming).unwrap();
+    assert!(says(pair.server(), now, theirs).is_none(), "its secret is not kept");
+    durable.server.keep(pair.server(), now);
+    let resumed = says(pair.server(), now, theirs).expect("because it is kept");
+    pair.client
+        .handle_input(now, ours, BytesMut::from(&resumed[..]))
+        .unwrap();
+    assert!(
+        says(&mut pair.client, now, ours).is_none(),
+        "the new secret is not kept"
+    );
+    durable.client.keep(&mut pair.client, now);
+    assert!(says(&mut pair.client, now, ours).is_some());
+    // The server dies before it hears that; it knows the secret that it promised.
+    durable.pair.links.clear();
+    durable.pair.client.detach(now, ours, Cause::Network);
+    durable.restart_server();
+    durable.dial();
+}
+
+#[test]
+fn neither_a_counter_nor_a_nonce_is_used_by_two_processes() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    let mut counters = Vec::new();
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        let due = durable.pair.client.wanted_connection().unwrap().not_before;
+        durable.pair.now = durable.pair.now.max(due) + Duration::from_millis(7);
+        let now = durable.pair.now;
+        let ours = durable.pair.client.attach(now, Carrier::ordered()).unwrap();
+        durable.client.keep(&mut durable.pair.client, now);
+        let resume = says(&mut durable.pair.client, now, ours).unwrap();
+        counters.push(resume[19..27].to_vec());
+        runs.push(durable.client.records.last().unwrap().bytes.slice(21..37));
+        durable.restart_client();
+    }
+    assert!(counters.is_sorted_by(|before, after| before < after), "{counters:?}");
+    assert!(runs[0] != runs[1] && runs[1] != runs[2]);
+}
+
+#[test]
+fn that_a_close_has_arrived_is_said_when_it_is_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    durable.pair.client.close(now, 0, "bye".into()).unwrap();
+    for _ in 0..10 {
+        durable.client.keep(&mut durable.pair.client, now);
+        durable.pair.settle();
+    }
+    assert!(durable.pair.client.end_reason().is_none());
+    durable.settle();
+    assert!(durable.pair.client.end_reason().is_some());
+}
