@@ -4,6 +4,7 @@
 //!
 //! - [`sim`]: virtual time, carriers, hosts, faults; [`sim::run_seed`] runs one schedule.
 //! - [`model`]: what was written, read and promised, and the invariants over it.
+//! - [`durable`]: sessions whose processes die and begin again; [`durable::run_seed`] runs one schedule.
 //! - [`population`]: a registry with its owners and thousands of clients, through packets.
 //! - [`pair`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
 //! - [`harness`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
@@ -11,6 +12,7 @@
 //! - [`ssm`]: models of the AWS Session Manager programs and of the service between them.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
+pub mod durable;
 pub mod harness;
 pub mod hostile;
 pub mod lines;

@@ -20,6 +20,11 @@ const LEAST_COMPACTED: usize = 256 << 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
+impl Mark {
+    /// Of what will not be kept.
+    pub(crate) const NEVER: Mark = Mark(u64::MAX);
+}
+
 /// The positions that a record leaves behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {
@@ -98,6 +103,11 @@ impl Journal {
     /// Whether what waits for `mark` may be seen.
     pub(crate) fn has_kept(&self, mark: Mark) -> bool {
         self.kept.done >= mark
+    }
+
+    /// All that was done up to there is kept.
+    pub(crate) fn kept_mark(&self) -> Mark {
+        self.kept.done
     }
 
     /// The positions up to which everything is kept.

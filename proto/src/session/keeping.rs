@@ -93,7 +93,7 @@ impl Session {
         };
         self.connections.forget_parting();
         self.end(now, reason, None);
-        self.ledger.journal = None;
+        self.ledger.give_up_journal();
         self.reporting.set_due();
         self.settle(now);
     }
@@ -108,13 +108,19 @@ impl Session {
     /// that.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        self.ledger.mark()
+        match self.ledger.given_up {
+            Some(_) => Mark::NEVER,
+            None => self.ledger.mark(),
+        }
     }
 
     /// Whether all is kept that was done up to `mark`. Of a session that is not durable there is nothing to keep.
     #[must_use]
     pub fn has_persisted(&self, mark: Mark) -> bool {
-        self.ledger.has_kept(mark)
+        match self.ledger.given_up {
+            Some(kept) => kept >= mark,
+            None => self.ledger.has_kept(mark),
+        }
     }
 
     /// The streams that the application has, with what was taken and dealt with of each: what it asks after a restart.

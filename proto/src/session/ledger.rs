@@ -26,6 +26,8 @@ pub(crate) struct Ledger {
     pub(in crate::session) last: Option<u64>,
     /// What is to be kept of all this, if the session is durable.
     pub(crate) journal: Option<Box<Journal>>,
+    /// What was kept when its host said that nothing more will be.
+    pub(crate) given_up: Option<Mark>,
     /// Of a durable session: the position behind the highest that was packed in this process, and the charge of what is committed
     /// and was not.
     pub(in crate::session) packed: u64,
@@ -66,6 +68,7 @@ impl Ledger {
             frozen: None,
             last: None,
             journal: None,
+            given_up: None,
             packed: 0,
             unpacked: 0,
         }
@@ -104,6 +107,11 @@ impl Ledger {
     /// What waits for all that was done so far to be kept.
     pub(crate) fn mark(&self) -> Mark {
         self.journal.as_ref().map_or(Mark::default(), |journal| journal.mark())
+    }
+
+    /// Nothing more is kept.
+    pub(crate) fn give_up_journal(&mut self) {
+        self.given_up = self.journal.take().map(|journal| journal.kept_mark());
     }
 
     /// Whether what waits for `mark` may be seen.

@@ -82,10 +82,10 @@ impl Streams {
         self.limits.outbox_whole = config.outbox_limit;
     }
 
-    /// The application had read the end of the peer's half.
+    /// The application was done with the peer's half: it had read its end, or stopped it.
     pub(crate) fn reread_end(&mut self, id: StreamId) {
         if let Some(stream) = self.table.get_mut(&id) {
-            stream.recv.over = true;
+            stream.recv.over = !stream.recv.stopped;
             let _ = stream.recv.take_news_of_over();
             self.tidy(id);
         }

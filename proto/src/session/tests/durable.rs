@@ -344,6 +344,28 @@ fn a_store_that_failed_ends_the_session_without_a_word() {
 }
 
 #[test]
+fn a_half_that_was_stopped_may_be_stopped_again() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.settle();
+    let server = durable.pair.server();
+    server.accept(now).unwrap();
+    server.stream(stream).stop(now, 7).unwrap();
+    durable.settle();
+    for _ in 0..3 {
+        durable.restart();
+        let now = durable.pair.now;
+        durable.server.keep(durable.pair.server(), now);
+        let server = durable.pair.server();
+        server.stream(stream).consumed(now, Place::default()).unwrap();
+        server.stream(stream).stop(now, 7).unwrap();
+        durable.server.keep(durable.pair.server(), now);
+    }
+}
+
+#[test]
 fn a_session_is_packed_up_and_goes_on_elsewhere() {
     for (is_durable, is_attached) in [(false, false), (false, true), (true, false), (true, true)] {
         let mut durable = Durable::new();
@@ -529,4 +551,136 @@ fn no_two_processes_seal_or_say_the_same() {
         assert!(said.iter().all(|(_, other)| *other != resume), "another ephemeral key");
         said.push((nonce, resume));
     }
+}
+
+#[test]
+fn what_is_not_kept_stays_so_when_the_store_failed() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    queue(&mut durable.pair.client, now, "kept".into());
+    durable.settle();
+    let kept = durable.pair.client.mark();
+    queue(&mut durable.pair.client, now, "not kept".into());
+    let unkept = durable.pair.client.mark();
+    durable.pair.client.handle_store_failed(now, StoreFailure::Failed);
+    let client = &durable.pair.client;
+    assert!(client.has_persisted(kept) && !client.has_persisted(unkept));
+    assert!(!client.has_persisted(client.mark()), "nothing more will be");
+}
+
+/// Whether the client has a packet on that connection.
+fn packet_of(session: &mut Session, now: Instant, epoch: Epoch) -> Option<Vec<u8>> {
+    let mut packet = Vec::new();
+    session.poll_transmit(now, epoch, &mut packet).then_some(packet)
+}
+
+#[test]
+fn each_step_of_a_resume_waits_for_what_it_promises_to_be_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    let due = durable
+        .pair
+        .client
+        .wanted_connection()
+        .expect("because it is honest")
+        .not_before;
+    durable.pair.now = durable.pair.now.max(due);
+    let now = durable.pair.now;
+    let pair = &mut durable.pair;
+    let ours = pair
+        .client
+        .attach(now, Carrier::ordered())
+        .expect("because it is honest");
+    assert!(
+        packet_of(&mut pair.client, now, ours).is_none(),
+        "its counter is not kept"
+    );
+    durable.client.keep(&mut pair.client, now);
+    let resume = packet_of(&mut pair.client, now, ours).expect("because it is kept");
+    let connection = pair.registry.connection_accepted(now, Carrier::ordered());
+    let Route::Resume { incoming, .. } = pair.registry.first_packet(now, connection, BytesMut::from(&resume[..]))
+    else {
+        panic!("it is not routed");
+    };
+    let theirs = pair.server().adopt(now, incoming).expect("because it is honest");
+    assert!(
+        packet_of(pair.server(), now, theirs).is_none(),
+        "its secret is not kept"
+    );
+    durable.server.keep(pair.server(), now);
+    let resumed = packet_of(pair.server(), now, theirs).expect("because it is kept");
+    pair.client
+        .handle_input(now, ours, BytesMut::from(&resumed[..]))
+        .expect("because it is honest");
+    assert!(
+        packet_of(&mut pair.client, now, ours).is_none(),
+        "the new secret is not kept"
+    );
+    durable.client.keep(&mut pair.client, now);
+    assert!(packet_of(&mut pair.client, now, ours).is_some());
+    // The server dies before it hears that; it knows the secret that it promised.
+    durable.pair.links.clear();
+    durable.pair.client.detach(now, ours, Cause::Network);
+    durable.restart_server();
+    durable.dial();
+}
+
+#[test]
+fn neither_a_counter_nor_a_nonce_is_used_by_two_processes() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    let mut counters = Vec::new();
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        let due = durable
+            .pair
+            .client
+            .wanted_connection()
+            .expect("because it is honest")
+            .not_before;
+        durable.pair.now = durable.pair.now.max(due) + Duration::from_millis(7);
+        let now = durable.pair.now;
+        let ours = durable
+            .pair
+            .client
+            .attach(now, Carrier::ordered())
+            .expect("because it is honest");
+        durable.client.keep(&mut durable.pair.client, now);
+        let resume = packet_of(&mut durable.pair.client, now, ours).expect("because it is honest");
+        counters.push(resume[19..27].to_vec());
+        runs.push(
+            durable
+                .client
+                .records
+                .last()
+                .expect("because it is honest")
+                .bytes
+                .slice(21..37),
+        );
+        durable.restart_client();
+    }
+    assert!(counters.is_sorted_by(|before, after| before < after), "{counters:?}");
+    assert!(runs[0] != runs[1] && runs[1] != runs[2]);
+}
+
+#[test]
+fn that_a_close_has_arrived_is_said_when_it_is_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    durable
+        .pair
+        .client
+        .close(now, 0, "bye".into())
+        .expect("because it is honest");
+    for _ in 0..10 {
+        durable.client.keep(&mut durable.pair.client, now);
+        durable.pair.settle();
+    }
+    assert!(durable.pair.client.end_reason().is_none());
+    durable.settle();
+    assert!(durable.pair.client.end_reason().is_some());
 }

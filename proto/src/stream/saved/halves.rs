@@ -143,9 +143,11 @@ impl RecvHalf {
             _ => return Err(Malformed),
         };
         half.stopped = take_flag(rest)?;
-        half.over = take_flag(rest)?;
+        let noted = take_flag(rest)?;
+        // Who stopped it was not told of its end, and may stop it again.
+        half.over = noted && !half.stopped;
         let mut unconsumed = Unconsumed::new(take_place(rest)?);
-        unconsumed.noted = half.over;
+        unconsumed.noted = noted;
         unconsumed.skip = take_option(rest, take_place)?;
         half.unconsumed = Some(Box::new(unconsumed));
         for _ in 0..take_len(rest)? {

@@ -1,0 +1,26 @@
+//! A simulator of durable sessions: processes that die at any step and begin again with what their disks hold, in virtual time.
+//! One seed decides everything.
+//!
+//! - [`Options`]: what a schedule is made of; [`Plan`]: what its applications say.
+//! - [`World`]: processes, disks, connections; `host`, `server` and `faults` are what happens in it.
+//! - [`App`]: an application that keeps its own marks, or relies on the journal's.
+//! - [`Truth`]: the oracle.
+
+mod app;
+mod disk;
+mod faults;
+mod host;
+mod net;
+mod options;
+mod plan;
+mod run;
+mod server;
+mod truth;
+mod world;
+
+pub use app::App;
+pub use options::{Options, Scenario};
+pub use plan::Plan;
+pub use run::{Summary, run_seed};
+pub use truth::Truth;
+pub use world::World;
