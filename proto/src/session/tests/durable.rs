@@ -351,16 +351,19 @@ fn a_half_that_was_stopped_may_be_stopped_again() {
     let stream = queue(&mut durable.pair.client, now, "one".into());
     durable.settle();
     let server = durable.pair.server();
-    server.accept(now).unwrap();
-    server.stream(stream).stop(now, 7).unwrap();
+    server.accept(now).expect("because it is honest");
+    server.stream(stream).stop(now, 7).expect("because it is honest");
     durable.settle();
     for _ in 0..3 {
         durable.restart();
         let now = durable.pair.now;
         durable.server.keep(durable.pair.server(), now);
         let server = durable.pair.server();
-        server.stream(stream).consumed(now, Place::default()).unwrap();
-        server.stream(stream).stop(now, 7).unwrap();
+        server
+            .stream(stream)
+            .consumed(now, Place::default())
+            .expect("because it is honest");
+        server.stream(stream).stop(now, 7).expect("because it is honest");
         durable.server.keep(durable.pair.server(), now);
     }
 }
