@@ -35,7 +35,7 @@ impl World {
         let (Some(sender), Some(receiver)) = (self.lives.get(&sender), self.lives.get(&receiver)) else {
             return;
         };
-        if receiver.ended.is_some() || sender.ended.is_some() {
+        if receiver.session.end_reason().is_some() || sender.session.end_reason().is_some() {
             return;
         }
         let (sent, got) = (sender.session.inspect(), receiver.session.inspect());
