@@ -125,7 +125,7 @@ impl Disk {
 
     /// Remembers how it is.
     pub fn remember(&mut self) {
-        if self.past.len() < 12 {
+        if self.past.len() < 12 && self.image.has_snapshot() {
             self.past.push(self.image.clone());
         }
     }

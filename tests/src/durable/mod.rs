@@ -2,11 +2,14 @@
 //! One seed decides everything.
 //!
 //! - [`Options`]: what a schedule is made of; [`Plan`]: what its applications say.
-//! - [`World`]: processes, disks, connections; `host`, `server` and `faults` are what happens in it.
+//! - [`World`]: processes, disks, connections; `host`, `server`, `begin`, `faults` and `stages` are what happens in it, `checks` what is looked at
+//!   meanwhile.
 //! - [`App`]: an application that keeps its own marks, or relies on the journal's.
 //! - [`Truth`]: the oracle.
 
 mod app;
+mod begin;
+mod checks;
 mod disk;
 mod faults;
 mod host;
@@ -15,6 +18,7 @@ mod options;
 mod plan;
 mod run;
 mod server;
+mod stages;
 mod truth;
 mod world;
 

@@ -206,11 +206,8 @@ fn judge(world: &World) {
                     | EndReason::Expired
                     | EndReason::Unknown
             );
-            assert!(
-                world.closed && known || *reason == EndReason::Unknown,
-                "end {} ended as {reason:?}",
-                last.end
-            );
+            let unknown = matches!(reason, EndReason::Unknown | EndReason::Expired);
+            assert!(world.closed && known || unknown, "end {} ended as {reason:?}", last.end);
         }
         if matches!(world.options.scenario, Scenario::Fenced(_)) {
             // Whoever was superseded does not know what its successor said.

@@ -252,7 +252,7 @@ impl Truth {
                 "more arrived than may have. {what}"
             );
             assert!(
-                arrived >= least || half.stop_after.is_some(),
+                arrived >= least || half.stop_after.is_some() || half.last == Last::Reset,
                 "less arrived than is said. {what}"
             );
             let mut at = most;
