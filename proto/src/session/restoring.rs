@@ -89,7 +89,9 @@ impl Session {
         let mut session = Session::restored(Side::Server, config, (&at_rest, journal), (now, away), rng)?;
         session.identity.publish_in(secrets);
         if session.counters.stats.attaches == 0 {
-            session.identity.provisional_until = Some(now + session.config.handshake_timeout);
+            // Its client may have FINAL, and come back whenever it may come back to a session.
+            let wait = session.lifetime().max(session.config.handshake_timeout);
+            session.identity.provisional_until = Some(now + wait);
         }
         session.reporting.set_due();
         session.settle(now);

@@ -507,6 +507,28 @@ fn a_client_hears_of_its_session_once_that_is_kept() {
     assert_eq!(says(&mut disk, &mut session, now, epoch), [false, true]);
 }
 
+/// The client has FINAL, and what it said behind it was lost with the server's process.
+#[test]
+fn a_session_that_was_not_confirmed_waits_for_its_client_after_a_restart() {
+    let mut durable = Durable::new();
+    durable.pair.confirm_lost = true;
+    durable.dial();
+    durable.pair.confirm_lost = false;
+    durable.pair.cut();
+    durable.settle();
+    durable.restart_server();
+    durable.pair.sleep(Duration::from_secs(60));
+    assert!(durable.pair.server().end_reason().is_none());
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "late".into());
+    durable.settle();
+    assert_eq!(
+        durable.pair.server().accept(now).map(|accepted| accepted.id),
+        Some(stream)
+    );
+}
+
 // PROTOCOL R17.6
 #[test]
 fn last_words_wait_for_what_they_say_to_be_kept() {
