@@ -8,7 +8,6 @@
 //! | `command` | what the registry wants of a session |
 //! | `report` | what a session tells the registry, and leaves behind |
 //! | `packet` | the first sealed packet |
-//! | `registered` | what a durable session keeps of the registry's |
 
 mod command;
 #[cfg(feature = "test-hooks")]
@@ -16,7 +15,6 @@ mod hooks;
 mod incoming;
 mod packet;
 mod refusal;
-mod registered;
 mod report;
 mod request;
 
@@ -26,7 +24,6 @@ pub(crate) use self::incoming::{Handshake, IncomingKind, Proven};
 pub(crate) use self::packet::final_packet;
 pub use self::refusal::{Refusal, Rejection};
 pub(crate) use self::refusal::{SOON, millis};
-pub(crate) use self::registered::Registered;
 pub use self::report::Report;
 pub(crate) use self::report::{Over, Status, Tombstone};
 pub use self::request::{ConnectionId, Request};

@@ -1,10 +1,12 @@
 //! What a durable session writes down, and how much of it its host is known to have kept.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::op::{self, Op};
 use super::record::{Header, Kind, Record};
+use super::registered::Registered;
 use crate::event::Place;
 use crate::id::StreamId;
 use crate::rng::Rng;
@@ -56,6 +58,13 @@ pub(crate) struct Journal {
     /// Bytes of records since the last snapshot, whose length follows; `None`: there was none yet.
     since_snapshot: usize,
     snapshot: Option<usize>,
+    /// Its host said that nothing more is kept.
+    is_given_up: bool,
+    /// As what the registry knows the session (accepting side).
+    pub(crate) registered: Option<Box<Registered>>,
+    /// The position behind the highest that was packed in this process, and the charge of what is committed and was not.
+    pub(crate) packed: u64,
+    pub(crate) unpacked: usize,
 }
 
 /// What is kept with a record.
@@ -92,6 +101,10 @@ impl Journal {
             },
             since_snapshot: 0,
             snapshot: None,
+            is_given_up: false,
+            registered: None,
+            packed: 0,
+            unpacked: 0,
         }
     }
 
@@ -100,14 +113,25 @@ impl Journal {
         self.done
     }
 
-    /// Whether what waits for `mark` may be seen.
+    /// Whether what waits for `mark` may be seen. Where nothing more is kept, nothing is waited for.
     pub(crate) fn has_kept(&self, mark: Mark) -> bool {
+        self.is_given_up || self.kept.done >= mark
+    }
+
+    /// Whether a restart loses nothing of what was done up to there.
+    pub(crate) fn has_persisted(&self, mark: Mark) -> bool {
         self.kept.done >= mark
     }
 
-    /// All that was done up to there is kept.
-    pub(crate) fn kept_mark(&self) -> Mark {
-        self.kept.done
+    /// Nothing more is kept.
+    pub(crate) fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.pending = Vec::new();
+        self.done = Mark::NEVER;
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.is_given_up
     }
 
     /// The positions up to which everything is kept.
@@ -121,18 +145,26 @@ impl Journal {
     }
 
     pub(crate) fn push(&mut self, op: &Op) {
+        if self.is_given_up {
+            return;
+        }
         op.write(&mut self.pending);
         self.done.0 += 1;
     }
 
     /// The peer's frame was taken.
     pub(crate) fn accepted(&mut self, frame: &Frame) {
-        op::accepted(&mut self.pending, frame);
-        self.done.0 += 1;
+        if !self.is_given_up {
+            op::accepted(&mut self.pending, frame);
+            self.done.0 += 1;
+        }
     }
 
     /// A frame got its position.
     pub(crate) fn committed(&mut self, frame: &Frame) {
+        if self.is_given_up {
+            return;
+        }
         match frame {
             Frame::Data(data) => op::committed_data(&mut self.pending, data.stream, data.payload.len()),
             frame => Op::Committed(frame.clone()).write(&mut self.pending),
@@ -146,14 +178,16 @@ impl Journal {
     }
 
     pub(crate) fn consumed(&mut self, stream: StreamId, place: Place) {
-        self.consumed.insert(stream, place);
-        self.done.0 += 1;
+        if !self.is_given_up {
+            self.consumed.insert(stream, place);
+            self.done.0 += 1;
+        }
     }
 
     /// Whether there is something to keep.
     pub(crate) fn is_due(&self) -> bool {
         let known = self.unkept.back().unwrap_or(&self.kept).done;
-        self.snapshot.is_none() || self.done > known
+        !self.is_given_up && (self.snapshot.is_none() || self.done > known)
     }
 
     /// Whether there was a snapshot, so that records may follow.

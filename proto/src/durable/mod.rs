@@ -6,18 +6,21 @@
 //! | `fields` | what operations and snapshots are made of |
 //! | `record` | the bytes around them, and what a host is given |
 //! | `journal` | what waits to be kept, and how much is |
+//! | `registered` | what a registry knows of the session |
 //! | `restore` | a journal read back |
 
 pub(crate) mod fields;
 mod journal;
 pub(crate) mod op;
 mod record;
+mod registered;
 pub(crate) mod restore;
 
 pub use self::journal::Mark;
 pub(crate) use self::journal::{Journal, Positions};
 pub(crate) use self::op::Op;
 pub use self::record::Record;
+pub(crate) use self::registered::Registered;
 pub use self::restore::RestoreError;
 pub(crate) use self::restore::{Restored, read};
 

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::machine::Session;
-use crate::accept::Registered;
+use crate::durable::Registered;
 use crate::durable::{Mark, Positions, Record};
 use crate::event::EndReason;
 use crate::id::Side;
@@ -83,7 +83,7 @@ impl Session {
     pub fn handle_store_failed(&mut self, now: Instant, failure: StoreFailure) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
-        if self.ledger.journal.is_none() {
+        if !self.is_durable() {
             return;
         }
         let reason = match failure {
@@ -93,7 +93,9 @@ impl Session {
         };
         self.connections.forget_parting();
         self.end(now, reason, None);
-        self.ledger.give_up_journal();
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.give_up();
+        }
         self.reporting.set_due();
         self.settle(now);
     }
@@ -101,26 +103,22 @@ impl Session {
     /// Whether something is kept of the session.
     #[must_use]
     pub fn is_durable(&self) -> bool {
-        self.ledger.journal.is_some()
+        let journal = self.ledger.journal.as_ref();
+        journal.is_some_and(|journal| !journal.is_given_up())
     }
 
     /// What names all that was done so far: once [`has_persisted`](Self::has_persisted) says so of it, a restart loses nothing of
     /// that.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        match self.ledger.given_up {
-            Some(_) => Mark::NEVER,
-            None => self.ledger.mark(),
-        }
+        self.ledger.mark()
     }
 
     /// Whether all is kept that was done up to `mark`. Of a session that is not durable there is nothing to keep.
     #[must_use]
     pub fn has_persisted(&self, mark: Mark) -> bool {
-        match self.ledger.given_up {
-            Some(kept) => kept >= mark,
-            None => self.ledger.has_kept(mark),
-        }
+        let journal = self.ledger.journal.as_ref();
+        journal.is_none_or(|journal| journal.has_persisted(mark))
     }
 
     /// The streams that the application has, with what was taken and dealt with of each: what it asks after a restart.
@@ -131,12 +129,16 @@ impl Session {
 
     /// As what the registry knows it is kept with it.
     pub(crate) fn register(&mut self, registered: Option<Registered>) {
-        self.registered = registered.map(Box::new);
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.registered = registered.map(Box::new);
+        }
     }
 
     /// As what the registry knew it that let it in.
     pub(crate) fn registered(&self) -> Registered {
-        self.registered.as_deref().cloned().unwrap_or_default()
+        let journal = self.ledger.journal.as_ref();
+        let registered = journal.and_then(|journal| journal.registered.as_deref());
+        registered.cloned().unwrap_or_default()
     }
 
     pub(super) fn positions(&self) -> Positions {

@@ -2,6 +2,7 @@
 //! which position comes next in each direction. Knows nothing of connections.
 
 use alloc::boxed::Box;
+use core::num::NonZeroU64;
 
 use crate::config::SessionConfig;
 use crate::durable::{Journal, Mark, Op};
@@ -22,16 +23,10 @@ pub(crate) struct Ledger {
     pub(in crate::session) expected: u64,
     /// What every position we state is from our CLOSE, or the peer's, on.
     pub(in crate::session) frozen: Option<u64>,
-    /// Where the peer's CLOSE lies, which is its last sequenced frame.
-    pub(in crate::session) last: Option<u64>,
+    /// The position behind the peer's CLOSE, which is its last sequenced frame.
+    pub(in crate::session) last: Option<NonZeroU64>,
     /// What is to be kept of all this, if the session is durable.
     pub(crate) journal: Option<Box<Journal>>,
-    /// What was kept when its host said that nothing more will be.
-    pub(crate) given_up: Option<Mark>,
-    /// Of a durable session: the position behind the highest that was packed in this process, and the charge of what is committed
-    /// and was not.
-    pub(in crate::session) packed: u64,
-    pub(in crate::session) unpacked: usize,
 }
 
 /// What became of one sequenced frame.
@@ -68,9 +63,6 @@ impl Ledger {
             frozen: None,
             last: None,
             journal: None,
-            given_up: None,
-            packed: 0,
-            unpacked: 0,
         }
     }
 
@@ -109,11 +101,6 @@ impl Ledger {
         self.journal.as_ref().map_or(Mark::default(), |journal| journal.mark())
     }
 
-    /// Nothing more is kept.
-    pub(crate) fn give_up_journal(&mut self) {
-        self.given_up = self.journal.take().map(|journal| journal.kept_mark());
-    }
-
     /// Whether what waits for `mark` may be seen.
     pub(crate) fn has_kept(&self, mark: Mark) -> bool {
         self.journal.as_ref().is_none_or(|journal| journal.has_kept(mark))
@@ -140,27 +127,27 @@ impl Ledger {
     pub(crate) fn commit(&mut self, committed: Committed) -> u64 {
         if let Some(journal) = &mut self.journal {
             journal.committed(&committed.frame);
-            self.unpacked += committed.charge();
+            journal.unpacked += committed.charge();
         }
         self.outbox.commit(committed)
     }
 
     /// Of a durable session, whether the frame at that position was never packed in this process.
     pub(crate) fn is_unpacked(&self, position: u64) -> bool {
-        self.journal.is_some() && position >= self.packed
+        self.journal.as_ref().is_some_and(|journal| position >= journal.packed)
     }
 
     /// The charge of what is committed and was never packed (durable sessions).
     pub(crate) fn unpacked(&self) -> usize {
-        self.unpacked
+        self.journal.as_ref().map_or(0, |journal| journal.unpacked)
     }
 
     /// The frame at that position was packed.
     pub(crate) fn on_packed(&mut self, position: u64) {
-        if self.is_unpacked(position) {
-            self.packed = position + 1;
-            let charge = self.outbox.get(position).map_or(0, Charged::charge);
-            self.unpacked = self.unpacked.saturating_sub(charge);
+        let charge = self.outbox.get(position).map_or(0, Charged::charge);
+        if let Some(journal) = self.journal.as_mut().filter(|journal| position >= journal.packed) {
+            journal.packed = position + 1;
+            journal.unpacked = journal.unpacked.saturating_sub(charge);
         }
     }
 
@@ -217,10 +204,11 @@ impl Ledger {
     /// Nothing sequenced lies behind a CLOSE.
     pub(in crate::session) fn check_last(&mut self, position: u64, frame: &Frame) -> Result<(), ProtocolError> {
         if matches!(frame, Frame::Close(_)) {
-            self.last = Some(self.last.map_or(position, |last| last.min(position)));
+            let end = NonZeroU64::MIN.saturating_add(position);
+            self.last = Some(self.last.map_or(end, |last| last.min(end)));
         }
         match self.last {
-            Some(last) if position.max(self.inbox.highest()) > last => Err(ProtocolError::AfterEnd),
+            Some(end) if position.max(self.inbox.highest()) >= end.get() => Err(ProtocolError::AfterEnd),
             _ => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::ledger::Ledger;
 use super::reconnecting::{Circumstances, Decision, Reconnecting};
 use super::reporting::Reporting;
-use crate::accept::{Incoming, Registered, Rejection, Report};
+use crate::accept::{Incoming, Rejection, Report};
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::durable::Journal;
 use crate::error::{AttachError, ConfigError};
@@ -64,8 +64,6 @@ pub struct Session {
     pub(super) counters: Counters,
     pub(super) latest: Latest,
     pub(super) span: Span,
-    /// As what the registry knows it (durable sessions of the accepting side).
-    pub(super) registered: Option<Box<Registered>>,
 }
 
 impl Session {
@@ -101,7 +99,6 @@ impl Session {
             counters: Counters::default(),
             latest: Latest::default(),
             span: Span::session(side),
-            registered: None,
             config,
             rng,
         }

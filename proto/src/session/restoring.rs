@@ -127,12 +127,13 @@ impl Session {
         // Nothing of what follows is news to whoever keeps it.
         session.ledger.journal = None;
         session.latest.advance(now);
-        session
+        let registered = session
             .load(now, &mut state)
             .map_err(|_| RestoreError::Inconsistent { number })?;
         session.age(now, Session::elapsed(&restored, restored.snapshot.at, away));
         session.replay(now, &restored, away)?;
         session.set_going(now, journal);
+        session.register(registered);
         Ok(session)
     }
 

@@ -114,7 +114,7 @@ impl Stream<'_> {
     pub fn recv(self, now: Instant) -> Result<Option<Chunk>, RecvError> {
         let reading = self.session.reading(now);
         let result = self.session.ledger.streams.recv(self.id, reading);
-        self.session.note_over();
+        self.session.note_over(self.id);
         self.session.settle_data(now);
         result
     }
@@ -136,7 +136,7 @@ impl Stream<'_> {
             if let Some(journal) = &mut self.session.ledger.journal {
                 journal.consumed(self.id, place);
             }
-            self.session.note_over();
+            self.session.note_over(self.id);
         }
         self.session.settle_data(now);
         result
@@ -239,9 +239,9 @@ impl Session {
         result
     }
 
-    /// Streams whose readers are done are so after a restart, too.
-    fn note_over(&mut self) {
-        while let Some(stream) = self.ledger.streams.poll_over() {
+    /// A stream whose reader is done is so after a restart, too.
+    fn note_over(&mut self, stream: StreamId) {
+        if self.ledger.journal.is_some() && self.ledger.streams.settle_reader(stream) {
             self.ledger.note(|| Op::Over(stream));
         }
     }

@@ -100,6 +100,7 @@ impl Session {
             planned: attach.planned,
             confirms: self.confirms_shortly(),
             owes_closed: self.closing.peer_closed(),
+            closes: self.closing.has_committed(),
             liveness: Liveness::new(now, interval, self.config.keepalive_timeout, self.connections.patience),
             first_rtt: self.first_rtt(),
             ack_bytes: quarter,

@@ -106,8 +106,7 @@ impl Streams {
             self.return_credit(id, *charge);
         }
         // It may be over by an error, too: the peer's RESET.
-        if is_over {
-            self.note_over(id);
+        if is_over && !self.durable {
             self.tidy(id);
         }
         match read? {
@@ -122,14 +121,9 @@ impl Streams {
         let stream = self.table.get_mut(&id).filter(|stream| stream.accepted);
         let stream = stream.ok_or(ConsumeError::UnknownStream)?;
         let freed = stream.recv.consume(place)?;
-        let is_over = stream.recv.is_over();
         if freed > 0 {
             self.grow_windows(id, reading);
             self.return_credit(id, freed);
-        }
-        if is_over {
-            self.note_over(id);
-            self.tidy(id);
         }
         Ok(())
     }
@@ -140,19 +134,17 @@ impl Streams {
         Some((unconsumed.reached, unconsumed.skip.unwrap_or(unconsumed.front)))
     }
 
-    /// The next stream whose reader is done (durable sessions).
-    pub(crate) fn poll_over(&mut self) -> Option<StreamId> {
-        self.over.pop()
-    }
-
-    fn note_over(&mut self, id: StreamId) {
-        if self
+    /// To be called in a durable session when something was read, or dealt with: whether it is news that the stream's reader is
+    /// done.
+    pub(crate) fn settle_reader(&mut self, id: StreamId) -> bool {
+        let is_news = self
             .table
             .get_mut(&id)
-            .is_some_and(|stream| stream.recv.take_news_of_over())
-        {
-            self.over.push(id);
+            .is_some_and(|stream| stream.recv.take_news_of_over());
+        if is_news {
+            self.tidy(id);
         }
+        is_news
     }
 
     pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), UnknownStream> {

@@ -99,14 +99,13 @@ impl Streams {
         };
         // A stream that is over has nothing left to deal with.
         let _ = self.consumed(id, place, reading);
-        self.over.clear();
+        let _ = self.settle_reader(id);
     }
 
     /// All was done again: what is due is due, and whoever waits is told.
     pub(crate) fn set_going(&mut self) {
         self.schedule = Default::default();
         self.events.clear();
-        self.over.clear();
         self.control.session_credit |= self.recv_credit.is_worth_sharing();
         for (id, stream) in &mut self.table {
             stream.send.scheduled = false;

@@ -1,7 +1,6 @@
 //! The streams of a session, and what their application calls do.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
 
 use super::credit::{RecvCredit, SendCredit};
 use super::halves::Stream;
@@ -52,8 +51,6 @@ pub(crate) struct Streams {
     pub(super) events: VecDeque<Event>,
     /// What was read stays until the application has dealt with it.
     pub(super) durable: bool,
-    /// Streams whose reader is done since this was last asked (durable sessions).
-    pub(super) over: Vec<StreamId>,
     pub(super) armed: Armed,
 }
 
@@ -136,7 +133,6 @@ impl Streams {
             has_short: false,
             events: VecDeque::new(),
             durable: config.durable.is_some(),
-            over: Vec::new(),
             armed: Armed {
                 accept: true,
                 open: false,

@@ -9,10 +9,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::routing::Registry;
-use crate::accept::{
-    Incoming, IncomingKind, Proven, Refusal, Registered, Rejection, SessionCommand, final_packet, millis,
-};
+use crate::accept::{Incoming, IncomingKind, Proven, Refusal, Rejection, SessionCommand, final_packet, millis};
 use crate::config::{SameName, WhenDetachedFull};
+use crate::durable::Registered;
 use crate::id::SessionId;
 use crate::limits::MAX_LABEL;
 use crate::security::ResumeSecrets;

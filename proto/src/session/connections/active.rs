@@ -50,6 +50,9 @@ pub(crate) struct ActiveConnection {
     pub(crate) ping: PingState,
     pub(crate) go_away: Option<(u64, Bytes)>,
     pub(crate) closed_due: bool,
+    /// Our CLOSE has its position, and nothing follows it: if the peer has closed, too, it acknowledges nothing of what is before, and so must not be
+    /// waited for.
+    pub(crate) closes: bool,
     pub(crate) resync_due: bool,
     pub(crate) liveness: Liveness,
     /// Since when the host waits for what comes of its probe.
@@ -88,6 +91,8 @@ pub(crate) struct Start {
     pub(crate) confirms: bool,
     /// The peer has closed: every connection has to repeat CLOSED.
     pub(crate) owes_closed: bool,
+    /// Our CLOSE has its position.
+    pub(crate) closes: bool,
     pub(crate) liveness: Liveness,
     /// The round trip of the handshake, where the first packet behind it may be long.
     pub(crate) first_rtt: Option<Duration>,
@@ -128,6 +133,7 @@ impl ActiveConnection {
             ping: PingState::default(),
             go_away: None,
             closed_due: start.owes_closed,
+            closes: start.closes,
             resync_due: false,
             liveness: start.liveness,
             asked_at: None,
@@ -190,9 +196,12 @@ impl ActiveConnection {
     }
 
     /// What may go on the line. What is missing after a RESYNC may always, and the rest of a frame that goes in parts: until it is there,
-    /// nothing behind it is acknowledged.
+    /// nothing behind it is acknowledged. So may all that comes before our CLOSE.
     pub(crate) fn headroom(&self) -> Headroom {
         if self.detour.is_some() || self.part_offset > 0 {
+            return Headroom::Open;
+        }
+        if self.closes {
             return Headroom::Open;
         }
         self.flight.headroom()

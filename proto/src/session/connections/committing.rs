@@ -40,6 +40,7 @@ impl Packing<'_> {
         let position = session.ledger.commit(committed);
         if closes {
             self.connection.closed_due |= session.on_close_committed(position);
+            self.connection.closes = true;
         }
         true
     }

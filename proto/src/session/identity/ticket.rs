@@ -31,8 +31,9 @@ pub(crate) struct Ticket {
     pub(crate) counter: u64,
     /// Of the server process that made the session.
     pub(crate) incarnation: [u8; 8],
-    /// Client: how long ago the HELLO was sent that the session began with.
-    age: Age,
+    /// Client: when the HELLO was sent that the session began with, in nanoseconds of this process's clock; before its origin if another process
+    /// sent it.
+    born_at: i64,
 }
 
 /// What the peer proved and asked for.
@@ -76,10 +77,7 @@ impl Identity {
             published: None,
             counter: 0,
             incarnation: ticket.incarnation,
-            age: Age {
-                since: self.asked_at,
-                before: Some(Duration::ZERO),
-            },
+            born_at: i64::try_from(self.asked_at.as_nanos()).unwrap_or(i64::MAX),
         });
         self.peer = Some(peer);
     }
@@ -145,26 +143,26 @@ impl Ticket {
     }
 }
 
-/// How long something has been, over several processes perhaps.
-#[derive(Clone, Copy, Debug)]
-struct Age {
-    since: Instant,
-    /// How long it had been then; `None`: that is not known.
-    before: Option<Duration>,
-}
-
 impl Ticket {
     /// How long ago the session began; `None`: that is not known.
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
-        let Age { since, before } = self.age;
-        before.map(|before| before.saturating_add(now.saturating_since(since)))
+        let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        let nanos = now.saturating_sub(self.born_at).max(0).cast_unsigned();
+        (self.born_at != UNKNOWN).then_some(Duration::from_nanos(nanos))
     }
 
-    /// It began so long ago, at least as far as that is known.
-    pub(crate) fn set_age(&mut self, now: Instant, before: Option<Duration>) {
-        self.age = Age { since: now, before };
+    /// It began so long ago, as far as that is known.
+    pub(crate) fn set_age(&mut self, now: Instant, age: Option<Duration>) {
+        let nanos = |duration: u128| i64::try_from(duration).unwrap_or(i64::MAX);
+        let now = nanos(u128::from(now.as_nanos()));
+        self.born_at = age.map_or(UNKNOWN, |age| {
+            now.saturating_sub(nanos(age.as_nanos())).max(UNKNOWN + 1)
+        });
     }
 }
+
+/// When a session began of which that is not known.
+const UNKNOWN: i64 = i64::MIN;
 
 /// What a handshake leaves for a ticket.
 pub(crate) struct NewTicket {

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
 use bytes::Bytes;
 
@@ -23,14 +24,17 @@ impl Ledger {
 
     /// All that is committed may be sent, and none of it was packed in this process.
     pub(crate) fn on_restored(&mut self) {
-        self.packed = self.acked();
-        self.unpacked = self.outbox.bytes();
+        let (acked, bytes) = (self.acked(), self.outbox.bytes());
+        if let Some(journal) = &mut self.journal {
+            journal.packed = acked;
+            journal.unpacked = bytes;
+        }
     }
 
     pub(crate) fn save(&self, buf: &mut Vec<u8>) {
         put(buf, self.expected);
         put_option(buf, self.frozen, put);
-        put_option(buf, self.last, put);
+        put_option(buf, self.last, |buf, end| put(buf, end.get()));
         put_outbox(buf, &self.outbox);
         self.streams.save(buf);
     }
@@ -39,7 +43,7 @@ impl Ledger {
     pub(crate) fn load(&mut self, rest: &mut Bytes) -> Read<()> {
         self.expected = take(rest)?;
         self.frozen = take_option(rest, take)?;
-        self.last = take_option(rest, take)?;
+        self.last = take_option(rest, take)?.and_then(NonZeroU64::new);
         self.outbox = take_outbox(rest)?;
         self.streams.load(rest, &self.outbox)
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::machine::Session;
 use crate::config::SessionConfig;
+use crate::durable::Registered;
 use crate::durable::fields::{
     Malformed, Read, put, put_bytes, put_duration, put_frame, put_option, put_parameters, put_secret, take, take_byte,
     take_bytes, take_duration, take_flag, take_frame, take_option, take_parameters, take_secret,
@@ -57,21 +58,23 @@ impl Session {
         self.save_identity(now, buf);
         self.save_closing(buf);
         put_option(buf, self.absence.limited_to(), put_duration);
-        put_option(buf, self.registered.as_ref(), |buf, registered| registered.save(buf));
+        let journal = self.ledger.journal.as_ref();
+        let registered = journal.and_then(|journal| journal.registered.as_ref());
+        put_option(buf, registered, |buf, registered| registered.save(buf));
         self.ledger.save(buf);
     }
 
-    /// Reads what is behind the preamble into a fresh session.
-    pub(super) fn load(&mut self, now: Instant, rest: &mut Bytes) -> Read<()> {
+    /// Reads what is behind the preamble into a fresh session, and as what the registry knew it.
+    pub(super) fn load(&mut self, now: Instant, rest: &mut Bytes) -> Read<Option<Registered>> {
         self.counters.stats.attaches = take(rest)?;
         self.load_identity(now, rest)?;
         self.load_closing(now, rest)?;
         if let Some(lifetime) = take_option(rest, take_duration)? {
             self.absence.limit(lifetime);
         }
-        self.registered = take_option(rest, crate::accept::Registered::load)?.map(alloc::boxed::Box::new);
+        let registered = take_option(rest, Registered::load)?;
         self.ledger.load(rest)?;
-        rest.is_empty().then_some(()).ok_or(Malformed)
+        rest.is_empty().then_some(registered).ok_or(Malformed)
     }
 
     fn save_identity(&self, now: Instant, buf: &mut Vec<u8>) {

@@ -253,3 +253,35 @@ fn a_close_that_the_peers_has_answered_does_not_expire() {
         "{last:?}"
     );
 }
+
+/// Each has frozen its position by its own CLOSE, and so acknowledges nothing of what stands before the other's.
+#[test]
+fn closes_that_cross_get_through_however_much_is_before_them() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let stream = opened(&mut pair);
+    let now = pair.now;
+    assert!(pair.server().accept(now).is_some());
+    send(&mut pair.client, now, stream, alloc::vec![0; 200_000]);
+    send(pair.server(), now, stream, alloc::vec![0; 200_000]);
+    let (ours, theirs) = pair.links[0];
+    let theirs = theirs.expect("because it is attached");
+    for (session, epoch) in [
+        (&mut pair.client, ours),
+        (pair.server.as_mut().expect("because dialled"), theirs),
+    ] {
+        session.close(now, 7, Bytes::new()).expect("because the code is small");
+        // All of it is lost.
+        while session.poll_transmit(now, epoch, &mut Vec::new()) {}
+        assert!(session.closing.has_committed());
+    }
+    pair.cut();
+    pair.narrow = true;
+    pair.now = pair.client.wanted_connection().expect("because it closes").not_before;
+    pair.dial();
+    let server = pair.server.as_ref().expect("because dialled");
+    for session in [&pair.client, server] {
+        let reason = session.end_reason();
+        assert!(matches!(reason, Some(EndReason::Closed { .. })), "{reason:?}");
+    }
+}

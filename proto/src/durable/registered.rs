@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::durable::fields::{Malformed, Read, put_bytes, put_len, take_bytes, take_len};
+use super::fields::{Malformed, Read, put_bytes, put_len, take_bytes, take_len};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registered {
