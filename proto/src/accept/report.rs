@@ -63,21 +63,26 @@ pub(crate) enum Over {
     Closed { code: u64, reason: Bytes },
     /// Another session took its name.
     Replaced,
+    /// It is over here alone: another process goes on with it, or may.
+    Elsewhere,
 }
 
 impl Tombstone {
-    /// What its client hears of it, that proves itself with this. `handshake_hash`: what the MAC is over.
-    pub(crate) fn verdict(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Verdict {
+    /// What its client hears of it, that proves itself with this. `handshake_hash`: what the MAC is over. `None`: that is not for
+    /// this process to say.
+    pub(crate) fn verdict(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
         let proves = |verifier: &Verifier| verifier.check(handshake_hash, &named.mac);
         let proven = self.verifiers.iter().any(proves);
         let position = self.position;
-        if !proven || named.counter < self.counter {
+        Some(if self.is_elsewhere() {
+            return None;
+        } else if !proven || named.counter < self.counter {
             Verdict::Superseded
         } else if !self.is_final || !self.believable.contains(&named.position) {
             Verdict::StateLost { position }
         } else {
             match self.over.as_deref() {
-                None => Verdict::Expired { position },
+                None | Some(Over::Elsewhere) => Verdict::Expired { position },
                 Some(Over::Closed { code, reason }) => Verdict::Closed {
                     position,
                     code: *code,
@@ -85,6 +90,11 @@ impl Tombstone {
                 },
                 Some(Over::Replaced) => Verdict::Replaced { position },
             }
-        }
+        })
+    }
+
+    /// Whether the session may go on in another process, so that nothing final can be said of it here.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.over.as_deref() == Some(&Over::Elsewhere)
     }
 }

@@ -203,15 +203,14 @@ impl Journal {
 
     /// The next record: what was done since the one before, with which the session stands at `positions`.
     pub(crate) fn record(&mut self, now: Instant, positions: Positions) -> Record {
-        let mut content = now.as_nanos().to_be_bytes().to_vec();
-        content.append(&mut self.pending);
+        let mut pending = core::mem::take(&mut self.pending);
         for (stream, place) in core::mem::take(&mut self.consumed) {
-            Op::Consumed { stream, place }.write(&mut content);
+            Op::Consumed { stream, place }.write(&mut pending);
         }
         if let Some(position) = self.acked.take() {
-            Op::Acked(position).write(&mut content);
+            Op::Acked(position).write(&mut pending);
         }
-        let record = self.finish(&content, positions, false);
+        let record = self.finish(now, &pending, positions, false);
         self.since_snapshot += record.bytes.len();
         record
     }
@@ -221,16 +220,13 @@ impl Journal {
         self.pending = Vec::new();
         self.consumed.clear();
         self.acked = None;
-        let mut content = Vec::with_capacity(8 + state.len());
-        content.extend_from_slice(&now.as_nanos().to_be_bytes());
-        content.extend_from_slice(state);
-        let record = self.finish(&content, positions, true);
+        let record = self.finish(now, state, positions, true);
         self.since_snapshot = 0;
         self.snapshot = Some(record.bytes.len());
         record
     }
 
-    fn finish(&mut self, content: &[u8], positions: Positions, is_snapshot: bool) -> Record {
+    fn finish(&mut self, now: Instant, content: &[u8], positions: Positions, is_snapshot: bool) -> Record {
         self.last += 1;
         let header = Header {
             kind: Kind {
@@ -250,7 +246,7 @@ impl Journal {
         Record {
             number: self.last,
             is_snapshot,
-            bytes: header.seal(&self.seal, content),
+            bytes: header.seal(&self.seal, &[&now.as_nanos().to_be_bytes(), content]),
         }
     }
 

@@ -78,10 +78,10 @@ impl Header {
         nonce
     }
 
-    /// A record with that content.
-    pub(super) fn seal(&self, seal: &JournalSeal, content: &[u8]) -> Bytes {
+    /// A record with that content, which comes in parts.
+    pub(super) fn seal(&self, seal: &JournalSeal, content: &[&[u8]]) -> Bytes {
         let header = self.len();
-        let total = header + content.len() + SEAL;
+        let total = header + content.iter().map(|part| part.len()).sum::<usize>() + SEAL;
         let mut buf = Vec::with_capacity(total);
         buf.push(self.kind.byte());
         let rest = u32::try_from(total - PREFIX).unwrap_or(u32::MAX);
@@ -92,7 +92,7 @@ impl Header {
         if let Some(journal) = &self.journal {
             buf.extend_from_slice(journal);
         }
-        buf.extend_from_slice(content);
+        content.iter().for_each(|part| buf.extend_from_slice(part));
         seal.seal(&self.nonce(), &mut buf, header);
         buf.into()
     }

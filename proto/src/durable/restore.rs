@@ -85,13 +85,19 @@ pub(crate) fn read(at_rest: &AtRest, pieces: &[Bytes]) -> Result<Restored, Resto
         seal: None,
         run: [0; 16],
     };
-    for (index, piece) in pieces.iter().enumerate() {
-        let mut offset = 0;
-        while let Some(rest) = piece.get(offset..).filter(|rest| !rest.is_empty()) {
-            match reading.next(rest)? {
-                Some(len) => offset += len,
-                None => return reading.conclude(pieces, (index, offset)),
-            }
+    let mut at = (0, 0);
+    while let Some(piece) = pieces.get(at.0) {
+        let rest = piece.get(at.1..).unwrap_or_default();
+        if rest.is_empty() {
+            at = (at.0 + 1, 0);
+            continue;
+        }
+        match reading.next(rest)? {
+            Some(len) => at.1 += len,
+            None => match reading.look_behind(pieces, at)? {
+                Some(snapshot) => at = snapshot,
+                None => break,
+            },
         }
     }
     reading.found.ok_or(RestoreError::Empty)
@@ -123,7 +129,8 @@ impl Reading<'_> {
         let last = self.found.as_ref().map(|found| found.last().number);
         let follows = match last {
             None => header.kind.is_snapshot,
-            Some(last) => header.number == last + 1 && (header.kind.is_snapshot || header.run == self.run),
+            // A snapshot stands for all before it, whatever became of that.
+            Some(last) => header.kind.is_snapshot || (header.number == last + 1 && header.run == self.run),
         };
         if last.is_some_and(|last| header.number <= last) {
             // What a snapshot stands for and was not deleted yet.
@@ -174,38 +181,43 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// What is at `(piece, offset)` is not the next record. It may be what was being written when the process died; then nothing
-    /// behind it was written by one that knew it to be kept.
-    fn conclude(self, pieces: &[Bytes], (index, offset): (usize, usize)) -> Result<Restored, RestoreError> {
+    /// What is at `(piece, offset)` is not the next record. It may be what was being written when the process died: then nothing
+    /// behind it was written by one that knew it to be kept, or a whole snapshot is. Returns where that is.
+    fn look_behind(
+        &self,
+        pieces: &[Bytes],
+        (piece, offset): (usize, usize),
+    ) -> Result<Option<(usize, usize)>, RestoreError> {
+        let here = pieces.get(piece).and_then(|bytes| bytes.get(offset..));
         let Some(found) = &self.found else {
-            let cut = pieces
-                .get(index)
-                .and_then(|piece| piece.get(offset..))
-                .is_some_and(|rest| matches!(Header::parse(rest), Parsed::Cut));
+            let cut = here.is_some_and(|rest| matches!(Header::parse(rest), Parsed::Cut));
             return Err(if cut { RestoreError::Empty } else { RestoreError::Sealed });
         };
         let number = found.last().number + 1;
-        let mut tried = 0;
-        for (piece, bytes) in pieces.iter().enumerate().skip(index) {
-            let from = if piece == index { offset } else { 0 };
-            for at in from..bytes.len() {
-                let Some(rest) = bytes.get(at..) else { break };
+        let (mut tried, mut is_damaged) = (0, false);
+        for (index, bytes) in pieces.iter().enumerate().skip(piece) {
+            let from = if index == piece { offset } else { 0 };
+            for (at, rest) in (from..bytes.len()).filter_map(|at| Some((at, bytes.get(at..)?))) {
                 let Parsed::Whole(header) = Header::parse(rest) else {
                     continue;
                 };
-                if header.kept < number || header.number <= number {
+                let knew = header.kept >= number && header.number > number;
+                let stands_for_it = header.kind.is_snapshot && header.number >= number;
+                if !(knew || stands_for_it) || tried > MOST_TRIED {
                     continue;
                 }
                 tried += 1;
-                if tried > MOST_TRIED || self.open(&header, rest).is_some() {
-                    return Err(RestoreError::Damaged {
-                        number,
-                        piece: index,
-                        offset,
-                    });
+                if self.open(&header, rest).is_some() {
+                    if stands_for_it {
+                        return Ok(Some((index, at)));
+                    }
+                    is_damaged = true;
                 }
             }
         }
-        self.found.ok_or(RestoreError::Empty)
+        match is_damaged || tried > MOST_TRIED {
+            true => Err(RestoreError::Damaged { number, piece, offset }),
+            false => Ok(None),
+        }
     }
 }

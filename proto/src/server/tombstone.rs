@@ -117,8 +117,18 @@ impl Tombstones {
 
     /// The verdict for a proven client about its predecessor; `None` if there is no tombstone of it here.
     pub(crate) fn verdict(&self, predecessor: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
-        let grave = self.graves.get(self.by_id.get(&SessionId(predecessor.id))?)?;
-        Some(grave.tombstone.verdict(predecessor, handshake_hash))
+        self.get(SessionId(predecessor.id))?
+            .verdict(predecessor, handshake_hash)
+    }
+
+    /// Whether the session of that id may go on in another process.
+    pub(crate) fn is_elsewhere(&self, id: SessionId) -> bool {
+        self.get(id).is_some_and(Tombstone::is_elsewhere)
+    }
+
+    fn get(&self, id: SessionId) -> Option<&Tombstone> {
+        let grave = self.graves.get(self.by_id.get(&id)?)?;
+        Some(&grave.tombstone)
     }
 
     /// Whether there is one of that id.

@@ -70,6 +70,7 @@ impl Session {
     /// Checks the newcomer's proof.
     pub(super) fn begin_adopt(&mut self, now: Instant, incoming: Incoming) -> Result<Epoch, Rejection> {
         let ended = self.is_ended();
+        let counter = self.counter();
         let mut at = Adopting {
             now,
             ledger: &self.ledger,
@@ -90,7 +91,10 @@ impl Session {
                 self.note_candidate(adopted.promoted);
                 Ok(self.answer(now, adopted))
             }
-            Err(Declined { rejection, rule: None }) => Err(rejection),
+            Err(Declined { rejection, rule: None }) => {
+                self.note_counter(counter);
+                Err(rejection)
+            }
             Err(Declined {
                 rejection,
                 rule: Some(rule),
@@ -100,6 +104,17 @@ impl Session {
                 self.settle(now);
                 Err(rejection)
             }
+        }
+    }
+
+    fn counter(&self) -> Option<u64> {
+        self.identity.ticket.as_ref().map(|ticket| ticket.counter)
+    }
+
+    /// A newcomer that is sent away has used its counter up all the same, if it was authentic.
+    fn note_counter(&mut self, before: Option<u64>) {
+        if let Some(counter) = self.counter().filter(|counter| Some(*counter) != before) {
+            self.ledger.note(|| Op::Counter(counter));
         }
     }
 
@@ -123,9 +138,11 @@ impl Session {
             // It never was more than provisional. What that means for the client is the registry's to say.
             return Refusal::soon().seal(keys);
         };
-        let verdict = Some(tombstone.verdict(named, &proven.hash_after_2));
+        let Some(verdict) = tombstone.verdict(named, &proven.hash_after_2) else {
+            return Refusal::soon().seal(keys);
+        };
         let answer = Final {
-            verdict,
+            verdict: Some(verdict),
             ..proven.answer
         };
         Rejection {

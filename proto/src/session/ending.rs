@@ -205,7 +205,7 @@ impl Session {
             reason,
             EndReason::StorageFailed | EndReason::Superseded | EndReason::Moved
         );
-        let queued = match goes_on && self.ledger.journal.is_some() {
+        let queued = match goes_on {
             true => Queued::Kept,
             false => Queued::HandedBack,
         };
@@ -224,6 +224,7 @@ impl Session {
         self.absence.end(now);
         let over = match reason {
             EndReason::Replaced => Some(Over::Replaced),
+            _ if goes_on => Some(Over::Elsewhere),
             _ => self
                 .closing
                 .last_words()
@@ -283,10 +284,7 @@ impl Session {
             id: ticket.id,
             position: self.ledger.standing(),
             over: self.reporting.over().cloned().map(Box::new),
-            is_final: !matches!(
-                self.reporting.end(),
-                Some(EndReason::StateLost | EndReason::StorageFailed)
-            ),
+            is_final: self.reporting.end() != Some(&EndReason::StateLost),
             believable,
             counter: ticket.counter,
             verifiers: secrets.map(|secret| secret.verifier()).collect(),

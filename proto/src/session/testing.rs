@@ -154,6 +154,11 @@ impl Pair {
             .client
             .attach(self.now, Carrier::ordered())
             .expect("because a connection is wanted");
+        self.answer(epoch);
+    }
+
+    /// What the client hears that dials on that connection.
+    pub(super) fn answer(&mut self, epoch: Epoch) {
         let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
         let mut packet = Vec::new();
         assert!(self.client.poll_transmit(self.now, epoch, &mut packet));

@@ -128,6 +128,15 @@ impl Streams {
         Ok(())
     }
 
+    /// Whether the peer has still to say again what the application had dealt with before a restart (durable sessions).
+    pub(crate) fn awaits_what_is_dealt_with(&self) -> bool {
+        let is_ahead = |stream: &Stream| {
+            let skip = stream.recv.unconsumed.as_ref().and_then(|unconsumed| unconsumed.skip);
+            skip.is_some() && !stream.recv.is_settled()
+        };
+        self.durable && self.table.values().any(is_ahead)
+    }
+
     /// How far the application has come with it, and how far of that is dealt with (durable sessions).
     pub(crate) fn places(&self, id: StreamId) -> Option<(Place, Place)> {
         let unconsumed = self.table.get(&id)?.recv.unconsumed.as_ref()?;

@@ -89,6 +89,10 @@ impl Registry {
 
     /// A new session for a proven client, if there is room.
     fn open(&mut self, now: Instant, mut proven: Proven, placement: &Placement) -> Admission {
+        let named = proven.offer.predecessor.as_ref();
+        if named.is_some_and(|named| self.tombstones.is_elsewhere(SessionId(named.id))) {
+            return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
+        }
         proven.answer.verdict = self.verdict(now, &proven);
         let id = proven.established.id;
         if self.sessions.contains(id) || self.tombstones.contains(id) {

@@ -107,17 +107,37 @@ impl Durable {
                 incoming
                     .handle_input(now, BytesMut::from(&packet[..]))
                     .expect("because it is honest");
-                let Admission::New { session, epoch } = self.pair.registry.admit(now, incoming) else {
-                    panic!("not admitted");
-                };
-                self.pair.server = Some(session);
-                epoch
+                match self.pair.registry.admit(now, incoming) {
+                    Admission::New { session, epoch } => {
+                        self.pair.server = Some(session);
+                        epoch
+                    }
+                    Admission::Resume { incoming, .. } => {
+                        let adopted = self.pair.server().adopt(now, incoming);
+                        adopted.expect("because the proof is good")
+                    }
+                    Admission::Reject(_) => panic!("not admitted"),
+                }
             }
             Route::Resume { incoming, .. } => self.pair.server().adopt(now, incoming).expect("because it is honest"),
             Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
         };
         self.pair.links.push((ours, Some(theirs)));
         self.settle();
+    }
+
+    /// As [`Pair::redial`], with a disk that answers at once.
+    fn redial(&mut self) {
+        let due = self.pair.client.wanted_connection().map(|intent| intent.not_before);
+        self.pair.now = self.pair.now.max(due.expect("because it is lost"));
+        let now = self.pair.now;
+        let ours = self
+            .pair
+            .client
+            .attach(now, Carrier::ordered())
+            .expect("because it is due");
+        self.client.keep(&mut self.pair.client, now);
+        self.pair.answer(ours);
     }
 
     fn settle(&mut self) {
@@ -282,6 +302,140 @@ fn a_journal_cut_at_any_byte_is_the_state_before() {
         let error = restore(&bytes).expect_err("because a record is damaged");
         assert!(matches!(error, RestoreError::Damaged { .. }), "{damaged}: {error}");
     }
+}
+
+// PROTOCOL R17.8
+#[test]
+fn a_whole_snapshot_stands_for_what_was_torn_before_it() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "first".into());
+    durable.settle();
+    let mut pieces = durable.client.pieces();
+    let torn = {
+        send(&mut durable.pair.client, now, stream, "second");
+        let record = durable
+            .pair
+            .client
+            .poll_record()
+            .expect("because there is something to keep");
+        durable.pair.client.handle_persisted(now, record.number);
+        record.bytes.slice(..record.bytes.len() - 1)
+    };
+    send(&mut durable.pair.client, now, stream, "third");
+    let snapshot = durable.pair.client.snapshot().expect("because it is durable");
+    pieces.extend([torn, snapshot.bytes]);
+    let restored = Session::restore(client_config(), &pieces, None, Seed([3; 32]), now).expect("because it is whole");
+    assert_eq!(restored.streams()[0].taken.messages, 3);
+}
+
+/// A RESUME that was refused because there were too many is no good after a restart, either.
+#[test]
+fn the_counter_of_a_newcomer_that_was_sent_away_is_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let mut refused = None;
+    for _ in 0..8 {
+        durable.pair.cut();
+        let due = durable
+            .pair
+            .client
+            .wanted_connection()
+            .expect("because it is lost")
+            .not_before;
+        let now = durable.pair.now.max(due);
+        let ours = durable
+            .pair
+            .client
+            .attach(now, Carrier::ordered())
+            .expect("because it is due");
+        durable.client.keep(&mut durable.pair.client, now);
+        let resume = packet_of(&mut durable.pair.client, now, ours).expect("because it is kept");
+        durable.pair.client.detach(now, ours, Cause::Network);
+        let connection = durable.pair.registry.connection_accepted(now, Carrier::ordered());
+        let route = durable
+            .pair
+            .registry
+            .first_packet(now, connection, BytesMut::from(&resume[..]));
+        let Route::Resume { incoming, .. } = route else {
+            panic!("it is not routed")
+        };
+        if durable.pair.server().adopt(now, incoming).is_err() {
+            refused = Some(resume);
+            break;
+        }
+    }
+    let resume = refused.expect("because too many come too soon");
+    let now = durable.pair.now;
+    durable.server.keep(durable.pair.server(), now);
+    durable.restart_server();
+    let connection = durable.pair.registry.connection_accepted(now, Carrier::ordered());
+    let route = durable
+        .pair
+        .registry
+        .first_packet(now, connection, BytesMut::from(&resume[..]));
+    if let Route::Resume { incoming, .. } = route {
+        assert!(
+            durable.pair.server().adopt(now, incoming).is_err(),
+            "its counter was used"
+        );
+    }
+}
+
+/// Its client is told to come later, and goes on where the session does.
+#[test]
+fn nothing_final_is_said_of_a_session_that_goes_on_elsewhere() {
+    for failure in [StoreFailure::Failed, StoreFailure::Superseded, StoreFailure::Released] {
+        let mut durable = Durable::new();
+        durable.dial();
+        durable.pair.cut();
+        durable.settle();
+        let now = durable.pair.now;
+        durable.pair.server().handle_store_failed(now, failure);
+        durable.pair.settle_registry();
+        for _ in 0..5 {
+            durable.redial();
+            assert!(durable.pair.client.end_reason().is_none(), "{failure:?}");
+        }
+        durable.restart_server();
+        durable.dial();
+        assert!(durable.pair.client.inspect().links[1], "{failure:?}");
+    }
+}
+
+/// The application has dealt with what its session had not kept, and closes: it is not said that it never arrived.
+#[test]
+fn a_close_waits_for_what_was_dealt_with_to_be_here_again() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.settle();
+    assert!(durable.pair.server().accept(now).is_some());
+    durable.settle();
+    send(&mut durable.pair.client, now, stream, "two");
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    assert_eq!(messages(durable.pair.server(), now, stream), [&b"one"[..], b"two"]);
+    // The process dies before it has kept the second one, and the application has not.
+    durable.restart();
+    let place = Place { messages: 2, bytes: 0 };
+    let now = durable.pair.now;
+    let server = durable.pair.server();
+    server
+        .stream(stream)
+        .consumed(now, place)
+        .expect("because nothing was read");
+    server.close(now, 0, Bytes::new()).expect("because the code is small");
+    durable.dial();
+    let ended = events(&mut durable.pair.client).pop();
+    let Some(Event::Ended(ended)) = ended else {
+        panic!("{ended:?}")
+    };
+    assert!(ended.fates.all_delivered(), "{:?}", ended.fates);
 }
 
 // PROTOCOL R17.1
