@@ -9,6 +9,7 @@
 //! - [`pair`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
 //! - [`harness`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
 //! - [`lines`]: lines of some rate and length, and how sessions use them.
+//! - [`soak`]: many schedules, from their seeds.
 //! - [`ssm`]: models of the AWS Session Manager programs and of the service between them.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
@@ -22,6 +23,7 @@ pub mod population;
 pub mod probe;
 pub mod rng;
 pub mod sim;
+pub mod soak;
 pub mod ssm;
 pub mod tally;
 

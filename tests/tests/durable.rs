@@ -1,61 +1,50 @@
 //! The fixed set of schedules of durable sessions. `UNBROKEN_SEED=n` runs only that one, `UNBROKEN_SEEDS=n` that many.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
-
 use unbroken_tests::durable::run_seed;
+use unbroken_tests::soak;
 use unbroken_tests::tally::Tally;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
 
 /// Schedules of the fixed set.
 const SEEDS: u64 = 1_000;
 
 #[test]
 fn fixed_set() {
-    if let Some(seed) = number("UNBROKEN_SEED") {
-        match run_seed(seed) {
-            Ok(summary) => println!("seed {seed}: {summary:#?}"),
-            Err(failure) => panic!("seed {seed}: {failure}"),
-        }
-        return;
+    if let Some(tally) = soak::fixed_set(SEEDS, run_seed) {
+        check_coverage(&tally);
     }
-    std::panic::set_hook(Box::new(|_| {}));
-    let seeds = number("UNBROKEN_SEEDS").unwrap_or(SEEDS);
-    let begin = Instant::now();
-    let next = AtomicU64::new(0);
-    let results: Vec<Result<Tally, String>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..2).map(|_| scope.spawn(|| work(&next, seeds))).collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|_| Err("a worker died".to_owned())))
-            .collect()
-    });
-    let _ = std::panic::take_hook();
-    let mut tally = Tally::default();
-    for result in results {
-        match result {
-            Ok(part) => tally.merge(&part),
-            Err(what) => panic!("{what}"),
-        }
-    }
-    println!("{seeds} schedules in {:?}", begin.elapsed());
-    tally.iter().for_each(|(name, count)| println!("{count:>10}  {name}"));
 }
 
-fn work(next: &AtomicU64, seeds: u64) -> Result<Tally, String> {
-    let mut tally = Tally::default();
-    loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= seeds {
-            return Ok(tally);
-        }
-        let summary = run_seed(seed).map_err(|failure| format!("seed {seed}: {failure}"))?;
-        if seed.is_multiple_of(100) && run_seed(seed).ok().as_ref() != Some(&summary) {
-            return Err(format!("seed {seed} does two different things"));
-        }
-        tally.merge(&summary.tally);
-    }
+fn check_coverage(tally: &Tally) {
+    let least = [
+        ("check: all arrived", 400),
+        ("check: what is kept", 10_000),
+        ("client: restored", 500),
+        ("server: restored", 500),
+        ("disk: Superseded", 20),
+        ("disk: cut off, a part of it", 30),
+        ("disk: cut off, a snapshot behind what it stands for", 10),
+        ("disk: cut off, all of it", 30),
+        ("disk: cut off, it is torn", 30),
+        ("disk: cut off, nothing of it", 30),
+        ("disk: full, said again", 30),
+        ("disk: snapshot", 1_000),
+        ("end: StateLost", 3),
+        ("end: StorageFailed", 1),
+        ("end: Superseded", 20),
+        ("event: planned swap", 50),
+        ("event: unplanned swap", 1_000),
+        ("fault: a disk is full", 50),
+        ("fault: a disk stalls", 50),
+        ("fault: away for long", 3),
+        ("fault: cut", 200),
+        ("fault: died between two steps", 300),
+        ("fault: killed", 1_000),
+        ("server: predecessor found", 10),
+        ("server: resume refused", 10),
+        ("stage: rolled back", 10),
+        ("stage: taken over", 10),
+        ("stage: two clients", 10),
+        ("stage: two servers", 5),
+    ];
+    soak::demand(tally, least);
 }

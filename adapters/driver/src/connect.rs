@@ -26,9 +26,7 @@ pub fn connect<R: Runtime>(
     seed: Seed,
     connector: impl Connector + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
-    if config.session.durable.is_some() {
-        return Err(ConfigError::NoStore);
-    }
+    check_kept_nowhere(&config)?;
     let clock = Clock::new(runtime);
     let session = unbroken_proto::Session::connect(config, seed, clock.now())?;
     Ok(drive(clock, plain(session), connector))
@@ -49,8 +47,17 @@ pub fn connect_traced<R: Runtime>(
     writer: impl std::io::Write + Send + 'static,
 ) -> Result<(Session, Driver), ConfigError> {
     let clock = Clock::new(runtime);
+    check_kept_nowhere(&config)?;
     let session = Machine::connect(config, seed, clock.now(), writer)?;
     Ok(drive(clock, session, connector))
+}
+
+/// Nobody would keep what a durable session waits for.
+fn check_kept_nowhere(config: &ClientConfig) -> Result<(), ConfigError> {
+    match config.session.durable {
+        Some(_) => Err(ConfigError::NoStore),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn drive(clock: Clock, machine: Machine, connector: impl Connector + 'static) -> (Session, Driver) {

@@ -22,7 +22,7 @@ use crate::machine::{bare, plain};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::state::Wait;
-use crate::store::{JournalId, Opened, Store, StoreError};
+use crate::store::{Fence, JournalId, Opened, Store, StoreError};
 use crate::stream::Stream;
 
 /// Why a durable session did not begin, or go on.
@@ -63,16 +63,52 @@ pub async fn connect_durable<R: Runtime>(
     }
     let Opened { fence, journal } = store.open(&id).await?;
     let clock = Clock::new(runtime);
-    let now = clock.now();
-    let away = journal.written_ago;
-    let pieces = journal.pieces();
+    let (now, away, pieces) = (clock.now(), journal.written_ago, journal.pieces());
     let machine = match pieces.is_empty() {
-        true => unbroken_proto::Session::connect(config, seed, now)?,
-        false => unbroken_proto::Session::restore(config, &pieces, away, seed, now)?,
+        true => unbroken_proto::Session::connect(config, seed, now).map_err(DurableError::from),
+        false => unbroken_proto::Session::restore(config, &pieces, away, seed, now).map_err(DurableError::from),
     };
+    let machine = unless_released(&store, &id, fence, machine).await?;
+    Ok(begin(clock, machine, connector, Some(Keeper::new(store, id, fence))))
+}
+
+/// The session that was made for a journal that is ours; if none was, whoever comes next need not wait for us to give it up.
+pub(crate) async fn unless_released<T, E: Into<DurableError>>(
+    store: &Arc<dyn Store>,
+    id: &JournalId,
+    fence: Fence,
+    made: Result<T, E>,
+) -> Result<T, DurableError> {
+    if made.is_err() {
+        // That it did not work is what matters.
+        let _released = store.release(id, fence).await;
+    }
+    made.map_err(E::into)
+}
+
+/// A journal for a session that begins: there must be nothing in it.
+pub(crate) async fn open_new(store: &Arc<dyn Store>, id: &JournalId) -> Result<Fence, StoreError> {
+    let Opened { fence, journal } = store.open(id).await?;
+    if journal.pieces().is_empty() {
+        return Ok(fence);
+    }
+    let _released = store.release(id, fence).await;
+    Err(StoreError::Failed("another session is kept under that name".into()))
+}
+
+/// Hands out the session, and what drives it.
+fn begin(
+    clock: Clock,
+    machine: unbroken_proto::Session,
+    connector: impl Connector + 'static,
+    keeper: Option<Keeper>,
+) -> (Session, Driver) {
     let (session, driver) = drive(clock, plain(machine), connector);
     session.begin_restored();
-    Ok((session, driver.with_keeper(Keeper::new(store, id, fence))))
+    match keeper {
+        Some(keeper) => (session, driver.with_keeper(keeper)),
+        None => (session, driver),
+    }
 }
 
 /// A session that was [packed up](Session::export), which goes on here. `at_rest` is how the ticket is sealed. A durable one needs a
@@ -92,24 +128,17 @@ pub async fn import<R: Runtime>(
     if config.session.durable.is_some() != place.is_some() {
         return Err(RestoreError::Config.into());
     }
-    let keeper = match place {
-        Some((store, id)) => {
-            let Opened { fence, journal } = store.open(&id).await?;
-            if !journal.pieces().is_empty() {
-                return Err(RestoreError::Held.into());
-            }
-            Some(Keeper::new(store, id, fence))
-        }
-        None => None,
-    };
     let clock = Clock::new(runtime);
-    let machine = unbroken_proto::Session::import(config, ticket, at_rest, None, seed, clock.now())?;
-    let (session, mut driver) = drive(clock, plain(machine), connector);
-    session.begin_restored();
-    if let Some(keeper) = keeper {
-        driver = driver.with_keeper(keeper);
-    }
-    Ok((session, driver))
+    let import = || unbroken_proto::Session::import(config, ticket, at_rest, None, seed, clock.now());
+    let (machine, keeper) = match place {
+        Some((store, id)) => {
+            let fence = open_new(&store, &id).await?;
+            let machine = unless_released(&store, &id, fence, import()).await?;
+            (machine, Some(Keeper::new(store, id, fence)))
+        }
+        None => (import()?, None),
+    };
+    Ok(begin(clock, machine, connector, keeper))
 }
 
 impl Session {

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::machine::Session;
-use crate::durable::Registered;
-use crate::durable::{Mark, Positions, Record};
+use crate::durable::{Mark, Positions, Record, Registered};
 use crate::event::EndReason;
 use crate::id::Side;
 use crate::stream::RestoredStream;

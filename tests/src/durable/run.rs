@@ -23,6 +23,12 @@ pub struct Summary {
     pub time: u64,
 }
 
+impl crate::soak::Summary for Summary {
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
 /// Runs the schedule of `seed`.
 ///
 /// # Errors

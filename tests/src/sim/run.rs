@@ -33,6 +33,12 @@ pub struct Summary {
     pub time: u64,
 }
 
+impl crate::soak::Summary for Summary {
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
 /// A promise broken.
 #[derive(Clone, Debug)]
 pub struct Failure {

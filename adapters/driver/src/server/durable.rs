@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use futures_channel::mpsc;
 use unbroken_proto::SessionId;
+use unbroken_proto::durable::RestoreError;
 use unbroken_proto::server::Request;
 use unbroken_proto::session::StoreFailure;
 
 use super::backlog::Accepted;
 use super::handle::ServerHandle;
-use super::pending::{NewSession, ROUTED};
-use super::state::Owner;
+use super::pending::NewSession;
 use crate::driver::{Driver, Routed};
-use crate::durable::DurableError;
+use crate::durable::{DurableError, open_new, unless_released};
 use crate::keeper::Keeper;
 use crate::machine::bare;
 use crate::session::Session;
 use crate::state::Shared;
-use crate::store::{JournalId, Opened, Store, StoreError};
+use crate::store::{JournalId, Store, StoreError};
 
 /// Drives a session that was restored to its end.
 pub type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -67,7 +67,8 @@ fn is_of_session(id: &JournalId) -> bool {
 impl ServerHandle {
     /// Keeps the sessions that are admitted from now on in `store`, each under its id in hexadecimal digits; the configuration says how that is protected
     /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)). A session's client hears of it once it is kept, and a
-    /// session that is over leaves nothing there. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
+    /// session that is over leaves nothing there. One whose last handle is dropped goes on in the process that restores it, and nobody else: what is to
+    /// end is closed. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
     /// their clients hear of them.
     pub fn keep_in(&self, store: Arc<dyn Store>) {
         self.with(|state, _, _| state.store = Some(store));
@@ -98,31 +99,25 @@ impl ServerHandle {
         store: &Arc<dyn Store>,
         id: &JournalId,
     ) -> Result<(SessionId, Driving), DurableError> {
-        let Opened { fence, journal } = store.open(id).await?;
-        let keeper = Keeper::new(Arc::clone(store), id.clone(), fence);
-        let (session, returned) = self.with(|state, now, wakes| {
-            let (session, request) = state.registry.restore(now, &journal.pieces(), journal.written_ago)?;
-            let id = session.id().ok_or(unbroken_proto::durable::RestoreError::Side)?;
-            let (sender, routed) = mpsc::channel(ROUTED);
-            let shared = Shared::new(state.records.begin(session, now), state.clock.clone());
-            let owner = Owner {
-                routed: sender,
-                shared: Arc::clone(&shared),
-            };
-            state.owners.insert(id, owner);
-            state.backlog.admit(id);
+        let opened = store.open(id).await?;
+        let fence = opened.fence;
+        let taken = self.with(|state, now, wakes| {
+            let (pieces, away) = (opened.journal.pieces(), opened.journal.written_ago);
+            let (session, request) = state.registry.restore(now, &pieces, away)?;
+            let id = session.id().ok_or(RestoreError::Side)?;
+            let (shared, routed) = state.take_in(now, session);
             state.on_change(wakes);
             let returned = Returned {
                 shared,
                 request,
                 routed,
             };
-            Ok::<_, DurableError>((id, returned))
-        })?;
-        Ok((
-            session,
-            Box::pin(Arc::clone(self).drive_restored(session, returned, keeper)),
-        ))
+            Ok::<_, RestoreError>((id, returned))
+        });
+        let (session, returned) = unless_released(store, id, fence, taken).await?;
+        let keeper = Keeper::new(Arc::clone(store), id.clone(), fence);
+        let driving = Arc::clone(self).drive_restored(session, returned, keeper);
+        Ok((session, Box::pin(driving)))
     }
 
     async fn drive_restored(self: Arc<Self>, id: SessionId, returned: Returned, keeper: Keeper) {
@@ -154,11 +149,11 @@ impl ServerHandle {
         let id = new.id.and_then(journal_of).filter(|_| is_durable)?;
         let store = self.with(|state, _, _| state.store.clone());
         let opened = match &store {
-            Some(store) => store.open(&id).await,
+            Some(store) => open_new(store, &id).await,
             None => Err(StoreError::Failed("sessions are durable, and there is no store".into())),
         };
         match opened {
-            Ok(Opened { fence, .. }) => Some(Keeper::new(store?, id, fence)),
+            Ok(fence) => Some(Keeper::new(store?, id, fence)),
             Err(error) => {
                 new.shared.call(|state, now| {
                     state.store_error = Some(Arc::new(error));

@@ -12,13 +12,9 @@ use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refus
 use unbroken_proto::{Carrier, Epoch, Instant, SessionId};
 
 use super::handle::ServerHandle;
-use super::state::Owner;
 use crate::connection::BoxConnection;
 use crate::driver::Routed;
 use crate::state::Shared;
-
-/// Connections on their way to a session's driver.
-pub(super) const ROUTED: usize = 4;
 
 /// What one connection turned out to be.
 pub(super) enum Arrival {
@@ -163,17 +159,8 @@ impl PendingConnection {
             state.pending.remove(&self.id);
             let arrival = match admission {
                 Admission::New { session, epoch } => {
-                    let (sender, routed) = mpsc::channel(ROUTED);
                     let id = session.id();
-                    let shared = Shared::new(state.records.begin(session, now), state.clock.clone());
-                    if let Some(id) = id {
-                        let owner = Owner {
-                            routed: sender,
-                            shared: Arc::clone(&shared),
-                        };
-                        state.owners.insert(id, owner);
-                        state.backlog.admit(id);
-                    }
+                    let (shared, routed) = state.take_in(now, session);
                     Arrival::New(Box::new(NewSession {
                         id,
                         shared,

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use futures_channel::{mpsc, oneshot};
 use unbroken_proto::server::{ConnectionId, Incoming, Registry, Rejection};
-use unbroken_proto::{Instant, SessionId};
+use unbroken_proto::{Instant, Session, SessionId};
 
 use super::backlog::Backlog;
 use crate::clock::Clock;
@@ -15,6 +15,9 @@ use crate::machine::Records;
 use crate::state::Shared;
 use crate::store::Store;
 use crate::sync::{Waiters, WakeList};
+
+/// Connections on their way to a session's driver.
+const ROUTED: usize = 4;
 
 /// What all connections of a listening service share. Its lock is taken when a connection comes, and when a session's
 /// state changes; never for data.
@@ -94,6 +97,22 @@ impl ServerState {
         wakes.push(self.waker.take());
         // Also when there is no drain any more: that is what they wait for.
         self.drainers.wake_all(wakes);
+    }
+
+    /// A session that the registry holds from now on: its machine, and the connections that come for it.
+    pub(super) fn take_in(&mut self, now: Instant, session: Session) -> (Arc<Shared>, mpsc::Receiver<Routed>) {
+        let (sender, routed) = mpsc::channel(ROUTED);
+        let id = session.id();
+        let shared = Shared::new(self.records.begin(session, now), self.clock.clone());
+        if let Some(id) = id {
+            let owner = Owner {
+                routed: sender,
+                shared: Arc::clone(&shared),
+            };
+            self.owners.insert(id, owner);
+            self.backlog.admit(id);
+        }
+        (shared, routed)
     }
 
     /// What to say on a connection whose session's driver is gone.

@@ -2,7 +2,7 @@
 //! processes at any step; here each effect has a test of its own.
 
 use super::*;
-use crate::durable::{Record, RestoreError};
+use crate::durable::{Op, Record, RestoreError};
 use crate::event::Place;
 use crate::security::AtRest;
 use crate::session::StoreFailure;
@@ -62,6 +62,13 @@ fn client_config() -> ClientConfig {
     config
 }
 
+fn server_config() -> ServerConfig {
+    let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because it is honest");
+    let mut config = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret]));
+    config.session.durable = Some(at_rest());
+    config
+}
+
 impl Durable {
     fn new() -> Durable {
         Durable {
@@ -73,6 +80,12 @@ impl Durable {
 
     /// As [`Pair::dial`], with disks that answer at once.
     fn dial(&mut self) {
+        self.connect();
+        self.settle();
+    }
+
+    /// Up to where the server has answered.
+    fn connect(&mut self) -> (Epoch, Epoch) {
         let due = self
             .pair
             .client
@@ -123,7 +136,7 @@ impl Durable {
             Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
         };
         self.pair.links.push((ours, Some(theirs)));
-        self.settle();
+        (ours, theirs)
     }
 
     /// As [`Pair::redial`], with a disk that answers at once.
@@ -167,13 +180,7 @@ impl Durable {
 
     fn restart_server(&mut self) {
         let now = self.pair.now;
-        let config = {
-            let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because it is honest");
-            let mut config = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret]));
-            config.session.durable = Some(at_rest());
-            config
-        };
-        self.pair.registry = Registry::new(config, Seed([77; 32]), now).expect("because it is honest");
+        self.pair.registry = Registry::new(server_config(), Seed([77; 32]), now).expect("because it is honest");
         let (server, _) = self
             .pair
             .registry
@@ -414,13 +421,14 @@ fn a_close_waits_for_what_was_dealt_with_to_be_here_again() {
     durable.settle();
     assert!(durable.pair.server().accept(now).is_some());
     durable.settle();
-    send(&mut durable.pair.client, now, stream, "two");
+    // Too long for the packet that confirms a resume.
+    send(&mut durable.pair.client, now, stream, alloc::vec![2; 10_000]);
     durable.client.keep(&mut durable.pair.client, now);
     durable.pair.settle();
     durable.client.keep(&mut durable.pair.client, now);
     durable.pair.settle();
-    assert_eq!(messages(durable.pair.server(), now, stream), [&b"one"[..], b"two"]);
-    // The process dies before it has kept the second one, and the application has not.
+    assert_eq!(messages(durable.pair.server(), now, stream).len(), 2);
+    // The process dies before it has kept the second one, with which the application has dealt.
     durable.restart();
     let place = Place { messages: 2, bytes: 0 };
     let now = durable.pair.now;
@@ -430,12 +438,58 @@ fn a_close_waits_for_what_was_dealt_with_to_be_here_again() {
         .consumed(now, place)
         .expect("because nothing was read");
     server.close(now, 0, Bytes::new()).expect("because the code is small");
+    let (ours, theirs) = durable.connect();
+    let now = durable.pair.now;
+    durable.server.keep(durable.pair.server(), now);
+    let resumed = packet_of(durable.pair.server(), now, theirs).expect("because it is kept");
+    let pair = &mut durable.pair;
+    pair.client
+        .handle_input(now, ours, BytesMut::from(&resumed[..]))
+        .expect("because it is honest");
+    durable.client.keep(&mut pair.client, now);
+    let confirmation = packet_of(&mut pair.client, now, ours).expect("because it is kept");
+    pair.server()
+        .handle_input(now, theirs, BytesMut::from(&confirmation[..]))
+        .expect("because it is honest");
+    durable.server.keep(pair.server(), now);
+    let _ = packet_of(pair.server(), now, theirs);
+    assert!(!pair.server().closing.has_committed());
+    // What it said is lost with its connection.
+    durable.pair.cut();
     durable.dial();
     let ended = events(&mut durable.pair.client).pop();
     let Some(Event::Ended(ended)) = ended else {
         panic!("{ended:?}")
     };
     assert!(ended.fates.all_delivered(), "{:?}", ended.fates);
+}
+
+// PROTOCOL R17.8
+#[test]
+fn a_record_of_another_process_is_none() {
+    let mut durable = Durable::new();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "kept".into());
+    durable.client.keep(&mut durable.pair.client, now);
+    let kept = durable.client.pieces();
+    let restored = |seed| Session::restore(client_config(), &kept, None, Seed([seed; 32]), now);
+    let [mut one, mut other] = [1, 2].map(|seed| restored(seed).expect("because it is whole"));
+    let [snapshot, of_other] = [&mut one, &mut other].map(|session| {
+        let snapshot = session.poll_record().expect("because it begins with one");
+        session.handle_persisted(now, snapshot.number);
+        send(session, now, stream, "said by one of two");
+        [snapshot, session.poll_record().expect("because something was said")]
+    });
+    let [snapshot, own] = snapshot;
+    let taken = |record: &Record| {
+        let pieces = [snapshot.bytes.clone(), record.bytes.clone()];
+        let session = Session::restore(client_config(), &pieces, None, Seed([3; 32]), now);
+        session.expect("because the snapshot is whole").streams()[0]
+            .taken
+            .messages
+    };
+    assert_eq!(own.number, of_other[1].number);
+    assert_eq!((taken(&own), taken(&of_other[1])), (2, 1));
 }
 
 // PROTOCOL R17.1
@@ -576,61 +630,6 @@ fn says(disk: &mut Disk, session: &mut Session, now: Instant, epoch: Epoch) -> [
     [before, session.poll_transmit(now, epoch, &mut Vec::new())]
 }
 
-// PROTOCOL R17.3 R17.4 R17.5
-#[test]
-fn each_step_of_an_attach_waits_for_what_it_promises() {
-    let mut durable = Durable::new();
-    durable.dial();
-    durable.pair.cut();
-    durable.settle();
-    let due = durable
-        .pair
-        .client
-        .wanted_connection()
-        .expect("because it is lost")
-        .not_before;
-    let now = durable.pair.now.max(due);
-    let ours = durable
-        .pair
-        .client
-        .attach(now, Carrier::ordered())
-        .expect("because it is due");
-    let mut resume = Vec::new();
-    assert!(
-        !durable.pair.client.poll_transmit(now, ours, &mut resume),
-        "its counter is not kept"
-    );
-    durable.client.keep(&mut durable.pair.client, now);
-    assert!(durable.pair.client.poll_transmit(now, ours, &mut resume));
-    let connection = durable.pair.registry.connection_accepted(now, Carrier::ordered());
-    let Route::Resume { incoming, .. } =
-        durable
-            .pair
-            .registry
-            .first_packet(now, connection, BytesMut::from(&resume[..]))
-    else {
-        panic!("its RESUME was turned away");
-    };
-    let server = durable.pair.server.as_mut().expect("because dialled");
-    let theirs = server.adopt(now, incoming).expect("because the proof is good");
-    let mut resumed = Vec::new();
-    assert!(
-        !server.poll_transmit(now, theirs, &mut resumed),
-        "the secret is not kept"
-    );
-    durable.server.keep(server, now);
-    assert!(server.poll_transmit(now, theirs, &mut resumed));
-    let client = &mut durable.pair.client;
-    client
-        .handle_input(now, ours, BytesMut::from(&resumed[..]))
-        .expect("because it is honest");
-    assert_eq!(
-        says(&mut durable.client, client, now, ours),
-        [false, true],
-        "a confirmation"
-    );
-}
-
 // PROTOCOL R17.4
 #[test]
 fn a_client_hears_of_its_session_once_that_is_kept() {
@@ -754,6 +753,7 @@ fn packet_of(session: &mut Session, now: Instant, epoch: Epoch) -> Option<Vec<u8
     session.poll_transmit(now, epoch, &mut packet).then_some(packet)
 }
 
+// PROTOCOL R17.3 R17.4 R17.5
 #[test]
 fn each_step_of_a_resume_waits_for_what_it_promises_to_be_kept() {
     let mut durable = Durable::new();
@@ -862,4 +862,133 @@ fn that_a_close_has_arrived_is_said_when_it_is_kept() {
     assert!(durable.pair.client.end_reason().is_none());
     durable.settle();
     assert!(durable.pair.client.end_reason().is_some());
+}
+
+/// What of an end outlives its process.
+fn saved(session: &mut Session, now: Instant) -> Vec<u8> {
+    if let Some(ticket) = &mut session.identity.ticket {
+        // How old it is, is known no better than within a record.
+        ticket.set_age(now, None);
+    }
+    let mut state = Vec::new();
+    session.save(now, &mut state);
+    state
+}
+
+/// Whatever changes what outlives the process is noted, and done again alike.
+#[test]
+fn a_restored_session_is_the_one_that_died() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let options = StreamOptions {
+        label: "shared".into(),
+        priority: 7,
+        fragment_size: Some(1_000),
+    };
+    let opened: Vec<StreamId> = (0..5)
+        .map(|_| {
+            durable
+                .pair
+                .client
+                .open(now, options.clone())
+                .expect("because there is room")
+        })
+        .collect();
+    for stream in &opened {
+        send(&mut durable.pair.client, now, *stream, alloc::vec![1; 2_500]);
+    }
+    durable.settle();
+    check_restored(&mut durable);
+    let [whole, reset, stopped, bytes, later] = opened[..] else {
+        panic!("five")
+    };
+    for _ in 0..4 {
+        durable.pair.server().accept(now).expect("because it was opened");
+    }
+    assert_eq!(messages(durable.pair.server(), now, whole).len(), 3);
+    let place = Place {
+        messages: 0,
+        bytes: 1_500,
+    };
+    durable
+        .pair
+        .server()
+        .stream(whole)
+        .consumed(now, place)
+        .expect("because it was read");
+    durable.settle();
+    check_restored(&mut durable);
+    durable
+        .pair
+        .client
+        .stream(reset)
+        .reset(now, 5)
+        .expect("because it is open");
+    durable
+        .pair
+        .server()
+        .stream(stopped)
+        .stop(now, 6)
+        .expect("because it is open");
+    let client = &mut durable.pair.client;
+    client
+        .stream(bytes)
+        .write(now, &mut &[3; 700][..])
+        .expect("because there is room");
+    client
+        .stream(bytes)
+        .write(now, &mut &[4; 9_000][..])
+        .expect("because there is room");
+    client.stream(whole).finish(now).expect("because it is open");
+    durable.settle();
+    check_restored(&mut durable);
+    let server = durable.pair.server();
+    let _ = messages(server, now, whole);
+    let place = Place { messages: 1, bytes: 0 };
+    server.stream(whole).consumed(now, place).expect("because it was read");
+    server.stream(whole).finish(now).expect("because it is open");
+    server.set_detached_lifetime(now, Duration::from_secs(77));
+    durable.settle();
+    check_restored(&mut durable);
+    // What was said while nobody was there, and after.
+    durable.pair.cut();
+    send(&mut durable.pair.client, now, later, "late");
+    durable.settle();
+    durable.dial();
+    check_restored(&mut durable);
+    let now = durable.pair.now;
+    durable
+        .pair
+        .client
+        .close(now, 9, "bye".into())
+        .expect("because the code is small");
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    check_restored(&mut durable);
+}
+
+fn check_restored(durable: &mut Durable) {
+    let now = durable.pair.now;
+    // What was acknowledged is noted with something else.
+    for session in [
+        &mut durable.pair.client,
+        durable.pair.server.as_mut().expect("because dialled"),
+    ] {
+        let counter = session.inspect().counter;
+        session.ledger.note(|| Op::Counter(counter));
+    }
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.server.keep(durable.pair.server(), now);
+    let client = Session::restore(client_config(), &durable.client.pieces(), None, Seed([3; 32]), now);
+    let mut client = client.expect("because it is whole");
+    assert_eq!(
+        saved(&mut client, now),
+        saved(&mut durable.pair.client, now),
+        "the client"
+    );
+    let mut registry = Registry::new(server_config(), Seed([77; 32]), now).expect("because the limits are valid");
+    let restored = registry.restore(now, &durable.server.pieces(), None);
+    let (mut server, _) = restored.expect("because it is whole");
+    assert_eq!(saved(&mut server, now), saved(durable.pair.server(), now), "the server");
 }
