@@ -17,7 +17,7 @@ fn fixed_set() {
 }
 
 fn check_coverage(tally: &Tally) {
-    soak::demand(tally, Fault::ALL.into_iter().map(|fault| (fault.name(), 50)));
+    soak::demand(tally, Fault::ALL.iter().map(|fault| (fault.name(), 50)));
     let others = [
         ("event: established", 1_000),
         ("event: unplanned swap", 1_000),

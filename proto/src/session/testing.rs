@@ -182,6 +182,9 @@ impl Pair {
                 match self.registry.admit(self.now, incoming) {
                     Admission::New { mut session, epoch } => {
                         packet.clear();
+                        if let Some(record) = session.poll_record() {
+                            session.handle_persisted(self.now, record.number);
+                        }
                         session.poll_transmit(self.now, epoch, &mut packet);
                         Some(packet)
                     }

@@ -992,3 +992,99 @@ fn check_restored(durable: &mut Durable) {
     let (mut server, _) = restored.expect("because it is whole");
     assert_eq!(saved(&mut server, now), saved(durable.pair.server(), now), "the server");
 }
+
+/// What is kept later than the acknowledgement before it is acknowledged then, and not with whatever is said next.
+#[test]
+fn what_is_kept_later_is_acknowledged_then() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    let first = durable.server.take(durable.pair.server()).expect("because it arrived");
+    send(&mut durable.pair.client, now, stream, "two");
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.pair.settle();
+    durable.pair.sleep(Duration::from_millis(100));
+    let now = durable.pair.now;
+    durable.pair.server().handle_persisted(now, first);
+    durable.pair.settle();
+    let acked = durable.pair.client.inspect().acked;
+    durable.server.keep(durable.pair.server(), now);
+    durable.pair.settle();
+    assert_eq!((acked, durable.pair.client.inspect().acked), (2, 3));
+}
+
+/// The peer was told of limits that the configuration does not have any more.
+#[test]
+fn what_the_peer_was_told_holds_after_a_restart() {
+    let mut durable = Durable::new();
+    durable.dial();
+    durable.pair.cut();
+    durable.settle();
+    let now = durable.pair.now;
+    let mut config = client_config();
+    (config.session.stream_window, config.session.session_window) = (256, 256);
+    config.session.max_streams = 1;
+    let session = Session::restore(config, &durable.client.pieces(), None, Seed([3; 32]), now);
+    durable.pair.client = session.expect("because it is whole");
+    durable.dial();
+    let now = durable.pair.now;
+    for _ in 0..3 {
+        queue(durable.pair.server(), now, alloc::vec![1; 50_000].into());
+        durable.settle();
+    }
+    let client = &mut durable.pair.client;
+    let accepted: Vec<_> = core::iter::from_fn(|| client.accept(now)).collect();
+    assert_eq!((accepted.len(), client.end_reason()), (3, None));
+}
+
+/// A server that does not know the session proves something by that only if it is known how old the session is.
+#[test]
+fn how_old_a_session_is_may_be_unknown_after_a_restart() {
+    for (away, begins_again) in [
+        (Some(Duration::from_secs(1)), true),
+        (Some(Duration::from_secs(100 * 86_400)), false),
+        (None, false),
+    ] {
+        let mut durable = Durable::new();
+        durable.pair.confirm_lost = true;
+        let now = durable.pair.now;
+        queue(&mut durable.pair.client, now, "early".into());
+        let (ours, _) = durable.connect();
+        durable.settle();
+        // What the client says to it goes lost.
+        let now = durable.pair.now;
+        let mut lost = Vec::new();
+        while durable.pair.client.poll_transmit(now, ours, &mut lost)
+            || durable.client.keep(&mut durable.pair.client, now)
+        {
+            lost.clear();
+        }
+        assert!(durable.pair.client.inspect().next > 0, "committed");
+        durable.pair.confirm_lost = false;
+        durable.pair.cut();
+        durable.settle();
+        // The server never hears of it again.
+        durable.pair.now = durable.pair.now + Duration::from_secs(30);
+        let now = durable.pair.now;
+        durable.pair.server().handle_timeout(now);
+        durable.settle();
+        let pieces = durable.client.pieces();
+        let session = Session::restore(client_config(), &pieces, away, Seed([5; 32]), now);
+        durable.pair.client = session.expect("because it is whole");
+        for _ in 0..4 {
+            if durable.pair.client.wanted_connection().is_some() {
+                durable.redial();
+                durable.client.keep(&mut durable.pair.client, now);
+            }
+        }
+        let is_unknown = durable.pair.client.end_reason() == Some(&EndReason::Unknown);
+        assert_eq!(!is_unknown, begins_again, "{away:?}");
+    }
+}
