@@ -127,6 +127,7 @@ impl Stranger {
                     "a forged RESUME was adopted"
                 );
             }
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(_) => {}
         }
         if self.begun.len() > 64 {

@@ -28,14 +28,16 @@ pub async fn connect_durable<R: Runtime>(
 }
 
 impl<R: Runtime> Server<R> {
-    /// Keeps sessions in `store` from now on, and takes in what a process before this one kept there: to be called before anything listens. The
-    /// configuration says how they are protected ([`SessionConfig::durable`](unbroken_driver::proto::SessionConfig::durable)). Sessions that are restored are
+    /// Keeps sessions in `store` from now on, takes in what is kept there and no living process owns, and gives up what other
+    /// processes of a fleet ask for. To be called before anything listens; in a fleet again now and then, for what nodes have left that are gone
+    /// ([`ServerHandle::restore`](unbroken_driver::ServerHandle::restore)). The configuration says how they are protected ([`SessionConfig::durable`](unbroken_driver::proto::SessionConfig::durable)). Sessions that are restored are
     /// [accepted](Server::accept) again. Returns those that could not be, which stay in the store.
     ///
     /// # Errors
     /// The store does not say what it keeps.
     pub async fn restore(&self, store: Arc<dyn Store>) -> Result<Vec<(JournalId, DurableError)>, StoreError> {
         self.handle().keep_in(store);
+        self.runtime().spawn(Arc::clone(self.handle()).run_handovers());
         let restoration = self.handle().restore().await?;
         for (_, driving) in restoration.sessions {
             self.runtime().spawn(driving);

@@ -80,6 +80,7 @@ impl Pair {
         let mut incoming = match self.registry.first_packet(now, connection, BytesMut::from(&packet[..])) {
             Route::Resume { incoming, .. } => return self.server.as_mut().unwrap().adopt(now, incoming).unwrap(),
             Route::Handshake(incoming) => incoming,
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(_) => panic!("refused"),
         };
         packet.clear();

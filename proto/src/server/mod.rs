@@ -38,6 +38,7 @@
 //!     // Drive it until its request is there, then admit or refuse it.
 //!     Route::Handshake(incoming) => assert!(incoming.request().is_none()),
 //!     Route::Resume { session, .. } => panic!("{session} is not held here"),
+//!     Route::Lookup { .. } => panic!("nothing is looked up"),
 //!     Route::Reject(_) => panic!("there is room"),
 //! }
 //! assert_eq!(registry.snapshot().handshakes, 1);

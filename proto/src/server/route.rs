@@ -22,6 +22,18 @@ pub enum Route {
         /// The connection.
         incoming: Incoming,
     },
+    /// A RESUME that opens under no secret known here, while sessions may be kept elsewhere
+    /// ([`Registry::set_lookup`](crate::server::Registry::set_lookup)): read what is kept of that session, and ask
+    /// [`Registry::recognises`](crate::server::Registry::recognises) before anything is taken over. If it does, open the journal,
+    /// [`restore`](crate::server::Registry::restore) the session and hand the connection to its owner, as with [`Resume`](Self::Resume). If not, or
+    /// nothing is kept, the answer is that of [`Registry::absent`](crate::server::Registry::absent); if it is not to be known now, that of
+    /// [`Registry::later`](crate::server::Registry::later).
+    Lookup {
+        /// The session that it names; anybody can name any.
+        session: SessionId,
+        /// The connection.
+        incoming: Incoming,
+    },
     /// Send this and close.
     Reject(Rejection),
 }
@@ -40,6 +52,14 @@ pub enum Admission {
     },
     /// The predecessor lives here: hand it to that session's owner for [`Session::adopt`].
     Resume {
+        /// The session.
+        session: SessionId,
+        /// The connection.
+        incoming: Incoming,
+    },
+    /// The predecessor is not held here, and may be kept elsewhere: as [`Route::Lookup`]. Once it is restored, call
+    /// [`admit`](crate::server::Registry::admit) again.
+    Lookup {
         /// The session.
         session: SessionId,
         /// The connection.

@@ -189,12 +189,23 @@ impl Tombstones {
         }
     }
 
-    /// Takes one out that is the oldest of its client. Returns the client and when the session ended.
+    /// A session that went on in another process is back. What is over for good stays so.
+    pub(crate) fn recall(&mut self, id: SessionId) {
+        if self.is_elsewhere(id)
+            && let Some(&number) = self.by_id.get(&id)
+        {
+            self.remove(number);
+        }
+    }
+
+    /// Takes one out. Returns the client and when the session ended.
     fn remove(&mut self, number: u64) -> Option<(PublicKey, Instant)> {
         let grave = self.graves.remove(&number)?;
         self.by_id.remove(&grave.tombstone.id);
         if let Some(client) = self.by_client.get_mut(&grave.client) {
-            client.graves.pop_front();
+            if let Ok(place) = client.graves.binary_search(&number) {
+                client.graves.remove(place);
+            }
             if client.graves.is_empty() {
                 // The key is like any other again, so what it lost counts for all.
                 self.complete_since = self.complete_since.max(client.complete_since);

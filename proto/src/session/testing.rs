@@ -83,6 +83,7 @@ impl Pair {
                 self.links.last_mut().expect("because just pushed").1 =
                     Some(server.adopt(self.now, incoming).expect("because the proof is good"));
             }
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
         }
         if let Some(mut incoming) = incoming {
@@ -102,7 +103,7 @@ impl Pair {
                     self.server = Some(session);
                     self.links.last_mut().expect("because just pushed").1 = Some(epoch);
                 }
-                Admission::Resume { .. } | Admission::Reject(_) => panic!("not admitted"),
+                Admission::Resume { .. } | Admission::Lookup { .. } | Admission::Reject(_) => panic!("not admitted"),
             }
         }
         self.settle();
@@ -166,6 +167,7 @@ impl Pair {
             .registry
             .first_packet(self.now, connection, BytesMut::from(&packet[..]))
         {
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(rejection) => rejection.packet,
             Route::Resume { incoming, .. } => self.refused_by_owner(incoming),
             Route::Handshake(mut incoming) => {
@@ -188,6 +190,7 @@ impl Pair {
                         session.poll_transmit(self.now, epoch, &mut packet);
                         Some(packet)
                     }
+                    Admission::Lookup { .. } => panic!("nothing is looked up"),
                     Admission::Reject(rejection) => rejection.packet,
                     Admission::Resume { incoming, .. } => self.refused_by_owner(incoming),
                 }

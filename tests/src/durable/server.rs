@@ -37,6 +37,7 @@ impl World {
             Front::Silent(id) => match registry.first_packet(now, id, BytesMut::from(&packet[..])) {
                 Route::Handshake(incoming) => self.handshake(number, conn, Box::new(incoming)),
                 Route::Resume { session, incoming } => self.adopt(number, conn, session, incoming),
+                Route::Lookup { .. } => panic!("nothing is looked up"),
                 Route::Reject(rejection) => self.reject(conn, &rejection, "server: first packet rejected"),
             },
             Front::Handshake(mut incoming) => {
@@ -89,6 +90,7 @@ impl World {
                 self.tally.hit("server: predecessor found");
                 self.adopt(number, conn, session, incoming);
             }
+            Admission::Lookup { .. } => panic!("nothing is looked up"),
             Admission::Reject(rejection) => self.reject(conn, &rejection, "server: not admitted"),
         }
     }

@@ -141,6 +141,7 @@ impl Pair {
                     ServerEnd::Handshake(id, Box::new(incoming))
                 }
                 Route::Resume { incoming, .. } => self.adopt(wire, incoming),
+                Route::Lookup { .. } => panic!("nothing is looked up"),
                 Route::Reject(rejection) => self.reject(wire, rejection.packet),
             },
             ServerEnd::Handshake(id, mut incoming) => {
@@ -159,6 +160,7 @@ impl Pair {
                             ServerEnd::Bound(epoch)
                         }
                         Admission::Resume { incoming, .. } => self.adopt(wire, incoming),
+                        Admission::Lookup { .. } => panic!("nothing is looked up"),
                         Admission::Reject(rejection) => self.reject(wire, rejection.packet),
                     }
                 }

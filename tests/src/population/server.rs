@@ -249,6 +249,7 @@ impl Population {
                 self.server.pending.insert(conn, Pending { number, incoming });
             }
             Route::Resume { session, incoming } => self.adopt(conn, session, incoming),
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(rejection) => self.turn_away(conn, rejection),
         }
     }
@@ -277,6 +278,7 @@ impl Population {
                 self.serve_server(id);
             }
             Admission::Resume { session, incoming } => self.adopt(conn, session, incoming),
+            Admission::Lookup { .. } => panic!("nothing is looked up"),
             Admission::Reject(rejection) => self.turn_away(conn, rejection),
         }
     }

@@ -188,6 +188,7 @@ impl Server {
                     Route::Reject(rejection) if is_resume && !honest => {
                         reject(env, conn, &rejection, "attack: resume refused");
                     }
+                    Route::Lookup { .. } => panic!("nothing is looked up"),
                     Route::Reject(rejection) => reject(env, conn, &rejection, "server: first packet rejected"),
                 }
                 Outcome::Nothing
@@ -259,6 +260,7 @@ impl Server {
                 self.post(env, conn, front, session, incoming);
                 Outcome::Nothing
             }
+            Admission::Lookup { .. } => panic!("nothing is looked up"),
             Admission::Reject(rejection) => {
                 // Who asks about a session that is unknown is told to come later instead.
                 if let Some(verdict) = verdict.filter(|verdict| !matches!(verdict, Verdict::Unknown { .. })) {

@@ -51,17 +51,26 @@ struct Returned {
 }
 
 /// The journal of a server's session is named after it.
-fn journal_of(session: SessionId) -> Option<JournalId> {
+pub(super) fn journal_of(session: SessionId) -> Option<JournalId> {
     session.to_string().parse().ok()
 }
 
-/// Whether a journal is that of a server's session, by its name.
-fn is_of_session(id: &JournalId) -> bool {
-    let name = id.as_str();
-    name.len() == 32
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+/// The session of a server whose journal it is, by its name.
+pub(super) fn session_of(id: &JournalId) -> Option<SessionId> {
+    let digits = id.as_str().as_bytes();
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect();
+    Some(SessionId(bytes?.try_into().ok()?))
 }
 
 impl ServerHandle {
@@ -74,9 +83,10 @@ impl ServerHandle {
         self.with(|state, _, _| state.store = Some(store));
     }
 
-    /// Takes in what a process before this one kept in the store of [`keep_in`](Self::keep_in): to be called before connections
-    /// are served, since a client whose session is not there yet is told that it is not known. Each session then waits for its client, and is
-    /// [accepted](Self::accept) again.
+    /// Takes in what is kept in the store of [`keep_in`](Self::keep_in) and no living process owns, as far as the store
+    /// [knows](Store::abandoned). Each session then waits for its client, for its lifetime, and is [accepted](Self::accept) again. A session whose
+    /// client comes before is looked up by itself; but what nobody takes in stays in the store for good, so that this should be called at the start, and in a
+    /// fleet now and then.
     ///
     /// # Errors
     /// The store does not say what it keeps. What is wrong with one session is told beside the others.
@@ -85,7 +95,10 @@ impl ServerHandle {
         let Some(store) = self.with(|state, _, _| state.store.clone()) else {
             return Ok(restoration);
         };
-        for id in store.list().await?.into_iter().filter(is_of_session) {
+        for id in store.abandoned().await? {
+            if session_of(&id).is_none_or(|session| self.with(|state, _, _| state.owners.contains_key(&session))) {
+                continue;
+            }
             match self.restore_one(&store, &id).await {
                 Ok((session, driving)) => restoration.sessions.push((session, driving)),
                 Err(error) => restoration.failed.push((id, error)),
@@ -94,7 +107,8 @@ impl ServerHandle {
         Ok(restoration)
     }
 
-    async fn restore_one(
+    /// Makes this process the owner of a session that is kept.
+    pub(super) async fn restore_one(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
         id: &JournalId,

@@ -33,6 +33,7 @@ pub type Verdict = Pin<Box<dyn Future<Output = Result<Placement, Refusal>> + Sen
 /// | tell all or some of them something | [`broadcaster`](ServerHandle::broadcaster) |
 /// | release what is kept for a session, once, however it ended | [`ended`](ServerHandle::ended) |
 /// | let sessions go before the service stops | [`drain`](ServerHandle::drain), [`drained`](ServerHandle::drained) |
+/// | keep sessions beyond the process | [`keep_in`](ServerHandle::keep_in), [`restore`](ServerHandle::restore), [`run_handovers`](ServerHandle::run_handovers) |
 /// | show numbers | [`snapshot`](ServerHandle::snapshot) |
 /// | label, or anything else the registry can do | [`registry`](ServerHandle::registry) |
 /// | say who comes in, whose session it is, by which labels | [`Authorise`] |
@@ -60,7 +61,9 @@ impl ServerHandle {
     ) -> Result<Arc<ServerHandle>, ConfigError> {
         let prefix = config.peer_prefix;
         let clock = Clock::new(runtime);
-        let registry = Registry::new(config, seed, clock.now())?;
+        let mut registry = Registry::new(config, seed, clock.now())?;
+        // Where sessions are durable, one that is not held here may be in the store; without a store that cannot be known.
+        registry.set_lookup(true);
         Ok(Arc::new(ServerHandle {
             state: Mutex::new(ServerState::new(clock.clone(), registry)),
             prefix,
@@ -76,6 +79,7 @@ impl ServerHandle {
             state.is_over = true;
             state.pending.clear();
             wakes.push(state.waker.take());
+            wakes.push(state.giver.take());
             state.backlog.clear()
         });
         drop(waiting);

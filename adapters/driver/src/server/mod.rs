@@ -8,6 +8,8 @@
 //! | `rejection` | what is sent last on a connection that gets no session |
 //! | `backlog` | established sessions that nobody has accepted |
 //! | `durable` | sessions that outlive the process |
+//! | `lookup` | sessions that are kept, and not held here |
+//! | `handover` | sessions that another process asks for |
 //! | `admin` | what is asked of all sessions together |
 //! | `broadcaster` | one message to many sessions |
 //! | `state` | what all of these share: the registry, and how each session's driver is reached |
@@ -17,6 +19,8 @@ mod backlog;
 mod broadcaster;
 mod durable;
 mod handle;
+mod handover;
+mod lookup;
 mod pending;
 mod rejection;
 mod serve;

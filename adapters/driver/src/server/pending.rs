@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures_channel::{mpsc, oneshot};
-use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Refusal, Rejection, Request, Route};
+use unbroken_proto::server::{
+    Admission, ConnectionId, Incoming, Placement, Refusal, Registry, Rejection, Request, Route,
+};
 use unbroken_proto::{Carrier, Epoch, Instant, SessionId};
 
 use super::handle::ServerHandle;
@@ -19,9 +21,25 @@ use crate::state::Shared;
 /// What one connection turned out to be.
 pub(super) enum Arrival {
     New(Box<NewSession>),
-    Known { session: SessionId, incoming: Incoming },
+    Known {
+        session: SessionId,
+        incoming: Incoming,
+    },
+    /// The session that it wants may be kept.
+    Lookup(Box<Wanted>),
     Rejected(Rejection),
     Gone,
+}
+
+/// What a proven client asks for, and what the host has said of it.
+pub(super) type Asked = (Request, Placement);
+
+/// A session that may be kept, and the connection that wants it.
+pub(super) struct Wanted {
+    pub(super) session: SessionId,
+    pub(super) incoming: Incoming,
+    /// Of a client that is proven.
+    pub(super) asked: Option<Asked>,
 }
 
 pub(super) struct NewSession {
@@ -149,16 +167,37 @@ impl PendingConnection {
         request: Request,
         verdict: Result<Placement, Refusal>,
     ) -> Arrival {
-        self.decided = true;
+        match verdict {
+            Ok(placement) => self.admit(Some((request, placement)), |registry, now, placement| {
+                registry.admit_as(now, incoming, placement)
+            }),
+            Err(refusal) => self.admit(None, |registry, now, _| {
+                Admission::Reject(registry.refuse(now, incoming, refusal))
+            }),
+        }
+    }
+
+    /// Carries out what the registry answers. `asked`: what a proven client asks for, and where the host puts it.
+    pub(super) fn admit(
+        &mut self,
+        asked: Option<Asked>,
+        ask: impl FnOnce(&mut Registry, Instant, &Placement) -> Admission,
+    ) -> Arrival {
+        let (request, placement) = asked.unzip();
+        let placement = placement.unwrap_or_default();
         self.server.with(|state, now, wakes| {
             state.registry.set_backlog_full(state.backlog.is_full());
-            let admission = match verdict {
-                Ok(placement) => state.registry.admit_as(now, incoming, &placement),
-                Err(refusal) => Admission::Reject(state.registry.refuse(now, incoming, refusal)),
-            };
-            state.pending.remove(&self.id);
-            let arrival = match admission {
-                Admission::New { session, epoch } => {
+            let admission = ask(&mut state.registry, now, &placement);
+            let arrival = match (admission, request) {
+                (Admission::Lookup { session, incoming }, request) => {
+                    let asked = request.map(|request| (request, placement));
+                    return Arrival::Lookup(Box::new(Wanted {
+                        session,
+                        incoming,
+                        asked,
+                    }));
+                }
+                (Admission::New { session, epoch }, Some(request)) => {
                     let id = session.id();
                     let (shared, routed) = state.take_in(now, session);
                     Arrival::New(Box::new(NewSession {
@@ -169,9 +208,13 @@ impl PendingConnection {
                         routed,
                     }))
                 }
-                Admission::Resume { session, incoming } => Arrival::Known { session, incoming },
-                Admission::Reject(rejection) => Arrival::Rejected(rejection),
+                // Nobody asked for one.
+                (Admission::New { .. }, None) => Arrival::Gone,
+                (Admission::Resume { session, incoming }, _) => Arrival::Known { session, incoming },
+                (Admission::Reject(rejection), _) => Arrival::Rejected(rejection),
             };
+            self.decided = true;
+            state.pending.remove(&self.id);
             state.on_change(wakes);
             arrival
         })

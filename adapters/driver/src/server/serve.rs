@@ -10,8 +10,9 @@ use unbroken_proto::SessionId;
 use unbroken_proto::server::{Incoming, Rejection, Route};
 
 use super::backlog::Accepted;
+use super::durable::Driving;
 use super::handle::ServerHandle;
-use super::pending::{Arrival, NewSession, PendingConnection};
+use super::pending::{Arrival, NewSession, PendingConnection, Wanted};
 use super::rejection::{reject, send, within};
 use crate::clock::Timer;
 use crate::connection::{BoxConnection, Connected};
@@ -32,7 +33,8 @@ impl ServerHandle {
             None => carrier,
         };
         let pending = PendingConnection::new(&self, carrier);
-        match self.receive(pending, &mut connection, &mut timer).await {
+        let (arrival, restored) = self.receive(pending, &mut connection, &mut timer).await;
+        match arrival {
             Arrival::New(new) => self.drive(*new, connection, timer).await,
             Arrival::Known { session, incoming } => {
                 if let Some((connection, rejection)) = self.route(session, connection, incoming) {
@@ -40,14 +42,32 @@ impl ServerHandle {
                 }
             }
             Arrival::Rejected(rejection) => reject(connection, rejection, &mut timer).await,
-            Arrival::Gone => {}
+            // What is to be looked up was.
+            Arrival::Lookup(_) | Arrival::Gone => {}
+        }
+        if let Some(restored) = restored {
+            restored.await;
+        }
+    }
+
+    /// Reads what is needed until it is known what this is; where that is kept in a store, looks there. Beside it, who drives a session that was
+    /// restored for this connection.
+    async fn receive(
+        self: &Arc<Self>,
+        mut pending: PendingConnection,
+        connection: &mut BoxConnection,
+        timer: &mut Timer,
+    ) -> (Arrival, Option<Driving>) {
+        match self.read(&mut pending, connection, timer).await {
+            Arrival::Lookup(wanted) => self.look_up(&mut pending, *wanted).await,
+            arrival => (arrival, None),
         }
     }
 
     /// Reads the first packet and what a handshake needs, until it is known what this is.
-    async fn receive(
+    async fn read(
         &self,
-        mut pending: PendingConnection,
+        pending: &mut PendingConnection,
         connection: &mut BoxConnection,
         timer: &mut Timer,
     ) -> Arrival {
@@ -57,6 +77,13 @@ impl ServerHandle {
         let mut incoming = match pending.first_packet(packet) {
             Route::Handshake(incoming) => incoming,
             Route::Resume { session, incoming } => return Arrival::Known { session, incoming },
+            Route::Lookup { session, incoming } => {
+                return Arrival::Lookup(Box::new(Wanted {
+                    session,
+                    incoming,
+                    asked: None,
+                }));
+            }
             Route::Reject(rejection) => return Arrival::Rejected(rejection),
         };
         let request = loop {

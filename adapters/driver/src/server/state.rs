@@ -1,6 +1,6 @@
 //! The registry, and how the driver of each session is reached.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -29,6 +29,13 @@ pub(super) struct ServerState {
     pub(super) records: Records,
     /// Where sessions are kept, if they are.
     pub(super) store: Option<Arc<dyn Store>>,
+    /// How many sessions are looked up there now.
+    pub(super) lookups: usize,
+    /// Those that are being taken over.
+    pub(super) taking: HashSet<SessionId>,
+    /// Somebody gives up what others ask for; how to wake him.
+    pub(super) gives_up: bool,
+    pub(super) giver: Option<Waker>,
     /// Somebody collects the sessions that are over; until then they are dropped.
     pub(super) is_collected: bool,
     pub(super) collector: Option<Waker>,
@@ -59,6 +66,10 @@ impl ServerState {
             backlog: Backlog::default(),
             records: Records::default(),
             store: None,
+            lookups: 0,
+            taking: HashSet::new(),
+            gives_up: false,
+            giver: None,
             is_collected: false,
             collector: None,
             drainers: Waiters::default(),

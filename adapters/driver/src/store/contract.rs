@@ -6,7 +6,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 use super::error::StoreError;
-use super::journal::{Fence, JournalId, Opened, Snapshot};
+use super::journal::{Fence, JournalId, KeptJournal, Opened, Snapshot};
 
 /// What a [`Store`] gives back: no runtime is named, so that any of them can wait for it.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -36,6 +36,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Damaged`], if what is kept is not what was written; [`StoreError::Full`], since the owner is written down;
     /// [`StoreError::Unavailable`], [`StoreError::Failed`].
     fn open<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Opened>;
+
+    /// What is kept of that journal, whoever owns it; nothing changes by it. Empty, if nothing is kept. Where several processes share the store it may be
+    /// behind what another one is writing just now; [`open`](Self::open) never is.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Unavailable`], [`StoreError::Failed`].
+    fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal>;
 
     /// Appends records, of which the first has the number `first` (1 or more) and each next one the number after it. Records that the
     /// same owner has appended before are left out, so that a call whose answer was lost can be said again.
@@ -69,6 +76,15 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Failed`].
     fn list(&self) -> StoreFuture<'_, Vec<JournalId>>;
+
+    /// Those of [`list`](Self::list) that nobody owns, or whose owner is gone, as far as that is known. Where a store has one process only, these are all of
+    /// them.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
+        self.list()
+    }
 
     /// The next journal of which this process is the owner and that another process asks for. Its owner should stop writing it
     /// soon and call [`release`](Self::release). It may be named more than once. Never ready where a store has one process only.

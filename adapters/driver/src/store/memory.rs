@@ -71,6 +71,11 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(Opened { fence, journal })))
     }
 
+    fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
+        let kept = lock(&self.journals).get(id).map(|kept| kept.journal.clone());
+        Box::pin(ready(Ok(kept.unwrap_or_default())))
+    }
+
     fn append<'a>(&'a self, id: &'a JournalId, fence: Fence, first: u64, records: &'a [Bytes]) -> StoreFuture<'a, ()> {
         self.with(id, fence, |kept| {
             if first > kept.last + 1 {

@@ -14,6 +14,7 @@ use super::sum::sum;
 #[derive(Debug)]
 pub(super) enum Request {
     Open(JournalId),
+    Read(JournalId),
     List,
     Change {
         id: JournalId,
@@ -35,6 +36,7 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) enum Done {
     Opened(Opened),
+    Read(KeptJournal),
     Listed(Vec<JournalId>),
     Changed,
 }
@@ -82,6 +84,11 @@ fn millis(time: Duration) -> i64 {
 pub(super) fn perform(statements: &mut Statements<'_>, now: i64, request: &Request) -> Result<Done, Trouble> {
     match request {
         Request::Open(id) => open(statements, now, id).map(Done::Opened),
+        Request::Read(id) => {
+            let entry = find(statements, now, id)?;
+            let journal = entry.map(|entry| load(statements, now, id, &entry)).transpose()?;
+            Ok(Done::Read(journal.unwrap_or_default()))
+        }
         Request::List => list(statements, now).map(Done::Listed),
         Request::Change { id, fence, change } => {
             let entry = find(statements, now, id)?;

@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
-use unbroken_driver::store::{Fence, JournalId, Opened, Snapshot, Store, StoreError, StoreFuture};
+use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, Snapshot, Store, StoreError, StoreFuture};
 
 pub use self::error::OpenError;
 use self::error::ended;
@@ -101,7 +101,16 @@ impl Store for Embedded {
         Box::pin(async move {
             match self.ask(Request::Open(id.clone())).await? {
                 Done::Opened(opened) => Ok(opened),
-                Done::Listed(_) | Done::Changed => Err(ended()),
+                Done::Read(_) | Done::Listed(_) | Done::Changed => Err(ended()),
+            }
+        })
+    }
+
+    fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
+        Box::pin(async move {
+            match self.ask(Request::Read(id.clone())).await? {
+                Done::Read(journal) => Ok(journal),
+                Done::Opened(_) | Done::Listed(_) | Done::Changed => Err(ended()),
             }
         })
     }
@@ -127,7 +136,7 @@ impl Store for Embedded {
         Box::pin(async move {
             match self.ask(Request::List).await? {
                 Done::Listed(ids) => Ok(ids),
-                Done::Opened(_) | Done::Changed => Err(ended()),
+                Done::Opened(_) | Done::Read(_) | Done::Changed => Err(ended()),
             }
         })
     }

@@ -24,7 +24,7 @@ use async_nats::{Client, ConnectOptions};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use unbroken_driver::store::{Fence, JournalId, Opened, Snapshot, Store, StoreError, StoreFuture};
+use unbroken_driver::store::{Fence, JournalId, KeptJournal, Opened, Snapshot, Store, StoreError, StoreFuture};
 
 pub use async_nats;
 
@@ -170,6 +170,10 @@ impl Store for NatsStore {
         self.call(open::open(&self.node, id))
     }
 
+    fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
+        self.call(open::read(&self.node, id))
+    }
+
     fn append<'a>(&'a self, id: &'a JournalId, fence: Fence, first: u64, records: &'a [Bytes]) -> StoreFuture<'a, ()> {
         self.call(async move {
             let node = &self.node;
@@ -198,6 +202,10 @@ impl Store for NatsStore {
 
     fn list(&self) -> StoreFuture<'_, Vec<JournalId>> {
         self.call(sweep::list(&self.node))
+    }
+
+    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
+        self.call(sweep::abandoned(&self.node))
     }
 
     fn wanted(&self) -> Pin<Box<dyn Future<Output = JournalId> + Send + '_>> {

@@ -31,13 +31,44 @@ pub(super) async fn open(node: &Node, id: &JournalId) -> Result<Opened, StoreErr
     let journal = if tail.head.kept.is_none() {
         KeptJournal::default()
     } else {
-        load(&node.link, id, &mut tail).await?
+        load(&node.link, id, &mut tail, &Reading::Fenced).await?
     };
     node.own(id, fence, tail);
     Ok(Opened {
         fence: Fence(fence),
         journal,
     })
+}
+
+/// What is kept, whoever owns it.
+pub(super) async fn read(node: &Node, id: &JournalId) -> Result<KeptJournal, StoreError> {
+    for _ in 0..ATTEMPTS {
+        let Some(Last { head, counts, .. }) = last(&node.link, id).await? else {
+            return Ok(KeptJournal::default());
+        };
+        if head.kept.is_none() || head.is_expired(now()) {
+            return Ok(KeptJournal::default());
+        }
+        let mut tail = Tail {
+            next: Place::behind(counts),
+            head,
+            spans: Vec::new(),
+        };
+        match load(&node.link, id, &mut tail, &Reading::Owned).await {
+            // A snapshot has taken the place of what was to be read.
+            Err(StoreError::Fenced) => {}
+            journal => return journal,
+        }
+    }
+    Err(unavailable("the journal is written by others"))
+}
+
+/// Whose journal is read, up to which message.
+enum Reading {
+    /// Ours, up to our fence, which adds nothing to it.
+    Fenced,
+    /// Anybody's, up to and with its last message.
+    Owned,
 }
 
 /// Makes this node the owner, and returns its fence and what is kept.
@@ -99,8 +130,8 @@ async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Optio
     }
 }
 
-/// Reads the journal up to the fence, and notes where its records are.
-async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJournal, StoreError> {
+/// Reads the journal up to that message, and notes where its records are. [`StoreError::Fenced`]: the message is not there any more.
+async fn load(link: &Link, id: &JournalId, tail: &mut Tail, reading: &Reading) -> Result<KeptJournal, StoreError> {
     let subject = link.subject(id);
     let deadline = Instant::now() + link.timeout;
     let mut reader = Reader::new(link, subject.clone(), false).await?;
@@ -117,6 +148,9 @@ async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJourna
             reader.look_again();
             continue;
         };
+        if message.sequence > tail.next.behind {
+            return Err(StoreError::Fenced);
+        }
         let head = message.head()?;
         // That the last one counts is known.
         if message.sequence < tail.next.behind && !chain.takes(message.sequence, head) {
@@ -131,15 +165,14 @@ async fn load(link: &Link, id: &JournalId, tail: &mut Tail) -> Result<KeptJourna
                 tail.spans.push(Span { start, through });
             }
         }
-        if message.sequence < tail.next.behind {
+        let is_last = message.sequence == tail.next.behind;
+        if !is_last || matches!(reading, Reading::Owned) {
             let taken = fold.take(message.sequence, head, message.body.clone());
             taken.map_err(|what| damaged(format!("{subject}: {what}")))?;
-            continue;
         }
-        if message.sequence > tail.next.behind {
-            return Err(StoreError::Fenced);
+        if is_last {
+            break;
         }
-        break;
     }
     let base = tail.head.base;
     tail.spans.retain(|span| base.is_none_or(|base| span.through > base));

@@ -35,6 +35,25 @@ pub(super) async fn list(node: &Node) -> Result<Vec<JournalId>, StoreError> {
     Ok(ids)
 }
 
+/// Those of which something is kept and that no living node owns, this one included.
+pub(super) async fn abandoned(node: &Node) -> Result<Vec<JournalId>, StoreError> {
+    let mut kept = Vec::new();
+    scan(node, |id, head| {
+        if head.kept.is_some() && !head.is_expired(now()) {
+            kept.push((id, head.clone()));
+        }
+    })
+    .await?;
+    let mut living = HashMap::new();
+    let mut abandoned = Vec::new();
+    for (id, head) in kept {
+        if !is_alive(node, &head, &mut living).await? {
+            abandoned.push(id);
+        }
+    }
+    Ok(abandoned)
+}
+
 /// Shows the last message of each journal that has one. What is no journal is left alone: whoever opens it hears of it.
 async fn scan(node: &Node, mut each: impl FnMut(JournalId, &Head)) -> Result<(), StoreError> {
     let mut reader = Reader::new(&node.link, format!("{}.j.*", node.link.name), true).await?;

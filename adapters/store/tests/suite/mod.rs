@@ -81,7 +81,14 @@ pub(crate) fn snapshot(through: u64) -> Snapshot {
 
 /// What is kept of a journal, and the right to go on with it.
 async fn kept(store: &dyn Store, id: &JournalId) -> (Fence, KeptJournal) {
+    let read = store.read(id).await.unwrap();
     let opened = store.open(id).await.unwrap();
+    let journal = &opened.journal;
+    assert_eq!(
+        (&read.snapshot, &read.records),
+        (&journal.snapshot, &journal.records),
+        "read of {id}"
+    );
     (opened.fence, opened.journal)
 }
 

@@ -42,6 +42,24 @@ impl Registry {
     /// The same, with what the host has to say about the session.
     pub fn admit_as(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
         let now = self.advance(now);
+        match self.missing_predecessor(&incoming) {
+            Some(session) => Admission::Lookup { session, incoming },
+            None => self.admit_known(now, incoming, placement),
+        }
+    }
+
+    /// What is to be looked up before anything can be said of it.
+    fn missing_predecessor(&self, incoming: &Incoming) -> Option<SessionId> {
+        let IncomingKind::Proven(proven) = &incoming.kind else {
+            return None;
+        };
+        let named = SessionId(proven.offer.predecessor.as_ref()?.id);
+        let is_known = self.sessions.contains(named) || self.is_over(named);
+        (self.lookup && !is_known && self.pending.holds(incoming.connection)).then_some(named)
+    }
+
+    /// Where it is known whether the predecessor is held.
+    pub(super) fn admit_known(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
         let in_time = self.pending.leave(incoming.connection);
         let Incoming {
             connection,
@@ -81,6 +99,10 @@ impl Registry {
     /// What FINAL says about a predecessor that is not held here; `None` if none was named.
     pub(super) fn verdict(&self, now: Instant, proven: &Proven) -> Option<Verdict> {
         let predecessor = proven.offer.predecessor.as_ref()?;
+        if self.tombstones.is_elsewhere(SessionId(predecessor.id)) {
+            // It was established, and is not there any more: that proves nothing of what was delivered.
+            return Some(Verdict::Unknown { reach: 0 });
+        }
         let entombed = self.tombstones.verdict(predecessor, &proven.hash_after_2);
         Some(entombed.unwrap_or_else(|| Verdict::Unknown {
             reach: millis(self.tombstones.reach(now, &proven.established.peer_key)),
@@ -90,7 +112,7 @@ impl Registry {
     /// A new session for a proven client, if there is room.
     fn open(&mut self, now: Instant, mut proven: Proven, placement: &Placement) -> Admission {
         let named = proven.offer.predecessor.as_ref();
-        if named.is_some_and(|named| self.tombstones.is_elsewhere(SessionId(named.id))) {
+        if !self.lookup && named.is_some_and(|named| self.tombstones.is_elsewhere(SessionId(named.id))) {
             return Admission::Reject(Refusal::soon().seal(&mut proven.established.keys));
         }
         proven.answer.verdict = self.verdict(now, &proven);

@@ -7,12 +7,14 @@
 //! | `admit` | what a proven client gets |
 //! | `drain` | how it empties itself |
 //! | `restore` | sessions that a process before held |
+//! | `lookup` | sessions that may be kept elsewhere |
 //! | `query` | what a host asks and commands |
 
 mod admit;
 mod drain;
 #[cfg(feature = "test-hooks")]
 mod hooks;
+mod lookup;
 mod query;
 mod reports;
 mod restore;

@@ -28,15 +28,14 @@ impl Registry {
         away: Option<Duration>,
     ) -> Result<(Session, Request), RestoreError> {
         self.handle_timeout(now);
-        let secrets = Arc::new(ResumeSecrets::default());
-        let rng = self.rng.fork();
-        let session = Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng)?;
+        let (session, secrets) = self.restored(now, journal, away)?;
         let (Some(id), Some(client_key)) = (session.id(), session.peer_key()) else {
             return Err(RestoreError::Side);
         };
-        if self.sessions.contains(id) || self.tombstones.contains(id) {
+        if self.sessions.contains(id) || self.is_over(id) {
             return Err(RestoreError::Held);
         }
+        self.tombstones.recall(id);
         let registered = session.registered();
         let identity = Key::from(&registered.identity[..]);
         let entry = Entry::provisional(now, client_key, &registered.name, identity, secrets);
@@ -54,5 +53,17 @@ impl Registry {
             carrier: Carrier::ordered(),
         };
         Ok((session, request))
+    }
+
+    pub(super) fn restored(
+        &mut self,
+        now: Instant,
+        journal: &[Bytes],
+        away: Option<Duration>,
+    ) -> Result<(Session, Arc<ResumeSecrets>), RestoreError> {
+        let secrets = Arc::new(ResumeSecrets::default());
+        let rng = self.rng.fork();
+        let session = Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng)?;
+        Ok((session, secrets))
     }
 }

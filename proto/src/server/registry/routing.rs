@@ -62,6 +62,8 @@ pub struct Registry {
     pub(super) draining: Option<Draining>,
     /// Too many sessions wait for the host to accept them.
     pub(super) backlog_full: bool,
+    /// Sessions that are not held here may be kept elsewhere.
+    pub(super) lookup: bool,
     pub(super) refused: Refused,
     pub(super) admitted: u64,
     pub(super) latest: Latest,
@@ -108,6 +110,7 @@ impl Registry {
             commands: Commands::default(),
             draining: None,
             backlog_full: false,
+            lookup: false,
             refused: Refused::default(),
             admitted: 0,
             latest,
@@ -262,9 +265,17 @@ impl Registry {
                 },
             };
         }
-        trace::refused_stranger("not a RESUME of a session held here");
-        self.refused.unknown += 1;
-        Route::Reject(Rejection::clear(Reject::Refused))
+        if self.lookup {
+            // Also where the session is held: the answer takes the same work, and another process may have gone on with it.
+            let kind = IncomingKind::Resume { clear, packet };
+            let incoming = Incoming {
+                connection,
+                deadline: silent.deadline,
+                kind,
+            };
+            return Route::Lookup { session, incoming };
+        }
+        Route::Reject(self.not_held())
     }
 
     /// Only a RESUME that opened is charged, so that nobody else can spend it; and while it is spent all others get one

@@ -129,10 +129,12 @@ impl Durable {
                         let adopted = self.pair.server().adopt(now, incoming);
                         adopted.expect("because the proof is good")
                     }
+                    Admission::Lookup { .. } => panic!("nothing is looked up"),
                     Admission::Reject(_) => panic!("not admitted"),
                 }
             }
             Route::Resume { incoming, .. } => self.pair.server().adopt(now, incoming).expect("because it is honest"),
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(rejection) => panic!("rejected: {rejection:?}"),
         };
         self.pair.links.push((ours, Some(theirs)));

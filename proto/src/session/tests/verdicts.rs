@@ -123,6 +123,7 @@ fn ask(pair: &mut Pair, stated: u64) -> (Option<Verdict>, Option<Ended>) {
             assert!(session.poll_transmit(now, epoch, &mut packet));
             packet
         }
+        Admission::Lookup { .. } => panic!("nothing is looked up"),
         Admission::Reject(rejection) => rejection.packet.expect("because it is sealed"),
         Admission::Resume { incoming, .. } => match pair.server().adopt(now, incoming) {
             Ok(epoch) => {

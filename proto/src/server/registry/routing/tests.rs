@@ -143,6 +143,7 @@ pub(crate) fn first_frame(established: &mut Established, rejection: Rejection) -
 
 pub(crate) fn rejected(admission: Admission) -> Rejection {
     match admission {
+        Admission::Lookup { .. } => panic!("nothing is looked up"),
         Admission::Reject(rejection) => rejection,
         Admission::New { .. } => panic!("a new session"),
         Admission::Resume { .. } => panic!("a predecessor"),

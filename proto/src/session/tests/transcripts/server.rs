@@ -65,6 +65,7 @@ impl Server {
         match self.registry.first_packet(now, connection, BytesMut::from(packet)) {
             Route::Handshake(incoming) => Connection::Handshake(incoming),
             Route::Resume { session, incoming } => self.adopt(now, session, incoming),
+            Route::Lookup { .. } => panic!("nothing is looked up"),
             Route::Reject(rejection) => rejected(rejection),
         }
     }
@@ -90,6 +91,7 @@ impl Server {
                 Connection::Attached(id, epoch)
             }
             Admission::Resume { session, incoming } => self.adopt(now, session, incoming),
+            Admission::Lookup { .. } => panic!("nothing is looked up"),
             Admission::Reject(rejection) => rejected(rejection),
         }
     }

@@ -1,0 +1,181 @@
+//! Sessions that are kept in the store, and not held here: a client comes for one.
+
+use std::sync::Arc;
+
+use unbroken_proto::server::{Incoming, Placement, Registry, Rejection};
+use unbroken_proto::session::StoreFailure;
+use unbroken_proto::{Instant, SessionId};
+
+use super::durable::{Driving, journal_of};
+use super::handle::ServerHandle;
+use super::pending::{Arrival, PendingConnection, Wanted};
+use crate::machine::bare;
+use crate::state::Shared;
+use crate::store::{JournalId, Store, StoreError};
+
+/// Sessions that are looked up at the same time, at most. Anybody can ask for one, and the store has other work.
+const LOOKUPS: usize = 64;
+
+/// What came of looking for a session.
+enum Found {
+    /// It is held here from now on. If it was restored for that, who drives it.
+    Held(Option<Driving>),
+    /// It is kept, and this is not its client.
+    Unrecognised,
+    /// Nothing is kept.
+    Absent,
+    /// That cannot be known now.
+    Later,
+}
+
+impl ServerHandle {
+    /// Looks for the session that a connection wants, and says what becomes of the connection; with a session that was restored for it, who
+    /// drives that.
+    pub(super) async fn look_up(
+        self: &Arc<Self>,
+        pending: &mut PendingConnection,
+        wanted: Wanted,
+    ) -> (Arrival, Option<Driving>) {
+        let Wanted {
+            session,
+            incoming,
+            asked,
+        } = wanted;
+        let found = self.find_kept(session, &incoming, asked.is_some()).await;
+        let rejected = |ask: fn(&mut Registry, Instant, Incoming) -> Rejection, incoming| {
+            Arrival::Rejected(self.with(|state, now, _| ask(&mut state.registry, now, incoming)))
+        };
+        let (arrival, driving) = match (found, asked) {
+            (Found::Held(driving), None) => (Arrival::Known { session, incoming }, driving),
+            (Found::Held(driving), asked) => {
+                let ask =
+                    |registry: &mut Registry, now, placement: &Placement| registry.admit_as(now, incoming, placement);
+                (pending.admit(asked, ask), driving)
+            }
+            (Found::Absent, asked) => {
+                let ask =
+                    |registry: &mut Registry, now, placement: &Placement| registry.absent(now, incoming, placement);
+                (pending.admit(asked, ask), None)
+            }
+            (Found::Unrecognised, _) => (rejected(Registry::unrecognised, incoming), None),
+            (Found::Later, _) => (rejected(Registry::later, incoming), None),
+        };
+        match arrival {
+            // It was held a moment ago.
+            Arrival::Lookup(wanted) => (rejected(Registry::later, wanted.incoming), driving),
+            arrival => (arrival, driving),
+        }
+    }
+
+    async fn find_kept(self: &Arc<Self>, session: SessionId, incoming: &Incoming, is_proven: bool) -> Found {
+        let (Some(id), Some(_counted)) = (journal_of(session), Counted::new(self)) else {
+            return Found::Later;
+        };
+        let Some(store) = self.with(|state, _, _| state.store.clone()) else {
+            return Found::Later;
+        };
+        let held = self.held(session);
+        let Ok(kept) = store.read(&id).await else {
+            return Found::Later;
+        };
+        let pieces = kept.pieces();
+        if pieces.is_empty() {
+            return match is_proven {
+                true => absent_for_certain(&store, &id).await,
+                // The client is not told more than that it has to prove itself.
+                false => Found::Absent,
+            };
+        }
+        let recognised = self.with(|state, now, _| state.registry.recognises(now, incoming, &pieces, kept.written_ago));
+        match recognised {
+            Ok(true) => {}
+            Ok(false) => return Found::Unrecognised,
+            Err(_) => return Found::Later,
+        }
+        let Some(_taking) = Taking::new(self, session) else {
+            return Found::Later;
+        };
+        match (held, self.held(session)) {
+            (None, None) => match self.restore_one(&store, &id).await {
+                Ok((_, driving)) => Found::Held(Some(driving)),
+                Err(_) => Found::Later,
+            },
+            // Another connection came before.
+            (None, Some(_)) => Found::Held(None),
+            (Some(_), None) => Found::Later,
+            (Some(stale), Some(present)) => {
+                if Arc::ptr_eq(&stale, &present) {
+                    // It does not know what is kept of it: another process has gone on with it, and it has not noticed yet.
+                    present.call(|state, now| {
+                        bare(&mut state.machine, now, "superseded").handle_store_failed(now, StoreFailure::Superseded);
+                        state.notify_driver();
+                    });
+                }
+                Found::Later
+            }
+        }
+    }
+
+    fn held(&self, session: SessionId) -> Option<Arc<Shared>> {
+        self.with(|state, _, _| state.owners.get(&session).map(|owner| Arc::clone(&owner.shared)))
+    }
+}
+
+/// What was read may be behind what others have written; to open a journal is not. Somebody who is told that there is nothing gives the session up.
+async fn absent_for_certain(store: &Arc<dyn Store>, id: &JournalId) -> Found {
+    match open_empty(store, id).await {
+        Ok(true) => Found::Absent,
+        Ok(false) | Err(_) => Found::Later,
+    }
+}
+
+async fn open_empty(store: &Arc<dyn Store>, id: &JournalId) -> Result<bool, StoreError> {
+    let opened = store.open(id).await?;
+    let is_empty = opened.journal.pieces().is_empty();
+    match is_empty {
+        true => store.remove(id, opened.fence).await?,
+        false => store.release(id, opened.fence).await?,
+    }
+    Ok(is_empty)
+}
+
+/// One of those that are looked up now.
+struct Counted<'a>(&'a ServerHandle);
+
+impl<'a> Counted<'a> {
+    /// `None`: there are too many, or sessions are about to leave this process.
+    fn new(server: &'a ServerHandle) -> Option<Counted<'a>> {
+        server.with(|state, _, _| {
+            let may = state.lookups < LOOKUPS && !state.is_over && state.registry.draining().is_none();
+            may.then(|| {
+                state.lookups += 1;
+                Counted(server)
+            })
+        })
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state, _, _| state.lookups -= 1);
+    }
+}
+
+/// A session that is being taken over: by one connection at a time, since each that opens a journal takes it from the one before.
+struct Taking<'a> {
+    server: &'a ServerHandle,
+    session: SessionId,
+}
+
+impl<'a> Taking<'a> {
+    fn new(server: &'a ServerHandle, session: SessionId) -> Option<Taking<'a>> {
+        let is_first = server.with(|state, _, _| state.taking.insert(session));
+        is_first.then_some(Taking { server, session })
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        self.server.with(|state, _, _| state.taking.remove(&self.session));
+    }
+}

@@ -1,0 +1,113 @@
+//! Clients of sessions that are not held here, where sessions may be kept elsewhere.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use super::routing::Registry;
+use crate::accept::{Incoming, IncomingKind, Refusal, Rejection, SOON, final_packet};
+use crate::durable::RestoreError;
+use crate::id::SessionId;
+use crate::security::ServerResume;
+use crate::server::route::{Admission, Placement};
+use crate::time::{Duration, Instant};
+use crate::trace;
+use crate::wire::frame::Verdict;
+use crate::wire::handshake::Reject;
+
+impl Registry {
+    /// Whether sessions that are not held here may be kept elsewhere, by a process before this one or one beside it. While it is so, nothing final is
+    /// said of a session before it was looked up: see [`Route::Lookup`](crate::server::Route::Lookup). Without effect where sessions are not
+    /// [durable](crate::SessionConfig::durable).
+    pub fn set_lookup(&mut self, lookup: bool) {
+        self.lookup = lookup && self.session.durable.is_some();
+    }
+
+    /// Whether `incoming` proves that it comes from the client of the session that is kept as `journal` (as in [`restore`](Self::restore)). Who
+    /// merely knows a session's id, which is no secret, must not be able to have it moved here. Changes nothing; the session's owner, who may be
+    /// another process, decides about the connection. It takes as long as restoring the session.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore). [`RestoreError::Held`]: the session is over, as this process knows.
+    pub fn recognises(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        journal: &[Bytes],
+        away: Option<Duration>,
+    ) -> Result<bool, RestoreError> {
+        let now = self.advance(now);
+        let (session, secrets) = self.restored(now, journal, away)?;
+        let id = session.id().ok_or(RestoreError::Side)?;
+        if self.is_over(id) {
+            return Err(RestoreError::Held);
+        }
+        Ok(match &incoming.kind {
+            IncomingKind::Resume { packet, .. } => {
+                let secrets = secrets.read();
+                ServerResume::open(secrets.each_ref().map(Option::as_ref), packet, &mut self.rng).is_ok()
+            }
+            IncomingKind::Proven(proven) => {
+                let Some(named) = proven.offer.predecessor.as_ref().filter(|named| named.id == id.0) else {
+                    return Ok(false);
+                };
+                let mut secrets = secrets.read().into_iter().flatten();
+                secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac))
+            }
+            IncomingKind::Handshake(_) | IncomingKind::Failed => false,
+        })
+    }
+
+    /// The session that `incoming` wants is kept, and [recognises](Self::recognises) it not: what an owner says to such a one.
+    pub fn unrecognised(&mut self, now: Instant, incoming: Incoming) -> Rejection {
+        self.handle_timeout(now);
+        self.pending.leave(incoming.connection);
+        match incoming.kind {
+            IncomingKind::Proven(mut proven) => {
+                self.refused.unknown += 1;
+                proven.answer.verdict = Some(Verdict::Superseded);
+                Rejection {
+                    packet: final_packet(&mut proven.established.keys, proven.answer),
+                }
+            }
+            IncomingKind::Resume { .. } => self.not_held(),
+            IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
+        }
+    }
+
+    /// The session that `incoming` wants is not kept elsewhere. A RESUME is refused; a proven client gets what [`admit`](Self::admit) gives where
+    /// nothing is looked up.
+    pub fn absent(&mut self, now: Instant, incoming: Incoming, placement: &Placement) -> Admission {
+        let now = self.advance(now);
+        match incoming.kind {
+            IncomingKind::Resume { .. } => Admission::Reject(self.not_held()),
+            _ => self.admit_known(now, incoming, placement),
+        }
+    }
+
+    /// Whether the session that `incoming` wants is kept elsewhere cannot be known now, or its owner does not give it up: its client is told to come
+    /// later.
+    pub fn later(&mut self, now: Instant, incoming: Incoming) -> Rejection {
+        self.handle_timeout(now);
+        self.pending.leave(incoming.connection);
+        trace::refused_stranger("its session cannot be looked up");
+        self.refused.too_late += 1;
+        match incoming.kind {
+            IncomingKind::Resume { .. } => Rejection::retry(SOON),
+            IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
+            IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
+        }
+    }
+
+    pub(super) fn not_held(&mut self) -> Rejection {
+        trace::refused_stranger("not a RESUME of a session held here");
+        self.refused.unknown += 1;
+        Rejection::clear(Reject::Refused)
+    }
+
+    /// Whether it is known that the session is over, here and everywhere.
+    pub(super) fn is_over(&self, id: SessionId) -> bool {
+        self.tombstones.contains(id) && !self.tombstones.is_elsewhere(id)
+    }
+}
