@@ -22,6 +22,7 @@ mod health;
 mod journal_vectors;
 mod late;
 mod laws;
+mod lookup;
 mod packets;
 mod probing;
 mod reconnecting;

@@ -1,8 +1,5 @@
 //! Clients of sessions that are not held here, where sessions may be kept elsewhere.
 
-#[cfg(test)]
-mod tests;
-
 use bytes::Bytes;
 
 use super::routing::Registry;

@@ -9,8 +9,8 @@ use crate::session::StoreFailure;
 
 /// What is kept of one end.
 #[derive(Clone, Default)]
-struct Disk {
-    records: Vec<Record>,
+pub(super) struct Disk {
+    pub(super) records: Vec<Record>,
 }
 
 impl Disk {
@@ -27,7 +27,7 @@ impl Disk {
         last
     }
 
-    fn keep(&mut self, session: &mut Session, now: Instant) -> bool {
+    pub(super) fn keep(&mut self, session: &mut Session, now: Instant) -> bool {
         let Some(through) = self.take(session) else {
             return false;
         };
@@ -35,15 +35,15 @@ impl Disk {
         true
     }
 
-    fn pieces(&self) -> Vec<Bytes> {
+    pub(super) fn pieces(&self) -> Vec<Bytes> {
         self.records.iter().map(|record| record.bytes.clone()).collect()
     }
 }
 
-struct Durable {
-    pair: Pair,
-    client: Disk,
-    server: Disk,
+pub(super) struct Durable {
+    pub(super) pair: Pair,
+    pub(super) client: Disk,
+    pub(super) server: Disk,
 }
 
 fn at_rest() -> AtRest {
@@ -62,7 +62,7 @@ fn client_config() -> ClientConfig {
     config
 }
 
-fn server_config() -> ServerConfig {
+pub(super) fn server_config() -> ServerConfig {
     let secret = SharedSecret::from_key(b"test", [7; 32]).expect("because it is honest");
     let mut config = ServerConfig::new(ServerAuth::secrets(alloc::vec![secret]));
     config.session.durable = Some(at_rest());
@@ -70,7 +70,7 @@ fn server_config() -> ServerConfig {
 }
 
 impl Durable {
-    fn new() -> Durable {
+    pub(super) fn new() -> Durable {
         Durable {
             pair: Pair::with_configs(make_durable),
             client: Disk::default(),
@@ -79,13 +79,13 @@ impl Durable {
     }
 
     /// As [`Pair::dial`], with disks that answer at once.
-    fn dial(&mut self) {
+    pub(super) fn dial(&mut self) {
         self.connect();
         self.settle();
     }
 
     /// Up to where the server has answered.
-    fn connect(&mut self) -> (Epoch, Epoch) {
+    pub(super) fn connect(&mut self) -> (Epoch, Epoch) {
         let due = self
             .pair
             .client
@@ -155,7 +155,7 @@ impl Durable {
         self.pair.answer(ours);
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             self.pair.settle();
             let now = self.pair.now;

@@ -1,0 +1,239 @@
+//! A client comes to a process that does not hold its session, and that may find it in a store.
+
+use super::durable::{Durable, server_config};
+use super::*;
+use crate::accept::Incoming;
+use crate::server::Placement;
+use crate::session::{SessionState, StoreFailure};
+use crate::wire::handshake::Reject;
+
+/// A session whose client has no connection, and a process beside the one that holds it.
+struct Fleet {
+    durable: Durable,
+    other: Registry,
+}
+
+fn fleet() -> Fleet {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.settle();
+    durable.pair.cut();
+    send(&mut durable.pair.client, now, stream, "two");
+    durable.settle();
+    let mut other = Registry::new(server_config(), Seed([99; 32]), now).expect("because it is sound");
+    other.set_lookup(true);
+    Fleet { durable, other }
+}
+
+impl Fleet {
+    /// Dials the other process.
+    fn ask(&mut self) -> (Epoch, Route) {
+        let pair = &mut self.durable.pair;
+        let due = pair.client.wanted_connection().expect("because it is lost").not_before;
+        pair.now = pair.now.max(due);
+        let now = pair.now;
+        let epoch = pair.client.attach(now, Carrier::ordered()).expect("because it is due");
+        self.durable.client.keep(&mut pair.client, now);
+        let mut packet = Vec::new();
+        assert!(pair.client.poll_transmit(now, epoch, &mut packet));
+        (epoch, self.route(packet))
+    }
+
+    fn route(&mut self, packet: Vec<u8>) -> Route {
+        let now = self.durable.pair.now;
+        let connection = self.other.connection_accepted(now, Carrier::ordered());
+        self.other.first_packet(now, connection, BytesMut::from(&packet[..]))
+    }
+
+    fn answer(&mut self, epoch: Epoch, packet: Option<Vec<u8>>) {
+        let packet = packet.expect("because every refusal here says something");
+        let pair = &mut self.durable.pair;
+        pair.client
+            .handle_input(pair.now, epoch, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
+        self.durable.client.keep(&mut pair.client, pair.now);
+    }
+
+    fn recognises(&mut self, incoming: &Incoming) -> bool {
+        let (now, pieces) = (self.durable.pair.now, self.durable.server.pieces());
+        let recognised = self.other.recognises(now, incoming, &pieces, None);
+        recognised.expect("because it is whole")
+    }
+
+    fn take_over(&mut self) {
+        let (now, pieces) = (self.durable.pair.now, self.durable.server.pieces());
+        let (session, _) = self.other.restore(now, &pieces, None).expect("because it is whole");
+        self.durable.pair.server = Some(session);
+    }
+
+    /// Dials until the client begins a handshake, which names its session, and sees that through up to the other's decision.
+    fn prove(&mut self) -> (Epoch, Incoming) {
+        let (epoch, mut incoming) = loop {
+            match self.ask() {
+                (epoch, Route::Handshake(incoming)) => break (epoch, incoming),
+                // Anybody can refuse a RESUME: it says nothing of the session.
+                (epoch, Route::Lookup { incoming, .. }) => {
+                    let now = self.durable.pair.now;
+                    let refused = self.other.absent(now, incoming, &Placement::default());
+                    let Admission::Reject(rejection) = refused else {
+                        panic!("not refused");
+                    };
+                    self.answer(epoch, rejection.packet);
+                }
+                (_, route) => panic!("not looked up: {route:?}"),
+            }
+        };
+        let mut packet = Vec::new();
+        incoming.poll_transmit(&mut packet);
+        self.answer(epoch, Some(packet));
+        let pair = &mut self.durable.pair;
+        let mut packet = Vec::new();
+        assert!(pair.client.poll_transmit(pair.now, epoch, &mut packet));
+        incoming
+            .handle_input(pair.now, BytesMut::from(&packet[..]))
+            .expect("because it is honest");
+        (epoch, incoming)
+    }
+
+    /// The session goes on at the other process.
+    fn goes_on(&mut self, epoch: Epoch, incoming: Incoming) {
+        let now = self.durable.pair.now;
+        let theirs = self.durable.pair.server().adopt(now, incoming);
+        let theirs = theirs.expect("because it is its client");
+        self.durable.pair.links.push((epoch, Some(theirs)));
+        self.durable.settle();
+        let server = self.durable.pair.server();
+        let stream = server.accept(now).expect("because it was there").id;
+        let mut all = Vec::new();
+        while let Ok(Some(Chunk::Data { payload, .. })) = server.stream(stream).recv(now) {
+            all.push(payload.to_vec());
+        }
+        assert_eq!(all, [b"one", b"two"]);
+        assert_eq!(self.durable.pair.client.state(), SessionState::Attached);
+    }
+}
+
+#[test]
+fn a_resume_of_a_session_that_is_kept_elsewhere_takes_it_over() {
+    let mut fleet = fleet();
+    let (epoch, route) = fleet.ask();
+    let id = fleet.durable.pair.client.id().expect("because it is established");
+    let Route::Lookup { session, incoming } = route else {
+        panic!("not looked up: {route:?}");
+    };
+    assert_eq!(session, id);
+    assert!(fleet.recognises(&incoming));
+    fleet.take_over();
+    fleet.goes_on(epoch, incoming);
+}
+
+/// Whoever knows the id of a session, which is no secret, does not move it.
+#[test]
+fn only_the_client_of_a_session_is_recognised() {
+    let mut fleet = fleet();
+    let pair = &mut fleet.durable.pair;
+    let due = pair.client.wanted_connection().expect("because it is lost").not_before;
+    pair.now = pair.now.max(due);
+    let epoch = pair
+        .client
+        .attach(pair.now, Carrier::ordered())
+        .expect("because it is due");
+    fleet.durable.client.keep(&mut pair.client, pair.now);
+    let mut packet = Vec::new();
+    assert!(pair.client.poll_transmit(pair.now, epoch, &mut packet));
+    *packet.last_mut().expect("because it is a packet") ^= 1;
+    let Route::Lookup { incoming, .. } = fleet.route(packet) else {
+        panic!("not looked up");
+    };
+    assert!(!fleet.recognises(&incoming));
+    let now = fleet.durable.pair.now;
+    let rejection = fleet.other.unrecognised(now, incoming);
+    assert_eq!(rejection.packet, Some(Reject::Refused.encode()));
+}
+
+#[test]
+fn a_proven_client_whose_session_is_kept_elsewhere_goes_on_with_it() {
+    let mut fleet = fleet();
+    let (epoch, incoming) = fleet.prove();
+    let now = fleet.durable.pair.now;
+    let Admission::Lookup { incoming, .. } = fleet.other.admit(now, incoming) else {
+        panic!("not looked up");
+    };
+    assert!(fleet.recognises(&incoming));
+    fleet.take_over();
+    let Admission::Resume { incoming, .. } = fleet.other.admit(now, incoming) else {
+        panic!("it is held");
+    };
+    fleet.goes_on(epoch, incoming);
+}
+
+/// While the store cannot be asked, the client is told to come later, and nothing else.
+#[test]
+fn what_cannot_be_looked_up_may_be_there_later() {
+    let mut fleet = fleet();
+    let (epoch, route) = fleet.ask();
+    let Route::Lookup { incoming, .. } = route else {
+        panic!("not looked up: {route:?}");
+    };
+    let now = fleet.durable.pair.now;
+    let rejection = fleet.other.later(now, incoming);
+    fleet.answer(epoch, rejection.packet);
+    let (epoch, incoming) = fleet.prove();
+    let now = fleet.durable.pair.now;
+    let Admission::Lookup { incoming, .. } = fleet.other.admit(now, incoming) else {
+        panic!("not looked up");
+    };
+    let rejection = fleet.other.later(now, incoming);
+    fleet.answer(epoch, rejection.packet);
+    let client = &fleet.durable.pair.client;
+    assert_eq!(
+        (client.end_reason(), client.wanted_connection().is_some()),
+        (None, true)
+    );
+}
+
+/// A session that left this process is looked up like any other; once it is nowhere, nothing follows from that.
+#[test]
+fn a_session_that_went_on_elsewhere_comes_back_or_is_unknown() {
+    for comes_back in [true, false] {
+        let mut fleet = fleet();
+        fleet.take_over();
+        let now = fleet.durable.pair.now;
+        let server = fleet.durable.pair.server();
+        server.handle_store_failed(now, StoreFailure::Released);
+        let report = server.poll_report().expect("because it is over here");
+        fleet.other.update(now, report);
+        let (epoch, route) = fleet.ask();
+        let Route::Lookup { incoming, .. } = route else {
+            panic!("not looked up: {route:?}");
+        };
+        if comes_back {
+            assert!(fleet.recognises(&incoming));
+            fleet.take_over();
+            fleet.goes_on(epoch, incoming);
+            continue;
+        }
+        let rejection = fleet.other.later(now, incoming);
+        fleet.answer(epoch, rejection.packet);
+        let (epoch, incoming) = fleet.prove();
+        let now = fleet.durable.pair.now;
+        let Admission::Lookup { incoming, .. } = fleet.other.admit(now, incoming) else {
+            panic!("not looked up");
+        };
+        let Admission::New {
+            mut session,
+            epoch: theirs,
+        } = fleet.other.absent(now, incoming, &Placement::default())
+        else {
+            panic!("not admitted");
+        };
+        let record = session.poll_record().expect("because it is durable");
+        session.handle_persisted(now, record.number);
+        let mut packet = Vec::new();
+        assert!(session.poll_transmit(now, theirs, &mut packet));
+        fleet.answer(epoch, Some(packet));
+        assert_eq!(fleet.durable.pair.client.end_reason(), Some(&EndReason::Unknown));
+    }
+}
