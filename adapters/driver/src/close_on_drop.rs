@@ -16,11 +16,11 @@ impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.shared.call(|state, now| {
             if state.machine.is_durable() {
-                state.is_left = true;
+                state.leave();
             } else {
                 let _zero_fits = state.machine.close(now, 0, Bytes::new());
+                state.notify_driver();
             }
-            state.notify_driver();
         });
     }
 }

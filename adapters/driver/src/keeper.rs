@@ -84,16 +84,17 @@ impl Keeper {
         loop {
             match std::mem::replace(&mut self.work, Work::Over) {
                 Work::Idle => {
-                    let record =
-                        shared.call_untimed(|state, now| bare(&mut state.machine, now, "record").poll_record());
+                    let record = shared.call_untimed(|state, now| {
+                        // Whatever is done behind that mark is none of this process's any more, so that one who never stops cannot hold it up.
+                        if state.left_at.is_some_and(|mark| state.machine.has_persisted(mark)) {
+                            let machine = bare(&mut state.machine, now, "released");
+                            machine.handle_store_failed(now, StoreFailure::Released);
+                            return None;
+                        }
+                        bare(&mut state.machine, now, "record").poll_record()
+                    });
                     let Some(record) = record else {
                         self.work = Work::Idle;
-                        shared.call_untimed(|state, now| {
-                            if state.is_left {
-                                let machine = bare(&mut state.machine, now, "released");
-                                machine.handle_store_failed(now, StoreFailure::Released);
-                            }
-                        });
                         return turn;
                     };
                     self.begin(record);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use unbroken_proto::config::Seed;
+use unbroken_proto::durable::Mark;
 use unbroken_proto::error::SendRefusal;
 use unbroken_proto::event::{EndReason, Ended, Fates};
 use unbroken_proto::security::Auth;
@@ -45,8 +46,8 @@ pub(crate) struct State {
     pub(crate) connect_error: Option<Arc<ConnectError>>,
     /// Why what a durable session has to keep was not kept, the last time.
     pub(crate) store_error: Option<Arc<StoreError>>,
-    /// Nobody holds the durable session any more: it is over here once all is kept.
-    pub(crate) is_left: bool,
+    /// Nobody holds the durable session any more, or it is wanted elsewhere: it is over here once all is kept that was done up to then.
+    pub(crate) left_at: Option<Mark>,
     /// The session goes on elsewhere with a ticket: nothing of it stays here.
     pub(crate) is_exported: bool,
     /// Streams that a durable session was restored with, and that nobody has taken.
@@ -86,7 +87,7 @@ impl Shared {
                 is_disconnected: false,
                 connect_error: None,
                 store_error: None,
-                is_left: false,
+                left_at: None,
                 is_exported: false,
                 restored: BTreeSet::new(),
                 keepers: Waiters::default(),
@@ -173,6 +174,12 @@ impl State {
     pub(crate) fn notify_driver(&mut self) {
         let driver = self.driver.take();
         self.wakes.push(driver);
+    }
+
+    /// A durable session is over here once all is kept that was done so far.
+    pub(crate) fn leave(&mut self) {
+        self.left_at.get_or_insert(self.machine.mark());
+        self.notify_driver();
     }
 
     /// As [`notify_driver`](State::notify_driver), for a call that changes no deadline: only if there is something to send, or to

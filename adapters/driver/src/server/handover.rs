@@ -46,10 +46,7 @@ impl ServerHandle {
     fn give_up(&self, session: SessionId) {
         let shared = self.with(|state, _, _| state.owners.get(&session).map(|owner| Arc::clone(&owner.shared)));
         if let Some(shared) = shared {
-            shared.call(|state, _| {
-                state.is_left = true;
-                state.notify_driver();
-            });
+            shared.call(|state, _| state.leave());
         }
     }
 }

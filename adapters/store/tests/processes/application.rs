@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use unbroken_store::{Embedded, Store};
+use unbroken_tokio::proto::event::EndReason;
 use unbroken_tokio::proto::security::{AtRest, Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
@@ -55,8 +56,8 @@ pub(crate) fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
         .enable_all()
         .build()
         .unwrap();
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(folder.join("store")).unwrap());
     runtime.block_on(async {
+        let store = store(role, folder).await;
         match role {
             Role::Client => {
                 let secret = SharedSecret::from_key(b"test", [7; 32]).unwrap();
@@ -85,8 +86,28 @@ pub(crate) fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
     });
 }
 
+/// A store of its own; or, for the server, that of a fleet.
+async fn store(role: Role, folder: &Path) -> Arc<dyn Store> {
+    #[cfg(feature = "nats")]
+    if let (Role::Server, Ok(servers)) = (role, std::env::var("UNBROKEN_FLEET")) {
+        let mut config = unbroken_store::nats::NatsConfig::default();
+        config.lease = Duration::from_secs(2);
+        loop {
+            // The server may have been killed, too.
+            match unbroken_store::nats::NatsStore::connect(&servers, config.clone()).await {
+                Ok(store) => return Arc::new(store),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+    let _ = role;
+    Arc::new(Embedded::open(folder.join("store")).unwrap())
+}
+
 async fn converse(session: Session, (role, part): (Role, u64), folder: PathBuf) {
-    let mut streams = streams(&session, role).await;
+    let Some(mut streams) = streams(&session, role).await else {
+        return;
+    };
     let (bytes, messages) = (streams.pop().unwrap(), streams.pop().unwrap());
     let taken = [messages.id(), bytes.id()].map(|id| session.taken(id));
     let (send_messages, receive_messages) = messages.split();
@@ -99,11 +120,14 @@ async fn converse(session: Session, (role, part): (Role, u64), folder: PathBuf) 
     tokio::spawn(async move { receive(receive_messages, &database, LABELS[0]).await });
     receive(receive_bytes, &folder, LABELS[1]).await;
     let ended = session.closed().await;
+    if matches!(ended.reason, EndReason::Moved | EndReason::Superseded) {
+        return;
+    }
     Database::open(&folder).is_wrong(&format!("ended: {ended:?}"));
 }
 
 /// The two streams: those of the process before, as far as it had them, and new ones.
-async fn streams(session: &Session, role: Role) -> Vec<Stream> {
+async fn streams(session: &Session, role: Role) -> Option<Vec<Stream>> {
     let mut streams = Vec::new();
     let restored = session.restored();
     for label in LABELS {
@@ -113,14 +137,14 @@ async fn streams(session: &Session, role: Role) -> Vec<Stream> {
             (None, Role::Client) => {
                 let mut options = StreamOptions::default();
                 options.label = label.into();
-                session.open(options).await.unwrap()
+                session.open(options).await.ok()?
             }
-            (None, Role::Server) => session.accept().await.unwrap(),
+            (None, Role::Server) => session.accept().await?,
         };
         assert_eq!(stream.label(), label);
         streams.push(stream);
     }
-    streams
+    Some(streams)
 }
 
 async fn send_numbers(mut half: SendHalf, numbers: Range<u64>) {
@@ -153,26 +177,32 @@ async fn send_pattern(mut half: SendHalf, bytes: Range<u64>) {
 async fn receive(mut half: RecvHalf, folder: &Path, label: &str) {
     let database = Database::open(folder);
     let mut mark = database.mark(label);
-    half.consumed(mark.place).unwrap();
+    if half.consumed(mark.place).is_err() {
+        return;
+    }
     loop {
         let Ok(Some((payload, _))) = half.recv_chunk().await else {
             return;
         };
         let place = half.place();
-        if label == LABELS[0] {
-            mark = Mark {
-                place,
-                count: mark.count + 1,
+        let is_message = label == LABELS[0];
+        let count = if is_message { place.messages } else { place.bytes };
+        // Another process that had the session may have come so far already.
+        while mark.count < count {
+            let known = std::mem::replace(&mut mark, Mark { place, count }).count;
+            let is_ours = if is_message {
+                let number = payload[..].try_into().map_or(u64::MAX, u64::from_be_bytes);
+                database.take_message(mark, number)
+            } else {
+                let new = usize::try_from(count - known).unwrap_or(usize::MAX).min(payload.len());
+                database.take_bytes(mark, &payload[payload.len() - new..])
             };
-            let number = payload[..].try_into().map_or(u64::MAX, u64::from_be_bytes);
-            database.take_message(mark, number);
-        } else {
-            mark = Mark {
-                place,
-                count: mark.count + payload.len() as u64,
-            };
-            database.take_bytes(mark, &payload);
+            if !is_ours {
+                mark = database.mark(label);
+            }
         }
-        half.consumed(place).unwrap();
+        if half.consumed(place).is_err() {
+            return;
+        }
     }
 }

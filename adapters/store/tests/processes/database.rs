@@ -60,35 +60,41 @@ impl Database {
         found.unwrap_or_default()
     }
 
-    /// The next message, which has to be the one of that number.
-    pub(crate) fn take_message(&self, mark: Mark, number: u64) {
-        if number != mark.count - 1 {
+    /// The next message, which has to be the one of that number. `false`: another process has come before, with that one or more.
+    pub(crate) fn take_message(&self, mark: Mark, number: u64) -> bool {
+        let is_ours = self.put("messages", mark, 1);
+        if is_ours && number != mark.count - 1 {
             self.is_wrong(&format!("message {number} in the place of {}", mark.count - 1));
         }
-        self.put("messages", mark);
+        is_ours
     }
 
-    /// The next bytes, which have to be those of their places.
-    pub(crate) fn take_bytes(&self, mark: Mark, bytes: &[u8]) {
+    /// The next bytes, which have to be those of their places. `false`: as of a message.
+    pub(crate) fn take_bytes(&self, mark: Mark, bytes: &[u8]) -> bool {
         let first = mark.count - bytes.len() as u64;
+        let is_ours = self.put("bytes", mark, bytes.len() as u64);
         let expected = (first..mark.count).map(byte_at);
-        if !bytes.iter().copied().eq(expected) {
+        if is_ours && !bytes.iter().copied().eq(expected) {
             self.is_wrong(&format!("bytes from {first} on"));
         }
-        self.put("bytes", mark);
+        is_ours
     }
 
-    fn put(&self, kind: &str, mark: Mark) {
+    /// Behind what stands there, or not at all: where a session changes hands, the process that had it may still be writing.
+    fn put(&self, kind: &str, mark: Mark, added: u64) -> bool {
+        let before = (mark.count - added).cast_signed();
         let changed = self.0.execute(
-            "insert or replace into marks values (?1, ?2, ?3, ?4)",
+            "insert into marks select ?1, ?2, ?3, ?4 where ?5 = (select ifnull(max(count), 0) from marks where kind = ?1)
+             on conflict (kind) do update set messages = ?2, bytes = ?3, count = ?4",
             (
                 kind,
                 mark.place.messages.cast_signed(),
                 mark.place.bytes.cast_signed(),
                 mark.count.cast_signed(),
+                before,
             ),
         );
-        assert_eq!(changed.unwrap(), 1);
+        changed.unwrap() == 1
     }
 
     pub(crate) fn is_wrong(&self, what: &str) {
