@@ -137,6 +137,9 @@ fn a_session_goes_on_at_another_node_whoever_is_killed() {
         if killed >= kills {
             continue;
         }
+        if killed % 10 == 0 {
+            eprintln!("{killed} kills, {known} of {all} arrived, after {:?}", begun.elapsed());
+        }
         let drawn = usize::try_from(random.below(2 * NODES as u64 + 1)).unwrap();
         match drawn.checked_sub(NODES) {
             None => {
