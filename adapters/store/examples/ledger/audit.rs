@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::bank::{self, Bank};
-use crate::common::{ACCOUNTS, AT_FIRST, Failure};
+use crate::common::{ACCOUNTS, AT_FIRST, Failure, Transfer};
 use crate::orders::{self, Orders};
 
 /// What was found to be right.
@@ -35,7 +35,8 @@ pub(crate) fn audit(server: &Path, client: &Path) -> Result<Audit, Failure> {
     for (number, (transfer, _)) in applied.iter().enumerate() {
         let expected = issued.get(number);
         if expected != Some(transfer) {
-            return Err(format!("applied: {transfer}, in the place of {expected:?}").into());
+            let expected = expected.map_or("none".to_owned(), Transfer::to_string);
+            return Err(format!("applied: {transfer}, in the place of {expected}").into());
         }
     }
     for (number, answer) in answers.iter().enumerate() {
