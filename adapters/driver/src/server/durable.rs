@@ -19,6 +19,10 @@ use crate::machine::bare;
 use crate::session::Session;
 use crate::state::Shared;
 use crate::store::{JournalId, Store, StoreError};
+use crate::together::together;
+
+/// How many journals are opened at the same time, since a store writes down each new owner, and what that costs is shared by those that wait for it.
+const OPENED_AT_ONCE: usize = 64;
 
 /// Drives a session that was restored to its end.
 pub type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -85,10 +89,15 @@ impl ServerHandle {
         let Some(store) = self.with(|state, _, _| state.store.clone()) else {
             return Ok(restoration);
         };
-        for id in store.list().await?.into_iter().filter(is_of_session) {
-            match self.restore_one(&store, &id).await {
-                Ok((session, driving)) => restoration.sessions.push((session, driving)),
-                Err(error) => restoration.failed.push((id, error)),
+        let mut ids = store.list().await?;
+        ids.retain(is_of_session);
+        for group in ids.chunks(OPENED_AT_ONCE) {
+            let outcomes = together(group.iter().map(|id| self.restore_one(&store, id))).await;
+            for (id, outcome) in group.iter().zip(outcomes) {
+                match outcome {
+                    Ok((session, driving)) => restoration.sessions.push((session, driving)),
+                    Err(error) => restoration.failed.push((id.clone(), error)),
+                }
             }
         }
         Ok(restoration)

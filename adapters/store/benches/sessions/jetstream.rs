@@ -80,7 +80,7 @@ async fn measure(port: u16) {
                 store(&url, &format!("s{size}-{round}")).await,
             ];
             let pair = Pair::new(Some(stores)).await;
-            rates[0].push(one_way(&pair, size).await);
+            rates[0].push(one_way(&pair, size).await.1);
             pair.close().await;
             rates[1].push(publishes(&context, size, 1).await);
             rates[2].push(publishes(&context, size, AT_ONCE).await);
@@ -111,7 +111,7 @@ async fn publishes(context: &Context, size: usize, at_once: usize) -> f64 {
     while begin.elapsed() < ROUND {
         while answers.len() < at_once {
             let sent = context.publish("plain", message.clone()).await.unwrap();
-            answers.push(std::future::IntoFuture::into_future(sent));
+            answers.push(sent.into_future());
         }
         answers.next().await.unwrap().unwrap();
         count += 1;

@@ -33,8 +33,8 @@ const ROUND: Duration = Duration::from_millis(700);
 const SIZES: [usize; 2] = [64, 1024];
 const PINGS: usize = 200;
 
-/// Messages a second that go from the client to the server, and are dealt with there.
-async fn one_way(pair: &Pair, size: usize) -> f64 {
+/// Sends messages from the client to the server, which deals with them: how many, and how many a second.
+async fn one_way(pair: &Pair, size: usize) -> (f64, f64) {
     let (mut send, _recv) = pair.client.open(StreamOptions::default()).await.unwrap().split();
     let message = Bytes::from(vec![7; size]);
     let begin = Instant::now();
@@ -55,7 +55,7 @@ async fn one_way(pair: &Pair, size: usize) -> f64 {
     pair.server.persisted().await.unwrap();
     let rate = f64::from(count) / begin.elapsed().as_secs_f64();
     sending.await.unwrap();
-    rate
+    (f64::from(count), rate)
 }
 
 /// How long a message of 64 bytes takes there and back, when there is no other: the median, in milliseconds.
@@ -133,11 +133,8 @@ fn throughput(runtime: &Runtime, folder: &Path) {
                 runtime.block_on(async {
                     let (pair, stores) = embedded(folder).await;
                     let before = stores.each_ref().map(|store| store.writes());
-                    let rate = one_way(&pair, size).await;
-                    let each = |end: usize| {
-                        let written = stores[end].writes() - before[end];
-                        1000.0 * written as f64 / (rate * ROUND.as_secs_f64())
-                    };
+                    let (count, rate) = one_way(&pair, size).await;
+                    let each = |end: usize| 1000.0 * (stores[end].writes() - before[end]) as f64 / count;
                     let writes = [each(0), each(1)];
                     pair.close().await;
                     [rate, writes[0], writes[1]]
