@@ -7,11 +7,14 @@ use std::task::Poll;
 /// Polls all of them until each is ready, and returns what came of them, in their order. Each wake polls all that are left, so that they
 /// should be some dozens at most.
 pub(crate) async fn together<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let running = futures.into_iter().map(Box::pin);
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = running.map(|future| (future, None)).collect();
+    let mut running: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
     poll_fn(|cx| {
         let mut is_done = true;
-        for (future, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
+        for (future, output) in running.iter_mut().zip(&mut outputs) {
+            if output.is_some() {
+                continue;
+            }
             match future.as_mut().poll(cx) {
                 Poll::Ready(ready) => *output = Some(ready),
                 Poll::Pending => is_done = false,
@@ -20,7 +23,7 @@ pub(crate) async fn together<F: Future>(futures: impl IntoIterator<Item = F>) ->
         if is_done { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    running.into_iter().filter_map(|(_, output)| output).collect()
+    outputs.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
