@@ -31,6 +31,7 @@ mod state;
 pub mod store;
 mod stream;
 mod sync;
+mod together;
 mod uptime;
 
 pub use budget::Budget;

@@ -11,6 +11,7 @@ use unbroken_proto::session::StoreFailure;
 
 use super::backlog::Accepted;
 use super::handle::ServerHandle;
+use super::lookup::Taking;
 use super::pending::NewSession;
 use crate::driver::{Driver, Routed};
 use crate::durable::{DurableError, open_new, unless_released};
@@ -19,6 +20,10 @@ use crate::machine::bare;
 use crate::session::Session;
 use crate::state::Shared;
 use crate::store::{JournalId, Store, StoreError};
+use crate::together::together;
+
+/// How many journals are opened at the same time, since a store writes down each new owner, and what that costs is shared by those that wait for it.
+const OPENED_AT_ONCE: usize = 64;
 
 /// Drives a session that was restored to its end.
 pub type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -95,13 +100,17 @@ impl ServerHandle {
         let Some(store) = self.with(|state, _, _| state.store.clone()) else {
             return Ok(restoration);
         };
-        for id in store.abandoned().await? {
-            if session_of(&id).is_none_or(|session| self.with(|state, _, _| state.owners.contains_key(&session))) {
-                continue;
-            }
-            match self.restore_one(&store, &id).await {
-                Ok((session, driving)) => restoration.sessions.push((session, driving)),
-                Err(error) => restoration.failed.push((id, error)),
+        let mut ids = store.abandoned().await?;
+        ids.retain(|id| session_of(id).is_some());
+        for group in ids.chunks(OPENED_AT_ONCE) {
+            let outcomes = together(group.iter().map(|id| self.restore_one(&store, id))).await;
+            for (id, outcome) in group.iter().zip(outcomes) {
+                match outcome {
+                    Ok((session, driving)) => restoration.sessions.push((session, driving)),
+                    // Its client came before, or it was restored when this was called before.
+                    Err(DurableError::Restore(RestoreError::Held)) => {}
+                    Err(error) => restoration.failed.push((id.clone(), error)),
+                }
             }
         }
         Ok(restoration)
@@ -113,6 +122,8 @@ impl ServerHandle {
         store: &Arc<dyn Store>,
         id: &JournalId,
     ) -> Result<(SessionId, Driving), DurableError> {
+        let session = session_of(id).ok_or(RestoreError::Side)?;
+        let _taking = Taking::new(self, session).ok_or(RestoreError::Held)?;
         let opened = store.open(id).await?;
         let fence = opened.fence;
         let taken = self.with(|state, now, wakes| {

@@ -92,9 +92,6 @@ impl ServerHandle {
             Ok(false) => return Found::Unrecognised,
             Err(_) => return Found::Later,
         }
-        let Some(_taking) = Taking::new(self, session) else {
-            return Found::Later;
-        };
         match (held, self.held(session)) {
             (None, None) => match self.restore_one(&store, &id).await {
                 Ok((_, driving)) => Found::Held(Some(driving)),
@@ -161,15 +158,16 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// A session that is being taken over: by one connection at a time, since each that opens a journal takes it from the one before.
-struct Taking<'a> {
+/// A session that is being taken over, once at a time: each that opens a journal takes it from the one before.
+pub(super) struct Taking<'a> {
     server: &'a ServerHandle,
     session: SessionId,
 }
 
 impl<'a> Taking<'a> {
-    fn new(server: &'a ServerHandle, session: SessionId) -> Option<Taking<'a>> {
-        let is_first = server.with(|state, _, _| state.taking.insert(session));
+    /// `None`: it is held here, or about to be.
+    pub(super) fn new(server: &'a ServerHandle, session: SessionId) -> Option<Taking<'a>> {
+        let is_first = server.with(|state, _, _| !state.owners.contains_key(&session) && state.taking.insert(session));
         is_first.then_some(Taking { server, session })
     }
 }
