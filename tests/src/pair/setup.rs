@@ -109,7 +109,7 @@ fn secret() -> SharedSecret {
     SharedSecret::from_key(b"pair", [7; 32]).expect("because the hint is short")
 }
 
-fn client_auth(setup: &Setup) -> Auth {
+pub(super) fn client_auth(setup: &Setup) -> Auth {
     let auth = Auth::pinned(vec![StaticKey::from_bytes([9; 32]).public()]);
     if setup.suite.has_secret() {
         auth.with_secret(secret())
@@ -118,13 +118,23 @@ fn client_auth(setup: &Setup) -> Auth {
     }
 }
 
-fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
+pub(super) fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
     let mut config = ClientConfig::new(auth);
     config.session = setup.client.clone();
     config.suites = vec![setup.suite];
     config.backoff = setup.backoff.clone();
     config.strategies = setup.strategies.clone();
     config.history_limit = setup.history_limit;
+    config
+}
+
+pub(super) fn server_config(setup: &Setup) -> ServerConfig {
+    let mut auth = ServerAuth::key(StaticKey::from_bytes([9; 32]));
+    if setup.suite.has_secret() {
+        auth = auth.with_secrets(vec![secret()]);
+    }
+    let mut config = ServerConfig::new(auth);
+    config.session = setup.server.clone();
     config
 }
 
@@ -140,17 +150,9 @@ impl Pair {
     #[must_use]
     pub fn new(setup: &Setup) -> Pair {
         let now = Instant::from_millis(1_000);
-        let key = StaticKey::from_bytes([9; 32]);
-        let secret = secret();
-        let auth = client_auth(setup);
-        let mut server_auth = ServerAuth::key(key);
-        if setup.suite.has_secret() {
-            server_auth = server_auth.with_secrets(vec![secret]);
-        }
-        let config = client_config(setup, auth);
+        let config = client_config(setup, client_auth(setup));
         let client = Session::connect(config, seed(setup.seed), now).expect("because the setup is in range");
-        let mut config = ServerConfig::new(server_auth);
-        config.session = setup.server.clone();
+        let config = server_config(setup);
         // The server was up before, so that its word on sessions it does not know has weight.
         let registry =
             Registry::new(config, seed(setup.seed ^ 0x80), Instant::ZERO).expect("because the setup is in range");
