@@ -7,14 +7,12 @@
 //! - [`durable`]: sessions whose processes die and begin again; [`durable::run_seed`] runs one schedule.
 //! - [`population`]: a registry with its owners and thousands of clients, through packets.
 //! - [`pair`]: one client and one server driven by hand, for scripts and for exhaustive exploration.
-//! - [`crash`]: such a pair whose processes die, explored exhaustively.
 //! - [`harness`]: one client and its host's judgement under faults, beside an oracle that counts for itself.
 //! - [`lines`]: lines of some rate and length, and how sessions use them.
 //! - [`soak`]: many schedules, from their seeds.
 //! - [`ssm`]: models of the AWS Session Manager programs and of the service between them.
 //! - [`run_bytes`]: a schedule decoded from bytes, shared by fuzzers, proptest and the corpus replay.
 
-pub mod crash;
 pub mod durable;
 pub mod harness;
 pub mod hostile;

@@ -6,7 +6,7 @@ use unbroken_proto::durable::RestoreError;
 use unbroken_proto::server::Registry;
 use unbroken_proto::{Session, Side};
 
-use super::setup::{Pair, Setup, client_auth, client_config, server_config};
+use super::setup::{Pair, Setup};
 
 impl Pair {
     /// The client's process dies and begins again with `journal`. False: nothing was kept, so that it begins anew.
@@ -15,7 +15,7 @@ impl Pair {
     /// When what was kept is not restored.
     pub fn restart_client(&mut self, setup: &Setup, journal: &[Bytes], seed: Seed) -> bool {
         let now = self.instant();
-        let config = client_config(setup, client_auth(setup));
+        let config = setup.client_config();
         let (restored, session) = match Session::restore(config.clone(), journal, None, Seed(seed.0), now) {
             Ok(session) => (true, session),
             Err(RestoreError::Empty) => (
@@ -37,7 +37,7 @@ impl Pair {
     /// When what was kept is not restored.
     pub fn restart_server(&mut self, setup: &Setup, journal: &[Bytes], seed: Seed) -> bool {
         let now = self.instant();
-        self.registry = Registry::new(server_config(setup), seed, now).expect("because the setup is in range");
+        self.registry = Registry::new(setup.server_config(), seed, now).expect("because the setup is in range");
         self.former.clear();
         self.server = match self.registry.restore(now, journal, None) {
             Ok((session, _)) => Some(session),
@@ -47,22 +47,6 @@ impl Pair {
         self.die(Side::Server);
         self.pass_report();
         self.server.is_some()
-    }
-
-    /// What would begin with `journal`, without anything coming of it.
-    ///
-    /// # Panics
-    /// When it is not restored.
-    #[must_use]
-    pub fn restored(&self, setup: &Setup, side: Side, journal: &[Bytes]) -> Session {
-        let (now, seed) = (self.instant(), Seed([0x77; 32]));
-        let restored = if side == Side::Client {
-            Session::restore(client_config(setup, client_auth(setup)), journal, None, seed, now)
-        } else {
-            let mut registry = Registry::new(server_config(setup), seed, now).expect("because the setup is in range");
-            registry.restore(now, journal, None).map(|(session, _)| session)
-        };
-        restored.unwrap_or_else(|error| panic!("{side:?} would not be restored: {error:?}"))
     }
 
     /// Its connections go with a process: what it said is still on its way, what was said to it is lost.

@@ -109,7 +109,7 @@ fn secret() -> SharedSecret {
     SharedSecret::from_key(b"pair", [7; 32]).expect("because the hint is short")
 }
 
-pub(super) fn client_auth(setup: &Setup) -> Auth {
+fn client_auth(setup: &Setup) -> Auth {
     let auth = Auth::pinned(vec![StaticKey::from_bytes([9; 32]).public()]);
     if setup.suite.has_secret() {
         auth.with_secret(secret())
@@ -118,7 +118,7 @@ pub(super) fn client_auth(setup: &Setup) -> Auth {
     }
 }
 
-pub(super) fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
+fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
     let mut config = ClientConfig::new(auth);
     config.session = setup.client.clone();
     config.suites = vec![setup.suite];
@@ -128,7 +128,21 @@ pub(super) fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
     config
 }
 
-pub(super) fn server_config(setup: &Setup) -> ServerConfig {
+impl Setup {
+    /// The client's configuration.
+    #[must_use]
+    pub fn client_config(&self) -> ClientConfig {
+        client_config(self, client_auth(self))
+    }
+
+    /// The server's.
+    #[must_use]
+    pub fn server_config(&self) -> ServerConfig {
+        server_config(self)
+    }
+}
+
+fn server_config(setup: &Setup) -> ServerConfig {
     let mut auth = ServerAuth::key(StaticKey::from_bytes([9; 32]));
     if setup.suite.has_secret() {
         auth = auth.with_secrets(vec![secret()]);

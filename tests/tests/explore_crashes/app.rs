@@ -7,24 +7,24 @@ use unbroken_proto::durable::Mark;
 use unbroken_proto::event::{Place, Tally};
 use unbroken_proto::stream::{Chunk, StreamOptions};
 
-use super::world::{STREAM, World, index, side};
+use crate::world::{STREAM, World, index, side};
 
 /// Bytes of each message.
 const LENGTH: usize = 3;
 
 /// The application at one end.
 #[derive(Debug, Default)]
-pub(super) struct App {
+pub(crate) struct App {
     /// It has the stream, in this process.
-    pub(super) has_stream: bool,
+    pub(crate) has_stream: bool,
     /// Its own mark: all below is dealt with.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// Messages handed to the session.
-    pub(super) sent: u64,
+    pub(crate) sent: u64,
     /// It decided to close.
-    pub(super) wants_close: bool,
+    pub(crate) wants_close: bool,
     /// It did, in this process.
-    pub(super) has_closed: bool,
+    pub(crate) has_closed: bool,
     /// What it is certain that a restart leaves of what it sent.
     certain: Tally,
     unsure: VecDeque<(Mark, Tally)>,
@@ -33,12 +33,12 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn has_nothing(&self) -> bool {
+    pub(crate) fn has_nothing(&self) -> bool {
         self.place == Place::default() && self.certain == Tally::default() && self.unsure.is_empty()
     }
 
     /// What is kept now is certain.
-    pub(super) fn on_kept(&mut self, session: &Session) {
+    pub(crate) fn on_kept(&mut self, session: &Session) {
         while let Some((mark, taken)) = self.unsure.front().copied() {
             if !session.has_persisted(mark) {
                 break;
@@ -49,7 +49,7 @@ impl App {
     }
 
     /// Nothing is kept of its session, because there was nothing yet or it is over.
-    pub(super) fn on_lost(&mut self, is_over: bool) {
+    pub(crate) fn on_lost(&mut self, is_over: bool) {
         self.unsure.clear();
         self.has_stream = false;
         self.looked = None;
@@ -59,7 +59,7 @@ impl App {
 
 impl World {
     /// The client's application opens the stream.
-    pub(super) fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         let (now, options) = (self.pair.instant(), StreamOptions::default());
         if self.pair.client.open(now, options.clone()).is_ok_and(|id| id == STREAM) {
             self.pair.ledger.opened(STREAM, &options);
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// An application begins again: it goes on sending behind what was taken, and hands back its mark.
-    pub(super) fn resume(&mut self, client: bool) {
+    pub(crate) fn resume(&mut self, client: bool) {
         let (us, now) = (index(client), self.pair.instant());
         let app = &mut self.apps[us];
         app.unsure.clear();
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// The next message.
-    pub(super) fn send(&mut self, client: bool) -> bool {
+    pub(crate) fn send(&mut self, client: bool) -> bool {
         let us = index(client);
         if !self.may_send(client) || !self.pair.put(side(client), STREAM, LENGTH) {
             return false;
@@ -117,14 +117,14 @@ impl World {
         true
     }
 
-    pub(super) fn may_send(&self, client: bool) -> bool {
+    pub(crate) fn may_send(&self, client: bool) -> bool {
         let us = index(client);
         let app = &self.apps[us];
         let running = self.pair.ended[us].is_none() && !app.wants_close;
         running && app.has_stream && app.sent < self.left.messages[us]
     }
 
-    pub(super) fn close(&mut self, client: bool) -> bool {
+    pub(crate) fn close(&mut self, client: bool) -> bool {
         let (us, now) = (index(client), self.pair.instant());
         if self.apps[us].has_closed || self.pair.ended[us].is_some() {
             return false;
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Whether an application that looks may find something.
-    pub(super) fn may_read(&self, client: bool) -> bool {
+    pub(crate) fn may_read(&self, client: bool) -> bool {
         let session = if client {
             Some(&self.pair.client)
         } else {
@@ -153,7 +153,7 @@ impl World {
     ///
     /// # Panics
     /// When what is read is not what was written.
-    pub(super) fn read(&mut self, client: bool) -> bool {
+    pub(crate) fn read(&mut self, client: bool) -> bool {
         if !self.may_read(client) {
             return false;
         }

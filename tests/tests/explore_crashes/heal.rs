@@ -2,14 +2,14 @@
 
 use unbroken_proto::session::SessionState;
 
-use super::world::{World, index};
+use crate::world::{World, index};
 
 /// How long that may take, in nanoseconds.
 const LONG: u64 = 600_000_000_000;
 
 impl World {
     /// Goes on until everything arrived, or a close went through, or for [`LONG`].
-    pub(super) fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         let limit = self.pair.now + LONG;
         loop {
             while self.round() {}
@@ -46,7 +46,7 @@ impl World {
         for wire in 0..self.pair.wires.len() {
             let known = &self.pair.wires[wire];
             let client_gone = known.client.is_none();
-            let server_gone = matches!(known.server, crate::pair::ServerEnd::Closed);
+            let server_gone = matches!(known.server, unbroken_tests::pair::ServerEnd::Closed);
             let cut = self.cut.contains(&wire);
             if cut || server_gone {
                 any |= self.pair.notice(wire, Side::Client);
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Whether there is nothing left to wait for.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         if self.is_closed() {
             return self.pair.ended[0].is_some() && (self.pair.server.is_none() || self.pair.ended[1].is_some());
         }

@@ -2,26 +2,28 @@
 //! beginning.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use super::acts::Act;
-use super::world::{Budget, World};
-use crate::pair::Setup;
+use crate::acts::Act;
+use crate::disk::Restorer;
+use crate::world::{Budget, World};
+use unbroken_tests::pair::Setup;
 
 /// What the exploration came to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Explored {
+pub(crate) struct Explored {
     /// Different states.
-    pub states: usize,
+    pub(crate) states: usize,
     /// Acts tried.
-    pub edges: usize,
+    pub(crate) edges: usize,
     /// Kills among them.
-    pub kills: usize,
+    pub(crate) kills: usize,
     /// States in which nothing could happen any more, except that a process dies.
-    pub ends: usize,
+    pub(crate) ends: usize,
     /// States from which everything was brought to its end.
-    pub healed: usize,
+    pub(crate) healed: usize,
     /// Whether a limit was hit.
-    pub cut_short: bool,
+    pub(crate) cut_short: bool,
 }
 
 /// Prints the way to where a check failed.
@@ -35,9 +37,9 @@ impl Drop for Way<'_> {
     }
 }
 
-fn replay(setup: &Setup, budget: Budget, path: &[Act]) -> World {
+fn replay(setup: &Setup, restorer: &Rc<Restorer>, budget: Budget, path: &[Act]) -> World {
     let _way = Way(path);
-    let mut world = World::begin(setup, budget);
+    let mut world = World::begin(setup, restorer, budget);
     path.iter().for_each(|act| world.apply(*act));
     world
 }
@@ -52,12 +54,13 @@ fn heal(mut world: World, path: &[Act]) {
 ///
 /// # Panics
 /// When something does not hold, with the way that leads there.
-pub fn explore(setup: &Setup, budget: Budget) -> Explored {
+pub(crate) fn explore(setup: &Setup, budget: Budget) -> Explored {
     let mut explored = Explored::default();
+    let restorer = Rc::new(Restorer::new(setup));
     let mut seen = BTreeSet::new();
     let mut stack: Vec<Vec<Act>> = vec![Vec::new()];
     while let Some(mut path) = stack.pop() {
-        let mut world = replay(setup, budget, &path);
+        let mut world = replay(setup, &restorer, budget, &path);
         loop {
             if !seen.insert(world.key()) {
                 break;
@@ -77,7 +80,7 @@ pub fn explore(setup: &Setup, budget: Budget) -> Explored {
             let is_end = acts.iter().all(|act| matches!(act, Act::Wait | Act::Kill(_)));
             if is_end || explored.states % budget.fair_every == 0 {
                 explored.healed += 1;
-                heal(replay(setup, budget, &path), &path);
+                heal(replay(setup, &restorer, budget, &path), &path);
             }
             explored.ends += usize::from(is_end);
             explored.edges += acts.len();

@@ -1,11 +1,21 @@
 //! The exhaustive small model of durable sessions, with one kill at any step: every order of deliver, lose, cut, notice, attach,
 //! write, keep, read and kill, on the real machines. `UNBROKEN_FULL=1` explores the larger worlds.
 
+mod acts;
+mod app;
+mod checks;
+mod disk;
+mod explore;
+mod heal;
+mod world;
+
 use unbroken_proto::SessionConfig;
 use unbroken_proto::security::AtRest;
 use unbroken_proto::time::Duration;
-use unbroken_tests::crash::{Budget, explore};
 use unbroken_tests::pair::Setup;
+
+use crate::explore::explore;
+use crate::world::Budget;
 
 fn setup() -> Setup {
     let mut config = SessionConfig::default().with_ack_delay(Duration::ZERO);

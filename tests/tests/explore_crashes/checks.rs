@@ -3,15 +3,15 @@
 use unbroken_proto::Side;
 use unbroken_proto::event::EndReason;
 
-use super::world::{World, index, side};
-use crate::pair::ServerEnd;
-use crate::rng::mix;
-use crate::tally::hash_bytes;
+use crate::world::{World, index, side};
+use unbroken_tests::pair::ServerEnd;
+use unbroken_tests::rng::mix;
+use unbroken_tests::tally::hash_bytes;
 
 impl World {
     /// # Panics
     /// When something does not hold.
-    pub(super) fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let client = Some(self.pair.client.inspect());
         let server = self.pair.server.as_ref().map(|server| server.inspect());
         for seen in [client, server].into_iter().flatten() {
@@ -57,7 +57,7 @@ impl World {
 
     /// # Panics
     /// When the session did not come to where it had to.
-    pub(super) fn check_healed(&mut self) {
+    pub(crate) fn check_healed(&mut self) {
         self.check();
         assert!(
             self.is_done() || (self.is_closed() && !self.is_established()),
@@ -72,7 +72,7 @@ impl World {
 
     /// Tells states apart by what the machines show of their inside, what is kept, what is in flight and what is left of the
     /// budget; instants are left out.
-    pub(super) fn key(&self) -> u64 {
+    pub(crate) fn key(&self) -> u64 {
         let mut key = 0u64;
         let mut note = |n: u64| key = mix(key ^ n).wrapping_add(n.rotate_left(9));
         for (us, session) in [Some(&self.pair.client), self.pair.server.as_ref()].into_iter().enumerate() {

@@ -1,81 +1,84 @@
 //! The two ends, their disks and what is left of the budget.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use unbroken_proto::config::Seed;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::{SessionId, Side, StreamId};
 
-use super::app::App;
-use super::disk::{Disk, Standing};
-use crate::durable::Truth;
-use crate::pair::{Pair, Setup};
+use crate::app::App;
+use crate::disk::{Disk, Restorer, Standing};
+use unbroken_tests::durable::Truth;
+use unbroken_tests::pair::{Pair, Setup};
 
 /// The one stream, which the client opens.
-pub(super) const STREAM: StreamId = StreamId(1);
+pub(crate) const STREAM: StreamId = StreamId(1);
 
 /// How much may happen.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Messages of the client and of the server.
-    pub messages: [u64; 2],
+    pub(crate) messages: [u64; 2],
     /// Connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Connections that break although nobody dies.
-    pub cuts: u32,
+    pub(crate) cuts: u32,
     /// Processes that die.
-    pub kills: u32,
+    pub(crate) kills: u32,
     /// Which may: the client's, the server's, both at once.
-    pub mortal: [bool; 3],
+    pub(crate) mortal: [bool; 3],
     /// Planned swaps asked for.
-    pub migrations: u32,
+    pub(crate) migrations: u32,
     /// Packets delivered to an end that gave the connection up.
-    pub late: u32,
+    pub(crate) late: u32,
     /// Whether the ends close.
-    pub closes: [bool; 2],
+    pub(crate) closes: [bool; 2],
     /// Applications read when they like, and not at once.
-    pub is_lazy: bool,
+    pub(crate) is_lazy: bool,
     /// Hosts ask for records when they like, and not at once.
-    pub is_slow: bool,
+    pub(crate) is_slow: bool,
     /// The exploration begins with a session that is up and kept.
-    pub is_up: bool,
+    pub(crate) is_up: bool,
     /// States, at most.
-    pub states: usize,
+    pub(crate) states: usize,
     /// The longest path.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// One state in so many is brought to the end, besides those in which nothing can happen.
-    pub fair_every: usize,
+    pub(crate) fair_every: usize,
 }
 
 /// The index of an end.
-pub(super) fn index(client: bool) -> usize {
+pub(crate) fn index(client: bool) -> usize {
     usize::from(!client)
 }
 
-pub(super) fn side(client: bool) -> Side {
+pub(crate) fn side(client: bool) -> Side {
     if client { Side::Client } else { Side::Server }
 }
 
 /// See the module.
-pub(super) struct World {
-    pub(super) setup: Setup,
-    pub(super) pair: Pair,
-    pub(super) left: Budget,
-    pub(super) disks: [Disk; 2],
-    pub(super) apps: [App; 2],
-    pub(super) cut: BTreeSet<usize>,
+pub(crate) struct World {
+    pub(crate) restorer: Rc<Restorer>,
+    pub(crate) setup: Setup,
+    pub(crate) pair: Pair,
+    pub(crate) left: Budget,
+    pub(crate) disks: [Disk; 2],
+    pub(crate) apps: [App; 2],
+    pub(crate) cut: BTreeSet<usize>,
     /// No record is sealed twice under one nonce, no RESUME under one counter.
-    pub(super) truth: Truth,
+    pub(crate) truth: Truth,
     /// Packets of each connection that the truth has seen.
-    pub(super) seen: Vec<usize>,
+    pub(crate) seen: Vec<usize>,
     /// Whose disk the server's is.
     server: Option<SessionId>,
     lives: u8,
 }
 
 impl World {
-    pub(super) fn begin(setup: &Setup, budget: Budget) -> World {
+    pub(crate) fn begin(setup: &Setup, restorer: &Rc<Restorer>, budget: Budget) -> World {
         let mut world = World {
+            restorer: Rc::clone(restorer),
             setup: setup.clone(),
             pair: Pair::new(setup),
             left: budget,
@@ -98,8 +101,9 @@ impl World {
     }
 
     /// Polls everything; all packets there are go onto their connections.
-    pub(super) fn quiesce(&mut self) {
+    pub(crate) fn quiesce(&mut self) {
         loop {
+            self.follow_server();
             let mut any = false;
             for wire in 0..self.pair.wires.len() {
                 for side in [Side::Client, Side::Server] {
@@ -123,7 +127,6 @@ impl World {
         }
         self.pair.pass_report();
         self.pair.read_events();
-        self.follow_server();
         for client in [true, false] {
             let us = index(client);
             let wants = self.pair.machine(side(client)).is_some_and(|s| s.wants_record());
@@ -160,7 +163,8 @@ impl World {
     ///
     /// # Panics
     /// When what would be restored with it is not where the session stands.
-    pub(super) fn write(&mut self, client: bool) -> bool {
+    pub(crate) fn write(&mut self, client: bool) -> bool {
+        self.follow_server();
         let us = index(client);
         if self.disks[us].is_writing() {
             return false;
@@ -174,11 +178,11 @@ impl World {
         let (is_over, standing) = (session.end_reason().is_some(), Standing::of(session));
         self.truth.record(&record.bytes);
         self.disks[us].begin(record);
-        let restored = self.pair.restored(&self.setup, side(client), &self.disks[us].pieces(true));
-        self.disks[us].on_written(&restored);
-        let found = Standing::of(&restored);
+        let now = self.pair.instant();
+        let found = self.restorer.standing(client, &self.disks[us].pieces(true), now);
+        self.disks[us].on_written(found.clone());
         assert!(
-            is_over || found == standing,
+            is_over || found.0 == standing,
             "{:?}: {found:?} would be restored, and it stands at {standing:?}",
             side(client)
         );
@@ -186,7 +190,7 @@ impl World {
     }
 
     /// The record under way is kept, and the session hears of it.
-    pub(super) fn keep(&mut self, client: bool) -> bool {
+    pub(crate) fn keep(&mut self, client: bool) -> bool {
         let us = index(client);
         let Some(number) = self.disks[us].finish() else {
             return false;
@@ -200,7 +204,7 @@ impl World {
     }
 
     /// Whether there is anything to ask for.
-    pub(super) fn wants_record(&self, client: bool) -> bool {
+    pub(crate) fn wants_record(&self, client: bool) -> bool {
         let session = if client {
             Some(&self.pair.client)
         } else {
@@ -211,7 +215,7 @@ impl World {
 
     /// A process dies, at once begins again, and finds what is kept. `written`: the record under way is whole, which its
     /// process did not live to hear.
-    pub(super) fn kill(&mut self, client: bool, written: bool) {
+    pub(crate) fn kill(&mut self, client: bool, written: bool) {
         let us = index(client);
         if written {
             self.disks[us].finish();
@@ -238,12 +242,12 @@ impl World {
         self.resume(client);
     }
 
-    pub(super) fn is_established(&self) -> bool {
+    pub(crate) fn is_established(&self) -> bool {
         let server = self.pair.server.as_ref();
         server.is_some_and(|server| server.state() != SessionState::Connecting)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.apps.iter().any(|app| app.wants_close)
     }
 }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use unbroken_proto::session::SessionState;
 use unbroken_proto::{Duration, Side};
 
-use super::world::{World, index, side};
-use crate::pair::ServerEnd;
+use crate::world::{World, index, side};
+use unbroken_tests::pair::ServerEnd;
 
 /// One thing that happens. `true` is the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Act {
+pub(crate) enum Act {
     /// The next packet that the side wrote on the connection arrives.
     Deliver(usize, bool),
     /// Nothing passes any more; what is in flight still can.
@@ -39,7 +39,7 @@ pub enum Act {
 }
 
 impl World {
-    pub(super) fn actions(&self) -> Vec<Act> {
+    pub(crate) fn actions(&self) -> Vec<Act> {
         let mut acts = Vec::new();
         self.network(&mut acts);
         for client in [true, false] {
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    pub(super) fn apply(&mut self, act: Act) {
+    pub(crate) fn apply(&mut self, act: Act) {
         let now = self.pair.instant();
         match act {
             Act::Deliver(wire, client) => {
@@ -180,14 +180,14 @@ impl World {
         self.quiesce();
     }
 
-    pub(super) fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         if let Some(at) = self.pair.next_deadline() {
             self.pair.now = self.pair.now.max(at);
         }
         self.pair.timers();
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.pair.ended.iter().all(Option::is_some)
     }
 }
