@@ -149,7 +149,7 @@ impl World {
             Act::Deliver(wire, client) => {
                 let late = !client && self.pair.wires[wire].client.is_none();
                 self.left.late -= u32::from(late);
-                self.pair.deliver(wire, side(client));
+                self.deliver(wire, client);
             }
             Act::Cut(wire) | Act::Lose(wire) => {
                 self.left.cuts -= 1;

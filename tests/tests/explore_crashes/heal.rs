@@ -23,7 +23,13 @@ impl World {
     }
 
     fn round(&mut self) -> bool {
-        let mut any = self.pair.step();
+        let mut any = false;
+        for wire in 0..self.pair.wires.len() {
+            while self.pair.wires[wire].client.is_none() && self.deliver(wire, true) {
+                any = true;
+            }
+        }
+        any |= self.pair.step();
         any |= self.hear_of_ends();
         for client in [true, false] {
             any |= self.write(client);

@@ -10,7 +10,7 @@ use unbroken_proto::{SessionId, Side, StreamId};
 use crate::app::App;
 use crate::disk::{Disk, Restorer, Standing};
 use unbroken_tests::durable::Truth;
-use unbroken_tests::pair::{Pair, Setup};
+use unbroken_tests::pair::{Pair, ServerEnd, Setup};
 
 /// The one stream, which the client opens.
 pub(crate) const STREAM: StreamId = StreamId(1);
@@ -137,9 +137,26 @@ impl World {
         self.look_at_packets();
     }
 
+    pub(crate) fn server_id(&self) -> Option<SessionId> {
+        self.pair.server.as_ref().and_then(|server| server.id())
+    }
+
+    /// The next packet of that end arrives. A session that is made on a connection that no client has any more is disowned: nobody
+    /// will ever know of it, and the one before is there as it was.
+    pub(crate) fn deliver(&mut self, wire: usize, client: bool) -> bool {
+        let before = self.server_id();
+        let is_dead = self.pair.wires[wire].client.is_none();
+        let delivered = self.pair.deliver(wire, side(client));
+        if client && is_dead && self.server_id() != before {
+            self.pair.server = before.and_then(|_| self.pair.former.pop());
+            self.pair.wires[wire].server = ServerEnd::Closed;
+        }
+        delivered
+    }
+
     /// Another session than before has a disk of its own.
     fn follow_server(&mut self) {
-        let id = self.pair.server.as_ref().and_then(|server| server.id());
+        let id = self.server_id();
         if id.is_none() || id == self.server {
             return;
         }
@@ -236,6 +253,7 @@ impl World {
             if !restored {
                 // What it knew of an end went with it.
                 self.apps[1].on_lost(is_removed);
+                self.server = None;
                 return;
             }
         }
