@@ -10,7 +10,6 @@ use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Duration, Instant};
 
 use crate::connections::Turn;
-use crate::machine::bare;
 use crate::state::Shared;
 use crate::store::{Fence, JournalId, Snapshot, Store, StoreError};
 
@@ -85,13 +84,12 @@ impl Keeper {
             match std::mem::replace(&mut self.work, Work::Over) {
                 Work::Idle => {
                     let record =
-                        shared.call_untimed(|state, now| bare(&mut state.machine, now, "record").poll_record());
+                        shared.call_untimed(|state, _| state.machine.poll_record());
                     let Some(record) = record else {
                         self.work = Work::Idle;
                         shared.call_untimed(|state, now| {
                             if state.is_left {
-                                let machine = bare(&mut state.machine, now, "released");
-                                machine.handle_store_failed(now, StoreFailure::Released);
+                                state.machine.handle_store_failed(now, StoreFailure::Released);
                             }
                         });
                         return turn;
@@ -140,7 +138,7 @@ impl Keeper {
                 self.work = Work::Idle;
                 self.pause = PAUSE.0;
                 return shared.call_untimed(|state, now| {
-                    bare(&mut state.machine, now, "persisted").handle_persisted(now, record.number);
+                    state.machine.handle_persisted(now, record.number);
                     state.keepers.wake_all(&mut state.wakes);
                 });
             }
@@ -156,7 +154,7 @@ impl Keeper {
             }
         };
         shared.call_untimed(|state, now| {
-            bare(&mut state.machine, now, "store failed").handle_store_failed(now, failure);
+            state.machine.handle_store_failed(now, failure);
             state.keepers.wake_all(&mut state.wakes);
         });
     }
