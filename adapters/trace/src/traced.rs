@@ -156,11 +156,12 @@ impl Traced {
         self.note(now, call, Some(&()));
     }
 
-    /// [`Session::poll_transmit`]; a packet is noted.
+    /// [`Session::poll_transmit`]; a packet is noted, and so is a call that packed nothing and gave frames of a durable session their
+    /// positions, which are to be kept before they go out.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        let start = buf.len();
+        let (start, before) = (buf.len(), self.session.mark());
         let packed = self.session.poll_transmit(now, epoch, buf);
-        if packed && self.is_recording() {
+        if (packed || self.session.mark() != before) && self.is_recording() {
             let packet = Binary(buf[start..].to_vec());
             self.note(now, Some(Call::PollTransmit { epoch: epoch.0, packet }), None);
         }

@@ -83,10 +83,10 @@ impl Pair {
         self.keep();
         let connection = self.registry.connection_accepted(self.now, Carrier::ordered());
         let theirs = self.shake(ours, connection);
-        let server = self.server.as_mut().unwrap();
         for _ in 0..most {
             self.now = self.now + Duration::from_millis(1);
             self.keep();
+            let server = self.server.as_mut().unwrap();
             let mut packet = Vec::new();
             if self.client.poll_transmit(self.now, ours, &mut packet) {
                 server
@@ -104,6 +104,7 @@ impl Pair {
             }
         }
         self.client.detach(self.now, ours, Cause::Network);
+        let server = self.server.as_mut().unwrap();
         server.detach(self.now, theirs, Cause::Network);
     }
 
