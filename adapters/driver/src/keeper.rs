@@ -83,8 +83,7 @@ impl Keeper {
         loop {
             match std::mem::replace(&mut self.work, Work::Over) {
                 Work::Idle => {
-                    let record =
-                        shared.call_untimed(|state, _| state.machine.poll_record());
+                    let record = shared.call_untimed(|state, _| state.machine.poll_record());
                     let Some(record) = record else {
                         self.work = Work::Idle;
                         shared.call_untimed(|state, now| {

@@ -64,7 +64,9 @@ fn lives() -> [Vec<u8>; 2] {
 
 fn calls(lines: &[u8], call: &str) -> usize {
     let text = std::str::from_utf8(lines).unwrap();
-    text.lines().filter(|line| line.contains(&format!("\"call\":\"{call}\""))).count()
+    text.lines()
+        .filter(|line| line.contains(&format!("\"call\":\"{call}\"")))
+        .count()
 }
 
 #[test]

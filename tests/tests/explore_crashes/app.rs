@@ -84,7 +84,11 @@ impl World {
         if let Some(stream) = restored {
             taken = stream.taken;
             app.has_stream = true;
-            assert!(stream.consumed <= app.place, "{:?} is dealt with: {app:?}", stream.consumed);
+            assert!(
+                stream.consumed <= app.place,
+                "{:?} is dealt with: {app:?}",
+                stream.consumed
+            );
             let place = app.place;
             let session = self.pair.machine(side(client)).expect("because it has the stream");
             let handed = session.stream(STREAM).consumed(now, place);
@@ -96,7 +100,11 @@ impl World {
         assert!(least(app.certain), "{taken:?} is left: {app:?}");
         assert!(least(read), "{taken:?} is left, and {read:?} was read by the peer");
         half.rewind(taken);
-        app.sent = if half.messages { taken.messages } else { taken.bytes / LENGTH as u64 };
+        app.sent = if half.messages {
+            taken.messages
+        } else {
+            taken.bytes / LENGTH as u64
+        };
         if client && !app.has_stream {
             self.open();
         }
@@ -132,7 +140,9 @@ impl World {
         let Some(session) = self.pair.machine(side(client)) else {
             return false;
         };
-        session.close(now, 5, bytes::Bytes::new()).expect("because the code fits");
+        session
+            .close(now, 5, bytes::Bytes::new())
+            .expect("because the code fits");
         self.apps[us].wants_close = true;
         self.apps[us].has_closed = true;
         true
@@ -145,7 +155,9 @@ impl World {
         } else {
             self.pair.server.as_ref().filter(|_| self.is_established())
         };
-        let stands = session.map(|session| session.inspect()).map(|seen| (seen.expected, seen.stated));
+        let stands = session
+            .map(|session| session.inspect())
+            .map(|seen| (seen.expected, seen.stated));
         stands.is_some() && stands != self.apps[index(client)].looked
     }
 
@@ -159,13 +171,20 @@ impl World {
         }
         let (us, now) = (index(client), self.pair.instant());
         let pair = &mut self.pair;
-        let session = if client { Some(&mut pair.client) } else { pair.server.as_mut() };
+        let session = if client {
+            Some(&mut pair.client)
+        } else {
+            pair.server.as_mut()
+        };
         let Some(session) = session else { return false };
         let seen = session.inspect();
         let app = &mut self.apps[us];
         app.looked = Some((seen.expected, seen.stated));
         while let Some(stream) = session.accept(now) {
-            assert!(stream.id == STREAM && !app.has_stream, "a stream that nobody opened: {stream:?}");
+            assert!(
+                stream.id == STREAM && !app.has_stream,
+                "a stream that nobody opened: {stream:?}"
+            );
             app.has_stream = true;
             let handed = session.stream(STREAM).consumed(now, app.place);
             assert_eq!(handed, Ok(()), "the mark {:?} is refused", app.place);

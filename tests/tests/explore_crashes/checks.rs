@@ -75,7 +75,10 @@ impl World {
     pub(crate) fn key(&self) -> u64 {
         let mut key = 0u64;
         let mut note = |n: u64| key = mix(key ^ n).wrapping_add(n.rotate_left(9));
-        for (us, session) in [Some(&self.pair.client), self.pair.server.as_ref()].into_iter().enumerate() {
+        for (us, session) in [Some(&self.pair.client), self.pair.server.as_ref()]
+            .into_iter()
+            .enumerate()
+        {
             note(session.map_or(u64::MAX, |session| session.inspect().state_hash));
             note(session.map_or(u64::MAX, unbroken_proto::Session::inspect_links));
             note(session.map_or(u64::MAX, |session| session.stats().attaches));

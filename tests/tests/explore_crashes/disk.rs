@@ -90,7 +90,10 @@ impl Disk {
 
     /// What a process that begins now finds; `with_written`: as if the record under way were whole.
     pub(crate) fn pieces(&self, with_written: bool) -> Vec<Bytes> {
-        let snapshot = self.writing.as_ref().filter(|record| with_written && record.is_snapshot);
+        let snapshot = self
+            .writing
+            .as_ref()
+            .filter(|record| with_written && record.is_snapshot);
         let before = if snapshot.is_some() { &[] } else { &self.records[..] };
         let behind = self.writing.iter().filter(|_| with_written);
         before.iter().chain(behind).map(|record| record.bytes.clone()).collect()
@@ -124,7 +127,9 @@ impl Restorer {
     /// # Panics
     /// When it is not restored.
     pub(crate) fn standing(&self, client: bool, journal: &[Bytes], now: Instant) -> (Standing, u64) {
-        let name = journal.iter().fold(u64::from(client), |name, piece| mix(name ^ hash_bytes(piece)));
+        let name = journal
+            .iter()
+            .fold(u64::from(client), |name, piece| mix(name ^ hash_bytes(piece)));
         if let Some(known) = self.known.borrow().get(&name) {
             return known.clone();
         }

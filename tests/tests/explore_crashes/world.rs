@@ -160,7 +160,11 @@ impl World {
         if id.is_none() || id == self.server {
             return;
         }
-        assert!(self.apps[1].has_nothing(), "a fresh session, although {:?}", self.apps[1]);
+        assert!(
+            self.apps[1].has_nothing(),
+            "a fresh session, although {:?}",
+            self.apps[1]
+        );
         self.server = id;
         self.disks[1] = Disk::default();
         self.apps[1] = App::default();
