@@ -54,10 +54,12 @@ impl World {
             let client_gone = known.client.is_none();
             let server_gone = matches!(known.server, unbroken_tests::pair::ServerEnd::Closed);
             let cut = self.cut.contains(&wire);
-            if cut || server_gone {
+            // What is on its way comes first.
+            let flies = [Side::Client, Side::Server].map(|from| !known.in_flight(from).is_empty());
+            if (cut || server_gone) && !flies[1] {
                 any |= self.pair.notice(wire, Side::Client);
             }
-            if cut || client_gone {
+            if (cut || client_gone) && !flies[0] {
                 any |= self.pair.notice(wire, Side::Server);
             }
         }
