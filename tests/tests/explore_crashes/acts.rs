@@ -7,6 +7,9 @@ use unbroken_proto::{Duration, Side};
 use crate::world::{World, index, side};
 use unbroken_tests::pair::ServerEnd;
 
+/// Deadlines that pass one after the other while nothing else happens.
+const LONGEST_WAIT: u32 = 6;
+
 /// One thing that happens. `true` is the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
@@ -46,7 +49,8 @@ impl World {
             self.of_host(client, &mut acts);
             self.of_application(client, &mut acts);
         }
-        if acts.is_empty() && self.pair.next_deadline().is_some() && !self.is_over() {
+        let waits = acts.is_empty() && self.waited < LONGEST_WAIT && !self.is_over();
+        if waits && self.pair.next_deadline().is_some() {
             acts.push(Act::Wait);
         }
         // A kill is nothing that must come.
@@ -177,6 +181,7 @@ impl World {
             }
             Act::Wait => self.wait(),
         }
+        self.waited = if act == Act::Wait { self.waited + 1 } else { 0 };
         self.quiesce();
     }
 

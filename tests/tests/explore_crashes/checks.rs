@@ -70,7 +70,7 @@ impl World {
     }
 
     /// Tells states apart by what the machines show of their inside, what is kept, what is in flight and what is left of the
-    /// budget; instants are left out.
+    /// budget; instants are left out, but for whether a dial is due.
     pub(crate) fn key(&self) -> u64 {
         let mut key = 0u64;
         let mut note = |n: u64| key = mix(key ^ n).wrapping_add(n.rotate_left(9));
@@ -106,7 +106,8 @@ impl World {
         }
         let left = &self.left;
         note(u64::from(left.migrations) | u64::from(left.late) << 8 | u64::from(left.cuts) << 16);
-        note(u64::from(left.kills));
+        note(u64::from(left.kills) | u64::from(self.waited) << 8);
+        note(self.pair.dial_at().map_or(0, |at| 1 + u64::from(at <= self.pair.now)));
         note(hash_bytes(format!("{:?}", self.pair.ended).as_bytes()));
         note(u64::from(self.may_read(true)) | u64::from(self.may_read(false)) << 1);
         note(index(self.is_established()) as u64);

@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) disks: [Disk; 2],
     pub(crate) apps: [App; 2],
     pub(crate) cut: BTreeSet<usize>,
+    /// Deadlines that passed since anything else happened.
+    pub(crate) waited: u32,
     /// No record is sealed twice under one nonce, no RESUME under one counter.
     pub(crate) truth: Truth,
     /// Packets of each connection that the truth has seen.
@@ -85,6 +87,7 @@ impl World {
             disks: Default::default(),
             apps: Default::default(),
             cut: BTreeSet::new(),
+            waited: 0,
             truth: Truth::new(Vec::new()),
             seen: Vec::new(),
             server: None,
