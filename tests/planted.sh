@@ -35,7 +35,7 @@ for name in "${names[@]}"; do
         continue
     fi
     killer=
-    for test in reconnecting strategies regressions swaps resume_attacks cut_at_every_byte polls_independent hostile_peer explore; do
+    for test in reconnecting strategies regressions swaps resume_attacks cut_at_every_byte polls_independent hostile_peer explore explore_crashes; do
         if ! (cd "$root/tree" && timeout 300 cargo test --quiet --profile sim -p unbroken-tests --test "$test") >"$log" 2>&1; then
             killer="$test $(grep -m1 -oE '^    [a-z_:0-9]+$' "$log" | tr -d ' ' || true)"
             break

@@ -15,7 +15,6 @@ use crate::connecting::Attempts;
 use crate::connection::BoxConnection;
 use crate::connections::{Connections, Turn};
 use crate::keeper::{Keeper, Remains};
-use crate::machine::bare;
 use crate::state::Shared;
 
 /// Rounds in one poll before other tasks get a turn.
@@ -217,7 +216,7 @@ impl Drop for Driver {
         self.shared.call(|state, now| {
             if is_durable {
                 // What is kept can be gone on with.
-                bare(&mut state.machine, now, "released").handle_store_failed(now, StoreFailure::Released);
+                state.machine.handle_store_failed(now, StoreFailure::Released);
             }
             state.machine.abort(now);
         });

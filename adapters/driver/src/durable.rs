@@ -18,7 +18,7 @@ use crate::connect::drive;
 use crate::connector::Connector;
 use crate::driver::Driver;
 use crate::keeper::Keeper;
-use crate::machine::{bare, plain};
+use crate::machine::plain;
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::state::Wait;
@@ -203,7 +203,7 @@ impl Session {
     pub async fn suspend(&self) {
         if self.persisted().await.is_ok() {
             self.call(|machine, now| {
-                bare(machine, now, "released").handle_store_failed(now, StoreFailure::Released);
+                machine.handle_store_failed(now, StoreFailure::Released);
             });
         }
         if self.ended().is_some() {
@@ -216,7 +216,7 @@ impl Session {
     /// it. `None`: there is no session to pack up (it is the accepting side's, was never established, or is over).
     pub async fn export(&self, at_rest: &AtRest) -> Option<Bytes> {
         let ticket = self.shared().call(|state, now| {
-            let ticket = bare(&mut state.machine, now, "export").export(now, at_rest)?;
+            let ticket = state.machine.export(now, at_rest)?;
             state.is_exported = true;
             state.notify_driver();
             Some(ticket)

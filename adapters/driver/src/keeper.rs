@@ -10,7 +10,6 @@ use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Duration, Instant};
 
 use crate::connections::Turn;
-use crate::machine::bare;
 use crate::state::Shared;
 use crate::store::{Fence, JournalId, Snapshot, Store, StoreError};
 
@@ -87,11 +86,10 @@ impl Keeper {
                     let record = shared.call_untimed(|state, now| {
                         // Whatever is done behind that mark is none of this process's any more, so that one who never stops cannot hold it up.
                         if state.left_at.is_some_and(|mark| state.machine.has_persisted(mark)) {
-                            let machine = bare(&mut state.machine, now, "released");
-                            machine.handle_store_failed(now, StoreFailure::Released);
+                            state.machine.handle_store_failed(now, StoreFailure::Released);
                             return None;
                         }
-                        bare(&mut state.machine, now, "record").poll_record()
+                        state.machine.poll_record()
                     });
                     let Some(record) = record else {
                         self.work = Work::Idle;
@@ -141,7 +139,7 @@ impl Keeper {
                 self.work = Work::Idle;
                 self.pause = PAUSE.0;
                 return shared.call_untimed(|state, now| {
-                    bare(&mut state.machine, now, "persisted").handle_persisted(now, record.number);
+                    state.machine.handle_persisted(now, record.number);
                     state.keepers.wake_all(&mut state.wakes);
                 });
             }
@@ -157,7 +155,7 @@ impl Keeper {
             }
         };
         shared.call_untimed(|state, now| {
-            bare(&mut state.machine, now, "store failed").handle_store_failed(now, failure);
+            state.machine.handle_store_failed(now, failure);
             state.keepers.wake_all(&mut state.wakes);
         });
     }

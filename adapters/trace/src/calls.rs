@@ -3,6 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
+use unbroken_proto::durable::Record;
+use unbroken_proto::event::Place;
+use unbroken_proto::session::StoreFailure;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, Instant, Session, StreamId};
 
@@ -25,6 +28,8 @@ macro_rules! all_calls {
                 Abort abort() -> ();
                 Open open(options: StreamOptions) -> Result<StreamId, OpenError>;
                 Accept accept() -> Option<AcceptedStream>;
+                HandlePersisted handle_persisted(through: u64) -> ();
+                HandleStoreFailed handle_store_failed(failure: StoreFailure) -> ();
             }
             stream {
                 Send send(payload: Bytes) -> Result<(), SendError>;
@@ -34,6 +39,7 @@ macro_rules! all_calls {
                 Finish finish() -> Result<(), UnknownStream>;
                 Reset reset(code: u64) -> Result<(), StreamError>;
                 Stop stop(code: u64) -> Result<(), StreamError>;
+                Consumed consumed(place: Place) -> Result<(), ConsumeError>;
             }
             reconnect {
                 ReportFailure report_failure(cause: Cause) -> ();
@@ -70,6 +76,10 @@ macro_rules! calls {
             PollTransmit { epoch: u64, packet: Binary },
             /// An event that there was.
             PollEvent {},
+            /// A record of a durable session, as it is to be kept.
+            PollRecord { record: Binary },
+            /// A record that the host asked for in the place of the next, with the whole session.
+            Snapshot { record: Binary },
             /// A call whose arguments are not written down.
             Unrecorded { method: String },
         }
@@ -102,6 +112,8 @@ macro_rules! calls {
                         let event = session.poll_event();
                         Some(Done::Said(event.map_or_else(|| "None".to_owned(), |event| format!("{event:?}"))))
                     }
+                    Call::PollRecord { record } => Some(Done::kept(session.poll_record(), record)),
+                    Call::Snapshot { record } => Some(Done::kept(session.snapshot(), record)),
                     Call::Unrecorded { .. } => None,
                 }
             }
@@ -112,7 +124,7 @@ macro_rules! calls {
 /// What a call that was done again came to.
 pub(crate) enum Done {
     Said(String),
-    /// A packet now, and the packet then.
+    /// A packet, or a record, now and then.
     Packed {
         packed: Vec<u8>,
         before: Vec<u8>,
@@ -122,6 +134,13 @@ pub(crate) enum Done {
 impl Done {
     fn said(out: &impl std::fmt::Debug) -> Done {
         Done::Said(format!("{out:?}"))
+    }
+
+    fn kept(record: Option<Record>, before: Binary) -> Done {
+        Done::Packed {
+            packed: record.map_or_else(Vec::new, |record| record.bytes.to_vec()),
+            before: before.0,
+        }
     }
 }
 

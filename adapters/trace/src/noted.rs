@@ -2,9 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::error::{
-    AttachError, CodeTooLarge, ConfigError, ConnectionError, OpenError, RecvError, SendError, StreamError,
-    UnknownStream,
+    AttachError, CodeTooLarge, ConfigError, ConnectionError, ConsumeError, OpenError, RecvError, SendError,
+    StreamError, UnknownStream,
 };
+use unbroken_proto::event::Place;
+use unbroken_proto::session::StoreFailure;
 use unbroken_proto::stream::{AcceptedStream, Chunk, StreamOptions};
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, Instant, StreamId};
 

@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unbroken_proto::event::Place;
 use unbroken_proto::reconnect::{Answer, Continuity};
+use unbroken_proto::session::StoreFailure;
 use unbroken_proto::stream::StreamOptions;
 use unbroken_proto::{Carrier, Cause, Duration, Epoch, StreamId};
 
@@ -49,6 +51,23 @@ impl<'de> Deserialize<'de> for CauseName {
         let cause = Cause::ALL.into_iter().find(|cause| format!("{cause:?}") == name);
         cause.map(CauseName).ok_or_else(|| D::Error::custom("no such cause"))
     }
+}
+
+/// Why what is to be kept is not.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FailureName {
+    Superseded,
+    Released,
+    /// Or one that this version does not know.
+    #[serde(other)]
+    Failed,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WrittenPlace {
+    messages: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,5 +184,31 @@ plain!(
             .with_label(Plain::read(written.label))
             .with_priority(written.priority)
             .with_fragment_size(written.fragment_size)
+    }
+);
+plain!(
+    StoreFailure,
+    FailureName,
+    |failure| match failure {
+        StoreFailure::Superseded => FailureName::Superseded,
+        StoreFailure::Released => FailureName::Released,
+        _ => FailureName::Failed,
+    },
+    |name| match name {
+        FailureName::Superseded => StoreFailure::Superseded,
+        FailureName::Released => StoreFailure::Released,
+        FailureName::Failed => StoreFailure::Failed,
+    }
+);
+plain!(
+    Place,
+    WrittenPlace,
+    |place| WrittenPlace {
+        messages: place.messages,
+        bytes: place.bytes,
+    },
+    |written| Place {
+        messages: written.messages,
+        bytes: written.bytes,
     }
 );

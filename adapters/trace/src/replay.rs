@@ -2,13 +2,16 @@
 
 use std::io::{self, BufRead};
 
+use bytes::Bytes;
 use thiserror::Error;
 use unbroken_proto::config::Seed;
+use unbroken_proto::durable::RestoreError;
 use unbroken_proto::error::ConfigError;
-use unbroken_proto::{ClientConfig, Instant, Session};
+use unbroken_proto::{ClientConfig, Duration, Instant, Session};
 
 use crate::calls::Done;
-use crate::tape::{Begin, FORMAT, Line};
+use crate::plain::Plain;
+use crate::tape::{Begin, FORMAT, Line, OLDEST, Restored};
 
 /// Why a record could not be replayed to its end.
 #[derive(Debug, Error)]
@@ -26,8 +29,11 @@ pub enum ReplayError {
         error: serde_json::Error,
     },
     /// The record is of another format, has no beginning, or is not a dialling session's.
-    #[error("not a trace that begins with a dialling session's start, in format 2")]
+    #[error("not a trace that begins with a dialling session's start, in format 2 or 3")]
     Start,
+    /// What the session was restored from does not open, or is not that of such a session: the configuration is not the one it had.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -51,7 +57,8 @@ pub enum ReplayError {
     },
 }
 
-/// Makes the session of the record anew, with the `config` it had, and does every call again. Returns how many.
+/// Makes the session of the record anew, with the `config` it had, and does every call again. Returns how many. A durable session
+/// takes the storage key it had, too: its records are compared, and what it was restored from is opened.
 ///
 /// # Errors
 /// The first line that cannot be read or does not come to the same.
@@ -60,8 +67,9 @@ pub fn replay(config: ClientConfig, record: impl BufRead) -> Result<u64, ReplayE
     let (_, first) = lines.next().ok_or(ReplayError::Start)?;
     let Begin { start } = serde_json::from_str(&first?).map_err(|_| ReplayError::Start)?;
     let seed = start.seed.and_then(|seed| <[u8; 32]>::try_from(seed.0).ok());
-    let seed = seed.filter(|_| start.format == FORMAT).ok_or(ReplayError::Start)?;
-    let mut session = Session::connect(config, Seed(seed), Instant::from_nanos(start.at))?;
+    let is_known = (OLDEST..=FORMAT).contains(&start.format);
+    let seed = seed.filter(|_| is_known).ok_or(ReplayError::Start)?;
+    let mut session = begin(config, Seed(seed), Instant::from_nanos(start.at), start.restored)?;
     let mut done = 0;
     for (line, text) in lines {
         let text = text?;
@@ -70,6 +78,15 @@ pub fn replay(config: ClientConfig, record: impl BufRead) -> Result<u64, ReplayE
         done += 1;
     }
     Ok(done)
+}
+
+fn begin(config: ClientConfig, seed: Seed, now: Instant, restored: Option<Restored>) -> Result<Session, ReplayError> {
+    let Some(Restored { journal, away }) = restored else {
+        return Ok(Session::connect(config, seed, now)?);
+    };
+    let journal: Vec<Bytes> = journal.into_iter().map(Plain::read).collect();
+    let away = away.map(Duration::from_nanos);
+    Ok(Session::restore(config, &journal, away, seed, now)?)
 }
 
 fn again(session: &mut Session, parsed: Line, line: u64) -> Result<(), ReplayError> {

@@ -10,8 +10,9 @@ use unbroken_proto::{Instant, Side};
 use crate::calls::Call;
 use crate::plain::Binary;
 
-/// The version of the lines.
-pub(crate) const FORMAT: u32 = 2;
+/// The version of the lines. The one before had no durable sessions, and is read as well.
+pub(crate) const FORMAT: u32 = 3;
+pub(crate) const OLDEST: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Begin {
@@ -25,6 +26,18 @@ pub(crate) struct Start {
     /// The accepting side's is its registry's.
     pub(crate) seed: Option<Binary>,
     pub(crate) at: u64,
+    /// What the session was restored from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<Restored>,
+}
+
+/// A journal as it was kept, sealed if it was.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Restored {
+    pub(crate) journal: Vec<Binary>,
+    /// How long the session was away, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) away: Option<u64>,
 }
 
 /// One call and what came of it.
@@ -44,7 +57,13 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    pub(crate) fn begin(writer: Box<dyn Write + Send>, side: Side, seed: Option<&Seed>, now: Instant) -> Tape {
+    pub(crate) fn begin(
+        writer: Box<dyn Write + Send>,
+        side: Side,
+        seed: Option<&Seed>,
+        restored: Option<Restored>,
+        now: Instant,
+    ) -> Tape {
         let mut tape = Tape { writer, error: None };
         tape.write(&Begin {
             start: Start {
@@ -52,6 +71,7 @@ impl Tape {
                 side: format!("{side:?}"),
                 seed: seed.map(|seed| Binary(seed.0.to_vec())),
                 at: now.as_nanos(),
+                restored,
             },
         });
         tape

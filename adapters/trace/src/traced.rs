@@ -6,14 +6,16 @@ use std::ops::Deref;
 
 use bytes::{Buf, Bytes};
 use unbroken_proto::config::Seed;
+use unbroken_proto::durable::{Record, RestoreError};
 use unbroken_proto::error::{CodeTooLarge, ConfigError, PreservedTooLarge, SendRefusal};
 use unbroken_proto::reconnect::{Answer, Backoff, Strategies};
+use unbroken_proto::security::AtRest;
 use unbroken_proto::server::{Incoming, Rejection, Report, SessionCommand};
-use unbroken_proto::{ClientConfig, Epoch, Event, Instant, Session, StreamId};
+use unbroken_proto::{ClientConfig, Duration, Epoch, Event, Instant, Session, StreamId};
 
 use crate::calls::Call;
 use crate::plain::{Binary, Plain, WrittenAnswer};
-use crate::tape::Tape;
+use crate::tape::{Restored, Tape};
 
 /// A [`Session`] whose calls are noted if a writer was given; else one that costs a comparison a call.
 ///
@@ -57,7 +59,34 @@ impl Traced {
     ) -> Result<Traced, ConfigError> {
         let kept = Seed(seed.0);
         let session = Session::connect(config, seed, now)?;
-        let tape = Tape::begin(Box::new(writer), session.side(), Some(&kept), now);
+        let tape = Tape::begin(Box::new(writer), session.side(), Some(&kept), None, now);
+        Ok(Traced {
+            session,
+            tape: Some(Box::new(tape)),
+            now,
+        })
+    }
+
+    /// [`Session::restore`], recorded from the first call on, with the journal as it was kept: a sealed one stays sealed, and opens with its storage
+    /// key alone. What is written is a secret all the same: see the [crate] documentation.
+    ///
+    /// # Errors
+    /// As [`Session::restore`].
+    pub fn restore(
+        config: ClientConfig,
+        journal: &[Bytes],
+        away: Option<Duration>,
+        seed: Seed,
+        now: Instant,
+        writer: impl Write + Send + 'static,
+    ) -> Result<Traced, RestoreError> {
+        let kept = Seed(seed.0);
+        let session = Session::restore(config, journal, away, seed, now)?;
+        let restored = Restored {
+            journal: journal.iter().map(Plain::written).collect(),
+            away: away.map(|away| away.written()),
+        };
+        let tape = Tape::begin(Box::new(writer), session.side(), Some(&kept), Some(restored), now);
         Ok(Traced {
             session,
             tape: Some(Box::new(tape)),
@@ -67,7 +96,7 @@ impl Traced {
 
     /// A session that is there already (the accepting side's), recorded from now on: to be read, not to be replayed.
     pub fn watched(session: Session, now: Instant, writer: impl Write + Send + 'static) -> Traced {
-        let tape = Tape::begin(Box::new(writer), session.side(), None, now);
+        let tape = Tape::begin(Box::new(writer), session.side(), None, None, now);
         Traced {
             session,
             tape: Some(Box::new(tape)),
@@ -127,11 +156,12 @@ impl Traced {
         self.note(now, call, Some(&()));
     }
 
-    /// [`Session::poll_transmit`]; a packet is noted.
+    /// [`Session::poll_transmit`]; a packet is noted, and so is a call that packed nothing and gave frames of a durable session their
+    /// positions, which are to be kept before they go out.
     pub fn poll_transmit(&mut self, now: Instant, epoch: Epoch, buf: &mut Vec<u8>) -> bool {
-        let start = buf.len();
+        let (start, before) = (buf.len(), self.session.mark());
         let packed = self.session.poll_transmit(now, epoch, buf);
-        if packed && self.is_recording() {
+        if (packed || self.session.mark() != before) && self.is_recording() {
             let packet = Binary(buf[start..].to_vec());
             self.note(now, Some(Call::PollTransmit { epoch: epoch.0, packet }), None);
         }
@@ -145,6 +175,31 @@ impl Traced {
             self.note(self.now, Some(Call::PollEvent {}), Some(event));
         }
         event
+    }
+
+    /// [`Session::poll_record`]; a record is noted, under the instant of the last call.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        let record = self.session.poll_record();
+        self.note_record(record.as_ref(), |record| Call::PollRecord { record });
+        record
+    }
+
+    /// [`Session::snapshot`], noted alike.
+    pub fn snapshot(&mut self) -> Option<Record> {
+        let record = self.session.snapshot();
+        self.note_record(record.as_ref(), |record| Call::Snapshot { record });
+        record
+    }
+
+    fn note_record(&mut self, record: Option<&Record>, call: impl FnOnce(Binary) -> Call) {
+        if let (Some(record), true) = (record, self.is_recording()) {
+            self.note(self.now, Some(call(record.bytes.written())), None);
+        }
+    }
+
+    /// [`Session::export`]; only its name is written down, since the key of the ticket is among its arguments.
+    pub fn export(&mut self, now: Instant, at_rest: &AtRest) -> Option<Bytes> {
+        self.unrecorded(now, "export").export(now, at_rest)
     }
 
     /// [`Session::poll_report`].

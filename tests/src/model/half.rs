@@ -62,6 +62,17 @@ impl Half {
         self.accepted += len as u64;
     }
 
+    /// The writer begins again behind `taken`, which is all that is left of what it wrote.
+    pub fn rewind(&mut self, taken: Count) {
+        if self.messages {
+            let left = usize::try_from(taken.messages).unwrap_or(usize::MAX);
+            self.ends.truncate(left);
+            self.accepted = self.ends.last().copied().unwrap_or(0);
+        } else {
+            self.accepted = self.accepted.min(taken.bytes);
+        }
+    }
+
     /// What the writer's machine accepted.
     #[must_use]
     pub fn accepted(&self) -> Count {

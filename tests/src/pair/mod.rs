@@ -5,6 +5,7 @@
 mod actions;
 mod explore;
 mod flow;
+mod restart;
 mod setup;
 mod wire;
 

@@ -128,6 +128,30 @@ fn client_config(setup: &Setup, auth: Auth) -> ClientConfig {
     config
 }
 
+impl Setup {
+    /// The client's configuration.
+    #[must_use]
+    pub fn client_config(&self) -> ClientConfig {
+        client_config(self, client_auth(self))
+    }
+
+    /// The server's.
+    #[must_use]
+    pub fn server_config(&self) -> ServerConfig {
+        server_config(self)
+    }
+}
+
+fn server_config(setup: &Setup) -> ServerConfig {
+    let mut auth = ServerAuth::key(StaticKey::from_bytes([9; 32]));
+    if setup.suite.has_secret() {
+        auth = auth.with_secrets(vec![secret()]);
+    }
+    let mut config = ServerConfig::new(auth);
+    config.session = setup.server.clone();
+    config
+}
+
 fn seed(n: u8) -> Seed {
     Seed([n; 32])
 }
@@ -140,17 +164,9 @@ impl Pair {
     #[must_use]
     pub fn new(setup: &Setup) -> Pair {
         let now = Instant::from_millis(1_000);
-        let key = StaticKey::from_bytes([9; 32]);
-        let secret = secret();
-        let auth = client_auth(setup);
-        let mut server_auth = ServerAuth::key(key);
-        if setup.suite.has_secret() {
-            server_auth = server_auth.with_secrets(vec![secret]);
-        }
-        let config = client_config(setup, auth);
+        let config = client_config(setup, client_auth(setup));
         let client = Session::connect(config, seed(setup.seed), now).expect("because the setup is in range");
-        let mut config = ServerConfig::new(server_auth);
-        config.session = setup.server.clone();
+        let config = server_config(setup);
         // The server was up before, so that its word on sessions it does not know has weight.
         let registry =
             Registry::new(config, seed(setup.seed ^ 0x80), Instant::ZERO).expect("because the setup is in range");

@@ -16,7 +16,6 @@ use super::pending::NewSession;
 use crate::driver::{Driver, Routed};
 use crate::durable::{DurableError, open_new, unless_released};
 use crate::keeper::Keeper;
-use crate::machine::bare;
 use crate::session::Session;
 use crate::state::Shared;
 use crate::store::{JournalId, Store, StoreError};
@@ -182,7 +181,7 @@ impl ServerHandle {
             Err(error) => {
                 new.shared.call(|state, now| {
                     state.store_error = Some(Arc::new(error));
-                    bare(&mut state.machine, now, "store failed").handle_store_failed(now, StoreFailure::Failed);
+                    state.machine.handle_store_failed(now, StoreFailure::Failed);
                 });
                 None
             }

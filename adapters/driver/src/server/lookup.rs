@@ -9,7 +9,6 @@ use unbroken_proto::{Instant, SessionId};
 use super::durable::{Driving, journal_of};
 use super::handle::ServerHandle;
 use super::pending::{Arrival, PendingConnection, Wanted};
-use crate::machine::bare;
 use crate::state::Shared;
 use crate::store::{JournalId, Store, StoreError};
 
@@ -104,7 +103,7 @@ impl ServerHandle {
                 if Arc::ptr_eq(&stale, &present) {
                     // It does not know what is kept of it: another process has gone on with it, and it has not noticed yet.
                     present.call(|state, now| {
-                        bare(&mut state.machine, now, "superseded").handle_store_failed(now, StoreFailure::Superseded);
+                        state.machine.handle_store_failed(now, StoreFailure::Superseded);
                         state.notify_driver();
                     });
                 }

@@ -17,7 +17,6 @@ use unbroken_proto::event::Place;
 use unbroken_proto::stream::Chunk;
 
 use crate::close_on_drop::CloseOnDrop;
-use crate::machine::bare;
 
 /// Longest message that [`RecvHalf::recv`] puts together unless told otherwise.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -202,9 +201,7 @@ impl RecvHalf {
     /// The place lies behind what was read, the stream is over, or the session is not durable.
     pub fn consumed(&mut self, place: Place) -> Result<(), ConsumeError> {
         self.session.shared.call(|state, now| {
-            bare(&mut state.machine, now, "consumed")
-                .stream(self.id)
-                .consumed(now, place)?;
+            state.machine.stream(self.id).consumed(now, place)?;
             state.notify_if_sending();
             Ok(())
         })?;
