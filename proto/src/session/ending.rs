@@ -40,7 +40,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known.
+    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known. Of a durable session
+    /// nothing more can be read than what was kept by now.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -205,6 +206,9 @@ impl Session {
             reason,
             EndReason::StorageFailed | EndReason::Superseded | EndReason::Moved
         );
+        if goes_on || reason == EndReason::Aborted {
+            self.forget_news();
+        }
         let queued = match goes_on {
             true => Queued::Kept,
             false => Queued::HandedBack,

@@ -2,14 +2,16 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::closing::Finish;
 use super::machine::Session;
 use crate::durable::Op;
 use crate::error::{ConsumeError, OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
-use crate::event::Place;
+use crate::event::{EndReason, Place};
 use crate::id::StreamId;
 use crate::limits::{WATCH_AHEAD, check_code};
 use crate::stream::{AcceptedStream, Chunk, Reading, StreamOptions};
 use crate::time::{Duration, Instant};
+use crate::wire::frame::EndCode;
 
 impl Session {
     /// Opens a stream. It begins at the peer with the next packet, with or without data.
@@ -132,13 +134,21 @@ impl Stream<'_> {
         let reading = self.session.reading(now);
         let streams = &mut self.session.ledger.streams;
         let result = streams.consumed(self.id, place, reading);
-        if result.is_ok() {
-            if let Some(journal) = &mut self.session.ledger.journal {
-                journal.consumed(self.id, place);
+        match result {
+            Ok(()) => {
+                if let Some(journal) = &mut self.session.ledger.journal {
+                    journal.consumed(self.id, place);
+                }
+                self.session.note_over(self.id);
+                self.session.settle_data(now);
             }
-            self.session.note_over(self.id);
+            Err(ConsumeError::Ahead) => {
+                let finish = Finish::telling(EndCode::StateLost, EndReason::StateLost);
+                self.session.conclude(now, finish);
+                self.session.settle(now);
+            }
+            Err(_) => {}
         }
-        self.session.settle_data(now);
         result
     }
 
