@@ -144,6 +144,10 @@ impl Session {
     }
 
     /// The streams that the application has, with what was taken and dealt with of each: what it asks after a restart.
+    ///
+    /// A stream of which both halves are over is forgotten, and looks like one that was never opened. Who would open it again therefore
+    /// notes on its own that it is open, once [`has_persisted`](Self::has_persisted) says so of the mark behind `open`, and neither stops it nor reads
+    /// on from it before that. (What can be read of it, the peer said after that was kept.)
     #[must_use]
     pub fn streams(&self) -> Vec<RestoredStream> {
         self.ledger.streams.list()

@@ -126,10 +126,14 @@ impl Stream<'_> {
     /// dealt with, and not for what was read; so an application that does not say so comes to a stop.
     ///
     /// An application that keeps its places itself, beside what it made of the messages, says them right after the session was
-    /// restored, or the stream was accepted, before it reads: what is below is left out, also if it has not arrived yet.
+    /// restored, or the stream was accepted, before it reads: what is below is left out. It keeps the place of a stream until
+    /// [`has_persisted`](Session::has_persisted) says so of the mark behind this call: before that the stream may be there again after a restart.
+    ///
+    /// Nothing is read before it is kept. So a place ahead of all that is kept shows that the session was restored from an older copy:
+    /// it ends as [`StateLost`](EndReason::StateLost).
     ///
     /// # Errors
-    /// The stream is unknown, the place was not read, or the session is not durable.
+    /// The stream is unknown, the place was not read or lies [ahead](ConsumeError::Ahead) of what is kept, or the session is not durable.
     pub fn consumed(self, now: Instant, place: Place) -> Result<(), ConsumeError> {
         let reading = self.session.reading(now);
         let streams = &mut self.session.ledger.streams;

@@ -157,9 +157,13 @@ impl RecvHalf {
 
     /// What was not kept is never seen.
     pub(super) fn forget_unkept(&mut self) {
-        self.queue.truncate(self.shown());
-        if core::mem::take(self.unkept_mut().unwrap_or(&mut Unkept::default())).end {
+        let (shown, unkept) = (self.shown(), self.unkept());
+        self.queue.truncate(shown);
+        if unkept.end {
             self.phase = Phase::Open;
+        }
+        if let Some(unkept) = self.unkept_mut() {
+            *unkept = Unkept::default();
         }
     }
 
@@ -229,8 +233,8 @@ impl RecvHalf {
         if self.over || self.stopped {
             return Err(RecvError::UnknownStream);
         }
+        let shown = self.shown();
         if let Some(unconsumed) = &mut self.unconsumed {
-            let shown = self.queue.len() - unconsumed.unkept.chunks;
             let next = self.queue.get(unconsumed.read).filter(|_| unconsumed.read < shown);
             if let Some((payload, message_end)) = next {
                 let (payload, message_end) = (payload.clone(), *message_end);
