@@ -164,13 +164,17 @@ impl Journal {
         op::accepted(&mut self.pending, frame);
         self.done.0 += 1;
         if let Some(news) = News::of(frame) {
-            self.tell_later(news);
+            self.withhold(news);
         }
     }
 
-    /// The application sees this once all that was done so far is kept.
-    pub(crate) fn tell_later(&mut self, news: News) {
-        self.news.push_back((self.done, news));
+    /// The application sees this once all that was done so far is kept. `false`: it is, so that there is nothing to wait for.
+    pub(crate) fn withhold(&mut self, news: News) -> bool {
+        let waits = !self.has_kept(self.done);
+        if waits {
+            self.news.push_back((self.done, news));
+        }
+        waits
     }
 
     /// What it sees now that so much is kept.

@@ -206,7 +206,9 @@ impl Session {
             reason,
             EndReason::StorageFailed | EndReason::Superseded | EndReason::Moved
         );
-        if goes_on || reason == EndReason::Aborted {
+        let journal = self.ledger.journal.as_ref();
+        let is_kept = journal.is_some_and(|journal| journal.has_snapshot());
+        if goes_on || reason == EndReason::Aborted || !is_kept {
             self.forget_news();
         }
         let queued = match goes_on {

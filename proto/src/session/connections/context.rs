@@ -35,9 +35,9 @@ impl PacketContext<'_> {
     /// The peer's CLOSE took effect: our fates are known, and the peer's are once it reads CLOSED.
     pub(crate) fn on_peer_close(&mut self, close: PeerClose) {
         if self.closing.on_peer_close(self.now, close, self.config.linger) {
-            match &mut self.ledger.journal {
-                Some(journal) => journal.tell_later(News::Closing),
-                None => self.events.push(Event::Closing { by: Closer::Peer }),
+            let journal = self.ledger.journal.as_mut();
+            if !journal.is_some_and(|journal| journal.withhold(News::Closing)) {
+                self.events.push(Event::Closing { by: Closer::Peer });
             }
         }
         self.ledger.streams.close_for_sending();

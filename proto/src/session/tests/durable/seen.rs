@@ -1,6 +1,5 @@
 //! What the application sees waits for the disk, too: it acts upon it.
 
-extern crate std;
 use super::*;
 use crate::error::{ConsumeError, OpenError, RecvError, SendRefusal};
 
@@ -148,8 +147,11 @@ fn a_session_ends_behind_what_is_still_to_be_kept() {
     let server = durable.pair.server();
     assert_eq!(server.end_reason(), Some(&EndReason::AbortedByPeer));
     assert_eq!(next_of(server, now, stream), Ok(None));
-    let told = told(server);
-    assert!(!told.iter().any(|event| matches!(event, Event::Ended(_))), "{told:?}");
+    let before = told(server);
+    assert!(
+        !before.iter().any(|event| matches!(event, Event::Ended(_))),
+        "{before:?}"
+    );
     durable.server.keep(durable.pair.server(), now);
     let server = durable.pair.server();
     assert_eq!(next_of(server, now, stream), Ok(Some(message("last"))));
@@ -188,7 +190,6 @@ fn an_end_does_not_wait_for_a_journal_that_was_never_begun() {
     let now = pair.now;
     queue(pair.server(), now, "one".into());
     pair.settle();
-    std::eprintln!("{:?}", pair.client.inspect());
     pair.server().abort(now);
     pair.settle();
     let told = told(&mut pair.client);
