@@ -6,7 +6,6 @@ use alloc::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::credit::RecvCredit;
-use super::unkept::Unkept;
 use crate::error::{ConsumeError, RecvError};
 use crate::event::Place;
 use crate::limits::FRAME_CHARGE;
@@ -24,6 +23,19 @@ pub enum Chunk {
     },
     /// The peer finished the stream; nothing follows.
     End,
+}
+
+/// What of a stream is here and not known to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unkept {
+    /// That it was opened.
+    pub(super) opening: bool,
+    /// So many chunks at the end of what is queued.
+    pub(super) chunks: usize,
+    /// That the peer's half has its end.
+    pub(super) end: bool,
+    /// That the peer wants no more of ours.
+    pub(super) stop: bool,
 }
 
 /// Of a durable session: what was handed out stays until the application has dealt with it.

@@ -5,19 +5,6 @@ use super::table::Streams;
 use crate::durable::News;
 use crate::event::Event;
 
-/// What of a stream is here and not known to be kept.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Unkept {
-    /// That it was opened.
-    pub(super) opening: bool,
-    /// So many chunks at the end of what is queued.
-    pub(super) chunks: usize,
-    /// That the peer's half has its end.
-    pub(super) end: bool,
-    /// That the peer wants no more of ours.
-    pub(super) stop: bool,
-}
-
 impl Streams {
     /// What is kept now, the application sees.
     pub(crate) fn show(&mut self, news: News) {
