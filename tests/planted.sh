@@ -23,14 +23,16 @@ mkdir -p "$root/tree"
 failed=()
 for name in "${names[@]}"; do
     "$plant" mirror . "$root/tree" <"$root/files"
+    soak=soak
+    [[ $name != durable_* ]] || soak=soak_durable
     if ! "$plant" apply "$root/tree" "tests/planted/$name.txt" 2>"$log" ||
-        ! (cd "$root/tree" && cargo build --quiet --profile sim -p unbroken-tests --bin soak) 2>"$log"; then
+        ! (cd "$root/tree" && cargo build --quiet --profile sim -p unbroken-tests --bin "$soak") 2>"$log"; then
         cat "$log" >&2
         echo "FAILED  $name  does not fit or does not build" >&2
         failed+=("$name")
         continue
     fi
-    if ! timeout 300 "$root/target/sim/soak" --seeds 1500 --jobs 2 >"$log" 2>&1; then
+    if ! timeout 300 "$root/target/sim/$soak" --seeds 1500 --jobs 2 >"$log" 2>&1; then
         echo "killed  $name  by schedules: $(grep -m1 '^seed' "$log" | cut -c1-160)"
         continue
     fi

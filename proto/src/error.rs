@@ -39,6 +39,10 @@ pub enum ConsumeError {
     /// The place lies behind what was read in this process.
     #[error("it was not read yet")]
     Unread,
+    /// The place lies behind all that is kept of the stream. Nothing is read before it is kept, so that what was restored is older than
+    /// what the application dealt with: the session ends as [`StateLost`](crate::EndReason::StateLost).
+    #[error("what is kept of the stream is older than that")]
+    Ahead,
     /// The session is not durable: what is read is gone.
     #[error("the session is not durable")]
     NotDurable,

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::news::News;
 use super::op::{self, Op};
 use super::record::{Header, Kind, Record};
 use super::registered::Registered;
@@ -55,6 +56,8 @@ pub(crate) struct Journal {
     /// Records that the host has not said to be kept.
     unkept: VecDeque<Stage>,
     kept: Stage,
+    /// What the application does not see yet, and what has to be kept first.
+    news: VecDeque<(Mark, News)>,
     /// Bytes of records since the last snapshot, whose length follows; `None`: there was none yet.
     since_snapshot: usize,
     snapshot: Option<usize>,
@@ -95,6 +98,7 @@ impl Journal {
             consumed: BTreeMap::new(),
             last,
             unkept: VecDeque::new(),
+            news: VecDeque::new(),
             kept: Stage {
                 number: last,
                 ..Stage::default()
@@ -154,10 +158,40 @@ impl Journal {
 
     /// The peer's frame was taken.
     pub(crate) fn accepted(&mut self, frame: &Frame) {
-        if !self.is_given_up {
-            op::accepted(&mut self.pending, frame);
-            self.done.0 += 1;
+        if self.is_given_up {
+            return;
         }
+        op::accepted(&mut self.pending, frame);
+        self.done.0 += 1;
+        if let Some(news) = News::of(frame) {
+            self.withhold(news);
+        }
+    }
+
+    /// The application sees this once all that was done so far is kept. `false`: it is, so that there is nothing to wait for.
+    pub(crate) fn withhold(&mut self, news: News) -> bool {
+        let waits = !self.has_kept(self.done);
+        if waits {
+            self.news.push_back((self.done, news));
+        }
+        waits
+    }
+
+    /// What it sees now that so much is kept.
+    pub(crate) fn next_news(&mut self) -> Option<News> {
+        let (after, _) = self.news.front()?;
+        let (_, news) = (*after <= self.kept.done).then(|| self.news.pop_front())??;
+        Some(news)
+    }
+
+    /// Whether there is something that it is still to see.
+    pub(crate) fn holds_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// It never sees the rest.
+    pub(crate) fn forget_news(&mut self) {
+        self.news = VecDeque::new();
     }
 
     /// A frame got its position.

@@ -157,9 +157,7 @@ impl Closing {
     /// The CLOSE to commit now: behind what is queued, or at once when that took too long.
     pub(crate) fn close_frame(&self, ledger: &Ledger) -> Option<Close> {
         let local = self.local.as_ref().filter(|local| local.committed.is_none())?;
-        // What the application has dealt with, and is not here again, would be said not to have arrived.
-        let ready = ledger.streams.queue_empty() && !ledger.streams.awaits_what_is_dealt_with();
-        (local.overdue || ready).then(|| Close {
+        (local.overdue || ledger.streams.queue_empty()).then(|| Close {
             code: local.code,
             reason: local.reason.clone(),
             position: ledger.standing(),

@@ -40,7 +40,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known.
+    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known. Of a durable session
+    /// nothing more can be read than what was kept by now.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -205,6 +206,11 @@ impl Session {
             reason,
             EndReason::StorageFailed | EndReason::Superseded | EndReason::Moved
         );
+        let journal = self.ledger.journal.as_ref();
+        let is_kept = journal.is_some_and(|journal| journal.has_snapshot());
+        if goes_on || reason == EndReason::Aborted || !is_kept {
+            self.forget_news();
+        }
         let queued = match goes_on {
             true => Queued::Kept,
             false => Queued::HandedBack,

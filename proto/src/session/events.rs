@@ -26,7 +26,12 @@ impl Events {
         if matches!(event, Some(Event::Overdue { .. })) {
             self.overdue.on_asked();
         }
-        event.or_else(|| self.ended.take().map(|ended| Event::Ended(*ended)))
+        event
+    }
+
+    /// The last one.
+    pub(crate) fn poll_end(&mut self) -> Option<Event> {
+        self.ended.take().map(|ended| Event::Ended(*ended))
     }
 
     /// What the streams have to tell; their calls arm it, so that it cannot pile up.

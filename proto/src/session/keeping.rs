@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::machine::Session;
-use crate::durable::{Mark, Positions, Record, Registered};
-use crate::event::EndReason;
+use crate::durable::{Mark, News, Positions, Record, Registered};
+use crate::event::{Closer, EndReason, Event};
 use crate::id::Side;
 use crate::stream::RestoredStream;
 use crate::time::Instant;
@@ -29,8 +29,8 @@ impl Session {
     ///
     /// Until [`handle_persisted`](Self::handle_persisted) says that it is kept the session withholds what would become a lie if it were lost: an
     /// acknowledgement of what was received since, a frame that was committed since, an answer or a confirmation that promises
-    /// to know a secret, a RESUME with a new counter, and its last words. The rest goes on, and what was received can be read
-    /// at once.
+    /// to know a secret, a RESUME with a new counter, and its last words. Nor does the application see what was received since: it would
+    /// act upon it. The rest goes on.
     pub fn poll_record(&mut self) -> Option<Record> {
         let positions = self.positions();
         let now = self.latest.at(Instant::ZERO);
@@ -71,10 +71,31 @@ impl Session {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
         let journal = self.ledger.journal.as_mut();
-        if journal.is_some_and(|journal| journal.on_kept(through)) && self.is_ended() {
-            self.reporting.set_due();
+        if journal.is_some_and(|journal| journal.on_kept(through)) {
+            self.tell_news();
+            if self.is_ended() {
+                self.reporting.set_due();
+            }
         }
         self.settle(now);
+    }
+
+    /// What is kept now, the application sees.
+    fn tell_news(&mut self) {
+        while let Some(news) = self.ledger.journal.as_mut().and_then(|journal| journal.next_news()) {
+            match news {
+                News::Closing => self.events.push(Event::Closing { by: Closer::Peer }),
+                news => self.ledger.streams.show(news),
+            }
+        }
+    }
+
+    /// What is not kept by now is never seen.
+    pub(super) fn forget_news(&mut self) {
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.forget_news();
+            self.ledger.streams.forget_unkept();
+        }
     }
 
     /// What is to be kept is not. The session ends here, and says nothing to its peer, who may go on with it where what is kept
@@ -92,6 +113,8 @@ impl Session {
         };
         self.connections.forget_parting();
         self.end(now, reason, None);
+        self.forget_news();
+        self.ledger.streams.end();
         if let Some(journal) = &mut self.ledger.journal {
             journal.give_up();
         }
@@ -121,6 +144,10 @@ impl Session {
     }
 
     /// The streams that the application has, with what was taken and dealt with of each: what it asks after a restart.
+    ///
+    /// A stream of which both halves are over is forgotten, and looks like one that was never opened. Who would open it again therefore
+    /// notes on its own that it is open, once [`has_persisted`](Self::has_persisted) says so of the mark behind `open`, and neither stops it nor reads
+    /// on from it before that. (What can be read of it, the peer said after that was kept.)
     #[must_use]
     pub fn streams(&self) -> Vec<RestoredStream> {
         self.ledger.streams.list()

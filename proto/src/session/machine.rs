@@ -192,9 +192,12 @@ impl Session {
         self.reporting.take_due().then(|| self.report()).flatten()
     }
 
-    /// The next event.
+    /// The next event. The last is the end, which comes once all that this end took is kept, or never will be.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.poll()
+        let journal = self.ledger.journal.as_ref();
+        let is_last = !journal.is_some_and(|journal| journal.holds_news());
+        let event = self.events.poll();
+        event.or_else(|| is_last.then(|| self.events.poll_end()).flatten())
     }
 
     /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.

@@ -2,14 +2,16 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::closing::Finish;
 use super::machine::Session;
 use crate::durable::Op;
 use crate::error::{ConsumeError, OpenError, RecvError, SendError, SendRefusal, StreamError, UnknownStream};
-use crate::event::Place;
+use crate::event::{EndReason, Place};
 use crate::id::StreamId;
 use crate::limits::{WATCH_AHEAD, check_code};
 use crate::stream::{AcceptedStream, Chunk, Reading, StreamOptions};
 use crate::time::{Duration, Instant};
+use crate::wire::frame::EndCode;
 
 impl Session {
     /// Opens a stream. It begins at the peer with the next packet, with or without data.
@@ -124,21 +126,33 @@ impl Stream<'_> {
     /// dealt with, and not for what was read; so an application that does not say so comes to a stop.
     ///
     /// An application that keeps its places itself, beside what it made of the messages, says them right after the session was
-    /// restored, or the stream was accepted, before it reads: what is below is left out, also if it has not arrived yet.
+    /// restored, or the stream was accepted, before it reads: what is below is left out. It keeps the place of a stream until
+    /// [`has_persisted`](Session::has_persisted) says so of the mark behind this call: before that the stream may be there again after a restart.
+    ///
+    /// Nothing is read before it is kept. So a place ahead of all that is kept shows that the session was restored from an older copy:
+    /// it ends as [`StateLost`](EndReason::StateLost).
     ///
     /// # Errors
-    /// The stream is unknown, the place was not read, or the session is not durable.
+    /// The stream is unknown, the place was not read or lies [ahead](ConsumeError::Ahead) of what is kept, or the session is not durable.
     pub fn consumed(self, now: Instant, place: Place) -> Result<(), ConsumeError> {
         let reading = self.session.reading(now);
         let streams = &mut self.session.ledger.streams;
         let result = streams.consumed(self.id, place, reading);
-        if result.is_ok() {
-            if let Some(journal) = &mut self.session.ledger.journal {
-                journal.consumed(self.id, place);
+        match result {
+            Ok(()) => {
+                if let Some(journal) = &mut self.session.ledger.journal {
+                    journal.consumed(self.id, place);
+                }
+                self.session.note_over(self.id);
+                self.session.settle_data(now);
             }
-            self.session.note_over(self.id);
+            Err(ConsumeError::Ahead) => {
+                let finish = Finish::telling(EndCode::StateLost, EndReason::StateLost);
+                self.session.conclude(now, finish);
+                self.session.settle(now);
+            }
+            Err(_) => {}
         }
-        self.session.settle_data(now);
         result
     }
 

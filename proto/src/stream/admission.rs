@@ -109,7 +109,11 @@ impl Room {
         }
         let stream = stream.filter(|s| s.accepted).ok_or(SendRefusal::UnknownStream)?;
         if let Some(code) = stream.send.stopped {
-            return Err(SendRefusal::Stopped(code));
+            return Err(match stream.recv.unkept().stop {
+                // Why is said once that is kept.
+                true => SendRefusal::Unread,
+                false => SendRefusal::Stopped(code),
+            });
         }
         if stream.send.end != End::Open {
             return Err(SendRefusal::StreamClosed);

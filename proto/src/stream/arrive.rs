@@ -51,7 +51,7 @@ impl Streams {
         if !stream.recv.credit.receive(charge) {
             return Err(ProtocolError::Credit);
         }
-        let discarded = stream.recv.push(data);
+        let discarded = stream.recv.push(data, self.hides);
         let settled = stream.is_settled();
         stream.announce_readable(id, &mut self.events);
         self.return_credit(id, discarded);
@@ -74,7 +74,7 @@ impl Streams {
         let fragment = usize::try_from(open.fragment_size).unwrap_or(usize::MAX);
         let own = fragment.min(self.limits.fragment);
         self.has_short |= own < self.limits.fragment;
-        let stream = Stream {
+        let mut stream = Stream {
             send: SendHalf::new(own, self.peer.map_or(0, |peer| peer.stream_window)),
             recv: RecvHalf::new(self.limits.stream_window, fragment, self.durable),
             priority: open.priority,
@@ -84,9 +84,15 @@ impl Streams {
             accepted: false,
             slot: true,
         };
+        let shown = !self.hides;
+        if let Some(unkept) = stream.recv.unkept_mut().filter(|_| !shown) {
+            unkept.opening = true;
+        }
         self.table.insert(id, stream);
         self.to_accept.push_back(id);
-        self.announce_incoming();
+        if shown {
+            self.announce_incoming();
+        }
         Ok(())
     }
 
@@ -107,6 +113,10 @@ impl Streams {
         }
         stream.recv.phase = Phase::Reset { code };
         let discarded = stream.recv.discard();
+        let hides = self.hides;
+        if let Some(unkept) = stream.recv.unkept_mut() {
+            unkept.end = hides;
+        }
         stream.announce_readable(id, &mut self.events);
         self.control.stop.remove(&id);
         self.return_credit(id, discarded);
@@ -127,8 +137,11 @@ impl Streams {
         let unfinished = matches!(stream.send.end, End::Open | End::Finishing);
         if first && unfinished {
             stream.send.stopped = Some(code);
+            match stream.recv.unkept_mut().filter(|_| self.hides) {
+                Some(unkept) => unkept.stop = true,
+                None => self.events.push_back(Event::Stopped { stream: id, code }),
+            }
             self.abandon(id, code);
-            self.events.push_back(Event::Stopped { stream: id, code });
         }
         Ok(())
     }

@@ -49,11 +49,13 @@ impl Streams {
     }
 
     pub(crate) fn accept(&mut self) -> Option<AcceptedStream> {
-        let Some(id) = self.to_accept.pop_front() else {
+        let next = self.to_accept.front().copied();
+        let next = next.and_then(|id| Some((id, self.table.get_mut(&id)?)));
+        let Some((id, stream)) = next.filter(|(_, stream)| !stream.recv.unkept().opening) else {
             self.armed.accept = true;
             return None;
         };
-        let stream = self.table.get_mut(&id)?;
+        self.to_accept.pop_front();
         stream.accepted = true;
         let accepted = AcceptedStream {
             id,
@@ -101,6 +103,7 @@ impl Streams {
             .ok_or(RecvError::UnknownStream)?;
         let read = stream.recv.pop();
         let is_over = stream.recv.is_over();
+        let more_to_come = stream.recv.has_unkept();
         if let Ok(Some((_, charge))) = &read {
             self.grow_windows(id, reading);
             self.return_credit(id, *charge);
@@ -111,7 +114,7 @@ impl Streams {
         }
         match read? {
             Some((chunk, _)) => Ok(Some(chunk)),
-            None if ended => Err(RecvError::SessionEnded),
+            None if ended && !more_to_come => Err(RecvError::SessionEnded),
             None => Ok(None),
         }
     }
@@ -128,19 +131,10 @@ impl Streams {
         Ok(())
     }
 
-    /// Whether the peer has still to say again what the application had dealt with before a restart (durable sessions).
-    pub(crate) fn awaits_what_is_dealt_with(&self) -> bool {
-        let is_ahead = |stream: &Stream| {
-            let skip = stream.recv.unconsumed.as_ref().and_then(|unconsumed| unconsumed.skip);
-            skip.is_some() && !stream.recv.is_settled()
-        };
-        self.durable && self.table.values().any(is_ahead)
-    }
-
     /// How far the application has come with it, and how far of that is dealt with (durable sessions).
     pub(crate) fn places(&self, id: StreamId) -> Option<(Place, Place)> {
         let unconsumed = self.table.get(&id)?.recv.unconsumed.as_ref()?;
-        Some((unconsumed.reached, unconsumed.skip.unwrap_or(unconsumed.front)))
+        Some((unconsumed.reached, unconsumed.front))
     }
 
     /// To be called in a durable session when something was read, or dealt with: whether it is news that the stream's reader is

@@ -32,7 +32,7 @@
 //! | `schedule`, `commit` | whose turn it is, what goes out next |
 //! | `arrive` | what the peer's frames do |
 //! | `fates` | what became of everything that was sent |
-//! | `saved`, `recommit` | durable sessions: streams in a snapshot, and what was done to them done again |
+//! | `unkept`, `saved`, `recommit` | durable sessions: what is not seen before it is kept, streams in a snapshot, and what was done to them done again |
 
 mod admission;
 mod arrive;
@@ -48,6 +48,7 @@ mod saved;
 mod schedule;
 mod send;
 mod table;
+mod unkept;
 mod windows;
 
 pub(crate) use credit::Reading;

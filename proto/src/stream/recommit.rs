@@ -70,8 +70,9 @@ impl Streams {
         (half.end == End::Open).then_some(())
     }
 
-    /// What was admitted once is admitted again, whatever the configuration says today.
+    /// What was admitted once is admitted again, whatever the configuration says today, and what is read back is kept.
     pub(crate) fn lift_limits(&mut self) {
+        self.hides = false;
         self.limits.outbox = usize::MAX / 2;
         self.limits.outbox_whole = usize::MAX / 2;
     }
@@ -104,6 +105,7 @@ impl Streams {
 
     /// All was done again: what is due is due, and whoever waits is told.
     pub(crate) fn set_going(&mut self) {
+        self.hides = self.durable;
         self.schedule = Default::default();
         self.events.clear();
         self.control.session_credit |= self.recv_credit.is_worth_sharing();

@@ -25,6 +25,19 @@ pub enum Chunk {
     End,
 }
 
+/// What of a stream is here and not known to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unkept {
+    /// That it was opened.
+    pub(super) opening: bool,
+    /// So many chunks at the end of what is queued.
+    pub(super) chunks: usize,
+    /// That the peer's half has its end.
+    pub(super) end: bool,
+    /// That the peer wants no more of ours.
+    pub(super) stop: bool,
+}
+
 /// Of a durable session: what was handed out stays until the application has dealt with it.
 #[derive(Clone, Debug)]
 pub(super) struct Unconsumed {
@@ -34,12 +47,13 @@ pub(super) struct Unconsumed {
     pub(super) front: Place,
     /// Behind what was handed out.
     pub(super) reached: Place,
-    /// The application dealt with all up to here, which is more than had arrived.
-    pub(super) skip: Option<Place>,
+    /// Behind all that arrived, whether or not it was discarded.
+    pub(super) arrived: Place,
     /// Nothing was handed out in this process, so that the application may say what it dealt with in the one before.
     fresh: bool,
     /// It was noted that the application is done with this half.
     pub(super) noted: bool,
+    pub(super) unkept: Unkept,
 }
 
 impl Unconsumed {
@@ -48,9 +62,10 @@ impl Unconsumed {
             read: 0,
             front,
             reached: front,
-            skip: None,
+            arrived: front,
             fresh: true,
             noted: false,
+            unkept: Unkept::default(),
         }
     }
 }
@@ -105,8 +120,8 @@ impl RecvHalf {
         }
     }
 
-    /// Data in order. Returns the charge discarded at once.
-    pub(super) fn push(&mut self, data: Data) -> u64 {
+    /// Data in order. Returns the charge discarded at once. `hidden`: it is not seen before it is kept.
+    pub(super) fn push(&mut self, data: Data, hidden: bool) -> u64 {
         if data.stream_end {
             self.phase = Phase::Ended;
         }
@@ -115,15 +130,52 @@ impl RecvHalf {
             self.credit.consume(charge);
             return charge;
         }
-        // The bare end of a stream is not something to read; its charge is given back at once.
-        if data.stream_end && data.payload.is_empty() && !data.message_end {
+        let is_bare_end = data.is_bare_end();
+        if let Some(unconsumed) = self.unconsumed.as_mut().filter(|_| hidden) {
+            unconsumed.unkept.end |= data.stream_end;
+            unconsumed.unkept.chunks += usize::from(!is_bare_end);
+        }
+        // It is not something to read; its charge is given back at once.
+        if is_bare_end {
             self.credit.consume(FRAME_CHARGE as u64);
             return FRAME_CHARGE as u64;
         }
+        if let Some(unconsumed) = &mut self.unconsumed {
+            unconsumed.arrived = unconsumed.arrived.behind(data.payload.len(), data.message_end);
+        }
         self.queue.push_back((data.payload, data.message_end));
-        match self.unconsumed.as_ref().and_then(|unconsumed| unconsumed.skip) {
-            Some(skip) => self.drop_until(skip),
-            None => 0,
+        0
+    }
+
+    /// How many chunks at the front of the queue may be seen.
+    fn shown(&self) -> usize {
+        self.queue.len() - self.unkept().chunks
+    }
+
+    pub(super) fn unkept(&self) -> Unkept {
+        let unconsumed = self.unconsumed.as_ref();
+        unconsumed.map_or(Unkept::default(), |unconsumed| unconsumed.unkept)
+    }
+
+    pub(super) fn unkept_mut(&mut self) -> Option<&mut Unkept> {
+        self.unconsumed.as_mut().map(|unconsumed| &mut unconsumed.unkept)
+    }
+
+    /// Whether the application will see more, once that is kept.
+    pub(super) fn has_unkept(&self) -> bool {
+        let unkept = self.unkept();
+        unkept.chunks > 0 || unkept.end
+    }
+
+    /// What was not kept is never seen.
+    pub(super) fn forget_unkept(&mut self) {
+        let (shown, unkept) = (self.shown(), self.unkept());
+        self.queue.truncate(shown);
+        if unkept.end {
+            self.phase = Phase::Open;
+        }
+        if let Some(unkept) = self.unkept_mut() {
+            *unkept = Unkept::default();
         }
     }
 
@@ -133,13 +185,30 @@ impl RecvHalf {
     /// It was not handed out, or nothing is kept here.
     pub(super) fn consume(&mut self, place: Place) -> Result<u64, ConsumeError> {
         let unconsumed = self.unconsumed.as_ref().ok_or(ConsumeError::NotDurable)?;
-        if place > unconsumed.reached && !unconsumed.fresh {
+        if unconsumed.fresh && place > self.read_before() {
+            return Err(ConsumeError::Ahead);
+        }
+        if !unconsumed.fresh && place > unconsumed.reached {
             return Err(ConsumeError::Unread);
         }
         Ok(self.drop_until(place))
     }
 
-    /// Drops what lies before `place`, now or when it arrives; returns its charge.
+    /// How far a process before this one can have read: only what was kept.
+    fn read_before(&self) -> Place {
+        let Some(unconsumed) = &self.unconsumed else {
+            return Place::default();
+        };
+        if self.queue.is_empty() {
+            return unconsumed.arrived;
+        }
+        let shown = self.queue.iter().take(self.shown());
+        shown.fold(unconsumed.front, |place, (payload, message_end)| {
+            place.behind(payload.len(), *message_end)
+        })
+    }
+
+    /// Drops what lies before `place`; returns its charge.
     fn drop_until(&mut self, place: Place) -> u64 {
         let Some(unconsumed) = &mut self.unconsumed else {
             return 0;
@@ -162,8 +231,11 @@ impl RecvHalf {
             unconsumed.read = unconsumed.read.saturating_sub(1);
             self.queue.pop_front();
         }
+        if self.queue.is_empty() {
+            // What lay between was discarded.
+            unconsumed.front = unconsumed.front.max(place);
+        }
         unconsumed.reached = unconsumed.reached.max(unconsumed.front);
-        unconsumed.skip = Some(place).filter(|place| *place > unconsumed.front && self.queue.is_empty());
         self.credit.consume(freed);
         freed
     }
@@ -173,8 +245,10 @@ impl RecvHalf {
         if self.over || self.stopped {
             return Err(RecvError::UnknownStream);
         }
+        let shown = self.shown();
         if let Some(unconsumed) = &mut self.unconsumed {
-            if let Some((payload, message_end)) = self.queue.get(unconsumed.read) {
+            let next = self.queue.get(unconsumed.read).filter(|_| unconsumed.read < shown);
+            if let Some((payload, message_end)) = next {
                 let (payload, message_end) = (payload.clone(), *message_end);
                 unconsumed.read += 1;
                 unconsumed.fresh = false;
@@ -187,6 +261,10 @@ impl RecvHalf {
             return Ok(Some((Chunk::Data { payload, message_end }, charge)));
         }
         match self.phase {
+            _ if self.has_unkept() => {
+                self.armed = true;
+                Ok(None)
+            }
             Phase::Open => {
                 self.armed = true;
                 Ok(None)
@@ -207,6 +285,7 @@ impl RecvHalf {
         self.queue.clear();
         if let Some(unconsumed) = &mut self.unconsumed {
             unconsumed.read = 0;
+            unconsumed.unkept.chunks = 0;
         }
         let held = self.credit.held();
         self.credit.consume(held);
@@ -236,6 +315,7 @@ impl RecvHalf {
     /// Whether there is something for the application.
     pub(super) fn is_readable(&self) -> bool {
         let read = self.unconsumed.as_ref().map_or(0, |unconsumed| unconsumed.read);
-        !self.over && !self.stopped && (self.queue.len() > read || self.is_settled())
+        let has_end = self.is_settled() && !self.unkept().end;
+        !self.over && !self.stopped && (self.shown() > read || has_end)
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Streams {
     pub(super) events: VecDeque<Event>,
     /// What was read stays until the application has dealt with it.
     pub(super) durable: bool,
+    /// What the peer does is seen once it is kept.
+    pub(super) hides: bool,
     pub(super) armed: Armed,
 }
 
@@ -133,6 +135,7 @@ impl Streams {
             has_short: false,
             events: VecDeque::new(),
             durable: config.durable.is_some(),
+            hides: config.durable.is_some(),
             armed: Armed {
                 accept: true,
                 open: false,

@@ -62,4 +62,10 @@ impl Data {
     pub fn charge(&self) -> usize {
         self.payload.len() + FRAME_CHARGE
     }
+
+    /// Whether the end of the stream is all that it says.
+    #[must_use]
+    pub fn is_bare_end(&self) -> bool {
+        self.stream_end && !self.message_end && self.payload.is_empty()
+    }
 }

@@ -85,7 +85,6 @@ impl App {
 
     /// Begins with what the session has after a restart.
     pub fn restored(&mut self, turn: &mut Turn<'_>) {
-        let now = turn.now;
         let mut present = Vec::new();
         for restored in turn.session.streams() {
             let key = Plan::key_of(&restored.label).expect("because no other label was ever given");
@@ -104,15 +103,15 @@ impl App {
                     );
                 }
                 place = kept.place;
-                self.hand_back(turn.session, now, (key, restored.id), place);
             }
+            let reading = !self.own_marks || self.hand_back(turn, (key, restored.id), place);
             self.streams.insert(
                 key,
                 Mine {
                     id: restored.id,
                     sent: restored.taken,
                     sending: restored.is_sending,
-                    reading: true,
+                    reading,
                     place,
                     noted: restored.consumed,
                 },
@@ -121,9 +120,14 @@ impl App {
         turn.truth.absent(self.at, &present);
     }
 
-    fn hand_back(&self, session: &mut Session, now: Instant, (key, id): (u64, StreamId), place: Place) {
-        match session.stream(id).consumed(now, place) {
-            Ok(()) | Err(ConsumeError::UnknownStream | ConsumeError::NotDurable) => {}
+    /// Whether the session has what is behind the mark.
+    fn hand_back(&self, turn: &mut Turn<'_>, (key, id): (u64, StreamId), place: Place) -> bool {
+        match turn.session.stream(id).consumed(turn.now, place) {
+            Ok(()) | Err(ConsumeError::UnknownStream | ConsumeError::NotDurable) => true,
+            Err(ConsumeError::Ahead) if !turn.truth.is_strict(self.at.end) => {
+                assert!(turn.session.end_reason().is_some(), "it goes on from an older copy");
+                false
+            }
             Err(error) => panic!("the mark {place:?} of stream {key} is refused: {error:?}"),
         }
     }
@@ -175,16 +179,16 @@ impl App {
     fn accept(&mut self, turn: &mut Turn<'_>) {
         while let Some(accepted) = turn.session.accept(turn.now) {
             let key = Plan::key_of(&accepted.label).expect("because no other label was ever given");
-            let mut place = Place::default();
+            let (mut place, mut reading) = (Place::default(), true);
             if self.own_marks {
                 place = turn.base.get(&key).copied().unwrap_or_default().place;
-                self.hand_back(turn.session, turn.now, (key, accepted.id), place);
+                reading = self.hand_back(turn, (key, accepted.id), place);
             }
             let mine = Mine {
                 id: accepted.id,
                 sent: Tally::default(),
                 sending: true,
-                reading: true,
+                reading,
                 place,
                 noted: Place::default(),
             };
@@ -292,6 +296,10 @@ impl App {
             };
             mine.reading && read >= count
         });
+        if stops && plan.opener == self.at.end && !kept.opened {
+            // It might be forgotten at once, and would be opened again by the next process.
+            return;
+        }
         if stops {
             mine.reading = false;
             let _ = turn.session.stream(mine.id).stop(turn.now, STOP);
@@ -306,6 +314,8 @@ impl App {
                 let account = self.account(plan.key);
                 self.note(turn, plan.key, account);
             }
+            // Who was told at its start that its marks are ahead may say it again.
+            Err(ConsumeError::Ahead) if !turn.truth.is_strict(self.at.end) => {}
             Err(ConsumeError::UnknownStream) => {}
             Err(error) => panic!("consumed: {error:?}"),
         }

@@ -74,7 +74,6 @@ impl World {
             if !self.options.durable[life.end] {
                 self.excused = true;
             }
-            self.truth.killed(life.end);
             for conn in life.links.into_values() {
                 let silence = self.silence();
                 self.net.close(self.now, conn, life.end, silence);

@@ -48,8 +48,6 @@ pub struct Truth {
     lines: BTreeMap<(usize, u64), Line>,
     /// Ends of which an earlier state was restored, or two processes run: of them less is certain.
     loose: [bool; 2],
-    /// Ends of which a process died: it may have read what was never kept.
-    killed: [bool; 2],
     /// Ends of which an older process goes on saying things that nobody keeps.
     shared: [bool; 2],
     plans: Vec<Plan>,
@@ -77,11 +75,6 @@ impl Truth {
     /// Of this end less is certain from now on.
     pub fn loosen(&mut self, end: usize) {
         self.loose[end] = true;
-    }
-
-    /// A process of that end died.
-    pub fn killed(&mut self, end: usize) {
-        self.killed[end] = true;
     }
 
     /// Two processes say things at this end; what is certain stays so.
@@ -247,10 +240,7 @@ impl Truth {
             let least = count(fate.delivered);
             let most = least + count(fate.unknown);
             let what = format!("end {end} stream {}: {fate:?}, and {read:?} was read", plan.key);
-            assert!(
-                arrived <= most || self.killed[1 - end],
-                "more arrived than may have. {what}"
-            );
+            assert!(arrived <= most, "more arrived than may have. {what}");
             assert!(
                 arrived >= least || half.stop_after.is_some() || half.last == Last::Reset,
                 "less arrived than is said. {what}"

@@ -195,10 +195,11 @@ impl RecvHalf {
     ///
     /// An application that keeps its places itself, in one transaction with what it made of the messages, says the last one of them
     /// before it reads from a stream that it has [taken again](crate::Session::take_restored) or accepted: what lies before is left out, and each message is dealt with
-    /// once.
+    /// once. It keeps its place of a stream until this call is [persisted](crate::Session::persisted). Nothing is read before the store has it: a place ahead of all
+    /// that was restored shows that an older copy was, and ends the session as `StateLost`.
     ///
     /// # Errors
-    /// The place lies behind what was read, the stream is over, or the session is not durable.
+    /// The place lies behind what was read, or [ahead](ConsumeError::Ahead) of what is kept, the stream is over, or the session is not durable.
     pub fn consumed(&mut self, place: Place) -> Result<(), ConsumeError> {
         self.session.shared.call(|state, now| {
             state.machine.stream(self.id).consumed(now, place)?;

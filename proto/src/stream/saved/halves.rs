@@ -125,7 +125,7 @@ impl RecvHalf {
         put_flag(buf, unconsumed.is_some_and(|unconsumed| unconsumed.noted));
         let front = unconsumed.map_or(Place::default(), |unconsumed| unconsumed.front);
         put_place(buf, front);
-        put_option(buf, unconsumed.and_then(|unconsumed| unconsumed.skip), put_place);
+        put_place(buf, unconsumed.map_or(front, |unconsumed| unconsumed.arrived));
         put_len(buf, self.queue.len());
         for (payload, message_end) in &self.queue {
             put_flag(buf, *message_end);
@@ -148,7 +148,7 @@ impl RecvHalf {
         half.over = noted && !half.stopped;
         let mut unconsumed = Unconsumed::new(take_place(rest)?);
         unconsumed.noted = noted;
-        unconsumed.skip = take_option(rest, take_place)?;
+        unconsumed.arrived = take_place(rest)?;
         half.unconsumed = Some(Box::new(unconsumed));
         for _ in 0..take_len(rest)? {
             let message_end = take_flag(rest)?;

@@ -1,0 +1,269 @@
+//! What the application sees waits for the disk, too: it acts upon it.
+
+use super::*;
+use crate::error::{ConsumeError, OpenError, RecvError, SendRefusal};
+
+/// A server that has a stream, and whose disk does not answer from now on.
+fn attached() -> (Durable, StreamId) {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    durable.settle();
+    let server = durable.pair.server();
+    assert_eq!(server.accept(now).map(|accepted| accepted.id), Some(stream));
+    assert_eq!(messages(server, now, stream), [b"one"]);
+    durable.settle();
+    let _ = told(durable.pair.server());
+    (durable, stream)
+}
+
+/// All that the client says arrives.
+fn carry(durable: &mut Durable) {
+    let now = durable.pair.now;
+    for _ in 0..4 {
+        durable.client.keep(&mut durable.pair.client, now);
+        durable.pair.settle();
+    }
+}
+
+/// What the application is told.
+fn told(session: &mut Session) -> Vec<Event> {
+    let mut told = events(session);
+    told.retain(|event| !matches!(event, Event::Health(_)));
+    told
+}
+
+fn next_of(session: &mut Session, now: Instant, stream: StreamId) -> Result<Option<Chunk>, RecvError> {
+    session.stream(stream).recv(now)
+}
+
+fn message(payload: &'static str) -> Chunk {
+    Chunk::Data {
+        payload: payload.into(),
+        message_end: true,
+    }
+}
+
+// PROTOCOL R17.9
+#[test]
+fn nothing_is_seen_that_is_not_kept() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    assert!(durable.pair.server().accept(now).is_none());
+    let _ = told(durable.pair.server());
+    let stream = queue(&mut durable.pair.client, now, "one".into());
+    carry(&mut durable);
+    let server = durable.pair.server();
+    assert_eq!(server.inspect().expected, 2, "it is here");
+    assert!(server.accept(now).is_none() && told(server).is_empty());
+    durable.server.keep(durable.pair.server(), now);
+    let server = durable.pair.server();
+    assert!(matches!(told(server)[..], [Event::Incoming, Event::Readable(_)]));
+    assert!(server.accept(now).is_some());
+    assert_eq!(next_of(server, now, stream), Ok(Some(message("one"))));
+    assert_eq!(next_of(server, now, stream), Ok(None));
+    // So with what comes on a stream that is here, and with its end.
+    for (say, seen) in [(true, Ok(Some(message("two")))), (false, Ok(Some(Chunk::End)))] {
+        let client = &mut durable.pair.client;
+        match say {
+            true => send(client, now, stream, "two"),
+            false => client.stream(stream).finish(now).expect("because it is open"),
+        }
+        carry(&mut durable);
+        let server = durable.pair.server();
+        assert_eq!(next_of(server, now, stream), Ok(None));
+        assert!(told(server).is_empty());
+        durable.server.keep(durable.pair.server(), now);
+        let server = durable.pair.server();
+        assert!(matches!(told(server)[..], [Event::Readable(readable)] if readable == stream));
+        assert_eq!(next_of(server, now, stream), seen);
+        let _ = next_of(server, now, stream);
+    }
+}
+
+/// What was taken after a record is not seen with it.
+#[test]
+fn what_is_kept_is_seen_and_no_more() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    send(&mut durable.pair.client, now, stream, "two");
+    carry(&mut durable);
+    let first = durable.server.take(durable.pair.server()).expect("because it arrived");
+    send(&mut durable.pair.client, now, stream, "three");
+    durable
+        .pair
+        .client
+        .stream(stream)
+        .finish(now)
+        .expect("because it is open");
+    carry(&mut durable);
+    let second = durable.server.take(durable.pair.server()).expect("because it arrived");
+    let server = durable.pair.server();
+    server.handle_persisted(now, first);
+    assert_eq!(next_of(server, now, stream), Ok(Some(message("two"))));
+    assert_eq!(next_of(server, now, stream), Ok(None));
+    server.handle_persisted(now, second);
+    assert_eq!(next_of(server, now, stream), Ok(Some(message("three"))));
+    assert_eq!(next_of(server, now, stream), Ok(Some(Chunk::End)));
+}
+
+// PROTOCOL R17.9
+#[test]
+fn why_a_half_is_over_is_seen_once_it_is_kept() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    let client = &mut durable.pair.client;
+    send(client, now, stream, "lost");
+    client.stream(stream).reset(now, 5).expect("because it is open");
+    client.stream(stream).stop(now, 6).expect("because it is open");
+    carry(&mut durable);
+    let server = durable.pair.server();
+    assert_eq!(next_of(server, now, stream), Ok(None));
+    let refused = server.stream(stream).send(now, "answer".into());
+    assert_eq!(refused.map_err(|error| error.reason), Err(SendRefusal::Unread));
+    assert!(told(server).is_empty());
+    durable.server.keep(durable.pair.server(), now);
+    let server = durable.pair.server();
+    let told = told(server);
+    let [Event::Readable(_), Event::Stopped { code: 6, .. }, Event::Writable] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(next_of(server, now, stream), Err(RecvError::Reset(5)));
+    let refused = server.stream(stream).send(now, "answer".into());
+    assert_eq!(refused.map_err(|error| error.reason), Err(SendRefusal::Stopped(6)));
+}
+
+/// The end of the session comes behind what was received before it, which comes once it is kept.
+#[test]
+fn a_session_ends_behind_what_is_still_to_be_kept() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    send(&mut durable.pair.client, now, stream, "last");
+    carry(&mut durable);
+    durable.pair.client.abort(now);
+    carry(&mut durable);
+    let server = durable.pair.server();
+    assert_eq!(server.end_reason(), Some(&EndReason::AbortedByPeer));
+    assert_eq!(next_of(server, now, stream), Ok(None));
+    let before = told(server);
+    assert!(
+        !before.iter().any(|event| matches!(event, Event::Ended(_))),
+        "{before:?}"
+    );
+    durable.server.keep(durable.pair.server(), now);
+    let server = durable.pair.server();
+    assert_eq!(next_of(server, now, stream), Ok(Some(message("last"))));
+    assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
+    assert!(matches!(told(server)[..], [Event::Readable(_), Event::Ended(_)]));
+}
+
+#[test]
+fn what_is_never_kept_is_never_seen() {
+    for aborts in [false, true] {
+        let (mut durable, stream) = attached();
+        let now = durable.pair.now;
+        send(&mut durable.pair.client, now, stream, "lost");
+        queue(&mut durable.pair.client, now, "lost, too".into());
+        carry(&mut durable);
+        let server = durable.pair.server();
+        match aborts {
+            true => server.abort(now),
+            false => server.handle_store_failed(now, StoreFailure::Failed),
+        }
+        assert!(matches!(told(server).last(), Some(Event::Ended(_))));
+        assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
+        assert!(server.accept(now).is_none());
+        durable.server.keep(durable.pair.server(), now);
+        let server = durable.pair.server();
+        assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
+        assert!(server.accept(now).is_none() && told(server).is_empty());
+    }
+}
+
+/// A store that fails behind the end of the session: what it was to keep is not waited for any more.
+#[test]
+fn an_end_that_waits_for_a_store_comes_when_that_fails() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    send(&mut durable.pair.client, now, stream, "lost");
+    carry(&mut durable);
+    durable.pair.client.abort(now);
+    carry(&mut durable);
+    let server = durable.pair.server();
+    assert_eq!(next_of(server, now, stream), Ok(None));
+    let _ = told(server);
+    server.handle_store_failed(now, StoreFailure::Failed);
+    assert!(matches!(told(server)[..], [Event::Readable(_), Event::Ended(_)]));
+    assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
+}
+
+#[test]
+fn that_the_peer_closes_is_told_once_it_is_kept() {
+    let (mut durable, _) = attached();
+    let now = durable.pair.now;
+    durable
+        .pair
+        .client
+        .close(now, 9, "bye".into())
+        .expect("because the code is small");
+    carry(&mut durable);
+    let server = durable.pair.server();
+    assert!(told(server).is_empty());
+    assert_eq!(
+        server.open(now, StreamOptions::default()),
+        Err(OpenError::SessionClosed)
+    );
+    durable.server.keep(durable.pair.server(), now);
+    let told = told(durable.pair.server());
+    assert!(matches!(told[..], [Event::Closing { by: Closer::Peer }]), "{told:?}");
+}
+
+/// Nothing is read before it is kept. So who has dealt with more than is kept has an older copy of what was.
+#[test]
+fn a_mark_ahead_of_what_is_kept_ends_the_session() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    let older = durable.server.clone();
+    send(&mut durable.pair.client, now, stream, "two");
+    durable.settle();
+    assert_eq!(messages(durable.pair.server(), now, stream), [b"two"]);
+    durable.server = older;
+    durable.restart();
+    let now = durable.pair.now;
+    let place = Place { messages: 1, bytes: 0 };
+    let server = durable.pair.server();
+    assert_eq!(server.stream(stream).consumed(now, place), Ok(()));
+    let place = Place { messages: 2, bytes: 0 };
+    assert_eq!(server.stream(stream).consumed(now, place), Err(ConsumeError::Ahead));
+    assert_eq!(server.end_reason(), Some(&EndReason::StateLost));
+}
+
+/// What was dealt with may have been discarded by a reset since.
+#[test]
+fn a_mark_of_what_was_discarded_since_is_none_ahead() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    durable
+        .pair
+        .client
+        .stream(stream)
+        .reset(now, 5)
+        .expect("because it is open");
+    durable.settle();
+    for snapshots in [false, true] {
+        if snapshots {
+            let record = durable.pair.server().snapshot().expect("because it is durable");
+            durable.server.records = alloc::vec![record];
+        }
+        durable.restart();
+        let now = durable.pair.now;
+        let server = durable.pair.server();
+        let place = Place { messages: 1, bytes: 0 };
+        assert_eq!(server.stream(stream).consumed(now, place), Ok(()));
+        assert_eq!(server.streams()[0].consumed, place);
+        assert_eq!(server.end_reason(), None);
+        durable.server.keep(durable.pair.server(), now);
+    }
+}
