@@ -114,7 +114,7 @@ fn a_cut_and_a_message() {
     let small = Budget { cuts: 1, ..SMALL };
     run(
         "cut",
-        900,
+        2_000,
         small,
         Budget {
             cuts: 1,
@@ -167,7 +167,7 @@ fn a_host_that_asks_late() {
     let small = Budget { is_slow: true, ..SMALL };
     run(
         "late host",
-        300,
+        400,
         small,
         Budget {
             is_slow: true,
