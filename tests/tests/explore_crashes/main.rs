@@ -74,13 +74,13 @@ fn run(name: &str, least: usize, small: Budget, full: Budget) {
 #[test]
 fn a_session_begins() {
     let small = Budget { is_up: false, ..SMALL };
-    run("begins", 2_000, small, Budget { is_up: false, ..FULL });
+    run("begins", 3_000, small, Budget { is_up: false, ..FULL });
 }
 
 // PROTOCOL R17.1, R17.2
 #[test]
 fn a_message() {
-    run("message", 200, SMALL, Budget { kills: 2, ..FULL });
+    run("message", 300, SMALL, Budget { kills: 2, ..FULL });
 }
 
 // PROTOCOL R17.1, R17.2
@@ -90,7 +90,7 @@ fn an_answer() {
         messages: [0, 1],
         ..SMALL
     };
-    run("answer", 200, small, FULL);
+    run("answer", 300, small, FULL);
 }
 
 // PROTOCOL R17.3, R17.4, R17.5
@@ -106,7 +106,7 @@ fn a_cut_and_a_new_secret() {
         late: 1,
         ..small
     };
-    run("new secret", 90, small, Budget { connections: 5, ..full });
+    run("new secret", 300, small, Budget { connections: 5, ..full });
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_cut_and_a_message() {
     let small = Budget { cuts: 1, ..SMALL };
     run(
         "cut",
-        900,
+        2_000,
         small,
         Budget {
             cuts: 1,
@@ -136,7 +136,7 @@ fn a_planned_swap() {
         messages: [1, 0],
         ..FULL
     };
-    run("planned", 700, small, full);
+    run("planned", 900, small, full);
 }
 
 // PROTOCOL R17.6
@@ -151,14 +151,14 @@ fn a_close() {
         messages: [1, 1],
         ..FULL
     };
-    run("close", 1_000, small, full);
+    run("close", 1_500, small, full);
 }
 
 /// What is acknowledged and not read yet is there after a restart.
 #[test]
 fn an_application_that_reads_late() {
     let small = Budget { is_lazy: true, ..SMALL };
-    run("late reader", 700, small, Budget { is_lazy: true, ..FULL });
+    run("late reader", 900, small, Budget { is_lazy: true, ..FULL });
 }
 
 /// What a host asks for late is all in one record.
@@ -167,7 +167,7 @@ fn a_host_that_asks_late() {
     let small = Budget { is_slow: true, ..SMALL };
     run(
         "late host",
-        300,
+        400,
         small,
         Budget {
             is_slow: true,

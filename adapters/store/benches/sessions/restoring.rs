@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_channel::mpsc;
+use futures_util::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 use unbroken_store::Embedded;
 use unbroken_tokio::proto::ServerConfig;
 use unbroken_tokio::proto::security::AtRest;
@@ -60,15 +61,15 @@ pub(crate) fn run(folder: &Path) {
 fn fill(folder: &Path, count: usize) {
     let (server, clients) = (Runtime::new().unwrap(), Runtime::new().unwrap());
     // Pipes within the process: there are not as many sockets.
-    let (arrivals, mut arrived) = mpsc::unbounded_channel();
-    let (ready, mut is_ready) = mpsc::unbounded_channel::<Session>();
+    let (arrivals, mut arrived) = mpsc::unbounded();
+    let (ready, mut is_ready) = mpsc::unbounded::<Session>();
     let store = Embedded::open(folder).unwrap();
     server.spawn(async move {
         let mut server = Server::new(durable()).unwrap();
         assert!(server.restore(Arc::new(store)).await.unwrap().is_empty());
         loop {
             tokio::select! {
-                Some(pipe) = arrived.recv() => server.serve(pipe),
+                Some(pipe) = arrived.next() => server.serve(pipe),
                 accepted = server.accept() => {
                     tokio::spawn(take(accepted.session, ready.clone()));
                 }
@@ -79,7 +80,7 @@ fn fill(folder: &Path, count: usize) {
         let arrivals = arrivals.clone();
         let connector = move |_| {
             let (local, remote) = tokio::io::duplex(8_192);
-            let _is_gone = arrivals.send(Connected::ordered(Framed::accepted(Compat(remote))));
+            let _is_gone = arrivals.unbounded_send(Connected::ordered(Framed::accepted(Compat(remote))));
             async move { Ok(Connected::ordered(Framed::new(Compat(local)))) }
         };
         connect_with(client_config(), connector).unwrap()
@@ -98,7 +99,7 @@ fn fill(folder: &Path, count: usize) {
                 });
                 begun += 1;
             }
-            is_ready.recv().await.unwrap();
+            is_ready.next().await.unwrap();
             there += 1;
         }
     });
@@ -114,6 +115,6 @@ async fn take(session: Session, ready: mpsc::UnboundedSender<Session>) {
     let place = stream.receiver().place();
     stream.receiver().consumed(place).unwrap();
     session.persisted().await.unwrap();
-    let _is_gone = ready.send(session.clone());
+    let _is_gone = ready.unbounded_send(session.clone());
     std::future::pending::<()>().await;
 }

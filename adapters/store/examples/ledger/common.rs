@@ -10,8 +10,8 @@ use unbroken_tokio::proto::security::{AtRest, SharedSecret};
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// How much is on each account at the beginning.
-pub(crate) const AT_FIRST: i64 = 100_00;
+/// How many cents are on each account at the beginning.
+pub(crate) const AT_FIRST: i64 = 10_000;
 pub(crate) const ACCOUNTS: [&str; 5] = ["ada", "bert", "cleo", "dora", "emil"];
 
 /// Who knows this is let in. Yours comes from where your program keeps its secrets, and so does the key below.
@@ -50,7 +50,7 @@ impl Transfer {
         let mut random = Random(number.cast_unsigned());
         let mut account = || ACCOUNTS[random.below(ACCOUNTS.len())].to_owned();
         let (from, to) = (account(), account());
-        let cents = 1 + random.below(80_00).cast_signed() as i64;
+        let cents = 1 + random.below(8_000) as i64;
         Transfer {
             number,
             from,
