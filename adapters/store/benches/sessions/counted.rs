@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use unbroken_store::{Fence, JournalId, Opened, Snapshot, Store, StoreFuture};
+use unbroken_store::{Fence, JournalId, KeptJournal, Opened, Snapshot, Store, StoreFuture};
 
 pub(crate) struct Counted {
     store: Arc<dyn Store>,
@@ -32,6 +32,10 @@ impl Counted {
 impl Store for Counted {
     fn open<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Opened> {
         self.store.open(id)
+    }
+
+    fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
+        self.store.read(id)
     }
 
     fn append<'a>(&'a self, id: &'a JournalId, fence: Fence, first: u64, records: &'a [Bytes]) -> StoreFuture<'a, ()> {
