@@ -11,8 +11,8 @@ use unbroken_proto::session::StoreFailure;
 
 use super::backlog::Accepted;
 use super::handle::ServerHandle;
-use super::lookup::Taking;
 use super::pending::NewSession;
+use super::taking::Taking;
 use crate::driver::{Driver, Routed};
 use crate::durable::{DurableError, open_new, unless_released};
 use crate::keeper::Keeper;

@@ -9,6 +9,7 @@
 //! | `backlog` | established sessions that nobody has accepted |
 //! | `durable` | sessions that outlive the process |
 //! | `lookup` | sessions that are kept, and not held here |
+//! | `taking` | those that are being taken over |
 //! | `handover` | sessions that another process asks for |
 //! | `admin` | what is asked of all sessions together |
 //! | `broadcaster` | one message to many sessions |
@@ -25,6 +26,7 @@ mod pending;
 mod rejection;
 mod serve;
 mod state;
+mod taking;
 
 pub use backlog::Accepted;
 pub use broadcaster::{BroadcastOutcome, Broadcaster};

@@ -115,7 +115,7 @@ impl Fleet {
     }
 }
 
-// PROTOCOL R17.9
+// PROTOCOL R17.10
 #[test]
 fn a_resume_of_a_session_that_is_kept_elsewhere_takes_it_over() {
     let mut fleet = fleet();
@@ -171,7 +171,7 @@ fn a_proven_client_whose_session_is_kept_elsewhere_goes_on_with_it() {
 }
 
 /// While the store cannot be asked, the client is told to come later, and nothing else.
-// PROTOCOL R17.9
+// PROTOCOL R17.10
 #[test]
 fn what_cannot_be_looked_up_may_be_there_later() {
     let mut fleet = fleet();
@@ -197,7 +197,7 @@ fn what_cannot_be_looked_up_may_be_there_later() {
 }
 
 /// A session that left this process is looked up like any other; once it is nowhere, nothing follows from that.
-// PROTOCOL R17.9
+// PROTOCOL R17.10
 #[test]
 fn a_session_that_went_on_elsewhere_comes_back_or_is_unknown() {
     for comes_back in [true, false] {
