@@ -118,7 +118,7 @@ impl Driver {
             None => None,
         });
         match left {
-            Some(remains) => keeper.poll_leave(remains, cx),
+            Some(remains) => keeper.poll_leave(remains, &mut self.timer, cx),
             None => Poll::Ready(()),
         }
     }

@@ -9,6 +9,7 @@ use unbroken_proto::event::EndReason;
 use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Duration, Instant};
 
+use crate::clock::Timer;
 use crate::connections::Turn;
 use crate::state::Shared;
 use crate::store::{Fence, JournalId, Snapshot, Store, StoreError};
@@ -55,6 +56,8 @@ enum Work {
     Waiting(Record, Instant),
     /// The last call.
     Leaving(Writing),
+    /// The store did not take the last call, and is asked again then.
+    LeavingLater(Instant),
     Over,
 }
 
@@ -85,7 +88,8 @@ impl Keeper {
                 Work::Idle => {
                     let record = shared.call_untimed(|state, now| {
                         // Whatever is done behind that mark is none of this process's any more, so that one who never stops cannot hold it up.
-                        if state.left_at.is_some_and(|mark| state.machine.has_persisted(mark)) {
+                        let is_over = state.machine.end_reason().is_some();
+                        if !is_over && state.left_at.is_some_and(|mark| state.machine.has_persisted(mark)) {
                             state.machine.handle_store_failed(now, StoreFailure::Released);
                             return None;
                         }
@@ -161,18 +165,29 @@ impl Keeper {
     }
 
     /// The session is over here. Ready when the store knows what that means for what it keeps.
-    pub(crate) fn poll_leave(&mut self, remains: Remains, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_leave(&mut self, remains: Remains, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.work {
-                // Whatever comes of it, there is nothing more to do here.
+                // Whatever comes of it, there is nothing more to do here but the last call.
                 Work::Writing(_, writing) => {
                     // The store takes one call after the other.
                     let _answer = ready!(writing.as_mut().poll(cx));
                     self.work = Work::Idle;
+                    self.pause = PAUSE.0;
                 }
                 Work::Leaving(leaving) => {
-                    let _answer = ready!(leaving.as_mut().poll(cx));
-                    self.work = Work::Over;
+                    let answer = ready!(leaving.as_mut().poll(cx));
+                    let again = matches!(answer, Err(StoreError::Unavailable(_) | StoreError::Full(_)));
+                    self.work = match again && self.pause < PAUSE.1 {
+                        true => Work::LeavingLater(timer.now() + self.pause),
+                        // One that cannot be told finds out by itself that nobody has the journal any more.
+                        false => Work::Over,
+                    };
+                    self.pause = (self.pause * 2).min(PAUSE.1);
+                }
+                Work::LeavingLater(until) => {
+                    ready!(timer.poll_until(cx, timer.now(), *until));
+                    self.leave(remains);
                 }
                 Work::Over => return Poll::Ready(()),
                 Work::Idle | Work::Waiting(..) => self.leave(remains),
@@ -191,6 +206,9 @@ impl Keeper {
 
     /// Whether nothing is being written, nor is to be; or the last call has begun.
     pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.work, Work::Idle | Work::Leaving(_) | Work::Over)
+        matches!(
+            self.work,
+            Work::Idle | Work::Leaving(_) | Work::LeavingLater(_) | Work::Over
+        )
     }
 }

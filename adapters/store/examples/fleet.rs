@@ -73,12 +73,16 @@ async fn answer(accepted: Accepted, address: &str) -> Result<(), Failure> {
         Some(stream) => session.take_restored(stream.id),
         None => session.accept().await,
     };
-    let (mut send, mut recv) = stream.ok_or("it is over")?.split();
+    let stream = stream.ok_or("it is over")?;
+    let answered = session.taken(stream.id()).messages;
+    let (mut send, mut recv) = stream.split();
     while let Some(line) = recv.recv().await? {
         let (line, place) = (String::from_utf8_lossy(&line), recv.place());
-        let answer = format!("{address}, line {}: {line}", place.messages);
-        send.send(Bytes::from(answer)).await?;
-        // From here on it is not read again, here or at another node.
+        // A node that died may have answered it, and not have said so.
+        if place.messages > answered {
+            let answer = format!("{address}, line {}: {line}", place.messages);
+            send.send(Bytes::from(answer)).await?;
+        }
         recv.consumed(place)?;
     }
     session.closed().await;

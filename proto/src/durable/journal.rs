@@ -18,6 +18,9 @@ use crate::wire::frame::Frame;
 /// A journal may be as long as this, or twice its last snapshot, before a new snapshot takes its place.
 const LEAST_COMPACTED: usize = 256 << 10;
 
+/// For how many news there is room in any case, once there were some.
+const LEAST_NEWS: usize = 64;
+
 /// How many operations a session had done when something was decided: what depends on them may be seen outside once that many
 /// are kept. Zero: it depends on none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,7 +182,11 @@ impl Journal {
 
     /// What it sees now that so much is kept.
     pub(crate) fn next_news(&mut self) -> Option<News> {
-        let (after, _) = self.news.front()?;
+        let Some((after, _)) = self.news.front() else {
+            // A burst is no reason to hold its memory for good.
+            self.news.shrink_to(LEAST_NEWS);
+            return None;
+        };
         let (_, news) = (*after <= self.kept.done).then(|| self.news.pop_front())??;
         Some(news)
     }
@@ -213,7 +220,8 @@ impl Journal {
 
     pub(crate) fn consumed(&mut self, stream: StreamId, place: Place) {
         if !self.is_given_up {
-            self.consumed.insert(stream, place);
+            let latest = self.consumed.entry(stream).or_default();
+            *latest = place.max(*latest);
             self.done.0 += 1;
         }
     }

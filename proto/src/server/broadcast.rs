@@ -83,6 +83,11 @@ impl Subscription {
         match session.stream(stream).send(now, message.clone()) {
             Ok(()) => Delivery::Queued,
             Err(refused) => match refused.reason {
+                // It wants no more, which is not known yet where it is kept.
+                SendRefusal::Unread if session.is_stop_hidden(stream) => {
+                    self.missed = self.missed.saturating_add(1);
+                    Delivery::Missed
+                }
                 SendRefusal::Full | SendRefusal::Unread | SendRefusal::TooLarge => self.behind(now, session),
                 _ => Delivery::Declined,
             },

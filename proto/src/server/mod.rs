@@ -66,5 +66,5 @@ pub use broadcast::{Delivery, LagPolicy, Subscription};
 pub use drain::{Drain, DrainStatus};
 pub use info::{EndedSession, Refused, Select, SessionInfo, SessionStatus, Snapshot};
 pub use registry::Registry;
-pub use route::{Admission, Placement, Route};
+pub use route::{Admission, Placement, Recognition, Route};
 pub use timers::Timers;

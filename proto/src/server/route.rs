@@ -25,9 +25,9 @@ pub enum Route {
     /// A RESUME that opens under no secret known here, while sessions may be kept elsewhere
     /// ([`Registry::set_lookup`](crate::server::Registry::set_lookup)): read what is kept of that session, and ask
     /// [`Registry::recognises`](crate::server::Registry::recognises) before anything is taken over. If it does, open the journal,
-    /// [`restore`](crate::server::Registry::restore) the session and hand the connection to its owner, as with [`Resume`](Self::Resume). If not, or
-    /// nothing is kept, the answer is that of [`Registry::absent`](crate::server::Registry::absent); if it is not to be known now, that of
-    /// [`Registry::later`](crate::server::Registry::later).
+    /// [`restore`](crate::server::Registry::restore) the session and hand the connection to its owner, as with [`Resume`](Self::Resume). If not, the
+    /// answer is that of [`Registry::unrecognised`](crate::server::Registry::unrecognised); if nothing is kept, that of
+    /// [`Registry::absent`](crate::server::Registry::absent); and if it is not to be known now, that of [`Registry::later`](crate::server::Registry::later).
     Lookup {
         /// The session that it names; anybody can name any.
         session: SessionId,
@@ -67,6 +67,17 @@ pub enum Admission {
     },
     /// Send this and close.
     Reject(Rejection),
+}
+
+/// Whether a connection comes from the client of a session that is kept: see [`Registry::recognises`](crate::server::Registry::recognises).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognition {
+    /// It does.
+    Client,
+    /// It does not.
+    Other,
+    /// Its client may have been seen since by somebody whose records were not read.
+    Unsure,
 }
 
 /// What the host adds to a session it admits.

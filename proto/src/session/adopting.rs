@@ -107,7 +107,8 @@ impl Session {
         }
     }
 
-    fn counter(&self) -> Option<u64> {
+    /// The highest authentic counter of an attach.
+    pub(crate) fn counter(&self) -> Option<u64> {
         self.identity.ticket.as_ref().map(|ticket| ticket.counter)
     }
 

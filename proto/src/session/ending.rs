@@ -40,8 +40,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known. Of a durable session
-    /// nothing more can be read than what was kept by now.
+    /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known. In a durable session the event
+    /// comes once what was received is kept.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -208,7 +208,8 @@ impl Session {
         );
         let journal = self.ledger.journal.as_ref();
         let is_kept = journal.is_some_and(|journal| journal.has_snapshot());
-        if goes_on || reason == EndReason::Aborted || !is_kept {
+        // The peer is told that it arrived, once it is kept: then it can be read here, too.
+        if goes_on || !is_kept {
             self.forget_news();
         }
         let queued = match goes_on {
@@ -279,11 +280,13 @@ impl Session {
 
     /// What remains of a session that somebody may still ask for, if it is over.
     pub(super) fn tombstone(&self) -> Option<Tombstone> {
+        // Where it may go on elsewhere it may be confirmed there.
+        let was_confirmed = self.counters.stats.attaches > 0 || self.reporting.over() == Some(&Over::Elsewhere);
         let ticket = self
             .identity
             .ticket
             .as_ref()
-            .filter(|_| self.counters.stats.attaches > 0 && self.ledger.has_kept(self.ledger.mark()))?;
+            .filter(|_| was_confirmed && self.ledger.has_kept(self.ledger.mark()))?;
         let believable = self.reporting.believable()?.clone();
         let secrets = core::iter::once(&ticket.secret).chain(ticket.candidate.as_ref());
         Some(Tombstone {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::machine::Session;
 use crate::durable::{Mark, News, Positions, Record, Registered};
 use crate::event::{Closer, EndReason, Event};
-use crate::id::Side;
+use crate::id::{Side, StreamId};
 use crate::stream::RestoredStream;
 use crate::time::Instant;
 
@@ -112,9 +112,15 @@ impl Session {
             StoreFailure::Released => EndReason::Moved,
         };
         self.connections.forget_parting();
+        if self.is_ended() && !self.has_persisted(self.mark()) {
+            // What is kept is a session that is not over.
+            self.reporting.goes_on_elsewhere();
+        }
         self.end(now, reason, None);
-        self.forget_news();
-        self.ledger.streams.end();
+        if self.ledger.journal.as_ref().is_some_and(|journal| journal.holds_news()) {
+            self.forget_news();
+            self.ledger.streams.end();
+        }
         if let Some(journal) = &mut self.ledger.journal {
             journal.give_up();
         }
@@ -151,6 +157,11 @@ impl Session {
     #[must_use]
     pub fn streams(&self) -> Vec<RestoredStream> {
         self.ledger.streams.list()
+    }
+
+    /// Whether the peer wants no more of that stream, which the application does not see yet.
+    pub(crate) fn is_stop_hidden(&self, stream: StreamId) -> bool {
+        self.ledger.streams.is_stop_hidden(stream)
     }
 
     /// As what the registry knows it is kept with it.

@@ -14,7 +14,7 @@ use super::reconnecting::{Circumstances, Decision, Reconnecting};
 use super::reporting::Reporting;
 use crate::accept::{Incoming, Rejection, Report};
 use crate::config::{ClientConfig, Seed, SessionConfig};
-use crate::durable::Journal;
+use crate::durable::{Journal, News};
 use crate::error::{AttachError, ConfigError};
 use crate::event::{Closer, EndReason, Event};
 use crate::id::{Carrier, Epoch, Side};
@@ -211,7 +211,10 @@ impl Session {
         let now = self.latest.advance(now);
         self.end_if_exhausted(now);
         if self.closing.take_untold() {
-            self.events.push(Event::Closing { by: Closer::Peer });
+            let journal = self.ledger.journal.as_mut();
+            if !journal.is_some_and(|journal| journal.withhold(News::Closing)) {
+                self.events.push(Event::Closing { by: Closer::Peer });
+            }
         }
         self.give_way(now);
         self.events.collect(&mut self.ledger.streams);

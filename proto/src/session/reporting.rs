@@ -90,6 +90,13 @@ impl Reporting {
         self.due = true;
     }
 
+    /// It is over here, and may go on where what is kept of it is restored.
+    pub(crate) fn goes_on_elsewhere(&mut self) {
+        if let Some(end) = &mut self.end {
+            end.over = Some(Over::Elsewhere);
+        }
+    }
+
     /// Why the session is over, if it is.
     pub(crate) fn end(&self) -> Option<&EndReason> {
         self.end.as_ref().map(|end| &end.reason)

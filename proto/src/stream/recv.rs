@@ -130,13 +130,13 @@ impl RecvHalf {
             self.credit.consume(charge);
             return charge;
         }
-        let is_bare_end = data.is_bare_end();
+        let is_bare = data.is_bare();
         if let Some(unconsumed) = self.unconsumed.as_mut().filter(|_| hidden) {
             unconsumed.unkept.end |= data.stream_end;
-            unconsumed.unkept.chunks += usize::from(!is_bare_end);
+            unconsumed.unkept.chunks += usize::from(!is_bare);
         }
         // It is not something to read; its charge is given back at once.
-        if is_bare_end {
+        if is_bare {
             self.credit.consume(FRAME_CHARGE as u64);
             return FRAME_CHARGE as u64;
         }
@@ -149,7 +149,7 @@ impl RecvHalf {
 
     /// How many chunks at the front of the queue may be seen.
     fn shown(&self) -> usize {
-        self.queue.len() - self.unkept().chunks
+        self.queue.len().saturating_sub(self.unkept().chunks)
     }
 
     pub(super) fn unkept(&self) -> Unkept {
@@ -167,16 +167,19 @@ impl RecvHalf {
         unkept.chunks > 0 || unkept.end
     }
 
-    /// What was not kept is never seen.
-    pub(super) fn forget_unkept(&mut self) {
+    /// What was not kept is never seen. Returns its charge.
+    pub(super) fn forget_unkept(&mut self) -> u64 {
         let (shown, unkept) = (self.shown(), self.unkept());
-        self.queue.truncate(shown);
+        let dropped = self.queue.drain(shown..);
+        let charge = dropped.map(|(payload, _)| (payload.len() + FRAME_CHARGE) as u64).sum();
+        self.credit.consume(charge);
         if unkept.end {
             self.phase = Phase::Open;
         }
         if let Some(unkept) = self.unkept_mut() {
             *unkept = Unkept::default();
         }
+        charge
     }
 
     /// The application has dealt with all up to `place`. Returns the charge that this frees.
@@ -199,7 +202,7 @@ impl RecvHalf {
         let Some(unconsumed) = &self.unconsumed else {
             return Place::default();
         };
-        if self.queue.is_empty() {
+        if unconsumed.unkept.chunks == 0 {
             return unconsumed.arrived;
         }
         let shown = self.queue.iter().take(self.shown());

@@ -4,6 +4,7 @@
 use super::table::Streams;
 use crate::durable::News;
 use crate::event::Event;
+use crate::id::StreamId;
 
 impl Streams {
     /// What is kept now, the application sees.
@@ -39,13 +40,18 @@ impl Streams {
         }
     }
 
+    /// Whether the peer wants no more of it, and nobody sees that yet.
+    pub(crate) fn is_stop_hidden(&self, id: StreamId) -> bool {
+        self.table.get(&id).is_some_and(|stream| stream.recv.unkept().stop)
+    }
+
     /// Nothing more is kept, or nobody wants to see it: the rest is never seen.
     pub(crate) fn forget_unkept(&mut self) {
         let streams = &self.table;
         self.to_accept
             .retain(|id| streams.get(id).is_some_and(|stream| !stream.recv.unkept().opening));
-        for stream in self.table.values_mut() {
-            stream.recv.forget_unkept();
-        }
+        let dropped = self.table.values_mut().map(|stream| stream.recv.forget_unkept());
+        let dropped = dropped.sum();
+        self.recv_credit.consume(dropped);
     }
 }

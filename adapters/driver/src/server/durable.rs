@@ -12,6 +12,7 @@ use unbroken_proto::session::StoreFailure;
 use super::backlog::Accepted;
 use super::handle::ServerHandle;
 use super::pending::NewSession;
+use super::serve::Listed;
 use super::taking::Taking;
 use crate::driver::{Driver, Routed};
 use crate::durable::{DurableError, open_new, unless_released};
@@ -140,17 +141,18 @@ impl ServerHandle {
         });
         let (session, returned) = unless_released(store, id, fence, taken).await?;
         let keeper = Keeper::new(Arc::clone(store), id.clone(), fence);
-        let driving = Arc::clone(self).drive_restored(session, returned, keeper);
+        // Should it be dropped before it begins, nothing stays in the tables.
+        let listed = self.listed(session);
+        let driving = Arc::clone(self).drive_restored((session, listed), returned, keeper);
         Ok((session, Box::pin(driving)))
     }
 
-    async fn drive_restored(self: Arc<Self>, id: SessionId, returned: Returned, keeper: Keeper) {
+    async fn drive_restored(self: Arc<Self>, (id, _listed): (SessionId, Listed), returned: Returned, keeper: Keeper) {
         let Returned {
             shared,
             request,
             routed,
         } = returned;
-        let _listed = self.listed(id);
         let session = Session::new(Arc::clone(&shared));
         session.begin_restored();
         let is_provisional = !shared.read(|state| state.established);

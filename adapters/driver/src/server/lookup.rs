@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use unbroken_proto::server::{Incoming, Placement, Registry, Rejection};
+use unbroken_proto::server::{Incoming, Placement, Recognition, Registry, Rejection};
 use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Instant, SessionId};
 
@@ -37,10 +37,11 @@ impl ServerHandle {
     ) -> (Arrival, Option<Driving>) {
         let Wanted {
             session,
+            held,
             incoming,
             asked,
         } = wanted;
-        let found = self.find_kept(session, &incoming, asked.is_some()).await;
+        let found = self.find_kept((session, held), &incoming, asked.is_some()).await;
         let rejected = |ask: fn(&mut Registry, Instant, Incoming) -> Rejection, incoming| {
             Arrival::Rejected(self.with(|state, now, _| ask(&mut state.registry, now, incoming)))
         };
@@ -66,14 +67,18 @@ impl ServerHandle {
         }
     }
 
-    async fn find_kept(self: &Arc<Self>, session: SessionId, incoming: &Incoming, is_proven: bool) -> Found {
+    async fn find_kept(
+        self: &Arc<Self>,
+        (session, held): (SessionId, Option<Arc<Shared>>),
+        incoming: &Incoming,
+        is_proven: bool,
+    ) -> Found {
         let (Some(id), Some(_counted)) = (journal_of(session), Counted::new(self)) else {
             return Found::Later;
         };
         let Some(store) = self.with(|state, _, _| state.store.clone()) else {
             return Found::Later;
         };
-        let held = self.held(session);
         let Ok(kept) = store.read(&id).await else {
             return Found::Later;
         };
@@ -87,9 +92,11 @@ impl ServerHandle {
         }
         let recognised = self.with(|state, now, _| state.registry.recognises(now, incoming, &pieces, kept.written_ago));
         match recognised {
-            Ok(true) => {}
-            Ok(false) => return Found::Unrecognised,
-            Err(_) => return Found::Later,
+            Ok(Recognition::Client) => {}
+            Ok(Recognition::Other) => return Found::Unrecognised,
+            // A RESUME is refused: its client asks again, and proves itself.
+            Err(_) if !is_proven => return Found::Absent,
+            Ok(Recognition::Unsure) | Err(_) => return Found::Later,
         }
         match (held, self.held(session)) {
             (None, None) => match self.restore_one(&store, &id).await {
@@ -103,6 +110,9 @@ impl ServerHandle {
                 if Arc::ptr_eq(&stale, &present) {
                     // It does not know what is kept of it: another process has gone on with it, and it has not noticed yet.
                     present.call(|state, now| {
+                        if state.machine.end_reason().is_some() {
+                            return;
+                        }
                         state.machine.handle_store_failed(now, StoreFailure::Superseded);
                         state.notify_driver();
                     });

@@ -37,6 +37,8 @@ pub(super) type Asked = (Request, Placement);
 /// A session that may be kept, and the connection that wants it.
 pub(super) struct Wanted {
     pub(super) session: SessionId,
+    /// Who held it when it opened under none of its secrets.
+    pub(super) held: Option<Arc<Shared>>,
     pub(super) incoming: Incoming,
     /// Of a client that is proven.
     pub(super) asked: Option<Asked>,
@@ -60,6 +62,8 @@ pub(super) struct PendingConnection {
     has_peer: bool,
     deadline: Option<Instant>,
     decided: bool,
+    /// Who held the session that a RESUME names, and did not know it.
+    held: Option<Arc<Shared>>,
 }
 
 impl PendingConnection {
@@ -81,6 +85,7 @@ impl PendingConnection {
             has_peer,
             deadline: None,
             decided: false,
+            held: None,
         }
     }
 
@@ -149,8 +154,12 @@ impl PendingConnection {
 
     pub(super) fn first_packet(&mut self, packet: BytesMut) -> Route {
         let id = self.id;
+        let mut held = None;
         let route = self.server.with(|state, now, wakes| {
             let route = state.registry.first_packet(now, id, packet);
+            if let Route::Lookup { session, .. } = &route {
+                held = state.owners.get(session).map(|owner| Arc::clone(&owner.shared));
+            }
             if !matches!(route, Route::Handshake(_)) {
                 state.pending.remove(&id);
             }
@@ -158,7 +167,13 @@ impl PendingConnection {
             route
         });
         self.decided = !matches!(route, Route::Handshake(_));
+        self.held = held;
         route
+    }
+
+    /// Who held the session when its RESUME opened under none of its secrets.
+    pub(super) fn take_held(&mut self) -> Option<Arc<Shared>> {
+        self.held.take()
     }
 
     pub(super) fn decide(
@@ -193,6 +208,7 @@ impl PendingConnection {
                     let asked = request.map(|request| (request, placement));
                     return Arrival::Lookup(Box::new(Wanted {
                         session,
+                        held: None,
                         incoming,
                         asked,
                     }));

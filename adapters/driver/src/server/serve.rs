@@ -80,6 +80,7 @@ impl ServerHandle {
             Route::Lookup { session, incoming } => {
                 return Arrival::Lookup(Box::new(Wanted {
                     session,
+                    held: pending.take_held(),
                     incoming,
                     asked: None,
                 }));
@@ -227,6 +228,7 @@ impl Drop for Listed {
             // Harmless after a last report, and the only report about a driver that panicked.
             state.registry.lost(now, self.id);
             state.on_change(wakes);
+            wakes.push(state.giver.take());
             state.backlog.remove(self.id)
         });
         drop(unaccepted);

@@ -90,6 +90,12 @@ impl Node {
         }
     }
 
+    /// Whether this node owns the journal, or is about to.
+    pub(super) fn has(&self, id: &JournalId) -> bool {
+        let journals = self.journals();
+        journals.owned.contains_key(id) || journals.opening.contains_key(id)
+    }
+
     /// The journal is owned no longer; whoever waits for it is told.
     pub(super) async fn disown(&self, owned: &Arc<Owned>) {
         {

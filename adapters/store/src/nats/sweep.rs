@@ -47,7 +47,9 @@ pub(super) async fn abandoned(node: &Node) -> Result<Vec<JournalId>, StoreError>
     let mut living = HashMap::new();
     let mut abandoned = Vec::new();
     for (id, head) in kept {
-        if !is_alive(node, &head, &mut living).await? {
+        // One that this node could not read when it opened it is nobody's.
+        let is_lost = head.node == node.name && !node.has(&id);
+        if is_lost || !is_alive(node, &head, &mut living).await? {
             abandoned.push(id);
         }
     }
@@ -119,7 +121,10 @@ async fn is_alive(node: &Node, head: &Head, known: &mut HashMap<String, bool>) -
     if let Some(is_alive) = known.get(&head.node) {
         return Ok(*is_alive);
     }
-    let is_alive = head.node == node.name || node.is_alive(&head.node).await?;
+    if head.node == node.name {
+        return Ok(true);
+    }
+    let is_alive = node.is_alive(&head.node).await?;
     known.insert(head.node.clone(), is_alive);
     Ok(is_alive)
 }

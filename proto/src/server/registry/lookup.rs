@@ -7,7 +7,7 @@ use crate::accept::{Incoming, IncomingKind, Refusal, Rejection, SOON, final_pack
 use crate::durable::RestoreError;
 use crate::id::SessionId;
 use crate::security::ServerResume;
-use crate::server::route::{Admission, Placement};
+use crate::server::route::{Admission, Placement, Recognition};
 use crate::time::{Duration, Instant};
 use crate::trace;
 use crate::wire::frame::Verdict;
@@ -33,26 +33,34 @@ impl Registry {
         incoming: &Incoming,
         journal: &[Bytes],
         away: Option<Duration>,
-    ) -> Result<bool, RestoreError> {
+    ) -> Result<Recognition, RestoreError> {
         let now = self.advance(now);
         let (session, secrets) = self.restored(now, journal, away)?;
         let id = session.id().ok_or(RestoreError::Side)?;
         if self.is_over(id) {
             return Err(RestoreError::Held);
         }
+        let kept = session.counter();
+        let secrets = secrets.read();
         Ok(match &incoming.kind {
-            IncomingKind::Resume { packet, .. } => {
-                let secrets = secrets.read();
-                ServerResume::open(secrets.each_ref().map(Option::as_ref), packet, &mut self.rng).is_ok()
+            // One that was seen before may open, too, as long as the secret that came with it is not kept: it proves nothing.
+            IncomingKind::Resume { clear, packet } if Some(clear.counter) > kept => {
+                let opened = ServerResume::open(secrets.each_ref().map(Option::as_ref), packet, &mut self.rng);
+                opened.map_or(Recognition::Other, |_| Recognition::Client)
             }
             IncomingKind::Proven(proven) => {
                 let Some(named) = proven.offer.predecessor.as_ref().filter(|named| named.id == id.0) else {
-                    return Ok(false);
+                    return Ok(Recognition::Other);
                 };
-                let mut secrets = secrets.read().into_iter().flatten();
-                secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac))
+                let mut secrets = secrets.iter().flatten();
+                match secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac)) {
+                    true if Some(named.counter) >= kept => Recognition::Client,
+                    // Who has a newer secret has attached with it, and counted on.
+                    false if Some(named.counter) > kept => Recognition::Unsure,
+                    _ => Recognition::Other,
+                }
             }
-            IncomingKind::Handshake(_) | IncomingKind::Failed => false,
+            IncomingKind::Resume { .. } | IncomingKind::Handshake(_) | IncomingKind::Failed => Recognition::Other,
         })
     }
 
@@ -103,7 +111,7 @@ impl Registry {
         Rejection::clear(Reject::Refused)
     }
 
-    /// Whether it is known that the session is over, here and everywhere.
+    /// Whether the session ended here, and not because it may go on elsewhere.
     pub(super) fn is_over(&self, id: SessionId) -> bool {
         self.tombstones.contains(id) && !self.tombstones.is_elsewhere(id)
     }

@@ -3,7 +3,7 @@
 use super::durable::{Durable, server_config};
 use super::*;
 use crate::accept::Incoming;
-use crate::server::Placement;
+use crate::server::{Placement, Recognition};
 use crate::session::{SessionState, StoreFailure};
 use crate::wire::handshake::Reject;
 
@@ -56,7 +56,7 @@ impl Fleet {
         self.durable.client.keep(&mut pair.client, pair.now);
     }
 
-    fn recognises(&mut self, incoming: &Incoming) -> bool {
+    fn recognises(&mut self, incoming: &Incoming) -> Recognition {
         let (now, pieces) = (self.durable.pair.now, self.durable.server.pieces());
         let recognised = self.other.recognises(now, incoming, &pieces, None);
         recognised.expect("because it is whole")
@@ -125,7 +125,7 @@ fn a_resume_of_a_session_that_is_kept_elsewhere_takes_it_over() {
         panic!("not looked up: {route:?}");
     };
     assert_eq!(session, id);
-    assert!(fleet.recognises(&incoming));
+    assert_eq!(fleet.recognises(&incoming), Recognition::Client);
     fleet.take_over();
     fleet.goes_on(epoch, incoming);
 }
@@ -148,7 +148,7 @@ fn only_the_client_of_a_session_is_recognised() {
     let Route::Lookup { incoming, .. } = fleet.route(packet) else {
         panic!("not looked up");
     };
-    assert!(!fleet.recognises(&incoming));
+    assert_eq!(fleet.recognises(&incoming), Recognition::Other);
     let now = fleet.durable.pair.now;
     let rejection = fleet.other.unrecognised(now, incoming);
     assert_eq!(rejection.packet, Some(Reject::Refused.encode()));
@@ -162,7 +162,7 @@ fn a_proven_client_whose_session_is_kept_elsewhere_goes_on_with_it() {
     let Admission::Lookup { incoming, .. } = fleet.other.admit(now, incoming) else {
         panic!("not looked up");
     };
-    assert!(fleet.recognises(&incoming));
+    assert_eq!(fleet.recognises(&incoming), Recognition::Client);
     fleet.take_over();
     let Admission::Resume { incoming, .. } = fleet.other.admit(now, incoming) else {
         panic!("it is held");
@@ -213,7 +213,7 @@ fn a_session_that_went_on_elsewhere_comes_back_or_is_unknown() {
             panic!("not looked up: {route:?}");
         };
         if comes_back {
-            assert!(fleet.recognises(&incoming));
+            assert_eq!(fleet.recognises(&incoming), Recognition::Client);
             fleet.take_over();
             fleet.goes_on(epoch, incoming);
             continue;
@@ -239,4 +239,47 @@ fn a_session_that_went_on_elsewhere_comes_back_or_is_unknown() {
         fleet.answer(epoch, Some(packet));
         assert_eq!(fleet.durable.pair.client.end_reason(), Some(&EndReason::Unknown));
     }
+}
+
+/// A RESUME that was seen before opens as long as the secret that came with it is not kept, and proves nothing.
+#[test]
+fn a_resume_that_was_seen_before_is_not_recognised() {
+    let mut fleet = fleet();
+    let (epoch, route) = fleet.ask();
+    let Route::Lookup { incoming, .. } = route else {
+        panic!("not looked up: {route:?}");
+    };
+    let crate::accept::IncomingKind::Resume { packet, .. } = &incoming.kind else {
+        panic!("a RESUME");
+    };
+    let seen = packet.to_vec();
+    fleet.take_over();
+    let now = fleet.durable.pair.now;
+    let adopted = fleet.durable.pair.server().adopt(now, incoming);
+    adopted.expect("because it is its client");
+    // The answer's secret is kept, and that it is confirmed is not.
+    fleet.durable.server.keep(fleet.durable.pair.server(), now);
+    let _ = epoch;
+    fleet.other = Registry::new(server_config(), Seed([98; 32]), now).expect("because it is sound");
+    fleet.other.set_lookup(true);
+    let Route::Lookup { incoming, .. } = fleet.route(seen) else {
+        panic!("not looked up");
+    };
+    assert_eq!(fleet.recognises(&incoming), Recognition::Other);
+}
+
+/// One that was never confirmed here may have been confirmed where it went: that it is nowhere now proves nothing.
+#[test]
+fn a_session_that_left_before_it_was_confirmed_is_not_one_that_never_was() {
+    let mut durable = Durable::new();
+    durable.pair.confirm_lost = true;
+    durable.dial();
+    let now = durable.pair.now;
+    let server = durable.pair.server();
+    server.handle_store_failed(now, StoreFailure::Released);
+    let report = server.poll_report().expect("because it is over here");
+    let crate::accept::Status::Ended(Some(tombstone)) = &report.status else {
+        panic!("{report:?}");
+    };
+    assert!(tombstone.is_elsewhere());
 }

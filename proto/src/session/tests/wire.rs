@@ -20,7 +20,7 @@ fn newest(pair: &Pair) -> (Epoch, Epoch) {
     (ours, theirs.expect("because it is attached"))
 }
 
-fn plaintext(frames: &[Frame]) -> Vec<u8> {
+pub(super) fn plaintext(frames: &[Frame]) -> Vec<u8> {
     let mut plaintext = Vec::new();
     let mut writer = crate::wire::FrameWriter::new(&mut plaintext);
     frames.iter().for_each(|frame| writer.push(frame));

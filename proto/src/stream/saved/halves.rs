@@ -148,13 +148,17 @@ impl RecvHalf {
         half.over = noted && !half.stopped;
         let mut unconsumed = Unconsumed::new(take_place(rest)?);
         unconsumed.noted = noted;
-        unconsumed.arrived = take_place(rest)?;
-        half.unconsumed = Some(Box::new(unconsumed));
+        let arrived = take_place(rest)?;
+        let mut queued = unconsumed.front;
         for _ in 0..take_len(rest)? {
             let message_end = take_flag(rest)?;
             let payload = take_bytes(rest)?;
+            queued = queued.behind(payload.len(), message_end);
             half.queue.push_back((payload, message_end));
         }
+        // One that was exported and not durable did not count.
+        unconsumed.arrived = arrived.max(queued);
+        half.unconsumed = Some(Box::new(unconsumed));
         Ok(half)
     }
 }

@@ -1,7 +1,10 @@
 //! What the application sees waits for the disk, too: it acts upon it.
 
 use super::*;
+use crate::accept::Status;
 use crate::error::{ConsumeError, OpenError, RecvError, SendRefusal};
+use crate::server::{Delivery, LagPolicy, Subscription};
+use crate::wire::frame::{Data, Frame};
 
 /// A server that has a stream, and whose disk does not answer from now on.
 fn attached() -> (Durable, StreamId) {
@@ -161,25 +164,104 @@ fn a_session_ends_behind_what_is_still_to_be_kept() {
 
 #[test]
 fn what_is_never_kept_is_never_seen() {
-    for aborts in [false, true] {
-        let (mut durable, stream) = attached();
-        let now = durable.pair.now;
-        send(&mut durable.pair.client, now, stream, "lost");
-        queue(&mut durable.pair.client, now, "lost, too".into());
-        carry(&mut durable);
-        let server = durable.pair.server();
-        match aborts {
-            true => server.abort(now),
-            false => server.handle_store_failed(now, StoreFailure::Failed),
-        }
-        assert!(matches!(told(server).last(), Some(Event::Ended(_))));
-        assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
-        assert!(server.accept(now).is_none());
-        durable.server.keep(durable.pair.server(), now);
-        let server = durable.pair.server();
-        assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
-        assert!(server.accept(now).is_none() && told(server).is_empty());
-    }
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    let read = durable.pair.server().stats().unread_bytes;
+    send(&mut durable.pair.client, now, stream, "lost");
+    queue(&mut durable.pair.client, now, "lost, too".into());
+    carry(&mut durable);
+    let server = durable.pair.server();
+    server.handle_store_failed(now, StoreFailure::Failed);
+    assert!(matches!(told(server).last(), Some(Event::Ended(_))));
+    assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
+    assert!(server.accept(now).is_none());
+    assert_eq!(server.stats().unread_bytes, read, "what is never read is not held");
+    durable.server.keep(durable.pair.server(), now);
+    let server = durable.pair.server();
+    assert_eq!(next_of(server, now, stream), Err(RecvError::SessionEnded));
+    assert!(server.accept(now).is_none() && told(server).is_empty());
+}
+
+/// The peer is told that it has arrived, once that is kept: so it can be read.
+#[test]
+fn what_arrived_before_an_abort_is_seen_once_it_is_kept() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    send(&mut durable.pair.client, now, stream, "last");
+    carry(&mut durable);
+    let server = durable.pair.server();
+    server.abort(now);
+    assert!(!told(server).iter().any(|event| matches!(event, Event::Ended(_))));
+    durable.server.keep(durable.pair.server(), now);
+    let server = durable.pair.server();
+    assert_eq!(next_of(server, now, stream), Ok(Some(message("last"))));
+    assert!(matches!(told(server).last(), Some(Event::Ended(_))));
+}
+
+/// Nothing is said of what was not kept: the session may go on where what is kept of it is restored.
+#[test]
+fn a_session_whose_end_is_not_kept_is_not_over_for_its_client() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    send(&mut durable.pair.client, now, stream, "last");
+    carry(&mut durable);
+    let server = durable.pair.server();
+    server.abort(now);
+    server.handle_store_failed(now, StoreFailure::Failed);
+    let report = server.poll_report().expect("because it is over");
+    let Status::Ended(Some(tombstone)) = report.status else {
+        panic!("{report:?}");
+    };
+    assert!(tombstone.is_elsewhere());
+}
+
+/// Another implementation may send a frame in which there is nothing.
+#[test]
+fn a_frame_with_nothing_in_it_is_nothing_to_see() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    let ours = durable.pair.links[0].0;
+    let nothing = Data {
+        stream,
+        payload: Bytes::new(),
+        message_end: false,
+        stream_end: false,
+    };
+    let plaintext = wire::plaintext(&[Frame::Data(nothing)]);
+    let packet = seal(&mut durable.pair.client, ours, &plaintext);
+    let theirs = durable.pair.links[0].1.expect("because it is up");
+    let server = durable.pair.server();
+    let taken = server.handle_input(now, theirs, BytesMut::from(&packet[..]));
+    taken.expect("because payloads may be empty");
+    let dealt_with = Place { messages: 1, bytes: 0 };
+    let consumed = server.stream(stream).consumed(now, dealt_with);
+    consumed.expect("because it was read");
+    assert_eq!(next_of(server, now, stream), Ok(None));
+    assert!(told(server).is_empty());
+    durable.server.keep(durable.pair.server(), now);
+    assert_eq!(next_of(durable.pair.server(), now, stream), Ok(None));
+}
+
+/// A listener that wants no more is not one that lags, also while that is not kept.
+#[test]
+fn who_stops_a_broadcast_is_not_ended_for_lagging() {
+    let (mut durable, _) = attached();
+    let now = durable.pair.now;
+    let mut listener = Subscription::new(StreamOptions::default(), 1 << 20, LagPolicy::End);
+    let first = listener.deliver(now, durable.pair.server(), &"one".into());
+    assert_eq!(first, Delivery::Queued);
+    durable.settle();
+    let stream = listener.stream().expect("because it was opened");
+    let client = &mut durable.pair.client;
+    client.accept(now).expect("because it arrived");
+    client.stream(stream).stop(now, 0).expect("because it is open");
+    carry(&mut durable);
+    let server = durable.pair.server();
+    assert_eq!(listener.deliver(now, server, &"two".into()), Delivery::Missed);
+    durable.server.keep(durable.pair.server(), now);
+    let server = durable.pair.server();
+    assert_eq!(listener.deliver(now, server, &"three".into()), Delivery::Declined);
+    assert_eq!(server.end_reason(), None);
 }
 
 /// A store that fails behind the end of the session: what it was to keep is not waited for any more.
