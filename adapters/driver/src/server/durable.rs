@@ -11,8 +11,8 @@ use unbroken_proto::session::StoreFailure;
 
 use super::backlog::Accepted;
 use super::handle::ServerHandle;
+use super::listed::Listed;
 use super::pending::NewSession;
-use super::serve::Listed;
 use super::taking::Taking;
 use crate::driver::{Driver, Routed};
 use crate::durable::{DurableError, open_new, unless_released};

@@ -8,6 +8,7 @@
 //! | `rejection` | what is sent last on a connection that gets no session |
 //! | `backlog` | established sessions that nobody has accepted |
 //! | `durable` | sessions that outlive the process |
+//! | `listed` | how long a session stands in the tables |
 //! | `lookup` | sessions that are kept, and not held here |
 //! | `taking` | those that are being taken over |
 //! | `handover` | sessions that another process asks for |
@@ -21,6 +22,7 @@ mod broadcaster;
 mod durable;
 mod handle;
 mod handover;
+mod listed;
 mod lookup;
 mod pending;
 mod rejection;

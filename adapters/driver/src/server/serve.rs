@@ -166,13 +166,6 @@ impl ServerHandle {
         self.drive_to_end(accepted, driver).await;
     }
 
-    pub(super) fn listed(self: &Arc<Self>, id: SessionId) -> Listed {
-        Listed {
-            server: Arc::clone(self),
-            id,
-        }
-    }
-
     /// Where the connections of a session come from, and who is told how it does.
     pub(super) fn source(self: &Arc<Self>, routed: mpsc::Receiver<Routed>) -> Source {
         let server = Arc::clone(self);
@@ -212,25 +205,5 @@ impl ServerHandle {
             None
         });
         drop(unwanted);
-    }
-}
-
-/// A session's place in the table of owners.
-pub(super) struct Listed {
-    server: Arc<ServerHandle>,
-    id: SessionId,
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        let unaccepted = self.server.with(|state, now, wakes| {
-            state.owners.remove(&self.id);
-            // Harmless after a last report, and the only report about a driver that panicked.
-            state.registry.lost(now, self.id);
-            state.on_change(wakes);
-            wakes.push(state.giver.take());
-            state.backlog.remove(self.id)
-        });
-        drop(unaccepted);
     }
 }
