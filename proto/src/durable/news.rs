@@ -29,7 +29,7 @@ impl News {
             Frame::Open(open) => Some(News::Opened(open.stream)),
             Frame::Data(data) => Some(News::Data {
                 stream: data.stream,
-                chunk: !data.is_bare(),
+                chunk: !data.is_bare_end(),
                 end: data.stream_end,
             }),
             Frame::Reset { stream, .. } => Some(News::Data {

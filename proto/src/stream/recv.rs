@@ -130,13 +130,13 @@ impl RecvHalf {
             self.credit.consume(charge);
             return charge;
         }
-        let is_bare = data.is_bare();
+        let is_bare_end = data.is_bare_end();
         if let Some(unconsumed) = self.unconsumed.as_mut().filter(|_| hidden) {
             unconsumed.unkept.end |= data.stream_end;
-            unconsumed.unkept.chunks += usize::from(!is_bare);
+            unconsumed.unkept.chunks += usize::from(!is_bare_end);
         }
         // It is not something to read; its charge is given back at once.
-        if is_bare {
+        if is_bare_end {
             self.credit.consume(FRAME_CHARGE as u64);
             return FRAME_CHARGE as u64;
         }
@@ -217,7 +217,10 @@ impl RecvHalf {
             return 0;
         };
         let mut freed = 0;
-        while let Some((payload, message_end)) = self.queue.front_mut() {
+        // An empty chunk that is not seen yet lies at the place behind the one before it.
+        while self.queue.len() > unconsumed.unkept.chunks
+            && let Some((payload, message_end)) = self.queue.front_mut()
+        {
             let behind = unconsumed.front.behind(payload.len(), *message_end);
             if behind > place {
                 if unconsumed.front.messages == place.messages {

@@ -63,9 +63,9 @@ impl Data {
         self.payload.len() + FRAME_CHARGE
     }
 
-    /// Whether there is nothing in it to read: no bytes, and no message that is done with them. It may end the stream.
+    /// Whether the end of the stream is all that it says.
     #[must_use]
-    pub fn is_bare(&self) -> bool {
-        !self.message_end && self.payload.is_empty()
+    pub fn is_bare_end(&self) -> bool {
+        self.stream_end && !self.message_end && self.payload.is_empty()
     }
 }
