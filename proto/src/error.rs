@@ -40,7 +40,7 @@ pub enum ConsumeError {
     #[error("it was not read yet")]
     Unread,
     /// The place lies behind all that is kept of the stream. Nothing is read before it is kept, so that what was restored is older than
-    /// what the application dealt with: the session ends as [`StateLost`](crate::EndReason::StateLost).
+    /// what the application dealt with: the session ends as [`StateLost`](crate::event::EndReason::StateLost).
     #[error("what is kept of the stream is older than that")]
     Ahead,
     /// The session is not durable: what is read is gone.
