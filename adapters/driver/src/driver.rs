@@ -107,8 +107,9 @@ impl Driver {
         }
     }
 
-    /// Ready once nothing more is to be done for what is kept of a session that is over.
-    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once nothing more is to be done for what is kept of a session that is over. `connected`: there still are connections. Their
+    /// last words come before the journal goes; whoever waits for it does not wait for them.
+    fn poll_leave(&mut self, connected: bool, cx: &mut Context<'_>) -> Poll<()> {
         let Some(keeper) = &mut self.keeper else {
             return Poll::Ready(());
         };
@@ -117,10 +118,17 @@ impl Driver {
             Some(ended) => Some(Remains::of(&ended.reason)),
             None => None,
         });
-        match left {
-            Some(remains) => keeper.poll_leave(remains, &mut self.timer, cx),
-            None => Poll::Ready(()),
+        let Some(remains) = left.filter(|remains| !connected || *remains == Remains::Journal) else {
+            return Poll::Ready(());
+        };
+        let went_on = ready!(keeper.poll_leave(remains, &mut self.timer, cx));
+        if went_on {
+            // Another process had it all the while: that it is over was not this one's to say.
+            self.shared
+                .call(|state, now| state.machine.handle_store_failed(now, StoreFailure::Superseded));
+            self.look_ahead();
         }
+        Poll::Ready(())
     }
 
     /// New connections. True if there was one, which has not been read yet and so wakes nobody.
@@ -195,8 +203,12 @@ impl Future for Driver {
             }
             let outlook = this.look_ahead();
             let is_kept = this.keeper.as_ref().is_none_or(Keeper::is_settled);
-            if outlook.over && is_kept && this.connections.is_empty() {
-                return this.poll_leave(cx);
+            if outlook.over && is_kept {
+                let connected = !this.connections.is_empty();
+                let left = this.poll_leave(connected, cx);
+                if !connected {
+                    return left;
+                }
             }
             match outlook.deadline {
                 // Ready: it is due already; the next round sees to it.

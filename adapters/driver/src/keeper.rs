@@ -26,24 +26,39 @@ pub(crate) struct Keeper {
     fence: Fence,
     work: Work,
     pause: Duration,
+    /// Another process owned the journal when this one left it.
+    is_fenced: bool,
 }
 
 /// What of a session that is over here stays in the store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remains {
     /// Nothing: it is over.
     Nothing,
     /// All of it, for whoever goes on with it.
     Journal,
-    /// What is none of our business: somebody else has it, or it cannot be reached.
+    /// What is none of our business: somebody else has it.
     Others,
+}
+
+/// Whether the session is over here because it was left, and all is kept that was done before. Whatever was done since is none of this process's any
+/// more, so that one who never stops, or what a full store does not take, cannot hold that up.
+fn release(shared: &Shared) -> bool {
+    shared.call_untimed(|state, now| {
+        let is_over = state.machine.end_reason().is_some();
+        let is_left = !is_over && state.left_at.is_some_and(|mark| state.machine.has_persisted(mark));
+        if is_left {
+            state.machine.handle_store_failed(now, StoreFailure::Released);
+        }
+        is_left
+    })
 }
 
 impl Remains {
     pub(crate) fn of(reason: &EndReason) -> Remains {
         match reason {
-            EndReason::Superseded | EndReason::StorageFailed => Remains::Others,
-            EndReason::Moved => Remains::Journal,
+            EndReason::Superseded => Remains::Others,
+            EndReason::Moved | EndReason::StorageFailed => Remains::Journal,
             _ => Remains::Nothing,
         }
     }
@@ -69,6 +84,7 @@ impl Keeper {
             fence,
             work: Work::Idle,
             pause: PAUSE.0,
+            is_fenced: false,
         }
     }
 
@@ -86,21 +102,14 @@ impl Keeper {
         loop {
             match std::mem::replace(&mut self.work, Work::Over) {
                 Work::Idle => {
-                    let record = shared.call_untimed(|state, now| {
-                        // Whatever is done behind that mark is none of this process's any more, so that one who never stops cannot hold it up.
-                        let is_over = state.machine.end_reason().is_some();
-                        if !is_over && state.left_at.is_some_and(|mark| state.machine.has_persisted(mark)) {
-                            state.machine.handle_store_failed(now, StoreFailure::Released);
-                            return None;
-                        }
-                        state.machine.poll_record()
-                    });
-                    let Some(record) = record else {
+                    release(shared);
+                    let Some(record) = shared.call_untimed(|state, _| state.machine.poll_record()) else {
                         self.work = Work::Idle;
                         return turn;
                     };
                     self.begin(record);
                 }
+                Work::Waiting(..) if release(shared) => self.work = Work::Idle,
                 Work::Waiting(record, until) if until <= now => self.begin(record),
                 Work::Writing(record, mut writing) => match writing.as_mut().poll(cx) {
                     Poll::Pending => {
@@ -158,6 +167,7 @@ impl Keeper {
                 StoreFailure::Failed
             }
         };
+        self.work = Work::Idle;
         shared.call_untimed(|state, now| {
             state.machine.handle_store_failed(now, failure);
             state.keepers.wake_all(&mut state.wakes);
@@ -165,7 +175,9 @@ impl Keeper {
     }
 
     /// The session is over here. Ready when the store knows what that means for what it keeps.
-    pub(crate) fn poll_leave(&mut self, remains: Remains, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
+    ///
+    /// Returns whether the session has gone on elsewhere before.
+    pub(crate) fn poll_leave(&mut self, remains: Remains, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             match &mut self.work {
                 // Whatever comes of it, there is nothing more to do here but the last call.
@@ -177,6 +189,7 @@ impl Keeper {
                 }
                 Work::Leaving(leaving) => {
                     let answer = ready!(leaving.as_mut().poll(cx));
+                    self.is_fenced |= matches!(answer, Err(StoreError::Fenced));
                     let again = matches!(answer, Err(StoreError::Unavailable(_) | StoreError::Full(_)));
                     self.work = match again && self.pause < PAUSE.1 {
                         true => Work::LeavingLater(timer.now() + self.pause),
@@ -189,7 +202,7 @@ impl Keeper {
                     ready!(timer.poll_until(cx, timer.now(), *until));
                     self.leave(remains);
                 }
-                Work::Over => return Poll::Ready(()),
+                Work::Over => return Poll::Ready(self.is_fenced),
                 Work::Idle | Work::Waiting(..) => self.leave(remains),
             }
         }

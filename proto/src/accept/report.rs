@@ -71,25 +71,25 @@ impl Tombstone {
     /// What its client hears of it, that proves itself with this. `handshake_hash`: what the MAC is over. `None`: that is not for
     /// this process to say.
     pub(crate) fn verdict(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Option<Verdict> {
+        let position = self.position;
+        let over = match self.over.as_deref() {
+            Some(Over::Elsewhere) => return None,
+            None => Verdict::Expired { position },
+            Some(Over::Closed { code, reason }) => Verdict::Closed {
+                position,
+                code: *code,
+                reason: reason.clone(),
+            },
+            Some(Over::Replaced) => Verdict::Replaced { position },
+        };
         let proves = |verifier: &Verifier| verifier.check(handshake_hash, &named.mac);
         let proven = self.verifiers.iter().any(proves);
-        let position = self.position;
-        Some(if self.is_elsewhere() {
-            return None;
-        } else if !proven || named.counter < self.counter {
+        Some(if !proven || named.counter < self.counter {
             Verdict::Superseded
         } else if !self.is_final || !self.believable.contains(&named.position) {
             Verdict::StateLost { position }
         } else {
-            match self.over.as_deref() {
-                None | Some(Over::Elsewhere) => Verdict::Expired { position },
-                Some(Over::Closed { code, reason }) => Verdict::Closed {
-                    position,
-                    code: *code,
-                    reason: reason.clone(),
-                },
-                Some(Over::Replaced) => Verdict::Replaced { position },
-            }
+            over
         })
     }
 

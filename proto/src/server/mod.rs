@@ -65,6 +65,6 @@ pub use crate::accept::{ConnectionId, Incoming, Refusal, Rejection, Report, Requ
 pub use broadcast::{Delivery, LagPolicy, Subscription};
 pub use drain::{Drain, DrainStatus};
 pub use info::{EndedSession, Refused, Select, SessionInfo, SessionStatus, Snapshot};
-pub use registry::Registry;
+pub use registry::{Recogniser, Registry};
 pub use route::{Admission, Placement, Recognition, Route};
 pub use timers::Timers;

@@ -24,7 +24,7 @@ pub enum Route {
     },
     /// A RESUME that opens under no secret known here, while sessions may be kept elsewhere
     /// ([`Registry::set_lookup`](crate::server::Registry::set_lookup)): read what is kept of that session, and ask
-    /// [`Registry::recognises`](crate::server::Registry::recognises) before anything is taken over. If it does, open the journal,
+    /// [`Recogniser::recognises`](crate::server::Recogniser::recognises) before anything is taken over. If it does, open the journal,
     /// [`restore`](crate::server::Registry::restore) the session and hand the connection to its owner, as with [`Resume`](Self::Resume). If not, the
     /// answer is that of [`Registry::unrecognised`](crate::server::Registry::unrecognised); if nothing is kept, that of
     /// [`Registry::absent`](crate::server::Registry::absent); and if it is not to be known now, that of [`Registry::later`](crate::server::Registry::later).
@@ -69,7 +69,7 @@ pub enum Admission {
     Reject(Rejection),
 }
 
-/// Whether a connection comes from the client of a session that is kept: see [`Registry::recognises`](crate::server::Registry::recognises).
+/// Whether a connection comes from the client of a session that is kept: see [`Recogniser::recognises`](crate::server::Recogniser::recognises).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recognition {
     /// It does.

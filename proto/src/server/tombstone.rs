@@ -4,9 +4,10 @@
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
-use crate::accept::Tombstone;
+use crate::accept::{Over, Tombstone};
 use crate::id::SessionId;
 use crate::security::PublicKey;
 use crate::server::watched::WatchedClock;
@@ -186,6 +187,14 @@ impl Tombstones {
     fn drop_early(&mut self, number: u64) {
         if let Some((client, ended)) = self.remove(number) {
             self.shorten(ended, client);
+        }
+    }
+
+    /// Nothing final is said any more of a session that was thought to be over.
+    pub(crate) fn send_elsewhere(&mut self, id: SessionId) {
+        let number = self.by_id.get(&id);
+        if let Some(grave) = number.and_then(|number| self.graves.get_mut(number)) {
+            grave.tombstone.over = Some(Box::new(Over::Elsewhere));
         }
     }
 

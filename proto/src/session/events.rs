@@ -3,7 +3,8 @@
 use alloc::collections::VecDeque;
 
 use super::overdue::Overdue;
-use crate::event::{Ended, Event};
+use crate::durable::{Journal, News};
+use crate::event::{Closer, Ended, Event};
 use crate::stream::Streams;
 use crate::time::Instant;
 use crate::trace;
@@ -38,6 +39,13 @@ impl Events {
     pub(crate) fn collect(&mut self, streams: &mut Streams) {
         while let Some(event) = streams.poll_event() {
             self.queue.push_back(event);
+        }
+    }
+
+    /// The peer closes the session. In a durable one that is told once it is kept.
+    pub(crate) fn peer_closes(&mut self, journal: Option<&mut Journal>) {
+        if !journal.is_some_and(|journal| journal.withhold(News::Closing)) {
+            self.push(Event::Closing { by: Closer::Peer });
         }
     }
 

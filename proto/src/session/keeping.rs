@@ -99,7 +99,8 @@ impl Session {
     }
 
     /// What is to be kept is not. The session ends here, and says nothing to its peer, who may go on with it where what is kept
-    /// is restored: as [`StorageFailed`](EndReason::StorageFailed), [`Superseded`](EndReason::Superseded) or [`Moved`](EndReason::Moved).
+    /// is restored: as [`StorageFailed`](EndReason::StorageFailed), [`Superseded`](EndReason::Superseded) or [`Moved`](EndReason::Moved). Of one that is
+    /// over already nothing final is said from then on, if that is not kept, or was never its to say.
     pub fn handle_store_failed(&mut self, now: Instant, failure: StoreFailure) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -112,7 +113,7 @@ impl Session {
             StoreFailure::Released => EndReason::Moved,
         };
         self.connections.forget_parting();
-        if self.is_ended() && !self.has_persisted(self.mark()) {
+        if self.is_ended() && (failure == StoreFailure::Superseded || !self.has_persisted(self.mark())) {
             // What is kept is a session that is not over.
             self.reporting.goes_on_elsewhere();
         }

@@ -14,9 +14,9 @@ use super::reconnecting::{Circumstances, Decision, Reconnecting};
 use super::reporting::Reporting;
 use crate::accept::{Incoming, Rejection, Report};
 use crate::config::{ClientConfig, Seed, SessionConfig};
-use crate::durable::{Journal, News};
+use crate::durable::Journal;
 use crate::error::{AttachError, ConfigError};
-use crate::event::{Closer, EndReason, Event};
+use crate::event::{EndReason, Event};
 use crate::id::{Carrier, Epoch, Side};
 use crate::reconnect::{Cause, IntentKind, ReconnectIntent};
 use crate::rng::Rng;
@@ -211,10 +211,7 @@ impl Session {
         let now = self.latest.advance(now);
         self.end_if_exhausted(now);
         if self.closing.take_untold() {
-            let journal = self.ledger.journal.as_mut();
-            if !journal.is_some_and(|journal| journal.withhold(News::Closing)) {
-                self.events.push(Event::Closing { by: Closer::Peer });
-            }
+            self.events.peer_closes(self.ledger.journal.as_deref_mut());
         }
         self.give_way(now);
         self.events.collect(&mut self.ledger.streams);

@@ -19,7 +19,7 @@ use crate::durable::{DurableError, open_new, unless_released};
 use crate::keeper::Keeper;
 use crate::session::Session;
 use crate::state::Shared;
-use crate::store::{JournalId, Store, StoreError};
+use crate::store::{JournalId, Opened, Store, StoreError};
 use crate::together::together;
 
 /// How many journals are opened at the same time, since a store writes down each new owner, and what that costs is shared by those that wait for it.
@@ -88,6 +88,13 @@ impl ServerHandle {
         self.with(|state, _, _| state.store = Some(store));
     }
 
+    /// Why a session whose client came could not be looked up in the store, or taken over, the last time that was so: its client was told to come
+    /// later. A store that cannot be reached, another key than the one it was sealed with, damage.
+    #[must_use]
+    pub fn lookup_error(&self) -> Option<Arc<DurableError>> {
+        self.with(|state, _, _| state.lookup_error.clone())
+    }
+
     /// Takes in what is kept in the store of [`keep_in`](Self::keep_in) and no living process owns, as far as the store
     /// [knows](Store::abandoned). Each session then waits for its client, for its lifetime, and is [accepted](Self::accept) again. A session whose
     /// client comes before is looked up by itself; but what nobody takes in stays in the store for good, so that this should be called at the start, and in a
@@ -103,10 +110,12 @@ impl ServerHandle {
         let mut ids = store.abandoned().await?;
         ids.retain(|id| session_of(id).is_some());
         for group in ids.chunks(OPENED_AT_ONCE) {
-            let outcomes = together(group.iter().map(|id| self.restore_one(&store, id))).await;
+            let outcomes = together(group.iter().map(|id| self.restore_abandoned(&store, id))).await;
             for (id, outcome) in group.iter().zip(outcomes) {
                 match outcome {
-                    Ok((session, driving)) => restoration.sessions.push((session, driving)),
+                    Ok(Some(restored)) => restoration.sessions.push(restored),
+                    // Another process was faster.
+                    Ok(None) => {}
                     // Its client came before, or it was restored when this was called before.
                     Err(DurableError::Restore(RestoreError::Held)) => {}
                     Err(error) => restoration.failed.push((id.clone(), error)),
@@ -116,15 +125,41 @@ impl ServerHandle {
         Ok(restoration)
     }
 
+    /// Makes this process the owner of a session that is kept, if it has no other one by now.
+    async fn restore_abandoned(
+        self: &Arc<Self>,
+        store: &Arc<dyn Store>,
+        id: &JournalId,
+    ) -> Result<Option<(SessionId, Driving)>, DurableError> {
+        let _taking = self.taking(id)?;
+        match store.open_abandoned(id).await? {
+            Some(opened) => self.take_over(store, id, opened).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Makes this process the owner of a session that is kept.
     pub(super) async fn restore_one(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
         id: &JournalId,
     ) -> Result<(SessionId, Driving), DurableError> {
-        let session = session_of(id).ok_or(RestoreError::Side)?;
-        let _taking = Taking::new(self, session).ok_or(RestoreError::Held)?;
+        let _taking = self.taking(id)?;
         let opened = store.open(id).await?;
+        self.take_over(store, id, opened).await
+    }
+
+    fn taking(&self, id: &JournalId) -> Result<Taking<'_>, RestoreError> {
+        let session = session_of(id).ok_or(RestoreError::Side)?;
+        Taking::new(self, session).ok_or(RestoreError::Held)
+    }
+
+    async fn take_over(
+        self: &Arc<Self>,
+        store: &Arc<dyn Store>,
+        id: &JournalId,
+        opened: Opened,
+    ) -> Result<(SessionId, Driving), DurableError> {
         let fence = opened.fence;
         let taken = self.with(|state, now, wakes| {
             let (pieces, away) = (opened.journal.pieces(), opened.journal.written_ago);

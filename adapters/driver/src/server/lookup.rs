@@ -9,6 +9,8 @@ use unbroken_proto::{Instant, SessionId};
 use super::durable::{Driving, journal_of};
 use super::handle::ServerHandle;
 use super::pending::{Arrival, PendingConnection, Wanted};
+use super::taking::Taking;
+use crate::durable::DurableError;
 use crate::state::Shared;
 use crate::store::{JournalId, Store, StoreError};
 
@@ -76,32 +78,37 @@ impl ServerHandle {
         let (Some(id), Some(_counted)) = (journal_of(session), Counted::new(self)) else {
             return Found::Later;
         };
-        let Some(store) = self.with(|state, _, _| state.store.clone()) else {
-            return Found::Later;
+        let (store, recogniser) = self.with(|state, _, _| (state.store.clone(), state.registry.recogniser(session)));
+        // What ended here is told to who proves himself.
+        let (Some(store), Some(recogniser)) = (store, recogniser) else {
+            return if is_proven { Found::Later } else { Found::Absent };
         };
-        let Ok(kept) = store.read(&id).await else {
-            return Found::Later;
+        let kept = match store.read(&id).await {
+            Ok(kept) => kept,
+            Err(error) => return self.fails(error.into()),
         };
         let pieces = kept.pieces();
         if pieces.is_empty() {
             return match is_proven {
-                true => absent_for_certain(&store, &id).await,
+                true => self.absent_for_certain(session, &store, &id).await,
                 // The client is not told more than that it has to prove itself.
                 false => Found::Absent,
             };
         }
-        let recognised = self.with(|state, now, _| state.registry.recognises(now, incoming, &pieces, kept.written_ago));
-        match recognised {
+        match recogniser.recognises(self.timer().now(), incoming, &pieces, kept.written_ago) {
             Ok(Recognition::Client) => {}
             Ok(Recognition::Other) => return Found::Unrecognised,
-            // A RESUME is refused: its client asks again, and proves itself.
-            Err(_) if !is_proven => return Found::Absent,
-            Ok(Recognition::Unsure) | Err(_) => return Found::Later,
+            Ok(Recognition::Unsure) => return Found::Later,
+            Err(error) => {
+                let found = self.fails(error.into());
+                // A RESUME is refused whatever it says: its client asks again, and proves itself.
+                return if is_proven { found } else { Found::Absent };
+            }
         }
         match (held, self.held(session)) {
             (None, None) => match self.restore_one(&store, &id).await {
                 Ok((_, driving)) => Found::Held(Some(driving)),
-                Err(_) => Found::Later,
+                Err(error) => self.fails(error),
             },
             // Another connection came before.
             (None, Some(_)) => Found::Held(None),
@@ -122,19 +129,30 @@ impl ServerHandle {
         }
     }
 
+    /// What was read may be behind what others have written; to open a journal is not. Somebody who is told that there is nothing gives the session up.
+    async fn absent_for_certain(&self, session: SessionId, store: &Arc<dyn Store>, id: &JournalId) -> Found {
+        let Some(_taking) = Taking::new(self, session) else {
+            return Found::Later;
+        };
+        match open_empty(store, id).await {
+            Ok(true) => Found::Absent,
+            Ok(false) => Found::Later,
+            Err(error) => self.fails(error.into()),
+        }
+    }
+
+    /// The host may ask why clients are told to come later.
+    fn fails(&self, error: DurableError) -> Found {
+        self.with(|state, _, _| state.lookup_error = Some(Arc::new(error)));
+        Found::Later
+    }
+
     fn held(&self, session: SessionId) -> Option<Arc<Shared>> {
         self.with(|state, _, _| state.owners.get(&session).map(|owner| Arc::clone(&owner.shared)))
     }
 }
 
-/// What was read may be behind what others have written; to open a journal is not. Somebody who is told that there is nothing gives the session up.
-async fn absent_for_certain(store: &Arc<dyn Store>, id: &JournalId) -> Found {
-    match open_empty(store, id).await {
-        Ok(true) => Found::Absent,
-        Ok(false) | Err(_) => Found::Later,
-    }
-}
-
+/// Whether there is nothing in the journal, which then is no more.
 async fn open_empty(store: &Arc<dyn Store>, id: &JournalId) -> Result<bool, StoreError> {
     let opened = store.open(id).await?;
     let is_empty = opened.journal.pieces().is_empty();

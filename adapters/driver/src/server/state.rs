@@ -11,6 +11,7 @@ use unbroken_proto::{Instant, Session, SessionId};
 use super::backlog::Backlog;
 use crate::clock::Clock;
 use crate::driver::Routed;
+use crate::durable::DurableError;
 use crate::machine::Records;
 use crate::state::Shared;
 use crate::store::Store;
@@ -29,6 +30,8 @@ pub(super) struct ServerState {
     pub(super) records: Records,
     /// Where sessions are kept, if they are.
     pub(super) store: Option<Arc<dyn Store>>,
+    /// Why one could not be looked up there, the last time.
+    pub(super) lookup_error: Option<Arc<DurableError>>,
     /// How many sessions are looked up there now.
     pub(super) lookups: usize,
     /// Those that are being taken over.
@@ -66,6 +69,7 @@ impl ServerState {
             backlog: Backlog::default(),
             records: Records::default(),
             store: None,
+            lookup_error: None,
             lookups: 0,
             taking: HashSet::new(),
             gives_up: false,

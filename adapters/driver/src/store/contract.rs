@@ -37,6 +37,15 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`], [`StoreError::Failed`].
     fn open<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Opened>;
 
+    /// As [`open`](Self::open), if nobody owns the journal, or whose owner is gone as far as that is known; `None`: somebody does, who is not asked.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn open_abandoned<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Option<Opened>> {
+        let opened = self.open(id);
+        Box::pin(async move { opened.await.map(Some) })
+    }
+
     /// What is kept of that journal, whoever owns it; nothing changes by it. Empty, if nothing is kept. Where several processes share the store it may be
     /// behind what another one is writing just now; [`open`](Self::open) never is.
     ///

@@ -170,6 +170,10 @@ impl Store for NatsStore {
         self.call(open::open(&self.node, id))
     }
 
+    fn open_abandoned<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Option<Opened>> {
+        self.call(open::open_abandoned(&self.node, id))
+    }
+
     fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
         self.call(open::read(&self.node, id))
     }

@@ -22,7 +22,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn open(node: &Node, id: &JournalId) -> Result<Opened, StoreError> {
     let _opening = node.opening(id);
-    let (fence, head) = take(node, id).await?;
+    let taken = take(node, id, Some(node.config.handover)).await?;
+    let taken = taken.ok_or_else(|| unavailable("its owner does not give it up"))?;
+    opened(node, id, taken).await
+}
+
+/// The same, if nobody owns it that lives.
+pub(super) async fn open_abandoned(node: &Node, id: &JournalId) -> Result<Option<Opened>, StoreError> {
+    let _opening = node.opening(id);
+    match take(node, id, None).await? {
+        Some(taken) => opened(node, id, taken).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn opened(node: &Node, id: &JournalId, (fence, head): (u64, Head)) -> Result<Opened, StoreError> {
     let mut tail = Tail {
         next: Place::behind(fence),
         head,
@@ -71,12 +85,19 @@ enum Reading {
     Owned,
 }
 
-/// Makes this node the owner, and returns its fence and what is kept.
-async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
+/// Makes this node the owner, and returns its fence and what is kept. An owner that lives is asked for it, and has that long to answer; or is
+/// left alone, so that there is nothing to return.
+async fn take(node: &Node, id: &JournalId, handover: Option<Duration>) -> Result<Option<(u64, Head)>, StoreError> {
     let subject = node.link.subject(id);
-    let deadline = Instant::now() + node.config.handover;
+    let deadline = handover.map(|handover| Instant::now() + handover);
     for _ in 0..ATTEMPTS {
-        let found = give_up(node, id, deadline).await?;
+        let found = match deadline {
+            Some(deadline) => give_up(node, id, deadline).await?,
+            None => last(&node.link, id).await?,
+        };
+        if deadline.is_none() && is_another_ones(node, found.as_ref()).await? {
+            return Ok(None);
+        }
         let place = found.as_ref().map_or(Place::behind(0), |last| last.next);
         let head = match found.map(|last| last.head) {
             Some(head) if head.kept.is_some() && !head.is_expired(now()) => Head {
@@ -86,10 +107,20 @@ async fn take(node: &Node, id: &JournalId) -> Result<(u64, Head), StoreError> {
             _ => Head::empty(&node.name),
         };
         if let Published::At(fence) = node.link.publish(&subject, place, &head, Bytes::new()).await? {
-            return Ok((fence, Head { fence, ..head }));
+            return Ok(Some((fence, Head { fence, ..head })));
         }
     }
     Err(unavailable("the journal is written by others"))
+}
+
+/// Whether another node owns the journal, and lives.
+async fn is_another_ones(node: &Node, found: Option<&Last>) -> Result<bool, StoreError> {
+    match found.map(|last| &last.head) {
+        Some(head) if head.is_owned() && !head.is_expired(now()) && head.node != node.name => {
+            node.is_alive(&head.node).await
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Waits until the journal may be taken over, and returns its last message.
@@ -99,8 +130,7 @@ async fn give_up(node: &Node, id: &JournalId, deadline: Instant) -> Result<Optio
         let Some(Last { next, head, .. }) = &found else {
             return Ok(None);
         };
-        let is_free = !head.is_owned() || head.is_expired(now());
-        if is_free || head.node == node.name || !node.is_alive(&head.node).await? {
+        if !is_another_ones(node, found.as_ref()).await? {
             return Ok(found);
         }
         let left = deadline.saturating_duration_since(Instant::now());

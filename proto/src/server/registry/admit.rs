@@ -100,7 +100,7 @@ impl Registry {
     pub(super) fn verdict(&self, now: Instant, proven: &Proven) -> Option<Verdict> {
         let predecessor = proven.offer.predecessor.as_ref()?;
         if self.tombstones.is_elsewhere(SessionId(predecessor.id)) {
-            // It was established, and is not there any more: that proves nothing of what was delivered.
+            // It may have been confirmed where it went, and is not there any more: that proves nothing of what was delivered.
             return Some(Verdict::Unknown { reach: 0 });
         }
         let entombed = self.tombstones.verdict(predecessor, &proven.hash_after_2);
@@ -240,10 +240,15 @@ impl Registry {
 
     fn too_late(&mut self, kind: IncomingKind) -> Rejection {
         trace::refused_stranger("too late");
+        self.put_off(kind, Rejection::clear(Reject::Refused))
+    }
+
+    /// It may come again. `resume`: what a RESUME hears.
+    pub(super) fn put_off(&mut self, kind: IncomingKind, resume: Rejection) -> Rejection {
         self.refused.too_late += 1;
         match kind {
             IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
-            IncomingKind::Resume { .. } => Rejection::clear(Reject::Refused),
+            IncomingKind::Resume { .. } => resume,
             IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
         }
     }

@@ -1,13 +1,18 @@
 //! Clients of sessions that are not held here, where sessions may be kept elsewhere.
 
+use alloc::sync::Arc;
+
 use bytes::Bytes;
 
 use super::routing::Registry;
-use crate::accept::{Incoming, IncomingKind, Refusal, Rejection, SOON, final_packet};
+use crate::accept::{Incoming, IncomingKind, Rejection, SOON, final_packet};
+use crate::config::SessionConfig;
 use crate::durable::RestoreError;
 use crate::id::SessionId;
-use crate::security::ServerResume;
+use crate::rng::Rng;
+use crate::security::{ResumeSecrets, ServerResume};
 use crate::server::route::{Admission, Placement, Recognition};
+use crate::session::Session;
 use crate::time::{Duration, Instant};
 use crate::trace;
 use crate::wire::frame::Verdict;
@@ -21,50 +26,16 @@ impl Registry {
         self.lookup = lookup && self.session.durable.is_some();
     }
 
-    /// Whether `incoming` proves that it comes from the client of the session that is kept as `journal` (as in [`restore`](Self::restore)). Who
-    /// merely knows a session's id, which is no secret, must not be able to have it moved here. Changes nothing; the session's owner, who may be
-    /// another process, decides about the connection. It takes as long as restoring the session.
-    ///
-    /// # Errors
-    /// As [`restore`](Self::restore). [`RestoreError::Held`]: the session is over, as this process knows.
-    pub fn recognises(
-        &mut self,
-        now: Instant,
-        incoming: &Incoming,
-        journal: &[Bytes],
-        away: Option<Duration>,
-    ) -> Result<Recognition, RestoreError> {
-        let now = self.advance(now);
-        let (session, secrets) = self.restored(now, journal, away)?;
-        let id = session.id().ok_or(RestoreError::Side)?;
-        if self.is_over(id) {
-            return Err(RestoreError::Held);
-        }
-        let kept = session.counter();
-        let secrets = secrets.read();
-        Ok(match &incoming.kind {
-            // One that was seen before may open, too, as long as the secret that came with it is not kept: it proves nothing.
-            IncomingKind::Resume { clear, packet } if Some(clear.counter) > kept => {
-                let opened = ServerResume::open(secrets.each_ref().map(Option::as_ref), packet, &mut self.rng);
-                opened.map_or(Recognition::Other, |_| Recognition::Client)
-            }
-            IncomingKind::Proven(proven) => {
-                let Some(named) = proven.offer.predecessor.as_ref().filter(|named| named.id == id.0) else {
-                    return Ok(Recognition::Other);
-                };
-                let mut secrets = secrets.iter().flatten();
-                match secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac)) {
-                    true if Some(named.counter) >= kept => Recognition::Client,
-                    // Who has a newer secret has attached with it, and counted on.
-                    false if Some(named.counter) > kept => Recognition::Unsure,
-                    _ => Recognition::Other,
-                }
-            }
-            IncomingKind::Resume { .. } | IncomingKind::Handshake(_) | IncomingKind::Failed => Recognition::Other,
+    /// Who tells the client of a session by what is kept of it; `None` if the session ended here. It needs the registry no more, since telling takes as
+    /// long as restoring.
+    pub fn recogniser(&mut self, session: SessionId) -> Option<Recogniser> {
+        (!self.is_over(session)).then(|| Recogniser {
+            config: Arc::clone(&self.session),
+            rng: self.rng.fork(),
         })
     }
 
-    /// The session that `incoming` wants is kept, and [recognises](Self::recognises) it not: what an owner says to such a one.
+    /// The session that `incoming` wants is kept, and [recognises](Recogniser::recognises) it not: what an owner says to such a one.
     pub fn unrecognised(&mut self, now: Instant, incoming: Incoming) -> Rejection {
         self.handle_timeout(now);
         self.pending.leave(incoming.connection);
@@ -97,12 +68,7 @@ impl Registry {
         self.handle_timeout(now);
         self.pending.leave(incoming.connection);
         trace::refused_stranger("its session cannot be looked up");
-        self.refused.too_late += 1;
-        match incoming.kind {
-            IncomingKind::Resume { .. } => Rejection::retry(SOON),
-            IncomingKind::Proven(mut proven) => Refusal::soon().seal(&mut proven.established.keys),
-            IncomingKind::Handshake(_) | IncomingKind::Failed => Rejection::SILENT,
-        }
+        self.put_off(incoming.kind, Rejection::retry(SOON))
     }
 
     pub(super) fn not_held(&mut self) -> Rejection {
@@ -114,5 +80,59 @@ impl Registry {
     /// Whether the session ended here, and not because it may go on elsewhere.
     pub(super) fn is_over(&self, id: SessionId) -> bool {
         self.tombstones.contains(id) && !self.tombstones.is_elsewhere(id)
+    }
+}
+
+/// Tells whether a connection comes from the client of a session, by what is kept of that.
+pub struct Recogniser {
+    config: Arc<SessionConfig>,
+    rng: Rng,
+}
+
+impl core::fmt::Debug for Recogniser {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Recogniser(..)")
+    }
+}
+
+impl Recogniser {
+    /// Whether `incoming` proves that it comes from the client of the session that is kept as `journal` (as in [`Registry::restore`]). Who
+    /// merely knows a session's id, which is no secret, must not be able to have it moved here. Changes nothing; the session's owner, who may be
+    /// another process, decides about the connection. It takes as long as restoring the session.
+    ///
+    /// # Errors
+    /// As [`Registry::restore`].
+    pub fn recognises(
+        mut self,
+        now: Instant,
+        incoming: &Incoming,
+        journal: &[Bytes],
+        away: Option<Duration>,
+    ) -> Result<Recognition, RestoreError> {
+        let (secrets, rng) = (Arc::new(ResumeSecrets::default()), self.rng.fork());
+        let session = Session::restored_server(&self.config, Arc::clone(&secrets), journal, (now, away), rng)?;
+        let id = session.id().ok_or(RestoreError::Side)?;
+        let kept = session.counter();
+        let secrets = secrets.read();
+        Ok(match &incoming.kind {
+            // One that was seen before may open, too, as long as the secret that came with it is not kept: it proves nothing.
+            IncomingKind::Resume { clear, packet } if Some(clear.counter) > kept => {
+                let opened = ServerResume::open(secrets.each_ref().map(Option::as_ref), packet, &mut self.rng);
+                opened.map_or(Recognition::Other, |_| Recognition::Client)
+            }
+            IncomingKind::Proven(proven) => {
+                let Some(named) = proven.offer.predecessor.as_ref().filter(|named| named.id == id.0) else {
+                    return Ok(Recognition::Other);
+                };
+                let mut secrets = secrets.iter().flatten();
+                match secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac)) {
+                    true if Some(named.counter) >= kept => Recognition::Client,
+                    // Who has a newer secret has attached with it, and counted on.
+                    false if Some(named.counter) > kept => Recognition::Unsure,
+                    _ => Recognition::Other,
+                }
+            }
+            IncomingKind::Resume { .. } | IncomingKind::Handshake(_) | IncomingKind::Failed => Recognition::Other,
+        })
     }
 }

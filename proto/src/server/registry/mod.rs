@@ -20,4 +20,5 @@ mod reports;
 mod restore;
 mod routing;
 
+pub use self::lookup::Recogniser;
 pub use self::routing::Registry;

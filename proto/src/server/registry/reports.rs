@@ -37,6 +37,10 @@ impl Registry {
             }
             Status::Ended(tombstone) => {
                 let Some(entry) = self.forget(now, report.id, report.reason) else {
+                    if tombstone.is_some_and(|tombstone| tombstone.is_elsewhere()) {
+                        // It was said to be over, and turned out to have gone on in another process before.
+                        self.tombstones.send_elsewhere(report.id);
+                    }
                     return;
                 };
                 match tombstone {

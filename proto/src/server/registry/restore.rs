@@ -28,7 +28,9 @@ impl Registry {
         away: Option<Duration>,
     ) -> Result<(Session, Request), RestoreError> {
         self.handle_timeout(now);
-        let (session, secrets) = self.restored(now, journal, away)?;
+        let secrets = Arc::new(ResumeSecrets::default());
+        let rng = self.rng.fork();
+        let session = Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng)?;
         let (Some(id), Some(client_key)) = (session.id(), session.peer_key()) else {
             return Err(RestoreError::Side);
         };
@@ -53,17 +55,5 @@ impl Registry {
             carrier: Carrier::ordered(),
         };
         Ok((session, request))
-    }
-
-    pub(super) fn restored(
-        &mut self,
-        now: Instant,
-        journal: &[Bytes],
-        away: Option<Duration>,
-    ) -> Result<(Session, Arc<ResumeSecrets>), RestoreError> {
-        let secrets = Arc::new(ResumeSecrets::default());
-        let rng = self.rng.fork();
-        let session = Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng)?;
-        Ok((session, secrets))
     }
 }

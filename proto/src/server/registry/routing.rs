@@ -254,28 +254,17 @@ impl Registry {
             self.refused.resume_rate += 1;
             return Route::Reject(Rejection::retry(after));
         }
-        if opened.is_ok() {
-            let kind = IncomingKind::Resume { clear, packet };
-            return Route::Resume {
-                session,
-                incoming: Incoming {
-                    connection,
-                    deadline: silent.deadline,
-                    kind,
-                },
-            };
+        let incoming = Incoming {
+            connection,
+            deadline: silent.deadline,
+            kind: IncomingKind::Resume { clear, packet },
+        };
+        match opened {
+            Ok(_) => Route::Resume { session, incoming },
+            // Also where the session is held: another process may have gone on with it.
+            Err(_) if self.lookup => Route::Lookup { session, incoming },
+            Err(_) => Route::Reject(self.not_held()),
         }
-        if self.lookup {
-            // Also where the session is held: the answer takes the same work, and another process may have gone on with it.
-            let kind = IncomingKind::Resume { clear, packet };
-            let incoming = Incoming {
-                connection,
-                deadline: silent.deadline,
-                kind,
-            };
-            return Route::Lookup { session, incoming };
-        }
-        Route::Reject(self.not_held())
     }
 
     /// Only a RESUME that opened is charged, so that nobody else can spend it; and while it is spent all others get one

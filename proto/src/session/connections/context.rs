@@ -1,8 +1,6 @@
 //! What a packet touches beyond its connection, in either direction.
 
 use crate::config::SessionConfig;
-use crate::durable::News;
-use crate::event::{Closer, Event};
 use crate::liveness::Patience;
 use crate::session::closing::Closing;
 use crate::session::connections::PathLimit;
@@ -35,10 +33,7 @@ impl PacketContext<'_> {
     /// The peer's CLOSE took effect: our fates are known, and the peer's are once it reads CLOSED.
     pub(crate) fn on_peer_close(&mut self, close: PeerClose) {
         if self.closing.on_peer_close(self.now, close, self.config.linger) {
-            let journal = self.ledger.journal.as_mut();
-            if !journal.is_some_and(|journal| journal.withhold(News::Closing)) {
-                self.events.push(Event::Closing { by: Closer::Peer });
-            }
+            self.events.peer_closes(self.ledger.journal.as_deref_mut());
         }
         self.ledger.streams.close_for_sending();
     }

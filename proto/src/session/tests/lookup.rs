@@ -58,7 +58,9 @@ impl Fleet {
 
     fn recognises(&mut self, incoming: &Incoming) -> Recognition {
         let (now, pieces) = (self.durable.pair.now, self.durable.server.pieces());
-        let recognised = self.other.recognises(now, incoming, &pieces, None);
+        let id = self.durable.pair.client.id().expect("because it is established");
+        let recogniser = self.other.recogniser(id).expect("because it is not over");
+        let recognised = recogniser.recognises(now, incoming, &pieces, None);
         recognised.expect("because it is whole")
     }
 
@@ -282,4 +284,29 @@ fn a_session_that_left_before_it_was_confirmed_is_not_one_that_never_was() {
         panic!("{report:?}");
     };
     assert!(tombstone.is_elsewhere());
+}
+
+/// A process stood still while another one took its session over, ended its own copy, and then heard from the store that it had none.
+#[test]
+fn an_end_that_was_not_this_process_s_to_say_is_taken_back() {
+    for heard in [false, true] {
+        let mut fleet = fleet();
+        fleet.take_over();
+        let now = fleet.durable.pair.now;
+        fleet.durable.server.keep(fleet.durable.pair.server(), now);
+        let server = fleet.durable.pair.server();
+        server.abort(now);
+        fleet.durable.server.keep(fleet.durable.pair.server(), now);
+        let server = fleet.durable.pair.server();
+        let over = server.poll_report().expect("because it is over");
+        fleet.other.update(now, over);
+        if heard {
+            server.handle_store_failed(now, StoreFailure::Superseded);
+            let elsewhere = server.poll_report().expect("because that is news");
+            fleet.other.update(now, elsewhere);
+        }
+        let (_, incoming) = fleet.prove();
+        let is_looked_up = matches!(fleet.other.admit(now, incoming), Admission::Lookup { .. });
+        assert_eq!(is_looked_up, heard, "else it is told that it expired");
+    }
 }

@@ -355,3 +355,88 @@ fn a_mark_of_what_was_discarded_since_is_none_ahead() {
         durable.server.keep(durable.pair.server(), now);
     }
 }
+
+/// A close that crossed ours takes effect when ours is committed, and is told when that is kept.
+#[test]
+fn that_closes_crossed_is_told_once_it_is_kept() {
+    let (mut durable, _) = attached();
+    let now = durable.pair.now;
+    let closes = |session: &mut Session| session.close(now, 0, Bytes::new()).expect("because the code is small");
+    closes(&mut durable.pair.client);
+    closes(durable.pair.server());
+    let is_told = |durable: &mut Durable| {
+        let told = told(durable.pair.server());
+        told.iter()
+            .any(|event| matches!(event, Event::Closing { by: Closer::Peer }))
+    };
+    // The server has packed nothing when the client's arrives.
+    let (ours, theirs) = durable.pair.links[0];
+    let theirs = theirs.expect("because it is up");
+    for _ in 0..3 {
+        durable.client.keep(&mut durable.pair.client, now);
+        let server = durable.pair.server.as_mut().expect("because it is up");
+        shuttle(now, &mut durable.pair.client, ours, server, theirs);
+    }
+    let mut records = 0;
+    while durable.pair.server().poll_transmit(now, theirs, &mut Vec::new()) {}
+    assert!(!is_told(&mut durable), "nothing of it is kept");
+    while durable.server.keep(durable.pair.server(), now) {
+        records += 1;
+        while durable.pair.server().poll_transmit(now, theirs, &mut Vec::new()) {}
+    }
+    assert!(records > 0 && is_told(&mut durable));
+}
+
+/// Of what a session that was not durable had not read nothing was counted; it counts once the session is.
+#[test]
+fn what_was_exported_unread_can_be_dealt_with_after_a_restart() {
+    let mut durable = Durable::new();
+    durable.pair = Pair::with_configs(|_, server| server.session.durable = Some(at_rest()));
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "ask".into());
+    durable.settle();
+    let server = durable.pair.server();
+    server.accept(now).expect("because it arrived");
+    send(server, now, stream, "one");
+    send(server, now, stream, "two");
+    durable.settle();
+    let key = AtRest::sealed([4; 32]);
+    let ticket = durable
+        .pair
+        .client
+        .export(now, &key)
+        .expect("because it is established");
+    let session = Session::import(client_config(), ticket, &key, None, Seed([6; 32]), now);
+    durable.pair.client = session.expect("because it is whole");
+    durable.client = Disk::default();
+    let client = &mut durable.pair.client;
+    assert_eq!(messages(client, now, stream), [b"one", b"two"]);
+    let place = Place { messages: 2, bytes: 0 };
+    client.stream(stream).consumed(now, place).expect("because it was read");
+    durable.client.keep(&mut durable.pair.client, now);
+    durable.restart_client();
+    let again = durable.pair.client.stream(stream).consumed(now, place);
+    again.expect("because it is the same place");
+    assert_eq!(durable.pair.client.end_reason(), None);
+}
+
+/// Of two places that are said before a record is made the further one counts.
+#[test]
+fn a_place_that_is_said_late_takes_nothing_back() {
+    let (mut durable, stream) = attached();
+    let now = durable.pair.now;
+    send(&mut durable.pair.client, now, stream, "two");
+    durable.settle();
+    let server = durable.pair.server();
+    assert_eq!(messages(server, now, stream), [b"two"]);
+    for messages in [2, 1] {
+        let place = Place { messages, bytes: 0 };
+        server.stream(stream).consumed(now, place).expect("because it was read");
+    }
+    durable.settle();
+    durable.pair.cut();
+    durable.restart_server();
+    let now = durable.pair.now;
+    assert_eq!(messages(durable.pair.server(), now, stream), [[0; 0]; 0]);
+}
