@@ -11,11 +11,14 @@
 //! The folder must be on a real disk: in memory a sync costs nothing.
 #![allow(clippy::unwrap_used, reason = "a benchmark has nobody to tell")]
 
-use std::fs::{self, File, OpenOptions};
+mod baseline;
+
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use baseline::{fresh, median, sqlite};
 use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::future::join_all;
@@ -77,41 +80,6 @@ fn plain(folder: &Path, together: usize, size: usize) -> f64 {
     count as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// Messages a second that are inserted into a table, each by a transaction of its own.
-fn sqlite(folder: &Path, size: usize) -> f64 {
-    let database = rusqlite::Connection::open(folder.join("messages.sqlite")).unwrap();
-    database
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-            CREATE TABLE messages (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
-        )
-        .unwrap();
-    let record = vec![7; size];
-    let mut insert = database.prepare("INSERT INTO messages (bytes) VALUES (?1)").unwrap();
-    let begin = Instant::now();
-    let mut count = 0;
-    while begin.elapsed() < ROUND {
-        insert.execute([&record]).unwrap();
-        count += 1;
-    }
-    f64::from(count) / begin.elapsed().as_secs_f64()
-}
-
-/// Measures in a new folder, whose files are on the disk before it begins.
-fn fresh(folder: &Path, measure: impl Fn(&Path) -> f64) -> f64 {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).unwrap();
-    File::open(folder).unwrap().sync_all().unwrap();
-    let rate = measure(folder);
-    let _ = fs::remove_dir_all(folder);
-    rate
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
-}
-
 fn main() {
     // Cargo adds options of its own.
     let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
@@ -127,7 +95,7 @@ fn main() {
             for _ in 0..ROUNDS {
                 rates[0].push(fresh(&folder, |folder| store(folder, journals, size)));
                 rates[1].push(fresh(&folder, |folder| plain(folder, 1, size)));
-                rates[2].push(fresh(&folder, |folder| sqlite(folder, size)));
+                rates[2].push(fresh(&folder, |folder| sqlite(folder, size, ROUND)));
                 rates[3].push(fresh(&folder, |folder| plain(folder, journals, size)));
             }
             let [own, plain, sqlite, shared] = rates.map(median);

@@ -17,13 +17,13 @@ mod guide;
 #[path = "fleet/server.rs"]
 mod server;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use application::{BYTES, MESSAGES, Role};
+use application::{BYTES, MESSAGES, Role, free_address};
 use database::Database;
 use folder::{Folder, Random};
 use guide::Guide;
@@ -37,13 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a process of [`Fleet::start`] does.
 #[test]
 fn one_end() {
-    let Ok(role) = std::env::var("UNBROKEN_ROLE") else {
-        return;
-    };
-    let folder = std::env::var_os("UNBROKEN_FOLDER").unwrap();
-    let address = std::env::var("UNBROKEN_ADDRESS").unwrap().parse().unwrap();
-    let part = std::env::var("UNBROKEN_PART").unwrap().parse().unwrap();
-    application::run(Role::of(&role), Path::new(&folder), address, part);
+    application::run_as_told();
 }
 
 /// The nodes first, then the client.
@@ -63,12 +57,7 @@ impl Fleet<'_> {
             Some(address) => (Role::Server, *address),
             None => (Role::Client, self.guide.address()),
         };
-        Command::new(std::env::current_exe().unwrap())
-            .args(["one_end", "--exact", "--nocapture"])
-            .env("UNBROKEN_ROLE", role.name())
-            .env("UNBROKEN_FOLDER", self.folder.join(role.name()))
-            .env("UNBROKEN_ADDRESS", address.to_string())
-            .env("UNBROKEN_PART", self.part.to_string())
+        application::told(role, self.folder, address, self.part)
             .env("UNBROKEN_FLEET", &self.servers)
             .spawn()
             .unwrap()
@@ -89,10 +78,6 @@ impl Drop for Fleet<'_> {
             let _ = child.wait();
         }
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]

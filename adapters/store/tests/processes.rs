@@ -12,13 +12,13 @@ mod application;
 mod database;
 mod folder;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use application::{BYTES, MESSAGES, Role};
+use application::{BYTES, MESSAGES, Role, free_address};
 use database::Database;
 use folder::{Folder, Random};
 
@@ -33,14 +33,7 @@ struct Process {
 impl Process {
     /// It sends so much of everything, in parts of the whole, before it waits to be killed.
     fn start(role: Role, folder: &Path, address: SocketAddr, part: u64) -> Process {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["one_end", "--exact", "--nocapture"])
-            .env("UNBROKEN_ROLE", role.name())
-            .env("UNBROKEN_FOLDER", folder.join(role.name()))
-            .env("UNBROKEN_ADDRESS", address.to_string())
-            .env("UNBROKEN_PART", part.to_string())
-            .spawn()
-            .unwrap();
+        let child = application::told(role, folder, address, part).spawn().unwrap();
         Process { role, child }
     }
 
@@ -55,17 +48,7 @@ impl Process {
 /// What a process of [`Process::start`] does.
 #[test]
 fn one_end() {
-    let Ok(role) = std::env::var("UNBROKEN_ROLE") else {
-        return;
-    };
-    let folder = std::env::var_os("UNBROKEN_FOLDER").unwrap();
-    let address = std::env::var("UNBROKEN_ADDRESS").unwrap().parse().unwrap();
-    let part = std::env::var("UNBROKEN_PART").unwrap().parse().unwrap();
-    application::run(Role::of(&role), Path::new(&folder), address, part);
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    application::run_as_told();
 }
 
 #[test]

@@ -11,6 +11,8 @@
 //! The folder must be on a real disk: in memory a sync costs nothing.
 #![allow(clippy::unwrap_used, reason = "a benchmark has nobody to tell")]
 
+#[path = "../baseline/mod.rs"]
+mod baseline;
 mod counted;
 #[cfg(feature = "nats")]
 mod jetstream;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use baseline::{fresh, median, sqlite};
 use bytes::Bytes;
 use counted::Counted;
 use pair::Pair;
@@ -91,26 +94,6 @@ async fn round_trip(pair: &Pair) -> f64 {
     median(times)
 }
 
-/// Messages a second that are inserted into a table, each by a transaction of its own.
-fn sqlite(folder: &Path, size: usize) -> f64 {
-    let database = rusqlite::Connection::open(folder.join("messages.sqlite")).unwrap();
-    database
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-            CREATE TABLE messages (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
-        )
-        .unwrap();
-    let message = vec![7; size];
-    let mut insert = database.prepare("INSERT INTO messages (bytes) VALUES (?1)").unwrap();
-    let begin = Instant::now();
-    let mut count = 0;
-    while begin.elapsed() < ROUND {
-        insert.execute([&message]).unwrap();
-        count += 1;
-    }
-    f64::from(count) / begin.elapsed().as_secs_f64()
-}
-
 /// A pair whose ends have a store each, and how much they write.
 async fn embedded(folder: &Path) -> (Pair, [Arc<Counted>; 2]) {
     let stores = ["client", "server"].map(|end| {
@@ -143,7 +126,7 @@ fn throughput(runtime: &Runtime, folder: &Path) {
             for (rates, value) in rates.iter_mut().zip([ours, writes, theirs]) {
                 rates.push(value);
             }
-            rates[3].push(fresh(folder, |folder| sqlite(folder, size)));
+            rates[3].push(fresh(folder, |folder| sqlite(folder, size, ROUND)));
         }
         let [ours, by_sender, by_receiver, sqlite] = rates.map(median);
         println!(
@@ -176,21 +159,6 @@ fn latency(runtime: &Runtime, folder: &Path) {
         "a round trip of 64 bytes, one at a time: durable {durable:.2} ms, not durable {other:.3} ms, added {:.2} ms",
         durable - other
     );
-}
-
-/// Measures in a new folder, which is gone when it is done.
-fn fresh<T>(folder: &Path, measure: impl FnOnce(&Path) -> T) -> T {
-    let _ = std::fs::remove_dir_all(folder);
-    std::fs::create_dir_all(folder).unwrap();
-    std::fs::File::open(folder).unwrap().sync_all().unwrap();
-    let measured = measure(folder);
-    let _ = std::fs::remove_dir_all(folder);
-    measured
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn main() {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +50,37 @@ pub(crate) fn byte_at(place: u64) -> u8 {
     (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
 }
 
-/// `part`: which part of everything it sends at most.
-pub(crate) fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
+/// A process of that role, which runs this test program anew. `part`: which part of everything it sends at most.
+pub(crate) fn told(role: Role, folder: &Path, address: SocketAddr, part: u64) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["one_end", "--exact", "--nocapture"])
+        .env("UNBROKEN_ROLE", role.name())
+        .env("UNBROKEN_FOLDER", folder.join(role.name()))
+        .env("UNBROKEN_ADDRESS", address.to_string())
+        .env("UNBROKEN_PART", part.to_string());
+    command
+}
+
+/// What such a process does; nothing in the one that starts it.
+pub(crate) fn run_as_told() {
+    let Ok(role) = std::env::var("UNBROKEN_ROLE") else {
+        return;
+    };
+    let folder = std::env::var_os("UNBROKEN_FOLDER").unwrap();
+    let address = std::env::var("UNBROKEN_ADDRESS").unwrap().parse().unwrap();
+    let part = std::env::var("UNBROKEN_PART").unwrap().parse().unwrap();
+    run(Role::of(&role), Path::new(&folder), address, part);
+}
+
+pub(crate) fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn run(role: Role, folder: &Path, address: SocketAddr, part: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -99,6 +99,27 @@ impl Fleet {
         (epoch, incoming)
     }
 
+    /// A proven client whose session is nowhere gets a new one, and what is said of the old.
+    fn answer_absent(&mut self, epoch: Epoch, incoming: Incoming) {
+        let now = self.durable.pair.now;
+        let Admission::Lookup { incoming, .. } = self.other.admit(now, incoming) else {
+            panic!("not looked up");
+        };
+        let absent = self.other.absent(now, incoming, &Placement::default());
+        let Admission::New {
+            mut session,
+            epoch: theirs,
+        } = absent
+        else {
+            panic!("not admitted");
+        };
+        let record = session.poll_record().expect("because it is durable");
+        session.handle_persisted(now, record.number);
+        let mut packet = Vec::new();
+        assert!(session.poll_transmit(now, theirs, &mut packet));
+        self.answer(epoch, Some(packet));
+    }
+
     /// The session goes on at the other process.
     fn goes_on(&mut self, epoch: Epoch, incoming: Incoming) {
         let now = self.durable.pair.now;
@@ -223,22 +244,7 @@ fn a_session_that_went_on_elsewhere_comes_back_or_is_unknown() {
         let rejection = fleet.other.later(now, incoming);
         fleet.answer(epoch, rejection.packet);
         let (epoch, incoming) = fleet.prove();
-        let now = fleet.durable.pair.now;
-        let Admission::Lookup { incoming, .. } = fleet.other.admit(now, incoming) else {
-            panic!("not looked up");
-        };
-        let Admission::New {
-            mut session,
-            epoch: theirs,
-        } = fleet.other.absent(now, incoming, &Placement::default())
-        else {
-            panic!("not admitted");
-        };
-        let record = session.poll_record().expect("because it is durable");
-        session.handle_persisted(now, record.number);
-        let mut packet = Vec::new();
-        assert!(session.poll_transmit(now, theirs, &mut packet));
-        fleet.answer(epoch, Some(packet));
+        fleet.answer_absent(epoch, incoming);
         assert_eq!(fleet.durable.pair.client.end_reason(), Some(&EndReason::Unknown));
     }
 }
@@ -270,20 +276,41 @@ fn a_resume_that_was_seen_before_is_not_recognised() {
     assert_eq!(fleet.recognises(&incoming), Recognition::Other);
 }
 
-/// One that was never confirmed here may have been confirmed where it went: that it is nowhere now proves nothing.
+/// One that was never confirmed here may have been confirmed where it went: that it is nowhere now proves nothing, though this process
+/// remembers all that ended here.
 #[test]
 fn a_session_that_left_before_it_was_confirmed_is_not_one_that_never_was() {
-    let mut durable = Durable::new();
-    durable.pair.confirm_lost = true;
-    durable.dial();
-    let now = durable.pair.now;
-    let server = durable.pair.server();
-    server.handle_store_failed(now, StoreFailure::Released);
-    let report = server.poll_report().expect("because it is over here");
-    let crate::accept::Status::Ended(Some(tombstone)) = &report.status else {
-        panic!("{report:?}");
-    };
-    assert!(tombstone.is_elsewhere());
+    for left in [true, false] {
+        let mut durable = Durable::new();
+        let now = durable.pair.now;
+        queue(&mut durable.pair.client, now, "early".into());
+        let (ours, _) = durable.connect();
+        durable.pair.confirm_lost = true;
+        durable.settle();
+        let mut lost = Vec::new();
+        while durable.pair.client.poll_transmit(now, ours, &mut lost)
+            || durable.client.keep(&mut durable.pair.client, now)
+        {
+            lost.clear();
+        }
+        durable.pair.cut();
+        durable.settle();
+        let server = durable.pair.server();
+        match left {
+            true => server.handle_store_failed(now, StoreFailure::Released),
+            false => server.abort(now),
+        }
+        durable.settle();
+        durable.pair.settle_registry();
+        let fresh = Registry::new(server_config(), Seed([98; 32]), now).expect("because it is sound");
+        let other = core::mem::replace(&mut durable.pair.registry, fresh);
+        let mut fleet = Fleet { durable, other };
+        fleet.other.set_lookup(true);
+        let (epoch, incoming) = fleet.prove();
+        fleet.answer_absent(epoch, incoming);
+        let is_unknown = fleet.durable.pair.client.end_reason() == Some(&EndReason::Unknown);
+        assert_eq!(is_unknown, left, "else it begins again");
+    }
 }
 
 /// A process stood still while another one took its session over, ended its own copy, and then heard from the store that it had none.
