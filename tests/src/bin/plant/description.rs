@@ -16,6 +16,10 @@
 //! all whitespace left out, so that formatting the source does not make a description stale.
 
 use std::fmt;
+use std::ops::Range;
+
+/// Bytes of a source, and what comes in their place.
+pub(crate) type Spot<'a> = (Range<usize>, &'a str);
 
 /// What one file in `tests/planted` says.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,29 +117,41 @@ impl Description {
         whole.then_some(description).ok_or(Stale::Incomplete)
     }
 
-    /// The file with the bug in it.
-    pub(crate) fn apply(&self, source: &str) -> Result<String, Stale> {
+    /// What to replace by what, in order: the bytes from the first to behind the last of each, and what comes there.
+    pub(crate) fn spots(&self, source: &str) -> Result<Vec<Spot<'_>>, Stale> {
         let mut spots = Vec::new();
         for replacement in &self.replacements {
             let found = find(source, &replacement.replace);
             let &[(start, end)] = found.as_slice() else {
                 return Err(Stale::Occurs(found.len(), replacement.replace.clone()));
             };
-            spots.push((start, end, replacement.by.trim_end()));
+            spots.push((start..end, replacement.by.trim_end()));
         }
-        spots.sort_unstable();
-        let (mut planted, mut at) = (String::new(), 0);
-        for (start, end, by) in spots {
-            planted.push_str(source.get(at..start).ok_or(Stale::Overlap)?);
-            planted.push_str(by);
-            at = end;
-        }
-        planted.push_str(&source[at..]);
+        spots.sort_unstable_by_key(|(spot, _)| spot.start);
+        let overlap = spots.windows(2).any(|pair| pair[0].0.end > pair[1].0.start);
+        if overlap { Err(Stale::Overlap) } else { Ok(spots) }
+    }
+
+    /// The file with the bug in it.
+    pub(crate) fn apply(&self, source: &str) -> Result<String, Stale> {
+        let planted = replaced(source, 0..source.len(), &self.spots(source)?);
         if planted.split_whitespace().eq(source.split_whitespace()) {
             return Err(Stale::Same);
         }
         Ok(planted)
     }
+}
+
+/// That part of the source, with these spots of it replaced.
+pub(crate) fn replaced(source: &str, part: Range<usize>, spots: &[Spot<'_>]) -> String {
+    let (mut text, mut at) = (String::new(), part.start);
+    for (spot, by) in spots {
+        text.push_str(&source[at..spot.start]);
+        text.push_str(by);
+        at = spot.end;
+    }
+    text.push_str(&source[at..part.end]);
+    text
 }
 
 /// Where `text` stands in `source`, whitespace aside: the bytes from its first to behind its last character.

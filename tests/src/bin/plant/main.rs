@@ -2,14 +2,19 @@
 //!
 //! `plant mirror FROM TO` makes `TO` hold just those files of `FROM` whose names come on standard input;
 //! `plant apply TREE DESCRIPTION` plants one bug in a tree; `plant check TREE DESCRIPTION …` says which bugs no
-//! longer fit.
+//! longer fit; `plant together TREE ROOT DESCRIPTION …` plants all that can be told apart at run time, of the crate whose root is `ROOT`, and prints
+//! their names.
 //!
 //! Files are written only where they differ and never get the times of their originals: what was planted
 //! and what was taken out again is newer than the last build, so that cargo sees either.
 
 mod description;
+#[allow(dead_code, reason = "lines are for those who check the structure")]
+#[path = "../structure/lexer.rs"]
+mod lexer;
+mod together;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +29,8 @@ fn main() -> ExitCode {
         ["mirror", from, to] => mirror(Path::new(from), Path::new(to)),
         ["apply", tree, description] => apply(Path::new(tree), Path::new(description)),
         ["check", tree, descriptions @ ..] => check(Path::new(tree), descriptions),
-        _ => Err("plant mirror FROM TO | plant apply TREE DESCRIPTION | plant check TREE DESCRIPTION …".to_owned()),
+        ["together", tree, root, descriptions @ ..] => together(Path::new(tree), root, descriptions),
+        _ => Err("plant mirror FROM TO | apply TREE DESCRIPTION | check TREE DESCRIPTION … | together TREE ROOT DESCRIPTION …".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,11 +45,17 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> String {
     move |error| format!("{}: {error}", path.display())
 }
 
+/// A bug and its name.
+fn read(description: &Path) -> Result<(String, Description), String> {
+    let text = fs::read_to_string(description).map_err(at(description))?;
+    let name = description.file_stem().unwrap_or_default().display().to_string();
+    let bug = Description::parse(&text).map_err(|stale| format!("{name}: {stale}"))?;
+    Ok((name, bug))
+}
+
 /// The path of the file that the description is about, and that file with the bug in it.
 fn planted(tree: &Path, description: &Path) -> Result<(PathBuf, String), String> {
-    let text = fs::read_to_string(description).map_err(at(description))?;
-    let name = description.file_stem().unwrap_or_default().display();
-    let bug = Description::parse(&text).map_err(|stale| format!("{name}: {stale}"))?;
+    let (name, bug) = read(description)?;
     let path = tree.join(&bug.file);
     let source = fs::read_to_string(&path).map_err(|error| format!("{name}: {}: {error}", bug.file))?;
     let planted = bug
@@ -67,6 +79,26 @@ fn check(tree: &Path, descriptions: &[&str]) -> Result<(), String> {
     } else {
         Err(stale.join("\n"))
     }
+}
+
+fn together(tree: &Path, root: &str, descriptions: &[&str]) -> Result<(), String> {
+    let mut files: BTreeMap<String, Vec<(String, Description)>> = BTreeMap::new();
+    for description in descriptions {
+        let (name, bug) = read(Path::new(description))?;
+        files.entry(bug.file.clone()).or_default().push((name, bug));
+    }
+    for (file, bugs) in files {
+        let path = tree.join(file);
+        let source = fs::read_to_string(&path).map_err(at(&path))?;
+        let (text, names) = together::plant(&source, &bugs);
+        fs::write(&path, text).map_err(at(&path))?;
+        for name in names {
+            println!("{name}");
+        }
+    }
+    let root = tree.join(root);
+    let source = fs::read_to_string(&root).map_err(at(&root))?;
+    fs::write(&root, source + together::ASKS).map_err(at(&root))
 }
 
 /// Two runs that write into one tree are kept apart by the scripts, which use one tree for each.

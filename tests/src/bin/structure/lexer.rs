@@ -11,12 +11,14 @@ pub(crate) enum Kind {
     Sign,
 }
 
-/// A word, a literal or a sign, and the line it begins in.
+/// A word, a literal or a sign, and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) text: String,
     pub(crate) line: usize,
+    /// How many characters stand before it.
+    pub(crate) at: usize,
 }
 
 impl Token {
@@ -29,6 +31,8 @@ struct Lexer {
     chars: Vec<char>,
     at: usize,
     line: usize,
+    /// Where the token begins that is being read.
+    begin: usize,
     tokens: Vec<Token>,
 }
 
@@ -38,6 +42,7 @@ pub(crate) fn tokens(source: &str) -> Vec<Token> {
         chars: source.chars().collect(),
         at: 0,
         line: 1,
+        begin: 0,
         tokens: Vec::new(),
     };
     while lexer.at < lexer.chars.len() {
@@ -65,11 +70,13 @@ impl Lexer {
     }
 
     fn push(&mut self, kind: Kind, text: String, line: usize) {
-        self.tokens.push(Token { kind, text, line });
+        let at = self.begin;
+        self.tokens.push(Token { kind, text, line, at });
     }
 
     fn step(&mut self) {
         let (c, line) = (self.peek(0), self.line);
+        self.begin = self.at;
         match c {
             '/' if self.peek(1) == '/' => {
                 while self.at < self.chars.len() && self.peek(0) != '\n' {
@@ -191,4 +198,5 @@ impl Lexer {
 }
 
 #[cfg(test)]
+#[path = "lexer/tests.rs"]
 mod tests;
