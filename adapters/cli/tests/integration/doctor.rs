@@ -4,8 +4,7 @@
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::common;
-use crate::common::{Served, free_port, run};
+use crate::common::{self, Served, free_port, run};
 
 /// Each step and what came of it.
 fn steps(output: &Output) -> Vec<(String, String)> {

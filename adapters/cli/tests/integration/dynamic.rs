@@ -9,8 +9,7 @@ use std::thread;
 
 use unbroken_conformance::relay::{Plan, Relay};
 
-use crate::common;
-use crate::common::{Forwarding, Served, free_port, pattern, read_all};
+use crate::common::{self, Forwarding, Served, free_port, pattern, read_all};
 
 const WELCOME: [u8; 2] = [5, 0];
 

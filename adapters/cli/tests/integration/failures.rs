@@ -7,8 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::common;
-use crate::common::{Folder, Served, failure, free_port, run, unbroken};
+use crate::common::{self, Folder, Served, failure, free_port, run, unbroken};
 
 fn said(output: std::process::Output, code: i32, words: &str) {
     let (exit, line) = failure(&output);

@@ -9,8 +9,7 @@ use std::thread;
 
 use unbroken_conformance::relay::{Plan, Relay};
 
-use crate::common;
-use crate::common::{Forwarding, Running, Served, pattern, read_all, run};
+use crate::common::{self, Forwarding, Running, Served, pattern, read_all, run};
 
 /// What comes is sent back, but for the first request of each connection, which is answered whole before anything else is read.
 fn answer_requests(listener: TcpListener, body: Vec<u8>) {

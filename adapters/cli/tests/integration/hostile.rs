@@ -10,8 +10,7 @@ use unbroken_tokio::proto::security::{ServerAuth, StaticKey};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{RecvError, Server};
 
-use crate::common;
-use crate::common::{Folder, Running, unbroken};
+use crate::common::{self, Folder, Running, unbroken};
 
 /// What `unbroken` says where it allows something not.
 const NOT_ALLOWED: u64 = 1;

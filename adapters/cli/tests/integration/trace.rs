@@ -9,8 +9,7 @@ use std::process::Stdio;
 
 use unbroken_conformance::relay::{Plan, Relay};
 
-use crate::common;
-use crate::common::{Running, Served, failure, pattern, run};
+use crate::common::{self, Running, Served, failure, pattern, run};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

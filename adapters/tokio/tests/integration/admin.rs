@@ -16,8 +16,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{self, Event, Instant, PeerPrefix};
 use unbroken_tokio::{Compat, Connected, Framed, Server, ServerHandle};
 
-use crate::common;
-use crate::common::{Carrier, client_config, connect, eventually, server, soon};
+use crate::common::{self, Carrier, client_config, connect, eventually, server, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_found_ordered_about_and_cleaned_up_after_once() {

@@ -16,8 +16,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ReconnectIntent, ServerConfig};
 use unbroken_tokio::{ConnectError, Connector, Events, Reconnector, Server, Session, connector, dial};
 
-use crate::common;
-use crate::common::{client_config, secret, server, soon, spawn_echo};
+use crate::common::{self, client_config, secret, server, soon, spawn_echo};
 
 async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     soon("an event", async {

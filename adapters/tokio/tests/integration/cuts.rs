@@ -10,9 +10,8 @@ use unbroken_tokio::proto::event::{EndReason, Swap};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{Events, Server};
 
-use crate::common;
 use crate::common::{
-    Carrier, client_config, connect, cutting_relay, listen, pattern, round_trip, server, soon, spawn_echo,
+    self, Carrier, client_config, connect, cutting_relay, listen, pattern, round_trip, server, soon, spawn_echo,
 };
 
 /// Data both ways while the line is reset at random bytes; everything arrives once and in order.

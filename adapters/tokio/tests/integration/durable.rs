@@ -14,8 +14,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, Duration, ServerConfig};
 use unbroken_tokio::{Address, Server, Session, Tokio, connect_durable, connector};
 
-use crate::common;
-use crate::common::{client_config, server_config};
+use crate::common::{self, client_config, server_config};
 
 const MESSAGES: u64 = 4_000;
 const KILLS: u64 = 30;

@@ -9,8 +9,7 @@ use unbroken_tokio::{
     Acceptor, Address, Compat, ConnectError, Connected, ForwardingHeader, Server, Session, TrustedProxies, connect_with,
 };
 
-use crate::common;
-use crate::common::{client_config, server_config, soon};
+use crate::common::{self, client_config, server_config, soon};
 
 /// How a client comes in.
 #[derive(Clone, Copy, Debug)]

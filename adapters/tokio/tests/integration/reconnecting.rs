@@ -8,8 +8,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, Health};
 use unbroken_tokio::{Events, Session};
 
-use crate::common;
-use crate::common::{Carrier, pair, soon};
+use crate::common::{self, Carrier, pair, soon};
 
 async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     soon("an event", async {

@@ -10,9 +10,8 @@ use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::{RecvError, Server};
 
-use crate::common;
 use crate::common::{
-    Carrier, LIMIT, client_config, connect, eventually, pair, pattern, round_trip, server, soon, spawn_echo,
+    self, Carrier, LIMIT, client_config, connect, eventually, pair, pattern, round_trip, server, soon, spawn_echo,
 };
 
 async fn echo_over(carrier: Carrier) {

@@ -17,8 +17,7 @@ use unbroken_tungstenite::{
     connect, connect_with, driver,
 };
 
-use crate::common;
-use crate::common::{LIMIT, client_config, eventually, free_port, server_config};
+use crate::common::{self, LIMIT, client_config, eventually, free_port, server_config};
 
 /// Answers every request on a port with `answer`; how often.
 fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -35,8 +34,9 @@ fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
                     _ => break,
                 }
             }
-            let _gone = stream.write_all(answer.as_bytes());
+            // Before the answer, which the one who asks may act on at once.
             counter.fetch_add(1, Ordering::SeqCst);
+            let _gone = stream.write_all(answer.as_bytes());
         }
     });
     (address, asked)

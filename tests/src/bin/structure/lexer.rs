@@ -18,6 +18,7 @@ pub(crate) struct Token {
     pub(crate) text: String,
     pub(crate) line: usize,
     /// How many characters stand before it.
+    #[allow(dead_code, reason = "`plant` reads it")]
     pub(crate) at: usize,
 }
 
