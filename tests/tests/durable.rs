@@ -41,6 +41,8 @@ fn check_coverage(tally: &Tally) {
         ("fault: killed", 1_000),
         ("server: predecessor found", 10),
         ("server: resume refused", 10),
+        ("server: leaves a tombstone", 300),
+        ("server: remembers an end", 30),
         ("stage: rolled back", 10),
         ("stage: taken over", 10),
         ("stage: two clients", 10),

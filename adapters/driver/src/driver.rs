@@ -114,14 +114,14 @@ impl Driver {
             return Poll::Ready(());
         };
         let left = self.shared.read(|state| match &state.ended {
-            Some(_) if state.is_exported => Some(Remains::Nothing),
+            Some(_) if state.is_exported => Some(Remains::Tombstone),
             Some(ended) => Some(Remains::of(&ended.reason)),
             None => None,
         });
         let Some(remains) = left.filter(|remains| !connected || *remains == Remains::Journal) else {
             return Poll::Ready(());
         };
-        let went_on = ready!(keeper.poll_leave(remains, &mut self.timer, cx));
+        let went_on = ready!(keeper.poll_leave(remains, &self.shared, &mut self.timer, cx));
         if went_on {
             // Another process had it all the while: that it is over was not this one's to say.
             self.shared

@@ -26,15 +26,27 @@ pub(crate) struct Keeper {
     fence: Fence,
     work: Work,
     pause: Duration,
+    /// How long what is left of the session is kept once it is over (accepting side).
+    keep_for: Option<Duration>,
+    left: Left,
     /// Another process owned the journal when this one left it.
     is_fenced: bool,
+}
+
+/// How far it is with what is left of a session that is over.
+enum Left {
+    /// The session was not asked yet.
+    Unknown,
+    /// There is this, or nothing, to be written in the place of the journal.
+    Known(Option<Snapshot>),
+    Written,
 }
 
 /// What of a session that is over here stays in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remains {
-    /// Nothing: it is over.
-    Nothing,
+    /// What its client may ask for, if anything: it is over.
+    Tombstone,
     /// All of it, for whoever goes on with it.
     Journal,
     /// What is none of our business: somebody else has it.
@@ -59,7 +71,7 @@ impl Remains {
         match reason {
             EndReason::Superseded => Remains::Others,
             EndReason::Moved | EndReason::StorageFailed => Remains::Journal,
-            _ => Remains::Nothing,
+            _ => Remains::Tombstone,
         }
     }
 }
@@ -84,8 +96,16 @@ impl Keeper {
             fence,
             work: Work::Idle,
             pause: PAUSE.0,
+            keep_for: None,
+            left: Left::Unknown,
             is_fenced: false,
         }
+    }
+
+    /// What is left of the session when it is over is kept for that long.
+    pub(crate) fn with_tombstone(mut self, lifetime: Duration) -> Keeper {
+        self.keep_for = Some(lifetime);
+        self
     }
 
     /// When it has something to do by itself.
@@ -177,7 +197,13 @@ impl Keeper {
     /// The session is over here. Ready when the store knows what that means for what it keeps.
     ///
     /// Returns whether the session has gone on elsewhere before.
-    pub(crate) fn poll_leave(&mut self, remains: Remains, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<bool> {
+    pub(crate) fn poll_leave(
+        &mut self,
+        remains: Remains,
+        shared: &Shared,
+        timer: &mut Timer,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
         loop {
             match &mut self.work {
                 // Whatever comes of it, there is nothing more to do here but the last call.
@@ -189,7 +215,16 @@ impl Keeper {
                 }
                 Work::Leaving(leaving) => {
                     let answer = ready!(leaving.as_mut().poll(cx));
-                    self.is_fenced |= matches!(answer, Err(StoreError::Fenced));
+                    if answer.is_ok() && matches!(self.left, Left::Known(Some(_))) {
+                        self.left = Left::Written;
+                        self.leave(remains, shared);
+                        continue;
+                    }
+                    // What is left of a session is anybody's.
+                    self.is_fenced |= matches!(
+                        (&answer, &self.left),
+                        (Err(StoreError::Fenced), Left::Unknown | Left::Known(_))
+                    );
                     let again = matches!(answer, Err(StoreError::Unavailable(_) | StoreError::Full(_)));
                     self.work = match again && self.pause < PAUSE.1 {
                         true => Work::LeavingLater(timer.now() + self.pause),
@@ -200,21 +235,42 @@ impl Keeper {
                 }
                 Work::LeavingLater(until) => {
                     ready!(timer.poll_until(cx, timer.now(), *until));
-                    self.leave(remains);
+                    self.leave(remains, shared);
                 }
                 Work::Over => return Poll::Ready(self.is_fenced),
-                Work::Idle | Work::Waiting(..) => self.leave(remains),
+                Work::Idle | Work::Waiting(..) => self.leave(remains, shared),
             }
         }
     }
 
-    fn leave(&mut self, remains: Remains) {
+    fn leave(&mut self, remains: Remains, shared: &Shared) {
         let (store, id, fence) = (Arc::clone(&self.store), self.id.clone(), self.fence);
-        self.work = match remains {
-            Remains::Others => Work::Over,
-            Remains::Journal => Work::Leaving(Box::pin(async move { store.release(&id, fence).await })),
-            Remains::Nothing => Work::Leaving(Box::pin(async move { store.remove(&id, fence).await })),
+        if remains == Remains::Tombstone && matches!(self.left, Left::Unknown) {
+            self.left = Left::Known(self.tombstone(shared));
+        }
+        let leaving: Writing = match (remains, &self.left) {
+            (Remains::Others, _) => {
+                self.work = Work::Over;
+                return;
+            }
+            (Remains::Journal, _) | (_, Left::Written) => Box::pin(async move { store.release(&id, fence).await }),
+            (_, Left::Known(Some(snapshot))) => {
+                let snapshot = snapshot.clone();
+                Box::pin(async move { store.replace(&id, fence, &snapshot).await })
+            }
+            _ => Box::pin(async move { store.remove(&id, fence).await }),
         };
+        self.work = Work::Leaving(leaving);
+    }
+
+    fn tombstone(&self, shared: &Shared) -> Option<Snapshot> {
+        let keep_for = self.keep_for?;
+        let record = shared.call_untimed(|state, _| state.machine.remains())?;
+        Some(Snapshot {
+            through: record.number,
+            bytes: record.bytes,
+            keep_for: Some(keep_for),
+        })
     }
 
     /// Whether nothing is being written, nor is to be; or the last call has begun.

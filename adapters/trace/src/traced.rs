@@ -191,6 +191,11 @@ impl Traced {
         record
     }
 
+    /// [`Session::remains`]. It is not noted: there is nothing behind it.
+    pub fn remains(&mut self) -> Option<Record> {
+        self.session.remains()
+    }
+
     fn note_record(&mut self, record: Option<&Record>, call: impl FnOnce(Binary) -> Call) {
         if let (Some(record), true) = (record, self.is_recording()) {
             self.note(self.now, Some(call(record.bytes.written())), None);

@@ -82,15 +82,21 @@ impl Tombstone {
             },
             Some(Over::Replaced) => Verdict::Replaced { position },
         };
-        let proves = |verifier: &Verifier| verifier.check(handshake_hash, &named.mac);
-        let proven = self.verifiers.iter().any(proves);
-        Some(if !proven || named.counter < self.counter {
-            Verdict::Superseded
-        } else if !self.is_final || !self.believable.contains(&named.position) {
-            Verdict::StateLost { position }
-        } else {
-            over
-        })
+        Some(
+            if !self.is_proven_by(handshake_hash, named) || named.counter < self.counter {
+                Verdict::Superseded
+            } else if !self.is_final || !self.believable.contains(&named.position) {
+                Verdict::StateLost { position }
+            } else {
+                over
+            },
+        )
+    }
+
+    /// Whether `named` comes from who had a secret of the session. `handshake_hash`: what the MAC is over.
+    pub(crate) fn is_proven_by(&self, handshake_hash: &[u8; 32], named: &Predecessor) -> bool {
+        let mut verifiers = self.verifiers.iter();
+        verifiers.any(|verifier| verifier.check(handshake_hash, &named.mac))
     }
 
     /// Whether the session may go on in another process, so that nothing final can be said of it here.

@@ -112,8 +112,8 @@ pub struct ServerConfig {
     pub max_detached_bytes: u64,
     /// What happens beyond. Default: new sessions are refused.
     pub when_detached_full: WhenDetachedFull,
-    /// How long a tombstone is kept. 1 ms to 365 days, default 1 h. Clients that stay away longer than
-    /// this may not learn what became of their data.
+    /// How long a tombstone is kept, by the registry and, where sessions are durable, in the store. 1 ms to 365 days, default 1 h. Clients that
+    /// stay away longer than this may not learn what became of their data.
     pub tombstone_lifetime: Duration,
     /// Tombstones kept at most, some 400 bytes each and the reason that a close gave (up to 1,024); beyond, the oldest goes early, of the client that
     /// ended the newest session if it has more than its share. Owner: the registry. 0 to 16,777,216,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::error::ProtocolError;
-use crate::security::{ResumptionSecret, Suite};
+use crate::security::{ResumptionSecret, Suite, Verifier};
 use crate::time::Duration;
 use crate::wire::frame::{Frame, Parameters};
 use crate::wire::{FrameWriter, cursor, handshake, varint};
@@ -74,6 +74,11 @@ pub(crate) fn put_secret(buf: &mut Vec<u8>, secret: &ResumptionSecret) {
     buf.extend_from_slice(secret.key());
 }
 
+pub(crate) fn put_verifier(buf: &mut Vec<u8>, verifier: &Verifier) {
+    buf.push(verifier.suite().byte());
+    buf.extend_from_slice(verifier.key());
+}
+
 pub(crate) fn put_parameters(buf: &mut Vec<u8>, parameters: &Parameters) {
     handshake::put_parameters(buf, parameters);
 }
@@ -124,6 +129,11 @@ pub(crate) fn take_frame(rest: &mut Bytes) -> Read<Frame> {
 pub(crate) fn take_secret(rest: &mut Bytes) -> Read<ResumptionSecret> {
     let suite = Suite::from_byte(take_byte(rest)?).ok_or(Malformed)?;
     Ok(ResumptionSecret::new(suite, Zeroizing::new(take_array(rest)?)))
+}
+
+pub(crate) fn take_verifier(rest: &mut Bytes) -> Read<Verifier> {
+    let suite = Suite::from_byte(take_byte(rest)?).ok_or(Malformed)?;
+    Ok(Verifier::new(suite, Zeroizing::new(take_array(rest)?)))
 }
 
 pub(crate) fn take_parameters(rest: &mut Bytes) -> Read<Parameters> {

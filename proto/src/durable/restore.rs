@@ -48,6 +48,10 @@ pub enum RestoreError {
     /// The registry holds the session already, or knows that it is over.
     #[error("the session is held already, or over")]
     Held,
+    /// The session is over, and what is kept is [what is left of it](crate::Session::remains): nobody goes on with it, and its client is
+    /// told how it ended.
+    #[error("the session is over")]
+    Over,
     /// The configuration does not say that sessions are durable, or is out of range.
     #[error("the configuration is not one for this session")]
     Config,

@@ -90,8 +90,16 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    #[cfg(test)]
-    pub(super) fn key(&self) -> &[u8; 32] {
+    /// One that was taken apart.
+    pub(crate) fn new(suite: Suite, key: Zeroizing<[u8; 32]>) -> Verifier {
+        Verifier { suite, key }
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    pub(crate) fn key(&self) -> &[u8; 32] {
         &self.key
     }
 

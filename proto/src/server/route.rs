@@ -78,6 +78,9 @@ pub enum Recognition {
     Other,
     /// Its client may have been seen since by somebody whose records were not read.
     Unsure,
+    /// It does, and the session is over: what is kept tells how, which [`Registry::restore`](crate::server::Registry::restore) remembers, so that
+    /// [`absent`](crate::server::Registry::absent) says it.
+    Over,
 }
 
 /// What the host adds to a session it admits.

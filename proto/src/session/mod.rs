@@ -28,6 +28,7 @@
 //! | `stream`, `reconnect` | the views: groups of calls on one subject |
 //! | `keeping` | durable sessions: what is to be kept, and what waits for that |
 //! | `saved`, `restoring` | the session in a snapshot, and out of what was kept |
+//! | `remains` | what is kept of a session that is over |
 //! | `export` | the session packed up for elsewhere |
 //! | `queries`, `inspect` | what anybody may ask |
 //! | `state` | the life cycle |
@@ -55,6 +56,7 @@ mod probing;
 mod queries;
 mod reconnect;
 mod reconnecting;
+mod remains;
 mod reporting;
 mod restoring;
 mod saved;
@@ -68,6 +70,7 @@ pub use self::keeping::StoreFailure;
 pub use self::machine::Session;
 pub use self::reconnect::Reconnect;
 pub use self::reconnecting::Reconnecting;
+pub(crate) use self::remains::Remains;
 pub use self::state::SessionState;
 pub use self::stream::Stream;
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::identity::{NewTicket, Peer};
 use super::machine::Session;
 use super::reconnecting::Reconnecting;
+use super::remains::OVER;
 use super::saved::Preamble;
 use crate::config::{ClientConfig, Seed, SessionConfig};
 use crate::durable::op::{Established, Op};
@@ -108,6 +109,9 @@ impl Session {
         let restored = read(at_rest, pieces)?;
         let number = restored.snapshot.number;
         let mut state = restored.snapshot.bytes.clone();
+        if state.first() == Some(&OVER) {
+            return Err(RestoreError::Over);
+        }
         let preamble = Preamble::read(&mut state).map_err(|_| RestoreError::Inconsistent { number })?;
         if preamble.side != Session::side_byte(side) {
             return Err(RestoreError::Side);

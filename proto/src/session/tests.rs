@@ -26,6 +26,7 @@ mod lookup;
 mod packets;
 mod probing;
 mod reconnecting;
+mod remains;
 mod resuming;
 mod review;
 mod swaps;

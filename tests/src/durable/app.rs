@@ -124,8 +124,11 @@ impl App {
     fn hand_back(&self, turn: &mut Turn<'_>, (key, id): (u64, StreamId), place: Place) -> bool {
         match turn.session.stream(id).consumed(turn.now, place) {
             Ok(()) | Err(ConsumeError::UnknownStream | ConsumeError::NotDurable) => true,
-            Err(ConsumeError::Ahead) if !turn.truth.is_strict(self.at.end) => {
-                assert!(turn.session.end_reason().is_some(), "it goes on from an older copy");
+            Err(ConsumeError::Ahead) if !turn.truth.has_marks(self.at.end) => {
+                assert!(
+                    turn.session.end_reason().is_some(),
+                    "it goes on behind what was dealt with"
+                );
                 false
             }
             Err(error) => panic!("the mark {place:?} of stream {key} is refused: {error:?}"),
@@ -315,7 +318,7 @@ impl App {
                 self.note(turn, plan.key, account);
             }
             // Who was told at its start that its marks are ahead may say it again.
-            Err(ConsumeError::Ahead) if !turn.truth.is_strict(self.at.end) => {}
+            Err(ConsumeError::Ahead) if !turn.truth.has_marks(self.at.end) => {}
             Err(ConsumeError::UnknownStream) => {}
             Err(error) => panic!("consumed: {error:?}"),
         }

@@ -111,6 +111,11 @@ impl World {
                 Err(error) => self.refused(&image, 1, error),
             }
         }
+        for remains in self.servers[number].left.values() {
+            let restored = registry.restore(now, std::slice::from_ref(remains), None);
+            assert_eq!(restored.err(), Some(RestoreError::Over));
+            self.tally.hit("server: remembers an end");
+        }
         let server = &mut self.servers[number];
         server.origin = origin;
         server.wake = u64::MAX;

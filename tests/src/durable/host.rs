@@ -373,8 +373,8 @@ impl World {
             self.turn(id);
             self.healed = eager;
         }
-        let Some(life) = self.lives.remove(&id) else { return };
-        let Some(ended) = life.ended else { return };
+        let Some(mut life) = self.lives.remove(&id) else { return };
+        let Some(ended) = life.ended.take() else { return };
         self.log(|| format!("life {id} {:?} ended: {:?}", life.who, ended.reason));
         self.tally
             .hit(&format!("end: {}", name(&format!("{:?}", ended.reason))));
@@ -395,6 +395,10 @@ impl World {
                 server.owners.retain(|_, owner| *owner != id);
                 if !repaired {
                     server.disks.retain(|held, _| Some(*held) != session);
+                    if let (Some(session), Some(remains)) = (session, life.session.remains()) {
+                        self.tally.hit("server: leaves a tombstone");
+                        server.left.insert(session, remains.bytes);
+                    }
                 }
             }
         }

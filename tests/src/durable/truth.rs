@@ -88,6 +88,13 @@ impl Truth {
         !self.loose[end]
     }
 
+    /// Whether the session of this end has all that its application's own marks are about: it was not restored from an older copy, and
+    /// no other process moves the same marks, as the successor of one does that does not know it yet.
+    #[must_use]
+    pub fn has_marks(&self, end: usize) -> bool {
+        self.is_strict(end) && !self.shared[end]
+    }
+
     /// The application of `end` did something.
     pub fn said(&mut self, at: At, key: u64, account: Account) {
         self.line(at, key).said = account;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use unbroken_proto::event::Ended;
 use unbroken_proto::server::{ConnectionId, Incoming, Registry};
 use unbroken_proto::{Epoch, Instant, Session, SessionId};
@@ -98,6 +99,8 @@ pub struct ServerProcess {
     pub owners: BTreeMap<SessionId, u64>,
     /// Where each is kept.
     pub disks: BTreeMap<SessionId, usize>,
+    /// What is left of sessions that are over.
+    pub left: BTreeMap<SessionId, Bytes>,
     /// It will not begin again.
     pub over: bool,
     /// The wake-up that is planned.

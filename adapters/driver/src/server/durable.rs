@@ -19,7 +19,7 @@ use crate::durable::{DurableError, open_new, unless_released};
 use crate::keeper::Keeper;
 use crate::session::Session;
 use crate::state::Shared;
-use crate::store::{JournalId, Opened, Store, StoreError};
+use crate::store::{Fence, JournalId, Opened, Store, StoreError};
 use crate::together::together;
 
 /// How many journals are opened at the same time, since a store writes down each new owner, and what that costs is shared by those that wait for it.
@@ -80,8 +80,9 @@ pub(super) fn session_of(id: &JournalId) -> Option<SessionId> {
 
 impl ServerHandle {
     /// Keeps the sessions that are admitted from now on in `store`, each under its id in hexadecimal digits; the configuration says how that is protected
-    /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)). A session's client hears of it once it is kept, and a
-    /// session that is over leaves nothing there. One whose last handle is dropped goes on in the process that restores it, and nobody else: what is to
+    /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)). A session's client hears of it once it is kept; of a
+    /// session that is over a tombstone stays there for [its lifetime](unbroken_proto::ServerConfig::tombstone_lifetime), so that the client learns how
+    /// it ended also from another process. One whose last handle is dropped goes on in the process that restores it, and nobody else: what is to
     /// end is closed. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
     /// their clients hear of them.
     pub fn keep_in(&self, store: Arc<dyn Store>) {
@@ -116,8 +117,8 @@ impl ServerHandle {
                     Ok(Some(restored)) => restoration.sessions.push(restored),
                     // Another process was faster.
                     Ok(None) => {}
-                    // Its client came before, or it was restored when this was called before.
-                    Err(DurableError::Restore(RestoreError::Held)) => {}
+                    // Its client came before, or it was restored when this was called before; or it is over.
+                    Err(DurableError::Restore(RestoreError::Held | RestoreError::Over)) => {}
                     Err(error) => restoration.failed.push((id.clone(), error)),
                 }
             }
@@ -175,7 +176,7 @@ impl ServerHandle {
             Ok::<_, RestoreError>((id, returned))
         });
         let (session, returned) = unless_released(store, id, fence, taken).await?;
-        let keeper = Keeper::new(Arc::clone(store), id.clone(), fence);
+        let keeper = self.keeper(Arc::clone(store), id.clone(), fence);
         // Should it be dropped before it begins, nothing stays in the tables.
         let listed = self.listed(session);
         let driving = Arc::clone(self).drive_restored((session, listed), returned, keeper);
@@ -204,6 +205,11 @@ impl ServerHandle {
         driver.await;
     }
 
+    fn keeper(&self, store: Arc<dyn Store>, id: JournalId, fence: Fence) -> Keeper {
+        let lifetime = self.with(|state, _, _| state.registry.tombstone_lifetime());
+        Keeper::new(store, id, fence).with_tombstone(lifetime)
+    }
+
     /// Who writes down what a new session has to keep, if sessions are kept. One whose store does not answer is over.
     pub(super) async fn keeper_of(&self, new: &NewSession) -> Option<Keeper> {
         let is_durable = new.shared.read(|state| state.machine.is_durable());
@@ -214,7 +220,7 @@ impl ServerHandle {
             None => Err(StoreError::Failed("sessions are durable, and there is no store".into())),
         };
         match opened {
-            Ok(fence) => Some(Keeper::new(store?, id, fence)),
+            Ok(fence) => Some(self.keeper(store?, id, fence)),
             Err(error) => {
                 new.shared.call(|state, now| {
                     state.store_error = Some(Arc::new(error));

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use unbroken_proto::durable::RestoreError;
 use unbroken_proto::server::{Incoming, Placement, Recognition, Registry, Rejection};
 use unbroken_proto::session::StoreFailure;
-use unbroken_proto::{Instant, SessionId};
+use unbroken_proto::{Duration, Instant, SessionId};
 
 use super::durable::{Driving, journal_of};
 use super::handle::ServerHandle;
@@ -98,6 +100,8 @@ impl ServerHandle {
         match recogniser.recognises(self.timer().now(), incoming, &pieces, kept.written_ago) {
             Ok(Recognition::Client) => {}
             Ok(Recognition::Other) => return Found::Unrecognised,
+            // The client is told what is remembered.
+            Ok(Recognition::Over) => return self.remember(&pieces, kept.written_ago),
             Ok(Recognition::Unsure) => return Found::Later,
             Err(error) => {
                 let found = self.fails(error.into());
@@ -138,6 +142,16 @@ impl ServerHandle {
             Ok(true) => Found::Absent,
             Ok(false) => Found::Later,
             Err(error) => self.fails(error.into()),
+        }
+    }
+
+    /// The session that is kept is over: how it ended is known here from now on.
+    fn remember(&self, pieces: &[Bytes], away: Option<Duration>) -> Found {
+        match self.with(|state, now, _| state.registry.restore(now, pieces, away)) {
+            Err(RestoreError::Over) => Found::Absent,
+            Err(error) => self.fails(error.into()),
+            // Then it was not over.
+            Ok(_) => Found::Later,
         }
     }
 

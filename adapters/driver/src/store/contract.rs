@@ -86,14 +86,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`], [`StoreError::Failed`].
     fn list(&self) -> StoreFuture<'_, Vec<JournalId>>;
 
-    /// Those of [`list`](Self::list) that nobody owns, or whose owner is gone, as far as that is known. Where a store has one process only, these are all of
-    /// them.
+    /// Those of [`list`](Self::list) that somebody should go on with: that nobody owns, or whose owner is gone, as far as that is known (where a store has
+    /// one process only, whoever owns them), and that are not what is [left](Snapshot::keep_for) of a session that is over.
     ///
     /// # Errors
     /// As [`list`](Self::list).
-    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
-        self.list()
-    }
+    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>>;
 
     /// The next journal of which this process is the owner and that another process asks for. Its owner should stop writing it
     /// soon and call [`release`](Self::release). It may be named more than once. Never ready where a store has one process only.

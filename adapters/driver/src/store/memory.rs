@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -38,15 +39,42 @@ struct Kept {
     /// The number of the last record or snapshot.
     last: u64,
     journal: KeptJournal,
+    /// The session is over, and this is left of it.
+    is_over: bool,
+    /// When that is deleted.
+    expires: Option<Instant>,
 }
 
 impl Kept {
     fn is_empty(&self) -> bool {
         self.journal.snapshot.is_none() && self.journal.records.is_empty()
     }
+
+    /// The fence stays, so that whoever owned it before knows.
+    fn forget(&mut self) {
+        *self = Kept {
+            fence: self.fence + 1,
+            ..Kept::default()
+        };
+    }
 }
 
 impl MemoryStore {
+    /// Without those whose time is over.
+    fn journals(&self) -> MutexGuard<'_, BTreeMap<JournalId, Kept>> {
+        let mut journals = lock(&self.journals);
+        let now = Instant::now();
+        let expired = |kept: &&mut Kept| kept.expires.is_some_and(|expires| expires <= now);
+        journals.values_mut().filter(expired).for_each(Kept::forget);
+        journals
+    }
+
+    fn named(&self, which: impl Fn(&Kept) -> bool) -> Vec<JournalId> {
+        let journals = self.journals();
+        let kept = journals.iter().filter(|(_, kept)| !kept.is_empty() && which(kept));
+        kept.map(|(id, _)| id.clone()).collect()
+    }
+
     fn with<T>(
         &self,
         id: &JournalId,
@@ -56,7 +84,7 @@ impl MemoryStore {
     where
         T: Send + 'static,
     {
-        let mut journals = lock(&self.journals);
+        let mut journals = self.journals();
         let owned = journals.get_mut(id).filter(|kept| kept.fence == fence.0);
         Box::pin(ready(owned.ok_or(StoreError::Fenced).and_then(change)))
     }
@@ -64,7 +92,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn open<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Opened> {
-        let mut journals = lock(&self.journals);
+        let mut journals = self.journals();
         let kept = journals.entry(id.clone()).or_default();
         kept.fence += 1;
         let (fence, journal) = (Fence(kept.fence), kept.journal.clone());
@@ -72,7 +100,7 @@ impl Store for MemoryStore {
     }
 
     fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
-        let kept = lock(&self.journals).get(id).map(|kept| kept.journal.clone());
+        let kept = self.journals().get(id).map(|kept| kept.journal.clone());
         Box::pin(ready(Ok(kept.unwrap_or_default())))
     }
 
@@ -96,17 +124,16 @@ impl Store for MemoryStore {
             records.drain(..records.len().saturating_sub(behind));
             kept.last = kept.last.max(snapshot.through);
             kept.journal.snapshot = Some((snapshot.through, snapshot.bytes.clone()));
+            // One that is too long for the clock is as good as for ever.
+            kept.expires = snapshot.keep_for.and_then(|time| Instant::now().checked_add(time));
+            kept.is_over = snapshot.keep_for.is_some();
             Ok(())
         })
     }
 
     fn remove<'a>(&'a self, id: &'a JournalId, fence: Fence) -> StoreFuture<'a, ()> {
         self.with(id, fence, |kept| {
-            // The fence stays, so that whoever owned it before knows.
-            *kept = Kept {
-                fence: kept.fence + 1,
-                ..Kept::default()
-            };
+            kept.forget();
             Ok(())
         })
     }
@@ -119,9 +146,10 @@ impl Store for MemoryStore {
     }
 
     fn list(&self) -> StoreFuture<'_, Vec<JournalId>> {
-        let journals = lock(&self.journals);
-        let kept = journals.iter().filter(|(_, kept)| !kept.is_empty());
-        let ids = kept.map(|(id, _)| id.clone()).collect();
-        Box::pin(ready(Ok(ids)))
+        Box::pin(ready(Ok(self.named(|_| true))))
+    }
+
+    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
+        Box::pin(ready(Ok(self.named(|kept| !kept.is_over))))
     }
 }

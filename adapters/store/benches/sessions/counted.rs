@@ -59,4 +59,8 @@ impl Store for Counted {
     fn list(&self) -> StoreFuture<'_, Vec<JournalId>> {
         self.store.list()
     }
+
+    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
+        self.store.abandoned()
+    }
 }

@@ -15,7 +15,10 @@ use super::sum::sum;
 pub(super) enum Request {
     Open(JournalId),
     Read(JournalId),
-    List,
+    /// All of them, or those of sessions that are not over.
+    List {
+        all: bool,
+    },
     Change {
         id: JournalId,
         fence: Fence,
@@ -89,7 +92,7 @@ pub(super) fn perform(statements: &mut Statements<'_>, now: i64, request: &Reque
             let journal = entry.map(|entry| load(statements, now, id, &entry)).transpose()?;
             Ok(Done::Read(journal.unwrap_or_default()))
         }
-        Request::List => list(statements, now).map(Done::Listed),
+        Request::List { all } => list(statements, now, *all).map(Done::Listed),
         Request::Change { id, fence, change } => {
             let entry = find(statements, now, id)?;
             let fence = i64::try_from(fence.0).unwrap_or(0);
@@ -214,9 +217,10 @@ fn whole(
     Ok(is_whole.then_some((row.get(column)?, bytes.into())))
 }
 
-fn list(statements: &mut Statements<'_>, now: i64) -> Result<Vec<JournalId>, Trouble> {
-    let statement = statements.get("SELECT id FROM journals WHERE expires IS NULL OR expires > ?1 ORDER BY key")?;
-    let mut rows = statement.query([now])?;
+fn list(statements: &mut Statements<'_>, now: i64, all: bool) -> Result<Vec<JournalId>, Trouble> {
+    let statement =
+        statements.get("SELECT id FROM journals WHERE expires IS NULL OR (?2 AND expires > ?1) ORDER BY key")?;
+    let mut rows = statement.query(params![now, all])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;

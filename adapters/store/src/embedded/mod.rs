@@ -76,6 +76,15 @@ impl Embedded {
         answer.await.map_err(|_| ended())?
     }
 
+    fn named(&self, all: bool) -> StoreFuture<'_, Vec<JournalId>> {
+        Box::pin(async move {
+            match self.ask(Request::List { all }).await? {
+                Done::Listed(ids) => Ok(ids),
+                Done::Opened(_) | Done::Read(_) | Done::Changed => Err(ended()),
+            }
+        })
+    }
+
     fn change<'a>(&'a self, id: &JournalId, fence: Fence, change: Change) -> StoreFuture<'a, ()> {
         let id = id.clone();
         let request = Request::Change { id, fence, change };
@@ -133,11 +142,10 @@ impl Store for Embedded {
     }
 
     fn list(&self) -> StoreFuture<'_, Vec<JournalId>> {
-        Box::pin(async move {
-            match self.ask(Request::List).await? {
-                Done::Listed(ids) => Ok(ids),
-                Done::Opened(_) | Done::Read(_) | Done::Changed => Err(ended()),
-            }
-        })
+        self.named(true)
+    }
+
+    fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
+        self.named(false)
     }
 }

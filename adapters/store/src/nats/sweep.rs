@@ -35,11 +35,11 @@ pub(super) async fn list(node: &Node) -> Result<Vec<JournalId>, StoreError> {
     Ok(ids)
 }
 
-/// Those of which something is kept and that no living node owns, this one included.
+/// Those of sessions that are not over and that no living node owns, this one included.
 pub(super) async fn abandoned(node: &Node) -> Result<Vec<JournalId>, StoreError> {
     let mut kept = Vec::new();
     scan(node, |id, head| {
-        if head.kept.is_some() && !head.is_expired(now()) {
+        if head.kept.is_some() && head.expires.is_none() {
             kept.push((id, head.clone()));
         }
     })

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, Duration, ServerConfig};
 use unbroken_tokio::{Address, Server, Session, Tokio, connect_durable, connector};
 
-use crate::common::{self, client_config, server_config};
+use crate::common::{self, client_config, server_config, soon};
 
 const MESSAGES: u64 = 4_000;
 const KILLS: u64 = 30;
@@ -132,7 +133,7 @@ fn numbers_arrive_once_and_in_order_whoever_dies() {
         process
     };
     let (mut server, mut client) = (start_server(), start_client());
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let arrived = || received.lock().unwrap().numbers.len() as u64;
     for kill in 1..=KILLS {
         while arrived() < kill * MESSAGES / (KILLS + 1) {
@@ -159,10 +160,12 @@ fn numbers_arrive_once_and_in_order_whoever_dies() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_suspended_goes_on_and_one_that_is_closed_leaves_nothing() {
+async fn a_session_that_is_suspended_goes_on_and_one_that_is_closed_does_not() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut listening = Server::new(server()).unwrap();
+    let mut config = server();
+    config.tombstone_lifetime = Duration::from_millis(500);
+    let mut listening = Server::new(config).unwrap();
     let kept: Arc<MemoryStore> = Arc::default();
     assert!(listening.restore(Arc::clone(&kept) as _).await.unwrap().is_empty());
     listening.listen_tcp(listener);
@@ -187,7 +190,12 @@ async fn a_session_that_is_suspended_goes_on_and_one_that_is_closed_leaves_nothi
     session.disconnected().await;
     accepted.disconnected().await;
     assert!(store.list().await.unwrap().is_empty());
-    assert!(kept.list().await.unwrap().is_empty());
+    assert!(kept.abandoned().await.unwrap().is_empty(), "nobody goes on with it");
+    let begun = Instant::now();
+    while !kept.list().await.unwrap().is_empty() {
+        assert!(begun.elapsed() < common::LIMIT, "its tombstone stays");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
@@ -220,4 +228,38 @@ async fn a_session_goes_on_on_another_device() {
         assert_eq!(theirs.receiver().recv().await.unwrap().unwrap(), expected);
     }
     assert_eq!(phone.list().await.unwrap().len(), 1);
+}
+
+/// The process that ended the session is gone, and so is all that it remembered by itself.
+#[tokio::test]
+async fn a_client_that_comes_late_learns_from_the_next_process_how_its_session_ended() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let kept: Arc<MemoryStore> = Arc::default();
+    let mut first = Server::new(server()).unwrap();
+    assert!(first.restore(Arc::clone(&kept) as _).await.unwrap().is_empty());
+    first.listen_tcp(listener);
+    let store = Arc::new(MemoryStore::default());
+    let session = dial(&store, address).await;
+    let mut stream = session.open(StreamOptions::default()).await.unwrap();
+    stream.sender().send("one".into()).await.unwrap();
+    let accepted = first.accept().await.session;
+    let mut theirs = accepted.accept().await.unwrap();
+    assert_eq!(theirs.receiver().recv().await.unwrap().unwrap(), "one");
+    session.suspend().await;
+    drop((stream, session));
+    let _ended = soon("its end", accepted.abort()).await;
+    soon("its end", accepted.disconnected()).await;
+    drop((accepted, theirs, first));
+
+    let next = Server::new(server()).unwrap();
+    assert!(next.restore(Arc::clone(&kept) as _).await.unwrap().is_empty());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    next.listen_tcp(listener);
+    let session = dial(&store, address).await;
+    soon("its end", session.disconnected()).await;
+    let ended = session.ended().unwrap();
+    assert_eq!(ended.reason, EndReason::Expired);
+    assert!(ended.fates.all_delivered(), "{ended:?}");
 }

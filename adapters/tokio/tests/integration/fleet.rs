@@ -221,3 +221,24 @@ async fn restoring_takes_nothing_from_a_node_that_lives() {
     assert_eq!(fleet.ask().await, "a 2");
     assert_eq!(fleet.a.reasons(), [None]);
 }
+
+/// A session that is over leaves a tombstone where all nodes find it; that its owner has left is said until the store hears it.
+#[tokio::test]
+async fn a_client_learns_at_another_node_how_its_session_ended() {
+    for failing in [0, 2] {
+        let fleet = Fleet::start(Shelf::polite()).await;
+        let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        fleet.lead.to(nowhere.local_addr().unwrap());
+        let ours = fleet.a.sessions.lock().unwrap()[0].clone();
+        fleet.shelf.fail_releases(failing);
+        let _ended = soon("its end", ours.abort()).await;
+        soon("its end", ours.disconnected()).await;
+        eventually("the store is told", || fleet.a.handle.sessions().is_empty()).await;
+        fleet.lead.to(fleet.b.address);
+        eventually("it hears", || fleet.session.ended().is_some()).await;
+        let ended = fleet.session.ended().unwrap();
+        assert_eq!(ended.reason, EndReason::Expired);
+        assert!(ended.fates.all_delivered(), "{ended:?}");
+        assert!(fleet.b.reasons().is_empty(), "nobody went on with it");
+    }
+}

@@ -12,7 +12,7 @@ use crate::id::SessionId;
 use crate::rng::Rng;
 use crate::security::{ResumeSecrets, ServerResume};
 use crate::server::route::{Admission, Placement, Recognition};
-use crate::session::Session;
+use crate::session::{Remains, Session};
 use crate::time::{Duration, Instant};
 use crate::trace;
 use crate::wire::frame::Verdict;
@@ -110,7 +110,10 @@ impl Recogniser {
         away: Option<Duration>,
     ) -> Result<Recognition, RestoreError> {
         let (secrets, rng) = (Arc::new(ResumeSecrets::default()), self.rng.fork());
-        let session = Session::restored_server(&self.config, Arc::clone(&secrets), journal, (now, away), rng)?;
+        let session = match Session::restored_server(&self.config, Arc::clone(&secrets), journal, (now, away), rng) {
+            Err(RestoreError::Over) => return self.recognises_late(incoming, journal),
+            restored => restored?,
+        };
         let id = session.id().ok_or(RestoreError::Side)?;
         let kept = session.counter();
         let secrets = secrets.read();
@@ -133,6 +136,22 @@ impl Recogniser {
                 }
             }
             IncomingKind::Resume { .. } | IncomingKind::Handshake(_) | IncomingKind::Failed => Recognition::Other,
+        })
+    }
+
+    /// A session that is over is not resumed; what is left of it is for its client only.
+    fn recognises_late(&self, incoming: &Incoming, journal: &[Bytes]) -> Result<Recognition, RestoreError> {
+        let Remains { tombstone, .. } = Remains::read(&self.config, journal)?;
+        let IncomingKind::Proven(proven) = &incoming.kind else {
+            return Ok(Recognition::Other);
+        };
+        let named = proven.offer.predecessor.as_ref();
+        let named = named.filter(|named| named.id == tombstone.id.0);
+        let is_client = named.is_some_and(|named| tombstone.is_proven_by(&proven.hash_after_2, named));
+        Ok(if is_client {
+            Recognition::Over
+        } else {
+            Recognition::Other
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::id::Carrier;
 use crate::security::ResumeSecrets;
 use crate::server::index::Key;
 use crate::server::table::Entry;
-use crate::session::Session;
+use crate::session::{Remains, Session};
 use crate::time::{Duration, Instant};
 
 impl Registry {
@@ -21,6 +21,7 @@ impl Registry {
     ///
     /// # Errors
     /// Nothing is kept, it is damaged, or it is not that of such a session. [`RestoreError::Held`]: it is held here already.
+    /// [`RestoreError::Over`]: the session is over, and from now on its client is told how by this registry, too.
     pub fn restore(
         &mut self,
         now: Instant,
@@ -30,7 +31,10 @@ impl Registry {
         self.handle_timeout(now);
         let secrets = Arc::new(ResumeSecrets::default());
         let rng = self.rng.fork();
-        let session = Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng)?;
+        let session = match Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng) {
+            Err(RestoreError::Over) => return Err(self.remember(now, journal)),
+            restored => restored?,
+        };
         let (Some(id), Some(client_key)) = (session.id(), session.peer_key()) else {
             return Err(RestoreError::Side);
         };
@@ -55,5 +59,27 @@ impl Registry {
             carrier: Carrier::ordered(),
         };
         Ok((session, request))
+    }
+
+    /// For how long what is left of a session is to be kept, where sessions are kept: as long as a tombstone is here.
+    #[must_use]
+    pub fn tombstone_lifetime(&self) -> Duration {
+        self.config.tombstone_lifetime
+    }
+
+    /// What is kept of a session that is over is remembered as if it had ended here now.
+    fn remember(&mut self, now: Instant, journal: &[Bytes]) -> RestoreError {
+        match Remains::read(&self.session, journal) {
+            Ok(Remains { client, tombstone }) => {
+                if self.sessions.contains(tombstone.id) {
+                    return RestoreError::Held;
+                }
+                // That it may have gone on elsewhere is settled.
+                self.tombstones.recall(tombstone.id);
+                self.tombstones.entomb(now, client, tombstone);
+                RestoreError::Over
+            }
+            Err(error) => error,
+        }
     }
 }

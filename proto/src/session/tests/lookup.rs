@@ -8,12 +8,12 @@ use crate::session::{SessionState, StoreFailure};
 use crate::wire::handshake::Reject;
 
 /// A session whose client has no connection, and a process beside the one that holds it.
-struct Fleet {
-    durable: Durable,
-    other: Registry,
+pub(super) struct Fleet {
+    pub(super) durable: Durable,
+    pub(super) other: Registry,
 }
 
-fn fleet() -> Fleet {
+pub(super) fn fleet() -> Fleet {
     let mut durable = Durable::new();
     durable.dial();
     let now = durable.pair.now;
@@ -29,7 +29,7 @@ fn fleet() -> Fleet {
 
 impl Fleet {
     /// Dials the other process.
-    fn ask(&mut self) -> (Epoch, Route) {
+    pub(super) fn ask(&mut self) -> (Epoch, Route) {
         let pair = &mut self.durable.pair;
         let due = pair.client.wanted_connection().expect("because it is lost").not_before;
         pair.now = pair.now.max(due);
@@ -47,7 +47,7 @@ impl Fleet {
         self.other.first_packet(now, connection, BytesMut::from(&packet[..]))
     }
 
-    fn answer(&mut self, epoch: Epoch, packet: Option<Vec<u8>>) {
+    pub(super) fn answer(&mut self, epoch: Epoch, packet: Option<Vec<u8>>) {
         let packet = packet.expect("because every refusal here says something");
         let pair = &mut self.durable.pair;
         pair.client
@@ -56,7 +56,7 @@ impl Fleet {
         self.durable.client.keep(&mut pair.client, pair.now);
     }
 
-    fn recognises(&mut self, incoming: &Incoming) -> Recognition {
+    pub(super) fn recognises(&mut self, incoming: &Incoming) -> Recognition {
         let (now, pieces) = (self.durable.pair.now, self.durable.server.pieces());
         let id = self.durable.pair.client.id().expect("because it is established");
         let recogniser = self.other.recogniser(id).expect("because it is not over");
@@ -71,7 +71,7 @@ impl Fleet {
     }
 
     /// Dials until the client begins a handshake, which names its session, and sees that through up to the other's decision.
-    fn prove(&mut self) -> (Epoch, Incoming) {
+    pub(super) fn prove(&mut self) -> (Epoch, Incoming) {
         let (epoch, mut incoming) = loop {
             match self.ask() {
                 (epoch, Route::Handshake(incoming)) => break (epoch, incoming),
@@ -100,7 +100,7 @@ impl Fleet {
     }
 
     /// A proven client whose session is nowhere gets a new one, and what is said of the old.
-    fn answer_absent(&mut self, epoch: Epoch, incoming: Incoming) {
+    pub(super) fn answer_absent(&mut self, epoch: Epoch, incoming: Incoming) {
         let now = self.durable.pair.now;
         let Admission::Lookup { incoming, .. } = self.other.admit(now, incoming) else {
             panic!("not looked up");

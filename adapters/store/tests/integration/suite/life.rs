@@ -184,6 +184,10 @@ pub(crate) async fn what_is_left_of_a_session_stays_until_then(store: &dyn Store
         .unwrap();
     let fence = expect(store, &id, Some(3), []).await;
     store.release(&id, fence).await.unwrap();
+    assert!(
+        !store.abandoned().await.unwrap().contains(&id),
+        "nobody goes on with it"
+    );
     // The longest time there is is no error.
     let fence = expect(store, &unending, None, []).await;
     store

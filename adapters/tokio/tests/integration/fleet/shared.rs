@@ -177,7 +177,7 @@ impl Store for Node {
 
     fn abandoned(&self) -> StoreFuture<'_, Vec<JournalId>> {
         Box::pin(async move {
-            let mut ids = self.inner.store.list().await?;
+            let mut ids = self.inner.store.abandoned().await?;
             let all = self.lists_all.load(Ordering::Relaxed);
             ids.retain(|id| all || self.owner(id).is_none());
             Ok(ids)
