@@ -365,7 +365,9 @@ impl World {
         };
         let state = life.session.state();
         assert_eq!(state, SessionState::Ended, "after the last event");
-        if self.disks[life.disk].writing.is_some() || !life.links.is_empty() {
+        // Its successor may be writing, too.
+        let writing = self.disks[life.disk].writing.as_ref();
+        if writing.is_some_and(|writing| writing.life == id) || !life.links.is_empty() {
             return;
         }
         for _ in 0..20 {

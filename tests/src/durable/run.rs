@@ -144,9 +144,12 @@ fn is_settled(world: &World, number: usize) -> bool {
 fn standing(world: &World) -> String {
     let all = world.lives.iter().map(|(id, life)| {
         format!(
-            "life {id} {:?} {:?} {:?} wants {:?} until {:?}: {}",
+            "life {id} {:?} {:?} ended {:?} links {:?} record {} {:?} wants {:?} until {:?}: {}",
             life.who,
-            life.session.state(),
+            life.session.end_reason(),
+            life.ended.as_ref().map(|ended| &ended.reason),
+            life.links,
+            life.session.wants_record(),
             life.session.inspect(),
             life.session
                 .wanted_connection()
