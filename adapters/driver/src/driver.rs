@@ -14,7 +14,7 @@ use crate::clock::Timer;
 use crate::connecting::Attempts;
 use crate::connection::BoxConnection;
 use crate::connections::{Connections, Turn};
-use crate::keeper::{Keeper, Remains};
+use crate::keeper::{Disposal, Keeper};
 use crate::state::Shared;
 
 /// Rounds in one poll before other tasks get a turn.
@@ -108,20 +108,24 @@ impl Driver {
     }
 
     /// Ready once nothing more is to be done for what is kept of a session that is over. `connected`: there still are connections. Their
-    /// last words come before the journal goes; whoever waits for it does not wait for them.
+    /// last words come before the journal is given up as over; whoever waits to go on with it does not wait for them.
     fn poll_leave(&mut self, connected: bool, cx: &mut Context<'_>) -> Poll<()> {
         let Some(keeper) = &mut self.keeper else {
             return Poll::Ready(());
         };
         let left = self.shared.read(|state| match &state.ended {
-            Some(_) if state.is_exported => Some(Remains::Tombstone),
-            Some(ended) => Some(Remains::of(&ended.reason)),
+            Some(_) if state.is_exported => Some(Disposal::Over),
+            Some(ended) => match Disposal::of(&ended.reason) {
+                // The store failed behind the end: what is kept is a session that is not over.
+                Disposal::Over if !state.machine.is_durable() => Some(Disposal::Released),
+                disposal => Some(disposal),
+            },
             None => None,
         });
-        let Some(remains) = left.filter(|remains| !connected || *remains == Remains::Journal) else {
+        let Some(disposal) = left.filter(|disposal| !connected || *disposal == Disposal::Released) else {
             return Poll::Ready(());
         };
-        let went_on = ready!(keeper.poll_leave(remains, &self.shared, &mut self.timer, cx));
+        let went_on = ready!(keeper.poll_leave(disposal, &self.shared, &mut self.timer, cx));
         if went_on {
             // Another process had it all the while: that it is over was not this one's to say.
             self.shared
@@ -171,7 +175,8 @@ impl Driver {
             state.metrics.stats(&stats);
             Outlook {
                 now,
-                over: state.ended.is_some(),
+                // What was done last is kept first.
+                over: state.ended.is_some() && !state.machine.wants_record(),
                 deadline: state.machine.poll_timeout(),
                 report: is_accepting.then(|| state.machine.poll_report()).flatten(),
             }

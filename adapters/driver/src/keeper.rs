@@ -42,15 +42,15 @@ enum Left {
     Written,
 }
 
-/// What of a session that is over here stays in the store.
+/// What becomes of the journal of a session that is over here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remains {
-    /// What its client may ask for, if anything: it is over.
-    Tombstone,
-    /// All of it, for whoever goes on with it.
-    Journal,
-    /// What is none of our business: somebody else has it.
-    Others,
+pub(crate) enum Disposal {
+    /// The session is over: what its client may ask for takes the journal's place, if there is anything.
+    Over,
+    /// It stays as it is, for whoever goes on with it.
+    Released,
+    /// It is none of our business: somebody else has it.
+    Foreign,
 }
 
 /// Whether the session is over here because it was left, and all is kept that was done before. Whatever was done since is none of this process's any
@@ -66,12 +66,12 @@ fn release(shared: &Shared) -> bool {
     })
 }
 
-impl Remains {
-    pub(crate) fn of(reason: &EndReason) -> Remains {
+impl Disposal {
+    pub(crate) fn of(reason: &EndReason) -> Disposal {
         match reason {
-            EndReason::Superseded => Remains::Others,
-            EndReason::Moved | EndReason::StorageFailed => Remains::Journal,
-            _ => Remains::Tombstone,
+            EndReason::Superseded => Disposal::Foreign,
+            EndReason::Moved | EndReason::StorageFailed => Disposal::Released,
+            _ => Disposal::Over,
         }
     }
 }
@@ -199,7 +199,7 @@ impl Keeper {
     /// Returns whether the session has gone on elsewhere before.
     pub(crate) fn poll_leave(
         &mut self,
-        remains: Remains,
+        disposal: Disposal,
         shared: &Shared,
         timer: &mut Timer,
         cx: &mut Context<'_>,
@@ -215,45 +215,55 @@ impl Keeper {
                 }
                 Work::Leaving(leaving) => {
                     let answer = ready!(leaving.as_mut().poll(cx));
-                    if answer.is_ok() && matches!(self.left, Left::Known(Some(_))) {
-                        self.left = Left::Written;
-                        self.leave(remains, shared);
-                        continue;
-                    }
-                    // What is left of a session is anybody's.
-                    self.is_fenced |= matches!(
-                        (&answer, &self.left),
-                        (Err(StoreError::Fenced), Left::Unknown | Left::Known(_))
-                    );
-                    let again = matches!(answer, Err(StoreError::Unavailable(_) | StoreError::Full(_)));
-                    self.work = match again && self.pause < PAUSE.1 {
-                        true => Work::LeavingLater(timer.now() + self.pause),
+                    let is_tombstone = matches!(self.left, Left::Known(Some(_)));
+                    match answer {
+                        Ok(()) if is_tombstone => {
+                            self.left = Left::Written;
+                            self.leave(disposal, shared);
+                        }
+                        Err(StoreError::Full(_)) if is_tombstone => {
+                            // Rather does its client learn nothing than that what is over comes back.
+                            self.left = Left::Known(None);
+                            self.leave(disposal, shared);
+                        }
+                        // A session that is over, and whose journal stayed, would come back.
+                        Err(StoreError::Unavailable(_)) if disposal == Disposal::Over && !self.is_left() => {
+                            self.work = Work::LeavingLater(timer.now() + self.pause);
+                            self.pause = (self.pause * 2).min(PAUSE.1);
+                        }
+                        Err(StoreError::Unavailable(_) | StoreError::Full(_)) if self.pause < PAUSE.1 => {
+                            self.work = Work::LeavingLater(timer.now() + self.pause);
+                            self.pause = (self.pause * 2).min(PAUSE.1);
+                        }
                         // One that cannot be told finds out by itself that nobody has the journal any more.
-                        false => Work::Over,
-                    };
-                    self.pause = (self.pause * 2).min(PAUSE.1);
+                        answer => {
+                            // Who comes for what is left of a session takes nothing from this process.
+                            self.is_fenced |= matches!(answer, Err(StoreError::Fenced)) && !self.is_left();
+                            self.work = Work::Over;
+                        }
+                    }
                 }
                 Work::LeavingLater(until) => {
                     ready!(timer.poll_until(cx, timer.now(), *until));
-                    self.leave(remains, shared);
+                    self.leave(disposal, shared);
                 }
                 Work::Over => return Poll::Ready(self.is_fenced),
-                Work::Idle | Work::Waiting(..) => self.leave(remains, shared),
+                Work::Idle | Work::Waiting(..) => self.leave(disposal, shared),
             }
         }
     }
 
-    fn leave(&mut self, remains: Remains, shared: &Shared) {
+    fn leave(&mut self, disposal: Disposal, shared: &Shared) {
         let (store, id, fence) = (Arc::clone(&self.store), self.id.clone(), self.fence);
-        if remains == Remains::Tombstone && matches!(self.left, Left::Unknown) {
+        if disposal == Disposal::Over && matches!(self.left, Left::Unknown) {
             self.left = Left::Known(self.tombstone(shared));
         }
-        let leaving: Writing = match (remains, &self.left) {
-            (Remains::Others, _) => {
+        let leaving: Writing = match (disposal, &self.left) {
+            (Disposal::Foreign, _) => {
                 self.work = Work::Over;
                 return;
             }
-            (Remains::Journal, _) | (_, Left::Written) => Box::pin(async move { store.release(&id, fence).await }),
+            (Disposal::Released, _) | (_, Left::Written) => Box::pin(async move { store.release(&id, fence).await }),
             (_, Left::Known(Some(snapshot))) => {
                 let snapshot = snapshot.clone();
                 Box::pin(async move { store.replace(&id, fence, &snapshot).await })
@@ -261,6 +271,11 @@ impl Keeper {
             _ => Box::pin(async move { store.remove(&id, fence).await }),
         };
         self.work = Work::Leaving(leaving);
+    }
+
+    /// What is left of the session stands in the place of its journal.
+    fn is_left(&self) -> bool {
+        matches!(self.left, Left::Written)
     }
 
     fn tombstone(&self, shared: &Shared) -> Option<Snapshot> {

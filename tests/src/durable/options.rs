@@ -100,7 +100,8 @@ impl Options {
         ];
         let few = sessions.iter().any(|config| config.max_streams < 6);
         if few {
-            // Else what is queued on a stream that waits for its turn could leave no room for what is to be sent before.
+            // Else what is queued on a stream that waits for its turn could leave no room for what is to be sent before. Messages are short,
+            // too, since all that waits has room for 96 KiB.
             sessions
                 .iter_mut()
                 .for_each(|config| config.outbox_limit = SessionConfig::default().outbox_limit);
@@ -111,8 +112,13 @@ impl Options {
             .min()
             .unwrap_or(0);
         let big = rng.chance(300);
+        let longest = match (few, big) {
+            (true, _) => 1_000,
+            (false, true) => largest,
+            (false, false) => 3_000,
+        };
         let plans = (0..rng.between(1, 6))
-            .map(|key| Plan::draw(rng, key, if big { largest } else { 3_000 }, few))
+            .map(|key| Plan::draw(rng, key, longest, few))
             .collect();
         let faults = rng.scaled(0, 24);
         Options {

@@ -100,8 +100,14 @@ impl ServerHandle {
         match recogniser.recognises(self.timer().now(), incoming, &pieces, kept.written_ago) {
             Ok(Recognition::Client) => {}
             Ok(Recognition::Other) => return Found::Unrecognised,
-            // The client is told what is remembered.
-            Ok(Recognition::Over) => return self.remember(&pieces, kept.written_ago),
+            Ok(Recognition::Over) => {
+                return match held {
+                    Some(stale) => self.displace(session, &stale),
+                    // The client is told what is remembered.
+                    None if is_proven => self.remember(&pieces, kept.written_ago),
+                    None => Found::Unrecognised,
+                };
+            }
             Ok(Recognition::Unsure) => return Found::Later,
             Err(error) => {
                 let found = self.fails(error.into());
@@ -112,25 +118,28 @@ impl ServerHandle {
         match (held, self.held(session)) {
             (None, None) => match self.restore_one(&store, &id).await {
                 Ok((_, driving)) => Found::Held(Some(driving)),
+                // It ended meanwhile, and that is remembered.
+                Err(DurableError::Restore(RestoreError::Over)) => Found::Absent,
                 Err(error) => self.fails(error),
             },
             // Another connection came before.
             (None, Some(_)) => Found::Held(None),
-            (Some(_), None) => Found::Later,
-            (Some(stale), Some(present)) => {
-                if Arc::ptr_eq(&stale, &present) {
-                    // It does not know what is kept of it: another process has gone on with it, and it has not noticed yet.
-                    present.call(|state, now| {
-                        if state.machine.end_reason().is_some() {
-                            return;
-                        }
-                        state.machine.handle_store_failed(now, StoreFailure::Superseded);
-                        state.notify_driver();
-                    });
-                }
-                Found::Later
-            }
+            (Some(stale), _) => self.displace(session, &stale),
         }
+    }
+
+    /// A copy that is held here does not know what is kept: another process has gone on with the session, and it has not noticed yet.
+    fn displace(&self, session: SessionId, stale: &Arc<Shared>) -> Found {
+        if self.held(session).is_some_and(|present| Arc::ptr_eq(stale, &present)) {
+            stale.call(|state, now| {
+                if state.machine.end_reason().is_some() {
+                    return;
+                }
+                state.machine.handle_store_failed(now, StoreFailure::Superseded);
+                state.notify_driver();
+            });
+        }
+        Found::Later
     }
 
     /// What was read may be behind what others have written; to open a journal is not. Somebody who is told that there is nothing gives the session up.

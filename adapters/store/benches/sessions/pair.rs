@@ -71,7 +71,7 @@ impl Pair {
         }
     }
 
-    /// Leaves nothing in the stores.
+    /// Ends the session, of which a tombstone is left in the store of the server.
     pub(crate) async fn close(self) {
         self.client.close(0, Bytes::new()).await.unwrap();
         self.client.disconnected().await;

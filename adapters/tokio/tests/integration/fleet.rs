@@ -242,3 +242,35 @@ async fn a_client_learns_at_another_node_how_its_session_ended() {
         assert!(fleet.b.reasons().is_empty(), "nobody went on with it");
     }
 }
+
+/// Where there is no room for a tombstone the session is removed all the same: what is over does not come back.
+#[tokio::test]
+async fn a_session_that_ended_is_gone_though_the_store_is_full() {
+    let fleet = Fleet::start(Shelf::polite()).await;
+    fleet.shelf.fill();
+    let ours = fleet.a.sessions.lock().unwrap()[0].clone();
+    let _ended = soon("its end", ours.abort()).await;
+    soon("its end", ours.disconnected()).await;
+    eventually("the store is told", || fleet.a.handle.sessions().is_empty()).await;
+    assert!(fleet.shelf.list().await.is_empty());
+}
+
+/// The same at the node that has a copy from before, and does not know that another one went on with it.
+#[tokio::test]
+async fn a_copy_that_was_left_behind_hides_no_end() {
+    let mut fleet = Fleet::start(Shelf::rude()).await;
+    fleet.lead.to(fleet.b.address);
+    assert_eq!(fleet.ask().await, "b 2");
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fleet.lead.to(nowhere.local_addr().unwrap());
+    let ours = fleet.b.sessions.lock().unwrap()[0].clone();
+    let _ended = soon("its end", ours.abort()).await;
+    soon("its end", ours.disconnected()).await;
+    eventually("the store is told", || fleet.b.handle.sessions().is_empty()).await;
+    fleet.lead.to(fleet.a.address);
+    eventually("it hears", || fleet.session.ended().is_some()).await;
+    let ended = fleet.session.ended().unwrap();
+    assert_eq!(ended.reason, EndReason::Expired);
+    assert!(ended.fates.all_delivered(), "{ended:?}");
+    assert_eq!(fleet.a.reasons(), [Some(EndReason::Superseded)]);
+}

@@ -139,11 +139,11 @@ impl Recogniser {
         })
     }
 
-    /// A session that is over is not resumed; what is left of it is for its client only.
+    /// A session that is over is resumed by nobody; what is left of it is for its client only.
     fn recognises_late(&self, incoming: &Incoming, journal: &[Bytes]) -> Result<Recognition, RestoreError> {
         let Remains { tombstone, .. } = Remains::read(&self.config, journal)?;
         let IncomingKind::Proven(proven) = &incoming.kind else {
-            return Ok(Recognition::Other);
+            return Ok(Recognition::Over);
         };
         let named = proven.offer.predecessor.as_ref();
         let named = named.filter(|named| named.id == tombstone.id.0);

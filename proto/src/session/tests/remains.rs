@@ -112,7 +112,7 @@ fn only_the_client_learns_what_became_of_its_session() {
     let Route::Lookup { incoming, .. } = route else {
         panic!("not looked up: {route:?}");
     };
-    assert_eq!(fleet.recognises(&incoming), Recognition::Other, "it cannot be resumed");
+    assert_eq!(fleet.recognises(&incoming), Recognition::Over, "nobody resumes it");
     let now = fleet.durable.pair.now;
     let rejection = fleet.other.unrecognised(now, incoming);
     fleet.answer(epoch, rejection.packet);

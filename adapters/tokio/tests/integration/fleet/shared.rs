@@ -31,6 +31,7 @@ struct Inner {
     asked: Mutex<HashMap<&'static str, mpsc::UnboundedSender<JournalId>>>,
     reads_fail: AtomicBool,
     releases_fail: AtomicUsize,
+    is_full: AtomicBool,
 }
 
 /// One process's way to it.
@@ -72,6 +73,15 @@ impl Shelf {
 
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.inner.reads_fail.store(fail, Ordering::Relaxed);
+    }
+
+    /// There is no room for what is left of a session.
+    pub(crate) fn fill(&self) {
+        self.inner.is_full.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn list(&self) -> Vec<JournalId> {
+        self.inner.store.list().await.unwrap()
     }
 
     /// The next ones, so many.
@@ -147,7 +157,11 @@ impl Store for Node {
     }
 
     fn replace<'a>(&'a self, id: &'a JournalId, fence: Fence, snapshot: &'a Snapshot) -> StoreFuture<'a, ()> {
-        self.inner.store.replace(id, fence, snapshot)
+        let is_full = snapshot.keep_for.is_some() && self.inner.is_full.load(Ordering::Relaxed);
+        match is_full {
+            true => Box::pin(std::future::ready(Err(StoreError::Full("a test".into())))),
+            false => self.inner.store.replace(id, fence, snapshot),
+        }
     }
 
     fn remove<'a>(&'a self, id: &'a JournalId, fence: Fence) -> StoreFuture<'a, ()> {
