@@ -216,6 +216,10 @@ impl Keeper {
                 Work::Leaving(leaving) => {
                     let answer = ready!(leaving.as_mut().poll(cx));
                     let is_tombstone = matches!(self.left, Left::Known(Some(_)));
+                    // A session that is over, and whose journal stayed, would come back.
+                    let insists = disposal == Disposal::Over
+                        && !self.is_left()
+                        && matches!(answer, Err(StoreError::Unavailable(_)));
                     match answer {
                         Ok(()) if is_tombstone => {
                             self.left = Left::Written;
@@ -226,12 +230,7 @@ impl Keeper {
                             self.left = Left::Known(None);
                             self.leave(disposal, shared);
                         }
-                        // A session that is over, and whose journal stayed, would come back.
-                        Err(StoreError::Unavailable(_)) if disposal == Disposal::Over && !self.is_left() => {
-                            self.work = Work::LeavingLater(timer.now() + self.pause);
-                            self.pause = (self.pause * 2).min(PAUSE.1);
-                        }
-                        Err(StoreError::Unavailable(_) | StoreError::Full(_)) if self.pause < PAUSE.1 => {
+                        Err(StoreError::Unavailable(_) | StoreError::Full(_)) if self.pause < PAUSE.1 || insists => {
                             self.work = Work::LeavingLater(timer.now() + self.pause);
                             self.pause = (self.pause * 2).min(PAUSE.1);
                         }

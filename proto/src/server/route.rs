@@ -79,7 +79,7 @@ pub enum Recognition {
     /// Its client may have been seen since by somebody whose records were not read.
     Unsure,
     /// The session is over, so that whoever holds a copy of it ends that. To a proven client, whose session it was, what is kept tells how:
-    /// [`Registry::restore`](crate::server::Registry::restore) remembers it, and then [`absent`](crate::server::Registry::absent) says it. A RESUME, of which
+    /// [`Registry::remember`](crate::server::Registry::remember) takes that in, and then [`absent`](crate::server::Registry::absent) says it. A RESUME, of which
     /// nothing is proven, is answered as [`unrecognised`](crate::server::Registry::unrecognised).
     Over,
 }

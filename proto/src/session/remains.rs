@@ -35,9 +35,10 @@ impl Session {
     /// What is to be kept of a session that is over, in the place of all records before, so that its client may come late and to another process
     /// and still learns what became of it: a snapshot that [`Registry::restore`](crate::server::Registry::restore) takes for
     /// [`RestoreError::Over`]. It is needed as long as a [tombstone](crate::ServerConfig::tombstone_lifetime). To be asked for once the session
-    /// has said that it is over. `None`: nothing is to be kept, since nobody may ask, or another process goes on with the session.
+    /// has said that it is over, and all that it had to keep before is [kept](Self::wants_record). `None`: it is not so far, or nothing is to be kept, since
+    /// nobody may ask, or another process goes on with the session.
     pub fn remains(&mut self) -> Option<Record> {
-        let is_over = self.side == Side::Server && self.is_ended();
+        let is_over = self.side == Side::Server && self.is_ended() && self.is_durable();
         let tombstone = self
             .tombstone()
             .filter(|tombstone| is_over && !tombstone.is_elsewhere())?;
@@ -45,8 +46,7 @@ impl Session {
         let (now, positions) = (self.latest.at(Instant::ZERO), self.positions());
         let mut state = Vec::new();
         Remains { client, tombstone }.save(&mut state);
-        let journal = self.ledger.journal.as_mut();
-        let journal = journal.filter(|journal| journal.has_snapshot() && !journal.is_given_up())?;
+        let journal = self.ledger.journal.as_mut()?;
         Some(journal.snapshot(now, positions, &state))
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use unbroken_proto::durable::RestoreError;
 use unbroken_proto::server::{Incoming, Placement, Recognition, Registry, Rejection};
 use unbroken_proto::session::StoreFailure;
-use unbroken_proto::{Duration, Instant, SessionId};
+use unbroken_proto::{Instant, SessionId};
 
 use super::durable::{Driving, journal_of};
 use super::handle::ServerHandle;
@@ -104,7 +104,7 @@ impl ServerHandle {
                 return match held {
                     Some(stale) => self.displace(session, &stale),
                     // The client is told what is remembered.
-                    None if is_proven => self.remember(&pieces, kept.written_ago),
+                    None if is_proven => self.remember(&pieces),
                     None => Found::Unrecognised,
                 };
             }
@@ -155,12 +155,10 @@ impl ServerHandle {
     }
 
     /// The session that is kept is over: how it ended is known here from now on.
-    fn remember(&self, pieces: &[Bytes], away: Option<Duration>) -> Found {
-        match self.with(|state, now, _| state.registry.restore(now, pieces, away)) {
-            Err(RestoreError::Over) => Found::Absent,
+    fn remember(&self, pieces: &[Bytes]) -> Found {
+        match self.with(|state, now, _| state.registry.remember(now, pieces)) {
+            Ok(()) => Found::Absent,
             Err(error) => self.fails(error.into()),
-            // Then it was not over.
-            Ok(_) => Found::Later,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -50,6 +50,18 @@ impl Kept {
         self.journal.snapshot.is_none() && self.journal.records.is_empty()
     }
 
+    /// What is there now: nothing, if its time is over.
+    fn current(&mut self) -> &mut Kept {
+        self.expire();
+        self
+    }
+
+    fn expire(&mut self) {
+        if self.expires.is_some_and(|expires| expires <= Instant::now()) {
+            self.forget();
+        }
+    }
+
     /// The fence stays, so that whoever owned it before knows.
     fn forget(&mut self) {
         *self = Kept {
@@ -60,17 +72,9 @@ impl Kept {
 }
 
 impl MemoryStore {
-    /// Without those whose time is over.
-    fn journals(&self) -> MutexGuard<'_, BTreeMap<JournalId, Kept>> {
-        let mut journals = lock(&self.journals);
-        let now = Instant::now();
-        let expired = |kept: &&mut Kept| kept.expires.is_some_and(|expires| expires <= now);
-        journals.values_mut().filter(expired).for_each(Kept::forget);
-        journals
-    }
-
     fn named(&self, which: impl Fn(&Kept) -> bool) -> Vec<JournalId> {
-        let journals = self.journals();
+        let mut journals = lock(&self.journals);
+        journals.values_mut().for_each(Kept::expire);
         let kept = journals.iter().filter(|(_, kept)| !kept.is_empty() && which(kept));
         kept.map(|(id, _)| id.clone()).collect()
     }
@@ -84,23 +88,25 @@ impl MemoryStore {
     where
         T: Send + 'static,
     {
-        let mut journals = self.journals();
-        let owned = journals.get_mut(id).filter(|kept| kept.fence == fence.0);
+        let mut journals = lock(&self.journals);
+        let kept = journals.get_mut(id).map(Kept::current);
+        let owned = kept.filter(|kept| kept.fence == fence.0);
         Box::pin(ready(owned.ok_or(StoreError::Fenced).and_then(change)))
     }
 }
 
 impl Store for MemoryStore {
     fn open<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, Opened> {
-        let mut journals = self.journals();
-        let kept = journals.entry(id.clone()).or_default();
+        let mut journals = lock(&self.journals);
+        let kept = journals.entry(id.clone()).or_default().current();
         kept.fence += 1;
         let (fence, journal) = (Fence(kept.fence), kept.journal.clone());
         Box::pin(ready(Ok(Opened { fence, journal })))
     }
 
     fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
-        let kept = self.journals().get(id).map(|kept| kept.journal.clone());
+        let mut journals = lock(&self.journals);
+        let kept = journals.get_mut(id).map(|kept| kept.current().journal.clone());
         Box::pin(ready(Ok(kept.unwrap_or_default())))
     }
 

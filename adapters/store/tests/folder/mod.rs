@@ -1,12 +1,8 @@
-//! What tests of the embedded store have in common: a folder that is deleted when it is dropped, and journals to put there.
+//! A folder of a test's own, which is deleted when it is dropped, and numbers that nobody could have thought of.
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-use bytes::Bytes;
-use futures_executor::block_on;
-use unbroken_store::{Embedded, Fence, JournalId, KeptJournal, Snapshot, Store};
 
 pub(crate) struct Folder(PathBuf);
 
@@ -33,30 +29,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-pub(crate) fn id(name: &str) -> JournalId {
-    name.parse().unwrap()
-}
-
-pub(crate) fn records(numbers: impl IntoIterator<Item = u64>) -> Vec<Bytes> {
-    numbers
-        .into_iter()
-        .map(|number| Bytes::from(format!("record {number}")))
-        .collect()
-}
-
-pub(crate) fn snapshot(through: u64) -> Snapshot {
-    Snapshot {
-        through,
-        bytes: Bytes::from(format!("snapshot {through}")),
-        keep_for: None,
-    }
-}
-
-pub(crate) fn open(store: &Embedded, name: &str) -> (Fence, KeptJournal) {
-    let opened = block_on(store.open(&id(name))).unwrap();
-    (opened.fence, opened.journal)
 }
 
 /// Numbers without an order that anyone could have thought of, the same ones for the same seed.

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use unbroken_store::{Embedded, JournalId, KeptJournal, OpenError, Store, StoreError};
 
-use crate::folder::{Folder, Random, id, open, records, snapshot};
+use crate::embedded::{id, open};
+use crate::folder::{Folder, Random};
+use crate::suite::{numbered, snapshot};
 
 const JOURNALS: u64 = 15;
 
@@ -16,7 +18,7 @@ fn files(folder: &Folder) -> [Vec<(String, Vec<u8>)>; 2] {
     for own in 0..JOURNALS {
         let name = format!("j{own}");
         let (fence, _) = open(&store, &name);
-        block_on(store.append(&id(&name), fence, 1, &records(1..=own))).unwrap();
+        block_on(store.append(&id(&name), fence, 1, &numbered(1..=own))).unwrap();
         let large = [large(own)];
         block_on(store.append(&id(&name), fence, own + 1, &large)).unwrap();
         if own % 3 == 0 {
@@ -45,7 +47,7 @@ fn large(own: u64) -> Bytes {
 /// Whatever is given out is what was written: all of it, or its beginning.
 fn expect(id: &JournalId, journal: &KeptJournal) {
     let own: u64 = id.as_str().trim_start_matches('j').parse().unwrap();
-    let written = [records(1..=own), vec![large(own)]].concat();
+    let written = [numbered(1..=own), vec![large(own)]].concat();
     if let Some((through, bytes)) = &journal.snapshot {
         assert_eq!((*through, bytes), (own / 2, &snapshot(own / 2).bytes), "{id}");
     }
@@ -82,7 +84,7 @@ fn use_all(folder: &Path) -> bool {
                 }
                 let kept = opened.journal.snapshot.as_ref().map_or(0, |(through, _)| *through);
                 let last = kept + opened.journal.records.len() as u64;
-                is_well &= block_on(store.append(&id, opened.fence, last + 1, &records([last + 1]))).is_ok();
+                is_well &= block_on(store.append(&id, opened.fence, last + 1, &numbered([last + 1]))).is_ok();
                 is_well &= block_on(store.replace(&id, opened.fence, &snapshot(last + 1))).is_ok();
                 is_well &= block_on(store.remove(&id, opened.fence)).is_ok();
             }

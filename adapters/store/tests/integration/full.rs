@@ -8,7 +8,9 @@ use futures_executor::block_on;
 use futures_util::future::join_all;
 use unbroken_store::{Embedded, EmbeddedOptions, Fence, Snapshot, Store, StoreError};
 
-use crate::folder::{Folder, id, open, records, snapshot};
+use crate::embedded::{id, open};
+use crate::folder::Folder;
+use crate::suite::{numbered, snapshot};
 
 const PIECE: usize = 64 << 10;
 
@@ -54,15 +56,15 @@ fn a_limit_of_its_own() {
     // Said again, it is refused again; another journal has a little room.
     let again = append(&store, "large", large, kept + 1, &[piece(kept + 1)]);
     assert!(matches!(again, Err(StoreError::Full(_))), "{again:?}");
-    append(&store, "small", small, 1, &records([1])).unwrap();
+    append(&store, "small", small, 1, &numbered([1])).unwrap();
     let large = expect_pieces(&store, "large", kept);
     // A snapshot makes room.
     block_on(store.replace(&id("large"), large, &snapshot(kept))).unwrap();
     append(&store, "large", large, kept + 1, &[piece(kept + 1)]).unwrap();
-    append(&store, "small", small, 2, &records([2])).unwrap();
+    append(&store, "small", small, 2, &numbered([2])).unwrap();
     drop(store);
     let store = Embedded::open_with(folder.path(), &options).unwrap();
-    assert_eq!(open(&store, "small").1.records, records(1..=2));
+    assert_eq!(open(&store, "small").1.records, numbered(1..=2));
     let (_, journal) = open(&store, "large");
     assert_eq!(journal.snapshot, Some((kept, snapshot(kept).bytes)));
     assert!(journal.records == [piece(kept + 1)]);
@@ -82,7 +84,7 @@ fn the_others_of_a_commit() {
             [if own == 7 {
                 vec![7; 2 << 20].into()
             } else {
-                records([own]).remove(0)
+                numbered([own]).remove(0)
             }]
         })
         .collect();
@@ -139,7 +141,7 @@ fn a_full_disk() {
     let store = Embedded::open(&folder).unwrap();
     let (small, _) = open(&store, "small");
     let (large, _) = open(&store, "large");
-    append(&store, "small", small, 1, &records([1])).unwrap();
+    append(&store, "small", small, 1, &numbered([1])).unwrap();
     let kept = fill(&store, "large", large);
     assert!(kept > 0);
     for _ in 0..3 {
@@ -149,16 +151,16 @@ fn a_full_disk() {
     // Reading needs no room.
     assert_eq!(block_on(store.list()).unwrap().len(), 2);
     std::fs::remove_file(&ballast).unwrap();
-    append(&store, "small", small, 2, &records([2])).unwrap();
+    append(&store, "small", small, 2, &numbered([2])).unwrap();
     append(&store, "large", large, kept + 1, &[piece(kept + 1)]).unwrap();
     let large = expect_pieces(&store, "large", kept + 1);
     block_on(store.replace(&id("large"), large, &snapshot(kept + 1))).unwrap();
     drop(store);
     let store = Embedded::open(&folder).unwrap();
-    assert_eq!(open(&store, "small").1.records, records(1..=2));
+    assert_eq!(open(&store, "small").1.records, numbered(1..=2));
     let (_, journal) = open(&store, "large");
     assert_eq!(journal.snapshot, Some((kept + 1, snapshot(kept + 1).bytes)));
-    assert_eq!(journal.records, records([]));
+    assert_eq!(journal.records, numbered([]));
 }
 
 /// The store is closed, and opened again, while the disk is full.

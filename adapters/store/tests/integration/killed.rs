@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_executor::block_on;
 use unbroken_store::{Embedded, Snapshot, Store};
 
-use crate::folder::{Folder, Random, id, open};
+use crate::embedded::{id, open};
+use crate::folder::{Folder, Random};
 
 const JOURNALS: usize = 6;
 const ROUNDS: u32 = 25;

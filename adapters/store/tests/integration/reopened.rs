@@ -7,17 +7,19 @@ use std::time::Duration;
 use futures_executor::block_on;
 use unbroken_store::{Embedded, OpenError, Snapshot, Store, StoreError};
 
-use crate::folder::{Folder, id, open, records, snapshot};
+use crate::embedded::{id, open};
+use crate::folder::Folder;
+use crate::suite::{numbered, snapshot};
 
 #[test]
 fn all_is_kept_and_fences_go_on() {
     let folder = Folder::new();
     let store = Embedded::open(folder.path()).unwrap();
     let (fence, _) = open(&store, "a");
-    block_on(store.append(&id("a"), fence, 1, &records(1..=5))).unwrap();
+    block_on(store.append(&id("a"), fence, 1, &numbered(1..=5))).unwrap();
     block_on(store.replace(&id("a"), fence, &snapshot(3))).unwrap();
     let (gone, _) = open(&store, "gone");
-    block_on(store.append(&id("gone"), gone, 1, &records(1..=5))).unwrap();
+    block_on(store.append(&id("gone"), gone, 1, &numbered(1..=5))).unwrap();
     block_on(store.remove(&id("gone"), gone)).unwrap();
     open(&store, "empty");
     drop(store);
@@ -25,13 +27,13 @@ fn all_is_kept_and_fences_go_on() {
     let store = Embedded::open(folder.path()).unwrap();
     assert_eq!(block_on(store.list()).unwrap(), [id("a")]);
     // The owner of before is the owner until another one comes.
-    block_on(store.append(&id("a"), fence, 6, &records([6]))).unwrap();
+    block_on(store.append(&id("a"), fence, 6, &numbered([6]))).unwrap();
     let (next, journal) = open(&store, "a");
     assert!(next > gone.max(fence));
     assert_eq!(journal.snapshot, Some((3, snapshot(3).bytes)));
-    assert_eq!(journal.records, records(4..=6));
+    assert_eq!(journal.records, numbered(4..=6));
     assert!(journal.written_ago.is_some_and(|ago| ago < Duration::from_secs(3600)));
-    let late = block_on(store.append(&id("a"), fence, 7, &records([7])));
+    let late = block_on(store.append(&id("a"), fence, 7, &numbered([7])));
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
 }
 
@@ -69,7 +71,7 @@ fn a_clock_that_went_back_does_not_know() {
     let folder = Folder::new();
     let store = Embedded::open(folder.path()).unwrap();
     let (fence, _) = open(&store, "a");
-    block_on(store.append(&id("a"), fence, 1, &records([1]))).unwrap();
+    block_on(store.append(&id("a"), fence, 1, &numbered([1]))).unwrap();
     drop(store);
     let database = rusqlite::Connection::open(folder.database()).unwrap();
     database
@@ -170,7 +172,7 @@ fn it_ends_when_it_is_dropped() {
                     let name = format!("j{own}");
                     let (fence, _) = open(&store, &name);
                     let id = id(&name);
-                    block_on(store.append(&id, fence, 1, &records(1..=5))).unwrap();
+                    block_on(store.append(&id, fence, 1, &numbered(1..=5))).unwrap();
                     let mut call = store.remove(&id, fence);
                     let _ = call
                         .as_mut()

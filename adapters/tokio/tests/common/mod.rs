@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use unbroken_tokio::proto::event::Event;
 use unbroken_tokio::proto::reconnect::Backoff;
 use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ServerConfig};
-use unbroken_tokio::{RecvHalf, SendHalf, Server, Session};
+use unbroken_tokio::{Events, RecvHalf, SendHalf, Server, Session};
 
 /// Nothing on loopback takes this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -218,4 +219,17 @@ pub(crate) async fn round_trip(messages: Vec<Bytes>, mut send: SendHalf, recv: &
     }
     sending.await.expect("because sending ends");
     received
+}
+
+/// The next event of that kind.
+pub(crate) async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+    soon("an event", async {
+        loop {
+            let event = events.next().await.expect("because the session lives");
+            if wanted(&event) {
+                return event;
+            }
+        }
+    })
+    .await
 }

@@ -14,21 +14,9 @@ use unbroken_tokio::proto::security::{Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::server::Refusal;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, ClientConfig, ReconnectIntent, ServerConfig};
-use unbroken_tokio::{ConnectError, Connector, Events, Reconnector, Server, Session, connector, dial};
+use unbroken_tokio::{ConnectError, Connector, Reconnector, Server, Session, connector, dial};
 
-use crate::common::{self, client_config, secret, server, soon, spawn_echo};
-
-async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
-    soon("an event", async {
-        loop {
-            let event = events.next().await.expect("because the session lives");
-            if wanted(&event) {
-                return event;
-            }
-        }
-    })
-    .await
-}
+use crate::common::{self, client_config, secret, server, soon, spawn_echo, until};
 
 fn attached(event: &Event) -> bool {
     matches!(event, Event::Attached { .. })

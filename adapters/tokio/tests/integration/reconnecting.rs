@@ -1,26 +1,14 @@
 //! Reconnecting as an application sees it.
 
 use bytes::Bytes;
+use unbroken_tokio::Session;
 use unbroken_tokio::proto::event::{EndReason, Event};
 use unbroken_tokio::proto::reconnect::{Backoff, Continuity, Outcome, Preparation, Strategies, Strategy};
 use unbroken_tokio::proto::session::SessionState;
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{Cause, Health};
-use unbroken_tokio::{Events, Session};
 
-use crate::common::{self, Carrier, pair, soon};
-
-async fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
-    soon("an event", async {
-        loop {
-            let event = events.next().await.expect("because the session lives");
-            if wanted(&event) {
-                return event;
-            }
-        }
-    })
-    .await
-}
+use crate::common::{self, Carrier, pair, soon, until};
 
 fn attempt(session: &Session) -> u64 {
     session.wanted_connection().expect("because one is wanted").attempt

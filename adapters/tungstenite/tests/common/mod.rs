@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::future::poll_fn;
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
@@ -109,4 +110,12 @@ pub(crate) async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<
         }
     })
     .await
+}
+
+/// All that comes on the next stream of the peer's.
+pub(crate) fn read_all(session: &Session) -> String {
+    let mut stream = session.accept_within(LIMIT).unwrap().unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    all
 }

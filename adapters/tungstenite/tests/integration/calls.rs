@@ -11,7 +11,7 @@ use unbroken_tungstenite::proto::stream::StreamOptions;
 use unbroken_tungstenite::proto::{Event, session::SessionState};
 use unbroken_tungstenite::{RecvError, Runtime, Stepper};
 
-use crate::common::{LIMIT, client_config, connect, eventually, pair, serve, server_config};
+use crate::common::{LIMIT, client_config, connect, eventually, pair, read_all, serve, server_config};
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(1));
 
@@ -157,14 +157,7 @@ fn a_server_that_is_dropped_leaves_its_sessions_alone() {
     let mut stream = local.open(StreamOptions::default()).unwrap();
     stream.write_all(b"still there").unwrap();
     stream.get_mut().sender().finish();
-    let mut there = String::new();
-    remote
-        .accept_within(LIMIT)
-        .unwrap()
-        .unwrap()
-        .read_to_string(&mut there)
-        .unwrap();
-    assert_eq!(there, "still there");
+    assert_eq!(read_all(&remote), "still there");
     assert!(local.close(0, Bytes::new()).unwrap().fates.all_delivered());
 }
 

@@ -17,7 +17,7 @@ use unbroken_tungstenite::{
     connect, connect_with, driver,
 };
 
-use crate::common::{self, LIMIT, client_config, eventually, free_port, server_config};
+use crate::common::{self, LIMIT, client_config, eventually, free_port, read_all, server_config};
 
 /// Answers every request on a port with `answer`; how often.
 fn http_server(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -142,14 +142,7 @@ fn a_carrier_of_ones_own() {
     let mut stream = session.open(StreamOptions::default()).unwrap();
     stream.write_all(b"through a pair of sockets").unwrap();
     stream.get_mut().sender().finish();
-    let mut there = String::new();
-    remote
-        .accept_within(LIMIT)
-        .unwrap()
-        .unwrap()
-        .read_to_string(&mut there)
-        .unwrap();
-    assert_eq!(there, "through a pair of sockets");
+    assert_eq!(read_all(&remote), "through a pair of sockets");
     remote.get_ref().migrate(Duration::from_secs(20), Bytes::new());
     eventually("a planned swap", || session.get_ref().stats().attaches == 2);
     session.close(0, Bytes::new()).unwrap();

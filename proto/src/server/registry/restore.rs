@@ -32,7 +32,10 @@ impl Registry {
         let secrets = Arc::new(ResumeSecrets::default());
         let rng = self.rng.fork();
         let session = match Session::restored_server(&self.session, Arc::clone(&secrets), journal, (now, away), rng) {
-            Err(RestoreError::Over) => return Err(self.remember(now, journal)),
+            Err(RestoreError::Over) => {
+                self.remember(now, journal)?;
+                return Err(RestoreError::Over);
+            }
             restored => restored?,
         };
         let (Some(id), Some(client_key)) = (session.id(), session.peer_key()) else {
@@ -67,19 +70,19 @@ impl Registry {
         self.config.tombstone_lifetime
     }
 
-    /// What is kept of a session that is over is remembered as if it had ended here now.
-    fn remember(&mut self, now: Instant, journal: &[Bytes]) -> RestoreError {
-        match Remains::read(&self.session, journal) {
-            Ok(Remains { client, tombstone }) => {
-                if self.sessions.contains(tombstone.id) {
-                    return RestoreError::Held;
-                }
-                // That it may have gone on elsewhere is settled.
-                self.tombstones.recall(tombstone.id);
-                self.tombstones.entomb(now, client, tombstone);
-                RestoreError::Over
-            }
-            Err(error) => error,
+    /// What is [left](Session::remains) of a session that is over is remembered as if it had ended here now, so that its client is told how.
+    ///
+    /// # Errors
+    /// It is damaged, or not that. [`RestoreError::Held`]: the session is held here.
+    pub fn remember(&mut self, now: Instant, journal: &[Bytes]) -> Result<(), RestoreError> {
+        let now = self.advance(now);
+        let Remains { client, tombstone } = Remains::read(&self.session, journal)?;
+        if self.sessions.contains(tombstone.id) {
+            return Err(RestoreError::Held);
         }
+        // That it may have gone on elsewhere is settled.
+        self.tombstones.recall(tombstone.id);
+        self.tombstones.entomb(now, client, tombstone);
+        Ok(())
     }
 }

@@ -74,8 +74,9 @@ fn a_client_that_comes_late_learns_at_another_process_how_its_session_ended() {
         let (epoch, incoming) = fleet.prove();
         assert_eq!(fleet.recognises(&incoming), Recognition::Over);
         assert_eq!(fleet.remember(), RestoreError::Over);
-        assert_eq!(fleet.remember(), RestoreError::Over, "said again, it is no other");
         let now = fleet.durable.pair.now;
+        let again = fleet.other.remember(now, &fleet.durable.server.pieces());
+        assert_eq!(again, Ok(()), "said again, it is no other");
         let Admission::New {
             mut session,
             epoch: theirs,

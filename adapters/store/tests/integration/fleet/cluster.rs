@@ -67,7 +67,7 @@ async fn write(store: &NatsStore, id: &JournalId, numbers: std::ops::RangeInclus
 #[test]
 fn any_one_of_three_servers_may_die() {
     let Some(program) = program() else { return };
-    let mut random = Random::new("any_one_of_three_servers_may_die");
+    let mut random = Random::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -108,7 +108,7 @@ fn any_one_of_three_servers_may_die() {
 #[test]
 fn owners_that_race_in_a_cluster() {
     let Some(program) = program() else { return };
-    let mut random = Random::new("owners_that_race_in_a_cluster");
+    let mut random = Random::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -134,7 +134,7 @@ fn a_node_that_stood_still_is_fenced() {
 fn of_two_takers_one_wins() {
     with_server(async |server| {
         let (a, b) = two(server, hasty).await;
-        let mut random = Random::new("of_two_takers_one_wins");
+        let mut random = Random::new();
         for _ in 0..10 {
             let id = &fresh("takers");
             let pause = Duration::from_micros(random.below(2000));
@@ -160,7 +160,7 @@ fn of_two_takers_one_wins() {
 #[test]
 fn a_journal_that_wanders() {
     with_server(async |server| {
-        let mut random = Random::new("a_journal_that_wanders");
+        let mut random = Random::new();
         let id = &fresh("wanders");
         let stores = [(); 3].map(|()| server.node(|config| config.handover = Duration::from_secs(30)));
         let stores: Vec<Arc<NatsStore>> = join_all(stores).await.into_iter().map(Arc::new).collect();

@@ -87,7 +87,7 @@ impl Model {
 #[test]
 fn answers_that_are_lost_change_nothing() {
     with_configured("max_payload: 8192", async |server| {
-        let mut random = Random::new("answers_that_are_lost_change_nothing");
+        let mut random = Random::new();
         let proxy = Proxy::new(server.port()).await;
         let store = node_at(proxy.port, |config| config.timeout = Duration::from_millis(500)).await;
         let cut = proxy.cut.clone();

@@ -14,7 +14,7 @@ fn is_full<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
 fn what_no_message_can_hold_comes_in_parts() {
     with_configured("max_payload: 4096", async |server| {
         let store = server.node(|_| {}).await;
-        let mut random = Random::new("what_no_message_can_hold_comes_in_parts");
+        let mut random = Random::new();
         let id = fresh("parts");
         let mut fence = open(&store, &id, &[]).await;
         let mut records: Vec<Bytes> = Vec::new();

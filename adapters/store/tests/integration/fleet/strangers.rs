@@ -67,7 +67,7 @@ fn what_is_missing_is_noticed() {
         let store = server.node(|_| {}).await;
         let context = jetstream::new(server.client().await);
         let stream = context.get_stream("unbroken").await.unwrap();
-        let mut random = Random::new("what_is_missing_is_noticed");
+        let mut random = Random::new();
         for _ in 0..20 {
             let id = fresh("missing");
             let fence = open(&store, &id, &[]).await;
