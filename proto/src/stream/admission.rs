@@ -14,8 +14,10 @@ use crate::limits::waiting;
 struct Room {
     limit: usize,
     held: usize,
-    /// Of it, what waits for readers.
+    /// Of it, what waits: for readers, or for a slot.
     waiting: usize,
+    /// Of that, what waits for readers.
+    unread: usize,
     closed: bool,
 }
 
@@ -74,6 +76,7 @@ impl Streams {
             limit: self.limits.outbox,
             held: self.held,
             waiting: self.held_waiting,
+            unread: self.held_unread(),
             closed: self.closed,
         }
     }
@@ -121,8 +124,9 @@ impl Room {
         if charge > self.limit {
             return Err(SendRefusal::TooLarge);
         }
-        // A message larger than this room has to be let in some time: when nothing else waits.
-        let alone = stream.opened && self.waiting == 0;
+        // A message larger than this room has to be let in some time: when nothing else waits for readers. What waits for a slot may wait
+        // for this very stream.
+        let alone = stream.opened && self.unread == 0;
         let waits = beyond_grant(stream, charge) > self.for_waiting();
         if waits && !alone {
             return Err(SendRefusal::Unread);

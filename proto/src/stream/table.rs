@@ -239,6 +239,14 @@ impl Streams {
         self.armed.waiting = Some(self.armed.waiting.map_or(charge, |room| room.min(charge)));
     }
 
+    /// Of what waits, what waits for readers. The rest waits for a slot, which few streams do: those that were opened before the peer said how many it
+    /// allows.
+    pub(super) fn held_unread(&self) -> usize {
+        let unopened = self.opening.iter().filter_map(|id| self.table.get(id));
+        let for_slots: usize = unopened.map(|stream| stream.send.waiting).sum();
+        self.held_waiting.saturating_sub(for_slots)
+    }
+
     /// What may still be queued beyond the peer's grants.
     pub(super) fn waiting_room(&self) -> usize {
         waiting(self.limits.outbox).saturating_sub(self.held_waiting)
@@ -247,7 +255,7 @@ impl Streams {
     /// Queues the event for room that the application was refused for want of.
     pub(super) fn offer_room(&mut self) {
         let room = self.limits.outbox.saturating_sub(self.held);
-        let waiting = if self.held_waiting == 0 {
+        let waiting = if self.held_unread() == 0 {
             room
         } else {
             self.waiting_room()

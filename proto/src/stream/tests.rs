@@ -949,6 +949,51 @@ fn a_message_beyond_what_may_wait_is_let_in_when_nothing_else_does() {
     assert_eq!(refused.reason, SendRefusal::Unread);
 }
 
+/// Found by random schedules: what was queued on a stream that waits for the slot of another one kept messages from that other one, for good.
+#[test]
+fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
+    let single = SessionConfig {
+        stream_window: 4_096,
+        max_stream_window: 4_096,
+        max_streams: 1,
+        ..SessionConfig::default()
+    };
+    let mut a = End::new(Side::Client, &SessionConfig::default());
+    a.open();
+    a.open();
+    a.streams.set_peer(&single.parameters());
+    let large = Bytes::from_static(&[7; 90_000]);
+    a.streams
+        .send(a.mine[1], large.clone())
+        .expect("because there is room to wait in");
+    exchange(&mut a);
+    let (moving, waiting) = (a.mine[0], a.mine[1]);
+    a.streams
+        .send(moving, large.clone())
+        .expect("because no reader is waited for");
+    let refused = a.streams.send(moving, large.clone()).expect_err("because one is");
+    assert_eq!(refused.reason, SendRefusal::Unread);
+    let refused = a
+        .streams
+        .send(waiting, large.clone())
+        .expect_err("because there is no room to wait in");
+    assert_eq!(refused.reason, SendRefusal::Unread);
+    while a.streams.poll_event().is_some() {}
+    // Its reader takes it all, bit by bit.
+    let mut heard = false;
+    for granted in (1..=64).map(|round| round * 4_096) {
+        let limit = granted + 4_096;
+        let stream = moving.0;
+        a.streams
+            .on_frame(Frame::Credit { stream, limit })
+            .expect("because it rises");
+        exchange(&mut a);
+        heard |= core::iter::from_fn(|| a.streams.poll_event()).any(|event| event == Event::Writable);
+    }
+    assert!(heard);
+    a.streams.send(moving, large).expect("because all was read");
+}
+
 /// One end with a stream that nobody reads and which holds all that may wait.
 fn stalled() -> End {
     let roomy = SessionConfig {

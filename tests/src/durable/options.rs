@@ -94,31 +94,21 @@ impl Options {
         let long_absence = scenario == Scenario::Plain && rng.chance(60);
         let lifetime = if long_absence { 60 * SECOND } else { 900 * SECOND };
         let sealed = rng.chance(800);
-        let mut sessions = [
+        let sessions = [
             session(rng, durable[0], sealed, lifetime),
             session(rng, durable[1], sealed, lifetime),
         ];
         let few = sessions.iter().any(|config| config.max_streams < 6);
-        if few {
-            // Else what is queued on a stream that waits for its turn could leave no room for what is to be sent before. Messages are short,
-            // too, since all that waits has room for 96 KiB.
-            sessions
-                .iter_mut()
-                .for_each(|config| config.outbox_limit = SessionConfig::default().outbox_limit);
-        }
+        // What is queued on a stream that waits for its slot may take half of the outbox from the one that has it.
+        let parts = if few { 4 } else { 2 };
         let largest = sessions
             .iter()
-            .map(|config| (config.outbox_limit / 2).min(100_000))
+            .map(|config| (config.outbox_limit / parts).min(100_000))
             .min()
             .unwrap_or(0);
         let big = rng.chance(300);
-        let longest = match (few, big) {
-            (true, _) => 1_000,
-            (false, true) => largest,
-            (false, false) => 3_000,
-        };
         let plans = (0..rng.between(1, 6))
-            .map(|key| Plan::draw(rng, key, longest, few))
+            .map(|key| Plan::draw(rng, key, if big { largest } else { 3_000 }, few))
             .collect();
         let faults = rng.scaled(0, 24);
         Options {
