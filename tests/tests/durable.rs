@@ -16,6 +16,7 @@ fn fixed_set() {
 
 fn check_coverage(tally: &Tally) {
     let least = [
+        ("app: aborts", 80),
         ("check: all arrived", 400),
         ("check: what is kept", 10_000),
         ("client: restored", 500),
@@ -28,6 +29,7 @@ fn check_coverage(tally: &Tally) {
         ("disk: cut off, nothing of it", 30),
         ("disk: full, said again", 30),
         ("disk: snapshot", 1_000),
+        ("end: AbortedByPeer", 30),
         ("end: StateLost", 3),
         ("end: StorageFailed", 1),
         ("end: Superseded", 20),
@@ -39,6 +41,14 @@ fn check_coverage(tally: &Tally) {
         ("fault: cut", 200),
         ("fault: died between two steps", 300),
         ("fault: killed", 1_000),
+        ("fleet: an end is told elsewhere", 1),
+        ("fleet: asked for", 40),
+        ("fleet: handed over", 40),
+        ("fleet: looked up for a RESUME", 100),
+        ("fleet: looked up for a proven client", 1),
+        ("fleet: stolen", 4),
+        ("fleet: taken over", 20),
+        ("fleet: the store is away", 8),
         ("server: predecessor found", 10),
         ("server: resume refused", 10),
         ("server: leaves a tombstone", 300),

@@ -66,7 +66,7 @@ impl World {
         self.rng.chance(500).then_some(away)
     }
 
-    fn begin(&mut self, id: u64, fresh: bool) {
+    pub(super) fn begin(&mut self, id: u64, fresh: bool) {
         if !fresh {
             self.with_app(id, App::restored);
         } else if let Some(life) = self.lives.get(&id) {
@@ -98,20 +98,30 @@ impl World {
         let now = Instant::from_nanos(origin + self.now);
         let seed = self.rng.seed();
         let mut registry = Registry::new(self.options.server(), seed, now).expect("because the limits are valid");
+        registry.set_lookup(self.is_fleet());
         let mut restored = Vec::new();
-        for (id, place) in std::mem::take(&mut self.servers[number].disks) {
+        for (id, place) in self.servers[number].disks.clone() {
+            if self.is_fleet() && !self.is_abandoned(place) {
+                continue;
+            }
             let image = self.disks[place].image.clone();
             let away = self.away(&image);
             match registry.restore(now, &image.pieces(), away) {
                 Ok((session, _)) => {
                     assert_eq!(session.id(), Some(id), "the name is another one");
                     restored.push((session, place));
-                    self.servers[number].disks.insert(id, place);
                 }
-                Err(error) => self.refused(&image, 1, error),
+                Err(error) => {
+                    self.refused(&image, 1, error);
+                    self.forget(number, id);
+                }
             }
         }
         for remains in self.servers[number].left.values() {
+            if self.is_fleet() {
+                // It is looked up when it is asked for.
+                continue;
+            }
             let restored = registry.restore(now, std::slice::from_ref(remains), None);
             assert_eq!(restored.err(), Some(RestoreError::Over));
             self.tally.hit("server: remembers an end");

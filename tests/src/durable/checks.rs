@@ -20,7 +20,7 @@ impl World {
             .lives
             .iter()
             .filter(|(_, life)| life.end == 0 && life.ended.is_none())
-            .filter_map(|(id, life)| Some((*id, self.life_of(0, life.session.id()?)?)))
+            .filter_map(|(id, life)| Some((*id, self.owner_in_any(life.session.id()?)?)))
             .collect();
         if !self.truth.is_strict(0) || !self.truth.is_strict(1) || self.lives.len() != 2 {
             return;

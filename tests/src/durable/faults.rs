@@ -85,6 +85,9 @@ impl World {
                 let server = &mut self.servers[number];
                 server.registry = None;
                 server.owners.clear();
+                for conn in std::mem::take(&mut server.lookups).into_keys() {
+                    self.net.close(self.now, conn, 1, Some(0));
+                }
                 for conn in std::mem::take(&mut server.fronts).into_keys() {
                     self.net.close(self.now, conn, 1, Some(0));
                 }
@@ -110,12 +113,16 @@ impl World {
         self.net.plan(at, Happening::Fault);
         let staged = self.staged || self.faults > self.options.faults / 2;
         match self.options.scenario {
-            Scenario::Plain => {}
+            Scenario::Plain | Scenario::Fleet => {}
             _ if staged => {}
             Scenario::Rollback(end) => return self.roll_back(end),
             Scenario::Copies(0) => return self.copy_client(),
             Scenario::Copies(_) => return self.copy_server(),
             Scenario::Fenced(end) => return self.take_over(end),
+        }
+        if self.is_fleet() && self.rng.chance(300) {
+            // The client comes back, to whichever node.
+            return self.cut();
         }
         let who = if self.rng.chance(500) {
             Who::Client(0)
@@ -152,7 +159,7 @@ impl World {
         self.kill(who, Some(at));
     }
 
-    fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         let conns: Vec<u64> = self.net.conns.keys().copied().collect();
         if conns.is_empty() {
             return;

@@ -2,12 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::reconnect::Answer;
-use unbroken_proto::session::{SessionState, StoreFailure};
+use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Carrier, Cause, Epoch, Event, Instant};
 
 use super::net::Happening;
-use super::options::SECOND;
-use super::world::{Final, Life, Who, World};
+use super::world::{Life, Who, World};
 
 impl World {
     /// The time of a process.
@@ -70,13 +69,19 @@ impl World {
 
     /// The next record, if the disk is free. Whether it is kept already.
     fn keep(&mut self, id: u64) -> bool {
+        let Some(place) = self.lives.get(&id).map(|life| life.disk) else {
+            return false;
+        };
+        if self.disks[place].writing.is_some() {
+            return false;
+        }
+        if self.leaves(id) {
+            return true;
+        }
         let Some(life) = self.lives.get_mut(&id) else {
             return false;
         };
-        let disk = &mut self.disks[life.disk];
-        if disk.writing.is_some() {
-            return false;
-        }
+        let disk = &mut self.disks[place];
         let Some(record) = life.session.poll_record() else {
             return false;
         };
@@ -87,7 +92,6 @@ impl World {
         } else {
             "disk: record"
         });
-        let place = life.disk;
         let number = disk.begin(id, record);
         if self.strikes(id) {
             return false;
@@ -123,8 +127,14 @@ impl World {
         let disk = &mut self.disks[place];
         let later = disk.stalled_until.max(disk.full_until);
         if later > now {
-            if disk.full_until > now {
+            let is_full = disk.full_until > now;
+            let life = disk.writing.as_ref().map_or(0, |writing| writing.life);
+            if is_full {
                 self.tally.hit("disk: full, said again");
+                if self.leaves(life) {
+                    self.disks[place].writing = None;
+                    return true;
+                }
             }
             self.net.plan(later, Happening::Disk(place, number));
             return false;
@@ -156,12 +166,16 @@ impl World {
     }
 
     pub(super) fn store_failed(&mut self, id: u64, failure: StoreFailure) -> bool {
+        self.excused |= !self.is_fleet() || failure != StoreFailure::Superseded;
+        self.tell_store_failed(id, failure)
+    }
+
+    pub(super) fn tell_store_failed(&mut self, id: u64, failure: StoreFailure) -> bool {
         let now = self.now;
         let Some(life) = self.lives.get_mut(&id) else {
             return false;
         };
         self.tally.hit(&format!("disk: {failure:?}"));
-        self.excused = true;
         let now = Instant::from_nanos(life.origin + now);
         life.session.handle_store_failed(now, failure);
         true
@@ -358,79 +372,8 @@ impl World {
         self.service(id);
     }
 
-    /// A session that is over leaves, once that is kept.
-    fn conclude(&mut self, id: u64) {
-        let Some(life) = self.lives.get(&id).filter(|life| life.ended.is_some()) else {
-            return;
-        };
-        let state = life.session.state();
-        assert_eq!(state, SessionState::Ended, "after the last event");
-        // Its successor may be writing, too.
-        let writing = self.disks[life.disk].writing.as_ref();
-        if writing.is_some_and(|writing| writing.life == id) || !life.links.is_empty() {
-            return;
-        }
-        for _ in 0..20 {
-            let eager = std::mem::replace(&mut self.healed, true);
-            self.turn(id);
-            self.healed = eager;
-        }
-        let Some(mut life) = self.lives.remove(&id) else { return };
-        let Some(ended) = life.ended.take() else { return };
-        self.log(|| format!("life {id} {:?} ended: {:?}", life.who, ended.reason));
-        self.tally
-            .hit(&format!("end: {}", name(&format!("{:?}", ended.reason))));
-        let storage = matches!(
-            ended.reason,
-            unbroken_proto::event::EndReason::StorageFailed | unbroken_proto::event::EndReason::Superseded
-        );
-        let repaired = storage && self.disks[life.disk].failed && self.rng.chance(700);
-        match life.who {
-            Who::Client(number) => {
-                let process = &mut self.clients[number];
-                process.life = None;
-                process.over = !repaired;
-            }
-            Who::Server(number) => {
-                let session = life.session.id();
-                let server = &mut self.servers[number];
-                server.owners.retain(|_, owner| *owner != id);
-                if !repaired {
-                    server.disks.retain(|held, _| Some(*held) != session);
-                    if let (Some(session), Some(remains)) = (session, life.session.remains()) {
-                        self.tally.hit("server: leaves a tombstone");
-                        server.left.insert(session, remains.bytes);
-                    }
-                }
-            }
-        }
-        if repaired {
-            let disk = &mut self.disks[life.disk];
-            disk.failed = false;
-            disk.owner = 0;
-            let at = self.now + self.rng.scaled(1, 5 * SECOND);
-            match life.who {
-                Who::Client(_) => self.net.plan(at, Happening::Restart(life.who)),
-                Who::Server(number) => self.kill(Who::Server(number), Some(at)),
-            }
-            return;
-        }
-        self.finals.push(Final {
-            end: life.end,
-            id: life.session.id(),
-            disk: life.disk,
-            ended,
-            keys: life.keys,
-        });
-    }
-
     /// The time that its clock shows.
     pub(super) fn now_of(&self, id: u64) -> Option<Instant> {
         self.lives.get(&id).map(|life| self.time(life))
     }
-}
-
-/// The name in front of whatever is printed with it.
-fn name(printed: &str) -> &str {
-    printed.split([' ', '{', '(']).next().unwrap_or(printed)
 }

@@ -2,8 +2,8 @@
 //! One seed decides everything.
 //!
 //! - [`Options`]: what a schedule is made of; [`Plan`]: what its applications say.
-//! - [`World`]: processes, disks, connections; `host`, `server`, `begin`, `faults` and `stages` are what happens in it, `checks` what is looked at
-//!   meanwhile.
+//! - [`World`]: processes, disks, connections; `host`, `server`, `fleet`, `begin`, `faults` and `stages` are what happens in it, `checks` what is
+//!   looked at meanwhile.
 //! - [`App`]: an application that keeps its own marks, or relies on the journal's.
 //! - [`Truth`]: the oracle.
 
@@ -12,9 +12,11 @@ mod begin;
 mod checks;
 mod disk;
 mod faults;
+mod fleet;
 mod host;
 mod net;
 mod options;
+mod over;
 mod plan;
 mod run;
 mod server;

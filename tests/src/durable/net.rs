@@ -23,6 +23,8 @@ pub enum Happening {
     Disk(usize, u64),
     /// A server's registry is due.
     Front(usize),
+    /// A server goes on with looking up the session that this connection wants.
+    Lookup(usize, u64),
     /// Something goes wrong.
     Fault,
     /// A process of this kind and number begins again.

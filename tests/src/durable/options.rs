@@ -18,6 +18,8 @@ pub(super) const SECOND: u64 = 1_000 * MS;
 pub enum Scenario {
     /// Processes die and come back.
     Plain,
+    /// So do the nodes of a server, which share a store, and a client comes to any of them.
+    Fleet,
     /// One end, by its index, is restarted once from what its disk held earlier.
     Rollback(usize),
     /// One end runs twice from one copy of its disk.
@@ -26,13 +28,15 @@ pub enum Scenario {
     Fenced(usize),
 }
 
-/// Who closes, and when.
+/// Who closes, when and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
     /// 0: the client, 1: the server, 2: both.
     pub by: usize,
     /// After the begin; `None`: when everything has arrived.
     pub after: Option<u64>,
+    /// Without waiting for anything.
+    pub abort: bool,
 }
 
 /// How one end's disk behaves.
@@ -82,7 +86,8 @@ impl Options {
     #[must_use]
     pub fn draw(rng: &mut Rng) -> Options {
         let scenario = match rng.below(100) {
-            0..=69 => Scenario::Plain,
+            0..=52 => Scenario::Plain,
+            53..=69 => Scenario::Fleet,
             70..=81 => Scenario::Rollback(usize::from(rng.chance(500))),
             82..=92 => Scenario::Copies(usize::from(rng.chance(500))),
             _ => Scenario::Fenced(usize::from(rng.chance(500))),
@@ -120,7 +125,7 @@ impl Options {
             plans,
             disks: [disk(rng), disk(rng)],
             latency: rng.scaled(MS / 10, 80 * MS),
-            faults: if scenario == Scenario::Plain {
+            faults: if matches!(scenario, Scenario::Plain | Scenario::Fleet) {
                 faults
             } else {
                 faults.max(4)
@@ -130,6 +135,7 @@ impl Options {
             closing: Closing {
                 by: usize::try_from(rng.below(3)).unwrap_or(0),
                 after: rng.chance(250).then(|| rng.scaled(20 * MS, 20 * SECOND)),
+                abort: rng.chance(150),
             },
             long_absence,
             lifetime,
@@ -139,7 +145,7 @@ impl Options {
     /// Whether something other than the applications may end the session.
     #[must_use]
     pub fn may_end(&self) -> bool {
-        self.scenario != Scenario::Plain
+        !matches!(self.scenario, Scenario::Plain | Scenario::Fleet)
             || self.long_absence
             || self.durable != [true; 2]
             || self.disks.iter().any(|disk| disk.fails)

@@ -7,7 +7,7 @@ use unbroken_proto::event::EndReason;
 use unbroken_proto::session::SessionState;
 
 use super::net::Happening;
-use super::options::{Options, SECOND, Scenario};
+use super::options::{Closing, Options, SECOND, Scenario};
 use super::world::World;
 use crate::rng::{Rng, mix};
 use crate::tally::Tally;
@@ -72,18 +72,27 @@ fn schedule(options: Options, rng: Rng) -> Summary {
 }
 
 fn close(world: &mut World) {
-    let by = world.options.closing.by;
+    let Closing { by, abort, .. } = world.options.closing;
     let lives: Vec<u64> = world.lives.keys().copied().collect();
     for id in lives {
         let Some(now) = world.now_of(id) else { continue };
         let Some(life) = world.lives.get_mut(&id).filter(|life| by == 2 || life.end == by) else {
             continue;
         };
-        life.session
-            .close(now, 3, Bytes::from_static(b"done"))
-            .expect("because the code is small");
+        if abort {
+            life.session.abort(now);
+            world.tally.hit("app: aborts");
+        } else {
+            life.session
+                .close(now, 3, Bytes::from_static(b"done"))
+                .expect("because the code is small");
+            world.tally.hit("app: closes");
+        }
         world.closed = true;
-        world.tally.hit("app: closes");
+        if world.is_fleet() && world.rng.chance(500) {
+            // Whoever is not told asks at another node.
+            world.cut();
+        }
         world.service(id);
     }
 }
@@ -211,6 +220,7 @@ fn judge(world: &World) {
                 reason,
                 EndReason::Closed { code: 3, .. }
                     | EndReason::LingerExpired
+                    | EndReason::Aborted
                     | EndReason::AbortedByPeer
                     | EndReason::Expired
                     | EndReason::Unknown

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use unbroken_proto::server::{Admission, Incoming, Rejection, Route};
-use unbroken_proto::{Carrier, Epoch, Instant, Session, SessionId};
+use unbroken_proto::{Carrier, Epoch, Session, SessionId};
 
 use super::app::App;
 use super::disk::Disk;
@@ -11,10 +11,6 @@ use super::truth::At;
 use super::world::{Front, Life, Who, World};
 
 impl World {
-    fn server_time(&self, number: usize) -> Instant {
-        self.clock(self.servers[number].origin)
-    }
-
     /// A packet for a server.
     pub(super) fn arrive_up(&mut self, conn: u64, packet: &Bytes) {
         let Some(known) = self.net.conns.get(&conn).filter(|conn| conn.open[1]) else {
@@ -37,7 +33,7 @@ impl World {
             Front::Silent(id) => match registry.first_packet(now, id, BytesMut::from(&packet[..])) {
                 Route::Handshake(incoming) => self.handshake(number, conn, Box::new(incoming)),
                 Route::Resume { session, incoming } => self.adopt(number, conn, session, incoming),
-                Route::Lookup { .. } => panic!("nothing is looked up"),
+                Route::Lookup { session, incoming } => self.look_up(number, conn, session, incoming, false),
                 Route::Reject(rejection) => self.reject(conn, &rejection, "server: first packet rejected"),
             },
             Front::Handshake(mut incoming) => {
@@ -74,13 +70,21 @@ impl World {
         let Some(registry) = &mut self.servers[number].registry else {
             return;
         };
-        match registry.admit(now, *incoming) {
+        let admission = registry.admit(now, *incoming);
+        self.admitted(number, conn, admission);
+    }
+
+    /// What becomes of a client that has proven itself.
+    pub(super) fn admitted(&mut self, number: usize, conn: u64, admission: Admission) {
+        match admission {
             Admission::New { session, epoch } => {
                 self.tally.hit("server: session made");
                 let id = session.id().expect("because it was admitted");
                 let disk = self.disks.len();
                 self.disks.push(Disk::default());
-                self.servers[number].disks.insert(id, disk);
+                for sharing in self.sharing(number) {
+                    self.servers[sharing].disks.insert(id, disk);
+                }
                 let origin = self.servers[number].origin;
                 let life = self.adopt_life(Who::Server(number), session, disk, origin);
                 self.link(life, conn, epoch);
@@ -90,7 +94,7 @@ impl World {
                 self.tally.hit("server: predecessor found");
                 self.adopt(number, conn, session, incoming);
             }
-            Admission::Lookup { .. } => panic!("nothing is looked up"),
+            Admission::Lookup { session, incoming } => self.look_up(number, conn, session, incoming, true),
             Admission::Reject(rejection) => self.reject(conn, &rejection, "server: not admitted"),
         }
     }
@@ -130,6 +134,7 @@ impl World {
                 dial: None,
                 ended: None,
                 wake: u64::MAX,
+                leaving: None,
                 keys: Default::default(),
             },
         );
@@ -137,7 +142,7 @@ impl World {
         id
     }
 
-    fn adopt(&mut self, number: usize, conn: u64, session: SessionId, incoming: Incoming) {
+    pub(super) fn adopt(&mut self, number: usize, conn: u64, session: SessionId, incoming: Incoming) {
         let now = self.server_time(number);
         let owner = self.servers[number].owners.get(&session).copied();
         let Some((id, life)) = owner.and_then(|id| Some((id, self.lives.get_mut(&id)?))) else {
@@ -163,7 +168,7 @@ impl World {
         self.net.send(&mut self.rng, self.now, conn, false, packet);
     }
 
-    fn reject(&mut self, conn: u64, rejection: &Rejection, what: &str) {
+    pub(super) fn reject(&mut self, conn: u64, rejection: &Rejection, what: &str) {
         self.tally.hit(what);
         self.log(|| format!("conn {conn}: {what}"));
         if let Some(packet) = &rejection.packet {
@@ -198,7 +203,7 @@ impl World {
         self.plan_front(number);
     }
 
-    fn plan_front(&mut self, number: usize) {
+    pub(super) fn plan_front(&mut self, number: usize) {
         let server = &mut self.servers[number];
         let Some(at) = server.registry.as_ref().and_then(|registry| registry.poll_timeout()) else {
             return;
@@ -226,6 +231,10 @@ impl World {
                 Front::Handshake(incoming) => incoming.connection(),
             };
             registry.connection_closed(now, id);
+        }
+        let server = &mut self.servers[number];
+        if let (Some(lookup), Some(registry)) = (server.lookups.remove(&conn), &mut server.registry) {
+            registry.connection_closed(now, lookup.connection());
         }
         if let Some(owner) = owner {
             self.lose(owner, conn);

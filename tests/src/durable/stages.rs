@@ -115,7 +115,7 @@ impl World {
     }
 
     /// Nobody writes that disk any more who did so far.
-    fn fence(&mut self, place: usize) {
+    pub(super) fn fence(&mut self, place: usize) {
         self.next_life += 1;
         let disk = &mut self.disks[place];
         disk.owner = self.next_life;

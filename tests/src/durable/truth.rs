@@ -161,7 +161,8 @@ impl Truth {
             if present.contains(key) {
                 continue;
             }
-            let over = line.said.ended || stops.get(key).copied().unwrap_or(false);
+            // What a process says that was superseded may be less than what is kept.
+            let over = line.certain.ended || line.said.ended || stops.get(key).copied().unwrap_or(false);
             assert!(
                 !strict || !line.certain.opened || over,
                 "end {end} stream {key} is lost: {line:?}"

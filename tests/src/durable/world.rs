@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use unbroken_proto::durable::Mark;
 use unbroken_proto::event::Ended;
 use unbroken_proto::server::{ConnectionId, Incoming, Registry};
 use unbroken_proto::{Epoch, Instant, Session, SessionId};
 
 use super::app::{App, Turn};
 use super::disk::Disk;
+use super::fleet::Lookup;
 use super::net::{Happening, Net};
 use super::options::{MS, Options};
 use super::truth::Truth;
@@ -47,6 +49,8 @@ pub struct Life {
     pub ended: Option<Ended>,
     /// The wake-up that is planned.
     pub wake: u64,
+    /// It is to be given up once that is kept.
+    pub leaving: Option<Mark>,
     /// Which streams are which.
     pub keys: BTreeMap<u64, u64>,
 }
@@ -95,6 +99,8 @@ pub struct ServerProcess {
     pub origin: u64,
     /// Connections without a session.
     pub fronts: BTreeMap<u64, Front>,
+    /// Those whose sessions are looked up.
+    pub lookups: BTreeMap<u64, Lookup>,
     /// Who owns which session.
     pub owners: BTreeMap<SessionId, u64>,
     /// Where each is kept.
@@ -185,6 +191,10 @@ impl World {
             next_life: 0,
         };
         world.start(Who::Server(0));
+        if world.is_fleet() {
+            world.servers.push(ServerProcess::default());
+            world.start(Who::Server(1));
+        }
         world.start(Who::Client(0));
         world
     }
@@ -224,6 +234,7 @@ impl World {
             Happening::App(life) => self.app(life),
             Happening::Disk(disk, number) => self.written(disk, number),
             Happening::Front(server) => self.front_due(server),
+            Happening::Lookup(server, conn) => self.looked_up(server, conn),
             Happening::Fault => self.fault(),
             Happening::Restart(who) => self.start(who),
         }
@@ -234,7 +245,10 @@ impl World {
 
     /// The application of a process has a turn.
     fn app(&mut self, life: u64) {
-        if !self.lives.contains_key(&life) || self.strikes(life) {
+        let Some(reason) = self.lives.get(&life).map(|life| life.session.end_reason()) else {
+            return;
+        };
+        if reason.is_some_and(|reason| self.goes_on(reason)) || self.strikes(life) {
             return;
         }
         self.turn(life);
@@ -276,6 +290,12 @@ impl World {
         if *ON.get_or_init(|| std::env::var_os("UNBROKEN_LOG").is_some()) {
             println!("{:>10}.{:06} {}", self.now / 1_000_000, self.now % 1_000_000, what());
         }
+    }
+
+    /// The process of that session, at whichever server.
+    #[must_use]
+    pub fn owner_in_any(&self, id: SessionId) -> Option<u64> {
+        (0..self.servers.len()).find_map(|server| self.life_of(server, id))
     }
 
     /// The process of that session.
