@@ -18,6 +18,9 @@ use crate::wire::frame::Frame;
 /// A journal may be as long as this, or twice its last snapshot, before a new snapshot takes its place.
 const LEAST_COMPACTED: usize = 256 << 10;
 
+/// What the peer's frames that no credit bounds may take until it is kept.
+const MOST_UNCREDITED: usize = 256 << 10;
+
 /// For how many news there is room in any case, once there were some.
 const LEAST_NEWS: usize = 64;
 
@@ -41,7 +44,8 @@ pub(crate) struct Positions {
 }
 
 /// Operations of a durable session that are to be kept, until its host has kept them. What waits is bounded by what it
-/// tells of: what the application may queue, and what the peer may send before more is granted, which waits for the host.
+/// tells of: what the application may queue, and what the peer may send before more is granted, which waits for the host. Of what needs no grant
+/// (credit, resets, stops) there may be [`MOST_UNCREDITED`] before the session leaves the connection.
 pub(crate) struct Journal {
     name: [u8; 16],
     run: [u8; 16],
@@ -49,6 +53,8 @@ pub(crate) struct Journal {
     is_sealed: bool,
     /// Operations that are in no record yet.
     pending: Vec<u8>,
+    /// What of them the peer said without any grant.
+    uncredited: usize,
     /// How many there were, those included.
     done: Mark,
     /// What is written at its latest value only.
@@ -95,6 +101,7 @@ impl Journal {
             seal: at_rest.journal(&name),
             is_sealed: at_rest.is_sealed(),
             pending: Vec::new(),
+            uncredited: 0,
             // That there is a session is to be kept, too.
             done: Mark(1),
             acked: None,
@@ -134,6 +141,7 @@ impl Journal {
     pub(crate) fn give_up(&mut self) {
         self.is_given_up = true;
         self.pending = Vec::new();
+        self.uncredited = 0;
         self.done = Mark::NEVER;
     }
 
@@ -164,7 +172,11 @@ impl Journal {
         if self.is_given_up {
             return;
         }
+        let before = self.pending.len();
         op::accepted(&mut self.pending, frame);
+        if !matches!(frame, Frame::Data(_) | Frame::Open(_)) {
+            self.uncredited += self.pending.len() - before;
+        }
         self.done.0 += 1;
         if let Some(news) = News::of(frame) {
             self.withhold(news);
@@ -199,6 +211,11 @@ impl Journal {
     /// It never sees the rest.
     pub(crate) fn forget_news(&mut self) {
         self.news = VecDeque::new();
+    }
+
+    /// Whether the peer has said more than it may until what it said before is kept.
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.uncredited > MOST_UNCREDITED
     }
 
     /// A frame got its position.
@@ -280,6 +297,7 @@ impl Journal {
             run: self.run,
             journal: is_snapshot.then_some(self.name),
         };
+        self.uncredited = 0;
         self.unkept.push_back(Stage {
             number: self.last,
             done: self.done,

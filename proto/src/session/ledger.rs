@@ -232,6 +232,11 @@ impl Ledger {
         Ok(close)
     }
 
+    /// Whether the peer says more, of what needs no grant, than this end can keep.
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is_overrun())
+    }
+
     /// The peer holds everything below `position`. Returns the charge freed.
     pub(crate) fn acknowledge(&mut self, position: u64) -> usize {
         let mut freed = 0usize;

@@ -66,6 +66,10 @@ impl Session {
         {
             self.drop_connection(now, epoch, Cause::of(error));
         }
+        // It is not taken up again before what it brought is kept, and what it did not bring is said again then.
+        if self.ledger.is_overrun() && self.is_wanted(epoch) {
+            self.drop_connection(now, epoch, Cause::Local);
+        }
         self.settle(now);
         result
     }
