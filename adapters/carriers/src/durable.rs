@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use unbroken_driver::proto::ClientConfig;
+use unbroken_driver::proto::security::AtRest;
 use unbroken_driver::store::{JournalId, Store, StoreError};
 use unbroken_driver::{Connector, DurableError, Runtime, Session};
 
@@ -23,6 +25,24 @@ pub async fn connect_durable<R: Runtime>(
 ) -> Result<Session, StartError> {
     let seed = runtime.seed().map_err(StartError::Entropy)?;
     let (session, driver) = unbroken_driver::connect_durable(&runtime, config, seed, connector, store, id).await?;
+    runtime.spawn(driver);
+    Ok(session)
+}
+
+/// Goes on with a session that another process or device has packed up ([`Session::export`]), which gave this `ticket`. See
+/// [`unbroken_driver::import`].
+///
+/// # Errors
+/// As there, or the system has no entropy.
+pub async fn import<R: Runtime>(
+    runtime: R,
+    config: ClientConfig,
+    connector: impl Connector + 'static,
+    ticket: (Bytes, &AtRest),
+    place: Option<(Arc<dyn Store>, JournalId)>,
+) -> Result<Session, StartError> {
+    let seed = runtime.seed().map_err(StartError::Entropy)?;
+    let (session, driver) = unbroken_driver::import(&runtime, config, seed, connector, ticket, place).await?;
     runtime.spawn(driver);
     Ok(session)
 }

@@ -27,10 +27,11 @@ mod websocket;
 
 pub use acceptor::{Acceptor, upgrading};
 pub use address::Address;
+pub use bytes;
 #[cfg(feature = "trace")]
 pub use connect::connect_traced;
 pub use connect::{connect, connect_after, connect_tcp, connect_with, connect_ws, connector, dial};
-pub use durable::connect_durable;
+pub use durable::{connect_durable, import};
 pub use error::{AddressError, StartError};
 pub use ipnet;
 #[cfg(all(feature = "network", target_os = "linux"))]

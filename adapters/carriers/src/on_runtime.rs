@@ -77,6 +77,19 @@ macro_rules! on_runtime {
             carriers::connect_durable($runtime, config, connector, store, id).await
         }
 
+        /// Goes on with a session that was packed up elsewhere: [`carriers::import`].
+        ///
+        /// # Errors
+        /// As there.
+        pub async fn import(
+            config: proto::ClientConfig,
+            connector: impl Connector + 'static,
+            ticket: (carriers::bytes::Bytes, &proto::security::AtRest),
+            place: Option<(std::sync::Arc<dyn driver::store::Store>, driver::store::JournalId)>,
+        ) -> Result<Session, StartError> {
+            carriers::import($runtime, config, connector, ticket, place).await
+        }
+
         /// Dials `address`, or where the server said to go instead: [`carriers::connector`].
         pub fn connector(address: Address) -> impl Connector {
             carriers::connector($runtime, address)

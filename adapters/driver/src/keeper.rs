@@ -102,9 +102,9 @@ impl Keeper {
         }
     }
 
-    /// What is left of the session when it is over is kept for that long.
-    pub(crate) fn with_tombstone(mut self, lifetime: Duration) -> Keeper {
-        self.keep_for = Some(lifetime);
+    /// What is left of the session when it is over is kept for that long, if at all.
+    pub(crate) fn with_tombstone(mut self, lifetime: Option<Duration>) -> Keeper {
+        self.keep_for = lifetime;
         self
     }
 

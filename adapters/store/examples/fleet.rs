@@ -10,6 +10,7 @@
 //! it with `kill -9`, and go on typing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -44,15 +45,23 @@ async fn node(address: &str, servers: &str) -> Result<(), Failure> {
     let mut config = ServerConfig::new(ServerAuth::secrets(vec![secret()?]));
     // The same on all nodes: under this key the sessions are kept.
     config.session.durable = Some(AtRest::sealed([6; 32]));
-    let store = NatsStore::connect(servers, NatsConfig::default()).await?;
+    let store = Arc::new(NatsStore::connect(servers, NatsConfig::default()).await?);
     let mut server = Server::new(config)?;
-    for (id, error) in server.restore(Arc::new(store)).await? {
-        eprintln!("{id} could not be restored: {error}");
-    }
+    restore(&server, &store).await?;
     server.listen_tcp(TcpListener::bind(address).await?);
     println!("{address} listens");
+    // A session whose client comes is taken up by itself; others of a node that is gone, by whoever looks.
+    let mut round = tokio::time::interval(Duration::from_secs(30));
     loop {
-        let accepted = server.accept().await;
+        let accepted = tokio::select! {
+            accepted = server.accept() => accepted,
+            _ = round.tick() => {
+                if let Err(error) = restore(&server, &store).await {
+                    eprintln!("{error}: tried again later");
+                }
+                continue;
+            }
+        };
         let address = address.to_owned();
         tokio::spawn(async move {
             let is_restored = accepted.is_restored;
@@ -64,6 +73,14 @@ async fn node(address: &str, servers: &str) -> Result<(), Failure> {
             println!("{address} has it no longer: {answered:?}");
         });
     }
+}
+
+/// Takes in what no living node has.
+async fn restore(server: &Server, store: &Arc<NatsStore>) -> Result<(), Failure> {
+    for (id, error) in server.restore(Arc::clone(store) as _).await? {
+        eprintln!("{id} could not be restored: {error}");
+    }
+    Ok(())
 }
 
 /// Answers each line until the session ends, or goes to another node.

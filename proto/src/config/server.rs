@@ -73,7 +73,7 @@ pub struct ServerConfig {
     /// HELLO packets answered in any one second, a tenth of them at once; beyond, `REJECT Retry` goes out
     /// with a moment for each to come back at. 1 to 1,000,000, default 1,000.
     pub hello_rate: u32,
-    /// The same for authentic RESUME packets of sessions held here: how fast a fleet that lost its
+    /// The same for authentic RESUME packets of sessions held here, or looked up: how fast a fleet that lost its
     /// connections all at once comes back. 1 to 1,000,000, default 10,000.
     pub resume_rate: u32,
     /// Which addresses adapters take for one peer. Default: 24 bits of IPv4, 56 of IPv6.
@@ -116,7 +116,7 @@ pub struct ServerConfig {
     /// stay away longer than this may not learn what became of their data.
     pub tombstone_lifetime: Duration,
     /// Tombstones kept at most, some 400 bytes each and the reason that a close gave (up to 1,024); beyond, the oldest goes early, of the client that
-    /// ended the newest session if it has more than its share. Owner: the registry; those in a store are bounded by their lifetime. 0 to 16,777,216,
+    /// ended the newest session if it has more than its share. Owner: the registry; those in a store are bounded by their lifetime. 0 (there are none, in a store neither) to 16,777,216,
     /// default 100,000.
     pub max_tombstones: usize,
 }

@@ -24,7 +24,8 @@ pub enum Route {
     },
     /// A RESUME that opens under no secret known here, while sessions may be kept elsewhere
     /// ([`Registry::set_lookup`](crate::server::Registry::set_lookup)): read what is kept of that session, and ask
-    /// [`Recogniser::recognises`](crate::server::Recogniser::recognises) before anything is taken over. If it does, open the journal,
+    /// [`Recogniser::recognises`](crate::server::Recogniser::recognises) before anything is taken over. If it does, and
+    /// [`Registry::charge_lookup`](crate::server::Registry::charge_lookup) lets it, open the journal,
     /// [`restore`](crate::server::Registry::restore) the session and hand the connection to its owner, as with [`Resume`](Self::Resume). If not, the
     /// answer is that of [`Registry::unrecognised`](crate::server::Registry::unrecognised); if nothing is kept, that of
     /// [`Registry::absent`](crate::server::Registry::absent); and if it is not to be known now, that of [`Registry::later`](crate::server::Registry::later).

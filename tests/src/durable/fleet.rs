@@ -137,6 +137,8 @@ impl World {
         match recogniser.recognises(now, &lookup.incoming, &pieces, None) {
             Ok(Recognition::Client) if is_held => Some(self.displace(number, lookup.session)),
             Ok(Recognition::Client) => {
+                let charged = registry.charge_lookup(now, &lookup.incoming);
+                assert!(charged.is_ok(), "there are few");
                 lookup.opened_by = Some(self.now + PATIENCE);
                 None
             }

@@ -1,5 +1,6 @@
 //! Sessions that are kept in the store, and not held here: a client comes for one.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,9 +13,10 @@ use super::durable::{Driving, journal_of};
 use super::handle::ServerHandle;
 use super::pending::{Arrival, PendingConnection, Wanted};
 use super::taking::Taking;
+use crate::clock::Timer;
 use crate::durable::DurableError;
 use crate::state::Shared;
-use crate::store::{JournalId, Store, StoreError};
+use crate::store::{JournalId, Store, StoreError, StoreFuture};
 
 /// Sessions that are looked up at the same time, at most. Anybody can ask for one, and the store has other work.
 const LOOKUPS: usize = 64;
@@ -29,6 +31,8 @@ enum Found {
     Absent,
     /// That cannot be known now.
     Later,
+    /// Too many come at once.
+    Busy(Rejection),
 }
 
 impl ServerHandle {
@@ -63,6 +67,7 @@ impl ServerHandle {
             }
             (Found::Unrecognised, _) => (rejected(Registry::unrecognised, incoming), None),
             (Found::Later, _) => (rejected(Registry::later, incoming), None),
+            (Found::Busy(rejection), _) => (Arrival::Rejected(rejection), None),
         };
         match arrival {
             // It was held a moment ago.
@@ -85,7 +90,7 @@ impl ServerHandle {
         let (Some(store), Some(recogniser)) = (store, recogniser) else {
             return if is_proven { Found::Later } else { Found::Absent };
         };
-        let kept = match store.read(&id).await {
+        let kept = match by(&mut self.timer(), incoming.deadline(), store.read(&id)).await {
             Ok(kept) => kept,
             Err(error) => return self.fails(error.into()),
         };
@@ -98,7 +103,11 @@ impl ServerHandle {
             };
         }
         match recogniser.recognises(self.timer().now(), incoming, &pieces, kept.written_ago) {
-            Ok(Recognition::Client) => {}
+            Ok(Recognition::Client) => {
+                if let Err(rejection) = self.with(|state, now, _| state.registry.charge_lookup(now, incoming)) {
+                    return Found::Busy(rejection);
+                }
+            }
             Ok(Recognition::Other) => return Found::Unrecognised,
             Ok(Recognition::Over) => {
                 return match held {
@@ -171,6 +180,21 @@ impl ServerHandle {
     fn held(&self, session: SessionId) -> Option<Arc<Shared>> {
         self.with(|state, _, _| state.owners.get(&session).map(|owner| Arc::clone(&owner.shared)))
     }
+}
+
+/// What the store answers by then: the client does not wait longer, and others are to be looked up.
+async fn by<T>(timer: &mut Timer, deadline: Instant, answer: StoreFuture<'_, T>) -> Result<T, StoreError> {
+    let mut answer = answer;
+    poll_fn(|cx| {
+        let answer = answer.as_mut().poll(cx);
+        let late = || {
+            timer
+                .poll_until(cx, timer.now(), deadline)
+                .map(|()| Err(StoreError::Unavailable("it did not answer in time".into())))
+        };
+        if answer.is_ready() { answer } else { late() }
+    })
+    .await
 }
 
 /// Whether there is nothing in the journal, which then is no more.

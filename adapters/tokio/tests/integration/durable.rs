@@ -230,6 +230,25 @@ async fn a_session_goes_on_on_another_device() {
     assert_eq!(phone.list().await.unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn where_there_are_no_tombstones_nothing_stays_of_a_session_that_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut config = server();
+    config.max_tombstones = 0;
+    let mut listening = Server::new(config).unwrap();
+    let kept: Arc<MemoryStore> = Arc::default();
+    assert!(listening.restore(Arc::clone(&kept) as _).await.unwrap().is_empty());
+    listening.listen_tcp(listener);
+    let session = dial(&Arc::default(), address).await;
+    let accepted = listening.accept().await.session;
+    assert_eq!(kept.list().await.unwrap().len(), 1);
+    let _ended = soon("its end", session.close(0, Bytes::new())).await.unwrap();
+    soon("its end", accepted.disconnected()).await;
+    common::eventually("the store is told", || listening.handle().sessions().is_empty()).await;
+    assert!(kept.list().await.unwrap().is_empty());
+}
+
 /// The process that ended the session is gone, and so is all that it remembered by itself.
 #[tokio::test]
 async fn a_client_that_comes_late_learns_from_the_next_process_how_its_session_ended() {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use shared::{Lead, Node, Shelf};
 use tokio::net::TcpListener;
+use unbroken_tokio::proto::Duration;
 use unbroken_tokio::proto::event::EndReason;
 use unbroken_tokio::proto::security::AtRest;
 use unbroken_tokio::proto::stream::StreamOptions;
@@ -33,6 +34,7 @@ impl Serving {
         let address = listener.local_addr().unwrap();
         let mut config = server_config();
         config.session.durable = Some(AtRest::sealed([key; 32]));
+        config.session.handshake_timeout = Duration::from_secs(1);
         let mut server = Server::new(config).unwrap();
         let node = Arc::new(shelf.node(name));
         assert!(server.restore(Arc::clone(&node) as _).await.unwrap().is_empty());
@@ -187,6 +189,18 @@ async fn a_store_that_does_not_answer_ends_nothing() {
     eventually("it was looked up", || fleet.b.handle.lookup_error().is_some()).await;
     assert!(fleet.session.ended().is_none());
     fleet.shelf.fail_reads(false);
+    assert_eq!(fleet.ask().await, "b 2");
+}
+
+/// One whose store says nothing at all does not wait for it longer than for a client.
+#[tokio::test]
+async fn a_store_that_hangs_is_not_waited_for() {
+    let mut fleet = Fleet::start(Shelf::polite()).await;
+    fleet.shelf.hang_reads(true);
+    fleet.lead.to(fleet.b.address);
+    eventually("it was looked up", || fleet.b.handle.lookup_error().is_some()).await;
+    assert!(fleet.session.ended().is_none());
+    fleet.shelf.hang_reads(false);
     assert_eq!(fleet.ask().await, "b 2");
 }
 

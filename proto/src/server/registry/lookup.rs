@@ -35,6 +35,23 @@ impl Registry {
         })
     }
 
+    /// The session that `incoming` wants is kept, and [recognises](Recogniser::recognises) it. To be asked before the session is taken over: a RESUME
+    /// counts towards [`resume_rate`](crate::ServerConfig::resume_rate) here as one of a session that is held, since the clients of a node that died
+    /// come all at once.
+    ///
+    /// # Errors
+    /// There were too many; the packet says when to come again.
+    pub fn charge_lookup(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Rejection> {
+        let IncomingKind::Resume { .. } = incoming.kind else {
+            return Ok(());
+        };
+        let now = self.advance(now);
+        self.charge_resume(now, true).map_err(|after| {
+            self.pending.leave(incoming.connection);
+            Rejection::retry(after)
+        })
+    }
+
     /// The session that `incoming` wants is kept, and [recognises](Recogniser::recognises) it not: what an owner says to such a one.
     pub fn unrecognised(&mut self, now: Instant, incoming: Incoming) -> Rejection {
         self.handle_timeout(now);

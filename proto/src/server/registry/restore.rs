@@ -64,10 +64,11 @@ impl Registry {
         Ok((session, request))
     }
 
-    /// For how long what is left of a session is to be kept, where sessions are kept: as long as a tombstone is here.
+    /// For how long what is left of a session is to be kept, where sessions are kept: as long as a tombstone is here. `None`: there are none
+    /// ([`max_tombstones`](crate::ServerConfig::max_tombstones) is 0).
     #[must_use]
-    pub fn tombstone_lifetime(&self) -> Duration {
-        self.config.tombstone_lifetime
+    pub fn tombstone_lifetime(&self) -> Option<Duration> {
+        (self.config.max_tombstones > 0).then_some(self.config.tombstone_lifetime)
     }
 
     /// What is [left](Session::remains) of a session that is over is remembered as if it had ended here now, so that its client is told how.

@@ -250,8 +250,6 @@ impl Registry {
         // bothered with what is forged.
         let opened = ServerResume::open(secrets.each_ref().map(Option::as_ref), &packet, &mut self.rng);
         if let Err(after) = self.charge_resume(now, opened.is_ok()) {
-            trace::refused_stranger("too many RESUMEs");
-            self.refused.resume_rate += 1;
             return Route::Reject(Rejection::retry(after));
         }
         let incoming = Incoming {
@@ -269,11 +267,15 @@ impl Registry {
 
     /// Only a RESUME that opened is charged, so that nobody else can spend it; and while it is spent all others get one
     /// and the same answer, so that nobody learns from it which sessions are held.
-    fn charge_resume(&mut self, now: Instant, is_authentic: bool) -> Result<(), Duration> {
-        if is_authentic {
-            return self.resumes.take(now);
-        }
-        self.resumes.missing(now).map_or(Ok(()), Err)
+    pub(super) fn charge_resume(&mut self, now: Instant, is_authentic: bool) -> Result<(), Duration> {
+        let charged = match is_authentic {
+            true => self.resumes.take(now),
+            false => self.resumes.missing(now).map_or(Ok(()), Err),
+        };
+        charged.inspect_err(|_| {
+            trace::refused_stranger("too many RESUMEs");
+            self.refused.resume_rate += 1;
+        })
     }
 
     /// The connection ended before a session had it. Harmless for any other.

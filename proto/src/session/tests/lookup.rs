@@ -153,6 +153,46 @@ fn a_resume_of_a_session_that_is_kept_elsewhere_takes_it_over() {
     fleet.goes_on(epoch, incoming);
 }
 
+/// The clients of a node that died come to another one all at once.
+// PROTOCOL R2.8
+#[test]
+fn what_is_looked_up_counts_towards_the_rate_of_resumes() {
+    let limited = || {
+        let mut fleet = fleet();
+        let mut config = server_config();
+        config.resume_rate = 30;
+        fleet.other = Registry::new(config, Seed([98; 32]), fleet.durable.pair.now).expect("because it is sound");
+        fleet.other.set_lookup(true);
+        fleet
+    };
+    let mut fleet = limited();
+    let (_, Route::Lookup { incoming, .. }) = fleet.ask() else {
+        panic!("not looked up");
+    };
+    assert_eq!(fleet.recognises(&incoming), Recognition::Client);
+    let now = fleet.durable.pair.now;
+    let charged: Vec<_> = (0..5)
+        .map(|_| {
+            fleet
+                .other
+                .charge_lookup(now, &incoming)
+                .map_err(|rejection| rejection.packet)
+        })
+        .collect();
+    assert!(charged[..3].iter().all(Result::is_ok), "{charged:?}");
+    for late in &charged[3..] {
+        let packet = late.as_ref().expect_err("because three may come at once");
+        let reject = packet.as_deref().and_then(|packet| Reject::decode(packet).ok());
+        assert!(matches!(reject, Some(Reject::Retry { .. })), "{late:?}");
+    }
+    assert_eq!(fleet.other.snapshot().refused.resume_rate, 2);
+    // A proven client came with a HELLO, which has a rate of its own.
+    let mut proven = limited();
+    let (_, incoming) = proven.prove();
+    let now = proven.durable.pair.now;
+    assert!((0..5).all(|_| proven.other.charge_lookup(now, &incoming).is_ok()));
+}
+
 /// Whoever knows the id of a session, which is no secret, does not move it.
 #[test]
 fn only_the_client_of_a_session_is_recognised() {

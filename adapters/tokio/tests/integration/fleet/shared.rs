@@ -30,6 +30,7 @@ struct Inner {
     released: Notify,
     asked: Mutex<HashMap<&'static str, mpsc::UnboundedSender<JournalId>>>,
     reads_fail: AtomicBool,
+    reads_hang: AtomicBool,
     releases_fail: AtomicUsize,
     is_full: AtomicBool,
 }
@@ -73,6 +74,11 @@ impl Shelf {
 
     pub(crate) fn fail_reads(&self, fail: bool) {
         self.inner.reads_fail.store(fail, Ordering::Relaxed);
+    }
+
+    /// Nothing comes of one.
+    pub(crate) fn hang_reads(&self, hang: bool) {
+        self.inner.reads_hang.store(hang, Ordering::Relaxed);
     }
 
     /// There is no room for what is left of a session.
@@ -146,6 +152,9 @@ impl Store for Node {
     }
 
     fn read<'a>(&'a self, id: &'a JournalId) -> StoreFuture<'a, KeptJournal> {
+        if self.inner.reads_hang.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         match self.inner.reads_fail.load(Ordering::Relaxed) {
             true => Box::pin(std::future::ready(Err(unavailable()))),
             false => self.inner.store.read(id),
