@@ -187,12 +187,11 @@ async fn by<T>(timer: &mut Timer, deadline: Instant, answer: StoreFuture<'_, T>)
     let mut answer = answer;
     poll_fn(|cx| {
         let answer = answer.as_mut().poll(cx);
-        let late = || {
-            timer
-                .poll_until(cx, timer.now(), deadline)
-                .map(|()| Err(StoreError::Unavailable("it did not answer in time".into())))
-        };
-        if answer.is_ready() { answer } else { late() }
+        if answer.is_ready() {
+            return answer;
+        }
+        let late = || StoreError::Unavailable("it did not answer in time".into());
+        timer.poll_until(cx, timer.now(), deadline).map(|()| Err(late()))
     })
     .await
 }
