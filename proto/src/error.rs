@@ -211,8 +211,8 @@ pub enum SendRefusal {
     /// The outbox is full. [`Event::Writable`](crate::Event::Writable) tells when there is room.
     #[error("outbox full")]
     Full,
-    /// As much as may wait for readers that have granted no more does so already (96 KiB, or half of the outbox if that is less), or
-    /// so much that the rest of the outbox has no room for this payload. A stream whose reader takes its data may have room all the
+    /// As much as may wait for readers that have granted no more, or for the peer to have room for the stream, does so already (96 KiB, or half of the
+    /// outbox if that is less), or so much that the rest of the outbox has no room for this payload. A stream whose reader takes its data may have room all the
     /// same. [`Event::Writable`](crate::Event::Writable) tells when to try again.
     #[error("too much waits for readers")]
     Unread,

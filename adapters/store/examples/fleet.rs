@@ -20,7 +20,7 @@ use unbroken_tokio::driver::{Connecting, Connector};
 use unbroken_tokio::proto::security::{AtRest, Auth, ServerAuth, SharedSecret};
 use unbroken_tokio::proto::stream::StreamOptions;
 use unbroken_tokio::proto::{ClientConfig, ReconnectIntent, ServerConfig};
-use unbroken_tokio::{Accepted, Address, Server, connect_with, connector};
+use unbroken_tokio::{Accepted, Address, Server, ServerHandle, connect_with, connector};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -45,23 +45,16 @@ async fn node(address: &str, servers: &str) -> Result<(), Failure> {
     let mut config = ServerConfig::new(ServerAuth::secrets(vec![secret()?]));
     // The same on all nodes: under this key the sessions are kept.
     config.session.durable = Some(AtRest::sealed([6; 32]));
-    let store = Arc::new(NatsStore::connect(servers, NatsConfig::default()).await?);
+    let store = NatsStore::connect(servers, NatsConfig::default()).await?;
     let mut server = Server::new(config)?;
-    restore(&server, &store).await?;
+    for (id, error) in server.restore(Arc::new(store)).await? {
+        eprintln!("{id} could not be restored: {error}");
+    }
     server.listen_tcp(TcpListener::bind(address).await?);
     println!("{address} listens");
-    // A session whose client comes is taken up by itself; others of a node that is gone, by whoever looks.
-    let mut round = tokio::time::interval(Duration::from_secs(30));
+    tokio::spawn(restore_now_and_then(Arc::clone(server.handle())));
     loop {
-        let accepted = tokio::select! {
-            accepted = server.accept() => accepted,
-            _ = round.tick() => {
-                if let Err(error) = restore(&server, &store).await {
-                    eprintln!("{error}: tried again later");
-                }
-                continue;
-            }
-        };
+        let accepted = server.accept().await;
         let address = address.to_owned();
         tokio::spawn(async move {
             let is_restored = accepted.is_restored;
@@ -75,12 +68,22 @@ async fn node(address: &str, servers: &str) -> Result<(), Failure> {
     }
 }
 
-/// Takes in what no living node has.
-async fn restore(server: &Server, store: &Arc<NatsStore>) -> Result<(), Failure> {
-    for (id, error) in server.restore(Arc::clone(store) as _).await? {
-        eprintln!("{id} could not be restored: {error}");
+/// A session whose client comes is taken up by itself; what else a node had that is gone is to be looked for.
+async fn restore_now_and_then(server: Arc<ServerHandle>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        match server.restore().await {
+            Ok(restoration) => {
+                for (_, driving) in restoration.sessions {
+                    tokio::spawn(driving);
+                }
+                for (id, error) in restoration.failed {
+                    eprintln!("{id} could not be restored: {error}");
+                }
+            }
+            Err(error) => eprintln!("{error}: tried again later"),
+        }
     }
-    Ok(())
 }
 
 /// Answers each line until the session ends, or goes to another node.

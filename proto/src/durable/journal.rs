@@ -8,6 +8,7 @@ use super::news::News;
 use super::op::{self, Op};
 use super::record::{Header, Kind, Record};
 use super::registered::Registered;
+use super::taken::Taken;
 use crate::event::Place;
 use crate::id::StreamId;
 use crate::rng::Rng;
@@ -17,9 +18,6 @@ use crate::wire::frame::Frame;
 
 /// A journal may be as long as this, or twice its last snapshot, before a new snapshot takes its place.
 const LEAST_COMPACTED: usize = 256 << 10;
-
-/// What the peer's frames that no credit bounds may take until it is kept.
-const MOST_UNCREDITED: usize = 256 << 10;
 
 /// For how many news there is room in any case, once there were some.
 const LEAST_NEWS: usize = 64;
@@ -44,8 +42,7 @@ pub(crate) struct Positions {
 }
 
 /// Operations of a durable session that are to be kept, until its host has kept them. What waits is bounded by what it
-/// tells of: what the application may queue, and what the peer may send before more is granted, which waits for the host. Of what needs no grant
-/// (credit, resets, stops) there may be [`MOST_UNCREDITED`] before the session leaves the connection.
+/// tells of: what the application may queue, and what the peer may say before the session leaves the connection ([`Taken`]).
 pub(crate) struct Journal {
     name: [u8; 16],
     run: [u8; 16],
@@ -53,8 +50,8 @@ pub(crate) struct Journal {
     is_sealed: bool,
     /// Operations that are in no record yet.
     pending: Vec<u8>,
-    /// What of them the peer said without any grant.
-    uncredited: usize,
+    /// What of them the peer said, and what was in records before.
+    taken: Taken,
     /// How many there were, those included.
     done: Mark,
     /// What is written at its latest value only.
@@ -85,6 +82,7 @@ struct Stage {
     number: u64,
     done: Mark,
     positions: Positions,
+    taken: Taken,
 }
 
 impl Journal {
@@ -101,7 +99,7 @@ impl Journal {
             seal: at_rest.journal(&name),
             is_sealed: at_rest.is_sealed(),
             pending: Vec::new(),
-            uncredited: 0,
+            taken: Taken::default(),
             // That there is a session is to be kept, too.
             done: Mark(1),
             acked: None,
@@ -141,7 +139,6 @@ impl Journal {
     pub(crate) fn give_up(&mut self) {
         self.is_given_up = true;
         self.pending = Vec::new();
-        self.uncredited = 0;
         self.done = Mark::NEVER;
     }
 
@@ -172,12 +169,7 @@ impl Journal {
         if self.is_given_up {
             return;
         }
-        let before = self.pending.len();
-        op::accepted(&mut self.pending, frame);
-        if !matches!(frame, Frame::Data(_) | Frame::Open(_)) {
-            self.uncredited += self.pending.len() - before;
-        }
-        self.done.0 += 1;
+        self.take(frame);
         if let Some(news) = News::of(frame) {
             self.withhold(news);
         }
@@ -213,9 +205,23 @@ impl Journal {
         self.news = VecDeque::new();
     }
 
-    /// Whether the peer has said more than it may until what it said before is kept.
-    pub(crate) fn is_overrun(&self) -> bool {
-        self.uncredited > MOST_UNCREDITED
+    /// The peer's frame was counted, and means nothing any more: what stands for it is short.
+    pub(crate) fn passed_over(&mut self) {
+        if !self.is_given_up {
+            self.take(&Frame::Credit { stream: 0, limit: 0 });
+        }
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        let before = self.pending.len();
+        op::accepted(&mut self.pending, frame);
+        self.taken.add(frame, self.pending.len() - before);
+        self.done.0 += 1;
+    }
+
+    /// Whether the peer, which is granted `window` at most, says more than can be kept.
+    pub(crate) fn is_overrun(&self, window: u64) -> bool {
+        !self.is_given_up && self.taken.is_overrun(self.kept.taken, window)
     }
 
     /// A frame got its position.
@@ -297,11 +303,11 @@ impl Journal {
             run: self.run,
             journal: is_snapshot.then_some(self.name),
         };
-        self.uncredited = 0;
         self.unkept.push_back(Stage {
             number: self.last,
             done: self.done,
             positions,
+            taken: self.taken,
         });
         Record {
             number: self.last,

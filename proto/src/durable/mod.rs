@@ -17,6 +17,7 @@ pub(crate) mod op;
 mod record;
 mod registered;
 pub(crate) mod restore;
+mod taken;
 
 pub use self::journal::Mark;
 pub(crate) use self::journal::{Journal, Positions};

@@ -32,7 +32,7 @@ pub enum Cause {
     ServerAsked,
     /// The peer broke the protocol on this connection.
     Protocol,
-    /// This host closed it.
+    /// This host closed it; or a durable session did, because more came than its store takes.
     Local,
     /// The carrier's own check of the server failed: its TLS certificate did not verify.
     Untrusted,

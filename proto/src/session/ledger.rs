@@ -215,16 +215,19 @@ impl Ledger {
 
     /// Takes the frame at `expected` in. One that is refused is not counted: what is stated then has to be true.
     pub(in crate::session) fn accept(&mut self, frame: Frame) -> Result<Option<PeerClose>, ProtocolError> {
-        let noted = self.journal.as_ref().map(|_| frame.clone());
+        // At or above the frozen position: counted, not taken.
+        let passes = self.frozen.is_some() && !matches!(frame, Frame::Close(_));
+        let noted = self.journal.as_ref().and_then(|_| (!passes).then(|| frame.clone()));
         let close = match frame {
             Frame::Close(close) => Some(PeerClose::new(close)),
-            // At or above the frozen position: counted, not taken.
-            _ if self.frozen.is_some() => None,
+            _ if passes => None,
             frame => self.streams.on_frame(frame).map(|()| None)?,
         };
         self.expected += 1;
-        if let Some((journal, frame)) = self.journal.as_mut().zip(noted) {
-            journal.accepted(&frame);
+        match (&mut self.journal, noted) {
+            (Some(journal), Some(frame)) => journal.accepted(&frame),
+            (Some(journal), None) => journal.passed_over(),
+            (None, _) => {}
         }
         if close.is_some() {
             self.frozen.get_or_insert(self.expected);
@@ -232,9 +235,10 @@ impl Ledger {
         Ok(close)
     }
 
-    /// Whether the peer says more, of what needs no grant, than this end can keep.
+    /// Whether the peer says more than this end can keep.
     pub(crate) fn is_overrun(&self) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.is_overrun())
+        let window = self.streams.largest_session_window();
+        self.journal.as_ref().is_some_and(|journal| journal.is_overrun(window))
     }
 
     /// The peer holds everything below `position`. Returns the charge freed.

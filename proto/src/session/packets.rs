@@ -66,8 +66,12 @@ impl Session {
         {
             self.drop_connection(now, epoch, Cause::of(error));
         }
-        // It is not taken up again before what it brought is kept, and what it did not bring is said again then.
-        if self.ledger.is_overrun() && self.is_wanted(epoch) {
+        let carries = self
+            .connections
+            .role(epoch)
+            .is_some_and(|role| role != ConnectionRole::Candidate);
+        if carries && self.ledger.is_overrun() {
+            // The next one is answered once what this one brought is kept, and what it did not bring is said again there.
             self.drop_connection(now, epoch, Cause::Local);
         }
         self.settle(now);

@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use super::halves::Stream;
 use super::send::{End, SendHalf, item_charge};
 use super::table::Streams;
+use super::waiting::Waiting;
 use crate::error::{SendError, SendRefusal};
 use crate::id::StreamId;
 use crate::limits::waiting;
@@ -14,10 +15,8 @@ use crate::limits::waiting;
 struct Room {
     limit: usize,
     held: usize,
-    /// Of it, what waits: for readers, or for a slot.
-    waiting: usize,
-    /// Of that, what waits for readers.
-    unread: usize,
+    /// Of it, what waits.
+    waiting: Waiting,
     closed: bool,
 }
 
@@ -45,7 +44,7 @@ impl Streams {
         let fragment = stream.map_or(self.limits.fragment, |s| s.send.fragment);
         let granted = stream.map_or(0, |s| s.send.within_grant(s.opened));
         let most = room.limit.saturating_sub(room.held);
-        let most = most.min(granted.saturating_add(room.for_waiting()));
+        let most = most.min(granted.saturating_add(room.for_waiting(stream.is_some_and(|s| s.opened))));
         let mut take = data.remaining().min(most);
         // Each fragment is charged too; what they are over goes.
         while take > 0 && item_charge(take, fragment) > most {
@@ -76,7 +75,6 @@ impl Streams {
             limit: self.limits.outbox,
             held: self.held,
             waiting: self.held_waiting,
-            unread: self.held_unread(),
             closed: self.closed,
         }
     }
@@ -85,9 +83,16 @@ impl Streams {
     fn arm(&mut self, id: StreamId, refusal: SendRefusal, charge: usize) {
         match refusal {
             SendRefusal::Unread => {
+                let stream = self.table.get(&id);
+                let opened = stream.is_some_and(|stream| stream.opened);
+                let slots = self.held_waiting.slots;
+                if opened && self.held_waiting.readers == 0 && slots + charge > self.limits.outbox {
+                    // What waits for slots has taken the room.
+                    return self.want_room(charge);
+                }
                 let above = charge.saturating_sub(waiting(self.limits.outbox));
-                let beyond = self.table.get(&id).map_or(0, |stream| beyond_grant(stream, charge));
-                self.want_waiting_room(beyond.max(above));
+                let beyond = stream.map_or(0, |stream| beyond_grant(stream, charge));
+                self.want_waiting_room(beyond.max(above), opened);
             }
             SendRefusal::Full => self.want_room(charge),
             _ => {}
@@ -126,13 +131,13 @@ impl Room {
         }
         // A message larger than this room has to be let in some time: when nothing else waits for readers. What waits for a slot may wait
         // for this very stream.
-        let alone = stream.opened && self.unread == 0;
-        let waits = beyond_grant(stream, charge) > self.for_waiting();
+        let alone = stream.opened && self.waiting.readers == 0;
+        let waits = beyond_grant(stream, charge) > self.for_waiting(stream.opened);
         if waits && !alone {
             return Err(SendRefusal::Unread);
         }
-        // What waits for readers leaves no room for it, however much is acknowledged: nobody else has to wait for that.
-        if self.waiting + charge > self.limit {
+        // What waits leaves no room for it, however much is acknowledged: nobody else has to wait for that.
+        if self.waiting.total() + charge > self.limit {
             return Err(SendRefusal::Unread);
         }
         if self.held + charge > self.limit {
@@ -142,8 +147,8 @@ impl Room {
     }
 
     /// What may still be queued beyond the peer's grants.
-    fn for_waiting(self) -> usize {
-        waiting(self.limit).saturating_sub(self.waiting)
+    fn for_waiting(self, opened: bool) -> usize {
+        self.waiting.room(waiting(self.limit), opened)
     }
 }
 

@@ -134,11 +134,10 @@ impl Streams {
         self.opening.pop_front();
         self.own_slots += 1;
         if let Some(stream) = self.table.get_mut(&id) {
-            stream.opened = true;
+            stream.set_opened(&mut self.held_waiting);
             stream.slot = true;
             stream.send.in_flight += 1;
         }
-        self.recount(id);
         self.schedule(id);
         Committed {
             release: charge,

@@ -78,7 +78,7 @@ impl Streams {
             }
         }
         self.held = 0;
-        self.held_waiting = 0;
+        self.held_waiting = Default::default();
         self.queued_items = 0;
         self.control.in_flight = 0;
         let streams = fates.into_values().filter(|fate| !fate.is_empty()).collect();

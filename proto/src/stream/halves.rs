@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::recv::RecvHalf;
 use super::schedule::Schedule;
 use super::send::{End, SendHalf};
+use super::waiting::Waiting;
 use crate::event::Event;
 use crate::id::StreamId;
 use crate::wire::frame::{Frame, Open};
@@ -39,10 +40,18 @@ impl Stream {
     }
 
     /// After anything that changes what is queued, or what the peer grants.
-    pub(super) fn recount(&mut self, held_waiting: &mut usize) {
+    pub(super) fn recount(&mut self, waiting: &mut Waiting) {
+        let part = waiting.part(self.opened);
         let now = self.send.held_up(self.opened, 0);
         let before = core::mem::replace(&mut self.send.waiting, now);
-        *held_waiting = *held_waiting + now - before;
+        *part = *part + now - before;
+    }
+
+    /// It has a slot.
+    pub(super) fn set_opened(&mut self, waiting: &mut Waiting) {
+        waiting.slots -= core::mem::take(&mut self.send.waiting);
+        self.opened = true;
+        self.recount(waiting);
     }
 
     /// Lets the scheduler know, if there is something to send and credit for it.

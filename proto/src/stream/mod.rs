@@ -49,6 +49,7 @@ mod schedule;
 mod send;
 mod table;
 mod unkept;
+mod waiting;
 mod windows;
 
 pub(crate) use credit::Reading;

@@ -6,6 +6,7 @@ use super::credit::{RecvCredit, SendCredit};
 use super::halves::Stream;
 use super::schedule::Schedule;
 use super::send::End;
+use super::waiting::Waiting;
 use crate::budget::Share;
 use crate::config::SessionConfig;
 use crate::event::Event;
@@ -41,7 +42,7 @@ pub(crate) struct Streams {
     pub(super) held: usize,
     /// Of these, what is queued on streams beyond what the peer granted them, or without one of its
     /// slots. Bounded apart, so that it cannot starve the streams that move.
-    pub(super) held_waiting: usize,
+    pub(super) held_waiting: Waiting,
     /// Items that are queued and not wholly committed.
     pub(super) queued_items: usize,
     pub(super) closed: bool,
@@ -94,6 +95,8 @@ pub(super) struct Armed {
     pub(super) room: Option<usize>,
     /// The same for one that would have to wait for the peer's grant.
     pub(super) waiting: Option<usize>,
+    /// The same for one on a stream that is not open.
+    pub(super) early: Option<usize>,
 }
 
 impl Streams {
@@ -128,7 +131,7 @@ impl Streams {
             control: Control::default(),
             schedule: Schedule::default(),
             held: 0,
-            held_waiting: 0,
+            held_waiting: Waiting::default(),
             queued_items: 0,
             closed: false,
             ended: false,
@@ -141,6 +144,7 @@ impl Streams {
                 open: false,
                 room: None,
                 waiting: None,
+                early: None,
             },
         }
     }
@@ -159,10 +163,10 @@ impl Streams {
     }
 
     fn recount_all(&mut self) {
-        self.held_waiting = 0;
+        self.held_waiting = Waiting::default();
         for stream in self.table.values_mut() {
-            stream.send.waiting = stream.send.held_up(stream.opened, 0);
-            self.held_waiting += stream.send.waiting;
+            stream.send.waiting = 0;
+            stream.recount(&mut self.held_waiting);
         }
     }
 
@@ -216,6 +220,11 @@ impl Streams {
         usize::try_from(self.recv_credit.held()).unwrap_or(usize::MAX)
     }
 
+    /// What the peer may be granted at most over all streams.
+    pub(crate) fn largest_session_window(&self) -> u64 {
+        self.limits.max_session_window
+    }
+
     /// Whether nothing waits to be committed but control.
     pub(crate) fn queue_empty(&self) -> bool {
         self.queued_items == 0
@@ -232,37 +241,34 @@ impl Streams {
     }
 
     pub(super) fn want_room(&mut self, charge: usize) {
-        self.armed.room = Some(self.armed.room.map_or(charge, |room| room.min(charge)));
+        lower(&mut self.armed.room, charge);
     }
 
-    pub(super) fn want_waiting_room(&mut self, charge: usize) {
-        self.armed.waiting = Some(self.armed.waiting.map_or(charge, |room| room.min(charge)));
-    }
-
-    /// Of what waits, what waits for readers. The rest waits for a slot, which few streams do: those that were opened before the peer said how many it
-    /// allows.
-    pub(super) fn held_unread(&self) -> usize {
-        let unopened = self.opening.iter().filter_map(|id| self.table.get(id));
-        let for_slots: usize = unopened.map(|stream| stream.send.waiting).sum();
-        self.held_waiting.saturating_sub(for_slots)
+    /// The same for room to wait in.
+    pub(super) fn want_waiting_room(&mut self, charge: usize, opened: bool) {
+        match opened {
+            true => lower(&mut self.armed.waiting, charge),
+            false => lower(&mut self.armed.early, charge),
+        }
     }
 
     /// What may still be queued beyond the peer's grants.
-    pub(super) fn waiting_room(&self) -> usize {
-        waiting(self.limits.outbox).saturating_sub(self.held_waiting)
+    pub(super) fn waiting_room(&self, opened: bool) -> usize {
+        self.held_waiting.room(waiting(self.limits.outbox), opened)
     }
 
     /// Queues the event for room that the application was refused for want of.
     pub(super) fn offer_room(&mut self) {
         let room = self.limits.outbox.saturating_sub(self.held);
-        let waiting = if self.held_unread() == 0 {
-            room
-        } else {
-            self.waiting_room()
+        let waiting = match self.held_waiting.readers {
+            0 => room,
+            _ => self.waiting_room(true),
         };
+        let early = self.waiting_room(false);
         let moves = self.armed.room.take_if(|wanted| room >= *wanted).is_some();
         let waits = self.armed.waiting.take_if(|wanted| waiting >= *wanted).is_some();
-        if moves || waits {
+        let early = self.armed.early.take_if(|wanted| early >= *wanted).is_some();
+        if moves || waits || early {
             self.events.push_back(Event::Writable);
         }
     }
@@ -270,7 +276,8 @@ impl Streams {
     /// A stream's peer granted something, or has the stream now: who was refused because it would have waited
     /// may wait for less, or not at all.
     pub(super) fn offer_waiting(&mut self) {
-        if self.armed.waiting.take().is_some() {
+        let waits = self.armed.waiting.take().is_some();
+        if self.armed.early.take().is_some() || waits {
             self.events.push_back(Event::Writable);
         }
     }
@@ -314,4 +321,9 @@ impl Streams {
             self.control.stop.remove(&id);
         }
     }
+}
+
+/// The least of what is wanted is told of first.
+fn lower(armed: &mut Option<usize>, charge: usize) {
+    *armed = Some(armed.map_or(charge, |before| before.min(charge)));
 }

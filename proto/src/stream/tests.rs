@@ -132,7 +132,12 @@ impl End {
     fn check_account(&self) {
         let streams = &self.streams;
         let waiting = |s: &halves::Stream| s.send.held_up(s.opened, 0);
-        assert_eq!(streams.held_waiting, streams.table.values().map(waiting).sum::<usize>());
+        assert_eq!(
+            streams.held_waiting.total(),
+            streams.table.values().map(waiting).sum::<usize>()
+        );
+        let opened = streams.table.values().filter(|stream| stream.opened);
+        assert_eq!(streams.held_waiting.readers, opened.map(waiting).sum::<usize>());
         self.check_bound();
         // What a commit frees is told with its acknowledgement.
         if self.outbox.base() < self.outbox.next() {
@@ -994,6 +999,35 @@ fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
     a.streams.send(moving, large).expect("because all was read");
 }
 
+/// A write that takes nothing is refused, or its caller would try for ever.
+#[test]
+fn bytes_are_taken_beside_what_waits_for_a_slot() {
+    let single = SessionConfig {
+        stream_window: 4_096,
+        max_stream_window: 4_096,
+        max_streams: 1,
+        ..SessionConfig::default()
+    };
+    let mut a = End::new(Side::Client, &SessionConfig::default());
+    a.open();
+    a.open();
+    a.streams.set_peer(&single.parameters());
+    let (moving, early) = (a.mine[0], a.mine[1]);
+    for id in [early, moving] {
+        let mut bytes = Bytes::from_static(&[7; 300_000]);
+        let refused = loop {
+            match a.streams.write(id, &mut bytes) {
+                Ok(taken) => assert!(taken > 0),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, SendRefusal::Unread);
+        let taken = 300_000 - bytes.len();
+        assert!((90_000..110_000).contains(&taken), "{taken}");
+        exchange(&mut a);
+    }
+}
+
 /// One end with a stream that nobody reads and which holds all that may wait.
 fn stalled() -> End {
     let roomy = SessionConfig {
@@ -1071,7 +1105,7 @@ fn who_was_refused_before_its_stream_was_open_hears_when_it_is() {
 #[test]
 fn who_has_no_room_beside_a_stalled_stream_waits_for_readers_and_hears_of_them() {
     let mut a = stalled();
-    let held = a.streams.held_waiting;
+    let held = a.streams.held_waiting.readers;
     assert!((80 << 10..=96 << 10).contains(&held), "{held} bytes wait for a reader");
     a.open();
     exchange(&mut a);
@@ -1156,12 +1190,15 @@ fn what_is_committed_of_an_item_waits_for_a_reader_no_more() {
     a.streams
         .send(id, Bytes::from(std::vec![7; len]))
         .expect("because it is alone");
-    let beyond = a.streams.held_waiting;
+    let beyond = a.streams.held_waiting.readers;
     assert!(beyond > 100_000);
     for _ in 0..3 {
         let committed = a.streams.next_frame(20_000, usize::MAX, Headroom::Open);
         a.outbox.commit(committed.expect("because it is granted"));
-        assert_eq!(a.streams.held_waiting, beyond, "the grant is used up as the queue is");
+        assert_eq!(
+            a.streams.held_waiting.readers, beyond,
+            "the grant is used up as the queue is"
+        );
     }
 }
 

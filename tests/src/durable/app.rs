@@ -405,6 +405,7 @@ impl Mine {
             let mut data = bytes::Bytes::from(half.bytes(0, self.sent.bytes, part));
             match turn.session.stream(self.id).write(turn.now, &mut data) {
                 Ok(taken) => {
+                    assert!(taken > 0, "a write that takes nothing is refused");
                     self.sent.bytes += taken as u64;
                     return data.is_empty();
                 }

@@ -187,14 +187,13 @@ impl World {
     fn trouble_disk(&mut self) {
         let place = usize::try_from(self.rng.below(self.disks.len() as u64)).unwrap_or(0);
         let until = self.now + self.rng.scaled(MS, 20 * SECOND);
-        let fails = self
-            .lives
-            .values()
-            .any(|life| life.disk == place && self.options.disks[life.end].fails);
+        let users = || self.lives.values().filter(|life| life.disk == place);
+        let fails = users().any(|life| self.options.disks[life.end].fails);
+        let is_shared = self.is_fleet() && users().all(|life| life.end == 1);
         let disk = &mut self.disks[place];
         if fails && self.rng.chance(500) {
             disk.failed = true;
-            self.excused = true;
+            self.excused |= !is_shared;
             self.tally.hit("fault: a disk fails");
         } else if self.rng.chance(500) {
             disk.stalled_until = until;

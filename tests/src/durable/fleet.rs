@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use unbroken_proto::durable::Mark;
+use unbroken_proto::event::EndReason;
 use unbroken_proto::server::{Admission, ConnectionId, Incoming, Placement, Recognition};
 use unbroken_proto::session::StoreFailure;
 use unbroken_proto::{Instant, SessionId};
@@ -19,6 +20,8 @@ const PATIENCE: u64 = 6 * SECOND;
 pub struct Lookup {
     session: SessionId,
     incoming: Incoming,
+    /// Who held the session here when it came.
+    held: Option<u64>,
     /// It has proven itself; else it is a RESUME.
     is_proven: bool,
     /// It was recognised, and the journal is opened as soon as nobody else owns it, or by then.
@@ -56,10 +59,9 @@ impl World {
         }
     }
 
-    /// Whether a session has gone on elsewhere, and is not over.
-    pub(super) fn goes_on(&self, reason: &unbroken_proto::event::EndReason) -> bool {
-        use unbroken_proto::event::EndReason::{Moved, Superseded};
-        self.is_fleet() && matches!(reason, Moved | Superseded)
+    /// Whether a server's session goes on elsewhere, and is not over.
+    pub(super) fn goes_on(&self, end: usize, reason: &EndReason) -> bool {
+        self.is_fleet() && end == 1 && matches!(reason, EndReason::Moved | EndReason::Superseded)
     }
 
     /// Whether a node that begins may have that journal without asking: nobody owns it any more.
@@ -83,6 +85,7 @@ impl World {
         let lookup = Lookup {
             session,
             incoming,
+            held: self.servers[number].owners.get(&session).copied(),
             is_proven,
             opened_by: None,
             lease: None,
@@ -133,19 +136,22 @@ impl World {
         if pieces.is_empty() {
             return Some(Found::Absent);
         }
-        let is_held = server.owners.contains_key(&lookup.session);
         match recogniser.recognises(now, &lookup.incoming, &pieces, None) {
-            Ok(Recognition::Client) if is_held => Some(self.displace(number, lookup.session)),
             Ok(Recognition::Client) => {
                 let charged = registry.charge_lookup(now, &lookup.incoming);
                 assert!(charged.is_ok(), "there are few");
+                if let Some(stale) = lookup.held {
+                    return Some(self.displace(number, lookup.session, stale));
+                }
                 lookup.opened_by = Some(self.now + PATIENCE);
                 None
             }
             Ok(Recognition::Other) => Some(Found::Unrecognised),
-            Ok(Recognition::Over) if is_held => Some(self.displace(number, lookup.session)),
-            Ok(Recognition::Over) if lookup.is_proven => Some(self.remember(number, &pieces)),
-            Ok(Recognition::Over) => Some(Found::Unrecognised),
+            Ok(Recognition::Over) => Some(match lookup.held {
+                Some(stale) => self.displace(number, lookup.session, stale),
+                None if lookup.is_proven => self.remember(number, &pieces),
+                None => Found::Unrecognised,
+            }),
             Ok(Recognition::Unsure) => {
                 self.tally.hit("fleet: unsure");
                 Some(Found::Later)
@@ -155,16 +161,20 @@ impl World {
     }
 
     /// The copy that is held here is behind.
-    fn displace(&mut self, number: usize, session: SessionId) -> Found {
-        let owner = self.servers[number].owners.get(&session).copied();
-        if let Some(life) = owner.filter(|life| {
-            self.lives
-                .get(life)
-                .is_some_and(|life| life.session.end_reason().is_none())
-        }) {
+    fn displace(&mut self, number: usize, session: SessionId, stale: u64) -> Found {
+        let is_present = self.servers[number].owners.get(&session) == Some(&stale);
+        let lives = self
+            .lives
+            .get(&stale)
+            .is_some_and(|life| life.session.end_reason().is_none());
+        if is_present && lives {
             self.tally.hit("fleet: a stale copy is noticed");
-            self.tell_store_failed(life, StoreFailure::Superseded);
-            self.service(life);
+            assert!(
+                self.disks[self.lives[&stale].disk].owner != stale,
+                "it is no copy that was left behind"
+            );
+            self.tell_store_failed(stale, StoreFailure::Superseded);
+            self.service(stale);
         }
         Found::Later
     }

@@ -166,7 +166,8 @@ impl World {
     }
 
     pub(super) fn store_failed(&mut self, id: u64, failure: StoreFailure) -> bool {
-        self.excused |= !self.is_fleet() || failure != StoreFailure::Superseded;
+        // Of a fleet another node goes on with it.
+        self.excused |= !self.is_fleet() || self.lives.get(&id).is_none_or(|life| life.end == 0);
         self.tell_store_failed(id, failure)
     }
 

@@ -21,7 +21,11 @@ impl World {
         if writing.is_some_and(|writing| writing.life == id) || !life.links.is_empty() {
             return;
         }
-        if life.session.end_reason().is_some_and(|reason| self.goes_on(reason)) {
+        if life
+            .session
+            .end_reason()
+            .is_some_and(|reason| self.goes_on(life.end, reason))
+        {
             return self.part(id);
         }
         for _ in 0..20 {
@@ -37,6 +41,12 @@ impl World {
         let storage = matches!(ended.reason, EndReason::StorageFailed | EndReason::Superseded);
         if storage && self.disks[life.disk].failed && self.rng.chance(700) {
             return self.repair(&life);
+        }
+        if self.is_fleet() && life.end == 1 && ended.reason == EndReason::StorageFailed {
+            // Its journal is released, and is where it was for those whose disks are well.
+            self.disks[life.disk].failed = false;
+            self.lives.insert(id, life);
+            return self.part(id);
         }
         match life.who {
             Who::Client(number) => {

@@ -152,6 +152,7 @@ impl Truth {
     pub fn absent(&mut self, at: At, present: &[u64]) {
         let end = at.end;
         let strict = self.is_strict(end);
+        let shared = self.shared[end];
         let stops: BTreeMap<u64, bool> = self
             .plans
             .iter()
@@ -162,7 +163,7 @@ impl Truth {
                 continue;
             }
             // What a process says that was superseded may be less than what is kept.
-            let over = line.certain.ended || line.said.ended || stops.get(key).copied().unwrap_or(false);
+            let over = shared && line.certain.ended || line.said.ended || stops.get(key).copied().unwrap_or(false);
             assert!(
                 !strict || !line.certain.opened || over,
                 "end {end} stream {key} is lost: {line:?}"

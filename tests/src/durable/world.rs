@@ -245,10 +245,10 @@ impl World {
 
     /// The application of a process has a turn.
     fn app(&mut self, life: u64) {
-        let Some(reason) = self.lives.get(&life).map(|life| life.session.end_reason()) else {
+        let Some((end, reason)) = self.lives.get(&life).map(|life| (life.end, life.session.end_reason())) else {
             return;
         };
-        if reason.is_some_and(|reason| self.goes_on(reason)) || self.strikes(life) {
+        if reason.is_some_and(|reason| self.goes_on(end, reason)) || self.strikes(life) {
             return;
         }
         self.turn(life);

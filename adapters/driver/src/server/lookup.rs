@@ -90,7 +90,11 @@ impl ServerHandle {
         let (Some(store), Some(recogniser)) = (store, recogniser) else {
             return if is_proven { Found::Later } else { Found::Absent };
         };
-        let kept = match by(&mut self.timer(), incoming.deadline(), store.read(&id)).await {
+        let mut timer = self.timer();
+        // Its client gives up at about that time, and is to hear before that it shall come again.
+        let now = timer.now();
+        let half = now + incoming.deadline().saturating_since(now) / 2;
+        let kept = match by(&mut timer, half, store.read(&id)).await {
             Ok(kept) => kept,
             Err(error) => return self.fails(error.into()),
         };

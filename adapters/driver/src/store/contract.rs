@@ -21,6 +21,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// * **Fenced.** [`open`](Self::open) makes its caller the owner of the journal. What an owner before it says from then on
 ///   fails with [`StoreError::Fenced`], and has no effect, however late it comes; so does what is said of a journal that was removed or
 ///   released. Of two fences of a journal the later one is larger, also after it was removed.
+/// * **In time.** A call ends by itself: where nothing is heard for some seconds, as [`StoreError::Unavailable`]. Sessions wait for theirs as long as it takes, and
+///   only so many are looked up at once.
 /// * **In order.** The calls of one owner about one journal come one after the other: the next one when the one before is
 ///   answered. Calls about different journals come at the same time, and should share what they cost.
 ///

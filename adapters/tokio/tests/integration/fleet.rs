@@ -16,6 +16,9 @@ use unbroken_tokio::{Accepted, RecvHalf, SendHalf, Server, Session};
 
 use crate::common::{client_config, eventually, server_config, soon};
 
+/// How long a handshake may take, unless a test waits for that.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A server, and the sessions that its application had.
 struct Serving {
     address: SocketAddr,
@@ -25,16 +28,12 @@ struct Serving {
 }
 
 impl Serving {
-    async fn start(name: &'static str, shelf: &Arc<Shelf>) -> Serving {
-        Serving::with_key(name, shelf, 5).await
-    }
-
-    async fn with_key(name: &'static str, shelf: &Arc<Shelf>, key: u8) -> Serving {
+    async fn start(name: &'static str, shelf: &Arc<Shelf>, (key, patience): (u8, Duration)) -> Serving {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut config = server_config();
         config.session.durable = Some(AtRest::sealed([key; 32]));
-        config.session.handshake_timeout = Duration::from_secs(1);
+        config.session.handshake_timeout = patience;
         let mut server = Server::new(config).unwrap();
         let node = Arc::new(shelf.node(name));
         assert!(server.restore(Arc::clone(&node) as _).await.unwrap().is_empty());
@@ -98,13 +97,14 @@ struct Fleet {
 
 impl Fleet {
     async fn start(shelf: Shelf) -> Fleet {
-        Fleet::with_key(shelf, 5).await
+        Fleet::with(shelf, (5, PATIENCE)).await
     }
 
-    async fn with_key(shelf: Shelf, key_of_b: u8) -> Fleet {
+    /// With what the second one is started with.
+    async fn with(shelf: Shelf, b: (u8, Duration)) -> Fleet {
         let shelf = Arc::new(shelf);
-        let a = Serving::start("a", &shelf).await;
-        let b = Serving::with_key("b", &shelf, key_of_b).await;
+        let a = Serving::start("a", &shelf, (5, PATIENCE)).await;
+        let b = Serving::start("b", &shelf, b).await;
         let lead = Lead::new(a.address).await;
         let session = unbroken_tokio::connect_tcp(lead.address().to_string(), client_config()).unwrap();
         let stream = session.open(StreamOptions::default()).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_store_that_does_not_answer_ends_nothing() {
 /// One whose store says nothing at all does not wait for it longer than for a client.
 #[tokio::test]
 async fn a_store_that_hangs_is_not_waited_for() {
-    let mut fleet = Fleet::start(Shelf::polite()).await;
+    let mut fleet = Fleet::with(Shelf::polite(), (5, Duration::from_secs(1))).await;
     fleet.shelf.hang_reads(true);
     fleet.lead.to(fleet.b.address);
     eventually("it was looked up", || fleet.b.handle.lookup_error().is_some()).await;
@@ -207,7 +207,7 @@ async fn a_store_that_hangs_is_not_waited_for() {
 /// So does one that has another key.
 #[tokio::test]
 async fn a_node_with_another_key_ends_nothing() {
-    let mut fleet = Fleet::with_key(Shelf::polite(), 6).await;
+    let mut fleet = Fleet::with(Shelf::polite(), (6, PATIENCE)).await;
     fleet.lead.to(fleet.b.address);
     eventually("it was looked up", || fleet.b.handle.lookup_error().is_some()).await;
     fleet.lead.to(fleet.a.address);
