@@ -1,7 +1,6 @@
 //! How much the peer has said that is not kept. What it may say by a grant is bounded by that; the rest is not, and whoever cannot keep it leaves
-//! the connection (PROTOCOL R17.12).
+//! the connection (PROTOCOL, section 17).
 
-use super::journal::Mark;
 use super::news::News;
 use crate::wire::frame::Frame;
 
@@ -21,7 +20,7 @@ impl Taken {
     pub(crate) fn add(&mut self, frame: &Frame, bytes: usize) {
         self.all += bytes as u64;
         if !matches!(frame, Frame::Data(_) | Frame::Open(_)) {
-            self.ungranted += (bytes + size_of::<(Mark, News)>()) as u64;
+            self.ungranted += (bytes + size_of::<(u64, News)>()) as u64;
         }
     }
 

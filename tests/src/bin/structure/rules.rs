@@ -33,7 +33,7 @@ impl Rules {
             file_lines: 350,
             function_lines: 80,
             totals: vec![
-                (host.to_vec(), 12_700),
+                (host.to_vec(), 12_800),
                 (vec!["adapters/smol"], 150),
                 (vec!["adapters/async-std"], 150),
             ],
