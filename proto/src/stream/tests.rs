@@ -973,8 +973,9 @@ fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
         .expect("because there is room to wait in");
     exchange(&mut a);
     let (moving, waiting) = (a.mine[0], a.mine[1]);
+    // More than may wait beside others, which is let in when nothing else does.
     a.streams
-        .send(moving, large.clone())
+        .send(moving, Bytes::from_static(&[7; 150_000]))
         .expect("because no reader is waited for");
     let refused = a.streams.send(moving, large.clone()).expect_err("because one is");
     assert_eq!(refused.reason, SendRefusal::Unread);
