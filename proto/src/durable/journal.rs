@@ -169,8 +169,9 @@ impl Journal {
         if self.is_given_up {
             return;
         }
-        self.take(frame);
-        if let Some(news) = News::of(frame) {
+        let news = News::of(frame);
+        self.take(frame, news.is_some());
+        if let Some(news) = news {
             self.withhold(news);
         }
     }
@@ -208,20 +209,20 @@ impl Journal {
     /// The peer's frame was counted, and means nothing any more: what stands for it is short.
     pub(crate) fn passed_over(&mut self) {
         if !self.is_given_up {
-            self.take(&Frame::Credit { stream: 0, limit: 0 });
+            self.take(&Frame::Credit { stream: 0, limit: 0 }, false);
         }
     }
 
-    fn take(&mut self, frame: &Frame) {
+    fn take(&mut self, frame: &Frame, is_news: bool) {
         let before = self.pending.len();
         op::accepted(&mut self.pending, frame);
-        self.taken.add(frame, self.pending.len() - before);
+        self.taken.add(frame, self.pending.len() - before, is_news);
         self.done.0 += 1;
     }
 
-    /// Whether the peer, which is granted `window` at most, says more than can be kept.
-    pub(crate) fn is_overrun(&self, window: u64) -> bool {
-        !self.is_given_up && self.taken.is_overrun(self.kept.taken, window)
+    /// Whether the peer, which was granted so much at most, says more than can be kept.
+    pub(crate) fn is_overrun(&self, granted: u64) -> bool {
+        !self.is_given_up && self.taken.is_overrun(self.kept.taken, granted)
     }
 
     /// A frame got its position.

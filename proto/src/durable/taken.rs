@@ -4,30 +4,38 @@
 use super::news::News;
 use crate::wire::frame::Frame;
 
-/// What frames that need no grant may take until they are kept, as the journal has them.
+/// What frames that need no grant may take until they are kept.
 const MOST_UNGRANTED: u64 = 256 << 10;
 
-/// Bytes of a journal that stand for frames of the peer's, since the session began here.
+/// What stands for frames of the peer's, in bytes of the journal and of what waits in memory to be told of them, since the session began here.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taken {
     all: u64,
-    /// Of frames that need no grant, with what waits in memory to be told of them.
+    /// Of frames that need no grant.
     ungranted: u64,
 }
 
 impl Taken {
-    /// A frame took so many bytes.
-    pub(crate) fn add(&mut self, frame: &Frame, bytes: usize) {
-        self.all += bytes as u64;
-        if !matches!(frame, Frame::Data(_) | Frame::Open(_)) {
-            self.ungranted += (bytes + size_of::<(u64, News)>()) as u64;
+    /// A frame took so many bytes of the journal, and waits to be told of or not.
+    pub(crate) fn add(&mut self, frame: &Frame, bytes: usize, is_news: bool) {
+        let told = if is_news { size_of::<(u64, News)>() } else { 0 };
+        let size = (bytes + told) as u64;
+        match frame {
+            // They are bounded by the slots, which are not free before what was opened is kept.
+            Frame::Open(_) => {}
+            // Its charge is larger.
+            Frame::Data(_) => self.all += size,
+            _ => {
+                self.all += size;
+                self.ungranted += size;
+            }
         }
     }
 
-    /// Whether that is too much, of which `kept` is kept. An honest peer uses what it was granted (`window`, at most), but for frames that the
-    /// application discarded, which it may not know yet.
-    pub(crate) fn is_overrun(self, kept: Taken, window: u64) -> bool {
+    /// Whether that is too much, of which `kept` is kept. An honest peer does not say more than it was granted, and has little else to say before
+    /// it hears that something is kept.
+    pub(crate) fn is_overrun(self, kept: Taken, granted: u64) -> bool {
         let ungranted = self.ungranted - kept.ungranted;
-        ungranted > MOST_UNGRANTED || self.all - kept.all > window.saturating_add(MOST_UNGRANTED)
+        ungranted > MOST_UNGRANTED || self.all - kept.all > granted.saturating_add(MOST_UNGRANTED)
     }
 }

@@ -237,8 +237,8 @@ impl Ledger {
 
     /// Whether the peer says more than this end can keep.
     pub(crate) fn is_overrun(&self) -> bool {
-        let window = self.streams.largest_session_window();
-        self.journal.as_ref().is_some_and(|journal| journal.is_overrun(window))
+        let granted = self.streams.most_granted();
+        self.journal.as_ref().is_some_and(|journal| journal.is_overrun(granted))
     }
 
     /// The peer holds everything below `position`. Returns the charge freed.

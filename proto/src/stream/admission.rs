@@ -85,14 +85,14 @@ impl Streams {
             SendRefusal::Unread => {
                 let stream = self.table.get(&id);
                 let opened = stream.is_some_and(|stream| stream.opened);
-                let slots = self.held_waiting.slots;
-                if opened && self.held_waiting.readers == 0 && slots + charge > self.limits.outbox {
-                    // What waits for slots has taken the room.
-                    return self.want_room(charge);
+                let is_full = self.held_waiting.total() + charge > self.limits.outbox;
+                if is_full && !self.is_stop_hidden(id) {
+                    // There is none before what waits has gone, whoever it waits for.
+                    self.want_room(charge);
+                } else {
+                    let beyond = stream.map_or(0, |stream| beyond_grant(stream, charge));
+                    self.want_waiting_room(beyond, opened);
                 }
-                let above = charge.saturating_sub(waiting(self.limits.outbox));
-                let beyond = stream.map_or(0, |stream| beyond_grant(stream, charge));
-                self.want_waiting_room(beyond.max(above), opened);
             }
             SendRefusal::Full => self.want_room(charge),
             _ => {}

@@ -220,9 +220,9 @@ impl Streams {
         usize::try_from(self.recv_credit.held()).unwrap_or(usize::MAX)
     }
 
-    /// What the peer may be granted at most over all streams.
-    pub(crate) fn largest_session_window(&self) -> u64 {
-        self.limits.max_session_window
+    /// What the peer may have been granted at most over all streams: the window may have begun larger than it may grow.
+    pub(crate) fn most_granted(&self) -> u64 {
+        self.limits.max_session_window.max(self.recv_credit.bound())
     }
 
     /// Whether nothing waits to be committed but control.

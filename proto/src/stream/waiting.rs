@@ -19,8 +19,13 @@ impl Waiting {
         self.readers + self.slots
     }
 
-    /// Of `limit`, how much more may wait on a stream. What waits for a slot leaves all of it to the streams that have one.
+    /// Of `limit`, how much more may wait on a stream. Half as much again is for the streams that have a slot, which what waits for one has to
+    /// leave room to; the rest of the outbox is for those that move.
     pub(super) fn room(self, limit: usize, opened: bool) -> usize {
-        limit.saturating_sub(if opened { self.readers } else { self.total() })
+        if !opened {
+            return limit.saturating_sub(self.total());
+        }
+        let all = limit + limit / 2;
+        limit.saturating_sub(self.readers).min(all.saturating_sub(self.total()))
     }
 }

@@ -188,6 +188,10 @@ fn session(rng: &mut Rng, durable: bool, sealed: bool, lifetime: u64) -> Session
         config.max_stream_window = config.stream_window * rng.between(1, 4);
         config.session_window = rng.scaled(8_192, 400_000);
         config.max_session_window = config.session_window * rng.between(1, 4);
+        if rng.chance(200) {
+            // It does not grow.
+            config.max_session_window = config.session_window / 4;
+        }
     }
     if rng.chance(400) {
         config.outbox_limit = usize::try_from(rng.scaled(16_384, 1 << 20)).unwrap_or(1 << 20);
