@@ -10,7 +10,7 @@ use super::closing::{Closing, Finish};
 use super::machine::Session;
 use super::reconnecting::Decision;
 use crate::accept::{Over, Report, SessionCommand, Status, Tombstone};
-use crate::durable::Op;
+use crate::durable::{Mark, Op};
 use crate::error::CodeTooLarge;
 use crate::event::{Closer, EndReason, Ended, Event};
 use crate::id::Side;
@@ -41,7 +41,7 @@ impl Session {
     }
 
     /// Ends the session now. The peer is told if a connection is up; the fates are given as far as they are known. In a durable session the event
-    /// comes once what was received is kept.
+    /// comes once that is kept.
     pub fn abort(&mut self, now: Instant) {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
@@ -240,7 +240,13 @@ impl Session {
         self.closing = Closing::default();
         trace::ended(&reason);
         self.reporting.on_end(reason.clone(), believable, over);
-        self.events.end(Ended { reason, fates });
+        let mut after = Mark::default();
+        if is_kept && !goes_on && known.is_none() {
+            // A process that was taken for dead, and has lived on, learns by this that the end is not its to tell.
+            self.ledger.note(|| Op::Acked(acked));
+            after = self.ledger.mark();
+        }
+        self.events.end(Ended { reason, fates }, after);
     }
 
     /// Tells the host how the session fares, if that changed.

@@ -3,8 +3,8 @@
 use alloc::collections::VecDeque;
 
 use super::overdue::Overdue;
-use crate::durable::{Journal, News};
-use crate::event::{Closer, Ended, Event};
+use crate::durable::{Journal, Mark, News};
+use crate::event::{Closer, EndReason, Ended, Event};
 use crate::stream::Streams;
 use crate::time::Instant;
 use crate::trace;
@@ -17,6 +17,8 @@ const MAX_UNASKED_EVENTS: usize = 64;
 pub(crate) struct Events {
     queue: VecDeque<Event>,
     ended: Option<alloc::boxed::Box<Ended>>,
+    /// What has to be kept before that is told.
+    after: Mark,
     /// When which message is overdue.
     pub(crate) overdue: Overdue,
 }
@@ -30,8 +32,11 @@ impl Events {
         event
     }
 
-    /// The last one.
-    pub(crate) fn poll_end(&mut self) -> Option<Event> {
+    /// The last one, once what it waits for is kept and all before was told.
+    pub(crate) fn poll_end(&mut self, journal: Option<&Journal>) -> Option<Event> {
+        if journal.is_some_and(|journal| journal.holds_news() || !journal.has_kept(self.after)) {
+            return None;
+        }
         self.ended.take().map(|ended| Event::Ended(*ended))
     }
 
@@ -61,9 +66,18 @@ impl Events {
     }
 
     /// The session is over: no message is overdue any more.
-    pub(crate) fn end(&mut self, ended: Ended) {
+    pub(crate) fn end(&mut self, ended: Ended, after: Mark) {
         self.overdue.clear();
         self.ended = Some(ended.into());
+        self.after = after;
+    }
+
+    /// Another process had gone on with the session before it ended here. If that was not told yet, it was never true.
+    pub(crate) fn supersede(&mut self) {
+        if let Some(ended) = &mut self.ended {
+            ended.reason = EndReason::Superseded;
+            ended.fates.know_less();
+        }
     }
 
     /// Tells of the messages that are overdue by now.

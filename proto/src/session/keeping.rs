@@ -113,6 +113,9 @@ impl Session {
             StoreFailure::Released => EndReason::Moved,
         };
         self.connections.forget_parting();
+        if self.is_ended() && failure == StoreFailure::Superseded {
+            self.events.supersede();
+        }
         if self.is_ended() && (failure == StoreFailure::Superseded || !self.has_persisted(self.mark())) {
             // What is kept is a session that is not over.
             self.reporting.goes_on_elsewhere();

@@ -192,12 +192,11 @@ impl Session {
         self.reporting.take_due().then(|| self.report()).flatten()
     }
 
-    /// The next event. The last is the end, which comes once all that this end took is kept, or never will be.
+    /// The next event. The last is the end. In a durable session that comes once all that this end took is kept, or never will be; and one of which the
+    /// peer knows nothing, once something is kept behind it: another process may have gone on with the session.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let journal = self.ledger.journal.as_ref();
-        let is_last = !journal.is_some_and(|journal| journal.holds_news());
         let event = self.events.poll();
-        event.or_else(|| is_last.then(|| self.events.poll_end()).flatten())
+        event.or_else(|| self.events.poll_end(self.ledger.journal.as_deref()))
     }
 
     /// Whether a connection is wanted, and how (client). A level: it stands until it is answered.

@@ -38,6 +38,17 @@ impl Tally {
     }
 }
 
+impl Fates {
+    /// What is not known to be delivered may be, since another process went on with the session.
+    pub(crate) fn know_less(&mut self) {
+        for fate in &mut self.streams {
+            for undelivered in core::mem::take(&mut fate.not_delivered) {
+                fate.unknown.add_queued(&undelivered);
+            }
+        }
+    }
+}
+
 impl Streams {
     /// Empties the outbox and every queue. `peer_position`: all below it arrived and nothing else ever
     /// will; unknown when `None`.

@@ -22,9 +22,9 @@ impl World {
             return;
         }
         if life
-            .session
-            .end_reason()
-            .is_some_and(|reason| self.goes_on(life.end, reason))
+            .ended
+            .as_ref()
+            .is_some_and(|ended| self.goes_on(life.end, &ended.reason))
         {
             return self.part(id);
         }
@@ -68,6 +68,8 @@ impl World {
     /// A server has what is left of a session, in the place of its journal.
     fn entomb(&mut self, number: usize, id: u64, life: &mut Life) {
         self.servers[number].owners.retain(|_, owner| *owner != id);
+        let is_owner = self.disks[life.disk].owner == id;
+        assert!(is_owner || !self.is_fleet(), "it ends what another node goes on with");
         let Some(session) = life.session.id() else { return };
         self.forget(number, session);
         if let Some(remains) = life.session.remains() {

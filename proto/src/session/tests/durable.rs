@@ -1,6 +1,7 @@
 //! Durable sessions: what waits for the disk, and what is restored from it. The simulator of the `unbroken-tests` crate kills
 //! processes at any step; here each effect has a test of its own.
 
+mod alone;
 mod overrun;
 mod seen;
 
