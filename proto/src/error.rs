@@ -212,8 +212,8 @@ pub enum SendRefusal {
     #[error("outbox full")]
     Full,
     /// As much as may wait for readers that have granted no more, or for the peer to have room for the stream, does so already (96 KiB, or half of the
-    /// outbox if that is less; 144 KiB, or three quarters, of both together), or so much that the rest of the outbox has no room for this payload. A stream whose reader takes its data may have room all the
-    /// same. [`Event::Writable`](crate::Event::Writable) tells when to try again.
+    /// outbox if that is less; 144 KiB, or three quarters, of both together), or so much that the rest of the outbox has no room for this
+    /// payload. A stream whose reader takes its data may have room all the same. [`Event::Writable`](crate::Event::Writable) tells when to try again.
     #[error("too much waits for readers")]
     Unread,
     /// The message would not fit even an empty outbox.

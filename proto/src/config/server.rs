@@ -116,8 +116,8 @@ pub struct ServerConfig {
     /// stay away longer than this may not learn what became of their data.
     pub tombstone_lifetime: Duration,
     /// Tombstones kept at most, some 400 bytes each and the reason that a close gave (up to 1,024); beyond, the oldest goes early, of the client that
-    /// ended the newest session if it has more than its share. Owner: the registry; those in a store are bounded by their lifetime. 0 (there are none, in a store neither) to 16,777,216,
-    /// default 100,000.
+    /// ended the newest session if it has more than its share. Owner: the registry; those in a store are bounded by their lifetime. 0 (there are
+    /// none, in a store neither) to 16,777,216, default 100,000.
     pub max_tombstones: usize,
 }
 

@@ -58,7 +58,7 @@ pub enum Admission {
         /// The connection.
         incoming: Incoming,
     },
-    /// The predecessor is not held here, and may be kept elsewhere: as [`Route::Lookup`]. Once it is restored, call
+    /// The predecessor is not held here, or does not know the proof, and may be kept elsewhere: as [`Route::Lookup`]. Once it is restored, call
     /// [`admit`](crate::server::Registry::admit) again.
     Lookup {
         /// The session.

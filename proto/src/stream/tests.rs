@@ -954,9 +954,8 @@ fn a_message_beyond_what_may_wait_is_let_in_when_nothing_else_does() {
     assert_eq!(refused.reason, SendRefusal::Unread);
 }
 
-/// Found by random schedules: what was queued on a stream that waits for the slot of another one kept messages from that other one, for good.
-#[test]
-fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
+/// Two streams, one of which has the only slot once something is sent.
+fn with_one_slot() -> End {
     let single = SessionConfig {
         stream_window: 4_096,
         max_stream_window: 4_096,
@@ -967,6 +966,13 @@ fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
     a.open();
     a.open();
     a.streams.set_peer(&single.parameters());
+    a
+}
+
+/// Found by random schedules: what was queued on a stream that waits for the slot of another one kept messages from that other one, for good.
+#[test]
+fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
+    let mut a = with_one_slot();
     let large = Bytes::from_static(&[7; 90_000]);
     a.streams
         .send(a.mine[1], large.clone())
@@ -1003,16 +1009,7 @@ fn what_waits_for_a_slot_keeps_nothing_from_the_stream_that_has_it() {
 /// A write that takes nothing is refused, or its caller would try for ever.
 #[test]
 fn bytes_are_taken_beside_what_waits_for_a_slot() {
-    let single = SessionConfig {
-        stream_window: 4_096,
-        max_stream_window: 4_096,
-        max_streams: 1,
-        ..SessionConfig::default()
-    };
-    let mut a = End::new(Side::Client, &SessionConfig::default());
-    a.open();
-    a.open();
-    a.streams.set_peer(&single.parameters());
+    let mut a = with_one_slot();
     let (moving, early) = (a.mine[0], a.mine[1]);
     for id in [early, moving] {
         let mut bytes = Bytes::from_static(&[7; 300_000]);

@@ -134,7 +134,8 @@ impl World {
             }
         };
         if pieces.is_empty() {
-            return Some(Found::Absent);
+            let is_held = lookup.is_proven && lookup.held.is_some();
+            return Some(if is_held { Found::Later } else { Found::Absent });
         }
         match recogniser.recognises(now, &lookup.incoming, &pieces, None) {
             Ok(Recognition::Client) => {

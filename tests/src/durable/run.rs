@@ -215,10 +215,7 @@ fn judge(world: &World) {
         // An end that was never confirmed expires by itself; a client of which that was a server that began again meanwhile learns
         // that its session is unknown. What crosses a close may wait for as long as an end lingers.
         let alone = !world.finals.iter().any(|other| other.end == 0 && other.id == last.id);
-        // To be mended: a copy that was left behind, and has not noticed, is not looked past when a proven client comes that it does not know. It
-        // says that another one has gone on with the session, which then is true of itself only.
-        let misled = *reason == EndReason::Superseded && world.tally.of("fleet: stolen") > 0;
-        if !world.excused && !alone && !misled {
+        if !world.excused && !alone {
             let known = matches!(
                 reason,
                 EndReason::Closed { code: 3, .. }

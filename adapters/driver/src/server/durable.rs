@@ -81,9 +81,9 @@ pub(super) fn session_of(id: &JournalId) -> Option<SessionId> {
 impl ServerHandle {
     /// Keeps the sessions that are admitted from now on in `store`, each under its id in hexadecimal digits; the configuration says how that is protected
     /// ([`SessionConfig::durable`](unbroken_proto::SessionConfig::durable)). A session's client hears of it once it is kept; of a
-    /// session that is over a tombstone stays there for [its lifetime](unbroken_proto::ServerConfig::tombstone_lifetime) (none, where there are to be none), so that the client learns how
-    /// it ended also from another process. One whose last handle is dropped goes on in the process that restores it, and nobody else: what is to
-    /// end is closed. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
+    /// session that is over a tombstone stays there for [its lifetime](unbroken_proto::ServerConfig::tombstone_lifetime) (none, where there are to be none), so that the client
+    /// learns how it ended also from another process. One whose last handle is dropped goes on in the process that restores it, and nobody else: what is
+    /// to end is closed. Durable sessions without a store end as [`StorageFailed`](unbroken_proto::event::EndReason::StorageFailed) before
     /// their clients hear of them.
     pub fn keep_in(&self, store: Arc<dyn Store>) {
         self.with(|state, _, _| state.store = Some(store));

@@ -187,8 +187,7 @@ impl ServerHandle {
 }
 
 /// What the store answers by then: the client does not wait longer, and others are to be looked up.
-async fn by<T>(timer: &mut Timer, deadline: Instant, answer: StoreFuture<'_, T>) -> Result<T, StoreError> {
-    let mut answer = answer;
+async fn by<T>(timer: &mut Timer, deadline: Instant, mut answer: StoreFuture<'_, T>) -> Result<T, StoreError> {
     poll_fn(|cx| {
         let answer = answer.as_mut().poll(cx);
         if answer.is_ready() {

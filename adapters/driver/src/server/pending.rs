@@ -37,7 +37,7 @@ pub(super) type Asked = (Request, Placement);
 /// A session that may be kept, and the connection that wants it.
 pub(super) struct Wanted {
     pub(super) session: SessionId,
-    /// Who held it when it opened under none of its secrets.
+    /// Who held it, and did not know the proof.
     pub(super) held: Option<Arc<Shared>>,
     pub(super) incoming: Incoming,
     /// Of a client that is proven.
@@ -208,7 +208,7 @@ impl PendingConnection {
                     let asked = request.map(|request| (request, placement));
                     return Arrival::Lookup(Box::new(Wanted {
                         session,
-                        held: None,
+                        held: state.owners.get(&session).map(|owner| Arc::clone(&owner.shared)),
                         incoming,
                         asked,
                     }));

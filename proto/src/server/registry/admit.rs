@@ -48,14 +48,18 @@ impl Registry {
         }
     }
 
-    /// What is to be looked up before anything can be said of it.
+    /// What is to be looked up before anything can be said of it. Also where the session is held, and does not know the proof: another process may
+    /// have gone on with it.
     fn missing_predecessor(&self, incoming: &Incoming) -> Option<SessionId> {
         let IncomingKind::Proven(proven) = &incoming.kind else {
             return None;
         };
-        let named = SessionId(proven.offer.predecessor.as_ref()?.id);
-        let is_known = self.sessions.contains(named) || self.is_over(named);
-        (self.lookup && !is_known && self.pending.holds(incoming.connection)).then_some(named)
+        let named = proven.offer.predecessor.as_ref().filter(|_| self.lookup)?;
+        let id = SessionId(named.id);
+        let mut secrets = self.sessions.resume_secrets(id).into_iter().flatten();
+        let is_known =
+            self.is_over(id) || secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac));
+        (!is_known && self.pending.holds(incoming.connection)).then_some(id)
     }
 
     /// Where it is known whether the predecessor is held.

@@ -233,6 +233,25 @@ fn a_proven_client_whose_session_is_kept_elsewhere_goes_on_with_it() {
     fleet.goes_on(epoch, incoming);
 }
 
+/// Found by random schedules: a copy that was left behind told the client of the session that it was superseded.
+// PROTOCOL R17.10
+#[test]
+fn a_proven_client_is_looked_up_where_a_copy_is_held_that_does_not_know_it() {
+    let mut fleet = fleet();
+    let (now, pieces) = (fleet.durable.pair.now, fleet.durable.server.pieces());
+    let _copy = fleet.other.restore(now, &pieces, None).expect("because it is whole");
+    // The owner goes on with it, and the client has another secret.
+    fleet.durable.dial();
+    fleet.durable.pair.cut();
+    let (_, incoming) = fleet.prove();
+    let now = fleet.durable.pair.now;
+    let Admission::Lookup { session, incoming } = fleet.other.admit(now, incoming) else {
+        panic!("not looked up");
+    };
+    assert_eq!(Some(session), fleet.durable.pair.client.id());
+    assert_eq!(fleet.recognises(&incoming), Recognition::Client);
+}
+
 /// While the store cannot be asked, the client is told to come later, and nothing else.
 // PROTOCOL R17.10
 #[test]

@@ -4,21 +4,35 @@ use super::*;
 use crate::wire::FrameWriter;
 use crate::wire::frame::{Data, Frame, Open};
 
-/// Of credit, resets and stops there is no end, so that a peer could fill the memory of one whose store does not answer.
-// PROTOCOL R17.12
-#[test]
-fn what_no_credit_bounds_is_bounded_while_the_store_does_not_answer() {
+/// Attached, with a client that is not durable, and so says at once what it has to say.
+fn with_durable_server(adjust: impl FnOnce(&mut SessionConfig)) -> Durable {
     let mut durable = Durable {
-        pair: Pair::with_configs(|_, server| server.session.durable = Some(at_rest())),
+        pair: Pair::with(|_, server| {
+            server.durable = Some(at_rest());
+            adjust(server);
+        }),
         client: Disk::default(),
         server: Disk::default(),
     };
     durable.dial();
+    durable
+}
+
+/// The present connection, as either end calls it.
+fn connection(durable: &Durable) -> (Epoch, Epoch) {
+    let (ours, theirs) = durable.pair.links.last().copied().expect("because it was dialled");
+    (ours, theirs.expect("because it was answered"))
+}
+
+/// Of credit, resets and stops there is no end, so that a peer could fill the memory of one whose store does not answer.
+// PROTOCOL R17.12
+#[test]
+fn what_no_credit_bounds_is_bounded_while_the_store_does_not_answer() {
+    let mut durable = with_durable_server(|_| {});
     let now = durable.pair.now;
     let stream = queue(&mut durable.pair.client, now, "one".into());
     durable.settle();
-    let (ours, theirs) = durable.pair.links.last().copied().expect("because it was dialled");
-    let theirs = theirs.expect("because it was answered");
+    let (ours, theirs) = connection(&durable);
     let kept = durable.pair.server().ledger.expected();
     let mut stops = 0;
     while durable.pair.server().is_wanted(theirs) {
@@ -50,19 +64,12 @@ fn what_no_credit_bounds_is_bounded_while_the_store_does_not_answer() {
 #[test]
 fn what_is_reset_is_bounded_while_the_store_does_not_answer() {
     const WINDOW: u64 = 64 << 10;
-    let mut durable = Durable {
-        pair: Pair::with_configs(|_, server| {
-            server.session.durable = Some(at_rest());
-            server.session.session_window = WINDOW;
-            server.session.max_session_window = WINDOW;
-        }),
-        client: Disk::default(),
-        server: Disk::default(),
-    };
-    durable.dial();
+    let mut durable = with_durable_server(|session| {
+        session.session_window = WINDOW;
+        session.max_session_window = WINDOW;
+    });
     let now = durable.pair.now;
-    let (ours, theirs) = durable.pair.links.last().copied().expect("because it was dialled");
-    let theirs = theirs.expect("because it was answered");
+    let (ours, theirs) = connection(&durable);
     let mut streams = 0;
     while durable.pair.server().is_wanted(theirs) {
         let stream = StreamId(1 + 4 * streams / 2);
@@ -107,8 +114,7 @@ fn what_comes_behind_a_close_is_not_kept() {
     durable.settle();
     let server = durable.pair.server();
     server.close(now, 3, Bytes::new()).expect("because the code is small");
-    let (ours, theirs) = durable.pair.links.last().copied().expect("because it was dialled");
-    let theirs = theirs.expect("because it was answered");
+    let (ours, theirs) = connection(&durable);
     let mut packet = Vec::new();
     while durable.pair.server().poll_transmit(now, theirs, &mut packet) {}
     durable.server.keep(durable.pair.server(), now);
