@@ -1,5 +1,6 @@
 //! How far a close has come, from either end, and how it finishes.
 
+use alloc::boxed::Box;
 use core::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use crate::wire::frame::{Close, End, EndCode};
 /// A close under way. Decides when the session is over and why; [`Finish`] says so.
 #[derive(Default)]
 pub(crate) struct Closing {
-    local: Option<LocalClose>,
+    /// Apart, since most of its life a session has none, and many of them lie in one process.
+    local: Option<Box<LocalClose>>,
     peer: Option<Close>,
     /// The end that did not close waits no longer than this for the closer's END.
     patience: Option<Instant>,
@@ -143,14 +145,14 @@ impl Closing {
             return false;
         }
         reason.truncate(MAX_REASON);
-        self.local = Some(LocalClose {
+        self.local = Some(Box::new(LocalClose {
             code,
             reason,
             linger: now + linger,
             last: now + linger + linger,
             overdue: false,
             committed: None,
-        });
+        }));
         true
     }
 
