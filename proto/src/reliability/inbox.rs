@@ -48,6 +48,12 @@ impl<T: Charged> Inbox<T> {
         Ok(())
     }
 
+    /// Nothing is held any more.
+    pub(crate) fn clear(&mut self) {
+        self.held.clear();
+        self.bytes = 0;
+    }
+
     /// What is held at that position, whose turn has come.
     pub(crate) fn take(&mut self, position: u64) -> Option<T> {
         let taken = self.held.remove(&position)?;

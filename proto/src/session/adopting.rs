@@ -88,6 +88,11 @@ impl Session {
         };
         match adopted {
             Ok(adopted) => {
+                if !adopted.attach.may_be_old {
+                    // Its client has left that connection. If something still comes there, it is from a copy of the client, which
+                    // does not say what this one says.
+                    self.leave_current(now, Cause::Network);
+                }
                 self.note_candidate(adopted.promoted);
                 Ok(self.answer(now, adopted))
             }

@@ -125,7 +125,8 @@ impl Session {
     ) -> Result<Step, ConnectionError> {
         let dialing = self.reconnecting.dialing.as_ref();
         let config = &dialing.ok_or(ConnectionError::UnexpectedPacket)?.config;
-        let stated = self.ledger.stated();
+        // All that was taken was kept before HELLO went, and there was no connection since.
+        let stated = self.ledger.standing();
         self.identity.on_challenge(config, (handshake, carrier), packet, stated)
     }
 

@@ -170,6 +170,12 @@ impl Ledger {
         held.cloned().map(PeerClose::new)
     }
 
+    /// The connections that they came on are over, and the peer goes on from the next in order: what came ahead of its turn is said again.
+    pub(crate) fn forget_ahead(&mut self) {
+        self.inbox.clear();
+        self.last = self.last.filter(|end| end.get() <= self.expected);
+    }
+
     /// A sequenced frame arrived. `gap_open`: frames ahead of their turn are legal now.
     pub(crate) fn arrive(
         &mut self,

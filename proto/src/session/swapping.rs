@@ -39,6 +39,9 @@ impl Session {
             self.end(now, EndReason::StateLost, None);
             return;
         }
+        if !attach.planned && !self.closing.peer_closed() {
+            self.ledger.forget_ahead();
+        }
         let progress = acked < attach.stated;
         self.ledger.acknowledge(attach.stated);
         let acked = self.ledger.acked();

@@ -91,7 +91,8 @@ impl Identity {
         let which = resume.which;
         let claim = resume.claim.ok_or(Rejection::SILENT)?;
         let planned = claim.alive && at.may_swap;
-        let stated = at.ledger.stated();
+        // The answer waits until all that was taken is kept: whatever is taken of another than this client is not its own.
+        let stated = at.ledger.standing();
         let (answer, keys, secret) = resume.answer(stated, planned).map_err(|_| Rejection::SILENT)?;
         ticket.counter = counter;
         if let Err(after) = self.attempts.take(at.now, at.max_attempts) {
@@ -130,8 +131,8 @@ impl Identity {
         };
         ticket.counter = named.counter;
         let stated = named.position;
-        let position = at.ledger.stated();
         if let Err(rule) = at.closing.judge(Stated::Present, stated, at.ledger) {
+            let position = at.ledger.stated();
             let verdict = Verdict::StateLost { position };
             return Err(Declined::with(proven, verdict, Some(rule)));
         }
@@ -141,6 +142,8 @@ impl Identity {
             return Err(later.seal(&mut proven.established.keys).into());
         }
         let promoted = which == 1 && ticket.promote();
+        // As with RESUMED.
+        let position = at.ledger.standing();
         answer.verdict = Some(Verdict::Resumed { position });
         let packet = final_packet(&mut proven.established.keys, answer);
         ticket.candidate = Some(proven.established.secret);

@@ -43,7 +43,8 @@ impl Ticket {
     /// RESUME. `alive`: our connection before is said to be alive.
     pub(crate) fn resume(&mut self, ledger: &Ledger, alive: bool, rng: &mut Rng) -> Step {
         self.counter += 1;
-        let stated = ledger.stated();
+        // It waits until all that was taken is kept, since its counter has to be.
+        let stated = ledger.standing();
         let (resume, packet) = ClientResume::new(&self.secret, self.id, self.counter, stated, alive, rng);
         let stage = Stage::Resuming {
             resume: Box::new(resume),

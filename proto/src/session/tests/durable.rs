@@ -2,6 +2,7 @@
 //! processes at any step; here each effect has a test of its own.
 
 mod alone;
+mod copies;
 mod overrun;
 mod seen;
 
@@ -705,7 +706,7 @@ fn packet_of(session: &mut Session, now: Instant, epoch: Epoch) -> Option<Vec<u8
     session.poll_transmit(now, epoch, &mut packet).then_some(packet)
 }
 
-// PROTOCOL R17.3 R17.4 R17.5
+// PROTOCOL R10.21 R17.3 R17.4 R17.5
 #[test]
 fn each_step_of_a_resume_waits_for_what_it_promises_to_be_kept() {
     let mut durable = Durable::new();

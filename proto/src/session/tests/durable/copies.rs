@@ -1,0 +1,163 @@
+//! Two processes that hold one journal, which no lock kept apart: what the peer has of one of them is never taken for what the other one says.
+
+use super::*;
+
+/// A client, a stream of its that the server knows, and its journal as it lies in another folder, too.
+fn copied() -> (Durable, StreamId, Disk) {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let stream = queue(&mut durable.pair.client, now, "both".into());
+    durable.settle();
+    assert!(durable.pair.server().accept(now).is_some());
+    let journal = durable.client.clone();
+    (durable, stream, journal)
+}
+
+impl Durable {
+    /// The process that goes on with that copy of the client's journal is the client from here on. The one before it lives. `in_handshake`: as after RESUMEs
+    /// that were refused.
+    fn change_clients(&mut self, journal: Disk, in_handshake: bool) -> Session {
+        self.client = journal;
+        let now = self.pair.now;
+        let seed = Seed([0x77; 32]);
+        let copy = Session::restore(client_config(), &self.client.pieces(), None, seed, now);
+        let original = core::mem::replace(&mut self.pair.client, copy.expect("because it is honest"));
+        if in_handshake {
+            (0..2).for_each(|_| self.pair.client.reconnecting.on_refused(true));
+        }
+        original
+    }
+
+    /// What the client says on that connection.
+    fn client_says(&mut self, epoch: Epoch) -> Vec<Vec<u8>> {
+        packets(&mut self.pair.client, &mut self.client, self.pair.now, epoch)
+    }
+}
+
+/// All that it has for that connection: what is committed goes out once that is kept.
+fn packets(session: &mut Session, disk: &mut Disk, now: Instant, epoch: Epoch) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        all.extend(core::iter::from_fn(|| packet_of(session, now, epoch)));
+        if !disk.keep(session, now) {
+            return all;
+        }
+    }
+}
+
+fn arrive(session: &mut Session, now: Instant, epoch: Epoch, packets: Vec<Vec<u8>>) {
+    for packet in packets {
+        let taken = session.handle_input(now, epoch, BytesMut::from(&packet[..]));
+        taken.expect("because it is honest");
+    }
+}
+
+/// Found by random schedules: the server had taken it, and not kept it yet, so that RESUMED did not speak of it.
+// PROTOCOL R17.14
+#[test]
+fn what_was_taken_of_a_copy_and_is_not_kept_yet_counts() {
+    for in_handshake in [false, true] {
+        let (mut durable, stream, journal) = copied();
+        let now = durable.pair.now;
+        let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
+        send(&mut durable.pair.client, now, stream, "of the original");
+        let said = durable.client_says(ours);
+        arrive(
+            durable.pair.server(),
+            now,
+            theirs.expect("because it was answered"),
+            said,
+        );
+        let _original = durable.change_clients(journal, in_handshake);
+        send(&mut durable.pair.client, now, stream, "of the copy");
+        durable.dial();
+        let client = &mut durable.pair.client;
+        assert_eq!(client.end_reason(), Some(&EndReason::StateLost));
+        let ended = events(client).into_iter().find_map(|event| match event {
+            Event::Ended(ended) => Some(ended),
+            _ => None,
+        });
+        let fates = ended.expect("because it ended").fates;
+        assert_eq!(fates.streams[0].not_delivered.len(), 1, "{fates:?}");
+        let read = messages(durable.pair.server(), now, stream);
+        assert_eq!(read, [b"both".to_vec(), b"of the original".to_vec()]);
+    }
+}
+
+/// The same, where the original speaks between the answer to the copy and its confirmation.
+// PROTOCOL R10.22
+#[test]
+fn nothing_is_taken_of_a_client_that_another_one_was_answered_for() {
+    for in_handshake in [false, true] {
+        let (mut durable, stream, journal) = copied();
+        let now = durable.pair.now;
+        let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
+        let theirs = theirs.expect("because it was answered");
+        send(&mut durable.pair.client, now, stream, "of the original");
+        let said = durable.client_says(ours);
+        let _original = durable.change_clients(journal, in_handshake);
+        send(&mut durable.pair.client, now, stream, "of the copy");
+        durable.connect();
+        let server = durable.pair.server();
+        assert!(!server.is_wanted(theirs), "its client said that it is dead");
+        assert_eq!(server.state(), SessionState::Detached);
+        arrive(durable.pair.server(), now, theirs, said);
+        durable.settle();
+        let read = messages(durable.pair.server(), now, stream);
+        assert_eq!(read, [b"both".to_vec(), b"of the copy".to_vec()]);
+    }
+}
+
+/// The same, where what the original said came ahead of its turn, in a planned swap.
+// PROTOCOL R10.23
+#[test]
+fn what_came_ahead_of_its_turn_is_said_again_by_who_goes_on() {
+    let (mut durable, stream, _) = copied();
+    let now = durable.pair.now;
+    let old = durable.pair.links[0].0;
+    durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    send(&mut durable.pair.client, now, stream, "both, late");
+    durable.client_says(old);
+    durable.pair.held = Some(old);
+    durable.dial();
+    let journal = durable.client.clone();
+    send(&mut durable.pair.client, now, stream, "of the original");
+    durable.settle();
+    assert!(durable.pair.server().stats().inbox_bytes > 0, "it is ahead of its turn");
+    durable.pair.links.clear();
+    durable.pair.held = None;
+    let _original = durable.change_clients(journal, false);
+    send(&mut durable.pair.client, now, stream, "of the copy");
+    durable.dial();
+    assert_eq!(durable.pair.client.end_reason(), None);
+    let read = messages(durable.pair.server(), now, stream);
+    assert_eq!(
+        read,
+        ["both", "both, late", "of the copy"].map(|message| message.as_bytes().to_vec())
+    );
+}
+
+/// The same of two servers: what the client took of one, and has not kept yet when it asks the other.
+// PROTOCOL R17.14
+#[test]
+fn what_was_taken_of_a_copied_server_and_is_not_kept_yet_counts() {
+    let (mut durable, stream, _) = copied();
+    let now = durable.pair.now;
+    let journal = durable.server.clone();
+    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
+    let theirs = theirs.expect("because it was answered");
+    send(durable.pair.server(), now, stream, "of the original");
+    let server = durable.pair.server.as_mut().expect("because it was dialled");
+    let said = packets(server, &mut durable.server, now, theirs);
+    arrive(&mut durable.pair.client, now, ours, said);
+    durable.pair.client.detach(now, ours, Cause::Network);
+    durable.server = journal;
+    durable.restart_server();
+    assert!(durable.pair.server().accept(now).is_some());
+    send(durable.pair.server(), now, stream, "of the copy");
+    durable.dial();
+    assert_eq!(durable.pair.client.end_reason(), Some(&EndReason::StateLost));
+    let read = messages(&mut durable.pair.client, now, stream);
+    assert_eq!(read, [b"of the original".to_vec()]);
+}
