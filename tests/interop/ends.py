@@ -53,6 +53,8 @@ class Client:
         h = Handshake(suite, True, head, self.psk)
         await carrier.send(head + h.write(b""))
         h.read(expect(await carrier.receive(), 2, [97]))
+        if old:
+            old.counter += 1
         predecessor = old and frame("PREDECESSOR", id=old.id, counter=old.counter, position=old.stated(),
                                    mac=predecessor_mac(old.suite, old.secret, h.hash))
         offer = frame("OFFER", versions=b"\1", suites=bytes(self.suites), parameters=self.parameters, name=b"", credential=b"",
@@ -121,10 +123,11 @@ class Server:
         held = p and self.sessions.get(p.id)
         if not held:
             return ("Unknown", 3_600_000, None) if p else ("none", None, None)
-        if p.counter < held.counter or not any(compare_digest(predecessor_mac(*s, h2), p.mac) for s in held.secrets()):
+        if p.counter <= held.counter or not any(compare_digest(predecessor_mac(*s, h2), p.mac) for s in held.secrets()):
             return "Superseded", None, None
         held.counter = p.counter
         if not held.ended and held.possible(p.position, held.acked):
+            held.retire(*held.live)  # its client has left these
             return "Resumed", held.stated(), held
         held.end("StateLost")
         return "StateLost" if held.ended == "StateLost" else "Expired", held.stated(), None
@@ -140,6 +143,8 @@ class Server:
             return await self.reject(carrier, "Refused")
         h, secret, claimed = opened[0], opened[1], get_all("CLAIM", opened[2])
         old = session.current if claimed.alive and session.settled() else None
+        if not claimed.alive:
+            session.retire(*session.live)  # its client has left these
         resumed = b"\5" + h.write(put("CLAIM", frame("CLAIM", position=session.stated(), alive=old is not None)))
         session.counter, session.suite, session.secret = counter, suite, secret
         session.propose(link := Link(carrier, h, claimed.position, 0 if claimed.alive else UNKNOWN, old))

@@ -144,6 +144,8 @@ class Session:
         self.retire(*self.live - {link, link.old})
         self.secret, self.suite, self.current, self.candidate, self.ack_now = link.secret, link.suite, link, None, True
         self.acknowledge(link.stated, min(self.acked, link.floor))
+        if not link.old and self.peer_final is None:  # what came ahead of its turn is sent again
+            self.inbox, self.peer_close = {}, None
         link.cursor, link.repeat_until = (link.old.cursor, 0) if link.old else (self.acked, len(self.sent))
         link.own_n = link.cursor if link.old else 0
         asyncio.get_running_loop().call_later(DRAIN_TIMER, self.retire, link.old)

@@ -21,7 +21,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bytes::BytesMut;
 
-/// The server's side. Until a newcomer has confirmed, only the candidate is touched.
+/// The server's side. Until a newcomer has confirmed, only the candidate is touched; but what its client has left is not read any more.
 impl Session {
     /// A session fresh from its handshake. Provisional until the client's first sealed packet. In `secrets` the registry
     /// sees under which of them it takes a RESUME.
@@ -89,9 +89,7 @@ impl Session {
         match adopted {
             Ok(adopted) => {
                 if !adopted.attach.may_be_old {
-                    // Its client has left that connection. If something still comes there, it is from a copy of the client, which
-                    // does not say what this one says.
-                    self.leave_current(now, Cause::Network);
+                    self.connections.abandon();
                 }
                 self.note_candidate(adopted.promoted);
                 Ok(self.answer(now, adopted))

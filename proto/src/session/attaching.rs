@@ -35,13 +35,13 @@ impl Session {
         // What a full handshake states holds only of a session that has no connection.
         let in_handshake = dialing.asks_in_handshake() && !alive;
         let epoch = self.connections.next_epoch();
-        let step = match &mut self.identity.ticket {
-            Some(ticket) if !in_handshake => {
-                let step = ticket.resume(&self.ledger, alive, &mut self.rng);
-                let counter = ticket.counter;
-                self.ledger.note(|| Op::Counter(counter));
-                Some(step)
-            }
+        if let Some(ticket) = &mut self.identity.ticket {
+            ticket.counter += 1;
+            let counter = ticket.counter;
+            self.ledger.note(|| Op::Counter(counter));
+        }
+        let step = match &self.identity.ticket {
+            Some(ticket) if !in_handshake => Some(ticket.resume(&self.ledger, alive, &mut self.rng)),
             _ => {
                 self.identity.on_hello(now);
                 proving::hello(&dialing.config, dialing.suite, carrier, &mut self.rng)

@@ -149,6 +149,7 @@ fn connection_hash(live: &ActiveConnection) -> u64 {
         live.resync_answered,
         live.closed_due,
         live.resync_due,
+        live.abandoned,
     );
     let cursors = (
         live.cursor,

@@ -36,8 +36,8 @@ pub(crate) enum Arrival {
     Duplicate,
     /// It is held until the gap below it closes.
     Ahead,
-    /// It, and perhaps frames held behind it, took effect.
-    InOrder,
+    /// It, and perhaps frames held behind it, took effect: so much payload.
+    InOrder { payload: u64 },
 }
 
 /// A CLOSE that took effect. Boxed, since what becomes of each frame is passed on with the place for it.
@@ -200,11 +200,13 @@ impl Ledger {
                 },
             };
         }
+        let mut payload = frame.payload_len();
         let mut close = self.accept(frame)?;
         while let Some(frame) = self.inbox.take(self.expected) {
+            payload += frame.payload_len();
             close = self.accept(frame)?.or(close);
         }
-        Ok((Arrival::InOrder, close))
+        Ok((Arrival::InOrder { payload }, close))
     }
 
     /// Nothing sequenced lies behind a CLOSE.
@@ -261,7 +263,7 @@ impl Ledger {
         freed
     }
 
-    /// Whether no sequenced frame of the peer ever came, not even ahead of its turn.
+    /// Whether no sequenced frame of the peer was ever taken, and none waits for its turn.
     pub(crate) fn received_nothing(&self) -> bool {
         self.expected == 0 && self.inbox.bytes() == 0
     }

@@ -118,7 +118,8 @@ impl Session {
     }
 
     /// A connection that the registry routed to this session (server): a RESUME, or a handshake that
-    /// names it as its predecessor. The current connection goes on until the newcomer has confirmed.
+    /// names it as its predecessor. What carries the session stays until the newcomer has confirmed; but if the client says that it has left that,
+    /// nothing is read or said there any more.
     ///
     /// # Errors
     /// The proof is not accepted, or the session is over: send the rejection's packet, if any, and close. The session ends
@@ -162,6 +163,7 @@ impl Session {
                 .is_some_and(|draining| draining.connection.wants_reply())
             || connections
                 .current()
+                .filter(|current| !current.abandoned)
                 .is_some_and(|current| current.wants_control() || self.owes_frames(current))
     }
 

@@ -91,7 +91,7 @@ impl Session {
         packed
     }
 
-    /// The connection of that role; `None`: there is none that carries the session.
+    /// The connection of that role; `None`: there is none that carries the session, or the peer has left it.
     fn borrow(&mut self, now: Instant, role: ConnectionRole) -> Option<Borrowed<'_>> {
         let connections = &mut self.connections;
         let (current, draining) = (connections.current.as_deref_mut(), connections.draining.as_deref_mut());
@@ -101,6 +101,9 @@ impl Session {
             ConnectionRole::Draining => (&mut draining?.connection, current),
             ConnectionRole::Candidate => return None,
         };
+        if connection.abandoned {
+            return None;
+        }
         Some(Borrowed {
             connection,
             is_current: role == ConnectionRole::Current,

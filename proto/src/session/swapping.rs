@@ -151,7 +151,11 @@ impl Session {
         match self.side {
             Side::Client => self.attempt_failed(now, cause, None),
             // A session that is not confirmed yet may still be, over another connection.
-            Side::Server => {}
+            Side::Server => {
+                if self.connections.current().is_some_and(|current| current.abandoned) {
+                    self.leave_current(now, Cause::Network);
+                }
+            }
         }
     }
 

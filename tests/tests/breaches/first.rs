@@ -491,7 +491,7 @@ pub(crate) fn better_suite_passed_over(rng: &mut Rng, _: Side) -> Outcome {
 /// A full handshake that names the member's session; what FINAL says, and its keys.
 pub(crate) fn ask(
     rng: &mut Rng,
-    member: Member,
+    mut member: Member,
     suite: u8,
     adjust: impl FnOnce(&mut Predecessor),
 ) -> (Member, Keys, Frame) {
@@ -500,6 +500,7 @@ pub(crate) fn ask(
         stream: StreamId(1),
     };
     let (wire, handshake) = target.challenged(rng, suite);
+    member.counter += 1;
     let mut named = Predecessor {
         id: member.id,
         counter: member.counter,
@@ -524,7 +525,7 @@ pub(crate) fn wrong_predecessor(rng: &mut Rng, _: Side) -> Outcome {
     assert!(member.resumes(rng, used));
     let suite = *rng.pick(&SUITES);
     let (lower, bit) = (rng.chance(500), rng.below(256));
-    let below = rng.below(used);
+    let below = rng.below(used + 1);
     let (mut member, _, answer) = ask(rng, member, suite, |named| {
         if lower {
             named.counter = below;

@@ -74,8 +74,9 @@ fn the_first_resume_carries_1_and_a_handshake_uses_up_the_counter_that_it_names(
         member.attach(&mut rng, &claim(0, 0), &[FROM]);
         assert_eq!(member.counter, 5);
         member.counter += above;
-        let used = member.counter;
         let mut member = resumed(&mut rng, member, 4);
+        let used = member.counter;
+        assert_eq!(used, 6 + above);
         let (_, _, heard) = member.resume(&mut rng, used, &claim(0, 0), false);
         assert_eq!(heard.as_deref(), Some(&REFUSED[..]), "{used} is used up");
         let (_, _, heard) = member.resume(&mut rng, used + 1, &claim(0, 0), false);

@@ -146,7 +146,7 @@ impl Recogniser {
                 };
                 let mut secrets = secrets.iter().flatten();
                 match secrets.any(|secret| secret.verifier().check(&proven.hash_after_2, &named.mac)) {
-                    true if Some(named.counter) >= kept => Recognition::Client,
+                    true if Some(named.counter) > kept => Recognition::Client,
                     // Who has a newer secret has attached with it, and counted on.
                     false if Some(named.counter) > kept => Recognition::Unsure,
                     _ => Recognition::Other,

@@ -74,6 +74,8 @@ pub(crate) struct ActiveConnection {
     pub(crate) stable_at: Option<Instant>,
     /// The highest position the peer stated on this connection.
     pub(crate) stated_by_peer: u64,
+    /// The peer has left it: nothing is read or said here any more.
+    pub(crate) abandoned: bool,
 }
 
 /// What a connection begins with when it comes to carry the session.
@@ -147,6 +149,7 @@ impl ActiveConnection {
             progress: false,
             stable_at: start.stable_after.map(|wait| now + wait),
             stated_by_peer: start.stated,
+            abandoned: false,
         }
     }
 

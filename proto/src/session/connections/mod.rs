@@ -117,8 +117,19 @@ impl Connections {
 
     /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
     pub(crate) fn may_swap(&self, expected: u64, acked: u64, next: u64) -> bool {
-        let settled = |current: &ActiveConnection| current.swap.settled(expected, acked) && current.cursor == next;
+        let settled = |current: &ActiveConnection| {
+            !current.abandoned && current.swap.settled(expected, acked) && current.cursor == next
+        };
         self.draining.is_none() && self.current().is_some_and(settled)
+    }
+
+    /// The client has left those that carry the session, and is about to go on with another one. If something still comes there, it may be
+    /// from a copy of the client, which does not say what this one says.
+    pub(crate) fn abandon(&mut self) {
+        self.draining = None;
+        if let Some(current) = &mut self.current {
+            current.abandoned = true;
+        }
     }
 
     /// Closes the old connection of a swap once both sides have all that it carried.

@@ -185,7 +185,7 @@ impl Receiving<'_> {
         if let Frame::Close(close) = &frame {
             self.judge(Stated::Present, close.position)?;
         }
-        let (charge, payload) = (frame.charge(), frame.payload_len());
+        let charge = frame.charge();
         let gap_open = self.gap_open();
         let (arrival, close) = self.session.ledger.arrive(position, frame, gap_open)?;
         tally.sequenced_bytes += charge;
@@ -195,11 +195,8 @@ impl Receiving<'_> {
                 stats.duplicate_frames += 1;
                 tally.urgent = true;
             }
-            Arrival::Ahead => {
-                stats.payload_received += payload;
-                tally.urgent = true;
-            }
-            Arrival::InOrder => stats.payload_received += payload,
+            Arrival::Ahead => tally.urgent = true,
+            Arrival::InOrder { payload } => stats.payload_received += payload,
         }
         if let Some(close) = close {
             tally.urgent = true;

@@ -166,7 +166,7 @@ impl Ticket {
 
     /// Which of the secrets, the confirmed one (0) or the candidate's (1), the client knows that names this session.
     fn known_to(&self, named: &Predecessor, handshake_hash: &[u8; 32]) -> Option<usize> {
-        if named.id != self.id.0 || named.counter < self.counter {
+        if named.id != self.id.0 || named.counter <= self.counter {
             return None;
         }
         let opens = |secret: &ResumptionSecret| secret.verifier().check(handshake_hash, &named.mac);

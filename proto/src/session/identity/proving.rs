@@ -40,9 +40,8 @@ pub(crate) fn hello(config: &ClientConfig, suite: usize, carrier: Carrier, rng: 
 }
 
 impl Ticket {
-    /// RESUME. `alive`: our connection before is said to be alive.
-    pub(crate) fn resume(&mut self, ledger: &Ledger, alive: bool, rng: &mut Rng) -> Step {
-        self.counter += 1;
+    /// RESUME, under a counter that was not used yet. `alive`: our connection before is said to be alive.
+    pub(crate) fn resume(&self, ledger: &Ledger, alive: bool, rng: &mut Rng) -> Step {
         // It waits until all that was taken is kept, since its counter has to be.
         let stated = ledger.standing();
         let (resume, packet) = ClientResume::new(&self.secret, self.id, self.counter, stated, alive, rng);

@@ -243,7 +243,7 @@ fn what_is_ahead_of_its_turn_waits_or_is_a_fault() {
     let (arrival, _) = ledger.arrive(1, open(3), true).expect("because a gap is open");
     assert_eq!((arrival, ledger.expected()), (Arrival::Ahead, 0));
     let (arrival, _) = ledger.arrive(0, open(1), true).expect("because it is its turn");
-    assert_eq!((arrival, ledger.expected()), (Arrival::InOrder, 2));
+    assert_eq!((arrival, ledger.expected()), (Arrival::InOrder { payload: 0 }, 2));
 }
 
 /// Invariant 1. Kills `duplicate_delivered`.

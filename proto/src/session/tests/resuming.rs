@@ -1,6 +1,7 @@
 //! What the registry knows of the secrets under which a session may be resumed: never less than the client has.
 
 use super::*;
+use crate::accept::{Incoming, Rejection};
 use crate::security::testing::{BadResume, resume_packet};
 
 /// The client's next RESUME, and where the registry sends it. Nothing was reported to that since the session began.
@@ -93,4 +94,86 @@ fn a_secret_that_was_replaced_leads_nowhere() {
     assert!(!under(&mut pair, &first) && under(&mut pair, &second));
     pair.server().abort(now);
     assert!(!under(&mut pair, &second), "it is over");
+}
+
+/// The client asks in a full handshake: its connection, what leads to the registry's decision, and AUTH_PROOF on its way.
+fn ask(pair: &mut Pair) -> (Epoch, Incoming, Vec<u8>) {
+    let (epoch, route) = knock(pair);
+    let Route::Handshake(mut incoming) = route else {
+        panic!("it asks in a handshake");
+    };
+    let mut packet = Vec::new();
+    incoming.poll_transmit(&mut packet);
+    let heard = pair.client.handle_input(pair.now, epoch, BytesMut::from(&packet[..]));
+    heard.expect("because it is honest");
+    packet.clear();
+    assert!(pair.client.poll_transmit(pair.now, epoch, &mut packet));
+    (epoch, incoming, packet)
+}
+
+/// AUTH_PROOF arrives.
+fn prove(pair: &mut Pair, mut incoming: Incoming, proof: &[u8]) -> Result<Epoch, Rejection> {
+    let taken = incoming.handle_input(pair.now, BytesMut::from(proof));
+    taken.expect("because it is honest");
+    let Admission::Resume { incoming, .. } = pair.registry.admit(pair.now, incoming) else {
+        panic!("its owner answers");
+    };
+    let now = pair.now;
+    pair.server().adopt(now, incoming)
+}
+
+/// A proof that came after a later one took the candidate's place, and the client, which had read the later one's answer, was
+/// locked out for good: nobody knew its secret any more.
+// PROTOCOL R3.20
+#[test]
+fn a_proof_that_comes_late_takes_no_place() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let stream = opened(&mut pair);
+    pair.cut();
+    (0..2).for_each(|_| pair.client.reconnecting.on_refused(true));
+    let (first, early, late) = ask(&mut pair);
+    pair.client.detach(pair.now, first, Cause::Network);
+    let (ours, incoming, proof) = ask(&mut pair);
+    let theirs = prove(&mut pair, incoming, &proof).expect("because the proof is good");
+    let now = pair.now;
+    let mut answer = Vec::new();
+    assert!(pair.server().poll_transmit(now, theirs, &mut answer));
+    let read = pair.client.handle_input(now, ours, BytesMut::from(&answer[..]));
+    read.expect("because it is honest");
+    assert!(prove(&mut pair, early, &late).is_err());
+    pair.links.push((ours, Some(theirs)));
+    send(&mut pair.client, now, stream, "there");
+    pair.settle();
+    assert!(pair.server().accept(now).is_some());
+    assert_eq!(payload(pair.server(), now, stream), b"there");
+}
+
+/// A client that has left its connection is heard there no more, and the session stays attached to it as long as the next one may
+/// be confirmed.
+// PROTOCOL R10.22
+#[test]
+fn what_its_client_has_left_is_given_up_with_the_candidate() {
+    let mut pair = Pair::new();
+    pair.dial();
+    let old = pair.links[0].1.expect("because it is attached");
+    let ours = pair.links[0].0;
+    pair.client.detach(pair.now, ours, Cause::Network);
+    let knocked = knock(&mut pair);
+    let theirs = adopt(&mut pair, knocked, true);
+    let _ = events(pair.server());
+    assert_eq!(pair.server().state(), SessionState::Attached);
+    let now = pair.now;
+    queue(pair.server(), now, "something".into());
+    let mut packet = Vec::new();
+    assert!(
+        !pair.server().poll_transmit(now, old, &mut packet),
+        "nothing is said there"
+    );
+    assert!(pair.server().is_wanted(old));
+    pair.server().detach(now, theirs, Cause::Network);
+    assert_eq!(pair.server().state(), SessionState::Detached);
+    let told = events(pair.server());
+    assert!(told.contains(&Event::Detached { cause: Cause::Network }), "{told:?}");
+    assert!(!pair.server().is_wanted(old));
 }

@@ -100,8 +100,7 @@ fn nothing_is_taken_of_a_client_that_another_one_was_answered_for() {
         send(&mut durable.pair.client, now, stream, "of the copy");
         durable.connect();
         let server = durable.pair.server();
-        assert!(!server.is_wanted(theirs), "its client said that it is dead");
-        assert_eq!(server.state(), SessionState::Detached);
+        assert_eq!(server.state(), SessionState::Attached);
         arrive(durable.pair.server(), now, theirs, said);
         durable.settle();
         let read = messages(durable.pair.server(), now, stream);
@@ -132,6 +131,8 @@ fn what_came_ahead_of_its_turn_is_said_again_by_who_goes_on() {
     durable.dial();
     assert_eq!(durable.pair.client.end_reason(), None);
     let read = messages(durable.pair.server(), now, stream);
+    let bytes = read.iter().map(Vec::len).sum::<usize>();
+    assert_eq!(durable.pair.server().stats().payload_received, bytes as u64, "each once");
     assert_eq!(
         read,
         ["both", "both, late", "of the copy"].map(|message| message.as_bytes().to_vec())
@@ -160,4 +161,47 @@ fn what_was_taken_of_a_copied_server_and_is_not_kept_yet_counts() {
     assert_eq!(durable.pair.client.end_reason(), Some(&EndReason::StateLost));
     let read = messages(&mut durable.pair.client, now, stream);
     assert_eq!(read, [b"of the original".to_vec()]);
+}
+
+/// The same of two servers where the client moves from one to the other, and goes on hearing the first until it is answered.
+// PROTOCOL R10.22
+#[test]
+fn what_was_taken_meanwhile_of_a_copied_server_counts() {
+    let (mut durable, stream, _) = copied();
+    let now = durable.pair.now;
+    let journal = durable.server.clone();
+    let (old, first) = durable.pair.links.pop().expect("because it was dialled");
+    let first = first.expect("because it was answered");
+    durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    let mut original = durable.pair.server.take().expect("because it was dialled");
+    let mut disk = core::mem::replace(&mut durable.server, journal);
+    durable.restart_server();
+    assert!(durable.pair.server().accept(now).is_some());
+    send(durable.pair.server(), now, stream, "of the copy");
+    durable.connect();
+    send(&mut original, now, stream, "of the original");
+    let said = packets(&mut original, &mut disk, now, first);
+    arrive(&mut durable.pair.client, now, old, said);
+    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
+    let theirs = theirs.expect("because it was answered");
+    durable.server.keep(durable.pair.server(), now);
+    let said = packets(durable.pair.server(), &mut Disk::default(), now, theirs);
+    arrive(&mut durable.pair.client, now, ours, said);
+    let said = durable.client_says(ours);
+    for packet in said {
+        let _is_refused = durable
+            .pair
+            .server()
+            .handle_input(now, theirs, BytesMut::from(&packet[..]));
+    }
+    assert!(durable.pair.server().end_reason().is_some());
+    let said = packets(durable.pair.server(), &mut Disk::default(), now, theirs);
+    arrive(&mut durable.pair.client, now, ours, said);
+    let read = messages(&mut durable.pair.client, now, stream);
+    assert_eq!(read, [b"of the original".to_vec()]);
+    let fates = events(durable.pair.server()).into_iter().find_map(|event| match event {
+        Event::Ended(ended) => Some(ended.fates),
+        _ => None,
+    });
+    assert_eq!(fates.map(|fates| fates.streams[0].delivered.messages), Some(0));
 }
