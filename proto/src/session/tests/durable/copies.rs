@@ -132,7 +132,11 @@ fn what_came_ahead_of_its_turn_is_said_again_by_who_goes_on() {
     assert_eq!(durable.pair.client.end_reason(), None);
     let read = messages(durable.pair.server(), now, stream);
     let bytes = read.iter().map(Vec::len).sum::<usize>();
-    assert_eq!(durable.pair.server().stats().payload_received, bytes as u64, "each once");
+    assert_eq!(
+        durable.pair.server().stats().payload_received,
+        bytes as u64,
+        "each once"
+    );
     assert_eq!(
         read,
         ["both", "both, late", "of the copy"].map(|message| message.as_bytes().to_vec())
