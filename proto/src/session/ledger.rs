@@ -142,7 +142,7 @@ impl Ledger {
         self.journal.as_ref().map_or(0, |journal| journal.unpacked)
     }
 
-    /// The frame at that position was packed.
+    /// The frame at that position was packed, in this process or, since the peer has it, in one before.
     pub(crate) fn on_packed(&mut self, position: u64) {
         let charge = self.outbox.get(position).map_or(0, Charged::charge);
         if let Some(journal) = self.journal.as_mut().filter(|journal| position >= journal.packed) {
@@ -256,6 +256,7 @@ impl Ledger {
             journal.acked(position);
         }
         while self.outbox.base() < position {
+            self.on_packed(self.outbox.base());
             let Some(committed) = self.outbox.pop() else { break };
             freed += committed.frame.charge();
             self.streams.on_acked(&committed);

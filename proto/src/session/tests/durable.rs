@@ -206,6 +206,24 @@ fn messages(session: &mut Session, now: Instant, stream: StreamId) -> Vec<Vec<u8
     all
 }
 
+/// All that it has for that connection: what is committed goes out once that is kept.
+fn packets(session: &mut Session, disk: &mut Disk, now: Instant, epoch: Epoch) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        all.extend(core::iter::from_fn(|| packet_of(session, now, epoch)));
+        if !disk.keep(session, now) {
+            return all;
+        }
+    }
+}
+
+fn arrive(session: &mut Session, now: Instant, epoch: Epoch, packets: Vec<Vec<u8>>) {
+    for packet in packets {
+        let taken = session.handle_input(now, epoch, BytesMut::from(&packet[..]));
+        taken.expect("because it is honest");
+    }
+}
+
 #[test]
 fn a_conversation_goes_on_after_both_ends_died() {
     let mut durable = Durable::new();
@@ -244,6 +262,45 @@ fn a_conversation_goes_on_after_both_ends_died() {
     durable.dial();
     let now = durable.pair.now;
     assert_eq!(messages(durable.pair.server(), now, stream), [b"two"]);
+}
+
+/// Found by random schedules: what had arrived before the restart counted for good as what was still to be sent, which there was enough of, so that
+/// nothing more ever was.
+#[test]
+fn what_had_arrived_before_a_restart_makes_room() {
+    let mut durable = Durable::new();
+    durable.dial();
+    let now = durable.pair.now;
+    let streams: Vec<StreamId> = (0..3)
+        .map(|_| queue(&mut durable.pair.client, now, "first".into()))
+        .collect();
+    durable.settle();
+    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
+    let long = Bytes::from(alloc::vec![7; 48 << 10]);
+    for stream in streams.repeat(2) {
+        send(&mut durable.pair.client, now, stream, long.clone());
+    }
+    durable.pair.lift();
+    let said = packets(&mut durable.pair.client, &mut durable.client, now, ours);
+    arrive(
+        durable.pair.server(),
+        now,
+        theirs.expect("because it was answered"),
+        said,
+    );
+    durable.server.keep(durable.pair.server(), now);
+    durable.restart_client();
+    durable.pair.narrow = true;
+    send(&mut durable.pair.client, now, streams[0], "later");
+    durable.dial();
+    assert_eq!(durable.pair.client.ledger.acked(), durable.pair.client.ledger.next());
+    assert!(durable.pair.server().accept(now).is_some());
+    let read = messages(durable.pair.server(), now, streams[0]);
+    assert!(
+        read.last().is_some_and(|last| last == b"later"),
+        "{} messages",
+        read.len()
+    );
 }
 
 #[test]

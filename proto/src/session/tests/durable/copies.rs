@@ -35,24 +35,6 @@ impl Durable {
     }
 }
 
-/// All that it has for that connection: what is committed goes out once that is kept.
-fn packets(session: &mut Session, disk: &mut Disk, now: Instant, epoch: Epoch) -> Vec<Vec<u8>> {
-    let mut all = Vec::new();
-    loop {
-        all.extend(core::iter::from_fn(|| packet_of(session, now, epoch)));
-        if !disk.keep(session, now) {
-            return all;
-        }
-    }
-}
-
-fn arrive(session: &mut Session, now: Instant, epoch: Epoch, packets: Vec<Vec<u8>>) {
-    for packet in packets {
-        let taken = session.handle_input(now, epoch, BytesMut::from(&packet[..]));
-        taken.expect("because it is honest");
-    }
-}
-
 /// Found by random schedules: the server had taken it, and not kept it yet, so that RESUMED did not speak of it.
 // PROTOCOL R17.14
 #[test]
