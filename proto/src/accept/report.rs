@@ -83,7 +83,7 @@ impl Tombstone {
             Some(Over::Replaced) => Verdict::Replaced { position },
         };
         Some(
-            if !self.is_proven_by(handshake_hash, named) || named.counter < self.counter {
+            if !self.is_proven_by(handshake_hash, named) || named.counter <= self.counter {
                 Verdict::Superseded
             } else if !self.is_final || !self.believable.contains(&named.position) {
                 Verdict::StateLost { position }

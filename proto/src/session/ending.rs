@@ -170,7 +170,8 @@ impl Session {
             return;
         }
         self.on_unanswered();
-        if let (Some(code), Some(current)) = (finish.say, self.connections.current.take()) {
+        let heard = self.connections.current.take().filter(|current| !current.abandoned);
+        if let (Some(code), Some(current)) = (finish.say, heard) {
             // It is said once all below is kept.
             let position = self.ledger.standing();
             let mut frames = Vec::new();
@@ -241,8 +242,9 @@ impl Session {
         trace::ended(&reason);
         self.reporting.on_end(reason.clone(), believable, over);
         let mut after = Mark::default();
-        if is_kept && !goes_on && known.is_none() {
-            // A process that was taken for dead, and has lived on, learns by this that the end is not its to tell.
+        if is_kept && !goes_on && peer_position.is_none() {
+            // A process that was taken for dead, and has lived on, learns by this that the end is not its to tell. (The peer's CLOSE, which it may have
+            // long since, does not say so.)
             self.ledger.note(|| Op::Acked(acked));
             after = self.ledger.mark();
         }

@@ -16,7 +16,9 @@ impl Session {
         let _span = self.span.enter();
         let now = self.latest.advance(now);
         let probing = self.connections.current.as_mut().map(|current| {
-            current.liveness.ask(now, current.rtt.srtt());
+            if !current.abandoned {
+                current.liveness.ask(now, current.rtt.srtt());
+            }
             current.asked_at.get_or_insert(now);
         });
         self.settle(now);
@@ -39,7 +41,7 @@ impl Session {
         self.connections.path_limit.on_network_changed(now);
         self.reconnecting.hurry(now);
         self.renew(now);
-        if let Some(current) = &mut self.connections.current {
+        if let Some(current) = self.connections.heard() {
             match self.side {
                 Side::Client => current.liveness.doubt(now, current.rtt.srtt()),
                 Side::Server => current.liveness.ask(now, current.rtt.srtt()),
@@ -49,7 +51,7 @@ impl Session {
 
     /// A swap is planned: if nobody answers on the connection that is to be left, waiting for it is of no use.
     pub(super) fn probe_for_swap(&mut self, now: Instant) {
-        if let Some(current) = &mut self.connections.current {
+        if let Some(current) = self.connections.heard() {
             current.liveness.ask(now, current.rtt.srtt());
         }
     }

@@ -13,7 +13,8 @@ impl Session {
             return None;
         }
         let connections = &self.connections;
-        let current = connections.current().and_then(|current| {
+        let heard = connections.current().filter(|current| !current.abandoned);
+        let current = heard.and_then(|current| {
             let liveness = Some(current.liveness.deadline(current.rtt.srtt()));
             earliest(earliest(liveness, current.acks.deadline()), current.stable_deadline())
         });
@@ -67,7 +68,8 @@ impl Session {
 
     /// When what was packed on the current connection has been unacknowledged for too long.
     fn next_stuck(&self) -> Option<Instant> {
-        let since = self.connections.current()?.unacked_since?;
+        let current = self.connections.current().filter(|current| !current.abandoned)?;
+        let since = current.unacked_since?;
         Some(since + self.config.stuck.unacknowledged?)
     }
 
@@ -94,7 +96,7 @@ impl Session {
     }
 
     fn on_connection_timeout(&mut self, now: Instant) {
-        let Some(current) = &mut self.connections.current else {
+        let Some(current) = self.connections.heard() else {
             return;
         };
         current.notice_stall(now);

@@ -132,6 +132,10 @@ impl World {
         server.registry = Some(registry);
         self.tally.hit("server: begins");
         for (session, place) in restored {
+            if self.servers[number].registry.is_none() {
+                // It died meanwhile.
+                return;
+            }
             self.tally.hit("server: restored");
             let id = self.adopt_life(Who::Server(number), session, place, origin);
             self.begin(id, false);

@@ -98,14 +98,22 @@ impl Connections {
         self.current.as_deref()
     }
 
+    /// The same, if the peer is still heard on it. (One that it has left waits for the candidate that is to take its place.)
+    pub(crate) fn heard(&mut self) -> Option<&mut ActiveConnection> {
+        self.current.as_deref_mut().filter(|current| !current.abandoned)
+    }
+
     /// Whether a current connection stayed up long enough for the backoff to start afresh.
     pub(crate) fn is_stable(&self) -> bool {
         self.current().is_some_and(ActiveConnection::is_stable)
     }
 
     /// The current connection retires in favour of `next`: with a planned swap it goes on delivering until then.
-    pub(crate) fn replace_current(&mut self, next: ActiveConnection, drain_until: Instant) {
+    pub(crate) fn replace_current(&mut self, mut next: ActiveConnection, drain_until: Instant) {
         let planned = next.swap.planned;
+        // What was to be said since the old one was left.
+        let unsaid = self.current.as_mut().filter(|old| old.abandoned);
+        next.go_away = unsaid.and_then(|old| old.go_away.take());
         let old = self.current.replace(Box::new(next));
         self.draining = old.filter(|_| planned).map(|connection| {
             Box::new(Draining {
@@ -129,6 +137,8 @@ impl Connections {
         self.draining = None;
         if let Some(current) = &mut self.current {
             current.abandoned = true;
+            // What it still had to say goes with it.
+            current.go_away = None;
         }
     }
 

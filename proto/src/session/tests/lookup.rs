@@ -243,13 +243,29 @@ fn a_proven_client_is_looked_up_where_a_copy_is_held_that_does_not_know_it() {
     // The owner goes on with it, and the client has another secret.
     fleet.durable.dial();
     fleet.durable.pair.cut();
-    let (_, incoming) = fleet.prove();
+    let (epoch, incoming) = fleet.prove();
     let now = fleet.durable.pair.now;
     let Admission::Lookup { session, incoming } = fleet.other.admit(now, incoming) else {
         panic!("not looked up");
     };
     assert_eq!(Some(session), fleet.durable.pair.client.id());
     assert_eq!(fleet.recognises(&incoming), Recognition::Client);
+    // Under a counter that is used up nobody proves anything.
+    let used = fleet
+        .durable
+        .pair
+        .server()
+        .counter()
+        .expect("because it is established");
+    fleet.durable.pair.client.detach(now, epoch, Cause::Network);
+    let ticket = fleet.durable.pair.client.identity.ticket.as_mut();
+    ticket.expect("because it is established").counter = used - 1;
+    let (_, incoming) = fleet.prove();
+    let now = fleet.durable.pair.now;
+    let Admission::Lookup { incoming, .. } = fleet.other.admit(now, incoming) else {
+        panic!("not looked up");
+    };
+    assert_ne!(fleet.recognises(&incoming), Recognition::Client);
 }
 
 /// While the store cannot be asked, the client is told to come later, and nothing else.

@@ -127,26 +127,37 @@ fn prove(pair: &mut Pair, mut incoming: Incoming, proof: &[u8]) -> Result<Epoch,
 // PROTOCOL R3.20
 #[test]
 fn a_proof_that_comes_late_takes_no_place() {
-    let mut pair = Pair::new();
-    pair.dial();
-    let stream = opened(&mut pair);
-    pair.cut();
-    (0..2).for_each(|_| pair.client.reconnecting.on_refused(true));
-    let (first, early, late) = ask(&mut pair);
-    pair.client.detach(pair.now, first, Cause::Network);
-    let (ours, incoming, proof) = ask(&mut pair);
-    let theirs = prove(&mut pair, incoming, &proof).expect("because the proof is good");
-    let now = pair.now;
-    let mut answer = Vec::new();
-    assert!(pair.server().poll_transmit(now, theirs, &mut answer));
-    let read = pair.client.handle_input(now, ours, BytesMut::from(&answer[..]));
-    read.expect("because it is honest");
-    assert!(prove(&mut pair, early, &late).is_err());
-    pair.links.push((ours, Some(theirs)));
-    send(&mut pair.client, now, stream, "there");
-    pair.settle();
-    assert!(pair.server().accept(now).is_some());
-    assert_eq!(payload(pair.server(), now, stream), b"there");
+    // Also a client that asks twice under one counter, which ours does not, is heard once.
+    for again in [false, true] {
+        let mut pair = Pair::new();
+        pair.dial();
+        let stream = opened(&mut pair);
+        pair.cut();
+        (0..2).for_each(|_| pair.client.reconnecting.on_refused(true));
+        let (first, early, late) = ask(&mut pair);
+        pair.client.detach(pair.now, first, Cause::Network);
+        if again {
+            pair.client
+                .identity
+                .ticket
+                .as_mut()
+                .expect("because it is established")
+                .counter -= 1;
+        }
+        let (ours, incoming, proof) = ask(&mut pair);
+        let theirs = prove(&mut pair, incoming, &proof).expect("because the proof is good");
+        let now = pair.now;
+        let mut answer = Vec::new();
+        assert!(pair.server().poll_transmit(now, theirs, &mut answer));
+        let read = pair.client.handle_input(now, ours, BytesMut::from(&answer[..]));
+        read.expect("because it is honest");
+        assert!(prove(&mut pair, early, &late).is_err());
+        pair.links.push((ours, Some(theirs)));
+        send(&mut pair.client, now, stream, "there");
+        pair.settle();
+        assert!(pair.server().accept(now).is_some());
+        assert_eq!(payload(pair.server(), now, stream), b"there");
+    }
 }
 
 /// A client that has left its connection is heard there no more, and the session stays attached to it as long as the next one may
@@ -158,6 +169,14 @@ fn what_its_client_has_left_is_given_up_with_the_candidate() {
     pair.dial();
     let old = pair.links[0].1.expect("because it is attached");
     let ours = pair.links[0].0;
+    let mut lost = Vec::new();
+    let now = pair.now;
+    queue(
+        pair.server(),
+        now,
+        "what the peer would have to acknowledge soon".into(),
+    );
+    assert!(pair.server().poll_transmit(now, old, &mut lost));
     pair.client.detach(pair.now, ours, Cause::Network);
     let knocked = knock(&mut pair);
     let theirs = adopt(&mut pair, knocked, true);
@@ -171,6 +190,16 @@ fn what_its_client_has_left_is_given_up_with_the_candidate() {
         "nothing is said there"
     );
     assert!(pair.server().is_wanted(old));
+    assert!(!pair.server().wants_transmit());
+    assert!(pair.server().probe(now), "the candidate may answer");
+    let due = pair
+        .server()
+        .poll_timeout()
+        .expect("because the candidate has a deadline");
+    assert!(
+        due >= now + Duration::from_secs(9),
+        "nothing else is waited for: {due:?}"
+    );
     pair.server().detach(now, theirs, Cause::Network);
     assert_eq!(pair.server().state(), SessionState::Detached);
     let told = events(pair.server());

@@ -72,3 +72,45 @@ fn an_end_that_is_its_own_is_told_once_something_is_kept_behind_it() {
     durable.restart_server();
     assert_eq!(durable.pair.server().end_reason(), None);
 }
+
+/// Found by random schedules: the peer had closed, and its last word went to the successor.
+// PROTOCOL R17.13
+#[test]
+fn an_end_that_its_closer_did_not_confirm_is_not_told_either() {
+    let mut durable = left_behind();
+    durable.dial();
+    let now = durable.pair.now;
+    durable
+        .pair
+        .server()
+        .close(now, 0, Bytes::new())
+        .expect("because the code fits");
+    durable
+        .pair
+        .client
+        .close(now, 3, Bytes::new())
+        .expect("because the code fits");
+    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
+    let said = packets(&mut durable.pair.client, &mut durable.client, now, ours);
+    arrive(
+        durable.pair.server(),
+        now,
+        theirs.expect("because it was answered"),
+        said,
+    );
+    durable.server.keep(durable.pair.server(), now);
+    let _ = events(durable.pair.server());
+    durable
+        .pair
+        .server()
+        .detach(now, theirs.expect("because it was answered"), Cause::Network);
+    let server = durable.pair.server();
+    while server.end_reason().is_none() {
+        let due = server.poll_timeout().expect("because the closer may say something");
+        server.handle_timeout(due);
+    }
+    assert!(matches!(server.end_reason(), Some(EndReason::Closed { .. })));
+    assert_eq!(ended(server), None, "nothing is kept behind it");
+    server.handle_store_failed(now + Duration::from_secs(3_600), StoreFailure::Superseded);
+    assert_eq!(ended(server).map(|ended| ended.reason), Some(EndReason::Superseded));
+}
