@@ -20,6 +20,21 @@ pub struct Account {
     pub consumed: Place,
 }
 
+impl Account {
+    /// What either says.
+    fn and(self, other: Account) -> Account {
+        Account {
+            opened: self.opened || other.opened,
+            sent: Tally {
+                messages: self.sent.messages.max(other.sent.messages),
+                bytes: self.sent.bytes.max(other.sent.bytes),
+            },
+            ended: self.ended || other.ended,
+            consumed: self.consumed.max(other.consumed),
+        }
+    }
+}
+
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
@@ -95,14 +110,18 @@ impl Truth {
         self.is_strict(end) && !self.shared[end]
     }
 
-    /// The application of `end` did something.
+    /// The application of `end` did something. Of two processes the one that was left behind knows less than was said since.
     pub fn said(&mut self, at: At, key: u64, account: Account) {
-        self.line(at, key).said = account;
+        let shared = self.shared[at.end];
+        let said = &mut self.line(at, key).said;
+        *said = if shared { account.and(*said) } else { account };
     }
 
     /// What it did is kept.
     pub fn certain(&mut self, at: At, key: u64, account: Account) {
-        self.line(at, key).certain = account;
+        let shared = self.shared[at.end];
+        let certain = &mut self.line(at, key).certain;
+        *certain = if shared { account.and(*certain) } else { account };
     }
 
     /// A stream of the peer's was taken.
