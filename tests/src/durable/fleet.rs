@@ -242,17 +242,22 @@ impl World {
         }
     }
 
-    /// The owner was taken for dead, and lives. What it was writing may be kept all the same, without an answer.
+    /// The owner was taken for dead, and lives. What it was writing may be kept all the same, while its store only finds that the journal is
+    /// another's.
     fn steal(&mut self, place: usize) {
         self.truth.share(1);
         self.tally.hit("fleet: stolen");
+        let mut writer = None;
         if self.rng.chance(500)
             && let Some(number) = self.disks[place].writing.as_ref().map(|writing| writing.number)
         {
             let now = self.now;
-            self.disks[place].finish(now, number);
+            writer = self.disks[place].finish(now, number).map(|writing| writing.life);
         }
         self.fence(place);
+        if let Some(writer) = writer {
+            self.store_failed(writer, StoreFailure::Superseded);
+        }
     }
 
     /// Whether a session that is to leave has left: all is kept that it did before it was asked to.
