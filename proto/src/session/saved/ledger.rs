@@ -34,7 +34,9 @@ impl Ledger {
     pub(crate) fn save(&self, buf: &mut Vec<u8>) {
         put(buf, self.expected);
         put_option(buf, self.frozen, put);
-        put_option(buf, self.last, |buf, end| put(buf, end.get()));
+        // What is ahead of its turn is not saved, and neither is what a CLOSE there says, unless it acts.
+        let acts = |end: &NonZeroU64| self.frozen.is_some() || end.get() <= self.expected;
+        put_option(buf, self.last.filter(acts), |buf, end| put(buf, end.get()));
         put_outbox(buf, &self.outbox);
         self.streams.save(buf);
     }

@@ -125,6 +125,45 @@ fn what_came_ahead_of_its_turn_is_said_again_by_who_goes_on() {
     );
 }
 
+/// What a CLOSE says that was ahead of its turn goes with it, also from what is kept.
+// PROTOCOL R10.23
+#[test]
+fn a_close_ahead_of_its_turn_does_not_outlive_its_connections() {
+    let (mut durable, stream, _) = copied();
+    let now = durable.pair.now;
+    let old = durable.pair.links[0].0;
+    durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    send(&mut durable.pair.client, now, stream, "both, late");
+    durable.client_says(old);
+    durable.pair.held = Some(old);
+    durable.dial();
+    let journal = durable.client.clone();
+    durable
+        .pair
+        .client
+        .close(now, 3, Bytes::new())
+        .expect("because the code fits");
+    durable.settle();
+    assert!(durable.pair.server().stats().inbox_bytes > 0, "it is ahead of its turn");
+    let snapshot = durable.pair.server().snapshot().expect("because it is durable");
+    durable.pair.server().handle_persisted(now, snapshot.number);
+    durable.server = Disk {
+        records: alloc::vec![snapshot],
+    };
+    durable.pair.links.clear();
+    durable.pair.held = None;
+    let _original = durable.change_clients(journal, false);
+    for message in ["of the copy", "of the copy, too"] {
+        send(&mut durable.pair.client, now, stream, message);
+    }
+    durable.dial();
+    durable.pair.cut();
+    durable.restart_server();
+    durable.dial();
+    assert_eq!(durable.pair.client.end_reason(), None);
+    assert_eq!(messages(durable.pair.server(), now, stream).len(), 4);
+}
+
 /// The same of two servers: what the client took of one, and has not kept yet when it asks the other.
 // PROTOCOL R17.14
 #[test]
