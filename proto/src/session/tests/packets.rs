@@ -171,6 +171,16 @@ fn what_a_gateway_lets_not_through_is_sent_in_shorter_packets() {
 /// A client that lost its connection with a long message on the way, of which the server says on the next one that it lacks it: the
 /// stream, the message's packet, the old connection's server end, and the new connection.
 fn owing(pair: &mut Pair, len: usize) -> (StreamId, Vec<u8>, Epoch, (Epoch, Epoch)) {
+    let lost = |pair: &mut Pair, old| pair.client.detach(pair.now, old, Cause::Network);
+    owing_after(pair, len, lost)
+}
+
+/// The same, where the client comes to another connection as `leave` says.
+fn owing_after(
+    pair: &mut Pair,
+    len: usize,
+    leave: impl FnOnce(&mut Pair, Epoch),
+) -> (StreamId, Vec<u8>, Epoch, (Epoch, Epoch)) {
     let stream = opened(pair);
     let (now, old) = (pair.now, pair.links[0]);
     send(&mut pair.client, now, stream, message(len));
@@ -179,7 +189,7 @@ fn owing(pair: &mut Pair, len: usize) -> (StreamId, Vec<u8>, Epoch, (Epoch, Epoc
     send(&mut pair.client, now, stream, message(10));
     // It is lost.
     assert!(pair.client.poll_transmit(now, old.0, &mut Vec::new()));
-    pair.client.detach(now, old.0, Cause::Network);
+    leave(pair, old.0);
     pair.links.clear();
     let peer = pair.client.identity.peer.as_mut().expect("because it is established");
     peer.parameters.packet_limit = 1_200;
@@ -206,7 +216,12 @@ fn step(pair: &mut Pair, (ours, theirs): (Epoch, Epoch)) {
 #[test]
 fn a_frame_that_arrived_elsewhere_is_not_finished_in_parts() {
     let mut pair = with_fragments(64_000);
-    let (stream, late, old, new) = owing(&mut pair, 50_000);
+    let (stream, late, old, new) = owing_after(&mut pair, 50_000, |pair, _| {
+        // A swap for which the server is not ready, so that it reads the old connection up to the confirmation.
+        let current = pair.server().connections.current.as_mut();
+        current.expect("because it is attached").swap.ack_seen = false;
+        pair.client.migrate(pair.now, Duration::from_secs(1), Bytes::new());
+    });
     // It was on its way when the server said that it lacks it.
     let now = pair.now;
     let heard = pair.server().handle_input(now, old, BytesMut::from(&late[..]));
