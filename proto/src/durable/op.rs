@@ -52,7 +52,8 @@ pub(crate) enum Op {
     Acked(u64),
     /// The session has a name, and a peer.
     Established(Established),
-    /// Client: the attach counter that its next RESUME uses, or its next HELLO that is to ask for the session. Server: that of an authentic newcomer that was sent away.
+    /// Client: the attach counter that its next RESUME uses, or its next HELLO that is to ask for the session. Server: that of an
+    /// authentic newcomer that was sent away.
     Counter(u64),
     /// Client: a connection proved itself, and the secret to resume with is another one.
     Renewed(ResumptionSecret),

@@ -89,6 +89,7 @@ impl Session {
         match adopted {
             Ok(adopted) => {
                 if !adopted.attach.may_be_old {
+                    // Its client said that it has no connection any more.
                     self.connections.abandon();
                 }
                 self.note_candidate(adopted.promoted);

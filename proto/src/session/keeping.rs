@@ -29,8 +29,8 @@ impl Session {
     ///
     /// Until [`handle_persisted`](Self::handle_persisted) says that it is kept the session withholds what would become a lie if it were lost: an
     /// acknowledgement of what was received since, a frame that was committed since, an answer or a confirmation that promises
-    /// to know a secret, a RESUME (or a HELLO that is to ask for the session) with a new counter, and its last words. Nor does the application see what was received since: it would
-    /// act upon it. The rest goes on.
+    /// to know a secret, a RESUME (or a HELLO that is to ask for the session) with a new counter, and its last words. Nor does the
+    /// application see what was received since: it would act upon it. The rest goes on.
     pub fn poll_record(&mut self) -> Option<Record> {
         let positions = self.positions();
         let now = self.latest.at(Instant::ZERO);

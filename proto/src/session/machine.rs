@@ -162,8 +162,7 @@ impl Session {
                 .as_ref()
                 .is_some_and(|draining| draining.connection.wants_reply())
             || connections
-                .current()
-                .filter(|current| !current.abandoned)
+                .heard()
                 .is_some_and(|current| current.wants_control() || self.owes_frames(current))
     }
 

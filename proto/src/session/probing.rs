@@ -41,7 +41,7 @@ impl Session {
         self.connections.path_limit.on_network_changed(now);
         self.reconnecting.hurry(now);
         self.renew(now);
-        if let Some(current) = self.connections.heard() {
+        if let Some(current) = self.connections.heard_mut() {
             match self.side {
                 Side::Client => current.liveness.doubt(now, current.rtt.srtt()),
                 Side::Server => current.liveness.ask(now, current.rtt.srtt()),
@@ -51,7 +51,7 @@ impl Session {
 
     /// A swap is planned: if nobody answers on the connection that is to be left, waiting for it is of no use.
     pub(super) fn probe_for_swap(&mut self, now: Instant) {
-        if let Some(current) = self.connections.heard() {
+        if let Some(current) = self.connections.heard_mut() {
             current.liveness.ask(now, current.rtt.srtt());
         }
     }

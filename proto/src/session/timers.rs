@@ -13,8 +13,7 @@ impl Session {
             return None;
         }
         let connections = &self.connections;
-        let heard = connections.current().filter(|current| !current.abandoned);
-        let current = heard.and_then(|current| {
+        let current = connections.heard().and_then(|current| {
             let liveness = Some(current.liveness.deadline(current.rtt.srtt()));
             earliest(earliest(liveness, current.acks.deadline()), current.stable_deadline())
         });
@@ -68,8 +67,7 @@ impl Session {
 
     /// When what was packed on the current connection has been unacknowledged for too long.
     fn next_stuck(&self) -> Option<Instant> {
-        let current = self.connections.current().filter(|current| !current.abandoned)?;
-        let since = current.unacked_since?;
+        let since = self.connections.heard()?.unacked_since?;
         Some(since + self.config.stuck.unacknowledged?)
     }
 
@@ -96,7 +94,7 @@ impl Session {
     }
 
     fn on_connection_timeout(&mut self, now: Instant) {
-        let Some(current) = self.connections.heard() else {
+        let Some(current) = self.connections.heard_mut() else {
             return;
         };
         current.notice_stall(now);

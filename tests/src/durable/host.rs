@@ -339,7 +339,10 @@ impl World {
             return;
         };
         let now = Instant::from_nanos(life.origin + self.now);
-        if let Err(error) = life.session.handle_input(now, epoch, BytesMut::from(&packet[..])) {
+        let went_on = life.session.end_reason().is_none();
+        let taken = life.session.handle_input(now, epoch, BytesMut::from(&packet[..]));
+        life.ended_by_peer |= went_on && life.session.end_reason().is_some();
+        if let Err(error) = taken {
             let loose = !self.truth.is_strict(0) || !self.truth.is_strict(1);
             assert!(
                 loose,

@@ -1,7 +1,7 @@
 //! What is left of sessions that are over, or go on elsewhere.
 
 use unbroken_proto::SessionId;
-use unbroken_proto::event::{EndReason, Ended, Tally};
+use unbroken_proto::event::EndReason;
 use unbroken_proto::session::SessionState;
 
 use super::net::Happening;
@@ -54,7 +54,7 @@ impl World {
                 process.life = None;
                 process.over = true;
             }
-            Who::Server(number) => self.entomb(number, id, &mut life, &ended),
+            Who::Server(number) => self.entomb(number, id, &mut life),
         }
         self.finals.push(Final {
             end: life.end,
@@ -66,12 +66,11 @@ impl World {
     }
 
     /// A server has what is left of a session, in the place of its journal.
-    fn entomb(&mut self, number: usize, id: u64, life: &mut Life, ended: &Ended) {
+    fn entomb(&mut self, number: usize, id: u64, life: &mut Life) {
         self.servers[number].owners.retain(|_, owner| *owner != id);
         if self.is_fleet() && self.disks[life.disk].owner != id {
-            // Only where the client's last word came here, which leaves nothing open. The store takes nothing of it.
-            let is_known = ended.fates.streams.iter().all(|fate| fate.unknown == Tally::default());
-            assert!(is_known, "it ends what another node goes on with");
+            // Only where the client's last word came here. The store takes nothing of it.
+            assert!(life.ended_by_peer, "it ends what another node goes on with");
             self.tally.hit("fleet: an end is told here, too");
             return;
         }

@@ -133,6 +133,7 @@ impl World {
                 origin,
                 dial: None,
                 ended: None,
+                ended_by_peer: false,
                 wake: u64::MAX,
                 leaving: None,
                 keys: Default::default(),

@@ -47,6 +47,8 @@ pub struct Life {
     pub dial: Option<u64>,
     /// How it ended.
     pub ended: Option<Ended>,
+    /// Whether that was by a packet of its peer's.
+    pub ended_by_peer: bool,
     /// The wake-up that is planned.
     pub wake: u64,
     /// It is to be given up once that is kept.

@@ -99,7 +99,12 @@ impl Connections {
     }
 
     /// The same, if the peer is still heard on it. (One that it has left waits for the candidate that is to take its place.)
-    pub(crate) fn heard(&mut self) -> Option<&mut ActiveConnection> {
+    pub(crate) fn heard(&self) -> Option<&ActiveConnection> {
+        self.current().filter(|current| !current.abandoned)
+    }
+
+    /// As [`heard`](Self::heard).
+    pub(crate) fn heard_mut(&mut self) -> Option<&mut ActiveConnection> {
         self.current.as_deref_mut().filter(|current| !current.abandoned)
     }
 
@@ -125,10 +130,8 @@ impl Connections {
 
     /// Whether a planned swap may begin: the one before it is settled and nothing is being replayed.
     pub(crate) fn may_swap(&self, expected: u64, acked: u64, next: u64) -> bool {
-        let settled = |current: &ActiveConnection| {
-            !current.abandoned && current.swap.settled(expected, acked) && current.cursor == next
-        };
-        self.draining.is_none() && self.current().is_some_and(settled)
+        let settled = |current: &ActiveConnection| current.swap.settled(expected, acked) && current.cursor == next;
+        self.draining.is_none() && self.heard().is_some_and(settled)
     }
 
     /// The client has left those that carry the session, and is about to go on with another one. If something still comes there, it may be

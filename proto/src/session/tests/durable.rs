@@ -171,6 +171,26 @@ impl Durable {
         }
     }
 
+    /// The present connection, as either end calls it.
+    fn connection(&self) -> (Epoch, Epoch) {
+        let (ours, theirs) = self.pair.links.last().copied().expect("because it was dialled");
+        (ours, theirs.expect("because it was answered"))
+    }
+
+    /// What the client says on that connection.
+    fn client_says(&mut self, epoch: Epoch) -> Vec<Vec<u8>> {
+        packets(&mut self.pair.client, &mut self.client, self.pair.now, epoch)
+    }
+
+    /// What the client says on the present connection arrives, and nothing comes back there, or ever will.
+    fn client_says_last(&mut self) -> (Epoch, Epoch) {
+        let (ours, theirs) = self.connection();
+        let (now, said) = (self.pair.now, self.client_says(ours));
+        arrive(self.pair.server(), now, theirs, said);
+        self.pair.links.clear();
+        (ours, theirs)
+    }
+
     /// Both processes die, and are started again.
     fn restart(&mut self) {
         self.pair.cut();
@@ -275,19 +295,12 @@ fn what_had_arrived_before_a_restart_makes_room() {
         .map(|_| queue(&mut durable.pair.client, now, "first".into()))
         .collect();
     durable.settle();
-    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
     let long = Bytes::from(alloc::vec![7; 48 << 10]);
     for stream in streams.repeat(2) {
         send(&mut durable.pair.client, now, stream, long.clone());
     }
     durable.pair.lift();
-    let said = packets(&mut durable.pair.client, &mut durable.client, now, ours);
-    arrive(
-        durable.pair.server(),
-        now,
-        theirs.expect("because it was answered"),
-        said,
-    );
+    durable.client_says_last();
     durable.server.keep(durable.pair.server(), now);
     durable.restart_client();
     durable.pair.narrow = true;

@@ -1,5 +1,6 @@
 //! What the registry knows of the secrets under which a session may be resumed: never less than the client has.
 
+use super::swaps::swap_with_a_gap;
 use super::*;
 use crate::accept::{Incoming, Rejection};
 use crate::security::testing::{BadResume, resume_packet};
@@ -171,6 +172,7 @@ fn what_its_client_has_left_is_given_up_with_the_candidate() {
     let ours = pair.links[0].0;
     let mut lost = Vec::new();
     let now = pair.now;
+    assert!(pair.server().may_swap());
     queue(
         pair.server(),
         now,
@@ -191,6 +193,7 @@ fn what_its_client_has_left_is_given_up_with_the_candidate() {
     );
     assert!(pair.server().is_wanted(old));
     assert!(!pair.server().wants_transmit());
+    assert!(!pair.server().may_swap(), "there is nothing to swap");
     assert!(pair.server().probe(now), "the candidate may answer");
     let due = pair
         .server()
@@ -205,4 +208,53 @@ fn what_its_client_has_left_is_given_up_with_the_candidate() {
     let told = events(pair.server());
     assert!(told.contains(&Event::Detached { cause: Cause::Network }), "{told:?}");
     assert!(!pair.server().is_wanted(old));
+}
+
+/// The old connection of a swap is left with the new one.
+// PROTOCOL R10.22
+#[test]
+fn what_its_client_has_left_includes_what_drained() {
+    let mut pair = Pair::new();
+    let (_, late, old) = swap_with_a_gap(&mut pair);
+    let current = pair.links[1].0;
+    for epoch in [old.0, current] {
+        pair.client.detach(pair.now, epoch, Cause::Network);
+    }
+    let knocked = knock(&mut pair);
+    adopt(&mut pair, knocked, false);
+    let (now, expected) = (pair.now, pair.server().ledger.expected());
+    let taken = pair.server().handle_input(now, old.1, BytesMut::from(&late[..]));
+    assert_eq!((taken, pair.server().ledger.expected()), (Ok(()), expected));
+    assert!(!pair.server().is_wanted(old.1));
+}
+
+/// What a host says while its session waits for a candidate reaches the client there, or nobody.
+// PROTOCOL R10.22
+#[test]
+fn what_is_said_since_its_client_left_waits_for_the_next_connection() {
+    for aborts in [false, true] {
+        let mut pair = Pair::new();
+        pair.dial();
+        let (ours, old) = pair.links.remove(0);
+        let old = old.expect("because it is attached");
+        pair.client.detach(pair.now, ours, Cause::Network);
+        let knocked = knock(&mut pair);
+        let ours = knocked.0;
+        let theirs = adopt(&mut pair, knocked, true);
+        let now = pair.now;
+        if aborts {
+            pair.server().abort(now);
+            let mut packet = Vec::new();
+            assert!(!pair.server().poll_transmit(now, old, &mut packet), "nobody is there");
+            continue;
+        }
+        pair.server().migrate(now, Duration::from_secs(1), Bytes::new());
+        pair.links.push((ours, Some(theirs)));
+        pair.settle();
+        let told = events(&mut pair.client);
+        assert!(
+            told.iter().any(|event| matches!(event, Event::GoAway { .. })),
+            "{told:?}"
+        );
+    }
 }

@@ -90,21 +90,11 @@ fn an_end_that_its_closer_did_not_confirm_is_not_told_either() {
         .client
         .close(now, 3, Bytes::new())
         .expect("because the code fits");
-    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
-    let said = packets(&mut durable.pair.client, &mut durable.client, now, ours);
-    arrive(
-        durable.pair.server(),
-        now,
-        theirs.expect("because it was answered"),
-        said,
-    );
+    let (_, theirs) = durable.client_says_last();
     durable.server.keep(durable.pair.server(), now);
     let _ = events(durable.pair.server());
-    durable
-        .pair
-        .server()
-        .detach(now, theirs.expect("because it was answered"), Cause::Network);
     let server = durable.pair.server();
+    server.detach(now, theirs, Cause::Network);
     while server.end_reason().is_none() {
         let due = server.poll_timeout().expect("because the closer may say something");
         server.handle_timeout(due);

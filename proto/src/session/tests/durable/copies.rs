@@ -28,11 +28,28 @@ impl Durable {
         }
         original
     }
+}
 
-    /// What the client says on that connection.
-    fn client_says(&mut self, epoch: Epoch) -> Vec<Vec<u8>> {
-        packets(&mut self.pair.client, &mut self.client, self.pair.now, epoch)
-    }
+/// As [`copied`], where a message of both is lost with the old connection of a planned swap, so that what is said from now on is ahead of its turn.
+fn copied_with_a_gap() -> (Durable, StreamId, Disk) {
+    let (mut durable, stream, _) = copied();
+    let now = durable.pair.now;
+    let old = durable.connection().0;
+    durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
+    send(&mut durable.pair.client, now, stream, "both, late");
+    durable.client_says(old);
+    durable.pair.held = Some(old);
+    durable.dial();
+    let journal = durable.client.clone();
+    (durable, stream, journal)
+}
+
+/// What the client says is ahead of its turn, and is the last that is heard of it.
+fn says_ahead(durable: &mut Durable) {
+    durable.settle();
+    assert!(durable.pair.server().stats().inbox_bytes > 0, "it is ahead of its turn");
+    durable.pair.links.clear();
+    durable.pair.held = None;
 }
 
 /// Found by random schedules: the server had taken it, and not kept it yet, so that RESUMED did not speak of it.
@@ -42,15 +59,8 @@ fn what_was_taken_of_a_copy_and_is_not_kept_yet_counts() {
     for in_handshake in [false, true] {
         let (mut durable, stream, journal) = copied();
         let now = durable.pair.now;
-        let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
         send(&mut durable.pair.client, now, stream, "of the original");
-        let said = durable.client_says(ours);
-        arrive(
-            durable.pair.server(),
-            now,
-            theirs.expect("because it was answered"),
-            said,
-        );
+        durable.client_says_last();
         let _original = durable.change_clients(journal, in_handshake);
         send(&mut durable.pair.client, now, stream, "of the copy");
         durable.dial();
@@ -74,8 +84,8 @@ fn nothing_is_taken_of_a_client_that_another_one_was_answered_for() {
     for in_handshake in [false, true] {
         let (mut durable, stream, journal) = copied();
         let now = durable.pair.now;
-        let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
-        let theirs = theirs.expect("because it was answered");
+        let (ours, theirs) = durable.connection();
+        durable.pair.links.clear();
         send(&mut durable.pair.client, now, stream, "of the original");
         let said = durable.client_says(ours);
         let _original = durable.change_clients(journal, in_handshake);
@@ -94,20 +104,10 @@ fn nothing_is_taken_of_a_client_that_another_one_was_answered_for() {
 // PROTOCOL R10.23
 #[test]
 fn what_came_ahead_of_its_turn_is_said_again_by_who_goes_on() {
-    let (mut durable, stream, _) = copied();
+    let (mut durable, stream, journal) = copied_with_a_gap();
     let now = durable.pair.now;
-    let old = durable.pair.links[0].0;
-    durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
-    send(&mut durable.pair.client, now, stream, "both, late");
-    durable.client_says(old);
-    durable.pair.held = Some(old);
-    durable.dial();
-    let journal = durable.client.clone();
     send(&mut durable.pair.client, now, stream, "of the original");
-    durable.settle();
-    assert!(durable.pair.server().stats().inbox_bytes > 0, "it is ahead of its turn");
-    durable.pair.links.clear();
-    durable.pair.held = None;
+    says_ahead(&mut durable);
     let _original = durable.change_clients(journal, false);
     send(&mut durable.pair.client, now, stream, "of the copy");
     durable.dial();
@@ -129,29 +129,19 @@ fn what_came_ahead_of_its_turn_is_said_again_by_who_goes_on() {
 // PROTOCOL R10.23
 #[test]
 fn a_close_ahead_of_its_turn_does_not_outlive_its_connections() {
-    let (mut durable, stream, _) = copied();
+    let (mut durable, stream, journal) = copied_with_a_gap();
     let now = durable.pair.now;
-    let old = durable.pair.links[0].0;
-    durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
-    send(&mut durable.pair.client, now, stream, "both, late");
-    durable.client_says(old);
-    durable.pair.held = Some(old);
-    durable.dial();
-    let journal = durable.client.clone();
     durable
         .pair
         .client
         .close(now, 3, Bytes::new())
         .expect("because the code fits");
-    durable.settle();
-    assert!(durable.pair.server().stats().inbox_bytes > 0, "it is ahead of its turn");
+    says_ahead(&mut durable);
     let snapshot = durable.pair.server().snapshot().expect("because it is durable");
     durable.pair.server().handle_persisted(now, snapshot.number);
     durable.server = Disk {
         records: alloc::vec![snapshot],
     };
-    durable.pair.links.clear();
-    durable.pair.held = None;
     let _original = durable.change_clients(journal, false);
     for message in ["of the copy", "of the copy, too"] {
         send(&mut durable.pair.client, now, stream, message);
@@ -171,8 +161,8 @@ fn what_was_taken_of_a_copied_server_and_is_not_kept_yet_counts() {
     let (mut durable, stream, _) = copied();
     let now = durable.pair.now;
     let journal = durable.server.clone();
-    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
-    let theirs = theirs.expect("because it was answered");
+    let (ours, theirs) = durable.connection();
+    durable.pair.links.clear();
     send(durable.pair.server(), now, stream, "of the original");
     let server = durable.pair.server.as_mut().expect("because it was dialled");
     let said = packets(server, &mut durable.server, now, theirs);
@@ -195,20 +185,17 @@ fn what_was_taken_meanwhile_of_a_copied_server_counts() {
     let (mut durable, stream, _) = copied();
     let now = durable.pair.now;
     let journal = durable.server.clone();
-    let (old, first) = durable.pair.links.pop().expect("because it was dialled");
-    let first = first.expect("because it was answered");
+    let (old, first) = durable.connection();
     durable.pair.client.migrate(now, Duration::from_secs(1), Bytes::new());
     let mut original = durable.pair.server.take().expect("because it was dialled");
     let mut disk = core::mem::replace(&mut durable.server, journal);
     durable.restart_server();
     assert!(durable.pair.server().accept(now).is_some());
     send(durable.pair.server(), now, stream, "of the copy");
-    durable.connect();
+    let (ours, theirs) = durable.connect();
     send(&mut original, now, stream, "of the original");
     let said = packets(&mut original, &mut disk, now, first);
     arrive(&mut durable.pair.client, now, old, said);
-    let (ours, theirs) = durable.pair.links.pop().expect("because it was dialled");
-    let theirs = theirs.expect("because it was answered");
     durable.server.keep(durable.pair.server(), now);
     let said = packets(durable.pair.server(), &mut Disk::default(), now, theirs);
     arrive(&mut durable.pair.client, now, ours, said);

@@ -18,12 +18,6 @@ fn with_durable_server(adjust: impl FnOnce(&mut SessionConfig)) -> Durable {
     durable
 }
 
-/// The present connection, as either end calls it.
-fn connection(durable: &Durable) -> (Epoch, Epoch) {
-    let (ours, theirs) = durable.pair.links.last().copied().expect("because it was dialled");
-    (ours, theirs.expect("because it was answered"))
-}
-
 /// Of credit, resets and stops there is no end, so that a peer could fill the memory of one whose store does not answer.
 // PROTOCOL R17.12
 #[test]
@@ -32,7 +26,7 @@ fn what_no_credit_bounds_is_bounded_while_the_store_does_not_answer() {
     let now = durable.pair.now;
     let stream = queue(&mut durable.pair.client, now, "one".into());
     durable.settle();
-    let (ours, theirs) = connection(&durable);
+    let (ours, theirs) = durable.connection();
     let kept = durable.pair.server().ledger.expected();
     let mut stops = 0;
     while durable.pair.server().is_wanted(theirs) {
@@ -69,7 +63,7 @@ fn what_is_reset_is_bounded_while_the_store_does_not_answer() {
         session.max_session_window = WINDOW;
     });
     let now = durable.pair.now;
-    let (ours, theirs) = connection(&durable);
+    let (ours, theirs) = durable.connection();
     let mut streams = 0;
     while durable.pair.server().is_wanted(theirs) {
         let stream = StreamId(1 + 4 * streams / 2);
@@ -114,7 +108,7 @@ fn what_comes_behind_a_close_is_not_kept() {
     durable.settle();
     let server = durable.pair.server();
     server.close(now, 3, Bytes::new()).expect("because the code is small");
-    let (ours, theirs) = connection(&durable);
+    let (ours, theirs) = durable.connection();
     let mut packet = Vec::new();
     while durable.pair.server().poll_transmit(now, theirs, &mut packet) {}
     durable.server.keep(durable.pair.server(), now);
